@@ -1,0 +1,88 @@
+# Every target sets up what it needs: python3, make and the package index are enough.
+#
+#   make design     design 100 drug-like molecules with the bundled QM9 model
+#   make test       style, types, conformance, fast tests
+#   make test-all   the same with the slow tests
+#   make help       the rest
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+
+# Both may be absent: conformance is then skipped, and data is downloaded.
+REFERENCE_VECTORS ?= $(abspath $(wildcard ../shared/reference_vectors))
+export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
+
+# Two pytest workers, one thread each: on two cores more threads only get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2
+
+.PHONY: help venv design test test-all lint types conformance format bench train-qm9 clean
+
+help: ## show this list
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+venv: $(READY) ## create .venv with everything that follows needs
+
+# The stamp is newer than the two files when the environment is up to date. An environment that is
+# already there is completed, not replaced; one left half-made (no pip in it) is made again.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "molgen needs Python 3.11 or newer: make PYTHON=python3.12 venv" >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "$(PYTHON) cannot create environments (no ensurepip): install your system's python3-venv package" >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev,notebooks,plots,parquet]'
+	@touch $@
+
+design: $(READY) ## design 100 molecules with high QED: out/design.csv and out/design.png
+	@mkdir -p out
+	$(VENV)/bin/molgen design qm9 --target qed=max --n 100 --seed 0 --out out/design.csv --grid out/design.png
+
+lint: $(READY) ## ruff: style and formatting
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(READY) ## let ruff mend what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+types: $(READY) ## mypy
+	$(PY) -m mypy
+
+conformance: $(READY) ## the kernels against the published numbers, where they are at hand
+ifneq ($(REFERENCE_VECTORS),)
+	$(PY) tests/conformance.py $(REFERENCE_VECTORS)
+else
+	@echo "conformance: skipped, no REFERENCE_VECTORS folder"
+endif
+
+# One after the other, cheapest first, so that the last thing on the screen is pytest's summary.
+test: $(READY) ## style, types, conformance and the fast tests
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory conformance
+	$(PYTEST) -m "not slow"
+
+test-all: $(READY) ## the same with the slow tests
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory conformance
+	$(PYTEST)
+
+bench: $(READY) ## speed and quality figures of the bundled model
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script; done
+
+# Everything behind the bundled model, from the public data on. Resumes after an interruption.
+train-qm9: out/qm9.csv.gz ## train the bundled QM9 model again, from the data on
+	$(VENV)/bin/molgen train $< --out out/qm9 --seed 0
+
+out/qm9.csv.gz: data/prepare.py data/sources.py | $(READY)
+	$(PY) data/prepare.py qm9 --out $@
+
+clean: ## remove what was built, the environment included
+	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

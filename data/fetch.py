@@ -1,0 +1,129 @@
+"""Find or download a public data set, check it, and print where it lies.
+
+    python data/fetch.py qm9
+
+Looked at in this order: the folder in MOLGEN_DATA_DIR (files ``<name>.csv.gz``), the cache, the
+network. Whatever is found must have the expected content; a file is written under a temporary name
+and moved into place once it has been checked, so an interrupted download leaves nothing behind.
+The cached file has one column, ``smiles``. Exit status 0, or 2 with one line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import http.client
+import os
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from molgen.reading import read_table
+from sources import SOURCES, Source, checksum
+
+TIMEOUT = 60  # seconds without a byte before a download is given up
+
+
+class FetchError(Exception):
+    """A data set could not be had; the message is one line for the user."""
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads: molgen's own in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "molgen" / "data"
+
+
+def fetch(name: str, cache: Path | None = None) -> Path:
+    """Return the path of a data set whose content has been checked.
+
+    Args:
+        name: a key of ``SOURCES``.
+        cache: where downloads go; by default :func:`cache_folder`.
+
+    Raises:
+        FetchError: if the name is unknown, the content is not what it should be, or the download
+            fails.
+    """
+    if name not in SOURCES:
+        raise FetchError(f"no data set {name!r}, expected one of {', '.join(SOURCES)}")
+    given = os.environ.get("MOLGEN_DATA_DIR")
+    kept = (cache or cache_folder()) / f"{name}.csv.gz"
+    for path in (Path(given) / kept.name if given else None, kept):
+        if path is not None and path.is_file():
+            verify(path, SOURCES[name])
+            return path
+    download(name, SOURCES[name], kept)
+    return kept
+
+
+def verify(path: Path, source: Source) -> tuple[str, ...]:
+    """Return the SMILES of a file after checking that they are the expected ones.
+
+    Raises:
+        FetchError: if they are not.
+    """
+    try:
+        smiles = read_table(path).raw
+    except ValueError as error:
+        raise FetchError(str(error)) from error
+    found = checksum(smiles)
+    if found != source.sha256:
+        raise FetchError(
+            f"{path}: content differs from what was expected: {len(smiles)} rows with SHA-256 "
+            f"{found[:12]}..., expected {source.rows} rows with {source.sha256[:12]}..."
+        )
+    return smiles
+
+
+def download(name: str, source: Source, target: Path) -> None:
+    """Download a data set, check it and move it into place.
+
+    Raises:
+        FetchError: if the address cannot be read or serves something else.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
+        # Under the published name: its ending says how to read it
+        raw = Path(folder) / Path(source.url).name
+        try:
+            with urllib.request.urlopen(source.url, timeout=TIMEOUT) as reply:
+                raw.write_bytes(reply.read())
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+            reason = getattr(error, "reason", error)
+            raise FetchError(f"{name}: no download from {source.url} ({reason})") from error
+        ready = Path(folder) / f"ready-{target.name}"
+        write_smiles(ready, verify(raw, source))
+        ready.replace(target)
+
+
+def write_smiles(path: Path, smiles: Sequence[str]) -> None:
+    """Write a gzipped CSV with one column; the same SMILES give the same bytes."""
+    text = "\n".join(["smiles", *smiles, ""])
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="data/fetch.py",
+        description="Find or download public data sets, check them, print where they lie.",
+        epilog="example: python data/fetch.py qm9",
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help=", ".join(SOURCES))
+    parser.add_argument("--cache", type=Path, help="folder for downloads (default: user cache)")
+    options = parser.parse_args(arguments)
+    try:
+        for name in options.names:
+            print(fetch(name, options.cache))
+    except (FetchError, OSError) as error:
+        print(f"data/fetch.py: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

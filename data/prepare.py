@@ -1,0 +1,81 @@
+"""Turn a public data set into what `molgen train` reads: distinct molecules with properties.
+
+    python data/prepare.py qm9 --out out/qm9.csv.gz
+
+Fetches and checks the data set, keeps each canonical molecule once in file order, computes the
+properties that the bundled models are conditioned on, and writes a CSV (gzipped where the name
+ends in ``.gz``). Exit status 0, or 2 with one line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fetch import FetchError, fetch
+from molgen.cleaning import clean
+from molgen.reading import read_table
+from property_models.descriptors import compute
+
+NAMES = ("qm9", "zinc250k")
+PROPERTIES = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")
+
+
+def prepare(path: Path, processes: int = 1) -> tuple[pd.DataFrame, str]:
+    """Return the distinct molecules of a file with their properties, and what was left out.
+
+    Args:
+        path: a file of SMILES.
+        processes: how many processes share the work.
+
+    Returns:
+        A frame with the column ``smiles`` (canonical) and one per property; a line of counts.
+    """
+    cleaned = clean(read_table(path), processes=processes, progress=True)
+    values = compute(PROPERTIES, cleaned.smiles, processes, progress="properties")
+    return pd.DataFrame({"smiles": cleaned.smiles, **values}), cleaned.summary()
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """Write a CSV under a temporary name and move it into place; same frame, same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = frame.to_csv(index=False, lineterminator="\n").encode()
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="data/prepare.py",
+        description="Write the distinct molecules of a public data set with their properties.",
+        epilog="example: python data/prepare.py qm9 --out out/qm9.csv.gz",
+    )
+    parser.add_argument("name", choices=NAMES, help="data set")
+    parser.add_argument("--out", type=Path, required=True, help="a .csv or .csv.gz file")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args(arguments)
+    try:
+        if not options.out.name.endswith((".csv", ".csv.gz")):
+            raise ValueError(f"--out is {options.out}, expected a name ending in .csv or .csv.gz")
+        frame, summary = prepare(fetch(options.name), options.processes)
+        write(frame, options.out)
+    except (FetchError, ValueError, OSError) as error:
+        print(f"data/prepare.py: error: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.out}: {summary}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

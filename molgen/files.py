@@ -1,0 +1,44 @@
+"""Writing files so that a name never stands for half a file.
+
+    content -> temporary file in the same folder -> one rename
+
+A rename within a folder is atomic: when the disk is full or the run is interrupted, the old file
+(or none) is there. Beside it, the checks that belong before long work rather than after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def check_writable(path: str | Path) -> None:
+    """Check that a file can be put there; call it before any long work.
+
+    Raises:
+        ValueError: if its folder does not exist or may not be written to, or if it is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"cannot write {str(path)!r}: it is a folder, expected a file")
+    if not path.parent.is_dir():
+        raise ValueError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"cannot write {str(path)!r}: no permission for {str(path.parent)!r}")
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder that takes the name ``path`` if all goes well.
+
+    Whatever goes wrong, an interruption included, the temporary file is removed.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

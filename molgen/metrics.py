@@ -1,0 +1,178 @@
+"""What counts as valid, unique and novel: four conventions, named, side by side.
+
+    rows ⊇ valid ⊇ unique ⊇ novel
+
+Each convention says which rows are valid, what makes two of them the same molecule, and when one is
+known already; *unique* rows are the first of each kind, *novel* rows those of them that are not
+known.
+
+==========  =======================  =========================  ============================
+convention  valid                    the same if equal in       a row's rates are taken over
+==========  =======================  =========================  ============================
+strict      one sanitised fragment   canonical SMILES           rows
+paper       one sanitised fragment   the string as written      rows
+moses       whatever RDKit reads     canonical SMILES           rows; valid; unique
+guacamol    whatever RDKit reads     canonical without stereo   rows; valid; unique
+==========  =======================  =========================  ============================
+
+*paper* is how guided diffusion papers count (Schiff et al., "Simple guidance mechanisms for
+discrete diffusion models", 2025; Wang et al., "Remasking discrete diffusion models with
+inference-time scaling", 2025). A known molecule that is spelled in another way is novel there, so that count is
+inflated. *moses* follows Polykovskiy et al., "Molecular Sets (MOSES)", 2020; *guacamol* Brown et
+al., "GuacaMol: benchmarking models for de novo molecular design", 2019.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.known import KnownMolecules
+from molgen.molecules import Molecule, canonical, flat, mark_unique
+
+Marks = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A way of counting molecules."""
+
+    name: str
+    identity: Callable[[Molecule], str]
+    """What makes two rows the same, and what is looked up as known; empty for an invalid row."""
+    stereo: bool = True
+    """Whether known molecules are compared with their stereochemistry."""
+    nested: bool = False
+    """Whether unique is taken over valid and novel over unique, instead of both over rows."""
+
+
+def _canonical(molecule: Molecule) -> str:
+    return molecule.smiles or canonical(molecule.raw)
+
+
+STRICT = Convention("strict", lambda molecule: molecule.smiles)
+PAPER = Convention("paper", lambda molecule: molecule.raw if molecule.ok else "")
+MOSES = Convention("moses", _canonical, nested=True)
+GUACAMOL = Convention("guacamol", lambda m: flat(m.raw), stereo=False, nested=True)
+CONVENTIONS = {c.name: c for c in (STRICT, PAPER, MOSES, GUACAMOL)}
+
+
+@dataclass(frozen=True, eq=False)
+class Count:
+    """Which rows count as what under one convention."""
+
+    convention: Convention
+    valid: Marks
+    """With shape (rows,)."""
+    unique: Marks
+    """The first row of each molecule, with shape (rows,)."""
+    novel: Marks | None
+    """Those of them that are not known, with shape (rows,); None if nothing known was given."""
+
+    def rates(self) -> dict[str, float | int | None]:
+        """Return fractions and counts; None where one is not defined (no index, no rows)."""
+        counts = [len(self.valid), int(self.valid.sum()), int(self.unique.sum())]
+        rows, valid, unique = counts
+        novel = None if self.novel is None else int(self.novel.sum())
+        over = (rows, valid, unique) if self.convention.nested else (rows, rows, rows)
+        return {
+            "rows": rows,
+            "valid": _rate(valid, over[0]),
+            "unique": _rate(unique, over[1]),
+            "novel": _rate(novel, over[2]),
+            "valid_count": valid,
+            "unique_count": unique,
+            "novel_count": novel,
+        }
+
+
+def count(
+    molecules: Sequence[Molecule],
+    convention: Convention = STRICT,
+    known: KnownMolecules | None = None,
+) -> Count:
+    """Count molecules by a convention.
+
+    Args:
+        molecules: one a row, in the order they were drawn.
+        convention: how to count.
+        known: the molecules given to training, held-out part included.
+    """
+    identities = [convention.identity(molecule) for molecule in molecules]
+    valid = np.array([bool(text) for text in identities], dtype=bool)
+    unique = mark_unique(identities)
+    if known is None:
+        return Count(convention, valid, unique, None)
+    return Count(convention, valid, unique, unique & ~known.contains(identities, convention.stereo))
+
+
+def convention(name: str) -> Convention:
+    """Return the convention of that name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if name not in CONVENTIONS:
+        raise ValueError(f"convention is {name!r}, expected one of {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """How many novel molecules, and how good exactly those are."""
+
+    convention: str
+    rows: int
+    novel: int
+    mean: float
+    """Mean of the property over the novel molecules; NaN if there are none."""
+
+
+def frontier_point(counted: Count, values: NDArray[np.float64]) -> FrontierPoint:
+    """Return the novel count and the property's mean over exactly those molecules.
+
+    Args:
+        counted: by either convention.
+        values: the property of each row, with shape (rows,).
+
+    Raises:
+        ValueError: if the count was made without known molecules, or shapes differ.
+    """
+    if counted.novel is None:
+        raise ValueError("counted has no novel rows: count(..., known=...) with an index")
+    if values.shape != counted.novel.shape:
+        raise ValueError(f"values has shape {values.shape}, expected {counted.novel.shape}")
+    chosen = values[counted.novel]
+    mean = float(np.mean(chosen)) if len(chosen) else math.nan
+    return FrontierPoint(counted.convention.name, len(values), len(chosen), mean)
+
+
+def wasserstein(values: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Return the earth mover's distance between two samples of a number.
+
+    ``W_1 = integral |F(x) - G(x)| dx`` over the empirical distribution functions. MOSES reports it
+    for logP, SA, QED and molecular weight.
+
+    Args:
+        values: with shape (molecules,); NaN (no molecule) is left out.
+        reference: with shape (others,), likewise.
+
+    Returns:
+        In the unit of the values; NaN if either sample is empty.
+    """
+    a, b = (np.sort(x[~np.isnan(x)]) for x in (values, reference))
+    if not len(a) or not len(b):
+        return math.nan
+    edges = np.sort(np.concatenate([a, b]))
+    below = edges[:-1]
+    f = np.searchsorted(a, below, side="right") / len(a)
+    g = np.searchsorted(b, below, side="right") / len(b)
+    return float(np.sum(np.abs(f - g) * np.diff(edges)))
+
+
+def _rate(part: int | None, whole: int) -> float | None:
+    return None if part is None or not whole else part / whole

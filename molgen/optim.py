@@ -1,0 +1,123 @@
+"""Optimisers, learning-rate schedule and weight average for training.
+
+Matrices inside the blocks are trained by Muon (Jordan et al. 2024; scaled to AdamW's update size
+after Liu et al., "Muon is Scalable for LLM Training", 2025), everything else by AdamW. The
+learning rate rises, stays, and falls linearly to zero, so a run can be lengthened on resume up to
+the moment it starts to fall.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Muon
+
+MUON_MOMENTUM = 0.95
+ADAM_BETAS = (0.9, 0.98)
+EMA_WARMUP = 10  # the average forgets its first steps: decay is at most (step + 1) / (step + 10)
+
+
+class Optimizers:
+    """Muon on the block matrices, in groups that step side by side, and AdamW on the rest."""
+
+    def __init__(
+        self, model: nn.Module, weight_decay: float, groups: int = 1, use_muon: bool = True
+    ) -> None:
+        """Assign every parameter.
+
+        Args:
+            model: a network whose blocks are named ``blocks.*``.
+            weight_decay: of the block matrices.
+            groups: Muon optimisers to split the matrices over (one per worker thread).
+            use_muon: whether to use Muon at all.
+        """
+        named = dict(model.named_parameters())
+        matrices = [
+            p
+            for name, p in named.items()
+            if use_muon and name.startswith("blocks.") and p.ndim == 2 and "bias" not in name
+            and "modulation" not in name
+        ]
+        chosen = {id(p) for p in matrices}
+        rest = [p for p in named.values() if id(p) not in chosen]
+        self.parts: list[torch.optim.Optimizer] = [
+            Muon(
+                matrices[i::groups],
+                weight_decay=weight_decay,
+                momentum=MUON_MOMENTUM,
+                adjust_lr_fn="match_rms_adamw",
+            )
+            for i in range(groups)
+            if matrices[i::groups]
+        ]
+        self.parts.append(AdamW(rest, betas=ADAM_BETAS, weight_decay=0.0, fused=True))
+        self.names = {id(p): name for name, p in named.items()}
+
+    def step(self, learning_rate: float, pool: Executor) -> None:
+        """Take one step with every optimiser, on the threads of ``pool``."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = learning_rate
+        list(pool.map(lambda part: part.step(), self.parts))
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the optimisers' tensors by ``parameter|key``, independent of the grouping."""
+        return {
+            f"{self.names[id(p)]}|{key}": torch.as_tensor(value)
+            for part in self.parts
+            for p, slots in part.state.items()
+            for key, value in slots.items()
+        }
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what :meth:`state` returned."""
+        for part in self.parts:
+            for group in part.param_groups:
+                for p in group["params"]:
+                    prefix = self.names[id(p)] + "|"
+                    slots = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+                    part.state[p] = {
+                        # AdamW's step counter stays on the CPU unless it is capturable
+                        k: v.clone() if k == "step" and not p.is_cuda else v.clone().to(p.device)
+                        for k, v in slots.items()
+                    }
+
+
+def learning_rate(step: int, total: int, peak: float, warmup: int, decay_fraction: float) -> float:
+    """Return the rate at a step: linear rise, plateau, linear fall to zero at ``total``.
+
+    Args:
+        step: steps already taken.
+        total: steps of the whole run.
+        peak: rate of the plateau.
+        warmup: steps of the rise.
+        decay_fraction: part of the run over which the rate falls.
+    """
+    rise = min(1.0, (step + 1) / max(1, warmup))
+    fall = min(1.0, (total - step) / max(1.0, decay_fraction * total))
+    return peak * min(rise, fall)
+
+
+class WeightAverage:
+    """Exponential moving average of the parameters: the weights that are evaluated and shipped."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {n: p.detach().clone() for n, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move the average towards the model's weights after ``step`` steps."""
+        decay = min(self.decay, (step + 1) / (step + EMA_WARMUP))
+        current = [p.detach() for p in model.parameters()]
+        torch._foreach_lerp_(list(self.weights.values()), current, 1 - decay)
+
+    @torch.no_grad()
+    def swap(self, model: nn.Module) -> None:
+        """Exchange the model's weights with the average; call twice to come back."""
+        for name, p in model.named_parameters():
+            kept = p.detach().clone()
+            p.copy_(self.weights[name])
+            self.weights[name].copy_(kept)

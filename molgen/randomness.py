@@ -1,0 +1,48 @@
+"""Random numbers as a function of what they are for, not of when they are asked for.
+
+``uniform(seed, molecule, step, position)`` is a hash, so molecule 17 of seed 3 meets the same
+numbers whatever else is in the batch, in whatever order rows are computed, on whatever device. The
+mixer is the finaliser of SplitMix64 (Steele et al., "Fast Splittable Pseudorandom Number
+Generators", 2014), applied once per coordinate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_MANTISSA = 2.0**-53
+
+# One stream per use, so that no two uses ever share a number.
+STEP, LENGTH, TARGET, SHUFFLE = range(4)
+
+
+def _mix(h: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(_FIRST)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(_SECOND)
+    return h ^ (h >> np.uint64(31))
+
+
+def uniform(seed: int, stream: int, *coordinates: ArrayLike) -> NDArray[np.float64]:
+    """Return uniforms in [0, 1) for the given coordinates.
+
+    Args:
+        seed: any integer; taken modulo 2 ** 64.
+        stream: which use the numbers are for.
+        *coordinates: integer arrays that broadcast against each other, such as molecule, step and
+            position.
+
+    Returns:
+        Doubles with the broadcast shape.
+    """
+    with np.errstate(over="ignore"):
+        h = _mix(np.array([(seed * 4 + stream + 1) % 2**64], dtype=np.uint64) * np.uint64(_GOLDEN))
+        for coordinate in coordinates:
+            value = np.asarray(coordinate, dtype=np.uint64)
+            h = _mix(h + (value + np.uint64(1)) * np.uint64(_GOLDEN))
+    u = (h >> np.uint64(11)).astype(np.float64) * _MANTISSA
+    return u[0] if not coordinates else u.reshape(np.broadcast_shapes(
+        *(np.shape(c) for c in coordinates)
+    ))

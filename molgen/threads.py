@@ -1,0 +1,82 @@
+"""Worker threads with one core each.
+
+The matrices of a small denoiser are too small for a team of threads inside each operation: on two
+cores, two workers that each run whole shards on one core are faster than one operation split in
+two, and they do not stall when something else wants a core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+In, Out = TypeVar("In"), TypeVar("Out")
+
+
+def bf16_is_fast(device: str = "cpu") -> bool:
+    """Return whether matrix products in bfloat16 are native on this device."""
+    if device.startswith("cpu"):
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        return bool(supported())
+    return True
+
+
+def resolve_dtype(dtype: str, device: str) -> torch.dtype:
+    """Return the type of the matrix products for ``"auto"``, ``"bf16"`` or ``"fp32"``.
+
+    Raises:
+        ValueError: for another word.
+    """
+    choices = {"bf16": torch.bfloat16, "fp32": torch.float32}
+    choices["auto"] = torch.bfloat16 if bf16_is_fast(device) else torch.float32
+    if dtype not in choices:
+        raise ValueError(f"dtype is {dtype!r}, expected one of {sorted(choices)}")
+    return choices[dtype]
+
+
+class Workers:
+    """Threads that run one operation on one core each; a plain loop on a GPU."""
+
+    def __init__(self, device: str = "cpu", count: int = 0) -> None:
+        """Start the threads.
+
+        Args:
+            device: where the tensors live; anything but a CPU gets no threads.
+            count: number of threads; 0 means one per core.
+        """
+        self.count = (count or torch.get_num_threads()) if device.startswith("cpu") else 1
+        self._pool = (
+            ThreadPoolExecutor(self.count, initializer=lambda: torch.set_num_threads(1))
+            if device.startswith("cpu")
+            else None
+        )
+
+    def map(self, function: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
+        """Apply a function to every item; results come in the order of the items."""
+        return map(function, items) if self._pool is None else self._pool.map(function, items)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+@contextmanager
+def workers(device: str = "cpu", count: int = 0) -> Iterator[Workers]:
+    """Workers for the length of a block, with the caller's own thread count at one meanwhile.
+
+    A team of threads waiting inside the calling thread would fight the workers for the cores.
+    """
+    before = torch.get_num_threads()
+    pool = Workers(device, count)
+    if device.startswith("cpu"):
+        torch.set_num_threads(1)
+    try:
+        yield pool
+    finally:
+        pool.close()
+        torch.set_num_threads(before)

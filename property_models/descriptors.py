@@ -1,0 +1,192 @@
+"""The registry of properties that RDKit computes.
+
+Names follow the field: ``qed`` (Bickerton et al., "Quantifying the chemical beauty of drugs",
+2012), ``sa`` (Ertl and Schuffenhauer, "Estimation of synthetic accessibility score of drug-like
+molecules", 2009), ``np`` (Ertl, Roggo and Schuffenhauer, "Natural product-likeness score", 2008),
+``logp`` (Wildman and Crippen, "Prediction of physicochemical parameters by atomic contributions",
+1999), ``tpsa`` (Ertl, Rohde and Selzer, 2000). Every other descriptor of RDKit is reached as
+``rdkit:NAME``, for example ``rdkit:BertzCT``. A molecule is parsed once for all properties asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+import importlib.util
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem, RDConfig, rdBase
+
+# Crippen, QED and Descriptors import much of RDKit; the C++ module behind them does not.
+from rdkit.Chem import rdMolDescriptors
+
+from molgen.molecules import parse
+from molgen.chunks import map_chunks
+from property_models.property import Property
+
+RDKIT_PREFIX = "rdkit:"
+CONTRIB = {"sa": ("SA_Score", "sascorer.py"), "np": ("NP_Score", "npscorer.py")}
+COUNTING = ("Num", "fr_", "RingCount", "HeavyAtomCount", "NHOHCount", "NOCount")
+CLOSE = 0.5  # difflib's similarity from which a known name is suggested for an unknown one
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that :func:`get` knows, the ``rdkit:`` ones aside."""
+    return tuple(_REGISTRY)
+
+
+def get(name: str) -> Property:
+    """Return the property of that name.
+
+    Args:
+        name: one of :func:`names`, or ``rdkit:NAME`` for a descriptor as RDKit spells it.
+
+    Raises:
+        ValueError: if there is none, naming those spelled alike; or if it needs a part of RDKit
+            that this installation lacks.
+    """
+    if name.startswith(RDKIT_PREFIX):
+        return _rdkit_property(name)
+    if name not in _REGISTRY:
+        close = _close(name.lower(), names())
+        hint = f"did you mean {close}? " if close else ""
+        raise ValueError(
+            f"property {name!r} is unknown; {hint}Allowed: {', '.join(names())} "
+            f"and {RDKIT_PREFIX}NAME for any RDKit descriptor"
+        )
+    if name in CONTRIB:
+        _contrib_file(name)
+    return _REGISTRY[name]
+
+
+def compute(
+    names: Sequence[str], smiles: Sequence[str], processes: int = 1, progress: str = ""
+) -> dict[str, NDArray[np.float64]]:
+    """Compute several properties of many molecules, parsing each molecule once.
+
+    Args:
+        names: of the properties.
+        smiles: one a row; whatever is no molecule gets NaN.
+        processes: how many processes share the work.
+        progress: label of a progress bar; empty for none.
+
+    Returns:
+        For each name its values, with shape (molecules,).
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    for name in names:
+        get(name)
+    work = functools.partial(_compute_chunk, tuple(names))
+    chunks = map_chunks(work, list(smiles), processes, progress)
+    rows = np.concatenate(chunks) if chunks else np.empty((0, len(names)))
+    return {name: rows[:, i].copy() for i, name in enumerate(names)}
+
+
+def _compute_chunk(names: tuple[str, ...], smiles: Sequence[str]) -> NDArray[np.float64]:
+    """Return the values with shape (molecules, properties)."""
+    properties = [get(name) for name in names]
+    rows = np.full((len(smiles), len(names)), np.nan)
+    with rdBase.BlockLogs():
+        for i, text in enumerate(smiles):
+            mol = parse(text)
+            if mol is not None:
+                rows[i] = [p.value(mol) for p in properties]
+    return rows
+
+
+def _rdkit_property(name: str) -> Property:
+    from rdkit.Chem import Descriptors
+
+    functions = dict(Descriptors._descList)
+    key = name.removeprefix(RDKIT_PREFIX)
+    if key not in functions:
+        close = _close(key, tuple(functions))
+        hint = f"; did you mean {close}?" if close else ""
+        raise ValueError(f"property {name!r} is unknown: RDKit has no descriptor {key!r}{hint}")
+    counts = key.startswith(COUNTING)
+    return Property(name, "", "none", functions[key], counts, f"RDKit descriptor {key}")
+
+
+def _close(name: str, known: Sequence[str]) -> str:
+    folded = {k.lower(): k for k in known}
+    matches = difflib.get_close_matches(name.lower(), list(folded), n=3, cutoff=CLOSE)
+    return " or ".join(repr(folded[match]) for match in matches)
+
+
+def _contrib_file(name: str) -> Path:
+    path = Path(RDConfig.RDContribDir, *CONTRIB[name])
+    if not path.is_file():
+        raise ValueError(
+            f"property {name!r} needs RDKit's Contrib/{'/'.join(CONTRIB[name])}, which this RDKit "
+            f"installation lacks (expected at {path}); the rdkit wheels and conda packages have it"
+        )
+    return path
+
+
+@functools.cache
+def _contrib(name: str) -> ModuleType:
+    """Return a scorer that RDKit ships beside its package, loaded from its file."""
+    path = _contrib_file(name)
+    spec = importlib.util.spec_from_file_location(f"rdkit_contrib_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@functools.cache
+def _np_model() -> dict[int, float]:
+    with contextlib.redirect_stderr(io.StringIO()):  # it announces that it reads its table
+        return _contrib("np").readNPModel()
+
+
+def _qed(mol: Chem.Mol) -> float:
+    from rdkit.Chem import QED
+
+    return QED.qed(mol)
+
+
+def _logp(mol: Chem.Mol) -> float:
+    return rdMolDescriptors.CalcCrippenDescriptors(mol)[0]
+
+
+def _ring_count(mol: Chem.Mol) -> int:
+    return len(Chem.GetSymmSSSR(mol))
+
+
+def _sa(mol: Chem.Mol) -> float:
+    return _contrib("sa").calculateScore(mol)
+
+
+def _np(mol: Chem.Mol) -> float:
+    return _contrib("np").scoreMol(mol, _np_model())
+
+
+_D = rdMolDescriptors
+_REGISTRY = {
+    p.name: p
+    for p in (
+        Property("qed", "", "max", _qed, False, "quantitative estimate of drug-likeness, 0 to 1"),
+        Property("ring_count", "", "none", _ring_count, True, "symmetrised smallest set of rings"),
+        Property("aromatic_rings", "", "none", _D.CalcNumAromaticRings, True, "aromatic rings"),
+        Property("logp", "", "none", _logp, False, "Crippen octanol-water partition coefficient"),
+        Property("tpsa", "Å²", "none", _D.CalcTPSA, False, "topological polar surface area"),
+        Property("mw", "g/mol", "none", _D._CalcMolWt, False, "molecular weight"),
+        Property("sa", "", "min", _sa, False, "synthetic accessibility, 1 (easy) to 10 (hard)"),
+        Property("hbd", "", "none", _D.CalcNumHBD, True, "hydrogen-bond donors"),
+        Property("hba", "", "none", _D.CalcNumHBA, True, "hydrogen-bond acceptors"),
+        Property("rotatable_bonds", "", "none", _D.CalcNumRotatableBonds, True, "rotatable bonds"),
+        Property("fsp3", "", "none", _D.CalcFractionCSP3, False, "fraction of sp3 carbons"),
+        Property("heavy_atoms", "", "none", _D.CalcNumHeavyAtoms, True, "atoms except hydrogen"),
+        Property("np", "", "max", _np, False, "natural-product likeness, -5 to 5"),
+    )
+}

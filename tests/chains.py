@@ -1,0 +1,88 @@
+"""Exact chains: a two-token alphabet of length three, whose 27 states can be followed one by one.
+
+The whole distribution over states is pushed through a sampler's steps with the exact denoiser of a
+known target, so tests compare numbers, not samples, and need no seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+from torch import Tensor
+
+MASK = 2
+LENGTH = 3
+STATES = torch.tensor(list(product(range(3), repeat=LENGTH)))
+"""All states with shape (27, 3); the last is all mask."""
+IS_CLEAN = (STATES != MASK).all(-1)
+CLEAN = STATES[IS_CLEAN]
+"""The 8 states without a mask, with shape (8, 3)."""
+TARGET = torch.tensor([0.30, 0.02, 0.05, 0.13, 0.01, 0.19, 0.22, 0.08], dtype=torch.float64)
+"""A distribution over `CLEAN` whose tokens depend on each other."""
+
+
+def given(target: Tensor) -> Tensor:
+    """p(x0 | x_t) over whole sequences, with shape (27, 8)."""
+    fits = ((STATES[:, None] == MASK) | (STATES[:, None] == CLEAN)).all(-1)
+    joint = fits * target
+    return joint / joint.sum(-1, keepdim=True)
+
+
+def denoise(target: Tensor) -> Tensor:
+    """The exact denoiser: p(x0 token | x_t) at every state, with shape (27, 3, 3)."""
+    return torch.einsum("sc,clv->slv", given(target), one_hot(CLEAN))
+
+
+def one_hot(states: Tensor) -> Tensor:
+    """States as float64 one-hot tokens, with shape (states, 3, 3)."""
+    return torch.nn.functional.one_hot(states, MASK + 1).double()
+
+
+def masked_noise(alpha: float) -> Tensor:
+    """q(x_t | x_0) under masked noise, with shape (8, 27)."""
+    return transition(alpha * one_hot(CLEAN) + (1 - alpha) * one_hot(torch.tensor(MASK)))
+
+
+def transition(q: Tensor, states: Tensor = STATES) -> Tensor:
+    """The chance of each state, (rows, states), from posteriors with shape (rows, 3, vocab)."""
+    return q[:, torch.arange(LENGTH), states].prod(-1)
+
+
+def follow(kernel: Sequence[Tensor]) -> Tensor:
+    """The distribution over states after steps with these per-token posteriors, from all mask."""
+    state = torch.zeros(len(STATES), dtype=torch.float64)
+    state[-1] = 1
+    for q in kernel:
+        state = state @ transition(q)
+    return state
+
+
+def distance(state: Tensor, target: Tensor) -> float:
+    """Total variation distance between a distribution over states and one over clean states."""
+    full = torch.zeros_like(state)
+    full[IS_CLEAN] = target
+    return float((state - full).abs().sum() / 2)
+
+
+def uniform_noise(alpha: float) -> Tensor:
+    """q(x_t | x_0) under uniform noise over the two tokens, with shape (8, 8)."""
+    return _uniform_likelihood(alpha).prod(-1)
+
+
+def denoise_from_others(target: Tensor, alpha: float) -> Tensor:
+    """p(x0 token | the other tokens, uniformly noised) at every clean state, shape (8, 3, 2)."""
+    likelihood = _uniform_likelihood(alpha)
+    columns = []
+    for place in range(LENGTH):
+        others = [other for other in range(LENGTH) if other != place]
+        joint = likelihood[..., others].prod(-1) * target
+        columns.append(joint @ torch.nn.functional.one_hot(CLEAN[:, place]).double())
+    p = torch.stack(columns, dim=1)
+    return p / p.sum(-1, keepdim=True)
+
+
+def _uniform_likelihood(alpha: float) -> Tensor:
+    """The chance that a token of one state is noised into that of another, with shape (8, 8, 3)."""
+    return alpha * (CLEAN[:, None] == CLEAN).double() + (1 - alpha) / 2
