@@ -20,6 +20,7 @@ import pandas as pd
 
 from fetch import FetchError, fetch
 from molgen.cleaning import clean
+from molgen.files import replacing
 from molgen.reading import read_table
 from property_models.descriptors import compute
 
@@ -43,15 +44,11 @@ def prepare(path: Path, processes: int = 1) -> tuple[pd.DataFrame, str]:
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a CSV under a temporary name and move it into place; same frame, same bytes."""
+    """Write a CSV in one step; the same frame gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = frame.to_csv(index=False, lineterminator="\n").encode()
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path) as part:
         part.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from molgen.chunks import map_chunks
+from molgen.files import replacing
 from molgen.molecules import Status, canonical, interpret
 from molgen.reading import Table
 
@@ -80,7 +81,7 @@ class Cleaned:
 
     def write_report(self, path: str | Path) -> None:
         """Write the rows left out as a CSV with columns line, raw, reason, detail."""
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
+        with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(LeftOut._fields)
             writer.writerows(self.report)

@@ -59,7 +59,7 @@ class DenoiserConfig(PretrainedConfig):
     def __init__(
         self,
         vocab_size: int = 32,
-        max_length: int = 32,
+        max_position_embeddings: int = 32,
         hidden_size: int = 256,
         num_layers: int = 6,
         num_heads: int = 4,
@@ -76,7 +76,7 @@ class DenoiserConfig(PretrainedConfig):
 
         Args:
             vocab_size: tokens including ``[PAD]`` and ``[MASK]``, the last two ids.
-            max_length: longest row in tokens.
+            max_position_embeddings: longest row in tokens.
             hidden_size: width of the residual stream.
             num_layers: transformer blocks.
             num_heads: attention heads; must divide ``hidden_size``.
@@ -89,7 +89,8 @@ class DenoiserConfig(PretrainedConfig):
             noise: ``"masked"`` or ``"uniform"``, the noise it was trained on.
             **kwargs: passed to ``PretrainedConfig``.
         """
-        self.vocab_size, self.max_length = vocab_size, max_length
+        self.vocab_size = vocab_size
+        self.max_position_embeddings = max_position_embeddings
         self.hidden_size, self.num_layers, self.num_heads = hidden_size, num_layers, num_heads
         self.mlp_ratio, self.condition_size = mlp_ratio, condition_size
         self.properties = properties or []
@@ -108,7 +109,8 @@ class Attention(nn.Module):
         self.heads = config.num_heads
         self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size, bias=False)
         self.out = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-        self.distance_bias = nn.Parameter(torch.zeros(self.heads, 2 * config.max_length - 1))
+        distances = 2 * config.max_position_embeddings - 1
+        self.distance_bias = nn.Parameter(torch.zeros(self.heads, distances))
 
     def forward(self, x: Tensor, distance: Tensor, blocked: Tensor | None) -> Tensor:
         """Attend.
@@ -162,8 +164,8 @@ class MoleculeDenoiser(PreTrainedModel):
         super().__init__(config)
         width = config.hidden_size
         self.token = nn.Embedding(config.vocab_size, width)
-        self.from_start = nn.Embedding(config.max_length, width)
-        self.from_end = nn.Embedding(config.max_length, width)
+        self.from_start = nn.Embedding(config.max_position_embeddings, width)
+        self.from_end = nn.Embedding(config.max_position_embeddings, width)
         self.condition = PropertyEmbedding(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.modulation = nn.Linear(config.condition_size, 2 * width)
@@ -207,7 +209,7 @@ class MoleculeDenoiser(PreTrainedModel):
     @property
     def max_length(self) -> int:
         """Longest row in tokens."""
-        return self.config.max_length
+        return self.config.max_position_embeddings
 
     @property
     def time_input(self) -> bool:
@@ -223,15 +225,15 @@ class MoleculeDenoiser(PreTrainedModel):
             ValueError: if a row is longer than ``max_length``.
         """
         batch, length = tokens.shape
-        if length > self.config.max_length:
-            raise ValueError(f"row of {length} tokens, the model takes {self.config.max_length}")
+        if length > self.max_length:
+            raise ValueError(f"row of {length} tokens, the model takes {self.max_length}")
         real = tokens != self.pad_id
         full = bool(real.all())
         place = torch.arange(length, device=tokens.device)
         end = (real.sum(1, keepdim=True) - 1 - place).clamp(min=0)
         x = self.token(tokens) + self.from_start(place) + self.from_end(end)
         c = self.condition(condition, alpha, batch)
-        distance = place[:, None] - place[None, :] + self.config.max_length - 1
+        distance = place[:, None] - place[None, :] + self.max_length - 1
         blocked = None if full else ~real[:, None, None, :]
         for block in self.blocks:
             x = block(x, c, distance, blocked)

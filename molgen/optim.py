@@ -8,11 +8,11 @@ the moment it starts to fall.
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
-
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon
+
+from molgen.threads import Workers
 
 MUON_MOMENTUM = 0.95
 ADAM_BETAS = (0.9, 0.98)
@@ -55,7 +55,7 @@ class Optimizers:
         self.parts.append(AdamW(rest, betas=ADAM_BETAS, weight_decay=0.0, fused=True))
         self.names = {id(p): name for name, p in named.items()}
 
-    def step(self, learning_rate: float, pool: Executor) -> None:
+    def step(self, learning_rate: float, pool: Workers) -> None:
         """Take one step with every optimiser, on the threads of ``pool``."""
         for part in self.parts:
             for group in part.param_groups:

@@ -1,39 +1,25 @@
 """Pictures: a sheet of structures, and how training went.
 
-A sheet is one card a molecule. Bonds have the same length on every card, so that sizes can be
-compared, and shrink only where a molecule would not fit. RDKit lays out and draws the structures;
-cards, captions and title are put around them with Pillow, which RDKit already needs. Curves need
-matplotlib (extra ``plots``).
+A sheet is one card a molecule; cards, captions and title are put around RDKit's drawings with
+Pillow, which RDKit already needs. Curves need matplotlib (extra ``plots``).
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from molgen.files import replacing
-from molgen.molecules import parse
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw, ImageFont
-    from rdkit import Chem
+    from PIL import ImageDraw, ImageFont
 
 COLUMNS = 5
 INK, GREY, PAPER, CARD, LINE = "#16202a", "#5f6b77", "#f3f5f8", "#ffffff", "#dbe1e8"
-ATOM_COLOURS = {  # darker than the usual ones, which pale on white
-    6: (0.09, 0.13, 0.16), 7: (0.13, 0.33, 0.80), 8: (0.80, 0.15, 0.15), 9: (0.05, 0.52, 0.35),
-    15: (0.80, 0.42, 0.05), 16: (0.66, 0.50, 0.02), 17: (0.10, 0.52, 0.16), 35: (0.55, 0.22, 0.12),
-    53: (0.42, 0.14, 0.58),
-}  # fmt: skip
-DRAWN_BOND = 1.5  # RDKit's drawer scales so that this length becomes its fixedBondLength
-BOND_RANGE = (30.0, 52.0)  # pixels; below, letters crowd the bonds, above, small rings look coarse
 
 
 @dataclass(frozen=True)
@@ -74,11 +60,12 @@ def grid_png(
     """
     from PIL import Image, ImageDraw
 
+    from molgen.depict import drawings
+
     if not molecules or len(captions) != len(molecules):
         raise ValueError(f"got {len(molecules)} molecules and {len(captions)} captions")
     sheet = sheet or Sheet()
-    mols = [_laid_out(smiles) for smiles in molecules]
-    bond = _bond_length(mols, sheet)
+    drawn = drawings(molecules, sheet.width, sheet.height)
     columns = min(COLUMNS, len(molecules))
     lines = max(caption.count("\n") + 1 for caption in captions)
     width = sheet.width + 2 * sheet.margin
@@ -91,11 +78,11 @@ def grid_png(
     image = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(image)
     _text(draw, title, (sheet.gap + 2, sheet.gap), sheet.text * 1.65, sheet.text, "la")
-    for i, (mol, caption) in enumerate(zip(mols, captions, strict=True)):
+    for i, (drawing, caption) in enumerate(zip(drawn, captions, strict=True)):
         x = sheet.gap + (i % columns) * (width + sheet.gap)
         y = top + sheet.gap + (i // columns) * (height + sheet.gap)
         draw.rounded_rectangle((x, y, x + width, y + height), 14, CARD, LINE, 2)
-        image.paste(_draw(mol, bond, sheet), (x + sheet.margin, y + sheet.margin))
+        image.paste(drawing, (x + sheet.margin, y + sheet.margin))
         below = (x + width / 2, y + sheet.margin + sheet.height + sheet.text * 0.25)
         _text(draw, caption, below, sheet.text, sheet.text * 0.82, "ma", sheet.width)
     with replacing(path) as temporary:
@@ -149,59 +136,9 @@ def _points(log_csv: str | Path, column: str) -> list[tuple[float, float]]:
     return [pair for pair in pairs if math.isfinite(pair[1])]
 
 
-def _laid_out(smiles: str) -> Chem.Mol:
-    """Return the molecule ready for drawing: kekulised, with coordinates, turned upright.
-
-    CoordGen draws the fused and bridged small rings of QM9 more clearly than RDKit's own layout. A
-    typical bond is scaled to the length that RDKit's drawer takes as its unit.
-    """
-    from rdkit.Chem import rdCoordGen, rdDepictor
-    from rdkit.Chem.Draw import rdMolDraw2D
-
-    mol = parse(smiles)
-    if mol is None:
-        raise ValueError(f"smiles {smiles!r} is no molecule and cannot be drawn")
-    mol = rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False)
-    rdCoordGen.AddCoords(mol)
-    rdDepictor.StraightenDepiction(mol)
-    points = mol.GetConformer().GetPositions()
-    ends = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()])
-    if len(ends):
-        lengths = np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1)
-        mol.GetConformer().SetPositions(points * (DRAWN_BOND / np.median(lengths)))
-    return mol
-
-
-def _bond_length(mols: Sequence[Chem.Mol], sheet: Sheet) -> float:
-    """Return the bond length in pixels at which the largest molecule just fits, within reason."""
-    room = np.array([0.8 * sheet.width, 0.74 * sheet.height])  # the rest is for letters at the ends
-    extents = [np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) for mol in mols]
-    most = np.maximum(np.max(extents, axis=0) / DRAWN_BOND, 1.0)  # in bonds
-    return float(np.clip(np.min(room / most), *BOND_RANGE))
-
-
-def _draw(mol: Chem.Mol, bond: float, sheet: Sheet) -> Image.Image:
-    """Draw one molecule on white."""
-    from PIL import Image
-    from rdkit.Chem.Draw import rdMolDraw2D
-
-    drawer = rdMolDraw2D.MolDraw2DCairo(sheet.width, sheet.height)
-    options = drawer.drawOptions()
-    options.fixedBondLength = bond
-    options.padding = 0.04
-    options.bondLineWidth = 3 if bond > 42 else 2
-    options.minFontSize = options.maxFontSize = max(15, round(bond * 0.46))
-    options.additionalAtomLabelPadding = 0.05
-    options.multipleBondOffset = 0.16
-    options.setAtomPalette(ATOM_COLOURS)
-    drawer.DrawMolecule(mol)
-    drawer.FinishDrawing()
-    return Image.open(io.BytesIO(drawer.GetDrawingText())).convert("RGB")
-
-
 def _title_height(title: str, sheet: Sheet) -> int:
     """Return the height taken by the title above the cards' first gap."""
-    return round(sheet.text * (2.4 + 1.4 * title.count("\n"))) if title else 0
+    return round(sheet.text * (2.6 + 1.4 * title.count("\n"))) if title else 0
 
 
 def _text(

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
-from molgen.molecules import parse
 from molgen.chunks import map_chunks
+from molgen.molecules import parse
 
 RADIUS = 2
 BITS = 1024
@@ -46,6 +47,11 @@ def fingerprints(smiles: Sequence[str], processes: int = 1, progress: str = "") 
 
 
 def internal_diversity(bits: Bits, power: float = 1.0) -> float:
+    """Return how unlike the molecules of a set are: see :func:`internal_diversities`."""
+    return internal_diversities(bits, (power,))[0]
+
+
+def internal_diversities(bits: Bits, powers: Sequence[float]) -> tuple[float, ...]:
     """Return how unlike the molecules of a set are, in MOSES' definition.
 
     ``1 - mean_i (mean_j T_ij^p)^(1/p)`` over all ordered pairs, each molecule with itself included
@@ -54,23 +60,27 @@ def internal_diversity(bits: Bits, power: float = 1.0) -> float:
 
     Args:
         bits: fingerprints with shape (molecules, bits).
-        power: ``p``; MOSES' IntDiv has 1 and its IntDiv2 has 2.
+        powers: values of ``p``; MOSES' IntDiv has 1 and its IntDiv2 has 2.
 
     Returns:
-        Between 0 (all alike) and 1; NaN for no molecules.
+        For each power between 0 (all alike) and 1; NaN for no molecules.
     """
     if not len(bits):
-        return float("nan")
-    sums = np.zeros(len(bits))
+        return tuple(float("nan") for _ in powers)
+    sums = np.zeros((len(powers), len(bits)))
     blocks = [(i, _Block(bits[i : i + BLOCK])) for i in range(0, len(bits), BLOCK)]
     for at, (i, left) in enumerate(blocks):
         for j, right in blocks[at:]:
             pairs = left.tanimoto(right)
-            pairs = pairs if power == 1.0 else pairs**power
-            sums[i : i + len(pairs)] += pairs.sum(axis=1, dtype=np.float64)
-            if i != j:  # the table is symmetric: a block serves its mirror image too
-                sums[j : j + pairs.shape[1]] += pairs.sum(axis=0, dtype=np.float64)
-    return float(1.0 - np.mean((sums / len(bits)) ** (1.0 / power)))
+            for k, power in enumerate(powers):
+                raised = pairs if power == 1.0 else pairs**power
+                sums[k, i : i + BLOCK] += raised.sum(axis=1, dtype=np.float64)
+                if i != j:  # the table is symmetric: a block serves its mirror image too
+                    sums[k, j : j + BLOCK] += raised.sum(axis=0, dtype=np.float64)
+    means = sums / len(bits)
+    return tuple(
+        float(1.0 - np.mean(row ** (1.0 / p))) for row, p in zip(means, powers, strict=True)
+    )
 
 
 def nearest_similarity(bits: Bits, reference: Bits) -> NDArray[np.float64]:
@@ -120,16 +130,19 @@ def _ratio(
     return np.divide(common, union, out=np.ones_like(common), where=union > 0)
 
 
+def fingerprint(mol: Chem.Mol) -> Bits:
+    """Return the fingerprint of one RDKit molecule, zeros and ones with shape (bits,)."""
+    return _generator().GetFingerprintAsNumPy(mol)
+
+
 @functools.cache
 def _generator() -> rdFingerprintGenerator.FingerprintGenerator64:
     return rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
 
 
 def _fingerprint_chunk(smiles: Sequence[str]) -> Bits:
-    rows = np.empty((len(smiles), BITS), dtype=np.uint8)
-    for i, text in enumerate(smiles):
-        mol = parse(text)
-        if mol is None:
-            raise ValueError(f"smiles {text!r} is no molecule and has no fingerprint")
-        rows[i] = _generator().GetFingerprintAsNumPy(mol)
-    return rows
+    mols = [parse(text) for text in smiles]
+    if None in mols:
+        text = smiles[mols.index(None)]
+        raise ValueError(f"smiles {text!r} is no molecule and has no fingerprint")
+    return np.stack([fingerprint(mol) for mol in mols])

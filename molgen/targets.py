@@ -21,7 +21,7 @@ from molgen import randomness
 
 TAIL = 0.01  # part of the table that "max" and "min" draw from
 NEAREST = 128  # rows that a plain number draws its length from
-TABLE_ROWS = 32_768
+TABLE_ROWS = 16_384
 EXTREMES = 512  # rows of either tail of each property that are always in the table
 
 
@@ -167,7 +167,7 @@ class Prior:
         if unknown:
             known = ", ".join(self.properties) or "none"
             raise ValueError(
-                f"target {', '.join(unknown)}: the model is not conditioned on it (it knows {known})"
+                f"target {', '.join(unknown)}: the model is not conditioned on it; it knows {known}"
             )
 
     def draw(

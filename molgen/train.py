@@ -17,8 +17,9 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,10 @@ class TrainConfig:
         seed: of everything random.
         evaluate_every: steps between held-out estimates.
         checkpoint_every: steps between exact checkpoints.
-        workers: CPU threads; 0 means one per core. One on a GPU.
+        workers: CPU threads; 0 means one per core. Without meaning on a GPU.
         shard: molecules per shard on a CPU.
         device: ``"cpu"``, ``"cuda"``, ...
-        dtype: ``"bf16"`` or ``"fp32"``: of the matrix products.
+        dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
     """
 
     epochs: float = 10.0
@@ -76,7 +77,7 @@ class TrainConfig:
     workers: int = 0
     shard: int = 64
     device: str = "cpu"
-    dtype: str = "bf16"
+    dtype: str = "auto"
 
 
 def drop_properties(values: Tensor, drop_all: float, generator: torch.Generator) -> Tensor:
@@ -150,7 +151,11 @@ class Trainer:
     """The state of a run and its one step."""
 
     def __init__(
-        self, data: TokenDataset, shape: DenoiserConfig, config: TrainConfig,
+        self,
+        data: TokenDataset,
+        shape: DenoiserConfig,
+        config: TrainConfig,
+        pool: Workers,
         model: MoleculeDenoiser | None = None,
     ) -> None:
         """Start a run.
@@ -159,20 +164,16 @@ class Trainer:
             data: what to train on.
             shape: of the network.
             config: how to train.
+            pool: threads to run shards on.
             model: weights to start from instead of random ones.
         """
         torch.manual_seed(config.seed)
-        on_cpu = config.device == "cpu"
-        self.workers = (config.workers or torch.get_num_threads()) if on_cpu else 1
-        self.data, self.config = data, config
+        self.data, self.config, self.pool = data, config, pool
+        self.dtype = resolve_dtype(config.dtype, config.device)
         self.model = (model or MoleculeDenoiser(shape)).float().to(config.device).train()
-        self.optimizers = Optimizers(self.model, config.weight_decay, self.workers, config.muon)
+        self.optimizers = Optimizers(self.model, config.weight_decay, pool.count, config.muon)
         self.average = WeightAverage(self.model, config.ema_decay)
         self.step = 0
-        one_core = (lambda: torch.set_num_threads(1)) if on_cpu else None
-        if on_cpu:  # a team of threads inside each operation would fight the workers for the cores
-            torch.set_num_threads(1)
-        self.pool = ThreadPoolExecutor(self.workers, initializer=one_core)
         self.per_epoch = data.batches_per_epoch(config.batch_size)
 
     @property
@@ -180,10 +181,29 @@ class Trainer:
         """Steps of the whole run."""
         return max(1, round(self.config.epochs * self.per_epoch))
 
+    def rate(self) -> float:
+        """Return the learning rate of the next step."""
+        c = self.config
+        return learning_rate(self.step, self.total, c.peak_rate, c.warmup, c.decay_fraction)
+
+    def remaining_batches(self) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of every step that is left, from the middle of an epoch if need be."""
+        while self.step < self.total:
+            epoch, start = divmod(self.step, self.per_epoch)
+            batches = self.data.batches(self.config.batch_size, self.config.seed, epoch)
+            for rows in islice(batches, start, None):
+                yield rows
+                if self.step >= self.total:
+                    return
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the network runs."""
+        device = self.config.device.split(":")[0]
+        return torch.autocast(device, torch.bfloat16, enabled=self.dtype is torch.bfloat16)
+
     def gradients(self, batch: Batch, rows: int) -> tuple[float, list[Tensor | None]]:
         """Return a shard's summed loss and the gradients of its part of the mean over ``rows``."""
-        enabled = self.config.dtype == "bf16"
-        with torch.autocast(self.config.device.split(":")[0], torch.bfloat16, enabled=enabled):
+        with self.autocast():
             losses = row_losses(self.model, batch.x_0, batch.masked, batch.counts, batch.values)
         total = losses.sum()
         found = torch.autograd.grad(total / rows, list(self.model.parameters()), allow_unused=True)
@@ -192,16 +212,14 @@ class Trainer:
     def train_step(self, rows: NDArray[np.int64]) -> float:
         """Take one step on the given rows; return the mean loss in nats per molecule."""
         batch = draw_batch(self.data, rows, self.config, self.step)
-        size = self.config.shard if self.config.device == "cpu" else len(rows)
+        size = self.config.shard if self.config.device.startswith("cpu") else len(rows)
         results = list(
             self.pool.map(lambda shard: self.gradients(shard, len(rows)), batch.shards(size))
         )
         for p, *parts in zip(self.model.parameters(), *(g for _, g in results), strict=True):
             present = [g for g in parts if g is not None]
             p.grad = torch.stack(present).sum(0) if len(present) > 1 else (present or [None])[0]
-        c = self.config
-        rate = learning_rate(self.step, self.total, c.peak_rate, c.warmup, c.decay_fraction)
-        self.optimizers.step(rate, self.pool)
+        self.optimizers.step(self.rate(), self.pool)
         self.step += 1
         self.average.update(self.model, self.step)
         return sum(loss for loss, _ in results) / len(rows)
@@ -214,9 +232,7 @@ class Trainer:
         """
         self.average.swap(self.model)
         self.model.eval()
-        with torch.autocast(
-            self.config.device.split(":")[0], torch.bfloat16, enabled=self.config.dtype == "bf16"
-        ):
+        with self.autocast():
             bound = held_out_bound(self.model, self.data, limit=molecules, every_count=False)
         self.average.swap(self.model)
         self.model.train()
@@ -250,69 +266,67 @@ def train(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(data, shape, config, model)
-    if resume and training_state.exists(folder):
-        training_state.load(folder, trainer)
-    log = _open_log(folder, trainer.step)
-    bar = tqdm(
-        total=trainer.total, initial=trainer.step, unit="step", disable=None if progress else True
-    )
-    losses: list[float] = []
-    seen, since = 0, time.monotonic()
-    while trainer.step < trainer.total:
-        epoch, start = divmod(trainer.step, trainer.per_epoch)
-        for i, rows in enumerate(data.batches(config.batch_size, config.seed, epoch)):
-            if i < start:
-                continue
-            losses.append(trainer.train_step(rows))
-            seen += len(rows)
-            if not math.isfinite(losses[-1]):
-                raise FloatingPointError(f"loss is {losses[-1]} at step {trainer.step}")
-            bar.update()
-            done = trainer.step >= trainer.total
-            if trainer.step % config.evaluate_every == 0 or done:
-                speed = seen / (time.monotonic() - since)
-                held_out = trainer.evaluate()
-                row = [trainer.step, trainer.step / trainer.per_epoch, float(np.mean(losses)),
-                       learning_rate(trainer.step, trainer.total, config.peak_rate, config.warmup,
-                                     config.decay_fraction), speed, held_out]
-                _append(log, [f"{value:.6g}" for value in row])
-                bar.set_postfix_str(
-                    f"loss {np.mean(losses):.2f}, held out {held_out:.2f}, {speed:.0f} molecules/s"
-                )
-                losses, seen, since = [], 0, time.monotonic()
-            if trainer.step % config.checkpoint_every == 0 or done:
-                training_state.save(folder, trainer)
-                if on_checkpoint:
-                    on_checkpoint(trainer)
-            if done:
-                break
-    bar.close()
+    with workers(config.device, config.workers) as pool:
+        trainer = Trainer(data, shape, config, pool, model)
+        if resume and training_state.exists(folder):
+            training_state.load(folder, trainer)
+        log = TrainingLog(folder, trainer.step)
+        with tqdm(
+            total=trainer.total,
+            initial=trainer.step,
+            unit="step",
+            disable=None if progress else True,
+        ) as bar:
+            for rows in trainer.remaining_batches():
+                loss = trainer.train_step(rows)
+                log.note(loss, len(rows))
+                bar.update()
+                done = trainer.step >= trainer.total
+                if trainer.step % config.evaluate_every == 0 or done:
+                    bar.set_postfix_str(log.write(trainer))
+                if trainer.step % config.checkpoint_every == 0 or done:
+                    training_state.save(folder, trainer)
+                    if on_checkpoint:
+                        on_checkpoint(trainer)
     return trainer
 
 
-def _open_log(folder: Path, step: int) -> Path:
-    """Return the log's path; rows written after the resumed step are dropped."""
-    path = folder / "training_log.csv"
-    kept: list[list[str]] = []
-    if step and path.exists():
-        with path.open(newline="") as file:
-            kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= step]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([LOG_COLUMNS, *kept])
-    return path
+class TrainingLog:
+    """``training_log.csv``: one line per held-out estimate."""
 
+    def __init__(self, folder: Path, step: int) -> None:
+        """Open the log; lines written after the resumed step are dropped."""
+        self.path = folder / "training_log.csv"
+        kept: list[list[str]] = []
+        if step and self.path.exists():
+            with self.path.open(newline="") as file:
+                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= step]
+        with self.path.open("w", newline="") as file:
+            csv.writer(file).writerows([LOG_COLUMNS, *kept])
+        self._start()
 
-def _append(path: Path, row: list[str]) -> None:
-    with path.open("a", newline="") as file:
-        csv.writer(file).writerow(row)
+    def _start(self) -> None:
+        self.losses: list[float] = []
+        self.molecules, self.since = 0, time.monotonic()
 
+    def note(self, loss: float, molecules: int) -> None:
+        """Remember a step's loss.
 
-def with_epochs(config: TrainConfig, epochs: float) -> TrainConfig:
-    """Return the configuration with another number of epochs."""
-    return replace(config, epochs=epochs)
+        Raises:
+            FloatingPointError: if it is not a number.
+        """
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss became {loss}; the last checkpoint is kept")
+        self.losses.append(loss)
+        self.molecules += molecules
 
-
-def as_json(config: TrainConfig) -> dict[str, object]:
-    """Return the configuration as plain values."""
-    return asdict(config)
+    def write(self, trainer: Trainer) -> str:
+        """Append a line; return it in short for the progress bar."""
+        speed = self.molecules / (time.monotonic() - self.since)
+        loss, held_out = float(np.mean(self.losses)), trainer.evaluate()
+        epoch = trainer.step / trainer.per_epoch
+        row = [trainer.step, epoch, loss, trainer.rate(), speed, held_out]
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerow([f"{value:.6g}" for value in row])
+        self._start()
+        return f"loss {loss:.2f}, held out {held_out:.2f}, {speed:.0f} molecules/s"

@@ -26,8 +26,8 @@ from rdkit import Chem, RDConfig, rdBase
 # Crippen, QED and Descriptors import much of RDKit; the C++ module behind them does not.
 from rdkit.Chem import rdMolDescriptors
 
-from molgen.molecules import parse
 from molgen.chunks import map_chunks
+from molgen.molecules import parse
 from property_models.property import Property
 
 RDKIT_PREFIX = "rdkit:"

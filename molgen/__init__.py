@@ -1,0 +1,44 @@
+"""molgen: guided molecule design by remasking diffusion.
+
+    import molgen
+    model = molgen.load("qm9")
+    table = model.sample(100, targets={"qed": "max"})
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from molgen.model import Model
+    from molgen.targets import Range
+
+__version__ = "0.1.0"
+__all__ = ["Range", "load", "models"]
+
+
+def load(name: str | Path) -> Model:
+    """Load a model by bundled name, folder or hub id (``owner/name``).
+
+    Raises:
+        ValueError: if there is no such model, or it cannot be read.
+    """
+    from molgen import checkpoint
+
+    return checkpoint.load(name)
+
+
+def models() -> tuple[str, ...]:
+    """Return the names of the models that come with molgen."""
+    from molgen import checkpoint
+
+    return checkpoint.bundled_names()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Range":
+        from molgen.targets import Range
+
+        return Range
+    raise AttributeError(f"module 'molgen' has no attribute {name!r}")

@@ -1,0 +1,35 @@
+"""List the models that come with molgen.
+
+example:
+  molgen models
+  molgen models qm9
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("name", nargs="?", metavar="MODEL", help="print this model's card")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print; return the exit status."""
+    from molgen import checkpoint
+
+    if arguments.name:
+        folder = checkpoint.locate(arguments.name)
+        card = folder / "README.md"
+        if not card.is_file():
+            raise ValueError(f"model {arguments.name!r} has no card")
+        print(card.read_text(encoding="utf-8"))
+        return 0
+    for name in checkpoint.bundled_names():
+        info = checkpoint.read_info(checkpoint.BUNDLED / name)
+        properties = ", ".join(info.get("properties", [])) or "none"
+        size = sum(f.stat().st_size for f in (checkpoint.BUNDLED / name).iterdir()) / 2**20
+        print(f"{name:12s} {info.get('summary', '')} ({size:.1f} MB)")
+        print(f"{'':12s} conditioned on {properties}")
+    return 0

@@ -1,0 +1,148 @@
+"""Draw N molecules, one row each, into a file.
+
+Row i is one draw: never rejected, retried, repaired or filtered. The same seed gives the same rows,
+and a smaller N is a prefix of a larger one.
+
+example:
+  molgen sample qm9 --n 1000 --out samples.csv
+  molgen sample qm9 --n 1000 --target qed=max --gamma 3 --remask rescale --eta 0.1 --out high.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from molgen.cli import options
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from molgen.model import Model
+    from molgen.sample import Samples
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    options.add_model(parser)
+    parser.add_argument("--n", type=options.positive, required=True, metavar="N", help="rows to draw")
+    options.add_targets(parser)
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
+    )
+    parser.add_argument(
+        "--property", action="append", default=[], metavar="PROP",
+        help="a further property to compute; may be repeated",
+    )
+    parser.add_argument(
+        "--trajectory", metavar="FILE",
+        help="also write every event: which token was placed, removed, replaced, and when (.csv)",
+    )
+    options.add_sampling(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw and write; return the exit status."""
+    from molgen.files import check_writable
+    from molgen.tables import check_extension, write_table
+    from property_models.descriptors import get
+
+    for path in filter(None, (arguments.out, arguments.trajectory)):
+        check_extension(path)
+        check_writable(path)
+    wanted = options.targets(arguments)
+    names = list(dict.fromkeys([*wanted, *arguments.property]))
+    for name in names:
+        get(name)
+
+    from molgen import checkpoint
+
+    model = checkpoint.load(arguments.model)
+    model.prior.check(wanted)
+    settings = options.settings(arguments, model)
+    steering = {} if arguments.guidance == "none" else wanted
+    progress = Progress(model, arguments.n)
+    try:
+        samples = model.draw(
+            arguments.n, steering, arguments.seed, settings=settings,
+            record=bool(arguments.trajectory), on_done=progress.note,
+        )
+        rows, status = None, 0
+    except KeyboardInterrupt:
+        rows, samples = progress.finished()
+        status = 130
+    progress.close()
+    table = model.table(samples, names)
+    if rows is not None:
+        table["index"] = rows
+    write_table(table, arguments.out)
+    if samples.trajectory is not None:
+        write_table(samples.trajectory.frame(model.tokenizer), arguments.trajectory)
+    print(summary(table, names, arguments.n))
+    if status:
+        print(f"interrupted: {len(table)} of {arguments.n} rows written", file=sys.stderr)
+    return status
+
+
+class Progress:
+    """A bar over finished rows, which also keeps them in case the run is interrupted."""
+
+    def __init__(self, model: Model, n: int) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=n, unit="molecule", disable=None)
+        self.pad_id, self.done = model.tokenizer.pad_id, []  # type: ignore[var-annotated]
+
+    def note(
+        self, index: NDArray[np.int64], tokens: NDArray[np.int64], nfe: NDArray[np.int64]
+    ) -> None:
+        """Count rows that have ended."""
+        self.done.append((index, tokens, nfe))
+        self.bar.update(len(index))
+
+    def finished(self) -> tuple[NDArray[np.int64], Samples]:
+        """Return the rows that have ended, in order: their indices and what was drawn."""
+        import numpy as np
+
+        from molgen.sample import Samples
+
+        if not self.done:
+            return np.zeros(0, np.int64), Samples(np.zeros((0, 0), np.int64), np.zeros(0, np.int64))
+        index, tokens, nfe = (np.concatenate(parts) for parts in zip(*self.done, strict=True))
+        order = np.argsort(index)
+        return index[order], Samples(tokens[order], nfe[order])
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
+
+
+def summary(table: pd.DataFrame, names: list[str], asked: int) -> str:
+    """Return the honest counts of a table in a few lines; every rate is over all rows."""
+    rows = len(table)
+    if not rows:
+        return f"0 of {asked} rows"
+    valid = table["status"] == "ok"
+    failures = table.loc[~valid, "status"].value_counts()
+    lines = [
+        f"{rows} rows: {share(valid)} valid, {share(table['unique'])} unique, "
+        f"{share(table['novel'])} novel (strict); {table['nfe'].mean():.1f} forwards a row",
+    ]
+    if len(failures):
+        lines.append("invalid: " + ", ".join(f"{n} {name}" for name, n in failures.items()))
+    for name in names:
+        values = table.loc[table["unique"], name]
+        if values.notna().any():
+            lines.append(
+                f"{name} of the distinct valid: mean {values.mean():.3f}, "
+                f"{values.min():.3f} to {values.max():.3f}"
+            )
+    return "\n".join(lines)
+
+
+def share(marks: pd.Series) -> str:
+    """Return a share of all rows, in per cent."""
+    return f"{100 * marks.mean():.1f} %"

@@ -1,0 +1,88 @@
+"""Drawing molecules to one scale.
+
+    pixels of a bond = min over molecules of (room / extent in bonds), within bounds
+
+Bonds have the same length in every drawing of a set, so that sizes can be compared, and shrink only
+where a molecule would not fit otherwise.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+from rdkit import Chem
+from rdkit.Chem import rdCoordGen, rdDepictor
+from rdkit.Chem.Draw import rdMolDraw2D
+
+from molgen.molecules import parse
+
+ATOM_COLOURS = {  # darker than the usual ones, which pale on white
+    6: (0.09, 0.13, 0.16), 7: (0.13, 0.33, 0.80), 8: (0.80, 0.15, 0.15), 9: (0.05, 0.52, 0.35),
+    15: (0.80, 0.42, 0.05), 16: (0.66, 0.50, 0.02), 17: (0.10, 0.52, 0.16), 35: (0.55, 0.22, 0.12),
+    53: (0.42, 0.14, 0.58),
+}  # fmt: skip
+UNIT = 1.5  # RDKit's drawer scales so that this length becomes its fixedBondLength
+BOND_RANGE = (30.0, 52.0)  # pixels; below, letters crowd the bonds, above, small rings look coarse
+
+
+def drawings(smiles: Sequence[str], width: int, height: int) -> list[Image.Image]:
+    """Draw molecules on white, all to one scale.
+
+    Args:
+        smiles: of the molecules, at least one.
+        width: of a drawing, in pixels.
+        height: of a drawing, in pixels.
+
+    Raises:
+        ValueError: if one of them is no molecule.
+    """
+    mols = [_laid_out(text) for text in smiles]
+    bond = _bond_length(mols, width, height)
+    return [_draw(mol, bond, width, height) for mol in mols]
+
+
+def _laid_out(smiles: str) -> Chem.Mol:
+    """Return the molecule ready for drawing: kekulised, with coordinates, turned upright.
+
+    CoordGen draws the fused and bridged small rings of QM9 more clearly than RDKit's own layout. A
+    typical bond is scaled to the length that RDKit's drawer takes as its unit.
+    """
+    mol = parse(smiles)
+    if mol is None:
+        raise ValueError(f"smiles {smiles!r} is no molecule and cannot be drawn")
+    mol = rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False)
+    rdCoordGen.AddCoords(mol)
+    rdDepictor.StraightenDepiction(mol)
+    points = mol.GetConformer().GetPositions()
+    ends = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()])
+    if len(ends):
+        lengths = np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1)
+        mol.GetConformer().SetPositions(points * (UNIT / np.median(lengths)))
+    return mol
+
+
+def _bond_length(mols: Sequence[Chem.Mol], width: int, height: int) -> float:
+    """Return the bond length in pixels at which the largest molecule just fits, within reason."""
+    room = np.array([0.8 * width, 0.74 * height])  # the rest is for letters at the ends
+    extents = [np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) for mol in mols]
+    most = np.maximum(np.max(extents, axis=0) / UNIT, 1.0)  # in bonds
+    return float(np.clip(np.min(room / most), *BOND_RANGE))
+
+
+def _draw(mol: Chem.Mol, bond: float, width: int, height: int) -> Image.Image:
+    """Draw one molecule on white."""
+    drawer = rdMolDraw2D.MolDraw2DCairo(width, height)
+    options = drawer.drawOptions()
+    options.fixedBondLength = bond
+    options.padding = 0.04
+    options.bondLineWidth = 3 if bond > 42 else 2
+    options.minFontSize = options.maxFontSize = max(15, round(bond * 0.5))
+    options.additionalAtomLabelPadding = 0.05
+    options.multipleBondOffset = 0.16
+    options.setAtomPalette(ATOM_COLOURS)
+    drawer.DrawMolecule(mol)
+    drawer.FinishDrawing()
+    return Image.open(io.BytesIO(drawer.GetDrawingText())).convert("RGB")

@@ -1,0 +1,212 @@
+"""A loaded model, and the table it draws.
+
+    model = molgen.load("qm9")
+    table = model.sample(100, targets={"qed": "max"})
+
+Every row asked for is a row of the table, in order: the raw string the network wrote, its canonical
+form or the reason there is none, whether it is unique and novel, the forwards it cost, and the
+properties asked for. Nothing is retried, repaired or left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.known import KnownMolecules
+from molgen.metrics import STRICT, count
+from molgen.molecules import interpret_all
+from molgen.plan import Strategy
+from molgen.remasking import TokenWeights
+from molgen.targets import Prior, Target
+from molgen.tokenizer import Tokenizer
+from property_models.descriptors import compute
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molgen.denoiser import Denoiser
+    from molgen.guidance import Strength
+    from molgen.sample import Sampler, Samples
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to draw.
+
+    Attributes:
+        strategy: writes the plan: which remasking.
+        steps: of the plan.
+        weights: which placed tokens go back first; None treats all alike.
+        gamma: strength of classifier-free guidance, a number or a function of ``alpha_t``; 1 is the
+            conditional prediction itself and takes one forward instead of two.
+        temperature: divides log-probabilities.
+        top_p: nucleus of the distribution that tokens are drawn from.
+        batch_size: rows in flight; changes speed, not results.
+        device: where the network runs.
+        dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``.
+    """
+
+    strategy: Strategy
+    steps: int = 128
+    weights: TokenWeights | None = None
+    gamma: Strength = 1.0
+    temperature: float = 1.0
+    top_p: float = 1.0
+    batch_size: int = 256
+    device: str = "cpu"
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its tokenizer, its prior and its index of known molecules.
+
+    Attributes:
+        name: as it was asked for.
+        denoiser: the network.
+        tokenizer: text <-> ids.
+        prior: lengths and property values of training molecules.
+        known: canonical SMILES of everything given to training; None if the checkpoint has none.
+        info: ``molgen.json``.
+    """
+
+    name: str
+    denoiser: Denoiser
+    tokenizer: Tokenizer
+    prior: Prior
+    known: KnownMolecules | None
+    info: dict[str, Any] = field(repr=False)
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties the network can be conditioned on."""
+        return self.prior.properties
+
+    def settings(self, **changes: Any) -> Settings:
+        """Return this model's default settings with some of them changed.
+
+        Raises:
+            ValueError: if a setting is not known or out of range.
+        """
+        from molgen.presets import from_info
+
+        try:
+            return replace(from_info(self.info.get("sampling", {})), **changes)
+        except TypeError as error:
+            raise ValueError(f"settings: {error}") from error
+
+    def sample(
+        self,
+        n: int,
+        targets: Mapping[str, Target | str] | None = None,
+        seed: int = 0,
+        first: int = 0,
+        properties: Sequence[str] = (),
+        **changes: Any,
+    ) -> pd.DataFrame:
+        """Draw ``n`` molecules.
+
+        Args:
+            n: rows.
+            targets: property names to a value, ``"max"``, ``"min"``, a ``Range`` or ``"LO..HI"``.
+            seed: the same seed gives the same rows, and fewer rows are a prefix of more.
+            first: index of the first row, to go on from an earlier call.
+            properties: further properties to compute, beside those of the targets.
+            **changes: of :class:`Settings`.
+
+        Returns:
+            A table with the columns ``index, raw, smiles, status, unique, novel, nfe,
+            classifier_nfe`` and one for each property; for a SELFIES model also ``tokens``.
+
+        Raises:
+            ValueError: if a target or a setting is out of line; nothing has been drawn then.
+        """
+        samples = self.draw(n, targets, seed, first, settings=self.settings(**changes))
+        return self.table(samples, [*(targets or {}), *properties], first)
+
+    def draw(
+        self,
+        n: int,
+        targets: Mapping[str, Target | str] | None = None,
+        seed: int = 0,
+        first: int = 0,
+        settings: Settings | None = None,
+        record: bool = False,
+        on_done: Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], None]
+        | None = None,
+    ) -> Samples:
+        """Draw tokens; see :meth:`sample` and :meth:`molgen.sample.Sampler.run`."""
+        if n < 0:
+            raise ValueError(f"n is {n}, expected at least 0")
+        wanted = read_targets(targets or {})
+        lengths, condition = self.prior.draw(wanted, n, seed, first)
+        with self.sampler(settings or self.settings(), guided=bool(wanted)) as sampler:
+            return sampler.run(lengths, condition, seed, first, record, on_done)
+
+    @contextmanager
+    def sampler(self, settings: Settings, guided: bool = True) -> Iterator[Sampler]:
+        """A sampler with these settings, and the threads it runs on, for the length of a block."""
+        from molgen.guidance import ClassifierFree
+        from molgen.predict import NetworkPredictor, Shaping
+        from molgen.sample import Sampler
+        from molgen.threads import workers
+
+        plan = settings.strategy.plan(settings.steps)
+        shaping = Shaping(settings.temperature, settings.top_p)
+        mixed = guided and settings.gamma != 1.0
+        guidance = ClassifierFree(settings.gamma) if mixed else None
+        with workers(settings.device) as pool:
+            predictor = NetworkPredictor(
+                self.denoiser, pool, guidance, shaping, settings.device, settings.dtype
+            )
+            yield Sampler(predictor, plan, settings.weights, settings.batch_size)
+
+    def texts(self, tokens: NDArray[np.int64]) -> list[str]:
+        """Return the text of each row of ids, in the model's representation."""
+        return [self.tokenizer.decode(row) for row in tokens]
+
+    def table(
+        self, samples: Samples, properties: Sequence[str] = (), first: int = 0
+    ) -> pd.DataFrame:
+        """Return the table of drawn rows; see :meth:`sample` for its columns."""
+        import pandas as pd
+
+        texts = self.texts(samples.tokens)
+        raw = [self.tokenizer.smiles(text) for text in texts]
+        molecules = interpret_all(raw)
+        counted = count(molecules, STRICT, self.known)
+        novel = np.zeros(len(raw), bool) if counted.novel is None else counted.novel
+        columns: dict[str, Any] = {
+            "index": first + np.arange(len(raw)),
+            "raw": raw,
+            "smiles": [m.smiles for m in molecules],
+            "status": [str(m.status) for m in molecules],
+            "unique": counted.unique,
+            "novel": novel,
+            "nfe": samples.nfe,
+            "classifier_nfe": np.zeros_like(samples.nfe),
+        }
+        if self.tokenizer.representation == "selfies":
+            columns["tokens"] = texts
+        names = list(dict.fromkeys(properties))
+        return pd.DataFrame({**columns, **compute(names, [m.smiles for m in molecules])})
+
+
+def read_targets(targets: Mapping[str, Target | str]) -> dict[str, Target]:
+    """Return targets with their words read."""
+    from molgen.targets import parse_target
+
+    return {
+        name: parse_target(value) if isinstance(value, str) else _number(value)
+        for name, value in targets.items()
+    }
+
+
+def _number(value: Target) -> Target:
+    return float(value) if isinstance(value, int | float) else value

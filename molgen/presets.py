@@ -1,0 +1,93 @@
+"""Sampling presets: words and numbers in ``molgen.json`` and on the command line -> objects.
+
+A strategy is written as on the command line, ``rescale`` or ``loop:t_on=.55,t_off=.05``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from molgen.model import Settings
+from molgen.plan import STRATEGIES, Strategy, Switch
+from molgen.remasking import WEIGHTS, TokenWeights
+
+
+def strategy(text: str, eta: float | None = None) -> Strategy:
+    """Read ``NAME`` or ``NAME:key=value,...``.
+
+    Args:
+        text: the strategy; ``switch`` takes the strategy it switches to as ``then=NAME``.
+        eta: its ``eta``, unless the text gives one.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    name, _, rest = text.partition(":")
+    if name not in STRATEGIES:
+        close = difflib.get_close_matches(name, STRATEGIES, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"remask strategy is {name!r}{hint} Allowed: {', '.join(STRATEGIES)}")
+    kind: Any = STRATEGIES[name]
+    allowed = [f.name for f in dataclasses.fields(kind)]
+    values: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or (key not in allowed and name != "switch"):
+            raise ValueError(
+                f"{name} has no parameter {pair!r}, expected {', '.join(allowed) or 'none'}"
+                " as key=value"
+            )
+        values[key] = value if key == "then" else _unit_or_more(key, value)
+    if eta is not None and not 0 <= eta <= 1:
+        raise ValueError(f"eta is {eta}, expected a number in [0, 1]")
+    if kind is Switch:
+        return _switch(values, eta)
+    if eta is not None and "eta" in allowed:
+        values.setdefault("eta", eta)
+    elif eta is not None:
+        raise ValueError(f"{name} takes no eta")
+    return kind(**values)  # type: ignore[no-any-return]
+
+
+def _switch(values: dict[str, Any], eta: float | None) -> Switch:
+    """Read a switch: what is not its own belongs to the strategy it switches to."""
+    t_switch = values.pop("t_switch", 0.5)
+    then = values.pop("then", "rescale")
+    rest = ",".join(f"{key}={value}" for key, value in values.items())
+    inner: Any = strategy(f"{then}:{rest}", eta)
+    if then in ("switch", "loop"):
+        raise ValueError(f"switch cannot switch to {then}")
+    return Switch(t_switch, inner)
+
+
+def _unit_or_more(key: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ValueError(f"{key} is {text!r}, expected a number") from error
+    limit = float("inf") if key == "beta" else 1.0
+    if not 0 <= value <= limit:
+        raise ValueError(f"{key} is {text}, expected a number in [0, {limit:g}]")
+    return value
+
+
+def token_weights(name: str) -> TokenWeights | None:
+    """Return the token weights of that name.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    if name not in WEIGHTS:
+        raise ValueError(f"weights is {name!r}, expected one of {', '.join(WEIGHTS)}")
+    return WEIGHTS[name]
+
+
+def from_info(sampling: Mapping[str, Any]) -> Settings:
+    """Return the settings that a checkpoint's ``molgen.json`` recommends."""
+    values = dict(sampling)
+    remask = strategy(values.pop("remask", "ancestral"))
+    weights = token_weights(values.pop("weights", "uniform"))
+    return Settings(strategy=remask, weights=weights, **values)
