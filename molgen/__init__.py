@@ -3,6 +3,8 @@
     import molgen
     model = molgen.load("qm9")
     table = model.sample(100, targets={"qed": "max"})
+
+Importing molgen is instant; what is heavy is imported by the first call that needs it.
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from molgen.known import KnownMolecules
 from molgen.targets import Prior
 from molgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from molgen.denoiser import MoleculeDenoiser
+    from molgen.known import KnownMolecules  # imports RDKit, which training and saving do without
     from molgen.model import Model
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -78,14 +78,19 @@ def _download(hub_id: str) -> Path:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing progress bars for a file that takes a blink."""
+    """Keep transformers from drawing progress bars for a file that takes a blink.
+
+    Its warnings are left out too: what they say of a damaged checkpoint is raised as an error.
+    """
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
 
@@ -101,8 +106,9 @@ def read_info(folder: Path) -> dict[str, Any]:
         info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
-    if info.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {info.get('format')}, this molgen reads {FORMAT}")
+    found = info.get("format") if isinstance(info, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{path} has format {found}, this molgen reads {FORMAT}")
     return info
 
 
@@ -129,11 +135,13 @@ def save(
     import copy
 
     import torch
+    from torch import nn
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _quiet():
-        copy.deepcopy(denoiser).to(torch.bfloat16).save_pretrained(folder)
+        rounded: nn.Module = copy.deepcopy(denoiser)
+        cast(Any, rounded.to(torch.bfloat16)).save_pretrained(folder)
     tokenizer.save(folder)
     prior.save(folder / "prior.safetensors")
     if known is not None:
@@ -150,26 +158,53 @@ def load(name: str | Path) -> Model:
     Raises:
         ValueError: if there is no such model or a file of it is missing or damaged.
     """
-    import torch
+    folder = locate(name)
+    info = read_info(folder)  # before torch, which takes seconds to import
+
     from safetensors import SafetensorError
 
-    from molgen.denoiser import MoleculeDenoiser
+    from molgen.known import KnownMolecules
     from molgen.model import Model
 
-    folder = locate(name)
-    info = read_info(folder)
     try:
-        with _quiet():
-            denoiser = MoleculeDenoiser.from_pretrained(folder, dtype=torch.float32)
+        tokenizer = Tokenizer.load(folder)
+        prior = Prior.load(folder / "prior.safetensors")
         index = folder / "known.safetensors"
-        return Model(
-            name=str(name),
-            denoiser=denoiser.eval(),
-            tokenizer=Tokenizer.load(folder),
-            prior=Prior.load(folder / "prior.safetensors"),
-            known=KnownMolecules.load(index) if index.exists() else None,
-            info=info,
-        )
-    except (OSError, SafetensorError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
+        known = KnownMolecules.load(index) if index.exists() else None
+        denoiser = _load_denoiser(folder)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"model {str(name)!r} cannot be read: {reason}") from error
+    longest = int(prior.lengths.max(initial=1))
+    facts = {
+        "tokens": (len(tokenizer), denoiser.vocab_size),
+        "properties": (list(prior.properties), list(denoiser.config.properties)),
+        "longest row": (longest, min(longest, denoiser.max_length)),
+    }
+    for what, (found, expected) in facts.items():
+        if found != expected:
+            raise ValueError(
+                f"model {str(name)!r} is inconsistent: {what} {found}, the network has {expected}"
+            )
+    return Model(str(name), denoiser, tokenizer, prior, known, info)
+
+
+def _load_denoiser(folder: Path) -> MoleculeDenoiser:
+    """Return the network of a checkpoint.
+
+    Raises:
+        ValueError: if weights are missing, which transformers would fill with random numbers.
+    """
+    import torch
+
+    from molgen.denoiser import MoleculeDenoiser
+
+    with _quiet():
+        loaded: Any = MoleculeDenoiser.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True
+        )
+    denoiser, report = loaded
+    missing = sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"]))
+    if missing:
+        raise ValueError(f"model.safetensors lacks {missing[0]} and {len(missing) - 1} more")
+    return cast("MoleculeDenoiser", denoiser.eval())

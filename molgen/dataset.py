@@ -7,6 +7,9 @@ rows of one length wherever there are enough of them, so hardly any padding is c
 
 from __future__ import annotations
 
+import hashlib
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.files import replacing
+from molgen.tokenizer import MASK, PAD
+
 HELD_OUT_FRACTION = 0.05
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -57,30 +64,32 @@ class TokenDataset:
             vocab: tokens in id order, ``[PAD]`` and ``[MASK]`` last.
             representation: what the ids spell.
             seed: of the held-out split.
-            held_out_fraction: part of the molecules kept from training.
+            held_out_fraction: part of the molecules kept from training, at least 0 and below 1; at
+                least one molecule is trained on.
 
         Raises:
-            ValueError: if there are no molecules or a property has another number of values.
+            ValueError: if there are no molecules, a property has another number of values, or the
+                fraction is out of range.
         """
         count = len(encoded)
         if not count:
             raise ValueError("no molecules to build a data set from")
+        if not 0 <= held_out_fraction < 1:
+            raise ValueError(f"held_out_fraction is {held_out_fraction}, expected 0 <= it < 1")
         for name, column in values.items():
             if len(column) != count:
                 raise ValueError(f"{name} has {len(column)} values for {count} molecules")
-        lengths = np.array([len(ids) for ids in encoded])
+        lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
         dtype = np.uint8 if len(vocab) <= 256 else np.uint16
         tokens = np.full((count, int(lengths.max())), len(vocab) - 2, dtype=dtype)
         for row, ids in zip(tokens, encoded, strict=True):
             row[: len(ids)] = ids
         order = np.random.default_rng(seed).permutation(count)
         held_out = np.zeros(count, dtype=bool)
-        held_out[order[: round(count * held_out_fraction)]] = True
+        held_out[order[: min(round(count * held_out_fraction), count - 1)]] = True
         columns = [np.asarray(v, dtype=np.float32) for v in values.values()]
         table = np.stack(columns, axis=1) if columns else np.zeros((count, 0), np.float32)
-        return cls(
-            tokens, lengths, table, tuple(values), held_out, tuple(vocab), representation
-        )
+        return cls(tokens, lengths, table, tuple(values), held_out, tuple(vocab), representation)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -95,32 +104,84 @@ class TokenDataset:
         """Id of the mask token."""
         return len(self.vocab) - 1
 
+    def moments(self) -> tuple[list[float], list[float]]:
+        """Return each property's mean and standard deviation over the training part.
+
+        Unknown values are left out; where all values are equal the deviation is given as 1.
+        """
+        known = self.values[~self.held_out].astype(np.float64)
+        if not known.size:
+            return [0.0] * known.shape[1], [1.0] * known.shape[1]
+        std = np.nanstd(known, axis=0)
+        return np.nanmean(known, axis=0).tolist(), np.where(std > 0, std, 1.0).tolist()
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything that training sees."""
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (self.tokens, self.lengths, self.values, self.held_out):
+            digest.update(f"{array.dtype.str} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update("\n".join((*self.vocab, *self.properties, self.representation)).encode())
+        return digest.hexdigest()
+
     def save(self, path: str | Path) -> None:
-        """Write one compressed ``.npz`` of plain arrays."""
-        np.savez_compressed(
-            path,
-            tokens=self.tokens,
-            lengths=self.lengths,
-            values=self.values,
-            properties=np.array(self.properties, dtype=str),
-            held_out=self.held_out,
-            vocab=np.array(self.vocab, dtype=str),
-            representation=np.array(self.representation),
-        )
+        """Write one compressed ``.npz`` of plain arrays, whole or not at all."""
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                tokens=self.tokens,
+                lengths=self.lengths,
+                values=self.values,
+                properties=np.array(self.properties, dtype=str),
+                held_out=self.held_out,
+                vocab=np.array(self.vocab, dtype=str),
+                representation=np.array(self.representation),
+            )
 
     @classmethod
     def load(cls, path: str | Path) -> TokenDataset:
-        """Read what :meth:`save` wrote; nothing is unpickled."""
-        with np.load(path, allow_pickle=False) as data:
-            return cls(
-                data["tokens"],
-                data["lengths"],
-                data["values"],
-                tuple(data["properties"].tolist()),
-                data["held_out"],
-                tuple(data["vocab"].tolist()),
-                str(data["representation"]),
-            )
+        """Read what :meth:`save` wrote; nothing is unpickled.
+
+        Raises:
+            ValueError: if the file is no data set of molgen's, or damaged.
+            OSError: if it cannot be opened.
+        """
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
+                found = cls(
+                    data["tokens"],
+                    data["lengths"],
+                    data["values"],
+                    tuple(data["properties"].tolist()),
+                    data["held_out"],
+                    tuple(data["vocab"].tolist()),
+                    str(data["representation"]),
+                )
+        except (*UNREADABLE, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} is no data set of molgen's, or it is damaged") from error
+        found._check(path)
+        return found
+
+    def _check(self, path: str | Path) -> None:
+        """Check that the arrays fit together.
+
+        Raises:
+            ValueError: if they do not.
+        """
+        count = len(self.lengths)
+        sound = (
+            count > 0
+            and self.tokens.ndim == 2
+            and len(self.tokens) == len(self.held_out) == count
+            and self.values.shape == (count, len(self.properties))
+            and self.vocab[-2:] == (PAD, MASK)
+            and int(self.tokens.max(initial=0)) <= self.pad_id
+            and int(self.lengths.min()) > 0
+            and np.array_equal((self.tokens != self.pad_id).sum(1), self.lengths)
+            and not bool(self.held_out.all())
+        )
+        if not sound:
+            raise ValueError(f"{path} is no data set of molgen's: its arrays do not fit together")
 
     def batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Yield the training rows of one epoch, in batches of row indices.
@@ -128,6 +189,11 @@ class TokenDataset:
         Rows are shuffled and grouped by length; what is left over from each length is pooled, in
         order of length, into mixed batches; then the batches are shuffled. The number of batches
         is the same in every epoch, and an epoch depends on nothing but its arguments.
+
+        Args:
+            batch_size: rows in each batch; the last mixed one may have fewer.
+            seed: of the shuffles.
+            epoch: which epoch, from 0.
         """
         rng = np.random.default_rng([seed, epoch])
         rows = rng.permutation(np.flatnonzero(~self.held_out))

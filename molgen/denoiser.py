@@ -27,13 +27,32 @@ from molgen.condition import PropertyEmbedding
 
 
 class Denoiser(Protocol):
-    """What guidance and sampling need of a network."""
+    """What guidance and sampling need of a network; plain attributes will do as well."""
 
-    vocab_size: int
-    mask_id: int
-    pad_id: int
-    max_length: int
-    time_input: bool
+    @property
+    def vocab_size(self) -> int:
+        """Tokens including the special ones."""
+        ...
+
+    @property
+    def mask_id(self) -> int:
+        """Id of the mask token."""
+        ...
+
+    @property
+    def pad_id(self) -> int:
+        """Id of the padding token."""
+        ...
+
+    @property
+    def max_length(self) -> int:
+        """Longest row in tokens."""
+        ...
+
+    @property
+    def time_input(self) -> bool:
+        """Whether the network is told ``alpha_t``."""
+        ...
 
     def logits(
         self, tokens: Tensor, condition: Tensor | None = None, alpha: Tensor | None = None

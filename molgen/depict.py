@@ -1,9 +1,10 @@
 """Drawing molecules to one scale.
 
-    pixels of a bond = min over molecules of (room / extent in bonds), within bounds
+    pixels of a bond = that at which nine in ten molecules fit, within bounds
 
-Bonds have the same length in every drawing of a set, so that sizes can be compared, and shrink only
-where a molecule would not fit otherwise.
+Bonds have the same length in every drawing of a set, so that sizes can be compared; the few
+molecules that would not fit are drawn smaller. A molecule that is taller than wide is laid on its
+side.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ ATOM_COLOURS = {  # darker than the usual ones, which pale on white
     15: (0.80, 0.42, 0.05), 16: (0.66, 0.50, 0.02), 17: (0.10, 0.52, 0.16), 35: (0.55, 0.22, 0.12),
     53: (0.42, 0.14, 0.58),
 }  # fmt: skip
-UNIT = 1.5  # RDKit's drawer scales so that this length becomes its fixedBondLength
-BOND_RANGE = (30.0, 52.0)  # pixels; below, letters crowd the bonds, above, small rings look coarse
+SHRUNK = 0.1  # fraction of a set that may be drawn smaller, lest one long chain shrink them all
+BOND_RANGE = (26.0, 60.0)  # pixels; below, letters crowd the bonds, above, small rings look coarse
 
 
 def drawings(smiles: Sequence[str], width: int, height: int) -> list[Image.Image]:
@@ -45,41 +46,45 @@ def drawings(smiles: Sequence[str], width: int, height: int) -> list[Image.Image
 
 
 def _laid_out(smiles: str) -> Chem.Mol:
-    """Return the molecule ready for drawing: kekulised, with coordinates, turned upright.
+    """Return the molecule ready for drawing: with coordinates, kekulised, with wedges.
 
-    CoordGen draws the fused and bridged small rings of QM9 more clearly than RDKit's own layout. A
-    typical bond is scaled to the length that RDKit's drawer takes as its unit.
+    CoordGen draws the fused and bridged small rings of QM9 more clearly than RDKit's own layout,
+    which serves where CoordGen fails (H2). A typical bond is scaled to length 1.
     """
     mol = parse(smiles)
     if mol is None:
         raise ValueError(f"smiles {smiles!r} is no molecule and cannot be drawn")
-    mol = rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False)
     rdCoordGen.AddCoords(mol)
+    if not np.isfinite(mol.GetConformer().GetPositions()).all():
+        rdDepictor.Compute2DCoords(mol)
     rdDepictor.StraightenDepiction(mol)
     points = mol.GetConformer().GetPositions()
+    if np.ptp(points[:, 1]) > np.ptp(points[:, 0]):
+        points = points[:, [1, 0, 2]] * [-1.0, 1.0, 1.0]  # a quarter turn: hands stay as they are
     ends = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()])
     if len(ends):
-        lengths = np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1)
-        mol.GetConformer().SetPositions(points * (UNIT / np.median(lengths)))
-    return mol
+        points /= np.median(np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1))
+    mol.GetConformer().SetPositions(points)
+    return rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False)  # last: wedges go by position
 
 
 def _bond_length(mols: Sequence[Chem.Mol], width: int, height: int) -> float:
-    """Return the bond length in pixels at which the largest molecule just fits, within reason."""
-    room = np.array([0.8 * width, 0.74 * height])  # the rest is for letters at the ends
-    extents = [np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) for mol in mols]
-    most = np.maximum(np.max(extents, axis=0) / UNIT, 1.0)  # in bonds
-    return float(np.clip(np.min(room / most), *BOND_RANGE))
+    """Return the bond length in pixels at which nearly all molecules fit, within bounds."""
+    room = np.array([0.82 * width, 0.78 * height])  # the rest is for letters at the ends
+    extents = np.array([np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) for mol in mols])
+    fitting = np.min(room / np.maximum(extents, 1.0), axis=1)  # extents are in bonds
+    return float(np.clip(np.quantile(fitting, SHRUNK), *BOND_RANGE))
 
 
 def _draw(mol: Chem.Mol, bond: float, width: int, height: int) -> Image.Image:
     """Draw one molecule on white."""
     drawer = rdMolDraw2D.MolDraw2DCairo(width, height)
     options = drawer.drawOptions()
-    options.fixedBondLength = bond
+    options.fixedBondLength = bond  # pixels per unit of length
     options.padding = 0.04
+    options.prepareMolsBeforeDrawing = False  # done, and wedged
     options.bondLineWidth = 3 if bond > 42 else 2
-    options.minFontSize = options.maxFontSize = max(15, round(bond * 0.5))
+    options.minFontSize = options.maxFontSize = max(14, round(bond * 0.42))
     options.additionalAtomLabelPadding = 0.05
     options.multipleBondOffset = 0.16
     options.setAtomPalette(ATOM_COLOURS)

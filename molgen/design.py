@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.model import Model, Settings
-from molgen.targets import Range, Target
+from molgen.targets import Range, Target, read_targets
 from property_models.descriptors import get
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def meets(
 
 def design(
     model: Model,
-    targets: Mapping[str, Target],
+    targets: Mapping[str, Target | str],
     n: int,
     seed: int = 0,
     settings: Settings | None = None,
@@ -124,6 +124,7 @@ def design(
     """
     import pandas as pd
 
+    targets = read_targets(targets)
     model.prior.check(targets)
     if model.known is None and not allow_known:
         raise ValueError(

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from molgen.molecules import canonical, flat
 from molgen.chunks import map_chunks
+from molgen.molecules import canonical, flat
 
 FORMAT = "molgen known molecules, version 1"
 PROBES = (
@@ -151,6 +151,17 @@ class KnownMolecules:
         keys = tensors["keys"]
         probes = tuple(json.loads(metadata["probes"]))
         return cls(keys, tensors.get("flat_keys", keys), metadata["rdkit"], probes)
+
+    def union(self, other: KnownMolecules) -> KnownMolecules:
+        """Return the index of what either knows, with the RDKit release of ``other``."""
+        probes = tuple(dict.fromkeys((*self.probes, *other.probes)))
+        nearest = heapq.nsmallest(PROBES, zip(_keys(probes).tolist(), probes, strict=True))
+        return KnownMolecules(
+            np.union1d(self.keys, other.keys),
+            np.union1d(self.flat_keys, other.flat_keys),
+            other.rdkit_version,
+            tuple(text for _, text in nearest),
+        )
 
 
 def _keys(smiles: Sequence[str]) -> Keys:

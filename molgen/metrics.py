@@ -17,9 +17,9 @@ guacamol    whatever RDKit reads     canonical without stereo   rows; valid; uni
 
 *paper* is how guided diffusion papers count (Schiff et al., "Simple guidance mechanisms for
 discrete diffusion models", 2025; Wang et al., "Remasking discrete diffusion models with
-inference-time scaling", 2025). A known molecule that is spelled in another way is novel there, so that count is
-inflated. *moses* follows Polykovskiy et al., "Molecular Sets (MOSES)", 2020; *guacamol* Brown et
-al., "GuacaMol: benchmarking models for de novo molecular design", 2019.
+inference-time scaling", 2025). A known molecule that is spelled in another way is novel there, so
+that count is inflated. *moses* follows Polykovskiy et al., "Molecular Sets (MOSES)", 2020;
+*guacamol* Brown et al., "GuacaMol: benchmarking models for de novo molecular design", 2019.
 """
 
 from __future__ import annotations

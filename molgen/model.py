@@ -10,6 +10,7 @@ properties asked for. Nothing is retried, repaired or left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from molgen.metrics import STRICT, count
 from molgen.molecules import interpret_all
 from molgen.plan import Strategy
 from molgen.remasking import TokenWeights
-from molgen.targets import Prior, Target
+from molgen.targets import Prior, Target, read_targets
 from molgen.tokenizer import Tokenizer
 from property_models.descriptors import compute
 
@@ -61,6 +62,19 @@ class Settings:
     batch_size: int = 256
     device: str = "cpu"
     dtype: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check what no later object checks.
+
+        Raises:
+            ValueError: if steps or batch size is no whole number of at least 1, or gamma no number.
+        """
+        for name in ("steps", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
+        if not callable(self.gamma) and not math.isfinite(self.gamma):
+            raise ValueError(f"gamma is {self.gamma}, expected a finite number")
 
 
 @dataclass(frozen=True)
@@ -196,17 +210,3 @@ class Model:
             columns["tokens"] = texts
         names = list(dict.fromkeys(properties))
         return pd.DataFrame({**columns, **compute(names, [m.smiles for m in molecules])})
-
-
-def read_targets(targets: Mapping[str, Target | str]) -> dict[str, Target]:
-    """Return targets with their words read."""
-    from molgen.targets import parse_target
-
-    return {
-        name: parse_target(value) if isinstance(value, str) else _number(value)
-        for name, value in targets.items()
-    }
-
-
-def _number(value: Target) -> Target:
-    return float(value) if isinstance(value, int | float) else value

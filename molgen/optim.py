@@ -8,6 +8,9 @@ the moment it starts to fall.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon
@@ -16,6 +19,9 @@ from molgen.threads import Workers
 
 MUON_MOMENTUM = 0.95
 ADAM_BETAS = (0.9, 0.98)
+MUON_SLOTS = {"momentum_buffer"}
+ADAM_SLOTS = {"step", "exp_avg", "exp_avg_sq"}
+RISE_AT_MOST = 0.1  # of the run: a short run would otherwise never reach its learning rate
 EMA_WARMUP = 10  # the average forgets its first steps: decay is at most (step + 1) / (step + 10)
 
 
@@ -34,12 +40,7 @@ class Optimizers:
             use_muon: whether to use Muon at all.
         """
         named = dict(model.named_parameters())
-        matrices = [
-            p
-            for name, p in named.items()
-            if use_muon and name.startswith("blocks.") and p.ndim == 2 and "bias" not in name
-            and "modulation" not in name
-        ]
+        matrices = [p for name, p in named.items() if use_muon and is_block_matrix(name, p)]
         chosen = {id(p) for p in matrices}
         rest = [p for p in named.values() if id(p) not in chosen]
         self.parts: list[torch.optim.Optimizer] = [
@@ -72,17 +73,31 @@ class Optimizers:
         }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what :meth:`state` returned."""
+        """Restore what :meth:`state` returned.
+
+        Raises:
+            ValueError: if it belongs to other optimisers.
+        """
+        found: dict[str, dict[str, Tensor]] = {}
+        for name, value in state.items():
+            parameter, _, key = name.rpartition("|")
+            found.setdefault(parameter, {})[key] = value
         for part in self.parts:
-            for group in part.param_groups:
-                for p in group["params"]:
-                    prefix = self.names[id(p)] + "|"
-                    slots = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-                    part.state[p] = {
-                        # AdamW's step counter stays on the CPU unless it is capturable
-                        k: v.clone() if k == "step" and not p.is_cuda else v.clone().to(p.device)
-                        for k, v in slots.items()
-                    }
+            expected = MUON_SLOTS if isinstance(part, Muon) else ADAM_SLOTS
+            for p in (p for group in part.param_groups for p in group["params"]):
+                slots = found.get(self.names[id(p)], {})
+                if slots and set(slots) != expected:
+                    raise ValueError(
+                        f"optimiser state of {self.names[id(p)]} holds {sorted(slots)}, "
+                        f"expected {sorted(expected)}"
+                    )
+                part.state[p] = {k: v.to(p.device, copy=True) for k, v in slots.items()}
+
+
+def is_block_matrix(name: str, parameter: Tensor) -> bool:
+    """Return whether Muon takes this parameter: a matrix between activations, inside a block."""
+    inside = name.startswith("blocks.") and "bias" not in name and "modulation" not in name
+    return inside and parameter.ndim == 2
 
 
 def learning_rate(step: int, total: int, peak: float, warmup: int, decay_fraction: float) -> float:
@@ -92,10 +107,10 @@ def learning_rate(step: int, total: int, peak: float, warmup: int, decay_fractio
         step: steps already taken.
         total: steps of the whole run.
         peak: rate of the plateau.
-        warmup: steps of the rise.
+        warmup: steps of the rise, at most a tenth of the run.
         decay_fraction: part of the run over which the rate falls.
     """
-    rise = min(1.0, (step + 1) / max(1, warmup))
+    rise = min(1.0, (step + 1) / max(1.0, min(warmup, RISE_AT_MOST * total)))
     fall = min(1.0, (total - step) / max(1.0, decay_fraction * total))
     return peak * min(rise, fall)
 
@@ -114,9 +129,17 @@ class WeightAverage:
         current = [p.detach() for p in model.parameters()]
         torch._foreach_lerp_(list(self.weights.values()), current, 1 - decay)
 
+    @contextmanager
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """Lend the average to the model for the length of a block."""
+        self._swap(model)
+        try:
+            yield
+        finally:
+            self._swap(model)
+
     @torch.no_grad()
-    def swap(self, model: nn.Module) -> None:
-        """Exchange the model's weights with the average; call twice to come back."""
+    def _swap(self, model: nn.Module) -> None:
         for name, p in model.named_parameters():
             kept = p.detach().clone()
             p.copy_(self.weights[name])

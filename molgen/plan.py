@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -55,6 +56,7 @@ class Plan:
         bound = np.array([strength.sigma_max(t, s) for t, s in zip(a_t, a_s, strict=True)])
         starts = np.concatenate([[0.0], a_s[:-1]])
         faults = {
+            "has an entry that is no number": ~np.isfinite(a_t + a_s + sigma),
             "does not start where the step before ended": np.abs(a_t - starts) > ROUNDING,
             "goes back towards the noise": a_s < a_t - ROUNDING,
             "has a sigma outside [0, sigma_max]": (sigma < 0) | (sigma > bound + ROUNDING),
@@ -79,9 +81,8 @@ class Plan:
 
     def rows(self) -> list[Row]:
         """Return the table as plain tuples."""
-        return [tuple(map(float, row)) for row in np.stack(
-            [self.alpha_t, self.alpha_s, self.sigma], axis=1
-        )]  # type: ignore[misc]
+        columns = (self.alpha_t.tolist(), self.alpha_s.tolist(), self.sigma.tolist())
+        return list(zip(*columns, strict=True))
 
     def __str__(self) -> str:
         lines = [f"{'step':>5} {'alpha_t':>9} {'alpha_s':>9} {'sigma':>9}"]
@@ -192,6 +193,15 @@ class Switch(_Stepwise):
     t_switch: float = 0.5
     then: _Stepwise = field(default_factory=Rescale)
 
+    def __post_init__(self) -> None:
+        """Check the time.
+
+        Raises:
+            ValueError: if it is out of range.
+        """
+        if not 0 <= self.t_switch <= 1:
+            raise ValueError(f"t_switch is {self.t_switch}, expected a number in [0, 1]")
+
     def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
         """Return 0 early, the other strategy's strength late."""
         return self.then.sigma(t, alpha_t, alpha_s) if t <= self.t_switch + ROUNDING else 0.0
@@ -222,13 +232,17 @@ class Loop:
             )
         on, off = round(self.t_on * steps), round(self.t_off * steps)
         on, off = min(on, steps - 1), max(off, 1)
-        if not 0 < off < on < steps:
+        if steps < 3:
             raise ValueError(f"loop needs at least 3 steps for its three parts, got {steps}")
+        if not off < on:
+            raise ValueError(
+                f"loop's window from t_on={self.t_on} to t_off={self.t_off} is shorter than one of "
+                f"{steps} steps"
+            )
         t_on, t_off = on / steps, off / steps
         times = [i / steps for i in range(steps, -1, -1)]
         return Plan.from_rows(
-            strength.loop(t, s, self.eta, t_on, t_off, self.alpha_on)
-            for t, s in zip(times[:-1], times[1:], strict=True)
+            strength.loop(t, s, self.eta, t_on, t_off, self.alpha_on) for t, s in pairwise(times)
         )
 
 

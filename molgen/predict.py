@@ -9,6 +9,7 @@ threads.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,16 +77,27 @@ class Shaping:
         Raises:
             ValueError: if either is out of range.
         """
-        if not self.temperature > 0:
-            raise ValueError(f"temperature is {self.temperature}, expected more than 0")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature is {self.temperature}, expected more than 0 and finite")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}, expected more than 0 and at most 1")
 
     def __call__(self, log_p: Tensor) -> Tensor:
-        """Return float64 probabilities from log-probabilities, both (positions, vocab)."""
-        p = (log_p.double() / self.temperature).softmax(-1)
+        """Return float64 probabilities from log-probabilities, both (positions, vocab).
+
+        Raises:
+            ValueError: if what comes out are no numbers.
+        """
+        log_p = log_p.double()
+        # with the largest at 0, a temperature near 0 cannot make all of them overflow
+        p = ((log_p - log_p.amax(-1, keepdim=True)) / self.temperature).softmax(-1)
+        if p.isnan().any():
+            raise ValueError(
+                "the network's probabilities are not numbers: its weights are damaged, or gamma "
+                "is too large"
+            )
         if self.top_p < 1:
-            ordered, order = p.sort(-1, descending=True)
+            ordered, order = p.sort(dim=-1, descending=True, stable=True)
             beyond = ordered.cumsum(-1) - ordered >= self.top_p
             p = p.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), 0.0)
             p = p / p.sum(-1, keepdim=True)

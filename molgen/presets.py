@@ -28,8 +28,8 @@ def strategy(text: str, eta: float | None = None) -> Strategy:
     name, _, rest = text.partition(":")
     if name not in STRATEGIES:
         close = difflib.get_close_matches(name, STRATEGIES, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"remask strategy is {name!r}{hint} Allowed: {', '.join(STRATEGIES)}")
+        hint = f"did you mean {close[0]}? Allowed: " if close else "expected one of "
+        raise ValueError(f"remask strategy is {name!r}; {hint}{', '.join(STRATEGIES)}")
     kind: Any = STRATEGIES[name]
     allowed = [f.name for f in dataclasses.fields(kind)]
     values: dict[str, Any] = {}

@@ -29,7 +29,7 @@ def uniform(seed: int, stream: int, *coordinates: ArrayLike) -> NDArray[np.float
     """Return uniforms in [0, 1) for the given coordinates.
 
     Args:
-        seed: any integer; taken modulo 2 ** 64.
+        seed: any integer; taken modulo 2 ** 62.
         stream: which use the numbers are for.
         *coordinates: integer arrays that broadcast against each other, such as molecule, step and
             position.
@@ -43,6 +43,8 @@ def uniform(seed: int, stream: int, *coordinates: ArrayLike) -> NDArray[np.float
             value = np.asarray(coordinate, dtype=np.uint64)
             h = _mix(h + (value + np.uint64(1)) * np.uint64(_GOLDEN))
     u = (h >> np.uint64(11)).astype(np.float64) * _MANTISSA
-    return u[0] if not coordinates else u.reshape(np.broadcast_shapes(
-        *(np.shape(c) for c in coordinates)
-    ))
+    return (
+        u[0]
+        if not coordinates
+        else u.reshape(np.broadcast_shapes(*(np.shape(c) for c in coordinates)))
+    )

@@ -139,7 +139,7 @@ class Sampler:
             ValueError: if a length is below 1 or above the network's longest.
         """
         longest = self.predictor.max_length
-        if len(lengths) and not (1 <= lengths.min() and lengths.max() <= longest):
+        if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= longest):
             raise ValueError(
                 f"lengths must lie in 1..{longest}, got {lengths.min()}..{lengths.max()}"
             )
@@ -175,9 +175,7 @@ class Sampler:
         zeros = np.zeros(len(molecules), dtype=np.int64)
         return _State(molecules, tokens, np.ones(tokens.shape), zeros, zeros.copy())
 
-    def _advance(
-        self, state: _State, seed: int, first: int, recorder: Recorder | None
-    ) -> _Events:
+    def _advance(self, state: _State, seed: int, first: int, recorder: Recorder | None) -> _Events:
         """Run every row ahead to its next step that places a token, or to its end.
 
         Tokens taken off on the way are taken off here; the step that places is left to
@@ -219,9 +217,7 @@ class Sampler:
         rows = np.flatnonzero(waiting)
         return _Events(rows, place[rows], remove[rows], quantile[rows])
 
-    def _chances(
-        self, state: _State, rows: Ids, steps: Ids, masked: Mask
-    ) -> NDArray[np.float64]:
+    def _chances(self, state: _State, rows: Ids, steps: Ids, masked: Mask) -> NDArray[np.float64]:
         """Return the chance that each token changes in each step: (rows, steps, longest)."""
         k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
         a_t, a_s = self.plan.alpha_t[k], self.plan.alpha_s[k]
@@ -256,20 +252,24 @@ class Sampler:
         state.tokens[rows[i], position] = token
         state.psi[rows[i], position] = p[np.arange(len(token)), token]
         if recorder:
-            recorder.place(molecules[i], state.step[rows[i]], position, token,
-                           state.psi[rows[i], position])
+            recorder.place(
+                molecules[i], state.step[rows[i]], position, token, state.psi[rows[i], position]
+            )
         self._remove(state, rows, events.remove, recorder)
         state.step[rows] += 1
         state.nfe[rows] += self.predictor.forwards
 
-    def _remove(
-        self, state: _State, rows: Ids, remove: Mask, recorder: Recorder | None
-    ) -> None:
+    def _remove(self, state: _State, rows: Ids, remove: Mask, recorder: Recorder | None) -> None:
         """Mask the chosen tokens of the given rows."""
         i, position = np.nonzero(remove)
         if recorder and len(i):
-            recorder.remove(state.molecule[rows[i]], state.step[rows[i]], position,
-                            state.tokens[rows[i], position], state.psi[rows[i], position])
+            recorder.remove(
+                state.molecule[rows[i]],
+                state.step[rows[i]],
+                position,
+                state.tokens[rows[i], position],
+                state.psi[rows[i], position],
+            )
         state.tokens[rows[i], position] = self.predictor.mask_id
         state.psi[rows[i], position] = 1.0
 
@@ -286,4 +286,6 @@ def inverse_cdf(p: NDArray[np.float64], quantile: NDArray[np.float64]) -> Ids:
     """
     cdf = np.cumsum(p, axis=1)
     index = (cdf <= quantile[:, None] * cdf[:, -1:]).sum(1)
-    return np.asarray(np.minimum(index, p.shape[1] - 1), dtype=np.int64)
+    # the largest quantile times the sum may round up to the sum itself
+    last = p.shape[1] - 1 - (p[:, ::-1] > 0).argmax(1)
+    return np.asarray(np.minimum(index, last), dtype=np.int64)

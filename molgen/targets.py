@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -36,9 +37,11 @@ class Range:
         """Check the order.
 
         Raises:
-            ValueError: if the range is empty.
+            ValueError: if the range is empty, or a bound is no number.
         """
-        if not self.low <= self.high:
+        if np.isnan(self.low) or np.isnan(self.high):
+            raise ValueError(f"range {self.low}..{self.high}: both bounds must be numbers")
+        if self.low > self.high or self.low == np.inf or self.high == -np.inf:
             raise ValueError(f"range {self.low}..{self.high} is empty: low must not exceed high")
 
 
@@ -56,17 +59,33 @@ def parse_target(text: str) -> Target:
         return word  # type: ignore[return-value]
     low, dots, high = word.partition("..")
     try:
-        if dots:
-            return Range(float(low), float(high))
-        value = float(word)
+        bounds = [float(bound) for bound in ((low, high) if dots else (word,))]
     except ValueError as error:
-        if "empty" in str(error):
-            raise
-        raise ValueError(
-            f"target value is {text!r}, expected max, min, a number, or LO..HI"
-        ) from error
-    if not np.isfinite(value):
-        raise ValueError(f"target value is {text!r}, expected a finite number")
+        raise ValueError(f"value is {text!r}, expected max, min, a number, or LO..HI") from error
+    if dots:
+        return Range(*bounds)
+    if not np.isfinite(bounds[0]):
+        raise ValueError(f"value is {text!r}, expected a finite number")
+    return bounds[0]
+
+
+def read_targets(targets: Mapping[str, Target | str]) -> dict[str, Target]:
+    """Return targets with their words read.
+
+    Raises:
+        ValueError: naming the target that is neither a word, a finite number nor a range.
+    """
+    return {name: _read(name, value) for name, value in targets.items()}
+
+
+def _read(name: str, value: Target | str) -> Target:
+    if isinstance(value, str | Real):
+        try:
+            return parse_target(value if isinstance(value, str) else repr(float(value)))
+        except ValueError as error:
+            raise ValueError(f"target {name}: {error}") from error
+    if not isinstance(value, Range):
+        raise ValueError(f"target {name} is {value!r}, expected max, min, a number, or a range")
     return value
 
 
@@ -117,12 +136,14 @@ class Prior:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write one safetensors file; values are rounded to float16."""
+        """Write one safetensors file; values are rounded to float16 unless one is too large."""
         from safetensors.numpy import save_file
 
+        largest = np.nanmax(np.abs(self.values), initial=0.0)
+        kind = np.float16 if largest <= np.finfo(np.float16).max else np.float64
         tensors = {
             "lengths": self.lengths.astype(np.uint16),
-            "values": self.values.astype(np.float16),
+            "values": self.values.astype(kind),
             "weight": self.weight.astype(np.float32),
         }
         save_file(tensors, path, metadata={"properties": " ".join(self.properties)})
@@ -154,8 +175,9 @@ class Prior:
     def _moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         w = np.where(np.isnan(self.values), 0.0, self.weight[:, None])
         v = np.nan_to_num(self.values)
-        mean = (w * v).sum(0) / w.sum(0)
-        return mean, np.sqrt((w * (v - mean) ** 2).sum(0) / w.sum(0))
+        with np.errstate(invalid="ignore"):  # a property that no molecule has: NaN
+            mean = (w * v).sum(0) / w.sum(0)
+            return mean, np.sqrt((w * (v - mean) ** 2).sum(0) / w.sum(0))
 
     def check(self, targets: Mapping[str, Target]) -> None:
         """Check that every target names a property of the model.
@@ -186,7 +208,8 @@ class Prior:
             nothing is asked; None instead of conditions where there are no targets.
 
         Raises:
-            ValueError: if a target is not a property of the model.
+            ValueError: if a target is not a property of the model, or no row of the table has all
+                the properties asked for.
         """
         self.check(targets)
         rows = self._fitting(targets)
@@ -201,7 +224,7 @@ class Prior:
             column = self.values[drawn, i]
             if isinstance(target, Range):
                 column = column.clip(target.low, target.high)
-            condition[:, i] = target if isinstance(target, float) else column
+            condition[:, i] = target if isinstance(target, float | int) else column
         return self.lengths[drawn], condition
 
     def _fitting(self, targets: Mapping[str, Target]) -> NDArray[np.int64]:
@@ -209,7 +232,12 @@ class Prior:
 
         Distance is counted in standard deviations: first the rows nearest to every number and
         inside (or nearest to) every range, then, among them, the tail of what is to be extreme.
+        A row that lacks a property asked for cannot lend it, and is left aside.
         """
+        asked = [self.properties.index(name) for name in targets]
+        able = np.flatnonzero(~np.isnan(self.values[:, asked]).any(1))
+        if not len(able):
+            raise ValueError(f"no training molecule has {', '.join(targets) or 'a length'}")
         _, std = self._moments()
         distance = np.zeros(len(self.lengths))
         height = np.zeros(len(self.lengths))
@@ -223,10 +251,9 @@ class Prior:
                 distance += ((column - target) / unit) ** 2
             else:
                 height += (1 if target == "max" else -1) * column / unit
-        distance, height = np.nan_to_num(distance, nan=np.inf), np.nan_to_num(height, nan=-np.inf)
-        rows = np.argsort(distance, kind="stable")
-        extreme = any(t in ("max", "min") for t in targets.values() if isinstance(t, str))
-        exact = int((distance <= 0).sum())
+        rows = able[np.argsort(distance[able], kind="stable")]
+        extreme = any(isinstance(target, str) for target in targets.values())
+        exact = int((distance[able] <= 0).sum())
         wanted = max(exact, NEAREST * (10 if extreme and exact < len(rows) else 1))
         rows = rows[:wanted]
         if extreme:

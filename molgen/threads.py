@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import torch
 
-In, Out = TypeVar("In"), TypeVar("Out")
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 
 def bf16_is_fast(device: str = "cpu") -> bool:

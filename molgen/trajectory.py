@@ -125,8 +125,8 @@ class Recorder:
         self._events.append(np.stack([molecule, step, position, actions, token, p], axis=1))
 
     def trajectory(self, first: int = 0) -> Trajectory:
-        """Return everything noted, sorted by molecule and step; molecules counted from ``first``."""
+        """Return everything noted by molecule and step; molecules count from ``first``."""
         events = np.concatenate([np.empty((0, 6)), *self._events])
         events = events[np.lexsort((events[:, 1], events[:, 0]))]
-        whole = [column.astype(np.int64) for column in events[:, :5].T]
-        return Trajectory(whole[0] + first, *whole[1:], events[:, 5])
+        molecule, step, position, action, token = events[:, :5].astype(np.int64).T
+        return Trajectory(molecule + first, step, position, action, token, events[:, 5])

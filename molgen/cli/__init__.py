@@ -1,8 +1,9 @@
 """The command line: the only place that maps words to objects.
 
 Each command is a module with ``add_arguments(parser)`` and ``run(arguments) -> exit status``; its
-docstring's first line is its summary. Nothing heavy is imported before a command runs, so ``--help``
-is instant. Bad input ends with one line on stderr and status 2.
+docstring's first line is its summary. Nothing heavy is imported before a command runs, so
+``--help`` is instant. Bad input ends with one line on stderr and status 2; Ctrl-C and a termination
+signal end a run alike, with what was finished.
 """
 
 from __future__ import annotations
@@ -10,17 +11,30 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 COMMANDS = ("design", "sample", "evaluate", "train", "models")
 INTERRUPTED = 130
 BAD_INPUT = 2
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line; how to call it is what ``--help`` is for."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with status 2."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="molgen",
         description="Guided molecule design by remasking diffusion.",
         epilog="example: molgen design qm9 --target qed=max --n 100 --out designs.csv",
@@ -53,29 +67,60 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.command is None:
         parser.print_help()
+        print(f"molgen: a command is missing: {', '.join(COMMANDS)}", file=sys.stderr)
         return BAD_INPUT
+    name = f"molgen {arguments.command}"
     try:
-        return int(arguments.run(arguments))
-    except (ValueError, OSError) as error:
-        print(f"molgen {arguments.command}: {_one_line(error)}", file=sys.stderr)
+        with _terminable():
+            status = int(arguments.run(arguments))
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return status
+    except BrokenPipeError:  # the reader has what it wants (``| head``)
+        _drop_output()
+        return 0
+    except (ValueError, OSError, MemoryError) as error:
+        _drop_output()
+        print(f"{name}: {_message(error)}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(f"molgen {arguments.command}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let a termination signal interrupt the block as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # handlers belong to that one
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
     finally:
-        _flush()
+        signal.signal(signal.SIGTERM, before)
 
 
-def _one_line(error: Exception) -> str:
-    """Return an error as text; a pointer under a character keeps its lines."""
+def _message(error: Exception) -> str:
+    """Return an error as one line of text; a pointer under a character keeps its lines."""
+    from molgen.tokenizer import TokenError
+
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}" if str(error) else "out of memory"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error).strip() or type(error).__name__
+    text = str(error).strip() or type(error).__name__
+    return text if isinstance(error, TokenError) else " ".join(text.split())
 
 
-def _flush() -> None:
-    """Flush stdout; a reader that has gone away (``| head``) is not an error."""
+def _drop_output() -> None:
+    """Let what is still to be written to stdout go, where it cannot be written."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,9 +1,10 @@
 """Draw until N valid, unique, novel molecules meet the targets.
 
 A range is a filter; a number is met within --tolerance (whole-number properties exactly); max and
-min steer only. Everything drawn on the way is counted. Exit status 0 with N molecules, 3 with fewer.
+min steer only. Everything drawn on the way is counted. The exit status is 0 with N molecules and 3
+with fewer.
 
-example:
+Example:
   molgen design qm9 --target qed=max --n 100 --out designs.csv --grid designs.png
   molgen design qm9 --target ring_count=3 --target logp=0..1 --n 50 --out rings.csv
 """
@@ -40,10 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--grid", metavar="PNG", help=f"also draw the best {DRAWN} structures")
     parser.add_argument(
-        "--max-draws", type=options.positive, metavar="M", help="budget (default: 100 draws a molecule)"
+        "--max-draws",
+        type=options.positive,
+        metavar="M",
+        help="budget (default: 100 draws a molecule)",
     )
     parser.add_argument(
-        "--tolerance", type=float, default=0.05, metavar="X",
+        "--tolerance",
+        type=float,
+        default=0.05,
+        metavar="X",
         help="how near a number must be, in training standard deviations (default 0.05)",
     )
     parser.add_argument(
@@ -65,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"grid is {arguments.grid!r}, expected a .png file")
     if not 0 <= arguments.tolerance < float("inf"):
         raise ValueError(f"tolerance is {arguments.tolerance}, expected at least 0")
+    if arguments.guidance == "none":
+        raise ValueError("guidance none cannot meet a target: use `molgen sample`")
     targets = options.targets(arguments)
 
     from molgen import checkpoint
@@ -72,14 +81,22 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = checkpoint.load(arguments.model)
     settings = options.settings(arguments, model)
-    if arguments.guidance == "none":
-        raise ValueError("guidance none cannot meet a target: use `molgen sample`")
     screen = Screen(list(targets), arguments.n, started)
     designs = design(
-        model, targets, arguments.n, arguments.seed, settings, arguments.max_draws,
-        arguments.tolerance, arguments.allow_known, screen.found, screen.round,
+        model,
+        targets,
+        arguments.n,
+        arguments.seed,
+        settings,
+        arguments.max_draws,
+        arguments.tolerance,
+        arguments.allow_known,
+        screen.found,
+        screen.round,
     )
     screen.close()
+    if designs.reason == "interrupted" and not len(designs.table):
+        raise KeyboardInterrupt
     ranked = rank(designs.table, targets)
     write_table(designs.table, arguments.out)
     print(report(designs, ranked, list(targets)))
@@ -111,7 +128,7 @@ class Screen:
             row = rows.iloc[0]
             values = ", ".join(f"{name} {row[name]:.3g}" for name in self.names)
             seconds = time.monotonic() - self.started
-            print(f"first molecule after {seconds:.1f} s: {row['smiles']} ({values})", flush=True)
+            options.say(f"first molecule after {seconds:.1f} s: {row['smiles']} ({values})")
             self.first = False
         self.bar.update(len(rows))
 

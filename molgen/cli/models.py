@@ -1,6 +1,6 @@
 """List the models that come with molgen.
 
-example:
+Example:
   molgen models
   molgen models qm9
 """

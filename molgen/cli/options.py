@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,15 +13,35 @@ if TYPE_CHECKING:
     from molgen.targets import Target
 
 
+MOST = 10_000_000  # rows or steps of one run; more would not fit in memory
+
+
 def positive(text: str) -> int:
-    """Read a whole number of at least one."""
+    """Read a whole number from 1 to :data:`MOST`."""
     try:
         value = int(text)
     except ValueError:
         value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    if not 1 <= value <= MOST:
+        shown = text if len(text) < 40 else f"{text[:20]}..."
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MOST}, got {shown!r}")
     return value
+
+
+def whole(text: str) -> int:
+    """Read a whole number."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text[:40]!r}") from error
+
+
+def say(text: str) -> None:
+    """Print at once; a reader that has gone away does not end the run."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -44,31 +67,37 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how to draw; each defaults to the model's own recommendation."""
     group = parser.add_argument_group("sampling", "by default as the model's card recommends")
     group.add_argument("--steps", type=positive, metavar="T", help="steps of the plan")
-    group.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same rows")
+    group.add_argument("--seed", type=whole, default=0, metavar="S", help="same seed, same rows")
     group.add_argument(
-        "--guidance", choices=["cfg", "none"], default="cfg",
+        "--guidance",
+        choices=["cfg", "none"],
+        default="cfg",
         help="cfg: classifier-free; none: targets do not steer",
     )
     group.add_argument("--gamma", type=float, metavar="G", help="strength of the guidance")
     group.add_argument(
-        "--remask", metavar="STRATEGY",
+        "--remask",
+        metavar="STRATEGY",
         help="ancestral, cap, rescale, switch, loop, forward-backward, dfm, psi; "
         "parameters as loop:t_on=.55,t_off=.05",
     )
-    group.add_argument("--eta", type=float, metavar="E", help="strength of the remasking, in [0, 1]")
+    group.add_argument("--eta", type=float, metavar="E", help="strength of remasking, in [0, 1]")
     group.add_argument(
-        "--weights", choices=["uniform", "confidence", "sharpened"],
+        "--weights",
+        choices=["uniform", "confidence", "sharpened"],
         help="which placed tokens are masked again first",
     )
     group.add_argument("--temperature", type=float, metavar="X", help="below 1 sharpens")
-    group.add_argument("--top-p", type=float, metavar="P", help="nucleus of each token's distribution")
-    group.add_argument("--batch-size", type=positive, metavar="B", help="rows in flight (speed only)")
+    group.add_argument("--top-p", type=float, metavar="P", help="nucleus of the distribution")
+    group.add_argument(
+        "--batch-size", type=positive, metavar="B", help="rows in flight; speed only"
+    )
     add_device(group)
 
 
 def add_device(parser: Any) -> None:
     """Add ``--device`` and ``--dtype``."""
-    parser.add_argument("--device", metavar="D", default=None, help="cpu (default), cuda, cuda:1, ...")
+    parser.add_argument("--device", metavar="D", help="cpu (default), cuda, cuda:1, ...")
     parser.add_argument("--dtype", choices=["auto", "bf16", "fp32"], help="of the matrix products")
 
 
@@ -78,9 +107,9 @@ def targets(arguments: argparse.Namespace) -> dict[str, Target]:
     Raises:
         ValueError: if one is not PROP=VALUE, or a property is asked for twice.
     """
-    from molgen.targets import parse_target
+    from molgen.targets import read_targets
 
-    found: dict[str, Target] = {}
+    found: dict[str, str] = {}
     for text in arguments.target:
         name, equals, value = text.partition("=")
         name = name.strip()
@@ -88,8 +117,8 @@ def targets(arguments: argparse.Namespace) -> dict[str, Target]:
             raise ValueError(f"target is {text!r}, expected PROP=VALUE such as qed=max")
         if name in found:
             raise ValueError(f"target {name} is given twice")
-        found[name] = parse_target(value)
-    return found
+        found[name] = value
+    return read_targets(found)
 
 
 def settings(arguments: argparse.Namespace, model: Model) -> Settings:
@@ -108,12 +137,17 @@ def settings(arguments: argparse.Namespace, model: Model) -> Settings:
     if arguments.remask is not None or arguments.eta is not None:
         remask = arguments.remask or model.info.get("sampling", {}).get("remask", "ancestral")
         if arguments.remask is None:  # another eta for the recommended strategy
-            remask = remask.partition(":")[0]
+            remask = re.sub(r"\beta=[^,]*,?", "", remask)
         changes["strategy"] = strategy(remask, arguments.eta)
     if arguments.weights is not None:
         changes["weights"] = token_weights(arguments.weights)
     found = model.settings(**changes)
     check_device(found.device)
+    if arguments.weights not in (None, "uniform") and not found.strategy.plan(8).sigma.any():
+        raise ValueError(
+            f"weights {arguments.weights} choose which tokens are masked again, but this strategy "
+            "masks none again: give one that does, such as --remask rescale --eta 0.1"
+        )
     return found
 
 
@@ -126,7 +160,7 @@ def check_device(device: str) -> None:
     import torch
 
     try:
-        torch.empty(1, device=device)
+        torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"device {device!r} cannot be used: {reason}") from error

@@ -3,7 +3,7 @@
 Row i is one draw: never rejected, retried, repaired or filtered. The same seed gives the same rows,
 and a smaller N is a prefix of a larger one.
 
-example:
+Example:
   molgen sample qm9 --n 1000 --out samples.csv
   molgen sample qm9 --n 1000 --target qed=max --gamma 3 --remask rescale --eta 0.1 --out high.csv
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molgen.cli import options
@@ -24,21 +25,29 @@ if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.sample import Samples
 
+EVENTS = (".csv", ".parquet")  # a row of a trajectory is no molecule
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
-    parser.add_argument("--n", type=options.positive, required=True, metavar="N", help="rows to draw")
+    parser.add_argument(
+        "--n", type=options.positive, required=True, metavar="N", help="rows to draw"
+    )
     options.add_targets(parser)
     parser.add_argument(
         "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
     )
     parser.add_argument(
-        "--property", action="append", default=[], metavar="PROP",
+        "--property",
+        action="append",
+        default=[],
+        metavar="PROP",
         help="a further property to compute; may be repeated",
     )
     parser.add_argument(
-        "--trajectory", metavar="FILE",
+        "--trajectory",
+        metavar="FILE",
         help="also write every event: which token was placed, removed, replaced, and when (.csv)",
     )
     options.add_sampling(parser)
@@ -53,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     for path in filter(None, (arguments.out, arguments.trajectory)):
         check_extension(path)
         check_writable(path)
+    check_trajectory(arguments.trajectory, arguments.out)
     wanted = options.targets(arguments)
     names = list(dict.fromkeys([*wanted, *arguments.property]))
     for name in names:
@@ -67,14 +77,21 @@ def run(arguments: argparse.Namespace) -> int:
     progress = Progress(model, arguments.n)
     try:
         samples = model.draw(
-            arguments.n, steering, arguments.seed, settings=settings,
-            record=bool(arguments.trajectory), on_done=progress.note,
+            arguments.n,
+            steering,
+            arguments.seed,
+            settings=settings,
+            record=bool(arguments.trajectory),
+            on_done=progress.note,
         )
         rows, status = None, 0
     except KeyboardInterrupt:
         rows, samples = progress.finished()
         status = 130
-    progress.close()
+        if not len(rows):
+            raise
+    finally:
+        progress.close()
     table = model.table(samples, names)
     if rows is not None:
         table["index"] = rows
@@ -82,9 +99,26 @@ def run(arguments: argparse.Namespace) -> int:
     if samples.trajectory is not None:
         write_table(samples.trajectory.frame(model.tokenizer), arguments.trajectory)
     print(summary(table, names, arguments.n))
+    warning = warn(model)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
     if status:
         print(f"interrupted: {len(table)} of {arguments.n} rows written", file=sys.stderr)
     return status
+
+
+def check_trajectory(path: str | None, out: str) -> None:
+    """Check the name of the file of events.
+
+    Raises:
+        ValueError: if it cannot hold them, or is that of the molecules.
+    """
+    if path is None:
+        return
+    if Path(path).suffix.lower() not in EVENTS:
+        raise ValueError(f"trajectory is {path!r}, expected a file ending in {' or '.join(EVENTS)}")
+    if Path(path).resolve() == Path(out).resolve():
+        raise ValueError(f"trajectory and out are one file, {path!r}")
 
 
 class Progress:
@@ -141,6 +175,13 @@ def summary(table: pd.DataFrame, names: list[str], asked: int) -> str:
                 f"{values.min():.3f} to {values.max():.3f}"
             )
     return "\n".join(lines)
+
+
+def warn(model: Model) -> str | None:
+    """Return why the column ``novel`` is not to be trusted, if it is not."""
+    if model.known is None:
+        return "the model has no index of known molecules, so no row counts as novel"
+    return model.known.check()
 
 
 def share(marks: pd.Series) -> str:

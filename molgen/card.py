@@ -1,0 +1,154 @@
+"""The model card: what a model is, in prose and numbers, written from ``molgen.json`` alone.
+
+Numbers that are measured later are added to ``molgen.json``, and :func:`rewrite` brings the card up
+to date: ``measured.held_out`` by training, ``measured.sampling`` (a list of rows, any columns) by
+whoever samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from molgen.checkpoint import read_info
+from molgen.files import replacing
+
+TOP = """---
+library_name: molgen
+tags: [chemistry, molecules, discrete-diffusion, {representation}]
+---
+# {name}
+
+{summary}. A masked diffusion model over {text}; every token it has placed can be masked
+and written again (remasking), and guidance steers it towards properties.
+
+```python
+import molgen
+model = molgen.load("{name}")  # a bundled name, this folder, or its hub id
+table = model.sample(100{targets})
+```
+
+Every row is one draw: invalid molecules stay, with the reason, and all rates are over all rows."""
+
+BOTTOM = """## Limits
+
+The model writes what resembles its training data: other elements, sizes and charges are out of its
+reach. A valid string is not a molecule that can be made, bought or handled safely, and computed
+properties are not measurements. Novelty is relative to the training data, the held-out part
+included; it says nothing about patents or the literature. The terms of the training data apply.
+
+## Files
+
+`config.json`, `model.safetensors` (bfloat16): the network, for `transformers`. `tokenizer.json`,
+`tokenizer_config.json`: a Hugging Face fast tokenizer. `prior.safetensors`: lengths and property
+values of training molecules, from which targets are drawn. `known.safetensors`: keys of the
+canonical SMILES of all molecules given to training, {probes} of them spelled out, for novelty
+without the data. `molgen.json`: everything said here, for programs."""
+
+PROBES = 32  # what molgen.known spells out
+
+
+def card(name: str, info: Mapping[str, Any]) -> str:
+    """Return the text of a model card.
+
+    Args:
+        name: of the model.
+        info: what ``molgen.json`` holds.
+    """
+    properties = list(info.get("properties", []))
+    representation = str(info.get("representation", "smiles"))
+    top = TOP.format(
+        name=name,
+        representation=representation,
+        summary=str(info.get("summary", "A model of molecules")).rstrip("."),
+        text=representation.upper(),
+        targets=', targets={"qed": "max"}' if "qed" in properties else "",
+    )
+    parts = [top, _data(info), _recipe(info), _numbers(info), BOTTOM.format(probes=PROBES)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def rewrite(folder: str | Path, name: str = "") -> None:
+    """Write the card of a checkpoint again from its ``molgen.json``.
+
+    Raises:
+        ValueError: if the folder is no checkpoint.
+        OSError: if the card cannot be written.
+    """
+    folder = Path(folder)
+    text = card(name or folder.resolve().name, read_info(folder))
+    with replacing(folder / "README.md") as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def _data(info: Mapping[str, Any]) -> str:
+    """Return what it was trained on."""
+    data: Mapping[str, Any] = info.get("data", {})
+    if not data:
+        return ""
+    lines = [
+        "## Data",
+        "",
+        f"{data['source']}: {data['molecules']:,} distinct molecules, "
+        f"{data['training']:,} to train on and {data['held_out']:,} held out (drawn at random, "
+        f"seed {info['seeds']['split']}); {data['mean_tokens']:.1f} tokens on average and "
+        f"{data['longest']} at most, a vocabulary of {data['vocabulary']}.",
+    ]
+    left = {k: v for k, v in data.get("left_out", {}).items() if v}
+    if left:
+        lines.append(
+            "Rows left out: " + ", ".join(f"{n:,} {name}" for name, n in left.items()) + "."
+        )
+    if info.get("init"):
+        lines.append(f"Training went on from the weights of `{info['init']}`.")
+    sources: Mapping[str, str] = data.get("property_sources", {})
+    known = [f"`{p}`" + (f" ({sources[p]})" if p in sources else "") for p in info["properties"]]
+    lines.append("Conditioned on " + (", ".join(known) if known else "nothing") + ".")
+    return "\n".join(lines)
+
+
+def _recipe(info: Mapping[str, Any]) -> str:
+    """Return how it was trained."""
+    recipe: Mapping[str, Any] = info.get("recipe", {})
+    if not recipe:
+        return ""
+    c = info["network"]
+    how = "Muon on the block matrices, AdamW on the rest" if recipe["muon"] else "AdamW"
+    dropped, falling = 100 * recipe["drop_all"], 100 * recipe["decay_fraction"]
+    return f"""## Recipe
+
+A bidirectional transformer of {info["parameters"]:,} parameters ({c["num_layers"]} layers, width
+{c["hidden_size"]}, {c["num_heads"]} heads). {info["steps"]:,} steps of {recipe["batch_size"]}
+molecules ({info["epochs"]:.3g} epochs): an exact number of tokens masked in each, {how}, learning
+rate {recipe["peak_rate"]:g} after {recipe["warmup"]} steps and falling linearly to zero over the
+last {falling:.0f} % of the run; the weights are a moving average ({recipe["ema_decay"]:g}). All
+properties are left out in {dropped:.0f} % of rows, otherwise each on its own coin. Seed
+{info["seeds"]["training"]}, {recipe["dtype"]} on {recipe["device"]}."""
+
+
+def _numbers(info: Mapping[str, Any]) -> str:
+    """Return what was measured."""
+    measured: Mapping[str, Any] = info.get("measured", {})
+    held_out: Mapping[str, Any] = measured.get("held_out") or {}
+    lines = []
+    if held_out.get("molecules"):
+        lines.append(
+            f"Held-out likelihood, unconditional: at most {held_out['nats_per_molecule']:.2f} ± "
+            f"{held_out['standard_error']:.2f} nats per molecule over {held_out['molecules']:,} "
+            f"molecules, of which the length costs {held_out['length_nats']:.2f}; perplexity per "
+            f"token {held_out['perplexity_per_token']:.3f} over {held_out['tokens']:,} tokens."
+        )
+    lines += [_table(measured["sampling"])] if measured.get("sampling") else []
+    return "\n\n".join(["## Numbers", *lines]) if lines else ""
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a Markdown table."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[_cell(row.get(name, "")) for name in names] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [names, ["---"] * len(names), *cells])
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,199 @@
+"""From a training run to a model: the averaged weights and all that belongs to them, in a folder.
+
+Everything is written into a folder aside and then moved, file by file, to its place;
+``molgen.json`` goes last, because a folder without it is no model. Needs no RDKit: the index of
+known molecules was made with the data and is copied.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from molgen import checkpoint, training_log
+from molgen.card import card
+from molgen.dataset import TokenDataset
+from molgen.denoiser import MoleculeDenoiser
+from molgen.likelihood import Bound, held_out_bound
+from molgen.plot import loss_curve
+from molgen.targets import Prior
+from molgen.tokenizer import Tokenizer
+from molgen.train import Trainer
+
+LAST = "molgen.json"
+SAMPLING = {"remask": "ancestral", "steps": 128}
+MEASURED_ON = 10_000  # held-out molecules at most: each takes as many forwards as it has tokens
+
+
+def finish(
+    trainer: Trainer,
+    folder: Path,
+    facts: Mapping[str, Any],
+    places: tuple[Path, ...] = (),
+    name: str = "",
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Measure the averaged weights and write the model.
+
+    Args:
+        trainer: a run that has ended.
+        folder: of the run, with ``training_log.csv`` and, for novelty, ``known.safetensors``.
+        facts: what else ``molgen.json`` shall say; ``data`` and ``seeds`` are completed.
+        places: folders to write the model to; the run's own if none are given.
+        name: of the model on its card; each folder's own name if empty.
+        progress: show a bar where standard error is a terminal.
+
+    Returns:
+        What ``molgen.json`` holds.
+
+    Raises:
+        OSError: if a file cannot be written; no half of one is left.
+    """
+    with trainer.average.applied(trainer.model), torch.no_grad():
+        exact = [p.clone() for p in trainer.model.parameters()]
+        for p in trainer.model.parameters():  # measured is what is shipped
+            p.copy_(p.to(torch.bfloat16).float())
+        label = "held-out bound" if progress else ""
+        bound = held_out_bound(
+            trainer.model,
+            trainer.data,
+            MEASURED_ON,
+            pool=trainer.pool,
+            dtype=trainer.dtype,
+            progress=label,
+        )
+        info = describe(trainer, facts, bound)
+        for place in places or (folder,):
+            write(place, trainer.model, trainer.data, folder, info, name or place.resolve().name)
+        for p, kept in zip(trainer.model.parameters(), exact, strict=True):
+            p.copy_(kept)
+    return info
+
+
+def describe(trainer: Trainer, facts: Mapping[str, Any], bound: Bound) -> dict[str, Any]:
+    """Return what ``molgen.json`` holds, its format aside."""
+    data, shape = trainer.data, trainer.model.config
+    held_out = int(data.held_out.sum())
+    about = {
+        "source": "molecules",
+        "molecules": len(data),
+        "training": len(data) - held_out,
+        "held_out": held_out,
+        "mean_tokens": float(data.lengths.mean()),
+        "longest": int(data.lengths.max()),
+        "vocabulary": len(data.vocab),
+        **facts.get("data", {}),
+    }
+    return {
+        "summary": f"{len(data):,} molecules of {about['source']}",
+        "representation": data.representation,
+        "properties": list(data.properties),
+        **facts,
+        "data": about,
+        "network": {k: getattr(shape, k) for k in ("num_layers", "hidden_size", "num_heads")},
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "recipe": asdict(trainer.config),
+        "steps": trainer.step,
+        "epochs": trainer.epoch,
+        "seeds": {"split": 0, **facts.get("seeds", {}), "training": trainer.config.seed},
+        "sampling": dict(SAMPLING),
+        "measured": {"held_out": measured(bound, trainer.dtype)},
+        "software": software(),
+    }
+
+
+def measured(bound: Bound, dtype: torch.dtype) -> dict[str, Any]:
+    """Return a bound in plain words; null where nothing is held out."""
+    numbers = {
+        "nats_per_molecule": bound.nats,
+        "standard_error": bound.error,
+        "length_nats": bound.length_nats,
+        "perplexity_per_token": bound.perplexity,
+        "tokens_per_molecule": bound.tokens,
+    }
+    finite = {name: v if math.isfinite(v) else None for name, v in numbers.items()}
+    tokens = round(bound.tokens * bound.molecules) if bound.molecules else 0
+    kind = str(dtype).removeprefix("torch.")
+    return {**finite, "tokens": tokens, "molecules": bound.molecules, "matrix_products": kind}
+
+
+def software() -> dict[str, str]:
+    """Return the releases that took part."""
+    import transformers
+
+    from molgen import __version__
+
+    return {
+        "molgen": __version__,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def write(
+    place: Path,
+    model: MoleculeDenoiser,
+    data: TokenDataset,
+    run: Path,
+    info: Mapping[str, Any],
+    name: str,
+) -> None:
+    """Write a model to a folder.
+
+    Args:
+        place: the folder, made if it is missing.
+        model: the network.
+        data: what it was trained on.
+        run: the run's folder.
+        info: what ``molgen.json`` holds.
+        name: of the model.
+    """
+    rows = ~data.held_out
+    prior = Prior.from_training(data.lengths[rows], data.values[rows], data.properties)
+    tokenizer = Tokenizer(list(data.vocab), data.representation)
+    place.mkdir(parents=True, exist_ok=True)
+    with staging(place) as aside:
+        checkpoint.save(aside, model, tokenizer, prior, None, info, card(name, info))
+        if place.resolve() != run.resolve():
+            for file in ("known.safetensors", training_log.FILE):
+                if (run / file).exists():
+                    shutil.copyfile(run / file, aside / file)
+        draw_losses(run / training_log.FILE, aside / "loss.png")
+
+
+def draw_losses(log: Path, path: Path) -> None:
+    """Draw the loss curve; where matplotlib is missing, say so instead."""
+    if importlib.util.find_spec("matplotlib") is None:
+        print("no loss.png: that needs matplotlib (pip install 'molgen[plots]')")
+    elif training_log.read_rows(log):
+        loss_curve(log, path)
+
+
+@contextmanager
+def staging(place: Path) -> Iterator[Path]:
+    """Yield a folder whose files are moved to ``place`` if all goes well.
+
+    Raises:
+        OSError: if a file cannot be written; then nothing is moved.
+    """
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=place) as aside:
+        try:
+            yield Path(aside)
+        except SafetensorError as error:
+            raise OSError(f"cannot write to {place}: {error}") from error
+        for file in sorted(Path(aside).iterdir(), key=lambda file: (file.name == LAST, file.name)):
+            file.chmod(0o644)  # the writer of safetensors lets nobody else read them
+            os.replace(file, place / file.name)

@@ -1,0 +1,226 @@
+"""From a user's file to what training reads: cleaned, tokenised, with property values.
+
+    file -> rows -> canonical SMILES -> text -> ids, property values -> data set
+                                     -> keys -> index of known molecules
+                 -> rows left out, each with its reason
+
+A property's values are the file's column of the same name where there is one, else RDKit's. This is
+the only part of training that needs RDKit.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.dataset import HELD_OUT_FRACTION, TokenDataset
+from molgen.tokenizer import Tokenizer, split
+
+if TYPE_CHECKING:
+    from molgen.cleaning import Cleaned
+    from molgen.known import KnownMolecules
+
+PROPERTIES = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")
+MAX_TOKENS = 128  # nearly all drug-like molecules have fewer; cost grows with the square
+UNFIT = re.compile(r"[\s=,]")  # what a property's name may not hold: it is written NAME=VALUE
+COLUMN, COMPUTED = "column", "computed"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to make of a file.
+
+    Attributes:
+        column: the SMILES column; None for the one called ``smiles``.
+        properties: to condition on.
+        representation: ``"smiles"`` or ``"selfies"``.
+        max_tokens: molecules with more are left out.
+        held_out: part of the molecules kept from training.
+        keep_salts: keep all fragments of a row instead of the largest organic one.
+        neutralise: remove charges where protons can.
+        seed: of the held-out split.
+    """
+
+    column: str | None = None
+    properties: tuple[str, ...] = PROPERTIES
+    representation: str = "smiles"
+    max_tokens: int = MAX_TOKENS
+    held_out: float = HELD_OUT_FRACTION
+    keep_salts: bool = False
+    neutralise: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before any work.
+
+        Raises:
+            ValueError: naming what came and what is allowed.
+        """
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out is {self.held_out}, expected at least 0 and less than 1")
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens is {self.max_tokens}, expected at least 1")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}, expected at least 0")
+        for name in self.properties:
+            if not name or UNFIT.search(name):
+                raise ValueError(
+                    f"property {name!r} is no name: expected one without blanks, commas and '='"
+                )
+        if len(set(self.properties)) != len(self.properties):
+            raise ValueError(f"properties name one twice: {', '.join(self.properties)}")
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What came of a file.
+
+    Attributes:
+        data: the tokenised molecules.
+        known: the index of all of them.
+        cleaned: what was kept, and what became of every other row.
+        sources: for each property ``"column"`` or ``"computed"``.
+    """
+
+    data: TokenDataset
+    known: KnownMolecules
+    cleaned: Cleaned
+    sources: dict[str, str]
+
+
+def ingest(
+    path: Path,
+    options: Options,
+    tokenizer: Tokenizer | None = None,
+    processes: int = 1,
+    progress: bool = False,
+) -> Ingested:
+    """Read and clean a file; nothing is written.
+
+    Args:
+        path: the file; see :func:`molgen.reading.read_table`.
+        options: what to make of it.
+        tokenizer: what the ids must spell; None collects the vocabulary from the file.
+        processes: how many processes share the chemistry.
+        progress: show bars where standard error is a terminal.
+
+    Raises:
+        ValueError: if the file cannot be read, or a column or property is not there.
+        OSError: if the file cannot be opened.
+    """
+    from molgen.cleaning import clean
+    from molgen.known import KnownMolecules
+    from molgen.reading import read_table
+
+    sources = property_sources(path, options.properties)
+    columns = [name for name, source in sources.items() if source == COLUMN]
+    texts = Texts(options.representation, tokenizer)
+    cleaned = clean(
+        read_table(path, options.column, columns),
+        keep_salts=options.keep_salts,
+        neutralise=options.neutralise,
+        max_tokens=options.max_tokens,
+        count_tokens=texts.count,
+        processes=processes,
+        progress=progress,
+    )
+    kept = [texts.of[smiles] for smiles in cleaned.smiles]
+    tokenizer = tokenizer or Tokenizer.from_corpus(kept, options.representation)
+    values = property_values(cleaned.smiles, sources, cleaned.numbers, processes, progress)
+    data = TokenDataset.build(
+        [tokenizer.encode(text) for text in kept],
+        values,
+        tokenizer.vocab,
+        options.representation,
+        options.seed,
+        options.held_out,
+    )
+    unknown = np.isnan(data.values[~data.held_out]).all(axis=0)
+    if unknown.any():
+        name = data.properties[int(unknown.argmax())]
+        raise ValueError(f"property {name}: no molecule of the training part has a value")
+    label = "known molecules" if progress else ""
+    known = KnownMolecules.from_smiles(cleaned.smiles, False, processes, label)
+    return Ingested(data, known, cleaned, sources)
+
+
+class Texts:
+    """Canonical SMILES -> text in a representation, worked out once and remembered."""
+
+    def __init__(self, representation: str, tokenizer: Tokenizer | None) -> None:
+        self.representation, self.tokenizer = representation, tokenizer
+        self.of: dict[str, str] = {}
+        self._writer = tokenizer or Tokenizer([], representation)
+
+    def count(self, smiles: str) -> int:
+        """Return how many tokens a molecule has.
+
+        Raises:
+            ValueError: if it has no such text, or a token that the tokenizer lacks.
+        """
+        text = self.of.get(smiles) or self._writer.text(smiles)
+        self.of[smiles] = text
+        if self.tokenizer is not None:
+            return len(self.tokenizer.encode(text))
+        return len(split(text, self.representation))
+
+
+def property_sources(path: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """Say of each property whether a column of the file or RDKit gives its values.
+
+    Raises:
+        ValueError: if neither does.
+    """
+    from molgen.reading import read_header
+    from property_models.descriptors import get
+
+    header = read_header(path)
+    sources = {name: COLUMN if name in header else COMPUTED for name in names}
+    for name in (name for name, source in sources.items() if source == COMPUTED):
+        try:
+            get(name)
+        except ValueError as error:
+            there = ", ".join(header) or "none"
+            raise ValueError(f"{error}; and {path} has no column {name!r} ({there})") from error
+    return sources
+
+
+def property_values(
+    smiles: list[str],
+    sources: dict[str, str],
+    numbers: dict[str, NDArray[np.float64]],
+    processes: int = 1,
+    progress: bool = False,
+) -> dict[str, NDArray[np.float64]]:
+    """Return each property's values, with shape (molecules,); NaN where a value is unknown.
+
+    Args:
+        smiles: canonical SMILES.
+        sources: from :func:`property_sources`.
+        numbers: the file's columns.
+        processes: how many processes share the work.
+        progress: show a bar where standard error is a terminal.
+
+    Raises:
+        ValueError: if a property has no value at all.
+    """
+    from property_models.descriptors import compute
+
+    wanted = [name for name, source in sources.items() if source == COMPUTED]
+    label = "properties" if progress else ""
+    found = compute(wanted, smiles, processes, label) if wanted else {}
+    limit = float(np.finfo(np.float32).max)
+    values = {}
+    for name, source in sources.items():
+        column = found[name] if source == COMPUTED else numbers[name]
+        values[name] = np.where(np.abs(column) <= limit, column, math.nan)
+        if np.isnan(values[name]).all():
+            where = f"column {name!r}" if source == COLUMN else "what RDKit computes"
+            raise ValueError(f"property {name}: there is no number in {where}")
+    return values

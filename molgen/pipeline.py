@@ -1,0 +1,109 @@
+"""The whole path of a training run: prepare a file once, train, finish.
+
+    FILE -> dataset.npz, known.safetensors, report.csv, prepared.json    (prepare)
+         -> state/, training_log.csv                                     (train)
+         -> config.json, model.safetensors, ..., README.md               (finish)
+
+The same command goes on where it was killed: without cleaning the file again
+(:mod:`molgen.prepared`) and from the last checkpoint (:mod:`molgen.training_state`), bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from molgen import training_state
+from molgen.dataset import TokenDataset
+from molgen.prepared import Prepared, prepare
+
+if TYPE_CHECKING:
+    from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
+    from molgen.recipe import TrainConfig
+    from molgen.train import Trainer
+
+__all__ = ["Prepared", "fit", "prepare", "shape_for"]
+
+ROUND = 16  # a network takes rows of up to the next multiple of this many tokens
+
+
+def shape_for(data: TokenDataset, layers: int, width: int, heads: int) -> DenoiserConfig:
+    """Return the shape of a network for a data set.
+
+    Raises:
+        ValueError: if the heads do not divide the width.
+    """
+    from molgen.denoiser import DenoiserConfig
+
+    if width % heads:
+        raise ValueError(f"width is {width}, expected a multiple of the {heads} heads")
+    mean, std = data.moments()
+    return DenoiserConfig(
+        vocab_size=len(data.vocab),
+        max_position_embeddings=-(-data.tokens.shape[1] // ROUND) * ROUND,
+        hidden_size=width,
+        num_layers=layers,
+        num_heads=heads,
+        properties=list(data.properties),
+        property_mean=mean,
+        property_std=std,
+    )
+
+
+def fit(
+    prepared: Prepared,
+    folder: Path,
+    network: DenoiserConfig | MoleculeDenoiser,
+    config: TrainConfig,
+    resume: bool = True,
+    progress: bool = False,
+    exports: tuple[Path, ...] = (),
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Train on prepared data and write the model.
+
+    Args:
+        prepared: from :func:`prepare`.
+        folder: of the run, where the model goes, too.
+        network: the shape of a new network, or one to start from.
+        config: how to train.
+        resume: go on from a checkpoint in the folder.
+        progress: show how it goes.
+        exports: further folders for the model alone, without data and checkpoints.
+        say: told in a line what a user wants to know.
+
+    Returns:
+        What ``molgen.json`` holds.
+
+    Raises:
+        ValueError, FloatingPointError, OSError: as :func:`molgen.train.train`.
+    """
+    from molgen.finish import finish
+    from molgen.train import train
+
+    info: dict[str, Any] = {}
+
+    def end(trainer: Trainer) -> None:
+        info.update(finish(trainer, folder, prepared.facts, (*exports, folder), "", progress))
+
+    place = training_state.find(folder) if resume else None
+    if place is not None:
+        meta = training_state.read_meta(place)
+        say(f"going on from step {meta['step']:,} in {place}")
+        if warning := changed_fall(meta, config, prepared.data):
+            say(warning)
+    train(prepared.data, folder, network, config, resume, progress, finish=end)
+    return info
+
+
+def changed_fall(meta: dict[str, Any], config: TrainConfig, data: TokenDataset) -> str:
+    """Return a warning if the run's length changes after its learning rate has begun to fall."""
+    epochs = meta.get("recipe", {}).get("epochs", config.epochs)
+    begun = (1 - config.decay_fraction) * epochs * data.batches_per_epoch(config.batch_size)
+    if epochs == config.epochs or meta["step"] <= begun:
+        return ""
+    return (
+        f"note: the learning rate was already falling towards the end of {epochs:g} epochs; with "
+        f"{config.epochs:g} it jumps"
+    )

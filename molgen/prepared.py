@@ -1,0 +1,218 @@
+"""Data ready to train on: made once from a file, found again when the same command goes on.
+
+``prepared.json`` says what the data was made from and how. The same file and options find the data
+as it is; other ones are refused while the folder holds a checkpoint of a run. A file that ends in
+``.npz`` is a data set prepared before, and is taken over with what lies beside it: no RDKit needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from molgen import training_state
+from molgen.dataset import TokenDataset
+from molgen.files import replacing
+from molgen.ingest import Ingested, Options, ingest
+from molgen.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from molgen.model import Model
+
+DATASET, KNOWN, REPORT, RECORD = "dataset.npz", "known.safetensors", "report.csv", "prepared.json"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data ready to train on.
+
+    Attributes:
+        data: the data set.
+        facts: what the model's ``molgen.json`` says about it.
+        summary: one line on what was kept and left out.
+    """
+
+    data: TokenDataset
+    facts: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""
+
+
+def prepare(
+    source: Path,
+    folder: Path,
+    options: Options,
+    init: Model | None = None,
+    processes: int = 1,
+    resume: bool = True,
+    progress: bool = False,
+) -> Prepared:
+    """Make the data set of a run, or find the one that was made from the same file.
+
+    Args:
+        source: a file of SMILES, or a data set prepared before (``.npz``).
+        folder: of the run.
+        options: what to make of the file; for an ``.npz`` that has been decided.
+        init: a model whose tokenizer is used, and whose known molecules stay known.
+        processes: how many processes share the chemistry.
+        resume: refuse to replace the data of a run that has a checkpoint in the folder.
+        progress: show bars where standard error is a terminal.
+
+    Raises:
+        ValueError: if the source is no good, or the folder holds another run.
+        OSError: if a file cannot be opened or written; nothing half-written is left.
+    """
+    if source.suffix.lower() == ".npz":
+        return adopt(source, folder, init, resume)
+    made_how = {**asdict(options), "properties": list(options.properties)}
+    identity = {"file": digest(source), "options": made_how, "init": init_digest(init)}
+    record = read_record(folder)
+    if record.get("identity") == identity and (folder / KNOWN).exists():
+        data = TokenDataset.load(folder / DATASET)
+        if data.fingerprint() == record["fingerprint"]:
+            return Prepared(data, record["facts"], record["summary"])
+    if resume and training_state.find(folder):
+        before = record.get("facts", {}).get("data", {}).get("source", "other data")
+        raise ValueError(another_run(folder, f"made from {before}, or with other options"))
+    made = ingest(source, options, init.tokenizer if init else None, processes, progress)
+    prepared = Prepared(made.data, facts_of(source, made, options, init), made.cleaned.summary())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RECORD).unlink(missing_ok=True)  # it would speak of what is replaced now
+    made.cleaned.write_report(folder / REPORT)
+    with replacing(folder / KNOWN) as part:
+        (init.known.union(made.known) if init and init.known else made.known).save(part)
+    made.data.save(folder / DATASET)
+    write_record(folder, prepared, identity)
+    return prepared
+
+
+def facts_of(source: Path, made: Ingested, options: Options, init: Model | None) -> dict[str, Any]:
+    """Return what a model's ``molgen.json`` says about where its data came from."""
+    counts = made.cleaned.counts
+    about = {
+        "source": source.name,
+        "rows": counts["rows"],
+        "left_out": {name: n for name, n in counts.items() if name not in ("rows", "kept")},
+        "property_sources": made.sources,
+    }
+    return {"data": about, "seeds": {"split": options.seed}, **init_fact(init)}
+
+
+def init_fact(init: Model | None) -> dict[str, str]:
+    """Return what is said of the model to start from: a folder by its last name alone."""
+    if init is None:
+        return {}
+    return {"init": Path(init.name).resolve().name if Path(init.name).is_dir() else init.name}
+
+
+def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> Prepared:
+    """Take over a data set prepared before, and what lies beside it.
+
+    Raises:
+        ValueError: if it is none, does not fit ``init``, or the folder holds another run.
+    """
+    data, place = TokenDataset.load(source), folder / DATASET
+    if init is not None:
+        check_init(data, init)
+    fingerprint = data.fingerprint()
+    record = read_record(source.parent)
+    if record.get("fingerprint") != fingerprint:
+        record = {"facts": {"data": {"source": source.name}}, "summary": f"{len(data):,} molecules"}
+    taken = resume and training_state.find(folder) is not None and place.exists()
+    if taken and TokenDataset.load(place).fingerprint() != fingerprint:
+        raise ValueError(another_run(folder, "on other data"))
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (place.exists() and source.samefile(place)):
+        (folder / RECORD).unlink(missing_ok=True)
+        copy(source.parent / KNOWN, folder / KNOWN)
+        copy(source, place)
+    if init is not None:
+        add_known(folder / KNOWN, init)
+    prepared = Prepared(data, {**record["facts"], **init_fact(init)}, record["summary"])
+    write_record(folder, prepared, record.get("identity"))
+    return prepared
+
+
+def copy(source: Path, place: Path) -> None:
+    """Put a copy of a file in a place; where there is no such file, what was there is removed."""
+    if not source.exists():
+        place.unlink(missing_ok=True)
+    elif not (place.exists() and source.samefile(place)):
+        with replacing(place) as part:
+            shutil.copyfile(source, part)
+
+
+def add_known(path: Path, init: Model) -> None:
+    """Let an index know what a model knows, too."""
+    from molgen.known import KnownMolecules
+
+    if init.known is None:
+        return
+    index = KnownMolecules.load(path) if path.exists() else init.known
+    with replacing(path) as part:
+        init.known.union(index).save(part)
+
+
+def check_init(data: TokenDataset, init: Model) -> None:
+    """Check that a model's tokenizer and properties are those of a data set.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    own = Tokenizer(list(data.vocab), data.representation)
+    same = own.vocab == init.tokenizer.vocab
+    if not same or own.representation != init.tokenizer.representation:
+        raise ValueError(f"the data set was not prepared with the tokenizer of {init.name!r}")
+    if data.properties != init.properties:
+        raise ValueError(
+            f"the data set has the properties {', '.join(data.properties) or 'none'}, "
+            f"{init.name!r} has {', '.join(init.properties) or 'none'}"
+        )
+
+
+def another_run(folder: Path, what: str) -> str:
+    """Return the complaint about a folder that is taken."""
+    return (
+        f"{str(folder)!r} holds another run ({what}): choose another --out, or begin again there "
+        "with --no-resume"
+    )
+
+
+def digest(path: Path) -> str:
+    """Return a digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def init_digest(init: Model | None) -> str:
+    """Return a digest of the weights to start from, empty for none."""
+    if init is None:
+        return ""
+    from molgen import checkpoint
+
+    return digest(checkpoint.locate(init.name) / "model.safetensors")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return ``prepared.json``, empty where there is none or it is damaged."""
+    try:
+        record: Any = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+    whole = isinstance(record, dict) and {"fingerprint", "facts", "summary"} <= record.keys()
+    return record if whole else {}
+
+
+def write_record(folder: Path, prepared: Prepared, identity: Any) -> None:
+    """Write ``prepared.json``."""
+    record = {
+        "identity": identity,
+        "fingerprint": prepared.data.fingerprint(),
+        "facts": prepared.facts,
+        "summary": prepared.summary,
+    }
+    with replacing(folder / RECORD) as part:
+        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,64 @@
+"""The recipe of a training run: numbers alone, in one frozen object.
+
+The defaults are those of the bundled QM9 model: exact-count masking, Muon on the block matrices, a
+plateau and a linear fall to zero, a moving average of the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the training part; may change on resume while the rate is flat.
+        batch_size: molecules per step.
+        peak_rate: learning rate of the plateau, for Muon and AdamW alike.
+        warmup: steps over which it rises, at most a tenth of the run.
+        decay_fraction: part of the run over which it falls to zero.
+        weight_decay: of the block matrices.
+        muon: whether Muon trains the block matrices.
+        ema_decay: of the weight average.
+        drop_all: probability that a row sees no property at all; otherwise a keep rate is drawn
+            uniformly for the row and every property is kept independently at that rate.
+        seed: of everything random.
+        evaluate_every: steps between held-out estimates.
+        checkpoint_every: steps between exact checkpoints.
+        workers: CPU threads; 0 means one per core. Without meaning on a GPU.
+        shard: molecules per shard on a CPU.
+        device: ``"cpu"``, ``"cuda"``, ...
+        dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
+    """
+
+    epochs: float = 30.0
+    batch_size: int = 256
+    peak_rate: float = 2e-3
+    warmup: int = 200
+    decay_fraction: float = 0.5
+    weight_decay: float = 0.01
+    muon: bool = True
+    ema_decay: float = 0.999
+    drop_all: float = 0.35
+    seed: int = 0
+    evaluate_every: int = 500
+    checkpoint_every: int = 500
+    workers: int = 0
+    shard: int = 64
+    device: str = "cpu"
+    dtype: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: naming the one that is out of range.
+        """
+        for name in ("epochs", "batch_size", "peak_rate", "evaluate_every", "checkpoint_every"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0")
+        for name in ("seed", "workers", "warmup", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 0")

@@ -1,0 +1,106 @@
+"""What a training run says about itself: ``training_log.csv``, a bar, or plain lines.
+
+One line of the log for each held-out estimate. It survives a kill at any moment: on resume, lines
+written after the checkpoint, and a line cut short, are dropped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from molgen.files import replacing
+
+FILE = "training_log.csv"
+COLUMNS = ["step", "epoch", "loss", "learning_rate", "molecules_per_second", "held_out_nats"]
+RECENT = 50  # steps that the loss shown on the bar is the mean of
+
+
+class TrainingLog:
+    """The log file, and what is shown meanwhile."""
+
+    def __init__(self, folder: Path, step: int, total: int, shown: bool = True) -> None:
+        """Open the log.
+
+        Args:
+            folder: where it lies.
+            step: steps already taken; later lines are dropped.
+            total: steps of the whole run.
+            shown: show a bar on standard error, or, where that is no terminal, a line for each
+                held-out estimate.
+        """
+        self.path, self.total, self.shown = folder / FILE, total, shown
+        rows = [COLUMNS, *(row for row in read_rows(self.path) if int(row[0]) <= step)]
+        with replacing(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows if step else [COLUMNS])
+        self.bar = tqdm(total=total, initial=step, unit="step", disable=None if shown else True)
+        self.last = ""
+        self._start()
+
+    def _start(self) -> None:
+        self.losses: list[float] = []
+        self.molecules, self.since = 0, time.monotonic()
+
+    @property
+    def speed(self) -> float:
+        """Molecules per second since the last line."""
+        return self.molecules / max(time.monotonic() - self.since, 1e-9)
+
+    def note(self, loss: float, molecules: int) -> None:
+        """Remember a step's loss and move the bar.
+
+        Raises:
+            FloatingPointError: if it is not a number.
+        """
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss became {loss}")
+        self.losses.append(loss)
+        self.molecules += molecules
+        if not self.bar.disable:
+            recent = float(np.mean(self.losses[-RECENT:]))
+            text = f"loss {recent:.2f}{self.last}, {self.speed:.0f} molecules/s"
+            self.bar.set_postfix_str(text, refresh=False)
+        self.bar.update()
+
+    def write(self, step: int, epoch: float, rate: float, held_out: float) -> None:
+        """Append a line.
+
+        Args:
+            step: steps taken.
+            epoch: passes over the training part.
+            rate: learning rate of the next step.
+            held_out: bound in nats per molecule; NaN leaves the cell empty.
+        """
+        loss, speed = float(np.mean(self.losses)), self.speed
+        numbers = [
+            "" if math.isnan(v) else f"{v:.6g}" for v in (epoch, loss, rate, speed, held_out)
+        ]
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([step, *numbers])
+        self.last = "" if math.isnan(held_out) else f", held out {held_out:.2f}"
+        if self.shown and self.bar.disable:
+            text = f"step {step}/{self.total}, epoch {epoch:.2f}: loss {loss:.3f}{self.last}"
+            print(f"{text}, {speed:.0f} molecules/s", file=sys.stderr, flush=True)
+        self._start()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
+
+
+def read_rows(path: Path) -> list[Sequence[str]]:
+    """Return the whole lines of a log below its header; none where there is no log."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a line
+    rows = list(csv.reader(io.StringIO(whole)))[1:]
+    return [row for row in rows if len(row) == len(COLUMNS) and row[0].isdecimal()]

@@ -1,0 +1,113 @@
+"""Tiny models: predictors that are tables of random numbers, and a random network with all it needs.
+
+A table is exact in any batch, so tests of the sampler against it compare token for token. The network
+spells over five characters, so that a good part of what it writes is a molecule.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from molgen import checkpoint
+from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
+from molgen.known import KnownMolecules
+from molgen.targets import Prior
+from molgen.tokenizer import Tokenizer
+
+CHARACTERS = ["(", "=", "C", "N", "O"]
+PROPERTIES = ("qed", "ring_count", "logp")
+KNOWN = ["C", "N", "O", "CC", "CN", "CO", "C=O", "CCC", "CCO", "NCO"]
+HASHES = 997
+
+
+class Table:
+    """A predictor that looks ``p(x_0 | x_t)`` up by a hash of the row, its clock and condition."""
+
+    def __init__(self, vocab: int = 5, max_length: int = 9, forwards: int = 1) -> None:
+        rng = np.random.default_rng(vocab)
+        self.pad_id, self.mask_id, self.max_length = vocab, vocab + 1, max_length
+        self.forwards = forwards
+        self.asked = 0
+        """Rows asked for so far."""
+        self._primes = rng.choice(np.arange(3, 9999, 2), max_length, replace=False)
+        self._p = np.zeros((HASHES, max_length, vocab + 2))
+        self._p[..., :vocab] = rng.dirichlet(np.full(vocab, 0.4), (HASHES, max_length))
+
+    def __call__(
+        self,
+        tokens: NDArray[np.int64],
+        wanted: NDArray[np.bool_],
+        condition: NDArray[np.float32] | None,
+        alpha_t: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        self.asked += len(tokens)
+        assert wanted.any(1).all(), "a row was asked for that places nothing"
+        width = tokens.shape[1]
+        coded = np.where(tokens == self.pad_id, 0, tokens + 1)
+        code = coded @ self._primes[:width] + (alpha_t * 1e6).astype(np.int64)
+        if condition is not None:
+            code = code + (np.nan_to_num(condition) * 1e3).astype(np.int64).sum(1)
+        return self._p[code % HASHES, :width][wanted]
+
+
+def network(
+    properties: tuple[str, ...] = PROPERTIES, time_input: bool = False, width: int = 32
+) -> MoleculeDenoiser:
+    """A network with random parameters, so that its output depends on everything it is given."""
+    n = len(properties)
+    config = DenoiserConfig(
+        vocab_size=len(CHARACTERS) + 2,
+        max_position_embeddings=12,
+        hidden_size=width,
+        num_layers=2,
+        num_heads=2,
+        condition_size=16,
+        properties=list(properties),
+        property_mean=[0.4] * n,
+        property_std=[0.2] * n,
+        time_input=time_input,
+    )
+    denoiser = MoleculeDenoiser(config)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in denoiser.parameters():
+        spread = 1.2 * parameter.shape[-1] ** -0.5
+        parameter.data = spread * torch.randn(parameter.shape, generator=generator)
+    return denoiser.eval()
+
+
+def prior(properties: tuple[str, ...] = PROPERTIES) -> Prior:
+    """A table of 600 rows of 1 to 9 tokens."""
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(1, 10, 600)
+    columns = {
+        "qed": rng.beta(4, 5, 600).round(3),
+        "ring_count": rng.integers(0, 4, 600).astype(float),
+        "logp": rng.normal(0.5, 1, 600).round(2),
+    }
+    values = np.array([columns[name] for name in properties]).reshape(len(properties), -1).T
+    return Prior.from_training(lengths, values, properties)
+
+
+def save(
+    folder: Path,
+    representation: str = "smiles",
+    index: bool = True,
+    sampling: dict[str, object] | None = None,
+    card: str = "# Tiny\n",
+) -> Path:
+    """Write a checkpoint."""
+    vocab = CHARACTERS if representation == "smiles" else ["[=C]", "[Branch1]", "[C]", "[N]", "[O]"]
+    checkpoint.save(
+        folder,
+        network(),
+        Tokenizer(vocab, representation),
+        prior(),
+        KnownMolecules.from_smiles(KNOWN) if index else None,
+        {"representation": representation, "sampling": sampling or {"steps": 12}},
+        card,
+    )
+    return folder
