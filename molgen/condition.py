@@ -10,7 +10,7 @@ included, which classifier-free guidance needs (Ho and Salimans, 2022).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +74,7 @@ class PropertyEmbedding(nn.Module):
             if alpha is None:
                 raise ValueError("this network has a time input: alpha is needed")
             c = c + self.time(sinusoid(alpha))
-        return cast(Tensor, F.silu(self.out(F.silu(c))))
+        return F.silu(self.out(F.silu(c)))
 
 
 def sinusoid(alpha: Tensor) -> Tensor:

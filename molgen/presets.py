@@ -14,6 +14,9 @@ from molgen.model import Settings
 from molgen.plan import STRATEGIES, Strategy, Switch
 from molgen.remasking import WEIGHTS, TokenWeights
 
+WORDS = ("then", "normalise")  # parameters that are words; the others are numbers
+UNBOUNDED = ("beta", "tau")  # numbers that may exceed 1
+
 
 def strategy(text: str, eta: float | None = None) -> Strategy:
     """Read ``NAME`` or ``NAME:key=value,...``.
@@ -32,15 +35,8 @@ def strategy(text: str, eta: float | None = None) -> Strategy:
         raise ValueError(f"remask strategy is {name!r}; {hint}{', '.join(STRATEGIES)}")
     kind: Any = STRATEGIES[name]
     allowed = [f.name for f in dataclasses.fields(kind)]
-    values: dict[str, Any] = {}
-    for pair in filter(None, rest.split(",")):
-        key, equals, value = (part.strip() for part in pair.partition("="))
-        if not equals or (key not in allowed and name != "switch"):
-            raise ValueError(
-                f"{name} has no parameter {pair!r}, expected {', '.join(allowed) or 'none'}"
-                " as key=value"
-            )
-        values[key] = value if key == "then" else _unit_or_more(key, value)
+    # what a switch does not know itself belongs to the strategy it switches to
+    values = _parameters(name, rest, allowed if kind is not Switch else None)
     if eta is not None and not 0 <= eta <= 1:
         raise ValueError(f"eta is {eta}, expected a number in [0, 1]")
     if kind is Switch:
@@ -63,26 +59,45 @@ def _switch(values: dict[str, Any], eta: float | None) -> Switch:
     return Switch(t_switch, inner)
 
 
-def _unit_or_more(key: str, text: str) -> float:
+def _parameters(name: str, text: str, allowed: list[str] | None) -> dict[str, Any]:
+    """Read ``key=value,...``; any key will do where ``allowed`` is None."""
+    values: dict[str, Any] = {}
+    for pair in filter(None, text.split(",")):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or (allowed is not None and key not in allowed):
+            raise ValueError(
+                f"{name} has no parameter {pair!r}, expected {', '.join(allowed or []) or 'none'}"
+                " as key=value"
+            )
+        values[key] = value if key in WORDS else _number(key, value)
+    return values
+
+
+def _number(key: str, text: str) -> float:
+    """Read a number in [0, 1], or of at least 0 where the parameter has no upper end."""
     try:
         value = float(text)
     except ValueError as error:
         raise ValueError(f"{key} is {text!r}, expected a number") from error
-    limit = float("inf") if key == "beta" else 1.0
+    limit = float("inf") if key in UNBOUNDED else 1.0
     if not 0 <= value <= limit:
         raise ValueError(f"{key} is {text}, expected a number in [0, {limit:g}]")
     return value
 
 
-def token_weights(name: str) -> TokenWeights | None:
-    """Return the token weights of that name.
+def token_weights(text: str) -> TokenWeights | None:
+    """Read ``uniform``, ``confidence`` or ``sharpened``, or ``NAME:key=value,...``.
 
     Raises:
         ValueError: naming what came and what is allowed.
     """
+    name, _, rest = text.partition(":")
     if name not in WEIGHTS:
         raise ValueError(f"weights is {name!r}, expected one of {', '.join(WEIGHTS)}")
-    return WEIGHTS[name]
+    kind: Any = WEIGHTS[name]
+    allowed = [f.name for f in dataclasses.fields(kind)] if kind else []
+    values = _parameters(name, rest, allowed)
+    return kind(**values) if kind else None
 
 
 def from_info(sampling: Mapping[str, Any]) -> Settings:

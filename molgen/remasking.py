@@ -108,8 +108,7 @@ def token_sigma(sigma: Scalar, weights: Tensor, alpha_t: Scalar, alpha_s: Scalar
 
 def _softmax(scores: Tensor, is_clean: Tensor, normalise: Normalise) -> Tensor:
     """Return the softmax over the clean tokens of each row; a row with none gets zeros."""
-    if normalise not in ("sum", "mean"):
-        raise ValueError(f"normalise must be 'sum' or 'mean', got {normalise!r}")
+    _check_normalise(normalise)
     weights = scores.masked_fill(~is_clean, -torch.inf).softmax(-1)
     weights = weights.masked_fill(~is_clean, 0.0)
     return weights if normalise == "sum" else weights * is_clean.sum(-1, keepdim=True)
@@ -136,6 +135,10 @@ class Confidence:
 
     normalise: Normalise = "sum"
 
+    def __post_init__(self) -> None:
+        """Check ``normalise``."""
+        _check_normalise(self.normalise)
+
     def __call__(
         self, psi: NDArray[np.float64], is_clean: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
@@ -157,6 +160,16 @@ class Sharpened:
     tau: float = 1.0
     normalise: Normalise = "mean"
 
+    def __post_init__(self) -> None:
+        """Check the parameters.
+
+        Raises:
+            ValueError: if ``tau`` is not positive or ``normalise`` not known.
+        """
+        if not self.tau > 0:
+            raise ValueError(f"tau is {self.tau}, expected more than 0")
+        _check_normalise(self.normalise)
+
     def __call__(
         self, psi: NDArray[np.float64], is_clean: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
@@ -167,6 +180,11 @@ class Sharpened:
         return _compensated(weights, is_clean, self.normalise)
 
 
+def _check_normalise(normalise: str) -> None:
+    if normalise not in ("sum", "mean"):
+        raise ValueError(f"normalise must be 'sum' or 'mean', got {normalise!r}")
+
+
 def _compensated(
     weights: Tensor, is_clean: NDArray[np.bool_], normalise: Normalise
 ) -> NDArray[np.float64]:
@@ -175,8 +193,8 @@ def _compensated(
     return np.where(is_clean, weights.double().numpy(), elsewhere)
 
 
-WEIGHTS: dict[str, TokenWeights | None] = {
+WEIGHTS: dict[str, type[TokenWeights] | None] = {
     "uniform": None,
-    "confidence": Confidence(),
-    "sharpened": Sharpened(),
+    "confidence": Confidence,
+    "sharpened": Sharpened,
 }

@@ -84,8 +84,9 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--eta", type=float, metavar="E", help="strength of remasking, in [0, 1]")
     group.add_argument(
         "--weights",
-        choices=["uniform", "confidence", "sharpened"],
-        help="which placed tokens are masked again first",
+        metavar="W",
+        help="which placed tokens are masked again first: uniform, confidence, or sharpened; "
+        "parameters as sharpened:tau=.5",
     )
     group.add_argument("--temperature", type=float, metavar="X", help="below 1 sharpens")
     group.add_argument("--top-p", type=float, metavar="P", help="nucleus of the distribution")
@@ -143,7 +144,7 @@ def settings(arguments: argparse.Namespace, model: Model) -> Settings:
         changes["weights"] = token_weights(arguments.weights)
     found = model.settings(**changes)
     check_device(found.device)
-    if arguments.weights not in (None, "uniform") and not found.strategy.plan(8).sigma.any():
+    if arguments.weights and found.weights and not found.strategy.plan(8).sigma.any():
         raise ValueError(
             f"weights {arguments.weights} choose which tokens are masked again, but this strategy "
             "masks none again: give one that does, such as --remask rescale --eta 0.1"

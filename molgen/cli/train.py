@@ -5,7 +5,7 @@ property's values are the file's column of that name where there is one, else RD
 command goes on where it was interrupted or killed. FILE may also be the dataset.npz of an earlier
 --prepare-only run; that needs no RDKit.
 
-example:
+Example:
   molgen train molecules.csv --out my_model
   molgen train molecules.smi --out my_model --properties qed,logp --representation selfies
   molgen train actives.csv --out tuned --init qm9 --epochs 5

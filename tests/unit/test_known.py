@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rdkit
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from molgen.known import PROBES, KnownMolecules
@@ -26,6 +26,7 @@ def test_membership() -> None:
     assert known.contains([]).shape == (0,)
 
 
+@settings(deadline=None)
 @given(st.sets(st.text(max_size=5), max_size=30), st.lists(st.text(max_size=5), max_size=30))
 def test_agrees_with_a_set(inside: set[str], asked: list[str]) -> None:
     known = KnownMolecules.from_smiles(inside, canonicalise=False)

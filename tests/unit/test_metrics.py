@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from molgen.evaluation import evaluate
@@ -100,6 +100,7 @@ def test_frontier_point_averages_exactly_the_novel_rows(molecules: list[Molecule
         frontier_point(count(molecules, GUACAMOL, KNOWN), np.zeros(3))
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["C", "CC", "OC", "CO", "x", "", "C.C", "C[C@H](N)O"])))
 def test_each_set_holds_the_next(raws: list[str]) -> None:
     for each in CONVENTIONS.values():
@@ -141,6 +142,7 @@ def test_wasserstein() -> None:
     assert math.isnan(wasserstein(a, np.array([math.nan])))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-10, 10), min_size=1, max_size=8),
     st.lists(st.floats(-10, 10), min_size=1, max_size=8),
