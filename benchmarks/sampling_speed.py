@@ -24,7 +24,8 @@ import torch
 from plain_loop import plain_loop
 
 import molgen
-from molgen.model import Model, Settings
+from molgen.model import Model
+from molgen.settings import Settings
 from molgen.plan import Ancestral, Rescale, Strategy
 from molgen.targets import Target
 from molgen.threads import bf16_is_fast

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from molgen.denoiser import DenoiserConfig
+    from molgen.denoiser_config import DenoiserConfig
 
 REACH = 4.0  # standard deviations covered by the bumps; a value further out counts as this far
 BUMPS = 17  # centres REACH / 8 standard deviations apart

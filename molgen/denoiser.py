@@ -20,10 +20,18 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    PreTrainedModel,
+)
 from transformers.modeling_outputs import MaskedLMOutput
 
 from molgen.condition import PropertyEmbedding
+from molgen.denoiser_config import DenoiserConfig
+
+__all__ = ["Denoiser", "DenoiserConfig", "MaskedLM", "MoleculeDenoiser"]
 
 
 class Denoiser(Protocol):
@@ -68,56 +76,6 @@ class Denoiser(Protocol):
             Logits with shape (batch, length, vocab), ``-inf`` at padding and mask tokens.
         """
         ...
-
-
-class DenoiserConfig(PretrainedConfig):
-    """Shape of a :class:`MoleculeDenoiser`; everything in ``config.json``."""
-
-    model_type = "molgen_denoiser"
-
-    def __init__(
-        self,
-        vocab_size: int = 32,
-        max_position_embeddings: int = 32,
-        hidden_size: int = 256,
-        num_layers: int = 6,
-        num_heads: int = 4,
-        mlp_ratio: int = 4,
-        condition_size: int = 64,
-        properties: list[str] | None = None,
-        property_mean: list[float] | None = None,
-        property_std: list[float] | None = None,
-        time_input: bool = False,
-        noise: str = "masked",
-        **kwargs: Any,
-    ) -> None:
-        """Set the shape.
-
-        Args:
-            vocab_size: tokens including ``[PAD]`` and ``[MASK]``, the last two ids.
-            max_position_embeddings: longest row in tokens.
-            hidden_size: width of the residual stream.
-            num_layers: transformer blocks.
-            num_heads: attention heads; must divide ``hidden_size``.
-            mlp_ratio: width of the feed-forward layer over ``hidden_size``.
-            condition_size: width of the condition vector.
-            properties: names of the properties the network can be conditioned on.
-            property_mean: their training means, in their own units.
-            property_std: their training standard deviations.
-            time_input: whether the network is told ``alpha_t``.
-            noise: ``"masked"`` or ``"uniform"``, the noise it was trained on.
-            **kwargs: passed to ``PretrainedConfig``.
-        """
-        self.vocab_size = vocab_size
-        self.max_position_embeddings = max_position_embeddings
-        self.hidden_size, self.num_layers, self.num_heads = hidden_size, num_layers, num_heads
-        self.mlp_ratio, self.condition_size = mlp_ratio, condition_size
-        self.properties = properties or []
-        self.property_mean = property_mean or [0.0] * len(self.properties)
-        self.property_std = property_std or [1.0] * len(self.properties)
-        self.time_input, self.noise = time_input, noise
-        kwargs.setdefault("pad_token_id", vocab_size - 2)
-        super().__init__(**kwargs)
 
 
 class Attention(nn.Module):
@@ -299,3 +257,9 @@ class MaskedLM:
         special = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
         special[[self.pad_id, self.mask_id]] = True
         return cast(Tensor, logits.masked_fill(special, float("-inf")))
+
+
+# Once molgen.denoiser is imported, transformers' own from_pretrained finds the class by itself.
+AutoConfig.register(DenoiserConfig.model_type, DenoiserConfig, exist_ok=True)
+for auto in (AutoModel, AutoModelForMaskedLM):
+    auto.register(DenoiserConfig, MoleculeDenoiser, exist_ok=True)

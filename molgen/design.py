@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.model import Model, Settings
+from molgen.model import Model
+from molgen.settings import Settings
 from molgen.targets import Range, Target, read_targets
 from property_models.descriptors import get
 

@@ -10,7 +10,6 @@ properties asked for. Nothing is retried, repaired or left out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,8 +21,8 @@ from numpy.typing import NDArray
 from molgen.known import KnownMolecules
 from molgen.metrics import STRICT, count
 from molgen.molecules import interpret_all
-from molgen.plan import Strategy
-from molgen.remasking import TokenWeights
+from molgen.presets import from_info
+from molgen.settings import Settings
 from molgen.targets import Prior, Target, read_targets
 from molgen.tokenizer import Tokenizer
 from property_models.descriptors import compute
@@ -32,49 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.denoiser import Denoiser
-    from molgen.guidance import Strength
     from molgen.sample import Sampler, Samples
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to draw.
-
-    Attributes:
-        strategy: writes the plan: which remasking.
-        steps: of the plan.
-        weights: which placed tokens go back first; None treats all alike.
-        gamma: strength of classifier-free guidance, a number or a function of ``alpha_t``; 1 is the
-            conditional prediction itself and takes one forward instead of two.
-        temperature: divides log-probabilities.
-        top_p: nucleus of the distribution that tokens are drawn from.
-        batch_size: rows in flight; changes speed, not results.
-        device: where the network runs.
-        dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``.
-    """
-
-    strategy: Strategy
-    steps: int = 128
-    weights: TokenWeights | None = None
-    gamma: Strength = 1.0
-    temperature: float = 1.0
-    top_p: float = 1.0
-    batch_size: int = 256
-    device: str = "cpu"
-    dtype: str = "auto"
-
-    def __post_init__(self) -> None:
-        """Check what no later object checks.
-
-        Raises:
-            ValueError: if steps or batch size is no whole number of at least 1, or gamma no number.
-        """
-        for name in ("steps", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
-        if not callable(self.gamma) and not math.isfinite(self.gamma):
-            raise ValueError(f"gamma is {self.gamma}, expected a finite number")
 
 
 @dataclass(frozen=True)
@@ -108,8 +65,6 @@ class Model:
         Raises:
             ValueError: if a setting is not known or out of range.
         """
-        from molgen.presets import from_info
-
         try:
             return replace(from_info(self.info.get("sampling", {})), **changes)
         except TypeError as error:

@@ -19,7 +19,8 @@ from molgen.dataset import TokenDataset
 from molgen.prepared import Prepared, prepare
 
 if TYPE_CHECKING:
-    from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
+    from molgen.denoiser import MoleculeDenoiser
+    from molgen.denoiser_config import DenoiserConfig
     from molgen.recipe import TrainConfig
     from molgen.train import Trainer
 
@@ -34,7 +35,7 @@ def shape_for(data: TokenDataset, layers: int, width: int, heads: int) -> Denois
     Raises:
         ValueError: if the heads do not divide the width.
     """
-    from molgen.denoiser import DenoiserConfig
+    from molgen.denoiser_config import DenoiserConfig
 
     if width % heads:
         raise ValueError(f"width is {width}, expected a multiple of the {heads} heads")

@@ -91,11 +91,14 @@ def prepare(
 
 def facts_of(source: Path, made: Ingested, options: Options, init: Model | None) -> dict[str, Any]:
     """Return what a model's ``molgen.json`` says about where its data came from."""
+    from molgen.cleaning import NEUTRALISED, SALTS_REMOVED, Reason
+
     counts = made.cleaned.counts
     about = {
         "source": source.name,
         "rows": counts["rows"],
-        "left_out": {name: n for name, n in counts.items() if name not in ("rows", "kept")},
+        "left_out": {str(reason): counts[reason] for reason in Reason},
+        "changed": {name: counts[name] for name in (SALTS_REMOVED, NEUTRALISED)},
         "property_sources": made.sources,
     }
     return {"data": about, "seeds": {"split": options.seed}, **init_fact(init)}

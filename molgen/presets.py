@@ -10,9 +10,9 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from molgen.model import Settings
 from molgen.plan import STRATEGIES, Strategy, Switch
 from molgen.remasking import WEIGHTS, TokenWeights
+from molgen.settings import Settings
 
 WORDS = ("then", "normalise")  # parameters that are words; the others are numbers
 UNBOUNDED = ("beta", "tau")  # numbers that may exceed 1

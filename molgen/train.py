@@ -25,7 +25,8 @@ from torch import Tensor
 from molgen import training_state
 from molgen.batch import Batch, draw_batch, row_losses
 from molgen.dataset import TokenDataset
-from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
+from molgen.denoiser import MoleculeDenoiser
+from molgen.denoiser_config import DenoiserConfig
 from molgen.likelihood import held_out_bound
 from molgen.optim import Optimizers, WeightAverage, learning_rate
 from molgen.recipe import TrainConfig

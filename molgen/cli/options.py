@@ -9,7 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from molgen.model import Model, Settings
+    from molgen.model import Model
+    from molgen.settings import Settings
     from molgen.targets import Target
 
 

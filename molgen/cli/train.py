@@ -62,8 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
+        reason = str(error).strip().splitlines()[0]
         raise ValueError(
-            "not enough memory: try a smaller --batch-size, --max-length or network"
+            f"not enough memory: try a smaller --batch-size, --max-length or network ({reason})"
         ) from error
 
 

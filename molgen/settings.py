@@ -1,0 +1,54 @@
+"""How to draw, as one object: what a preset recommends and a command line or a caller changes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from molgen.plan import Strategy
+from molgen.remasking import TokenWeights
+
+if TYPE_CHECKING:
+    from molgen.guidance import Strength
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to draw.
+
+    Attributes:
+        strategy: writes the plan: which remasking.
+        steps: of the plan.
+        weights: which placed tokens go back first; None treats all alike.
+        gamma: strength of classifier-free guidance, a number or a function of ``alpha_t``; 1 is the
+            conditional prediction itself and takes one forward instead of two.
+        temperature: divides log-probabilities.
+        top_p: nucleus of the distribution that tokens are drawn from.
+        batch_size: rows in flight; changes speed, not results.
+        device: where the network runs.
+        dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``.
+    """
+
+    strategy: Strategy
+    steps: int = 128
+    weights: TokenWeights | None = None
+    gamma: Strength = 1.0
+    temperature: float = 1.0
+    top_p: float = 1.0
+    batch_size: int = 256
+    device: str = "cpu"
+    dtype: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check what no later object checks.
+
+        Raises:
+            ValueError: if steps or batch size is no whole number of at least 1, or gamma no number.
+        """
+        for name in ("steps", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
+        if not callable(self.gamma) and not math.isfinite(self.gamma):
+            raise ValueError(f"gamma is {self.gamma}, expected a finite number")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from molgen import plan, remasking
+from molgen.presets import from_info, strategy, token_weights
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ancestral", plan.Ancestral()),
+        ("cap", plan.Cap()),
+        ("cap:eta=0.3", plan.Cap(0.3)),
+        ("rescale:eta=.2,cap=.5", plan.Rescale(0.2, 0.5)),
+        ("rescale: cap = .5 , eta = 1e-2", plan.Rescale(0.01, 0.5)),
+        ("loop:t_on=.55,t_off=.05", plan.Loop(0.55, 0.05)),
+        ("loop:alpha_on=.8,eta=.04", plan.Loop(eta=0.04, alpha_on=0.8)),
+        ("forward-backward", plan.ForwardBackward()),
+        ("dfm:beta=2.5", plan.DiscreteFlow(2.5)),
+        ("psi:kappa=.9", plan.Psi(0.9)),
+        ("switch", plan.Switch()),
+        ("switch:t_switch=.3", plan.Switch(0.3)),
+        ("switch:then=cap,eta=.1", plan.Switch(0.5, plan.Cap(0.1))),
+        ("switch:t_switch=.2,then=psi,kappa=.7", plan.Switch(0.2, plan.Psi(0.7))),
+        ("switch:then=forward-backward", plan.Switch(0.5, plan.ForwardBackward())),
+        ("loop:", plan.Loop()),
+    ],
+)
+def test_words_become_strategies(text: str, expected: plan.Strategy) -> None:
+    assert strategy(text) == expected
+
+
+def test_eta_beside_the_words() -> None:
+    assert strategy("cap", 0.4) == plan.Cap(0.4)
+    assert strategy("cap:eta=.1", 0.4) == plan.Cap(0.1), "the text is nearer"
+    assert strategy("loop:t_on=.6", 0.4) == plan.Loop(t_on=0.6, eta=0.4)
+    assert strategy("switch:then=cap", 0.4) == plan.Switch(0.5, plan.Cap(0.4))
+    assert strategy("rescale", 0.0) == plan.Rescale(0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "eta", "message"),
+    [
+        ("rescal", None, "strategy is 'rescal'; did you mean rescale. Allowed: ancestral, cap"),
+        ("", None, "strategy is ''; expected one of ancestral"),
+        ("xyz:eta=1", None, "strategy is 'xyz'; expected one of"),
+        ("cap:et=1", None, "cap has no parameter 'et=1', expected eta as key=value"),
+        ("cap:eta", None, "cap has no parameter 'eta', expected eta as key=value"),
+        ("ancestral:eta=.1", None, "ancestral has no parameter 'eta=.1', expected none"),
+        ("cap:eta=high", None, "eta is 'high', expected a number"),
+        ("cap:eta=1.1", None, r"eta is 1.1, expected a number in \[0, 1\]"),
+        ("cap:eta=nan", None, r"eta is nan, expected a number in \[0, 1\]"),
+        ("dfm:beta=-1", None, r"beta is -1, expected a number in \[0, inf\]"),
+        ("loop:t_on=2", None, "t_on is 2, expected"),
+        ("switch:t_switch=3", None, "t_switch is 3, expected"),
+        ("switch:then=loop", None, "switch cannot switch to loop"),
+        ("switch:then=switch", None, "switch cannot switch to switch"),
+        ("switch:then=nothing", None, "strategy is 'nothing'"),
+        ("switch:colour=1", None, "rescale has no parameter 'colour=1"),
+        ("rescale", 2.0, r"eta is 2.0, expected a number in \[0, 1\]"),
+        ("rescale", float("nan"), "eta is nan"),
+        ("ancestral", 0.1, "ancestral takes no eta"),
+        ("psi", 0.1, "psi takes no eta"),
+    ],
+)
+def test_other_words_are_refused(text: str, eta: float | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        strategy(text, eta)
+
+
+def test_weights() -> None:
+    assert token_weights("uniform") is None
+    assert token_weights("confidence") == remasking.Confidence()
+    assert token_weights("sharpened") == remasking.Sharpened()
+    with pytest.raises(ValueError, match="weights is 'best', expected one of uniform, confidence"):
+        token_weights("best")
+
+
+def test_what_a_checkpoint_recommends() -> None:
+    assert from_info({}).strategy == plan.Ancestral()
+    chosen = from_info({"remask": "cap:eta=.2", "weights": "sharpened", "steps": 64, "gamma": 2})
+    assert chosen.strategy == plan.Cap(0.2)
+    assert chosen.weights == remasking.Sharpened()
+    assert (chosen.steps, chosen.gamma, chosen.temperature) == (64, 2, 1.0)
