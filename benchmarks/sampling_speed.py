@@ -25,8 +25,8 @@ from plain_loop import plain_loop
 
 import molgen
 from molgen.model import Model
-from molgen.settings import Settings
 from molgen.plan import Ancestral, Rescale, Strategy
+from molgen.settings import Settings
 from molgen.targets import Target
 from molgen.threads import bf16_is_fast
 
@@ -131,7 +131,9 @@ def ratios(timings: Mapping[str, Timing]) -> dict[str, dict[str, float]]:
     return found
 
 
-def show(case: Case, timings: Mapping[str, Timing], found: Mapping[str, Mapping[str, float]]) -> None:
+def show(
+    case: Case, timings: Mapping[str, Timing], found: Mapping[str, Mapping[str, float]]
+) -> None:
     print(f"\n{case.name}")
     print(f"  {'':12} {'N':>5} {'NFE a row':>10} {'molecules/s':>12}   lowest..highest")
     for name, t in timings.items():

@@ -15,6 +15,7 @@ with Relative Position Representations", 2018). Conditions scale and shift every
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
 import torch
@@ -152,7 +153,8 @@ class MoleculeDenoiser(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Set a module's initial weights (called by ``post_init``)."""
         if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=module.in_features**-0.5)
+            std = 0.0 if module in self._zero_layers() else module.in_features**-0.5
+            nn.init.normal_(module.weight, std=std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
@@ -161,12 +163,16 @@ class MoleculeDenoiser(PreTrainedModel):
             nn.init.zeros_(module.distance_bias)
         elif isinstance(module, PropertyEmbedding):
             module.reset()
-        if isinstance(module, Block):  # every block starts as the identity, its norms unmodulated
-            for layer in (module.attention.out, module.down, module.modulation):
-                nn.init.zeros_(layer.weight)
-        elif isinstance(module, MoleculeDenoiser):
-            nn.init.zeros_(module.modulation.weight)
-            nn.init.zeros_(module.head.weight)
+
+    def _zero_layers(self) -> set[nn.Module]:
+        """Return the layers that start at zero.
+
+        Every block then starts as the identity with its norms unmodulated, and every token is
+        equally likely. They are found from here and not from their parents, because transformers
+        does not ask ``_init_weights`` for modules without parameters of their own.
+        """
+        inner = (layer for b in self.blocks for layer in (b.attention.out, b.down, b.modulation))
+        return {*cast(Iterator[nn.Module], inner), self.modulation, self.head}
 
     @property
     def vocab_size(self) -> int:

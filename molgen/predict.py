@@ -24,9 +24,10 @@ from molgen.threads import Workers, resolve_dtype
 
 SHARD = 64  # rows of a forward on a CPU; about where larger shards stop paying
 SHARD_GPU = 8192
-# Matrix kernels switch to another order of summation for a handful of rows; a shard is filled up to
-# these sizes, so that a row's result is the same in any company.
-LEAST_ROWS, LEAST_TOKENS = 16, 256
+# On a CPU a shard is filled up, so that a row's result is the same in any company: matrix kernels
+# switch to another order of summation for a handful of tokens, and what is left over behind whole
+# vectors (two of 16 floats) is worked out by another exp than the rest.
+LEAST_TOKENS, WHOLE_ROWS = 256, 32
 
 
 class Predictor(Protocol):
@@ -171,7 +172,8 @@ class NetworkPredictor:
     ) -> Tensor:
         """Return probabilities at the wanted positions of rows of one length."""
         rows, length = tokens.shape
-        fill = max(LEAST_ROWS, -(-LEAST_TOKENS // length)) if self.device.type == "cpu" else 0
+        fill = max(rows, LEAST_TOKENS // length)
+        fill = -(-fill // WHOLE_ROWS) * WHOLE_ROWS if self.device.type == "cpu" else rows
         if rows < fill:
             index = torch.arange(fill).clamp(max=rows - 1)
             tokens, alpha_t = tokens[index], alpha_t[index]

@@ -116,6 +116,9 @@ def load(place: Path, trainer: Trainer) -> None:
             p.copy_(tensors[f"model.{name}"])
             trainer.average.weights[name].copy_(tensors[f"average.{name}"])
     trainer.step = meta["step"]
+    left = place.with_name(f"{FOLDER}.old")
+    if place.name == FOLDER and left.exists():  # of a run that was killed while saving
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_run(place: Path, meta: dict[str, Any], trainer: Trainer) -> None:

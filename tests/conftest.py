@@ -1,1 +1,46 @@
 """Shared by every test; its being here puts ``tests/`` on the import path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+from commands import Ran, Run
+
+# A machine that does something else meanwhile makes any example slow.
+hypothesis.settings.register_profile("molgen", deadline=None)
+hypothesis.settings.load_profile("molgen")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with a random network; see ``tiny.py``."""
+    import tiny
+
+    return tiny.save(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_selfies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same over SELFIES."""
+    import tiny
+
+    return tiny.save(tmp_path_factory.mktemp("models") / "selfies", "selfies")
+
+
+@pytest.fixture
+def molgen(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line within this process."""
+    from molgen.cli import main
+
+    def run(*words: object) -> Ran:
+        capsys.readouterr()
+        try:
+            status = main([str(word) for word in words])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        caught = capsys.readouterr()
+        return Ran(status, caught.out, caught.err)
+
+    return run

@@ -11,18 +11,19 @@ from molgen.denoiser import DenoiserConfig
 from molgen.recipe import TrainConfig
 from molgen.tokenizer import Tokenizer
 
-SMILES = (
-    "C N O CC CO C#N C=O CCC CCO COC NC=O CC=O CC#N C1CC1 C1CO1 CC(C)C CC(C)O CCCO CC(C)=O CC(N)=O "
-    "C1CCC1 C1COC1 CC1CC1 CC1CO1 CC1CN1 OC1CC1 CC(C)(C)C CC(C)C#N CCOC=O c1cc[nH]c1 c1ccoc1 "
-    "O=C1CCN1 CC1CCO1 CCC(C)CO CC1(C)CO1 OCC1CCN1 CC(=O)CO NCC#N FC(F)F CNC(N)=O"
-).split()
+WORDS = """
+C N O CC CO C#N C=O CCC CCO COC NC=O CC=O CC#N C1CC1 C1CO1 CC(C)C CC(C)O CCCO CC(C)=O CC(N)=O
+C1CCC1 C1COC1 CC1CC1 CC1CO1 CC1CN1 OC1CC1 CC(C)(C)C CC(C)C#N CCOC=O c1cc[nH]c1 c1ccoc1
+O=C1CCN1 CC1CCO1 CCC(C)CO CC1(C)CO1 OCC1CCN1 CC(=O)CO N#CCN FC(F)F CNC(N)=O
+"""
+SMILES = tuple(WORDS.split())
 """40 canonical molecules of 1 to 9 tokens."""
 
 
 def dataset(
     smiles: Sequence[str] = SMILES, properties: int = 2, held_out: float = 0.2
 ) -> TokenDataset:
-    """Molecules with up to two properties: how many letters they have, and how many of them are O."""
+    """Molecules with up to two properties: the letters in each, and how many of them are O."""
     tokenizer = Tokenizer.from_corpus(smiles)
     columns = {
         "letters": np.array([sum(c.isalpha() for c in s) for s in smiles], dtype=np.float64),

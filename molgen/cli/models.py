@@ -8,6 +8,7 @@ Example:
 from __future__ import annotations
 
 import argparse
+import json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(card.read_text(encoding="utf-8"))
         return 0
     for name in checkpoint.bundled_names():
-        info = checkpoint.read_info(checkpoint.BUNDLED / name)
-        properties = ", ".join(info.get("properties", [])) or "none"
-        size = sum(f.stat().st_size for f in (checkpoint.BUNDLED / name).iterdir()) / 2**20
+        folder = checkpoint.BUNDLED / name
+        info = checkpoint.read_info(folder)
+        shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        properties = ", ".join(shape["properties"]) or "none"
+        size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         print(f"{name:12s} {info.get('summary', '')} ({size:.1f} MB)")
         print(f"{'':12s} conditioned on {properties}")
     return 0

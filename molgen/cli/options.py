@@ -145,7 +145,7 @@ def settings(arguments: argparse.Namespace, model: Model) -> Settings:
         changes["weights"] = token_weights(arguments.weights)
     found = model.settings(**changes)
     check_device(found.device)
-    if arguments.weights and found.weights and not found.strategy.plan(8).sigma.any():
+    if arguments.weights and found.weights and not found.strategy.plan(found.steps).sigma.any():
         raise ValueError(
             f"weights {arguments.weights} choose which tokens are masked again, but this strategy "
             "masks none again: give one that does, such as --remask rescale --eta 0.1"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from molgen.dataset import TokenDataset
@@ -58,6 +58,7 @@ def test_bad_input_is_named() -> None:
         TokenDataset.build([[0], [0]], {"qed": np.ones(1)}, ["C", "[PAD]", "[MASK]"])
 
 
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=60),
     batch_size=st.integers(1, 20),

@@ -27,7 +27,7 @@ TARGET = {
 
 
 class Exact:
-    """The exact denoiser: ``p(x_0 token | x_t)`` by summing over all strings of the row's length."""
+    """The exact denoiser: ``p(x_0 token | x_t)``, summed over all strings of the row's length."""
 
     vocab_size, pad_id, mask_id, max_length, time_input = 4, PAD, MASK, 3, False
 
@@ -116,10 +116,9 @@ def test_without_held_out_molecules_there_is_no_bound() -> None:
 
 
 def test_threads_change_nothing() -> None:
-    data = dataset([f"{'C' * (1 + i % 7)}{'NO'[i % 2]}" for i in range(14)] * 1, held_out=0.9)
-    big = TokenDataset.build(
-        [[0] * (1 + i % 7) for i in range(3 * CHUNK)], {}, data.vocab, held_out_fraction=0.9
-    )
+    encoded = [[i % 3] * (1 + i % 7) for i in range(3 * CHUNK)]
+    vocab = ["C", "N", "O", "[PAD]", "[MASK]"]
+    big = TokenDataset.build(encoded, {}, vocab, held_out_fraction=0.9)
     model = new_model(shape(big), 0)
     pool = Workers("cpu", 2)
     alone, shared = held_out_bound(model, big), held_out_bound(model, big, pool=pool)

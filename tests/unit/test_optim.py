@@ -92,23 +92,23 @@ def test_the_average_forgets_its_first_steps() -> None:
         average = WeightAverage(layer, 0.9)
         layer.weight.fill_(1.0)
     average.update(layer, 1)  # decay (1 + 1) / (1 + 10)
-    assert float(average.weights["weight"]) == pytest.approx(1 - 2 / 11)
+    assert average.weights["weight"].item() == pytest.approx(1 - 2 / 11)
     average.update(layer, 10_000)  # decay 0.9
-    assert float(average.weights["weight"]) == pytest.approx(1 - 0.9 * 2 / 11)
+    assert average.weights["weight"].item() == pytest.approx(1 - 0.9 * 2 / 11)
 
 
 def test_the_average_is_lent_and_taken_back() -> None:
     layer = nn.Linear(1, 1, bias=False)
     average = WeightAverage(layer, 0.9)
-    own, mean = float(layer.weight), 5.0
+    own, mean = layer.weight.item(), 5.0
     average.weights["weight"].fill_(mean)
 
     def fail_inside() -> None:
         with average.applied(layer):
-            assert float(layer.weight) == mean
+            assert layer.weight.item() == mean
             raise KeyError
 
     with pytest.raises(KeyError):
         fail_inside()
-    assert float(layer.weight) == own
-    assert float(average.weights["weight"]) == mean
+    assert layer.weight.item() == own
+    assert average.weights["weight"].item() == mean

@@ -72,9 +72,26 @@ def test_other_words_are_refused(text: str, eta: float | None, message: str) -> 
 def test_weights() -> None:
     assert token_weights("uniform") is None
     assert token_weights("confidence") == remasking.Confidence()
+    assert token_weights("confidence:normalise=mean") == remasking.Confidence("mean")
     assert token_weights("sharpened") == remasking.Sharpened()
-    with pytest.raises(ValueError, match="weights is 'best', expected one of uniform, confidence"):
-        token_weights("best")
+    assert token_weights("sharpened:tau=2.5") == remasking.Sharpened(2.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("best", "weights is 'best', expected one of uniform, confidence, sharpened"),
+        ("uniform:tau=1", "uniform has no parameter 'tau=1', expected none"),
+        ("sharpened:t=1", "sharpened has no parameter 't=1', expected tau, normalise"),
+        ("sharpened:tau=0", "tau is 0.0, expected more than 0"),
+        ("sharpened:tau=-1", "tau is -1, expected"),
+        ("sharpened:tau=nan", "tau is nan, expected"),
+        ("confidence:normalise=max", "normalise must be 'sum' or 'mean', got 'max'"),
+    ],
+)
+def test_other_weights_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        token_weights(text)
 
 
 def test_what_a_checkpoint_recommends() -> None:

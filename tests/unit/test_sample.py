@@ -27,8 +27,8 @@ BUSY: dict[str, plan.Strategy] = {
     "psi": plan.Psi(0.4),
 }
 """Every strategy, with enough remasking that most tokens are placed several times."""
-WEIGHTS = {
-    **remasking.WEIGHTS,
+WEIGHTS: dict[str, remasking.TokenWeights | None] = {
+    **{name: kind() if kind else None for name, kind in remasking.WEIGHTS.items()},
     "confidence of mean one": remasking.Confidence("mean"),
     "very sharp": remasking.Sharpened(tau=0.2),
 }

@@ -1,0 +1,68 @@
+"""The settings that ``quality.py`` compares, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from molgen.model import Model
+from molgen.presets import strategy, token_weights
+from molgen.settings import Settings
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A way of sampling.
+
+    Attributes:
+        remask: strategy as on the command line; empty for the model's own recommendation.
+        weights: token weights as on the command line.
+        temperature: divides log-probabilities.
+        gamma: strength of classifier-free guidance.
+        targets: what is asked for, as on the command line; empty for unguided.
+    """
+
+    remask: str = "ancestral"
+    weights: str = "uniform"
+    temperature: float = 1.0
+    gamma: float = 1.0
+    targets: Mapping[str, str] = field(default_factory=dict)
+
+    def settings(self, model: Model, steps: int, batch_size: int) -> Settings:
+        """Return what the sampler needs; the model's own recommendation has its own steps."""
+        if not self.remask:
+            own: dict[str, Any] = {"gamma": self.gamma} if self.targets else {}
+            return model.settings(batch_size=batch_size, **own)
+        return Settings(
+            strategy(self.remask), steps, token_weights(self.weights), self.gamma,
+            self.temperature, batch_size=batch_size,
+        )  # fmt: skip
+
+
+QED, RINGS = {"qed": "max"}, {"ring_count": "5"}
+SETTINGS: dict[str, Setting] = {
+    "default": Setting(""),
+    "ancestral": Setting(),
+    "rescale-0.05": Setting("rescale:eta=0.05"),
+    "rescale-0.1": Setting("rescale:eta=0.1"),
+    "rescale-0.2": Setting("rescale:eta=0.2"),
+    "cap-0.02": Setting("cap:eta=0.02"),
+    "loop": Setting("loop:t_on=0.55,t_off=0.05,eta=0.02"),
+    "psi-0.98": Setting("psi:kappa=0.98"),
+    "forward-backward": Setting("forward-backward"),
+    "rescale-0.1-sharpened": Setting("rescale:eta=0.1", "sharpened"),
+    "rescale-0.1-confidence": Setting("rescale:eta=0.1", "confidence"),
+    "confidence": Setting("rescale:eta=1", "confidence"),  # the published form: about one a step
+    "ancestral-cool": Setting(temperature=0.9),
+    "rescale-0.1-cool": Setting("rescale:eta=0.1", temperature=0.9),
+    "qed-default": Setting("", gamma=3.0, targets=QED),
+    "qed-1": Setting(gamma=1.0, targets=QED),
+    "qed-2": Setting(gamma=2.0, targets=QED),
+    "qed-3": Setting(gamma=3.0, targets=QED),
+    "qed-3-rescale-0.1": Setting("rescale:eta=0.1", gamma=3.0, targets=QED),
+    "qed-3-cool": Setting(gamma=3.0, temperature=0.9, targets=QED),
+    "rings-1": Setting(gamma=1.0, targets=RINGS),
+    "rings-3": Setting(gamma=3.0, targets=RINGS),
+    "rings-3-rescale-0.1": Setting("rescale:eta=0.1", gamma=3.0, targets=RINGS),
+}

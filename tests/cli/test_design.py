@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tiny
+from commands import Run
+from PIL import Image
+
+COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
+FEW = ("--steps", 6, "--gamma", 2)
+
+
+def test_n_molecules_a_table_and_a_picture(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    out, grid = tmp_path / "a.csv", tmp_path / "a.png"
+    words = ("--target", "qed=max", "--n", 12, *FEW, "--out", out, "--grid", grid)
+    ran = molgen("design", tiny_model, *words)
+    assert (ran.status, ran.err) == (0, "")
+    table = pd.read_csv(out)
+    assert list(table) == [*COLUMNS, "qed"]
+    assert len(table) == 12
+    assert table["smiles"].is_unique
+    assert not table["smiles"].isin(tiny.KNOWN).any()
+    assert out.read_text().splitlines()[1].count(",true,true,") == 1
+    with Image.open(grid) as image:
+        assert image.format == "PNG"
+    first, *rest = ran.out.splitlines()
+    assert first.startswith("first molecule after ")
+    assert table["smiles"][0] in first
+    best = table.sort_values("qed", ascending=False, kind="stable")["smiles"].tolist()
+    shown = [line.split()[1] for line in rest[1:11]]
+    assert shown == best[:10]
+    assert "... and 2 more" in ran.out
+    assert f"mean qed of the 12: {table['qed'].mean():.3f}" in ran.out
+    assert f" drawn: 12 kept, " in ran.out
+    assert rest[-2:] == [f"wrote {out}", f"wrote {grid}"]
+
+
+def test_the_same_seed_delivers_the_same(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    for name, n, seed in (("a", 8, 1), ("b", 8, 1), ("c", 3, 1), ("d", 8, 2)):
+        words = ("--target", "qed=0.3..0.5", "--n", n, "--seed", seed, *FEW)
+        assert molgen("design", tiny_model, *words, "--out", tmp_path / f"{name}.csv").status == 0
+    a, b, c, d = ((tmp_path / f"{name}.csv").read_text().splitlines() for name in "abcd")
+    assert a == b != d
+    assert c == a[:4]
+
+
+def test_a_target_that_cannot_be_met_ends_with_3(
+    molgen: Run, tiny_model: Path, tmp_path: Path
+) -> None:
+    words = ("--target", "ring_count=3", "--n", 4, *FEW, "--max-draws", 50)
+    ran = molgen("design", tiny_model, *words, "--out", tmp_path / "a.csv")
+    assert ran.status == 3
+    assert ran.err == "0 of 4 molecules: the budget of 50 draws ended\n"
+    assert "50 drawn: 0 kept, " in ran.out
+    assert " misses ring_count" in ran.out
+    assert list(pd.read_csv(tmp_path / "a.csv")) == [*COLUMNS, "ring_count"]
+
+
+def test_a_budget_that_is_too_small_delivers_what_it_found(
+    molgen: Run, tiny_model: Path, tmp_path: Path
+) -> None:
+    words = ("--target", "qed=0.36..0.42", "--n", 5000, *FEW, "--max-draws", 120)
+    ran = molgen("design", tiny_model, *words, "--out", tmp_path / "a.csv")
+    found = len(pd.read_csv(tmp_path / "a.csv"))
+    assert found > 0
+    assert ran.status == 3
+    assert ran.err == f"{found} of 5000 molecules: the budget of 120 draws ended\n"
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_it_found(
+    molgen: Run,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: signal.Signals,
+) -> None:
+    monkeypatch.setattr(
+        "molgen.cli.design.Screen.round", lambda *_: signal.raise_signal(kind)
+    )  # fmt: skip
+    words = ("--target", "qed=0.3..0.5", "--n", 5000, *FEW, "--out", tmp_path / "a.csv")
+    ran = molgen("design", tiny_model, *words)
+    found = len(pd.read_csv(tmp_path / "a.csv"))
+    assert found > 0
+    assert ran.status == 130
+    assert ran.err == f"{found} of 5000 molecules: interrupted\n"
+
+
+def test_interrupted_with_nothing_found_leaves_nothing(
+    molgen: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "molgen.cli.design.Screen.round", lambda *_: signal.raise_signal(signal.SIGINT)
+    )
+    words = ("--target", "ring_count=3", "--n", 5, *FEW, "--out", tmp_path / "a.csv")
+    ran = molgen("design", tiny_model, *words)
+    assert (ran.status, ran.err) == (130, "molgen design: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: --target"),
+        (["--target", "qed=best"], "target qed: value is 'best'"),
+        (["--target", "sa=min"], "target sa: the model is not conditioned on it"),
+        (["--target", "qed=max", "--n", "0"], "argument --n: expected a whole number from 1"),
+        (["--target", "qed=max", "--guidance", "none"], "guidance none cannot meet a target"),
+        (["--target", "qed=max", "--max-draws", "0"], "--max-draws: expected a whole number"),
+        (["--target", "qed=max", "--tolerance", "-1"], "tolerance is -1.0, expected at least 0"),
+        (["--target", "qed=max", "--tolerance", "nan"], "tolerance is nan, expected at least 0"),
+        (["--target", "qed=max", "--grid", "a.gif"], "grid is 'a.gif', expected a .png file"),
+        (["--target", "qed=max", "--grid", "no/a.png"], "there is no folder 'no'"),
+        (["--target", "qed=max", "--gamma", "nan"], "gamma is nan, expected a finite number"),
+        (["--target", "qed=max", "--temperature", "0"], "temperature is 0.0, expected more"),
+        (["--target", "qed=max", "--remask", "loop", "--steps", "2"], "at least 3 steps"),
+    ],
+)
+def test_bad_input(
+    molgen: Run, tiny_model: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    ran = molgen("design", tiny_model, "--n", 3, "--out", tmp_path / "a.csv", *words)
+    assert message in ran.refused()
+    assert ran.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_an_index_novelty_has_to_be_waived(molgen: Run, tmp_path: Path) -> None:
+    bare = tiny.save(tmp_path / "bare", index=False)
+    out = tmp_path / "a.csv"
+    words = ("design", bare, "--target", "qed=max", "--n", 3, *FEW, "--out", out)
+    assert "no index of known molecules, so novelty is unknown" in molgen(*words).refused()
+    assert not out.exists()
+    assert molgen(*words, "--allow-known").status == 0
+    assert len(pd.read_csv(out)) == 3

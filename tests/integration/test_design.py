@@ -1,0 +1,158 @@
+"""Design: the first rows of one endless table that are valid, unique, novel and on target."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+
+import molgen
+from molgen.design import Designs, Tally, design, meets
+from molgen.model import Model
+from molgen.settings import Settings
+from molgen.targets import Range, Target
+
+WANTED: dict[str, Target] = {"qed": Range(0.36, 0.42), "logp": "max"}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Model:
+    return molgen.load(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def settings(model: Model) -> Settings:
+    return model.settings(steps=6, gamma=2.0)
+
+
+def drawn(model: Model, rows: int, targets: dict[str, Target], seed: int = 3) -> pd.DataFrame:
+    return model.sample(rows, targets, seed, steps=6, gamma=2.0)
+
+
+def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -> None:
+    designs = design(model, WANTED, 12, seed=3, settings=settings)
+    assert designs.reason == "complete"
+    tally = designs.tally
+    table = drawn(model, tally.drawn, WANTED)
+    lost = {"invalid": 0, "duplicate": 0, "known": 0, "misses qed": 0}
+    kept, seen = [], set()
+    for row in table.itertuples():
+        if row.status != "ok":
+            lost["invalid"] += 1
+        elif row.smiles in seen:
+            lost["duplicate"] += 1
+        elif row.smiles in tiny.KNOWN:
+            lost["known"] += 1
+        elif not 0.36 <= row.qed <= 0.42:
+            lost["misses qed"] += 1
+        else:
+            kept.append(row.index)
+        seen.add(row.smiles)
+    assert designs.table["index"].tolist() == kept
+    assert len(kept) == 12
+    assert kept[-1] == tally.drawn - 1, "nothing is counted beyond the last one delivered"
+    assert dict(tally.lost) == {reason: n for reason, n in lost.items() if n}
+    assert min(lost.values()) > 0, "the test would notice nothing otherwise"
+    assert tally.drawn == tally.kept + sum(tally.lost.values())
+    assert tally.forwards == table["nfe"].sum()
+    pd.testing.assert_frame_equal(
+        designs.table.drop(columns="unique").reset_index(drop=True),
+        table.loc[kept].drop(columns="unique").reset_index(drop=True),
+    )
+    assert designs.table["unique"].all()
+    assert designs.table["novel"].all()
+
+
+def test_fewer_are_the_first_of_more(model: Model, settings: Settings) -> None:
+    few, many = (design(model, WANTED, n, seed=3, settings=settings) for n in (3, 9))
+    pd.testing.assert_frame_equal(few.table, many.table.head(3))
+    other = design(model, WANTED, 9, seed=4, settings=settings)
+    assert other.table["smiles"].tolist() != many.table["smiles"].tolist()
+
+
+def test_words_do_as_well(model: Model, settings: Settings) -> None:
+    words: dict[str, Any] = {"qed": "0.36..0.42", "logp": "max"}
+    a, b = (design(model, w, 4, seed=3, settings=settings) for w in (words, WANTED))
+    pd.testing.assert_frame_equal(a.table, b.table)
+
+
+def test_a_number_is_met_within_the_tolerance(model: Model, settings: Settings) -> None:
+    std = model.prior.std["qed"]
+    found = design(model, {"qed": 0.38}, 4, 3, settings, max_draws=900, tolerance=0.1)
+    assert len(found.table)
+    assert (found.table["qed"] - 0.38).abs().max() <= 0.1 * std
+    wider = design(model, {"qed": 0.38}, 4, 3, settings, max_draws=900, tolerance=1.0)
+    assert wider.tally.drawn < found.tally.drawn
+
+
+def test_a_whole_number_is_met_exactly(model: Model, settings: Settings) -> None:
+    none = design(model, {"ring_count": 0.5}, 2, 0, settings, max_draws=60, tolerance=9.0)
+    assert len(none.table) == 0
+    assert none.tally.lost["misses ring_count"] > 0
+    some = design(model, {"ring_count": 0}, 2, 0, settings, max_draws=200, tolerance=0.0)
+    assert some.table["ring_count"].tolist() == [0, 0]
+
+
+def test_meets_by_hand() -> None:
+    values = np.array([0.3, 0.35, 0.4, math.nan])
+    assert meets(values, "qed", "max", 0.1).tolist() == [True, True, True, False]
+    assert meets(values, "qed", Range(0.35, 0.4), 0.1).tolist() == [False, True, True, False]
+    assert meets(values, "qed", 0.34, 0.011).tolist() == [False, True, False, False]
+    rings = np.array([2.0, 3.0, 4.0, math.nan])
+    assert meets(rings, "ring_count", 3.0, 5.0).tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("budget", [1, 31, 70])
+def test_a_budget_is_kept_to_the_row(model: Model, settings: Settings, budget: int) -> None:
+    found = design(model, {"qed": Range(0.9, 1)}, 5, 0, settings, max_draws=budget)
+    assert found.tally.drawn == budget
+    assert found.reason == f"the budget of {budget} draws ended"
+    assert found.asked == 5
+    assert list(found.table) == [*drawn(model, 1, {"qed": "max"})]
+    assert len(found.table) == 0
+    assert f"{budget} drawn: 0 kept, " in str(found.tally)
+
+
+def test_known_molecules_on_request(tmp_path: Path, model: Model, settings: Settings) -> None:
+    strict = design(model, {"qed": "max"}, 30, 0, settings)
+    free = design(model, {"qed": "max"}, 30, 0, settings, allow_known=True)
+    assert strict.table["novel"].all()
+    assert not free.table["novel"].all()
+    assert free.table["smiles"].is_unique
+    assert "known" not in free.tally.lost
+    bare = molgen.load(tiny.save(tmp_path / "bare", index=False))
+    with pytest.raises(ValueError, match="no index of known molecules, so novelty is unknown"):
+        design(bare, {"qed": "max"}, 2)
+    assert len(design(bare, {"qed": "max"}, 2, settings=settings, allow_known=True).table) == 2
+
+
+def test_it_reports_on_the_way_and_can_be_stopped(model: Model, settings: Settings) -> None:
+    found: list[pd.DataFrame] = []
+    rounds: list[int] = []
+
+    def on_round(tally: Tally) -> None:
+        rounds.append(tally.drawn)
+        if len(rounds) == 3:
+            raise KeyboardInterrupt
+
+    designs = design(
+        model, WANTED, 400, 3, settings, on_found=found.append, on_round=on_round
+    )  # fmt: skip
+    assert isinstance(designs, Designs)
+    assert designs.reason == "interrupted"
+    assert rounds == sorted(rounds)
+    assert rounds[0] == 32, "the first round is small, so that something shows at once"
+    pd.testing.assert_frame_equal(pd.concat(found, ignore_index=True), designs.table)
+    assert len(designs.table) == designs.tally.kept > 0
+
+
+def test_what_cannot_be_asked_for(model: Model) -> None:
+    with pytest.raises(ValueError, match="target sa: the model is not conditioned on it"):
+        design(model, {"sa": "min"}, 2)
+    with pytest.raises(ValueError, match="target qed: value is 'best'"):
+        design(model, {"qed": "best"}, 2)  # type: ignore[dict-item]

@@ -1,0 +1,55 @@
+"""The notebooks run from top to bottom, show what they promise, and are stored without outputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import molgen
+
+nbformat = pytest.importorskip("nbformat", reason="needs the extra 'notebooks'")
+nbclient = pytest.importorskip("nbclient", reason="needs the extra 'notebooks'")
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+MODEL = "MOLGEN_NOTEBOOK_MODEL"
+PICTURES = {"01_quickstart": 5}
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [out for cell in notebook.cells for out in cell.get("outputs", [])]
+
+
+def test_there_are_notebooks() -> None:
+    assert {path.stem for path in NOTEBOOKS} == set(PICTURES)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_is_stored_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert outputs(notebook) == []
+    assert all(cell.get("execution_count") is None for cell in notebook.cells)
+
+
+@pytest.mark.skipif(
+    MODEL not in os.environ and "qm9" not in molgen.models(), reason="no bundled qm9 model"
+)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs(path: Path, tmp_path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    client.execute()  # raises where a cell does
+    found = outputs(notebook)
+    warnings = [out["text"] for out in found if out.get("name") == "stderr"]
+    assert warnings == []
+    assert sum("image/png" in out.get("data", {}) for out in found) == PICTURES[path.stem]
+    assert list(tmp_path.iterdir()) == []  # nothing is left behind

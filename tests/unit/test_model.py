@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+from rdkit import Chem, rdBase
+from safetensors.torch import load_file, save_file
+
+import molgen
+from molgen import checkpoint, plan, remasking
+from molgen.model import Model
+from molgen.settings import Settings
+from molgen.tokenizer import selfies_to_smiles
+
+COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
+BUSY: dict[str, Any] = {"strategy": plan.Rescale(0.4), "steps": 10}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Model:
+    return molgen.load(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def table(model: Model) -> pd.DataFrame:
+    return model.sample(60, targets={"qed": "max"}, seed=3, properties=["mw", "qed"])
+
+
+def test_three_lines_give_a_table(table: pd.DataFrame) -> None:
+    assert list(table) == [*COLUMNS, "qed", "mw"]
+    assert table["index"].tolist() == list(range(60))
+    assert table["unique"].dtype == table["novel"].dtype == bool
+    assert 0 < (table["status"] == "ok").sum() < 60, "the tests below need both"
+
+
+def test_every_row_says_what_it_is(table: pd.DataFrame) -> None:
+    seen: set[str] = set()
+    for row in table.itertuples():
+        with rdBase.BlockLogs():
+            mol = Chem.MolFromSmiles(row.raw)
+        assert (row.status == "ok") == (mol is not None)
+        assert row.smiles == (Chem.MolToSmiles(mol) if mol else "")
+        assert row.unique == bool(row.smiles and row.smiles not in seen)
+        assert row.novel == (row.unique and row.smiles not in tiny.KNOWN)
+        assert np.isnan(row.qed) == np.isnan(row.mw) == (mol is None)
+        seen.add(row.smiles)
+    assert table["novel"].any()
+    assert (table["unique"] & ~table["novel"]).any()
+    assert (table["classifier_nfe"] == 0).all()
+
+
+def raws(model: Model, n: int, first: int = 0, **settings: Any) -> list[tuple[str, int]]:
+    targets = {"qed": 0.6, "ring_count": "0..1"} if settings.get("gamma") else None
+    table = model.sample(n, targets, seed=5, first=first, **{**BUSY, **settings})
+    assert table["index"].tolist() == list(range(first, first + n))
+    return list(zip(table["raw"], table["nfe"], strict=True))
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("gamma", [0, 2.5])
+def test_a_molecule_is_the_same_in_any_batch_and_any_call(
+    model: Model, dtype: str, gamma: float
+) -> None:
+    given = {"dtype": dtype, **({"gamma": gamma} if gamma else {})}
+    whole = raws(model, 40, **given, batch_size=256)
+    assert len({len(raw) for raw, _ in whole}) > 4, "of many lengths"
+    for batch_size in (1, 7):
+        assert raws(model, 40, **given, batch_size=batch_size) == whole
+    assert raws(model, 13, **given) == whole[:13]
+    assert raws(model, 27, first=13, **given, batch_size=5) == whole[13:]
+    assert all(nfe % (2 if gamma else 1) == 0 for _, nfe in whole)
+
+
+def test_weights_keep_a_molecule_apart_from_its_batch_too(model: Model) -> None:
+    weights = remasking.Sharpened()
+    whole = raws(model, 20, weights=weights)
+    assert raws(model, 20, weights=weights, batch_size=3) == whole
+    assert raws(model, 20) != whole
+
+
+def test_gamma_one_is_the_conditional_prediction_in_one_forward(model: Model) -> None:
+    one, near = (
+        model.sample(30, {"qed": 0.8}, gamma=gamma, dtype="fp32", **BUSY)
+        for gamma in (1.0, 1.0 + 1e-9)
+    )
+    assert one["raw"].tolist() == near["raw"].tolist()
+    assert (2 * one["nfe"] == near["nfe"]).all()
+    unguided = model.sample(30, gamma=3.0, dtype="fp32", **BUSY)
+    assert unguided["nfe"].sum() < near["nfe"].sum(), "without targets there is nothing to mix"
+
+
+def test_the_condition_matters(model: Model) -> None:
+    low, high = (model.draw(40, {"qed": v}, settings=Settings(**BUSY)).tokens for v in (0.1, 0.9))
+    assert low.shape != high.shape or (low != high).any()
+
+
+def test_no_molecules(model: Model) -> None:
+    empty = model.sample(0, {"qed": "max"})
+    assert list(empty) == [*COLUMNS, "qed"]
+    assert len(empty) == 0
+    with pytest.raises(ValueError, match="n is -1, expected at least 0"):
+        model.sample(-1)
+
+
+@pytest.mark.parametrize(
+    ("targets", "settings", "message"),
+    [
+        ({"qet": "max"}, {}, "target qet: the model is not conditioned on it; it knows qed, ring"),
+        ({"qed": "best"}, {}, "target qed: value is 'best'"),
+        ({"qed": float("nan")}, {}, "target qed: value is 'nan'"),
+        ({}, {"colour": 1}, "settings: .*colour"),
+        ({}, {"steps": 0}, "steps is 0, expected a whole number of at least 1"),
+        ({}, {"steps": 2.5}, "steps is 2.5"),
+        ({}, {"batch_size": 0}, "batch_size is 0"),
+        ({"qed": "max"}, {"gamma": float("nan")}, "gamma is nan, expected a finite number"),
+        ({}, {"gamma": float("inf")}, "gamma is inf"),
+        ({}, {"gamma": "strong"}, "settings: "),
+        ({}, {"temperature": 0.0}, "temperature is 0.0"),
+        ({}, {"top_p": 2.0}, "top_p is 2.0"),
+        ({}, {"dtype": "fp8"}, "dtype is 'fp8'"),
+        ({}, {"strategy": plan.Cap(3.0)}, "eta must lie in"),
+        ({}, {"strategy": plan.Loop(), "steps": 2}, "loop needs at least 3 steps"),
+    ],
+)
+def test_what_is_out_of_line_is_refused_before_anything_is_drawn(
+    model: Model,
+    monkeypatch: pytest.MonkeyPatch,
+    targets: dict[str, Any],
+    settings: dict[str, Any],
+    message: str,
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(type(model.denoiser), "logits", forbidden)
+    with pytest.raises(ValueError, match=message):
+        model.sample(3, targets, **settings)
+
+
+def test_a_model_may_recommend_how_to_sample(tmp_path: Path, model: Model) -> None:
+    sampling: dict[str, object] = {"remask": "rescale:eta=0.4", "steps": 10, "temperature": 0.5}
+    other = molgen.load(tiny.save(tmp_path / "m", sampling=sampling))
+    assert other.settings().strategy == plan.Rescale(0.4)
+    expected = model.sample(9, temperature=0.5, **BUSY)
+    pd.testing.assert_frame_equal(other.sample(9), expected)
+    assert other.settings(steps=3).steps == 3
+
+
+def test_without_an_index_nothing_counts_as_novel(tmp_path: Path) -> None:
+    model = molgen.load(tiny.save(tmp_path / "m", index=False))
+    assert model.known is None
+    assert not model.sample(20, steps=6)["novel"].any()
+
+
+def test_selfies_are_decoded_and_kept(tiny_selfies: Path) -> None:
+    table = molgen.load(tiny_selfies).sample(30, steps=8)
+    assert list(table) == [*COLUMNS, "tokens"]
+    assert table["tokens"].str.fullmatch(r"(\[[^\]]+\])+").all()
+    assert [selfies_to_smiles(text) for text in table["tokens"]] == table["raw"].tolist()
+    assert set(table["status"]) <= {"ok", "empty"}
+
+
+def test_a_checkpoint_holds_the_model(tiny_model: Path, model: Model) -> None:
+    original = tiny.network().state_dict()
+    for name, value in model.denoiser.state_dict().items():  # type: ignore[attr-defined]
+        torch.testing.assert_close(value, original[name].to(torch.bfloat16).float())
+    assert model.properties == tiny.PROPERTIES
+    assert model.tokenizer.vocab[:-2] == tiny.CHARACTERS
+    assert model.known is not None
+    assert len(model.known) == len(tiny.KNOWN)
+    assert model.info == {"format": 1, "representation": "smiles", "sampling": {"steps": 12}}
+    assert not any(path.suffix in (".pt", ".bin", ".pkl") for path in tiny_model.iterdir())
+
+
+def _cut(name: str) -> Callable[[Path], object]:
+    return lambda m: (m / name).write_bytes((m / name).read_bytes()[:-40])
+
+
+def _without(name: str) -> Callable[[Path], object]:
+    return lambda m: (m / name).unlink()
+
+
+def _text(name: str, text: str) -> Callable[[Path], object]:
+    return lambda m: (m / name).write_text(text)
+
+
+def _config(**changes: object) -> Callable[[Path], object]:
+    def change(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change
+
+
+def _drop_weight(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    del weights["head.bias"]
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "weights cut short": _cut("model.safetensors"),
+    "weights empty": _text("model.safetensors", ""),
+    "weights missing": _without("model.safetensors"),
+    "a weight missing": _drop_weight,
+    "config is no JSON": _text("config.json", "{"),
+    "config of another shape": _config(hidden_size=64),
+    "config of another vocabulary": _config(vocab_size=9),
+    "config with words for numbers": _config(hidden_size="wide"),
+    "config of other properties": _config(properties=["mw", "sa", "tpsa"]),
+    "config too short for the lengths": _config(max_position_embeddings=4),
+    "info is no JSON": _text("molgen.json", "{'format': 1"),
+    "info of another format": _text("molgen.json", '{"format": 2}'),
+    "info is a list": _text("molgen.json", "[1]"),
+    "tokenizer missing": _without("tokenizer.json"),
+    "tokenizer is no JSON": _text("tokenizer.json", "]"),
+    "tokenizer of another kind": _text("tokenizer.json", '{"model": {"vocab": {"C": 0}}}'),
+    "prior missing": _without("prior.safetensors"),
+    "prior cut short": _cut("prior.safetensors"),
+    "index cut short": _cut("known.safetensors"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_refused_in_one_line(
+    tiny_model: Path, tmp_path: Path, damage: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "damaged"))
+    DAMAGE[damage](folder)
+    with pytest.raises(ValueError, match="damaged") as caught:
+        checkpoint.load(folder)
+    assert len(str(caught.value).splitlines()) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_sampling_words_that_mean_nothing_are_refused(tmp_path: Path) -> None:
+    for sampling in ({"remask": "rescal"}, {"speed": 9}, {"steps": "many"}):
+        model = molgen.load(tiny.save(tmp_path / "m", sampling=dict(sampling)))
+        with pytest.raises(ValueError, match=r"rescal|speed|steps is 'many'"):
+            model.sample(1)
+
+
+def test_names_that_are_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"no model 'nosuch': expected a bundled name \("):
+        molgen.load("nosuch")
+    with pytest.raises(ValueError, match="is not a molgen model: it has no config.json"):
+        molgen.load(tmp_path)
+
+    def offline(name: str) -> str:
+        raise ConnectionError(f"cannot reach {name}\nand more")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
+    with pytest.raises(ValueError, match="no folder 'a/b', and the hub gave .*: cannot reach a/b$"):
+        molgen.load("a/b")
+    with pytest.raises(ValueError, match="no model './a'"):
+        molgen.load("./a")
+
+
+def test_a_hub_id_is_downloaded(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: str(tiny_model))
+    assert molgen.load("owner/name").name == "owner/name"
+
+
+def test_bundled_models(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(tiny_model, tmp_path / "small")
+    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    assert molgen.models() == ("small",)
+    assert molgen.load("small").properties == tiny.PROPERTIES
+    assert molgen.Range(0, 1).high == 1
+    with pytest.raises(AttributeError, match="no attribute 'Rang'"):
+        molgen.Rang  # noqa: B018
+
+
+@pytest.mark.skipif("qm9" not in checkpoint.bundled_names(), reason="no bundled model yet")
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> None:
+    model = molgen.load("qm9")
+    given: dict[str, Any] = {"dtype": dtype, "steps": 24, "gamma": 2.0, "seed": 1}
+    whole = model.sample(40, {"qed": "max"}, **given)
+    assert (whole["status"] == "ok").mean() > 0.4
+    for size, n in ((1, 3), (7, 40)):
+        part = model.sample(n, {"qed": "max"}, batch_size=size, **given)
+        assert part["raw"].tolist() == whole["raw"].tolist()[:n]

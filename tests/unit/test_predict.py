@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from numpy.typing import NDArray
+
+from molgen.denoiser import MoleculeDenoiser
+from molgen.guidance import ClassifierFree, classifier_free_masked
+from molgen.predict import NetworkPredictor, Shaping
+from molgen.threads import Workers, workers
+
+ROWS, WIDTH = 90, 9
+RNG = np.random.default_rng(0)
+LENGTHS = RNG.integers(1, WIDTH + 1, ROWS)
+PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1
+REAL = np.arange(WIDTH) < LENGTHS[:, None]
+MASKED = (RNG.random((ROWS, WIDTH)) < 0.6) & REAL
+TOKENS = np.where(REAL, np.where(MASKED, MASK, RNG.integers(0, PAD, (ROWS, WIDTH))), PAD)
+CONDITION = RNG.random((ROWS, 3)).astype(np.float32)
+CONDITION[RNG.random((ROWS, 3)) < 0.3] = np.nan
+ALPHA = RNG.random(ROWS)
+NETWORK = tiny.network()
+WIDE = tiny.network(width=256)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Workers]:
+    with workers(count=2) as pool:
+        yield pool
+
+
+def one_by_one(denoiser: MoleculeDenoiser, condition: bool) -> torch.Tensor:
+    """``log p`` of every masked token, each row alone: (masked tokens, vocab)."""
+    found = []
+    for row, length in enumerate(LENGTHS):
+        given = torch.from_numpy(CONDITION[row : row + 1]) if condition else None
+        alpha = torch.tensor([ALPHA[row]], dtype=torch.float32)
+        with torch.inference_mode():
+            logits = denoiser.logits(torch.from_numpy(TOKENS[row : row + 1, :length]), given, alpha)
+        found.append(logits.log_softmax(-1)[0, MASKED[row, :length]])
+    return torch.cat(found).double()
+
+
+def asked(predictor: NetworkPredictor, condition: bool, rows: NDArray[np.int64]) -> np.ndarray:
+    given = CONDITION[rows] if condition else None
+    return predictor(TOKENS[rows], MASKED[rows], given, ALPHA[rows])
+
+
+@pytest.mark.parametrize("condition", [False, True])
+@pytest.mark.parametrize("time_input", [False, True])
+def test_it_is_the_network_at_the_wanted_places(
+    pool: Workers, condition: bool, time_input: bool
+) -> None:
+    denoiser = tiny.network(time_input=time_input)
+    predictor = NetworkPredictor(denoiser, pool, dtype="fp32")
+    p = asked(predictor, condition, np.arange(ROWS))
+    assert p.shape == (MASKED.sum(), len(tiny.CHARACTERS) + 2)
+    assert p.dtype == np.float64
+    np.testing.assert_allclose(p, one_by_one(denoiser, condition).exp(), atol=2e-6)
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-12)
+    assert (p[:, PAD:] == 0).all()
+    assert predictor.forwards == 1
+
+
+def test_guidance_mixes_both_predictions(pool: Workers) -> None:
+    predictor = NetworkPredictor(NETWORK, pool, ClassifierFree(2.5), dtype="fp32")
+    expected = classifier_free_masked(
+        one_by_one(NETWORK, True)[:, None], one_by_one(NETWORK, False)[:, None], 2.5
+    )[:, 0].exp()
+    p = asked(predictor, True, np.arange(ROWS))
+    np.testing.assert_allclose(p, expected, atol=1e-5)
+    assert predictor.forwards == 2
+
+
+def test_gamma_may_follow_each_rows_clock(pool: Workers) -> None:
+    late = ClassifierFree(lambda alpha: torch.where(torch.as_tensor(alpha) > 0.5, 3.0, 0.0))
+    p = asked(NetworkPredictor(NETWORK, pool, late, dtype="fp32"), True, np.arange(ROWS))
+    row = np.nonzero(MASKED)[0]
+    for clock, gamma in ((ALPHA[row] > 0.5, 3.0), (ALPHA[row] <= 0.5, 0.0)):
+        fixed = NetworkPredictor(NETWORK, pool, ClassifierFree(gamma), dtype="fp32")
+        np.testing.assert_array_equal(p[clock], asked(fixed, True, np.arange(ROWS))[clock])
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("gamma", [None, 2.5])
+@pytest.mark.parametrize("denoiser", [NETWORK, WIDE])
+def test_a_row_gets_the_same_numbers_in_any_company(
+    pool: Workers, denoiser: MoleculeDenoiser, gamma: float | None, dtype: str
+) -> None:
+    guidance = None if gamma is None else ClassifierFree(gamma)
+    predictor = NetworkPredictor(denoiser, pool, guidance, dtype=dtype)
+    mixed = np.tile(np.flatnonzero(MASKED.any(1)), 8)  # more than a shard of every length
+    alike = np.tile(np.flatnonzero(MASKED.any(1) & (LENGTHS == 7)), 40)[:128]
+    sizes = [1, 2, 7, 15, 16, 17, 31, 32, 33, 47, 48, 63, 65]
+    for rows, parts in ((mixed, [1, 7, 300]), (alike, sizes)):
+        place = np.cumsum(MASKED[rows].sum(1)) - MASKED[rows].sum(1)
+        whole = asked(predictor, True, rows)
+        for size in parts:
+            start = size % 5
+            part = asked(predictor, True, rows[start : start + size])
+            np.testing.assert_array_equal(part, whole[place[start] : place[start] + len(part)])
+
+
+def test_bf16_is_near(pool: Workers) -> None:
+    p = [asked(NetworkPredictor(WIDE, pool, dtype=d), True, np.arange(ROWS)) for d in ("fp32", "bf16")]
+    assert 0 < np.abs(p[0] - p[1]).mean() < 0.02
+    assert all(parameter.dtype is torch.float32 for parameter in WIDE.parameters())
+
+
+def test_damaged_weights_are_noticed(pool: Workers) -> None:
+    broken = tiny.network()
+    broken.head.bias.data[2] = float("nan")
+    with pytest.raises(ValueError, match="probabilities are not numbers: its weights are damaged"):
+        asked(NetworkPredictor(broken, pool), True, np.arange(ROWS))
+    huge = NetworkPredictor(NETWORK, pool, ClassifierFree(1e308))
+    with pytest.raises(ValueError, match="or gamma is too large"):
+        asked(huge, True, np.arange(ROWS))
+
+
+LOG_P = torch.tensor([[0.5, 0.3, 0.15, 0.05, 0.0], [0.1, 0.1, 0.1, 0.7, 0.0]]).double().log()
+
+
+def test_temperature_by_hand() -> None:
+    p = Shaping(temperature=0.5)(LOG_P)
+    squares = LOG_P.exp() ** 2
+    torch.testing.assert_close(p, squares / squares.sum(-1, keepdim=True))
+    torch.testing.assert_close(Shaping()(LOG_P), LOG_P.exp())
+    for extreme in (1e-300, 5e-324):
+        assert Shaping(temperature=extreme)(LOG_P).tolist() == [[1, 0, 0, 0, 0], [0, 0, 0, 1, 0]]
+    warm = Shaping(temperature=1e300)(LOG_P)
+    torch.testing.assert_close(warm, torch.tensor([[0.25] * 4 + [0.0]] * 2).double())
+
+
+def test_nucleus_by_hand() -> None:
+    assert Shaping(top_p=0.79)(LOG_P)[0].tolist() == pytest.approx([0.625, 0.375, 0, 0, 0])
+    assert Shaping(top_p=0.81)(LOG_P)[0, 2] > 0
+    assert Shaping(top_p=1e-300)(LOG_P).tolist() == [[1, 0, 0, 0, 0], [0, 0, 0, 1, 0]]
+    kept = Shaping(top_p=0.75)(LOG_P)[1]
+    assert int((kept > 0).sum()) == 2, "of equals, just enough"
+    assert Shaping(temperature=0.5, top_p=0.68)(LOG_P)[0].tolist() == [1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "message"),
+    [
+        (0.0, 1.0, "temperature is 0.0, expected more than 0 and finite"),
+        (-1.0, 1.0, "temperature is -1.0"),
+        (float("nan"), 1.0, "temperature is nan"),
+        (float("inf"), 1.0, "temperature is inf"),
+        (1.0, 0.0, "top_p is 0.0, expected more than 0 and at most 1"),
+        (1.0, 1.1, "top_p is 1.1"),
+        (1.0, float("nan"), "top_p is nan"),
+    ],
+)
+def test_shaping_out_of_range(temperature: float, top_p: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Shaping(temperature, top_p)
