@@ -155,7 +155,7 @@ def describe(
     row["novel by"] = "strict over N; paper over N"
     if name != TRAINING:
         for key in ("steps", "strategy", "weights", "gamma", "temperature"):
-            row[key] = getattr(settings, key)
+            row[key] = getattr(settings, key) or "uniform"  # weights alone may be None
     return row
 
 

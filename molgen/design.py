@@ -132,7 +132,9 @@ def design(
             "the model has no index of known molecules, so novelty is unknown; allow known ones"
         )
     budget = n * DRAWS_PER_MOLECULE if max_draws is None else max_draws
-    search = _Search(model, targets, settings or model.settings(), seed, tolerance, allow_known)
+    search = _Search(
+        model, targets, settings or model.settings("design"), seed, tolerance, allow_known
+    )
     found: list[pd.DataFrame] = []
     reason = f"the budget of {budget} draws ended"
     try:

@@ -7,7 +7,6 @@ known molecules was made with the data and is copied.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 import platform
@@ -175,11 +174,11 @@ def write(
 
 
 def draw_losses(log: Path, path: Path) -> None:
-    """Draw the loss curve; where matplotlib is missing, say so instead."""
-    if importlib.util.find_spec("matplotlib") is None:
-        print("no loss.png: that needs matplotlib (pip install 'molgen[plots]')")
-    elif training_log.read_rows(log):
+    """Draw the loss curve; where that fails, for want of matplotlib say, say so instead."""
+    try:
         loss_curve(log, path)
+    except ValueError as error:
+        print(f"no {path.name}: {error}")
 
 
 @contextmanager

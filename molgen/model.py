@@ -59,14 +59,27 @@ class Model:
         """Names of the properties the network can be conditioned on."""
         return self.prior.properties
 
-    def settings(self, **changes: Any) -> Settings:
+    def preset(self, purpose: str = "sampling") -> dict[str, Any]:
+        """Return what the checkpoint recommends, in words and numbers.
+
+        Args:
+            purpose: ``"sampling"``, where every row counts, or ``"design"``, where rows that fail
+                are drawn again and what counts is forwards per delivered molecule.
+        """
+        return {**self.info.get("sampling", {}), **self.info.get(purpose, {})}
+
+    def settings(self, purpose: str = "sampling", **changes: Any) -> Settings:
         """Return this model's default settings with some of them changed.
+
+        Args:
+            purpose: see :meth:`preset`.
+            **changes: of :class:`Settings`.
 
         Raises:
             ValueError: if a setting is not known or out of range.
         """
         try:
-            return replace(from_info(self.info.get("sampling", {})), **changes)
+            return replace(from_info(self.preset(purpose)), **changes)
         except TypeError as error:
             raise ValueError(f"settings: {error}") from error
 

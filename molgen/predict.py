@@ -26,7 +26,8 @@ SHARD = 64  # rows of a forward on a CPU; about where larger shards stop paying
 SHARD_GPU = 8192
 # On a CPU a shard is filled up, so that a row's result is the same in any company: matrix kernels
 # switch to another order of summation for a handful of tokens, and what is left over behind whole
-# vectors (two of 16 floats) is worked out by another exp than the rest.
+# vectors (two of 16 floats) is worked out by another exp than the rest. What remains: in fp32, with
+# heads in no multiple of four, attention's products round by how a row lies in memory (1e-7).
 LEAST_TOKENS, WHOLE_ROWS = 256, 32
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
 from commands import Ran, Run
 
 # A machine that does something else meanwhile makes any example slow.

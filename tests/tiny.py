@@ -1,7 +1,7 @@
-"""Tiny models: predictors that are tables of random numbers, and a random network with all it needs.
+"""Tiny models: a predictor that is a table of random numbers, and a random network.
 
-A table is exact in any batch, so tests of the sampler against it compare token for token. The network
-spells over five characters, so that a good part of what it writes is a molecule.
+The table is exact in any batch, so tests of the sampler against it compare token for token. The
+network spells over five characters, so that a good part of what it writes is a molecule.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def network(
         max_position_embeddings=12,
         hidden_size=width,
         num_layers=2,
-        num_heads=2,
+        num_heads=4,
         condition_size=16,
         properties=list(properties),
         property_mean=[0.4] * n,

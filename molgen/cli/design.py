@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.design import design
 
     model = checkpoint.load(arguments.model)
-    settings = options.settings(arguments, model)
+    settings = options.settings(arguments, model, "design")
     screen = Screen(list(targets), arguments.n, started)
     designs = design(
         model,

@@ -123,8 +123,15 @@ def targets(arguments: argparse.Namespace) -> dict[str, Target]:
     return read_targets(found)
 
 
-def settings(arguments: argparse.Namespace, model: Model) -> Settings:
+def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampling") -> Settings:
     """Return the model's recommended settings with what the command line changes.
+
+    A strategy that is named comes with uniform weights, as published, unless weights are named too.
+
+    Args:
+        arguments: of the command line.
+        model: whose recommendations to start from.
+        purpose: see :meth:`molgen.model.Model.preset`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -137,13 +144,15 @@ def settings(arguments: argparse.Namespace, model: Model) -> Settings:
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.remask is not None or arguments.eta is not None:
-        remask = arguments.remask or model.info.get("sampling", {}).get("remask", "ancestral")
-        if arguments.remask is None:  # another eta for the recommended strategy
+        remask = arguments.remask or model.preset(purpose).get("remask", "ancestral")
+        if arguments.remask is not None:
+            changes["weights"] = None
+        else:  # another eta for the recommended strategy
             remask = re.sub(r"\beta=[^,]*,?", "", remask)
         changes["strategy"] = strategy(remask, arguments.eta)
     if arguments.weights is not None:
         changes["weights"] = token_weights(arguments.weights)
-    found = model.settings(**changes)
+    found = model.settings(purpose, **changes)
     check_device(found.device)
     if arguments.weights and found.weights and not found.strategy.plan(found.steps).sigma.any():
         raise ValueError(

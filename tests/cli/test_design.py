@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
+
 import tiny
 from commands import Run
-from PIL import Image
 
 COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
 FEW = ("--steps", 6, "--gamma", 2)
@@ -34,7 +35,7 @@ def test_n_molecules_a_table_and_a_picture(molgen: Run, tiny_model: Path, tmp_pa
     assert shown == best[:10]
     assert "... and 2 more" in ran.out
     assert f"mean qed of the 12: {table['qed'].mean():.3f}" in ran.out
-    assert f" drawn: 12 kept, " in ran.out
+    assert " drawn: 12 kept, " in ran.out
     assert rest[-2:] == [f"wrote {out}", f"wrote {grid}"]
 
 

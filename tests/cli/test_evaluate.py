@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from commands import Run
 
 ROWS = [
@@ -113,9 +114,7 @@ def test_a_models_training_set_is_what_is_known(
     assert metrics(molgen, rows, "--train", packed)["strict"]["novel_count"] == 1
 
 
-def test_what_sample_writes_can_be_evaluated(
-    molgen: Run, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_what_sample_writes_can_be_evaluated(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     counts = []
     for name in ("a.csv", "a.smi", "a.parquet"):
         if name == "a.parquet":

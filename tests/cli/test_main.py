@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from commands import Run
 
+from commands import Run
 from molgen import cli
 from molgen.tokenizer import TokenError
 
@@ -140,8 +140,6 @@ def test_it_runs_on_other_threads_too(molgen: Run) -> None:
     thread.start()
     thread.join()
     assert found == [0]
-
-
 
 
 @pytest.mark.parametrize("command", ["head -c 1", "true"])

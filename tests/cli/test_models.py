@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 import tiny
 from commands import Run
-
 from molgen import checkpoint
 
 

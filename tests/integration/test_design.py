@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 
 import molgen
+import tiny
 from molgen.design import Designs, Tally, design, meets
 from molgen.model import Model
 from molgen.settings import Settings

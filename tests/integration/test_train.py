@@ -257,9 +257,9 @@ def test_a_network_with_a_time_input_learns(tmp_path: Path) -> None:
 
 
 def overfit(data_smiles: tuple[str, ...], folder: Path) -> tuple[MoleculeDenoiser, float]:
-    data = dataset(data_smiles, held_out=0.0)
+    data = dataset(data_smiles, properties=0, held_out=0.0)
     config = recipe(
-        epochs=350, batch_size=32, shard=32, peak_rate=5e-3, ema_decay=0.9, evaluate_every=50
+        epochs=400, batch_size=32, shard=32, peak_rate=5e-3, ema_decay=0.9, evaluate_every=50
     )
     trainer = train(data, folder, shape(data, width=64), config, progress=False)
     with trainer.average.applied(trainer.model):
@@ -273,7 +273,7 @@ def test_a_small_network_learns_32_molecules_by_heart(tmp_path: Path) -> None:
     denoiser, loss = overfit(molecules, tmp_path)
     # 32 molecules take log 32 = 3.5 nats, a good part of which is paid by the length
     assert loss < 3.0
-    data = dataset(molecules, held_out=0.0)
+    data = dataset(molecules, properties=0, held_out=0.0)
     tokenizer = Tokenizer(list(data.vocab))
     prior = Prior.from_training(data.lengths, data.values, data.properties)
     known = KnownMolecules.from_smiles(molecules)

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import conformance
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import conformance
 from molgen import posterior
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "reference_vectors"

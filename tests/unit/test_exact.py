@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-import chains
 import pytest
 import torch
-from chains import MASK, STATES, TARGET
 from torch import Tensor
 
+import chains
+from chains import MASK, STATES, TARGET
 from molgen import plan
 from molgen.noise import Cosine, LogLinear, Schedule
 from molgen.posterior import masked_posterior

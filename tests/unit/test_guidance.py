@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import math
 
-import chains
 import pytest
 import torch
-from chains import CLEAN, MASK, STATES, TARGET
 from torch import Tensor, nn
 
+import chains
+from chains import CLEAN, MASK, STATES, TARGET
 from molgen.guidance import (
     ClassifierBased,
     ClassifierFree,

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 import torch
 from rdkit import Chem, rdBase
 from safetensors.torch import load_file, save_file
 
 import molgen
+import tiny
 from molgen import checkpoint, plan, remasking
 from molgen.model import Model
 from molgen.settings import Settings
@@ -58,7 +58,7 @@ def test_every_row_says_what_it_is(table: pd.DataFrame) -> None:
 
 
 def raws(model: Model, n: int, first: int = 0, **settings: Any) -> list[tuple[str, int]]:
-    targets = {"qed": 0.6, "ring_count": "0..1"} if settings.get("gamma") else None
+    targets: dict[str, Any] = {"qed": 0.6, "ring_count": "0..1"} if "gamma" in settings else {}
     table = model.sample(n, targets, seed=5, first=first, **{**BUSY, **settings})
     assert table["index"].tolist() == list(range(first, first + n))
     return list(zip(table["raw"], table["nfe"], strict=True))
@@ -69,7 +69,7 @@ def raws(model: Model, n: int, first: int = 0, **settings: Any) -> list[tuple[st
 def test_a_molecule_is_the_same_in_any_batch_and_any_call(
     model: Model, dtype: str, gamma: float
 ) -> None:
-    given = {"dtype": dtype, **({"gamma": gamma} if gamma else {})}
+    given: dict[str, Any] = {"dtype": dtype, **({"gamma": gamma} if gamma else {})}
     whole = raws(model, 40, **given, batch_size=256)
     assert len({len(raw) for raw, _ in whole}) > 4, "of many lengths"
     for batch_size in (1, 7):
@@ -252,16 +252,18 @@ def test_sampling_words_that_mean_nothing_are_refused(tmp_path: Path) -> None:
 def test_names_that_are_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"no model 'nosuch': expected a bundled name \("):
         molgen.load("nosuch")
-    with pytest.raises(ValueError, match="is not a molgen model: it has no config.json"):
+    with pytest.raises(ValueError, match=r"is not a molgen model: it has no config.json"):
         molgen.load(tmp_path)
 
     def offline(name: str) -> str:
         raise ConnectionError(f"cannot reach {name}\nand more")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
-    with pytest.raises(ValueError, match="no folder 'a/b', and the hub gave .*: cannot reach a/b$"):
+    with pytest.raises(
+        ValueError, match=r"no folder 'a/b', and the hub gave .*: cannot reach a/b$"
+    ):
         molgen.load("a/b")
-    with pytest.raises(ValueError, match="no model './a'"):
+    with pytest.raises(ValueError, match=r"no model './a'"):
         molgen.load("./a")
 
 

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable
 from itertools import combinations
 
-import chains
 import numpy as np
 import pytest
 import torch
-from chains import CLEAN, MASK, STATES, TARGET
 from torch import Tensor
 
+import chains
+from chains import CLEAN, MASK, STATES, TARGET
 from molgen.noise import (
     SCHEDULES,
     Cosine,

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import math
 
-import chains
 import pytest
 import torch
 from torch import Tensor
 
+import chains
 from molgen import sigma
 from molgen.posterior import (
     check_step,

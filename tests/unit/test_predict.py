@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from numpy.typing import NDArray
 
+import tiny
 from molgen.denoiser import MoleculeDenoiser
 from molgen.guidance import ClassifierFree, classifier_free_masked
 from molgen.predict import NetworkPredictor, Shaping
@@ -106,7 +106,10 @@ def test_a_row_gets_the_same_numbers_in_any_company(
 
 
 def test_bf16_is_near(pool: Workers) -> None:
-    p = [asked(NetworkPredictor(WIDE, pool, dtype=d), True, np.arange(ROWS)) for d in ("fp32", "bf16")]
+    p = [
+        asked(NetworkPredictor(WIDE, pool, dtype=d), True, np.arange(ROWS))
+        for d in ("fp32", "bf16")
+    ]
     assert 0 < np.abs(p[0] - p[1]).mean() < 0.02
     assert all(parameter.dtype is torch.float32 for parameter in WIDE.parameters())
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import chains
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny import Table
 
+import chains
 from molgen import plan, randomness, remasking, sigma
-from molgen.noise import Cosine
+from molgen.noise import Cosine, LogLinear
 from molgen.posterior import masked_posterior
 from molgen.sample import Sampler, Samples, inverse_cdf
+from tiny import Table
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
 BUSY: dict[str, plan.Strategy] = {
@@ -79,7 +79,7 @@ def same(a: Samples, b: Samples) -> None:
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("name", plan.STRATEGIES)
 def test_it_is_the_plain_loop_to_the_last_token(name: str, weights: str) -> None:
-    table = BUSY[name].plan(19, Cosine() if name == "cap" else plan.LogLinear())
+    table = BUSY[name].plan(19, Cosine() if name == "cap" else LogLinear())
     condition = np.linspace(0, 1, len(LENGTHS), dtype=np.float32)[:, None]
     for given in (None, condition) if weights == "uniform" else (condition,):
         plain = Plain(Table(), table, WEIGHTS[weights]).run(LENGTHS, given, seed=4)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,14 @@ def test_errors_say_what_came(text: str, message: str) -> None:
 
 
 def test_targets_from_python() -> None:
-    given = {"a": "max", "b": 1, "c": np.float32(0.5), "d": "0..1", "e": Range(2, 3), "f": 0.25}
+    given: dict[str, Any] = {
+        "a": "max",
+        "b": 1,
+        "c": np.float32(0.5),
+        "d": "0..1",
+        "e": Range(2, 3),
+        "f": 0.25,
+    }
     assert read_targets(given) == {
         "a": "max", "b": 1.0, "c": 0.5, "d": Range(0, 1), "e": Range(2, 3), "f": 0.25
     }  # fmt: skip
@@ -81,7 +89,7 @@ def test_targets_from_python() -> None:
     with pytest.raises(ValueError, match="target qed: value is 'nan'"):
         read_targets({"qed": math.nan})
     for wrong in (None, [1], (0, 1)):
-        with pytest.raises(ValueError, match="target qed is .*, expected max, min, a number"):
+        with pytest.raises(ValueError, match=r"target qed is .*, expected max, min, a number"):
             read_targets({"qed": wrong})  # type: ignore[dict-item]
 
 
@@ -204,7 +212,7 @@ def test_what_cannot_be_drawn_is_named() -> None:
         PRIOR.draw({"empty": "max"}, 3, 0)
     bare = Prior.from_training(np.array([4, 5]), np.empty((2, 0)), [])
     assert bare.draw({}, 3, 0)[1] is None
-    with pytest.raises(ValueError, match="target qed: .* it knows none"):
+    with pytest.raises(ValueError, match=r"target qed: .* it knows none"):
         bare.draw({"qed": 1.0}, 3, 0)
 
 

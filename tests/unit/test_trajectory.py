@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
-from tiny import Table
 
 from molgen import plan
 from molgen.sample import Sampler, Samples
 from molgen.tokenizer import Tokenizer
 from molgen.trajectory import PLACED, REMOVED, Recorder, Trajectory
+from tiny import Table
 
 LENGTHS = np.array([4, 9, 1, 6])
 TOKENIZER = Tokenizer(["(", "=", "C", "N", "O"])
