@@ -13,6 +13,7 @@ smallest of L uniforms.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,15 +51,19 @@ class Batch:
 
     def to(self, device: str) -> Batch:
         """Return the batch on a device."""
-        return Batch(*(None if t is None else t.to(device) for t in vars(self).values()))
+        return self._each(lambda t: t.to(device))
 
     def shards(self, size: int) -> list[Batch]:
         """Cut into consecutive shards of at most ``size`` rows."""
         places = range(0, len(self), size)
-        return [
-            Batch(*(None if t is None else t[i : i + size] for t in vars(self).values()))
-            for i in places
-        ]
+        return [self._each(lambda t, i=i: t[i : i + size]) for i in places]  # type: ignore[misc]
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with every tensor changed."""
+        alpha = None if self.alpha is None else change(self.alpha)
+        rows = (self.x_0, self.masked, self.counts, self.values)
+        x_0, masked, counts, values = (change(t) for t in rows)
+        return Batch(x_0, masked, counts, values, alpha)
 
 
 def draw_batch(

@@ -122,9 +122,10 @@ def _recipe(info: Mapping[str, Any]) -> str:
         {info["steps"]:,} steps of {recipe["batch_size"]} molecules ({info["epochs"]:.3g} epochs):
         an exact number of tokens masked in each, {how}, learning rate {recipe["peak_rate"]:g} with
         a rise of {min(recipe["warmup"], info["steps"] // 10)} steps and a linear fall to zero over
-        the last {falling:.0f} % of the run; the weights are a moving average ({recipe["ema_decay"]:g}).
-        All properties are left out in {dropped:.0f} % of rows, otherwise each on its own coin. Seed
-        {info["seeds"]["training"]}, matrix products in {kind} on {recipe["device"]}."""
+        the last {falling:.0f} % of the run; the weights are a moving average
+        ({recipe["ema_decay"]:g}). All properties are left out in {dropped:.0f} % of rows, otherwise
+        each on its own coin. Seed {info["seeds"]["training"]}, matrix products in {kind} on
+        {recipe["device"]}."""
     return f"## Recipe\n\n{' '.join(text.split())}"
 
 

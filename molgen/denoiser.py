@@ -171,8 +171,9 @@ class MoleculeDenoiser(PreTrainedModel):
         equally likely. They are found from here and not from their parents, because transformers
         does not ask ``_init_weights`` for modules without parameters of their own.
         """
-        inner = (layer for b in self.blocks for layer in (b.attention.out, b.down, b.modulation))
-        return {*cast(Iterator[nn.Module], inner), self.modulation, self.head}
+        blocks = cast(Iterator[Block], self.blocks)
+        inner = [m for b in blocks for m in (b.attention.out, b.down, b.modulation)]
+        return {*inner, self.modulation, self.head}
 
     @property
     def vocab_size(self) -> int:

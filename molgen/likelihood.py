@@ -11,6 +11,7 @@ is drawn, so its cost is part of the bound. Equality holds for the exact denoise
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +111,7 @@ def held_out_bound(
     device = torch.device("cpu") if parameter is None else parameter.device
     rows = spread(np.flatnonzero(data.held_out), limit)
     if not len(rows):
-        return Bound(*[float("nan")] * 4, 0)
+        return Bound(math.nan, math.nan, math.nan, math.nan, 0)
     rows = rows[np.argsort(data.lengths[rows], kind="stable")]
     chunks = [(i, rows[i : i + CHUNK]) for i in range(0, len(rows), CHUNK)]
 

@@ -143,7 +143,13 @@ class NetworkPredictor:
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Return ``p(x_0 | x_t)`` at the wanted positions; see :class:`Predictor`."""
+        """Return ``p(x_0 | x_t)`` at the wanted positions; see :class:`Predictor`.
+
+        Raises:
+            ValueError: if there is guidance and no condition to guide by.
+        """
+        if self.guidance is not None and condition is None:
+            raise ValueError("condition is None, but guidance needs one")
         lengths = (tokens != self.pad_id).sum(1)
         shards = []
         for length in np.unique(lengths):

@@ -121,7 +121,7 @@ def test_zeros_of_a_new_network_do_not_replace_loaded_weights(tmp_path: Path) ->
 
 def test_bfloat16_weights_stay_close(tmp_path: Path) -> None:
     model = network()
-    network().to(torch.bfloat16).save_pretrained(tmp_path)
+    network().bfloat16().save_pretrained(tmp_path)
     again = MoleculeDenoiser.from_pretrained(tmp_path, dtype=torch.float32).eval()
     p, q = (m.logits(rows()).softmax(-1) for m in (model, again))
     assert (p - q).abs().max() < 0.02

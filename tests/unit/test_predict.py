@@ -74,6 +74,8 @@ def test_guidance_mixes_both_predictions(pool: Workers) -> None:
     p = asked(predictor, True, np.arange(ROWS))
     np.testing.assert_allclose(p, expected, atol=1e-5)
     assert predictor.forwards == 2
+    with pytest.raises(ValueError, match="condition is None, but guidance needs one"):
+        asked(predictor, False, np.arange(ROWS))
 
 
 def test_gamma_may_follow_each_rows_clock(pool: Workers) -> None:
