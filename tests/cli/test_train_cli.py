@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import os
 import resource
@@ -155,7 +154,7 @@ NO_RDKIT = """
 import sys
 class Forbidden:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("rdkit", "selfies", "matplotlib"):
+        if name.partition(".")[0] in ("rdkit", "selfies"):
             raise ModuleNotFoundError(f"{name} is not to be imported", name=name)
 sys.meta_path.insert(0, Forbidden())
 from molgen.cli import main
@@ -239,12 +238,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_files(
 def test_without_matplotlib_there_is_a_note_instead_of_a_curve(
     smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name, *a: None if name == "matplotlib" else real(name, *a),
-    )
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # importing it fails
     out = tmp_path / "out"
     options = ["--epochs", 1, "--properties", "none", "--held-out", 0]
     assert molgen("train", smi, "--out", out, *options, *TINY) == 0
@@ -276,7 +270,7 @@ def test_a_model_is_tuned_on_other_molecules(
         torch.testing.assert_close(p, q, atol=0.02, rtol=0.02)
     assert json.loads((out / "molgen.json").read_text())["init"] == "model"
     row = next(csv.DictReader((out / "report.csv").open()))
-    assert row["detail"].startswith("unknown token 'Br' at character 1")
+    assert row["detail"] == "unknown token 'Br' at character 3 of 'CCBr'"
     for wrong in (["--layers", 2], ["--properties", "qed"], ["--representation", "selfies"]):
         other = ["--out", tmp_path / "x", "--init", trained, *wrong]
         assert molgen("train", path, *other) == 2

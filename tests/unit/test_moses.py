@@ -126,6 +126,7 @@ def test_published_metrics_that_need_no_reference() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @needs_data
 def test_published_metrics() -> None:
     """All 30,000 samples against all 176,074 test molecules: minutes."""
@@ -139,6 +140,7 @@ def test_published_metrics() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @needs_data
 def test_published_property_distances() -> None:
     published = read_published()

@@ -35,15 +35,15 @@ def write(path: Path, content: str | bytes) -> Path:
         ("a.csv", 'name;Smiles\n"benzene; pure";CCO\nb;c1ccccc1\n'),
         ("a.csv", "name,smiles\nnaïve,CCO\nb,c1ccccc1\n".encode("latin-1")),
         ("a.tsv", "id\tsmiles\n1\tCCO\n2\tc1ccccc1\n"),
-        ("a.csv.gz", gzip.compress(PLAIN.encode())),
+        ("a.csv.gz", gzip.compress(PLAIN.encode(), mtime=0)),
         ("a.smi", "CCO\nc1ccccc1\n"),
         ("a.smi", "CCO\tethyl alcohol\nc1ccccc1 benzene\n"),
         ("a.smi", '"CCO"\n"c1ccccc1"\n'),
         ("a.smi", "SMILES name\nCCO  alcohol\nc1ccccc1 b\n"),
         ("a.txt", "CCO,alcohol\nc1ccccc1,benzene\n"),
         ("a.txt", "id,smiles\n1,CCO\n2,c1ccccc1\n"),
-        ("a.SMI.GZ", gzip.compress(b"CCO\nc1ccccc1\n")),
-        ("a.smi", gzip.compress(b"CCO\nc1ccccc1\n")),  # renamed without being unpacked
+        ("a.SMI.GZ", gzip.compress(b"CCO\nc1ccccc1\n", mtime=0)),
+        ("a.smi", gzip.compress(b"CCO\nc1ccccc1\n", mtime=0)),  # renamed without being unpacked
     ],
 )
 def test_every_packaging_gives_the_same_molecules(
@@ -94,13 +94,13 @@ def test_a_named_column_is_taken_and_the_header_can_be_asked_for(tmp_path: Path)
     [
         ("a.csv", "", None, "the file is empty"),
         ("a.csv", "\n \r\n", None, "the file is empty"),
-        ("a.csv.gz", gzip.compress(b""), None, "the file is empty"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0), None, "the file is empty"),
         ("a.csv", "smiles\n\n", None, "a header line and no rows"),
         ("a.csv", "id,smile\n1,C\n", None, "no column 'smiles'; the columns are 'id', 'smile'"),
         ("a.csv", "smiles\nC\n", "product", "no column 'product'; the columns are 'smiles'"),
         ("a.smi", "C\nN\n", "product", "no column 'product'; the columns are 'C'"),
         ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", None, "not a text file"),
-        ("a.csv.gz", gzip.compress(PLAIN.encode())[:-9], None, "damaged gzip file"),
+        ("a.csv.gz", gzip.compress(PLAIN.encode(), mtime=0)[:-9], None, "damaged gzip file"),
         ("a.csv", 'smiles,note\nC,x\nN,"open\nO,y\n', None, "line 4: unexpected end of data"),
         ("a.parquet", "PAR1", None, "ends in '.parquet', expected one of .csv"),
         ("a", "C", None, "ends in '', expected one of .csv"),
