@@ -25,6 +25,7 @@ and written again (remasking), and guidance steers it towards properties.
 
 ```python
 import molgen
+
 model = molgen.load("{name}")  # a bundled name, this folder, or its hub id
 table = model.sample(100{targets})
 ```
