@@ -57,7 +57,11 @@ def _results(
     if processes == 1 or len(chunks) < 2:
         yield from map(work, chunks)
         return
+    import signal
     from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(min(processes, len(chunks))) as pool:
+    # Ctrl-C reaches every process of a terminal: this one ends the run, the others just end.
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    count = min(processes, len(chunks))
+    with ProcessPoolExecutor(count, initializer=signal.signal, initargs=ignore) as pool:
         yield from pool.map(work, chunks)
