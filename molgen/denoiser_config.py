@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
+NOISES = ("masked", "uniform", "none")
+
 
 class DenoiserConfig(PretrainedConfig):
     """Shape of a :class:`MoleculeDenoiser`; everything in ``config.json``."""
@@ -42,8 +44,12 @@ class DenoiserConfig(PretrainedConfig):
             property_mean: their training means, in their own units.
             property_std: their training standard deviations.
             time_input: whether the network is told ``alpha_t``.
-            noise: ``"masked"`` or ``"uniform"``, the noise it was trained on.
+            noise: what it was trained to undo: ``"masked"``, ``"uniform"``, or ``"none"`` for a
+                network that writes from left to right (autoregressive).
             **kwargs: passed to ``PretrainedConfig``.
+
+        Raises:
+            ValueError: for another noise.
         """
         self.vocab_size = vocab_size
         self.max_position_embeddings = max_position_embeddings
@@ -52,6 +58,8 @@ class DenoiserConfig(PretrainedConfig):
         self.properties = properties or []
         self.property_mean = property_mean or [0.0] * len(self.properties)
         self.property_std = property_std or [1.0] * len(self.properties)
+        if noise not in NOISES:
+            raise ValueError(f"noise is {noise!r}, expected one of {', '.join(NOISES)}")
         self.time_input, self.noise = time_input, noise
         kwargs.setdefault("pad_token_id", vocab_size - 2)
         super().__init__(**kwargs)

@@ -6,7 +6,10 @@ With ``n`` tokens of a row of length ``L`` masked uniformly at random,
 
 which is the continuous-time bound of masked diffusion (Sahoo et al., "Simple and Effective Masked
 Diffusion Language Models", 2024) written by counts; it is the same for every schedule. The length
-is drawn, so its cost is part of the bound. Equality holds for the exact denoiser.
+is drawn, so its cost is part of the bound. Equality holds for the exact denoiser. Under uniform
+noise the integral over ``t`` is taken at random times, one in each stratum (Schiff et al., "Simple
+Guidance Mechanisms for Discrete Diffusion Models", 2024). An autoregressive network needs no bound:
+its value is exact, the end token takes the place of the length.
 """
 
 from __future__ import annotations
@@ -21,9 +24,15 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from molgen import noise
-from molgen.batch import alpha_given_counts, masked_nll
 from molgen.dataset import TokenDataset
 from molgen.denoiser import Denoiser
+from molgen.objective import (
+    LEAST_NOISE,
+    alpha_given_counts,
+    masked_nll,
+    next_token_nats,
+    uniform_nats,
+)
 from molgen.threads import Workers
 
 CHUNK = 256  # rows per forward: large enough for a GPU, several for each CPU worker
@@ -57,19 +66,54 @@ class Bound:
 def row_bounds(
     model: Denoiser, x_0: Tensor, every_count: bool, seed: int, draws: int = 1
 ) -> Tensor:
-    """Return the bound of each row given its length, in nats.
+    """Return the bound of each row given its length, in nats, by the noise of the network.
 
     Args:
         model: the denoiser, unconditional.
         x_0: clean tokens with shape (batch, length), padded.
         every_count: mask every count 1..length in turn, one forward each, instead of one count
-            drawn per row and forward: ``length`` times the work, far less variance.
-        seed: of the masks.
+            drawn per row and forward: ``length`` times the work, far less variance. Under uniform
+            noise, as many times as the longest row has tokens instead of one.
+        seed: of the noise.
         draws: how often to repeat.
 
     Returns:
         Nats with shape (batch,), float64.
     """
+    kind = noise_of(model)
+    if kind == "none":
+        return next_token_nats(model, x_0).double()
+    if kind == "uniform":
+        return uniform_bounds(model, x_0, (x_0.shape[1] if every_count else 1) * draws, seed)
+    return masked_bounds(model, x_0, every_count, seed, draws)
+
+
+def noise_of(model: Denoiser) -> str:
+    """Return what noise a network undoes; one that does not say undoes masking."""
+    return str(getattr(getattr(model, "config", None), "noise", "masked"))
+
+
+def uniform_bounds(model: Denoiser, x_0: Tensor, times: int, seed: int) -> Tensor:
+    """Return the bound of each row under uniform noise, from one time in each of ``times`` strata.
+
+    Shapes as in :func:`row_bounds`.
+    """
+    generator = torch.Generator(device=x_0.device).manual_seed(seed)
+    real = x_0 != model.pad_id
+    total = torch.zeros(len(x_0), dtype=torch.float64, device=x_0.device)
+    for stratum in range(times):
+        u = torch.rand(len(x_0), generator=generator, device=x_0.device)
+        alpha = 1 - ((stratum + u) / times).clamp(min=LEAST_NOISE)
+        noised = noise.corrupt_uniform(x_0, alpha[:, None], model.pad_id, generator)
+        x_t = torch.where(real, noised, x_0)
+        total += uniform_nats(model, x_0, x_t, alpha).double()
+    return total / times
+
+
+def masked_bounds(
+    model: Denoiser, x_0: Tensor, every_count: bool, seed: int, draws: int = 1
+) -> Tensor:
+    """Return the bound of each row under masked noise; see :func:`row_bounds`."""
     generator = torch.Generator(device=x_0.device).manual_seed(seed)
     real = x_0 != model.pad_id
     lengths = real.sum(1)
@@ -128,6 +172,8 @@ def held_out_bound(
             found.append(part)
             bar.update(len(part))
     cost = -data.length_log_probability()[data.lengths[rows]]
+    if noise_of(model) == "none":  # the end token has paid for the length
+        cost = np.zeros_like(cost)
     total = np.concatenate(found) + cost
     error = float(total.std() / np.sqrt(len(total)))
     tokens = float(data.lengths[rows].mean())

@@ -29,8 +29,17 @@ __all__ = ["Prepared", "fit", "prepare", "shape_for"]
 ROUND = 16  # a network takes rows of up to the next multiple of this many tokens
 
 
-def shape_for(data: TokenDataset, layers: int, width: int, heads: int) -> DenoiserConfig:
+def shape_for(
+    data: TokenDataset, layers: int, width: int, heads: int, noise: str = "masked"
+) -> DenoiserConfig:
     """Return the shape of a network for a data set.
+
+    Args:
+        data: the data set.
+        layers: transformer blocks.
+        width: of the residual stream.
+        heads: attention heads.
+        noise: see :class:`molgen.denoiser_config.DenoiserConfig`.
 
     Raises:
         ValueError: if the heads do not divide the width.
@@ -40,15 +49,18 @@ def shape_for(data: TokenDataset, layers: int, width: int, heads: int) -> Denois
     if width % heads:
         raise ValueError(f"width is {width}, expected a multiple of the {heads} heads")
     mean, std = data.moments()
+    longest = data.tokens.shape[1] + (noise == "none")  # an autoregressive row has its begin
     return DenoiserConfig(
         vocab_size=len(data.vocab),
-        max_position_embeddings=-(-data.tokens.shape[1] // ROUND) * ROUND,
+        max_position_embeddings=-(-longest // ROUND) * ROUND,
         hidden_size=width,
         num_layers=layers,
         num_heads=heads,
         properties=list(data.properties),
         property_mean=mean,
         property_std=std,
+        noise=noise,
+        time_input=noise == "uniform",
     )
 
 

@@ -23,15 +23,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from molgen import training_state
-from molgen.batch import Batch, draw_batch, row_losses
+from molgen.batch import Batch, draw_batch
 from molgen.dataset import TokenDataset
 from molgen.denoiser import MoleculeDenoiser
 from molgen.denoiser_config import DenoiserConfig
-from molgen.likelihood import held_out_bound
+from molgen.likelihood import held_out_bound, spread
+from molgen.objective import Objective, objective_for
 from molgen.optim import Optimizers, WeightAverage, learning_rate
 from molgen.recipe import TrainConfig
 from molgen.threads import Workers, resolve_dtype, workers
 from molgen.training_log import TrainingLog
+from molgen.trunk import Trunk
 
 ESTIMATED_ON = 2048  # held-out molecules that the log's estimate is made on
 
@@ -47,7 +49,12 @@ class Trainer:
     """The state of a run and its one step."""
 
     def __init__(
-        self, data: TokenDataset, model: MoleculeDenoiser, config: TrainConfig, pool: Workers
+        self,
+        data: TokenDataset,
+        model: Trunk,
+        config: TrainConfig,
+        pool: Workers,
+        objective: Objective | None = None,
     ) -> None:
         """Start a run.
 
@@ -56,12 +63,16 @@ class Trainer:
             model: the network, trained in place.
             config: how to train.
             pool: threads to run shards on.
+            objective: what to train it for; by default, to undo its noise.
 
         Raises:
             ValueError: if the network does not fit the data.
         """
         check_fit(data, model.config)
         self.data, self.config, self.pool = data, config, pool
+        self.objective: Objective = objective or objective_for(
+            model.config.noise, model.pad_id, model.mask_id, model.time_input
+        )
         self.dtype = resolve_dtype(config.dtype, config.device)
         self.model = model.float().to(config.device).train()
         self.optimizers = Optimizers(self.model, config.weight_decay, pool.count, config.muon)
@@ -103,7 +114,7 @@ class Trainer:
         """Return a shard's summed loss and the gradients of its part of the mean over ``rows``."""
         device = torch.device(self.config.device).type
         with torch.autocast(device, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
-            losses = row_losses(self.model, batch)
+            losses = self.objective.losses(self.model, batch)
         total = losses.sum()
         found = torch.autograd.grad(total / rows, list(self.model.parameters()), allow_unused=True)
         return float(total.detach()), list(found)
@@ -111,7 +122,7 @@ class Trainer:
     def train_step(self, rows: NDArray[np.int64]) -> float:
         """Take one step on the given rows; return the mean loss in nats per molecule."""
         c, count = self.config, len(rows)
-        batch = draw_batch(self.data, rows, self.step, c.seed, c.drop_all, self.model.time_input)
+        batch = draw_batch(self.data, rows, self.step, c.seed, c.drop_all, self.objective)
         shards = batch.to(c.device).shards(c.shard if c.device.startswith("cpu") else count)
         results = list(self.pool.map(lambda shard: self.gradients(shard, count), shards))
         for p, *parts in zip(self.model.parameters(), *(g for _, g in results), strict=True):
@@ -123,12 +134,15 @@ class Trainer:
         return sum(loss for loss, _ in results) / count
 
     def evaluate(self, molecules: int = ESTIMATED_ON) -> float:
-        """Return an estimate of the averaged weights' held-out bound.
+        """Return an estimate on held-out molecules for the averaged weights.
 
-        Unconditional, in nats per molecule, length included; one masking per molecule, the same
-        at every call. NaN where nothing is held out.
+        Of a denoiser the unconditional bound in nats per molecule, length included, of any other
+        network its mean loss; one noising per molecule, the same at every call. NaN where nothing
+        is held out.
         """
         with self.average.applied(self.model):
+            if not isinstance(self.model, MoleculeDenoiser):
+                return self.mean_loss(spread(np.flatnonzero(self.data.held_out), molecules))
             bound = held_out_bound(
                 self.model,
                 self.data,
@@ -139,6 +153,20 @@ class Trainer:
             )
         return bound.nats
 
+    def mean_loss(self, rows: NDArray[np.int64]) -> float:
+        """Return the mean loss over rows of the data set, NaN over none."""
+        c, device = self.config, torch.device(self.config.device).type
+
+        @torch.no_grad()  # in each thread anew
+        def total(part: NDArray[np.int64]) -> float:
+            batch = draw_batch(self.data, part, 0, c.seed, 1.0, self.objective).to(c.device)
+            with torch.autocast(device, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
+                return float(self.objective.losses(self.model, batch).double().sum())
+
+        rows = rows[np.argsort(self.data.lengths[rows], kind="stable")]
+        parts = [rows[i : i + c.batch_size] for i in range(0, len(rows), c.batch_size)]
+        return sum(self.pool.map(total, parts)) / len(rows) if len(rows) else float("nan")
+
 
 def check_fit(data: TokenDataset, shape: DenoiserConfig) -> None:
     """Check that a network can be trained on a data set.
@@ -148,28 +176,34 @@ def check_fit(data: TokenDataset, shape: DenoiserConfig) -> None:
     """
     pairs = {
         "vocabulary size": (shape.vocab_size, len(data.vocab)),
-        "properties": (tuple(shape.properties), tuple(data.properties)),
-        "noise": (shape.noise, "masked"),
+        "properties": (known_properties(shape), tuple(data.properties)),
     }
     for name, (own, needed) in pairs.items():
         if own != needed:
             raise ValueError(f"the network's {name}: got {own!r}, expected {needed!r}")
-    if data.tokens.shape[1] > shape.max_position_embeddings:
+    places = data.tokens.shape[1] + (shape.noise == "none")  # an autoregressive row has its begin
+    if places > shape.max_position_embeddings:
         raise ValueError(
-            f"the longest molecule has {data.tokens.shape[1]} tokens, "
-            f"the network takes {shape.max_position_embeddings}"
+            f"the longest molecule takes {places} places, "
+            f"the network has {shape.max_position_embeddings}"
         )
+
+
+def known_properties(shape: DenoiserConfig) -> tuple[str, ...]:
+    """Return the properties that a network is told (conditions) or tells (a guide's labels)."""
+    return tuple(getattr(shape, "labels", None) or shape.properties)
 
 
 def train(
     data: TokenDataset,
     folder: str | Path,
-    network: DenoiserConfig | MoleculeDenoiser,
+    network: DenoiserConfig | Trunk,
     config: TrainConfig,
     resume: bool = True,
     progress: bool = True,
     on_checkpoint: Callable[[Trainer], None] | None = None,
     finish: Callable[[Trainer], None] | None = None,
+    objective: Objective | None = None,
 ) -> Trainer:
     """Train until ``config.epochs`` are done, checkpointing exactly on the way.
 
@@ -183,6 +217,7 @@ def train(
             error is a terminal, as plain lines where it is none.
         on_checkpoint: called after every checkpoint.
         finish: called once at the end, while the worker threads are still there.
+        objective: what to train for; by default, to undo the network's noise.
 
     Returns:
         The run; its averaged weights are in ``trainer.average``.
@@ -196,9 +231,9 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     if not resume:
         training_state.remove(folder)
-    model = new_model(network, config.seed) if isinstance(network, DenoiserConfig) else network
+    model = network if isinstance(network, Trunk) else new_model(network, config.seed)
     with workers(config.device, config.workers) as pool:
-        trainer = Trainer(data, model, config, pool)
+        trainer = Trainer(data, model, config, pool, objective)
         if place := training_state.find(folder):
             training_state.load(place, trainer)
         log = TrainingLog(folder, trainer.step, trainer.total, progress)

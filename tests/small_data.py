@@ -34,7 +34,9 @@ def dataset(
     return TokenDataset.build(encoded, values, tokenizer.vocab, held_out_fraction=held_out)
 
 
-def shape(data: TokenDataset, width: int = 16, time_input: bool = False) -> DenoiserConfig:
+def shape(
+    data: TokenDataset, width: int = 16, time_input: bool = False, noise: str = "masked"
+) -> DenoiserConfig:
     """A network of two layers."""
     mean, std = data.moments()
     return DenoiserConfig(
@@ -47,7 +49,8 @@ def shape(data: TokenDataset, width: int = 16, time_input: bool = False) -> Deno
         properties=list(data.properties),
         property_mean=mean,
         property_std=std,
-        time_input=time_input,
+        time_input=time_input or noise == "uniform",
+        noise=noise,
     )
 
 

@@ -120,7 +120,7 @@ def load_init(arguments: argparse.Namespace) -> Model | None:
     """
     if not arguments.init:
         return None
-    for name in ("layers", "width", "heads"):
+    for name in ("layers", "width", "heads", "noise"):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} comes with the model that --init names")
     from molgen import checkpoint
@@ -166,7 +166,7 @@ def train(
     from molgen.training_state import find, read_meta
 
     network = (
-        shape_for(prepared.data, *train_options.sizes(arguments))
+        shape_for(prepared.data, *train_options.sizes(arguments), noise=arguments.noise or "masked")
         if init is None
         else cast(MoleculeDenoiser, init.denoiser)
     )

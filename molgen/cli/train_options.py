@@ -68,6 +68,12 @@ def add_training(group: Any) -> None:
         text = f"of the network (default: {default})"
         group.add_argument(f"--{name}", type=options.positive, metavar="N", help=text)
     group.add_argument(
+        "--noise",
+        choices=["masked", "uniform", "none"],
+        help="what the network learns to undo: masked (default: MDLM, ReMDM), uniform (UDLM), or "
+        "none: an autoregressive network",
+    )
+    group.add_argument(
         "--seed",
         type=seed,
         default=0,

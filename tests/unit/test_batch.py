@@ -6,48 +6,50 @@ import numpy as np
 import pytest
 import torch
 
-from molgen.batch import Batch, draw_batch, drop_properties, masked_nll, row_losses
-from molgen.train import new_model
-from small_data import dataset, shape
+from molgen.batch import Batch, draw_batch, drop_properties
+from molgen.objective import Masked, Objective, objective_for
+from small_data import dataset
 
 DATA = dataset()
+MASKED = Masked(DATA.mask_id)
 
 
-def test_a_batch_is_a_function_of_seed_and_step() -> None:
+def of(noise: str) -> Objective:
+    """The objective of a noise, on this data."""
+    return objective_for(noise, DATA.pad_id, DATA.mask_id, noise == "uniform")
+
+
+@pytest.mark.parametrize("noise", ["masked", "uniform"])
+def test_a_batch_is_a_function_of_seed_and_step(noise: str) -> None:
     rows = np.arange(8)
 
     def drawn(step: int, seed: int) -> Batch:
-        return draw_batch(DATA, rows, step, seed, 0.3)
+        return draw_batch(DATA, rows, step, seed, 0.3, of(noise))
 
     first, again, later, other = drawn(5, 0), drawn(5, 0), drawn(6, 0), drawn(5, 1)
-    assert torch.equal(first.masked, again.masked)
+    assert torch.equal(first.x_t, again.x_t)
     assert first.values.equal(again.values) or first.values.isnan().any()
-    assert not torch.equal(first.masked, later.masked)
-    assert not torch.equal(first.masked, other.masked)
+    assert not torch.equal(first.x_t, later.x_t)
+    assert not torch.equal(first.x_t, other.x_t)
 
 
-def test_exactly_as_many_real_tokens_are_masked_as_counted() -> None:
-    batch = draw_batch(DATA, np.arange(20), 0, 0, 0.3)
-    real = batch.x_0 != DATA.pad_id
-    assert torch.equal(batch.masked.sum(1), batch.counts)
-    assert not (batch.masked & ~real).any()
-    assert (batch.counts >= 1).all()
-    assert (batch.counts <= real.sum(1)).all()
-
-
-@pytest.mark.parametrize("time_input", [False, True])
-def test_shards_are_the_batch_in_order(time_input: bool) -> None:
-    batch = draw_batch(DATA, np.arange(10), 0, 0, 0.3, time_input)
+@pytest.mark.parametrize(("noise", "alpha"), [("masked", 0), ("uniform", 1), ("none", 0)])
+def test_shards_are_the_batch_in_order(noise: str, alpha: int) -> None:
+    batch = draw_batch(DATA, np.arange(10), 0, 0, 0.3, of(noise))
     shards = batch.shards(4)
     assert [len(shard) for shard in shards] == [4, 4, 2]
     assert torch.equal(torch.cat([shard.x_0 for shard in shards]), batch.x_0)
-    assert all((shard.alpha is not None) == time_input for shard in shards)
+    assert torch.equal(torch.cat([shard.x_t for shard in shards]), batch.x_t)
+    assert all((shard.alpha is not None) == bool(alpha) for shard in shards)
 
 
-def test_a_time_input_leaves_everything_else_as_it_is() -> None:
-    without, with_time = (draw_batch(DATA, np.arange(9), 1, 0, 0.3, t) for t in (False, True))
-    assert torch.equal(without.masked, with_time.masked)
-    assert torch.equal(without.values.isnan(), with_time.values.isnan())
+def test_a_time_input_leaves_the_masks_as_they_are() -> None:
+    without, with_time = (
+        draw_batch(DATA, np.arange(9), 1, 0, 0.3, Masked(DATA.mask_id, t)) for t in (False, True)
+    )
+    assert torch.equal(without.x_t, with_time.x_t)
+    assert without.alpha is None
+    assert with_time.alpha is not None
 
 
 def test_properties_are_left_out_all_or_one_by_one() -> None:
@@ -67,11 +69,10 @@ def test_an_unknown_value_stays_unknown() -> None:
     assert drop_properties(values, 0.0, torch.Generator().manual_seed(0)).isnan().all()
 
 
-def test_a_new_network_pays_the_logarithm_of_the_vocabulary_for_every_token() -> None:
-    model = new_model(shape(DATA), 0)
-    batch = draw_batch(DATA, np.arange(20), 0, 0, 0.3)
-    each = math.log(len(DATA.vocab) - 2)
-    lengths = torch.from_numpy(DATA.lengths[:20])
-    torch.testing.assert_close(row_losses(model, batch), lengths * each)
-    nll = masked_nll(model, batch.x_0, batch.masked)
-    torch.testing.assert_close(nll, batch.masked * each)
+def test_labels_are_never_left_out() -> None:
+    class Labels(Masked):
+        drops_values = False
+
+    batch = draw_batch(DATA, np.arange(20), 0, 0, 1.0, Labels(DATA.mask_id))
+    assert torch.equal(batch.values, torch.from_numpy(DATA.values[:20]))
+    assert draw_batch(DATA, np.arange(20), 0, 0, 1.0, MASKED).values.isnan().all()

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from molgen.batch import alpha_given_counts
 from molgen.dataset import TokenDataset
 from molgen.likelihood import CHUNK, held_out_bound, row_bounds, spread
+from molgen.objective import alpha_given_counts
 from molgen.threads import Workers
 from molgen.train import new_model
 from small_data import dataset, shape

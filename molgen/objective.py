@@ -1,0 +1,213 @@
+"""Objectives: how a network's rows are noised and what it loses; one object for each noise.
+
+    masked    sum over masked tokens of -log p(x_0 | x_t), times length / count
+    uniform   the continuous-time bound of uniform noise (:func:`molgen.noise.uniform_nelbo`)
+    none      -log p(next token | tokens so far), the end included: an autoregressive model
+
+The first is unbiased for the bound's integral over ``t``: with ``n`` of ``L`` tokens masked and
+``n`` uniform in 1..L, a row's cross-entropy times ``L / n`` has the bound as its mean. A network
+with a time input is told an ``alpha_t`` drawn given ``n``: ``t`` then has the law of the n-th
+smallest of L uniforms. For uniform noise each row of a batch has its own stratum of ``t``.
+
+References: Sahoo et al., "Simple and Effective Masked Diffusion Language Models" (2024); Schiff et
+al., "Simple Guidance Mechanisms for Discrete Diffusion Models" (2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from molgen import noise
+from molgen.batch import Batch, Noised
+from molgen.denoiser import Denoiser
+
+LEAST_NOISE = 1e-4  # of uniform noise: a token's loss grows as 1 / t while ever fewer have one
+
+
+class Objective(Protocol):
+    """What a training loop needs to know about a loss."""
+
+    drops_values: bool
+    """Whether property values are conditions, of which some are left out; labels are not."""
+
+    def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
+        """Noise clean rows; see :class:`molgen.batch.Corruption`."""
+        ...
+
+    def losses(self, model: Any, batch: Batch) -> Tensor:
+        """Return each row's loss in nats, shape (batch,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Masked diffusion: an exact number of tokens is masked, uniform in 1..length."""
+
+    mask_id: int
+    time_input: bool = False
+    drops_values = True
+
+    def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
+        """Mask; see :class:`molgen.batch.Corruption`."""
+        counts = noise.exact_counts(real.sum(1), generator)
+        masked = noise.mask_exactly(x_0, real, counts, generator)
+        alpha = alpha_given_counts(real, counts, generator) if self.time_input else None
+        return Noised(torch.where(masked, self.mask_id, x_0), alpha)
+
+    def losses(self, model: Denoiser, batch: Batch) -> Tensor:
+        """Return each row's loss: an unbiased estimate of its bound given its length."""
+        masked = batch.x_t == self.mask_id
+        nll = masked_nll(model, batch.x_0, masked, batch.values, batch.alpha)
+        return nll.sum(1) * (batch.x_0 != model.pad_id).sum(1) / masked.sum(1)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform-noise diffusion, ``alpha_t = 1 - t``; for networks with a time input."""
+
+    pad_id: int
+    drops_values = True
+
+    def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
+        """Replace tokens by random ones; see :class:`molgen.batch.Corruption`."""
+        batch = len(x_0)
+        strata = torch.randperm(batch, generator=generator, device=x_0.device)
+        u = torch.rand(batch, generator=generator, device=x_0.device)
+        alpha = 1 - ((strata + u) / batch).clamp(min=LEAST_NOISE)
+        x_t = noise.corrupt_uniform(x_0, alpha[:, None], self.pad_id, generator)
+        return Noised(torch.where(real, x_t, x_0), alpha)
+
+    def losses(self, model: Denoiser, batch: Batch) -> Tensor:
+        """Return each row's loss: an unbiased estimate of its bound given its length."""
+        if batch.alpha is None:
+            raise ValueError("alpha is None, but the loss of uniform noise depends on it")
+        return uniform_nats(model, batch.x_0, batch.x_t, batch.alpha, batch.values)
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """Autoregression: no noise; each token is predicted from those before it."""
+
+    mask_id: int
+    drops_values = True
+
+    def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
+        """Return the rows moved right by one, the beginning in front."""
+        return Noised(shifted(x_0, self.mask_id))
+
+    def losses(self, model: Denoiser, batch: Batch) -> Tensor:
+        """Return ``-log p(x)`` of each row, its end included."""
+        return next_token_nats(model, batch.x_0, batch.values)
+
+
+def objective_for(noise: str, pad_id: int, mask_id: int, time_input: bool) -> Objective:
+    """Return the objective that trains a denoiser of this noise.
+
+    Raises:
+        ValueError: if the noise has none, or uniform noise meets a network without time input.
+    """
+    if noise == "uniform" and not time_input:
+        raise ValueError("time_input is False, but uniform noise needs a network with one")
+    objectives: dict[str, Objective] = {
+        "masked": Masked(mask_id, time_input),
+        "uniform": Uniform(pad_id),
+        "none": NextToken(mask_id),
+    }
+    if noise not in objectives:
+        raise ValueError(f"noise is {noise!r}, expected one of {', '.join(objectives)}")
+    return objectives[noise]
+
+
+def alpha_given_counts(real: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw ``alpha_t = 1 - t`` with ``t`` from Beta(count, length - count + 1), row by row.
+
+    Args:
+        real: True where a token is not padding, shape (batch, length).
+        counts: masked tokens per row, shape (batch,).
+        generator: source of randomness.
+
+    Returns:
+        Fractions kept, with shape (batch,).
+    """
+    u = torch.rand(real.shape, generator=generator, device=real.device)
+    ordered = u.masked_fill(~real, 2.0).sort(dim=1).values
+    return 1 - ordered.gather(1, counts[:, None] - 1).squeeze(1)
+
+
+def masked_nll(
+    model: Denoiser,
+    x_0: Tensor,
+    masked: Tensor,
+    values: Tensor | None = None,
+    alpha: Tensor | None = None,
+) -> Tensor:
+    """Return ``-log p(x_0 | x_t)`` at masked tokens and zero elsewhere.
+
+    Args:
+        model: the network.
+        x_0: clean tokens with shape (batch, length), padded.
+        masked: True at masked positions, same shape.
+        values: conditions with shape (batch, properties), NaN where left out.
+        alpha: fraction kept with shape (batch,), for a network with a time input.
+
+    Returns:
+        Nats with shape (batch, length).
+    """
+    x_t = torch.where(masked, model.mask_id, x_0)
+    log_p = model.logits(x_t, values, alpha).log_softmax(-1)
+    # a padded position is never masked; its own id has log-probability -inf, so choose id 0 there
+    target = torch.where(masked, x_0, 0)
+    cross_entropy = -log_p.gather(-1, target[..., None]).squeeze(-1)
+    return torch.where(masked, cross_entropy, 0.0)
+
+
+def uniform_nats(
+    model: Denoiser, x_0: Tensor, x_t: Tensor, alpha: Tensor, values: Tensor | None = None
+) -> Tensor:
+    """Return the continuous-time loss of uniform noise at one time per row, for ``alpha = 1 - t``.
+
+    Args:
+        model: the network.
+        x_0: clean tokens with shape (batch, length), padded.
+        x_t: noised tokens, same shape.
+        alpha: fraction kept with shape (batch,).
+        values: conditions with shape (batch, properties), NaN where left out.
+
+    Returns:
+        Nats with shape (batch,); their mean over uniform ``t`` is the bound given the length.
+    """
+    log_p = model.logits(x_t, values, alpha)[..., : model.pad_id].log_softmax(-1)
+    real = x_0 != model.pad_id
+    clean, noised = (torch.where(real, x, 0) for x in (x_0, x_t))
+    column = alpha[:, None]
+    loss = noise.uniform_nelbo(log_p, clean, noised, column, -torch.ones_like(column))
+    return torch.where(real, loss, 0.0).sum(1)
+
+
+def shifted(x_0: Tensor, begin: int) -> Tensor:
+    """Return rows moved right by one place with ``begin`` in front: (batch, length + 1)."""
+    return F.pad(x_0, (1, 0), value=begin)
+
+
+def next_token_nats(model: Denoiser, x_0: Tensor, values: Tensor | None = None) -> Tensor:
+    """Return ``-log p(x)`` of each row under an autoregressive network, its end included.
+
+    Args:
+        model: the network, ``noise="none"``.
+        x_0: clean tokens with shape (batch, length), padded.
+        values: conditions with shape (batch, properties), NaN where left out.
+
+    Returns:
+        Nats with shape (batch,).
+    """
+    log_p = model.logits(shifted(x_0, model.mask_id), values).log_softmax(-1)
+    target = F.pad(x_0, (0, 1), value=model.pad_id)
+    nll = -log_p.gather(-1, target[..., None]).squeeze(-1)
+    lengths = (x_0 != model.pad_id).sum(1, keepdim=True)
+    wanted = torch.arange(target.shape[1], device=x_0.device) <= lengths  # the first padding: end
+    return torch.where(wanted, nll, 0.0).sum(1)

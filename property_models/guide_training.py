@@ -1,0 +1,183 @@
+"""Training a guide: noised rows, their properties' bins, and one cross-entropy for each question.
+
+    loss = CE(p(y | x_t)) + mean over places of CE(p(y | x_t, x_s at l))
+
+summed over properties, a property that a molecule lacks left out. How ``x_s`` and ``x_t`` are drawn
+follows the sampler that the guide will steer:
+
+masked     an exact count, uniform in 0..length, is masked; ``x_s`` is the clean row, and the
+           places are the masked ones.
+uniform    ``x_s`` at ``alpha_s`` uniform in [0, 1], then ``x_t`` from it, up to half of its tokens
+           lost; places where the two differ count fully, the others a little.
+none       prefixes: every place, the next token being the candidate.
+
+A guide is trained in minutes (:func:`train_guide`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from molgen import noise
+from molgen.batch import Batch, Noised
+from molgen.dataset import TokenDataset
+from molgen.objective import LEAST_NOISE, shifted
+from molgen.recipe import TrainConfig
+from molgen.train import Trainer, train
+from property_models.bins import Bins
+from property_models.noisy import SIZES, GuideConfig, NoisyGuide
+
+LARGEST_STEP = 0.5  # of uniform noise: part of the tokens that x_t may lose against x_s
+UNCHANGED = 0.1  # weight of a place at which x_t still shows the candidate
+ROUND = 16  # a guide takes rows of up to the next multiple of this many tokens
+
+
+@dataclass(frozen=True)
+class GuideObjective:
+    """Cross-entropy of both of a guide's answers."""
+
+    noise: str
+    pad_id: int
+    mask_id: int
+    bins: tuple[Bins, ...]
+    drops_values = False
+
+    def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
+        """Noise clean rows; see :class:`molgen.batch.Corruption`."""
+        if self.noise == "none":
+            return Noised(shifted(x_0, self.mask_id), None, F.pad(x_0, (0, 1), value=self.pad_id))
+        if self.noise == "uniform":
+            return self._uniform(x_0, real, generator)
+        u = torch.rand(len(x_0), generator=generator)
+        counts = (u * (real.sum(1) + 1)).long().clamp(max=real.sum(1))
+        masked = noise.mask_exactly(x_0, real, counts, generator)
+        return Noised(torch.where(masked, self.mask_id, x_0), None, x_0)
+
+    def _uniform(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
+        u = torch.rand((2, len(x_0)), generator=generator)
+        alpha_s = 1 - u[0].clamp(min=LEAST_NOISE)
+        kept = 1 - LARGEST_STEP * u[1]
+        x_s = noise.corrupt_uniform(x_0, alpha_s[:, None], self.pad_id, generator)
+        x_t = noise.corrupt_uniform(x_s, kept[:, None], self.pad_id, generator)
+        return Noised(torch.where(real, x_t, x_0), alpha_s * kept, torch.where(real, x_s, x_0))
+
+    def losses(self, model: NoisyGuide, batch: Batch) -> Tensor:
+        """Return each row's loss in nats, shape (batch,)."""
+        if batch.x_s is None:
+            raise ValueError("x_s is None, but a guide learns what its tokens tell")
+        at_row, at_place = model.given(batch.x_t, batch.x_s, batch.alpha)
+        weight = self._weights(batch.x_0, batch.x_s, batch.x_t)
+        # prefixes have one answer a place, noised rows one altogether
+        row_weight = weight if self.noise == "none" else torch.ones_like(weight[:, :1])
+        bins = self.labels(batch.values)
+        return _mean_nll(at_row, bins, row_weight) + _mean_nll(at_place, bins, weight)
+
+    def labels(self, values: Tensor) -> Tensor:
+        """Return each property's bin, -1 where it has no value, both (batch, properties)."""
+        columns = [b.index(v) for b, v in zip(self.bins, values.cpu().numpy().T, strict=True)]
+        return torch.from_numpy(np.stack(columns, axis=1)).to(values.device)
+
+    def _weights(self, x_0: Tensor, x_s: Tensor, x_t: Tensor) -> Tensor:
+        """Return how much each place counts, (batch, length of ``x_t``)."""
+        real = x_0 != self.pad_id
+        if self.noise == "none":
+            places = torch.arange(x_t.shape[1], device=x_t.device)
+            return (places <= real.sum(1, keepdim=True)).float()
+        if self.noise == "masked":
+            return (x_t == self.mask_id).float()
+        return torch.where(x_t == x_s, UNCHANGED, 1.0) * real
+
+
+def _mean_nll(log_p: Tensor, bins: Tensor, weight: Tensor) -> Tensor:
+    """Return the weighted mean over places of ``-log p(bin)``, summed over properties.
+
+    Args:
+        log_p: log-probabilities with shape (batch, places, properties, bins).
+        bins: with shape (batch, properties), -1 where there is none.
+        weight: of each place, shape (batch, places); all zero where a row has none.
+
+    Returns:
+        Nats with shape (batch,).
+    """
+    index = bins.clamp(min=0)[:, None, :, None].expand(*log_p.shape[:3], 1)
+    nll = -log_p.gather(-1, index).squeeze(-1)
+    nll = torch.where(bins[:, None] >= 0, nll, 0.0).sum(-1)
+    return (nll * weight).sum(1) / weight.sum(1).clamp(min=1e-6)
+
+
+def new_guide(data: TokenDataset, kind: str = "masked", seed: int = 0, **sizes: int) -> NoisyGuide:
+    """Return an untrained guide for the properties of a data set.
+
+    Args:
+        data: its training part decides about the bins.
+        kind: noise that the guide is to see: ``"masked"``, ``"uniform"`` or ``"none"``.
+        seed: of the weights.
+        **sizes: of the network, as in :class:`molgen.denoiser_config.DenoiserConfig`.
+
+    Raises:
+        ValueError: if the data has no properties, or one of them no values.
+    """
+    if not data.properties:
+        raise ValueError("the data has no properties, so there is nothing to guide towards")
+    bins = [Bins.of(column) for column in data.values[~data.held_out].T]
+    longest = data.tokens.shape[1] + (kind == "none")
+    config = GuideConfig(
+        labels=list(data.properties),
+        edges=[b.edges.tolist() for b in bins],
+        mass=[b.mass.tolist() for b in bins],
+        vocab_size=len(data.vocab),
+        max_position_embeddings=-(-longest // ROUND) * ROUND,
+        noise=kind,
+        time_input=kind == "uniform",
+        **{**SIZES, **sizes},
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return NoisyGuide(config)
+
+
+def train_guide(
+    data: TokenDataset,
+    folder: str | Path,
+    noise: str = "masked",
+    epochs: float = 6.0,
+    config: TrainConfig | None = None,
+    progress: bool = True,
+    resume: bool = True,
+    **sizes: int,
+) -> NoisyGuide:
+    """Train a guide; the same call goes on where it was killed.
+
+    Args:
+        data: tokenised molecules with property values, NaN where unknown.
+        folder: for checkpoints and ``training_log.csv``.
+        noise: see :func:`new_guide`.
+        epochs: passes over the training part, unless ``config`` says.
+        config: how to train; a short run's learning rate falls all the way.
+        progress: show how it goes.
+        resume: go on from a checkpoint in the folder.
+        **sizes: of the network.
+
+    Returns:
+        The guide with averaged weights, in evaluation mode.
+
+    Raises:
+        ValueError, FloatingPointError, OSError: as :func:`molgen.train.train`.
+    """
+    config = config or TrainConfig(epochs=epochs, decay_fraction=0.8, weight_decay=0.05)
+    guide = new_guide(data, noise, config.seed, **sizes)
+    objective = GuideObjective(noise, data.pad_id, data.mask_id, guide.bins)
+
+    def end(trainer: Trainer) -> None:
+        with torch.no_grad():
+            for name, parameter in guide.named_parameters():
+                parameter.copy_(trainer.average.weights[name])
+
+    train(data, folder, guide, config, resume, progress, finish=end, objective=objective)
+    return guide.eval()

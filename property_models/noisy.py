@@ -1,0 +1,205 @@
+"""The guide: what a noised molecule will turn out to be, and what each next token would change.
+
+A guide reads ``x_t`` and gives each property as a histogram over bins, in two ways:
+
+    log p(y | x_t)                              one row, one number a bin   (the classifier)
+    log p(y | x_t, token l := v)                for every l and v, in the same forward
+
+The second is what classifier-based guidance asks for at every step; enumerating it takes one
+classifier row per candidate. Here a head *learns* it, and needs no enumeration to learn from: the
+token that a training molecule really has at ``l`` is a draw of ``v``, so a head that is shown
+``(features_l, v)`` and predicts the molecule's ``y`` has the wanted conditional as its optimum.
+
+The candidate's token is that of a state ``x_s`` a little less noised than ``x_t``: under masked
+noise the clean token; under uniform noise one step's; without noise (a prefix) the next token,
+which makes it a future discriminator (Yang and Klein, "FUDGE: Controlled Text Generation With
+Future Discriminators", 2021).
+
+The guide and the judge are different objects: this one steers, RDKit or a regressor scores.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from molgen.denoiser_config import DenoiserConfig
+from molgen.targets import Target
+from molgen.trunk import Trunk
+from property_models.bins import Bins
+
+SIZES = {"hidden_size": 128, "num_layers": 4, "num_heads": 4, "condition_size": 32}
+CANDIDATE_WIDTH = 2  # of the candidate head's hidden layer, in widths of the trunk
+
+
+class GuideConfig(DenoiserConfig):
+    """Shape of a :class:`NoisyGuide`; its bins are part of it."""
+
+    model_type = "molgen_guide"
+
+    def __init__(
+        self,
+        labels: list[str] | None = None,
+        edges: list[list[float]] | None = None,
+        mass: list[list[float]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set the shape.
+
+        Args:
+            labels: the properties it predicts.
+            edges: of each property's bins; see :class:`property_models.bins.Bins`.
+            mass: share of the training molecules in each bin.
+            **kwargs: as for :class:`DenoiserConfig`; ``properties``, the conditions, are none.
+        """
+        self.labels, self.edges, self.mass = labels or [], edges or [], mass or []
+        super().__init__(**{**SIZES, **kwargs})
+
+
+class NoisyGuide(Trunk):
+    """Histograms of properties from noised tokens."""
+
+    config_class = GuideConfig  # type: ignore[assignment]
+    config: GuideConfig
+    base_model_prefix = "guide"
+
+    def __init__(self, config: GuideConfig) -> None:
+        super().__init__(config)
+        self.bins = tuple(Bins(*pair) for pair in zip(config.edges, config.mass, strict=True))
+        self.most = max((len(b) for b in self.bins), default=1)
+        width, hidden = config.hidden_size, CANDIDATE_WIDTH * config.hidden_size
+        outputs = len(config.labels) * self.most
+        self.row = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+        self.place = nn.Linear(width, hidden)
+        self.pooled = nn.Linear(width, hidden)
+        self.value = nn.Embedding(config.vocab_size, hidden)
+        self.candidate = nn.Linear(hidden, outputs)
+        self.post_init()
+
+    def _zero_layers(self) -> set[nn.Module]:
+        """Return the layers that start at zero: at first every bin is equally likely."""
+        return super()._zero_layers() | {self.row[2], self.candidate}
+
+    @property
+    def noise(self) -> str:
+        """What noise it was trained on: ``"masked"``, ``"uniform"`` or ``"none"``."""
+        return self.config.noise
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties it predicts."""
+        return tuple(self.config.labels)
+
+    def wanted(self, name: str, target: Target) -> Tensor:
+        """Return the share of each bin that meets a target, with shape (bins,).
+
+        Raises:
+            ValueError: if the guide does not know the property, or no bin meets the target.
+        """
+        share = self.bins[self.index(name)].share(target)
+        if not share.any():
+            raise ValueError(f"target {name}={target!r}: no molecule of the training data meets it")
+        return F.pad(torch.from_numpy(share).float(), (0, self.most - len(share)))
+
+    def index(self, name: str) -> int:
+        """Return the place of a property.
+
+        Raises:
+            ValueError: naming the ones there are.
+        """
+        if name not in self.properties:
+            known = ", ".join(self.properties) or "none"
+            raise ValueError(f"target {name}: the guide does not predict it; it knows {known}")
+        return self.properties.index(name)
+
+    def log_prob(self, tokens: Tensor, alpha: Tensor | None = None) -> Tensor:
+        """Return ``log p(y | x_t)``.
+
+        Args:
+            tokens: noised ids with shape (batch, length), or floats with shape (batch, length,
+                vocab) that sum to one over the vocabulary; then differentiable in them.
+            alpha: fraction kept with shape (batch,), for a guide with a time input.
+
+        Returns:
+            Log-probabilities with shape (batch, properties, bins), -inf at bins a property lacks.
+        """
+        x, real = self._features(tokens, alpha)
+        pooled = self._last(x, real) if self.causal else self._mean(x, real)
+        return self._log_bins(self.row(pooled))
+
+    def candidate_log_prob(self, tokens: Tensor, index: int, alpha: Tensor | None = None) -> Tensor:
+        """Return ``log p(y | x_t, token l := v)`` of one property for every place and token.
+
+        Args:
+            tokens: noised ids with shape (batch, length); for a guide of prefixes, ``[MASK]`` and
+                then the tokens: at place i the candidate is the token after it, padding the end.
+            index: which property, as :meth:`index` gives it.
+            alpha: fraction kept with shape (batch,), for a guide with a time input.
+
+        Returns:
+            Log-probabilities with shape (batch, length, vocab, bins).
+        """
+        x, real = self._features(tokens, alpha)
+        base = self._context(x, real)[:, :, None] + self.value.weight
+        rows = slice(index * self.most, (index + 1) * self.most)
+        weight, bias = self.candidate.weight[rows], self.candidate.bias[rows]
+        logits = F.linear(F.relu(base).square(), weight, bias).float()
+        return logits.masked_fill(self._absent()[index], -torch.inf).log_softmax(-1)
+
+    def given(self, tokens: Tensor, x_s: Tensor, alpha: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return what training needs, of all properties and with one candidate a place.
+
+        Args:
+            tokens: noised ids with shape (batch, length).
+            x_s: the candidate at each place, same shape.
+            alpha: as for :meth:`log_prob`.
+
+        Returns:
+            ``log p(y | x_t)`` with shape (batch, 1, properties, bins), or for prefixes (batch,
+            length, properties, bins), and ``log p(y | x_t, x_s at l)`` with shape (batch, length,
+            properties, bins).
+        """
+        x, real = self._features(tokens, alpha)
+        rows = x if self.causal else self._mean(x, real)[:, None]
+        base = F.relu(self._context(x, real) + self.value(x_s)).square()
+        return self._log_bins(self.row(rows)), self._log_bins(self.candidate(base))
+
+    def _features(self, tokens: Tensor, alpha: Tensor | None) -> tuple[Tensor, Tensor]:
+        soft = tokens.is_floating_point()
+        embedded = tokens @ self.token.weight.to(tokens.dtype) if soft else self.token(tokens)
+        real = (tokens.argmax(-1) if soft else tokens) != self.pad_id
+        return self.features(embedded, real, None, alpha), real
+
+    def _context(self, x: Tensor, real: Tensor) -> Tensor:
+        """Return the candidate head's input short of the candidate, (batch, length, hidden)."""
+        at = self.place(x)
+        return at if self.causal else at + self.pooled(self._mean(x, real))[:, None]
+
+    def _mean(self, x: Tensor, real: Tensor) -> Tensor:
+        weight = real.to(x.dtype)[..., None]
+        return (x * weight).sum(1) / weight.sum(1)
+
+    def _last(self, x: Tensor, real: Tensor) -> Tensor:
+        return x[torch.arange(len(x), device=x.device), real.sum(1) - 1]
+
+    def _log_bins(self, logits: Tensor) -> Tensor:
+        shaped = logits.float().unflatten(-1, (len(self.bins), self.most))
+        return shaped.masked_fill(self._absent(), -torch.inf).log_softmax(-1)
+
+    def _absent(self) -> Tensor:
+        """Return True at bins that a property lacks, (properties, bins)."""
+        counts = torch.tensor([len(b) for b in self.bins], device=self.device)
+        return torch.arange(self.most, device=self.device) >= counts[:, None]
+
+
+def log_meets(log_bins: Tensor, wanted: Tensor) -> Tensor:
+    """Return ``log p(y meets the target)``, the last axis summed over bins.
+
+    Args:
+        log_bins: log-probabilities with shape (..., bins).
+        wanted: share of each bin that meets the target, shape (bins,).
+    """
+    return (log_bins + wanted.to(log_bins.device).log()).logsumexp(-1)
