@@ -8,12 +8,14 @@
 | ``known.safetensors`` | the index that answers "is it novel?", without the training data |
 | ``molgen.json`` | representation, data, recipe, default sampling, measured numbers |
 | ``README.md`` | the model card |
+| ``guide/`` | a guide of noised tokens, for guidance by classifiers, where there is one |
 
 A model is named by a bundled name, a folder, or a hub id (``owner/name``).
 """
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from molgen.denoiser import MoleculeDenoiser
     from molgen.known import KnownMolecules  # imports RDKit, which training and saving do without
     from molgen.model import Model
+    from molgen.trunk import Trunk
+    from property_models.noisy import NoisyGuide
 
 BUNDLED = Path(__file__).parent / "weights"
 FORMAT = 1
+GUIDE = "guide"
 
 
 def bundled_names() -> tuple[str, ...]:
@@ -186,25 +191,55 @@ def load(name: str | Path) -> Model:
             raise ValueError(
                 f"model {str(name)!r} is inconsistent: {what} {found}, the network has {expected}"
             )
-    return Model(str(name), denoiser, tokenizer, prior, known, info)
+    return Model(str(name), denoiser, tokenizer, prior, known, info, folder)
 
 
 def _load_denoiser(folder: Path) -> MoleculeDenoiser:
-    """Return the network of a checkpoint.
+    """Return the network of a checkpoint; raises as :func:`_load_network`."""
+    from molgen.denoiser import MoleculeDenoiser
+
+    return cast("MoleculeDenoiser", _load_network(MoleculeDenoiser, folder))
+
+
+@functools.cache
+def load_guide(folder: Path, vocab_size: int) -> NoisyGuide:
+    """Load a guide.
+
+    Args:
+        folder: where it is.
+        vocab_size: of the network it is to steer.
+
+    Raises:
+        ValueError: if it cannot be read, or was trained on another vocabulary.
+    """
+    from safetensors import SafetensorError
+
+    from property_models.noisy import NoisyGuide
+
+    try:
+        guide = cast("NoisyGuide", _load_network(NoisyGuide, folder))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"guide {str(folder)!r} cannot be read: {reason}") from error
+    if guide.vocab_size != vocab_size:
+        raise ValueError(
+            f"guide {str(folder)!r} knows {guide.vocab_size} tokens, the network {vocab_size}"
+        )
+    return guide
+
+
+def _load_network(kind: type[Trunk], folder: Path) -> Trunk:
+    """Return a network in evaluation mode.
 
     Raises:
         ValueError: if weights are missing, which transformers would fill with random numbers.
     """
     import torch
 
-    from molgen.denoiser import MoleculeDenoiser
-
     with _quiet():
-        loaded: Any = MoleculeDenoiser.from_pretrained(
-            folder, dtype=torch.float32, output_loading_info=True
-        )
-    denoiser, report = loaded
+        loaded: Any = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    network, report = loaded
     missing = sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"]))
     if missing:
         raise ValueError(f"model.safetensors lacks {missing[0]} and {len(missing) - 1} more")
-    return cast("MoleculeDenoiser", denoiser.eval())
+    return cast("Trunk", network.eval())

@@ -126,15 +126,20 @@ def design(
     import pandas as pd
 
     targets = read_targets(targets)
-    model.prior.check(targets)
+    settings = settings or model.settings("design")
+    model.check(targets, settings)
+    for name, target in targets.items():
+        if isinstance(target, float | int) and name not in model.prior.std:
+            raise ValueError(
+                f"target {name}={target:g}: the spread of {name} in the training data is unknown, "
+                "so the tolerance is, too: ask for a range"
+            )
     if model.known is None and not allow_known:
         raise ValueError(
             "the model has no index of known molecules, so novelty is unknown; allow known ones"
         )
     budget = n * DRAWS_PER_MOLECULE if max_draws is None else max_draws
-    search = _Search(
-        model, targets, settings or model.settings("design"), seed, tolerance, allow_known
-    )
+    search = _Search(model, targets, settings, seed, tolerance, allow_known)
     found: list[pd.DataFrame] = []
     reason = f"the budget of {budget} draws ended"
     try:
@@ -187,7 +192,9 @@ class _Search:
         keep = np.zeros(len(rows), dtype=bool)
         std = self.model.prior.std
         met = {
-            f"misses {name}": meets(rows[name].to_numpy(), name, target, self.tolerance * std[name])
+            f"misses {name}": meets(
+                rows[name].to_numpy(), name, target, self.tolerance * std.get(name, 0.0)
+            )
             for name, target in self.targets.items()
         }
         unique = np.zeros(len(rows), dtype=bool)

@@ -8,12 +8,12 @@ conditional and ``1 - gamma`` on the unconditional log-probabilities. Under mask
 plan; under uniform noise it mixes ``log q``.
 
 *Classifier-based* (D-CBG) takes it from a classifier of noised states, ``log p(y | x_t with token
-l := v)`` for every token ``l`` and value ``v``: exactly, one row per candidate, or by one
-backward pass (first-order Taylor). Tilting the mask entry too (the published form) also changes
-*how fast* tokens are revealed; `ClassifierBased` leaves its mass alone unless asked. On the clean
-branch, where a token may stay or be masked again, tilting both entries is *guided remasking*: the
-token that holds the property back is the one likeliest taken off. That is a heuristic which
-changes the marginals.
+l := v)`` for every token ``l`` and value ``v``, as :mod:`molgen.candidates` finds it: exactly, to
+first order, or amortised. Tilting the mask entry too (the published form) also changes *how fast*
+tokens are revealed; `ClassifierBased` leaves its mass alone unless asked. On the clean branch,
+where a token may stay or be masked again, tilting both entries is *guided remasking*: the token
+that holds the property back is the one likeliest taken off. That is a heuristic which changes the
+marginals.
 
 At ``gamma = 1`` with the exact classifier or conditional, both rules draw from ``p(x | y)``.
 
@@ -22,21 +22,15 @@ Reference: Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Mod
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from molgen.posterior import Scalar
-
-Classifier = Callable[[Tensor], Tensor]
-"""``log p(y | x_t)`` with shape (batch,) from tokens with shape (batch, length)."""
-
-SoftClassifier = Callable[[Tensor], Tensor]
-"""The same from one-hot tokens, floats with shape (batch, length, vocab); differentiable."""
 
 Strength = float | Callable[[Scalar], Scalar]
 """``gamma``, or a function of ``alpha_t``: strong guidance hurts early, and works late."""
@@ -59,17 +53,54 @@ class Guidance(Protocol):
         """
         ...
 
+    def forwards(self, log_q: Tensor, tokens: Tensor) -> Tensor:
+        """Return the classifier forwards that each row of such a call takes, shape (batch,)."""
+        ...
+
 
 class CandidateScores(Protocol):
     """A way to score what each token might become."""
 
-    def __call__(self, log_q: Tensor, tokens: Tensor) -> Tensor:
+    def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
         """Return ``log p(y | x_t with token l := v)`` at [row, l, v], with the shape of ``log_q``.
 
         Entries that ``log_q`` rules out, and tokens to which it leaves no choice, may hold any
         finite number.
         """
         ...
+
+    def forwards(self, log_q: Tensor, tokens: Tensor) -> Tensor:
+        """Return the classifier forwards that each row of such a call takes, shape (batch,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A strength that goes in a straight line with the fraction of tokens kept."""
+
+    start: float
+    """Strength at ``alpha_t = 0``, where everything is noise."""
+    end: float
+    """Strength at ``alpha_t = 1``."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: if one is not finite.
+        """
+        for name in ("start", "end"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)}, expected a finite number")
+
+    def __call__(self, alpha_t: Scalar) -> Scalar:
+        """Return gamma, elementwise."""
+        return self.start + (self.end - self.start) * alpha_t
+
+
+def strength(gamma: Strength, alpha_t: Scalar) -> Scalar:
+    """Return ``gamma`` at this time."""
+    return gamma(alpha_t) if callable(gamma) else gamma
 
 
 def classifier_free_masked(log_p_cond: Tensor, log_p_uncond: Tensor, gamma: Scalar) -> Tensor:
@@ -98,92 +129,45 @@ def classifier_free_uniform(log_q_cond: Tensor, log_q_uncond: Tensor, gamma: Sca
     return classifier_free_masked(log_q_cond, log_q_uncond, gamma)
 
 
-def tilt(log_q: Tensor, scores: Tensor, gamma: Scalar, keep: int | None = None) -> Tensor:
+def tilt(log_q: Tensor, scores: Tensor, gamma: Scalar, kept: Tensor | None = None) -> Tensor:
     """Return ``log q + gamma * scores``, normalised per token.
 
     Args:
         log_q: log-probabilities with shape (batch, length, vocab), normalised.
         scores: ``log p(y | x_t with token l := v)`` up to a constant per token, same shape, finite.
         gamma: a float, or one number per row with shape (batch,).
-        keep: an entry whose mass stays as it is (the mask, to keep the reveal rate), or None.
+        kept: True at entries whose mass stays as it is (the mask, to keep the reveal rate),
+            broadcastable to the shape of ``log_q``; None for no such entry.
 
     Returns:
         Tilted log-probabilities, same shape; -inf wherever ``log_q`` is.
     """
     tilted = log_q + _scaled(scores, _per_row(gamma, log_q))
-    if keep is None:
+    if kept is None:
         return _normalise(tilted)
-    kept = torch.arange(log_q.shape[-1], device=log_q.device) == keep
     total = log_q.masked_fill(kept, -torch.inf).logsumexp(-1, keepdim=True)
     return torch.where(kept, log_q, _normalise(tilted.masked_fill(kept, -torch.inf)) + total)
 
 
 @dataclass(frozen=True)
 class ClassifierFree:
-    """D-CFG under masked noise."""
+    """D-CFG; under masked noise on ``log p(x0 | x_t)``, under uniform noise on ``log q``."""
 
     gamma: Strength
     """Weight of the conditional prediction: 0 ignores the condition, more than 1 exaggerates it."""
 
-    def combine(self, log_p_cond: Tensor, log_p_uncond: Tensor, alpha_t: Scalar) -> Tensor:
-        """Return the guided ``log p(x0 | x_t)``.
+    def combine(self, log_cond: Tensor, log_uncond: Tensor, alpha_t: Scalar) -> Tensor:
+        """Return the guided log-probabilities.
 
         Args:
-            log_p_cond: conditional prediction (batch, length, vocab), as ``subs`` gives it.
-            log_p_uncond: unconditional prediction, same shape.
+            log_cond: conditional log-probabilities with shape (batch, length, vocab).
+            log_uncond: unconditional ones, same shape.
             alpha_t: fraction of tokens kept now, a float or with shape (batch,).
 
         Returns:
             Log-probabilities with the same shape.
         """
-        return classifier_free_masked(log_p_cond, log_p_uncond, _strength(self.gamma, alpha_t))
-
-
-@dataclass(frozen=True)
-class ExactScores:
-    """Candidate scores by one classifier row per candidate that is within reach."""
-
-    classifier: Classifier
-    """Log-probability of the wanted property, from tokens."""
-    chunk: int = 4096
-    """Classifier rows evaluated at a time."""
-
-    def __call__(self, log_q: Tensor, tokens: Tensor) -> Tensor:
-        """Return the scores; see `CandidateScores`."""
-        reachable = log_q > -torch.inf
-        current = F.one_hot(tokens, log_q.shape[-1]).bool()
-        choice = reachable.sum(-1, keepdim=True) > 1
-        row, place, value = (reachable & choice & ~current).nonzero(as_tuple=True)
-        scores = self.classifier(tokens).to(log_q.dtype)[:, None, None].expand_as(log_q).clone()
-        for part in torch.arange(row.numel(), device=row.device).split(self.chunk):
-            candidates = tokens[row[part]]
-            candidates[torch.arange(part.numel(), device=row.device), place[part]] = value[part]
-            scores[row[part], place[part], value[part]] = self.classifier(candidates).to(scores)
-        return scores
-
-
-@dataclass(frozen=True)
-class TaylorScores:
-    """Candidate scores to first order, ``log p(y | x_t) + grad . (onehot(v) - onehot(x_t))``.
-
-    One forward and one backward pass, whatever the vocabulary. Exact for a classifier whose
-    log-probability is linear in the one-hot tokens; far from linear ones it overshoots, hence the
-    clamp.
-    """
-
-    classifier: SoftClassifier
-    """Log-probability of the wanted property, from one-hot tokens."""
-    clamp: float = torch.inf
-    """Largest change of log-probability, up or down, that one token is credited with, in nats."""
-
-    def __call__(self, log_q: Tensor, tokens: Tensor) -> Tensor:
-        """Return the scores; see `CandidateScores`."""
-        with torch.inference_mode(False), torch.enable_grad():
-            onehot = F.one_hot(tokens, log_q.shape[-1]).to(log_q.dtype).requires_grad_()
-            log_y = self.classifier(onehot)
-            (slope,) = torch.autograd.grad(log_y.sum(), onehot)
-        change = slope - slope.gather(-1, tokens.unsqueeze(-1))
-        return log_y.detach()[:, None, None] + change.clamp(-self.clamp, self.clamp)
+        return classifier_free_masked(log_cond, log_uncond, strength(self.gamma, alpha_t))
 
 
 @dataclass(frozen=True)
@@ -191,23 +175,59 @@ class ClassifierBased:
     """D-CBG as a `Guidance`; on ``log p(x0 | x_t)`` it keeps the reveal rate whatever is tilted."""
 
     scores: CandidateScores
-    """`ExactScores`, `TaylorScores`, or a head that predicts every candidate at once."""
+    """Exact, Taylor or amortised: see :mod:`molgen.candidates`."""
     gamma: Strength
     """Strength; 0 is unguided, 1 is Bayes' rule."""
     mask_id: int | None
     """The mask token, or None under uniform noise."""
     tilt_mask: bool = False
-    """Whether the mask entry is tilted too (published), which changes the rate of revealing."""
+    """Whether the mask entry of masked tokens is tilted too (published): guidance then also
+    decides how fast tokens are revealed."""
+    guided_remasking: bool = False
+    """Whether the mask entry of placed tokens is tilted: ``log(1 - sigma) + gamma log p(y | x_t)``
+    against ``log sigma + gamma log p(y | x_t with l := mask)``, so that what holds the property
+    back is taken off. A heuristic that changes the marginals: more than ``1 - alpha`` of the tokens
+    may be masked, or fewer."""
 
     def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
         """Return the guided step; see `Guidance`."""
-        keep = None if self.tilt_mask else self.mask_id
-        scores = self.scores(log_q, tokens)
-        return tilt(log_q, scores, _strength(self.gamma, alpha_t), keep)
+        kept = self._kept(tokens, log_q)
+        scores = self.scores(_without(log_q, kept), tokens, alpha_t)
+        return tilt(log_q, scores, strength(self.gamma, alpha_t), kept)
+
+    def forwards(self, log_q: Tensor, tokens: Tensor) -> Tensor:
+        """Return the classifier forwards of each row; see `Guidance`."""
+        return self.scores.forwards(_without(log_q, self._kept(tokens, log_q)), tokens)
+
+    def _kept(self, tokens: Tensor, log_q: Tensor) -> Tensor | None:
+        """Return True at the mask entries whose mass stays, with shape (batch, length, vocab)."""
+        if self.mask_id is None or (self.tilt_mask and self.guided_remasking):
+            return None
+        entry = torch.arange(log_q.shape[-1], device=log_q.device) == self.mask_id
+        masked = tokens == self.mask_id
+        tilted = masked & self.tilt_mask | ~masked & self.guided_remasking
+        return entry & ~tilted.unsqueeze(-1)
 
 
-def _strength(gamma: Strength, alpha_t: Scalar) -> Scalar:
-    return gamma(alpha_t) if callable(gamma) else gamma
+def nest(
+    guidances: Sequence[Guidance], log_q: Tensor, tokens: Tensor, alpha_t: Scalar
+) -> tuple[Tensor, Tensor]:
+    """Apply guidances one after another; arguments are those of `Guidance`.
+
+    Returns:
+        The guided step with the shape of ``log_q``, and the classifier forwards of each row with
+        shape (batch,).
+    """
+    forwards = torch.zeros(len(tokens), dtype=torch.int64)
+    for guide in guidances:
+        forwards += guide.forwards(log_q, tokens).to(forwards)
+        log_q = guide(log_q, tokens, alpha_t)
+    return log_q, forwards
+
+
+def _without(log_q: Tensor, kept: Tensor | None) -> Tensor:
+    """Return ``log_q`` with the kept entries out of reach: they need no score."""
+    return log_q if kept is None else log_q.masked_fill(kept, -torch.inf)
 
 
 def _per_row(gamma: Scalar, like: Tensor) -> Tensor:

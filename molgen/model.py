@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from molgen.metrics import STRICT, count
 from molgen.molecules import interpret_all
 from molgen.presets import from_info
 from molgen.settings import Settings
+from molgen.steering import ClassifierBased, ClassifierFree
 from molgen.targets import Prior, Target, read_targets
 from molgen.tokenizer import Tokenizer
 from property_models.descriptors import compute
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.denoiser import Denoiser
-    from molgen.sample import Sampler, Samples
+    from molgen.sample import Samples
+    from molgen.samplers import AnySampler
+    from property_models.noisy import NoisyGuide
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Model:
         prior: lengths and property values of training molecules.
         known: canonical SMILES of everything given to training; None if the checkpoint has none.
         info: ``molgen.json``.
+        folder: where it was loaded from, and where its guide is; None for one made in memory.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Model:
     prior: Prior
     known: KnownMolecules | None
     info: dict[str, Any] = field(repr=False)
+    folder: Path | None = None
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -127,27 +133,62 @@ class Model:
         if n < 0:
             raise ValueError(f"n is {n}, expected at least 0")
         wanted = read_targets(targets or {})
-        lengths, condition = self.prior.draw(wanted, n, seed, first)
-        with self.sampler(settings or self.settings(), guided=bool(wanted)) as sampler:
+        settings = settings or self.settings()
+        self.check(wanted, settings)
+        # a guide may know properties that the prior does not: they have no say in the length
+        known = {name: target for name, target in wanted.items() if name in self.properties}
+        lengths, condition = self.prior.draw(known, n, seed, first)
+        if isinstance(settings.steering, ClassifierBased) and not settings.steering.cfg:
+            condition = None
+        with self.sampler(settings, wanted) as sampler:
             return sampler.run(lengths, condition, seed, first, record, on_done)
 
-    @contextmanager
-    def sampler(self, settings: Settings, guided: bool = True) -> Iterator[Sampler]:
-        """A sampler with these settings, and the threads it runs on, for the length of a block."""
-        from molgen.guidance import ClassifierFree
-        from molgen.predict import NetworkPredictor, Shaping
-        from molgen.sample import Sampler
-        from molgen.threads import workers
+    def check(self, targets: Mapping[str, Target], settings: Settings) -> None:
+        """Check that the model can be steered towards targets.
 
-        plan = settings.strategy.plan(settings.steps)
-        shaping = Shaping(settings.temperature, settings.top_p)
-        mixed = guided and settings.gamma != 1.0
-        guidance = ClassifierFree(settings.gamma) if mixed else None
-        with workers(settings.device) as pool:
-            predictor = NetworkPredictor(
-                self.denoiser, pool, guidance, shaping, settings.device, settings.dtype
+        Raises:
+            ValueError: naming the target that neither the network's conditions nor, for guidance
+                by classifiers, the guide knows of.
+        """
+        steering = settings.steering
+        if targets and isinstance(steering, ClassifierBased):
+            guide = self.guide_for(targets, steering.guide)
+            for name, target in targets.items():
+                guide.wanted(name, target)
+        if isinstance(steering, ClassifierFree) or steering.cfg:
+            self.prior.check(targets)
+
+    def guide_for(self, targets: Mapping[str, Target], folder: str = "") -> NoisyGuide:
+        """Return the guide that steers towards targets.
+
+        Args:
+            targets: what is aimed at.
+            folder: of the guide; the model's own if empty.
+
+        Raises:
+            ValueError: if there is none, or it does not fit the network.
+        """
+        from molgen import checkpoint
+
+        own = self.folder / checkpoint.GUIDE if self.folder else None
+        place = Path(folder) if folder else own
+        if place is None or not (place / "config.json").is_file():
+            raise ValueError(
+                f"model {self.name!r} has no guide for {', '.join(targets)}: expected a folder"
+                if not folder
+                else f"no guide in {folder!r}: expected a folder with config.json"
             )
-            yield Sampler(predictor, plan, settings.weights, settings.batch_size)
+        return checkpoint.load_guide(place, self.denoiser.vocab_size)
+
+    @contextmanager
+    def sampler(
+        self, settings: Settings, targets: Mapping[str, Target] | None = None
+    ) -> Iterator[AnySampler]:
+        """A sampler with these settings, and the threads it runs on, for the length of a block."""
+        from molgen import samplers
+
+        with samplers.sampler(self, settings, targets or {}) as found:
+            yield found
 
     def texts(self, tokens: NDArray[np.int64]) -> list[str]:
         """Return the text of each row of ids, in the model's representation."""
@@ -172,7 +213,7 @@ class Model:
             "unique": counted.unique,
             "novel": novel,
             "nfe": samples.nfe,
-            "classifier_nfe": np.zeros_like(samples.nfe),
+            "classifier_nfe": samples.classifier_nfe,
         }
         if self.tokenizer.representation == "selfies":
             columns["tokens"] = texts

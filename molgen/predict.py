@@ -1,34 +1,42 @@
 """Predictors: the network, its guidance and the shape of its distribution, as the sampler asks.
 
 The sampler hands over the rows that are about to have a token placed, and which positions; it gets
-back float64 probabilities of just those positions. Rows are run in shards of one length, so nothing
-is padded and a row's numbers do not depend on its neighbours, and shards run side by side on worker
-threads.
+back float64 probabilities of just those positions, in the order
+
+    log p(x_0 | x_t)  ->  classifier-free mixture  ->  tilts, one after another  ->  shaping
+
+Rows are run in the shards of :mod:`molgen.shards`, so a row's numbers do not depend on its company.
 """
 
 from __future__ import annotations
 
-import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from molgen.denoiser import Block, Denoiser
-from molgen.guidance import ClassifierFree
-from molgen.threads import Workers, resolve_dtype
+from molgen.denoiser import Denoiser
+from molgen.guidance import ClassifierFree, Guidance, nest
+from molgen.shards import ShardedDenoiser, filling, shards
+from molgen.threads import Workers
 
-SHARD = 64  # rows of a forward on a CPU; about where larger shards stop paying
-SHARD_GPU = 8192
-# On a CPU a shard is filled up, so that a row's result is the same in any company: matrix kernels
-# switch to another order of summation for a handful of tokens, and what is left over behind whole
-# vectors (two of 16 floats) is worked out by another exp than the rest. What remains: in fp32, with
-# heads in no multiple of four, attention's products round by how a row lies in memory (1e-7).
-LEAST_TOKENS, WHOLE_ROWS = 256, 32
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a predictor answers.
+
+    Attributes:
+        p: probabilities with shape (wanted positions in row-major order, vocab).
+        classifier_forwards: of each row, shape (rows,).
+    """
+
+    p: NDArray[np.float64]
+    classifier_forwards: NDArray[np.int64]
 
 
 class Predictor(Protocol):
@@ -45,17 +53,14 @@ class Predictor(Protocol):
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+    ) -> Prediction:
         """Return ``p(x_0 | x_t)`` at the wanted positions.
 
         Args:
             tokens: noised ids with shape (rows, longest), padded.
-            wanted: True at positions whose distribution is needed, same shape.
+            wanted: True at masked positions whose distribution is needed, same shape.
             condition: property values with shape (rows, properties), NaN where left out.
             alpha_t: fraction kept at each row's own clock, shape (rows,).
-
-        Returns:
-            Probabilities with shape (wanted positions in row-major order, vocab).
         """
         ...
 
@@ -107,7 +112,7 @@ class Shaping:
 
 
 class NetworkPredictor:
-    """A denoiser with optional classifier-free guidance and shaping."""
+    """A denoiser with optional guidance and shaping."""
 
     def __init__(
         self,
@@ -117,6 +122,7 @@ class NetworkPredictor:
         shaping: Shaping = Shaping(),
         device: str = "cpu",
         dtype: str = "auto",
+        tilts: Sequence[Guidance] = (),
     ) -> None:
         """Prepare the network.
 
@@ -128,10 +134,11 @@ class NetworkPredictor:
             shaping: temperature and nucleus.
             device: where to run.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
+            tilts: further guidance, by classifiers, in this order; it acts on the mixture.
         """
-        self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
-        self.denoiser = _prepared(denoiser, self.device, self.dtype)
+        self.network = ShardedDenoiser(denoiser, device, dtype)
         self.guidance, self.shaping, self.workers = guidance, shaping, workers
+        self.tilts = tuple(tilts)
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
         self.max_length = denoiser.max_length
         self.forwards = 1 if guidance is None else 2
@@ -142,22 +149,16 @@ class NetworkPredictor:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+    ) -> Prediction:
         """Return ``p(x_0 | x_t)`` at the wanted positions; see :class:`Predictor`.
 
         Raises:
             ValueError: if there is guidance and no condition to guide by.
         """
-        if self.guidance is not None and condition is None:
-            raise ValueError("condition is None, but guidance needs one")
         lengths = (tokens != self.pad_id).sum(1)
-        shards = []
-        for length in np.unique(lengths):
-            rows = np.flatnonzero(lengths == length)
-            size = SHARD if self.device.type == "cpu" else SHARD_GPU
-            shards += [rows[i : i + size] for i in range(0, len(rows), size)]
+        parts = shards(lengths, self.network.device)
 
-        def run(rows: NDArray[np.int64]) -> Tensor:
+        def run(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
             length = int(lengths[rows[0]])
             return self._shard(
                 torch.from_numpy(tokens[rows, :length]),
@@ -168,54 +169,36 @@ class NetworkPredictor:
 
         place = np.zeros(wanted.shape, dtype=np.int64)
         place[wanted] = np.arange(wanted.sum())
-        p = np.empty((int(wanted.sum()), self.denoiser.vocab_size))
-        for rows, found in zip(shards, self.workers.map(run, shards), strict=True):
+        p = np.empty((int(wanted.sum()), self.network.classes))
+        forwards = np.zeros(len(tokens), dtype=np.int64)
+        for rows, (found, cost) in zip(parts, self.workers.map(run, parts), strict=True):
             p[place[rows][wanted[rows]]] = found.numpy()
-        return p
+            forwards[rows] = cost.numpy()
+        return Prediction(p, forwards)
 
     @torch.inference_mode()
     def _shard(
         self, tokens: Tensor, wanted: Tensor, condition: Tensor | None, alpha_t: Tensor
-    ) -> Tensor:
-        """Return probabilities at the wanted positions of rows of one length."""
+    ) -> tuple[Tensor, Tensor]:
+        """Return probabilities at the wanted positions of rows of one length, and their cost."""
         rows, length = tokens.shape
-        fill = max(rows, LEAST_TOKENS // length)
-        fill = -(-fill // WHOLE_ROWS) * WHOLE_ROWS if self.device.type == "cpu" else rows
-        if rows < fill:
-            index = torch.arange(fill).clamp(max=rows - 1)
-            tokens, alpha_t = tokens[index], alpha_t[index]
-            condition = None if condition is None else condition[index]
-        if self.guidance is not None and condition is not None:
-            tokens = torch.cat([tokens, tokens])
-            alpha_t = torch.cat([alpha_t, alpha_t])
-            condition = torch.cat([condition, torch.full_like(condition, float("nan"))])
-        log_p = self._log_p(tokens, condition, alpha_t)
-        if self.guidance is not None and condition is not None:
-            half = len(log_p) // 2
-            log_p = self.guidance.combine(
-                log_p[:half].double(), log_p[half:].double(), alpha_t[:half]
-            )
-        return self.shaping(log_p[:rows][wanted])
+        fill = filling(rows, length, self.network.device)
+        filled, clock = tokens[fill], alpha_t[fill]
+        condition = None if condition is None else condition[fill]
+        found = self.network.log_p(filled, condition, clock, self.guidance is not None)
+        log_p = found[0]
+        if self.guidance is not None:
+            log_p = self.guidance.combine(found[0].double(), found[1].double(), clock)
+        forwards = torch.zeros(len(fill), dtype=torch.int64)
+        if self.tilts:
+            here = wanted[fill] & (torch.arange(len(fill)) < rows).unsqueeze(-1)
+            log_p, forwards = nest(self.tilts, self._step(log_p, filled, here), filled, clock)
+        return self.shaping(log_p[:rows][wanted]), forwards[:rows]
 
-    def _log_p(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
-        """Return ``log p(x_0 | x_t)`` on the CPU, shape (rows, length, vocab)."""
-        tokens = tokens.to(self.device)
-        alpha = alpha_t.float().to(self.device) if self.denoiser.time_input else None
-        condition = None if condition is None else condition.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, self.dtype is torch.bfloat16):
-            logits = self.denoiser.logits(tokens, condition, alpha)
-        return logits.float().log_softmax(-1).cpu()
+    def _step(self, log_p: Tensor, tokens: Tensor, wanted: Tensor) -> Tensor:
+        """Return the step given which tokens it places: the others stay what they are.
 
-
-def _prepared(denoiser: Denoiser, device: torch.device, dtype: torch.dtype) -> Denoiser:
-    """Return the network in evaluation mode on a device, its block matrices already in ``dtype``.
-
-    Autocast would round them anew at every forward.
-    """
-    if not isinstance(denoiser, nn.Module):
-        return denoiser
-    ready = copy.deepcopy(denoiser).eval().requires_grad_(False).to(device)
-    for block in ready.modules():
-        if isinstance(block, Block):
-            block.to(dtype)
-    return ready
+        A tilt is thereby told where there is a choice, and scores nothing else.
+        """
+        stay = torch.zeros_like(log_p, dtype=torch.float64).scatter(-1, tokens.unsqueeze(-1), 1.0)
+        return torch.where(wanted.unsqueeze(-1), log_p.double(), stay.log())

@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from molgen.plan import STRATEGIES, Strategy, Switch
 from molgen.remasking import WEIGHTS, TokenWeights
 from molgen.settings import Settings
+from molgen.steering import ClassifierBased, ClassifierFree, Steering
 
-WORDS = ("then", "normalise")  # parameters that are words; the others are numbers
-UNBOUNDED = ("beta", "tau")  # numbers that may exceed 1
+if TYPE_CHECKING:
+    from molgen.guidance import Strength
+
+# parameters that are words; the others are numbers
+WORDS = ("then", "normalise", "mix", "scores", "guide")
+SWITCHES = ("tilt_mask", "guided_remasking")  # 0 or 1
+UNBOUNDED = ("beta", "tau", "clamp", "cfg")  # numbers that may exceed 1
+GUIDANCE: dict[str, type[ClassifierFree | ClassifierBased]] = {
+    "cfg": ClassifierFree,
+    "cbg": ClassifierBased,
+    "fudge": ClassifierBased,  # its name where tokens are written from left to right
+}
 
 
 def strategy(text: str, eta: float | None = None) -> Strategy:
@@ -70,6 +82,8 @@ def _parameters(name: str, text: str, allowed: list[str] | None) -> dict[str, An
                 " as key=value"
             )
         values[key] = value if key in WORDS else _number(key, value)
+        if key in SWITCHES:
+            values[key] = bool(values[key])
     return values
 
 
@@ -100,9 +114,41 @@ def token_weights(text: str) -> TokenWeights | None:
     return kind(**values) if kind else None
 
 
+def guidance(text: str) -> Steering:
+    """Read ``cfg``, ``cbg`` or ``fudge``, or ``NAME:key=value,...``.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    name, _, rest = text.partition(":")
+    if name not in GUIDANCE:
+        raise ValueError(f"guidance is {name!r}, expected one of {', '.join(GUIDANCE)}")
+    kind = GUIDANCE[name]
+    return kind(**_parameters(name, rest, [f.name for f in dataclasses.fields(kind)]))
+
+
+def gamma(text: str) -> Strength:
+    """Read a strength: a number, or ``START..END``, a line from all noise to none.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    from molgen.guidance import Linear
+
+    start, dots, end = text.partition("..")
+    try:
+        found = [float(number) for number in ((start, end) if dots else (text,))]
+    except ValueError as error:
+        raise ValueError(f"gamma is {text!r}, expected a number or START..END") from error
+    if not all(map(math.isfinite, found)):
+        raise ValueError(f"gamma is {text!r}, expected finite numbers")
+    return Linear(*found) if dots else found[0]
+
+
 def from_info(sampling: Mapping[str, Any]) -> Settings:
     """Return the settings that a checkpoint's ``molgen.json`` recommends."""
     values = dict(sampling)
     remask = strategy(values.pop("remask", "ancestral"))
     weights = token_weights(values.pop("weights", "uniform"))
-    return Settings(strategy=remask, weights=weights, **values)
+    steering = guidance(values.pop("guidance", "cfg"))
+    return Settings(strategy=remask, weights=weights, steering=steering, **values)

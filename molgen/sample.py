@@ -7,70 +7,38 @@ exactly the rows that wait for it. The outcome is that of the plain loop with on
 to the last token; the number of forwards is the number of steps in which something was placed, so
 ``T = 1024`` costs about as much as ``T = 128``.
 
+That needs a reveal rate which is known beforehand, so guidance here acts on ``p(x_0 | x_t)``;
+kernels that decide by themselves how fast they go are for :mod:`molgen.dense`.
+
 One uniform per (molecule, step, position) decides both whether a masked token is placed and, by
-inverse CDF in float64, as what. A row that has ended leaves the batch and the next takes its place.
+inverse CDF in float64, as what.
 
 Reference: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from molgen import randomness
 from molgen.plan import Plan
 from molgen.predict import Predictor
 from molgen.remasking import TokenWeights
-from molgen.trajectory import Recorder, Trajectory
+from molgen.rows import (
+    LOOK_AHEAD,
+    Draw,
+    Floats,
+    Ids,
+    Mask,
+    RowSampler,
+    Samples,
+    State,
+    chance_to_change,
+)
 
-Ids = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-LOOK_AHEAD = 8  # steps examined at once when a row runs ahead to its next event
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What came out: one row for each row asked for, in order.
-
-    Attributes:
-        tokens: ids with shape (molecules, longest), padded.
-        nfe: forwards of the network each row took, guidance included, shape (molecules,).
-        trajectory: every event of every row, where it was recorded.
-    """
-
-    tokens: Ids
-    nfe: Ids
-    trajectory: Trajectory | None = None
-
-
-@dataclass
-class _State:
-    """Rows in flight.
-
-    Attributes:
-        molecule: which requested row each is, shape (rows,).
-        tokens: ids with shape (rows, longest), padded.
-        psi: probability each placed token had when it was placed, same shape; 1 elsewhere.
-        step: the next step of each row, shape (rows,).
-        nfe: forwards so far, shape (rows,).
-    """
-
-    molecule: Ids
-    tokens: Ids
-    psi: NDArray[np.float64]
-    step: Ids
-    nfe: Ids
-
-    def take(self, rows: Ids | Mask) -> _State:
-        return _State(*(array[rows] for array in vars(self).values()))
-
-    def join(self, other: _State) -> _State:
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return _State(*(np.concatenate(pair) for pair in pairs))
+__all__ = ["Sampler", "Samples", "inverse_cdf"]
 
 
 @dataclass(frozen=True)
@@ -87,11 +55,11 @@ class _Events:
     rows: Ids
     place: Mask
     remove: Mask
-    quantile: NDArray[np.float64]
+    quantile: Floats
 
 
 @dataclass
-class Sampler:
+class Sampler(RowSampler):
     """Draws molecules' tokens along a plan.
 
     Attributes:
@@ -105,77 +73,24 @@ class Sampler:
     plan: Plan
     weights: TokenWeights | None = None
     batch_size: int = 256
-    _bound: NDArray[np.float64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Prepare what every step needs."""
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size is {self.batch_size}, expected at least 1")
-        safe = np.where(self.plan.alpha_t > 0, self.plan.alpha_t, 1.0)
-        self._bound = np.where(
-            self.plan.alpha_t > 0, np.minimum(1, (1 - self.plan.alpha_s) / safe), 0.0
-        )
+        self.mask_id, self.pad_id = self.predictor.mask_id, self.predictor.pad_id
+        self.max_length = self.predictor.max_length
+        self._prepare()
 
-    def run(
-        self,
-        lengths: Ids,
-        condition: NDArray[np.float32] | None = None,
-        seed: int = 0,
-        first: int = 0,
-        record: bool = False,
-        on_done: Callable[[Ids, Ids, Ids], None] | None = None,
-    ) -> Samples:
-        """Draw one row for each length.
+    def _begin(self, molecules: Ids, real: Mask, draw: Draw) -> Ids:
+        """Return masks."""
+        return np.full(real.shape, self.mask_id, dtype=np.int64)
 
-        Args:
-            lengths: tokens of each row, shape (molecules,).
-            condition: property values with shape (molecules, properties), NaN where left out.
-            seed: of the draw; row ``i`` depends on the seed and ``first + i`` alone.
-            first: index of the first row, to go on from an earlier call.
-            record: keep every event.
-            on_done: called with (indices, tokens, nfe) of rows as they finish.
+    def _advance(self, state: State, draw: Draw) -> None:
+        """Take every row past its next step that places a token, or to its end."""
+        events = self._run_ahead(state, draw)
+        if len(events.rows):
+            self._apply(state, events, draw)
 
-        Raises:
-            ValueError: if a length is below 1 or above the network's longest.
-        """
-        longest = self.predictor.max_length
-        if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= longest):
-            raise ValueError(
-                f"lengths must lie in 1..{longest}, got {lengths.min()}..{lengths.max()}"
-            )
-        width = int(lengths.max(initial=0))
-        out = Samples(
-            np.full((len(lengths), width), self.predictor.pad_id, dtype=np.int64),
-            np.zeros(len(lengths), dtype=np.int64),
-        )
-        recorder = Recorder() if record else None
-        queue = np.argsort(lengths, kind="stable")
-        state, queue = self._start(queue[:0], lengths, width), queue
-        while len(state.molecule) or len(queue):
-            room = self.batch_size - len(state.molecule)
-            state = state.join(self._start(queue[:room], lengths, width))
-            queue = queue[room:]
-            events = self._advance(state, seed, first, recorder)
-            if len(events.rows):
-                self._apply(state, events, condition, recorder)
-            done = state.step >= len(self.plan)
-            if done.any():
-                ended = state.take(done)
-                out.tokens[ended.molecule], out.nfe[ended.molecule] = ended.tokens, ended.nfe
-                if on_done:
-                    on_done(ended.molecule, ended.tokens, ended.nfe)
-                state = state.take(~done)
-        trajectory = recorder.trajectory(first) if recorder else None
-        return Samples(out.tokens, out.nfe, trajectory)
-
-    def _start(self, molecules: Ids, lengths: Ids, width: int) -> _State:
-        """Return all-masked rows for the given molecules."""
-        real = np.arange(width) < lengths[molecules, None]
-        tokens = np.where(real, self.predictor.mask_id, self.predictor.pad_id)
-        zeros = np.zeros(len(molecules), dtype=np.int64)
-        return _State(molecules, tokens, np.ones(tokens.shape), zeros, zeros.copy())
-
-    def _advance(self, state: _State, seed: int, first: int, recorder: Recorder | None) -> _Events:
+    def _run_ahead(self, state: State, draw: Draw) -> _Events:
         """Run every row ahead to its next step that places a token, or to its end.
 
         Tokens taken off on the way are taken off here; the step that places is left to
@@ -189,14 +104,14 @@ class Sampler:
             rows = np.flatnonzero(~waiting & (state.step < len(self.plan)))
             if not len(rows):
                 break
-            masked = state.tokens[rows] == self.predictor.mask_id
-            real = state.tokens[rows] != self.predictor.pad_id
+            masked = state.tokens[rows] == self.mask_id
+            real = state.tokens[rows] != self.pad_id
             steps = state.step[rows, None] + np.arange(LOOK_AHEAD)
             chance = self._chances(state, rows, steps, masked)
             u = randomness.uniform(
-                seed,
+                draw.seed,
                 randomness.STEP,
-                (first + state.molecule[rows])[:, None, None],
+                (draw.first + state.molecule[rows])[:, None, None],
                 steps[:, :, None],
                 np.arange(width),
             )
@@ -212,69 +127,58 @@ class Sampler:
             with np.errstate(divide="ignore", invalid="ignore"):
                 quantile[rows] = np.where(now, u[at, ahead] / chance[at, ahead], 0.0)
             moved = rows[~places]
-            self._remove(state, moved, remove[moved], recorder)
+            self._remove(state, moved, remove[moved], draw)
             state.step[moved] += 1
         rows = np.flatnonzero(waiting)
         return _Events(rows, place[rows], remove[rows], quantile[rows])
 
-    def _chances(self, state: _State, rows: Ids, steps: Ids, masked: Mask) -> NDArray[np.float64]:
+    def _chances(self, state: State, rows: Ids, steps: Ids, masked: Mask) -> Floats:
         """Return the chance that each token changes in each step: (rows, steps, longest)."""
         k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
-        a_t, a_s = self.plan.alpha_t[k], self.plan.alpha_s[k]
-        sigma = np.broadcast_to(self.plan.sigma[k], (*steps.shape, masked.shape[1]))
-        if self.weights is not None:
-            clean = ~masked & (state.tokens[rows] != self.predictor.pad_id)
-            w = self.weights(state.psi[rows], clean)[:, None, :]
-            sigma = np.minimum(sigma * w, self._bound[k])
-        # by the end of the schedule (alpha_t = 1) nothing may be left masked
-        rest = np.where(a_t < 1, 1 - a_t, 1.0)
-        reveal = np.where(a_t < 1, (a_s - (1 - sigma) * a_t) / rest, 1.0)
-        return np.where(masked[:, None, :], reveal, sigma)
+        sigma = self._sigma(state, rows, steps)
+        return chance_to_change(
+            masked[:, None, :], self.plan.alpha_t[k], self.plan.alpha_s[k], sigma
+        )
 
-    def _apply(
-        self,
-        state: _State,
-        events: _Events,
-        condition: NDArray[np.float32] | None,
-        recorder: Recorder | None,
-    ) -> None:
+    def _apply(self, state: State, events: _Events, draw: Draw) -> None:
         """Take the step that each waiting row waits for."""
         rows = events.rows
         molecules = state.molecule[rows]
-        p = self.predictor(
+        found = self.predictor(
             state.tokens[rows],
             events.place,
-            None if condition is None else condition[molecules],
+            draw.conditions(molecules),
             self.plan.alpha_t[state.step[rows]],
         )
         i, position = np.nonzero(events.place)
-        token = inverse_cdf(p, events.quantile[i, position])
+        token = inverse_cdf(found.p, events.quantile[i, position])
         state.tokens[rows[i], position] = token
-        state.psi[rows[i], position] = p[np.arange(len(token)), token]
-        if recorder:
-            recorder.place(
+        state.psi[rows[i], position] = found.p[np.arange(len(token)), token]
+        if draw.recorder:
+            draw.recorder.place(
                 molecules[i], state.step[rows[i]], position, token, state.psi[rows[i], position]
             )
-        self._remove(state, rows, events.remove, recorder)
+        self._remove(state, rows, events.remove, draw)
         state.step[rows] += 1
         state.nfe[rows] += self.predictor.forwards
+        state.classifier_nfe[rows] += found.classifier_forwards
 
-    def _remove(self, state: _State, rows: Ids, remove: Mask, recorder: Recorder | None) -> None:
+    def _remove(self, state: State, rows: Ids, remove: Mask, draw: Draw) -> None:
         """Mask the chosen tokens of the given rows."""
         i, position = np.nonzero(remove)
-        if recorder and len(i):
-            recorder.remove(
+        if draw.recorder and len(i):
+            draw.recorder.remove(
                 state.molecule[rows[i]],
                 state.step[rows[i]],
                 position,
                 state.tokens[rows[i], position],
                 state.psi[rows[i], position],
             )
-        state.tokens[rows[i], position] = self.predictor.mask_id
+        state.tokens[rows[i], position] = self.mask_id
         state.psi[rows[i], position] = 1.0
 
 
-def inverse_cdf(p: NDArray[np.float64], quantile: NDArray[np.float64]) -> Ids:
+def inverse_cdf(p: Floats, quantile: Floats) -> Ids:
     """Return the category at each quantile.
 
     Args:

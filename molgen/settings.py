@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from molgen.plan import Strategy
 from molgen.remasking import TokenWeights
+from molgen.steering import ClassifierFree, Steering
 
 if TYPE_CHECKING:
     from molgen.guidance import Strength
@@ -21,8 +22,9 @@ class Settings:
         strategy: writes the plan: which remasking.
         steps: of the plan.
         weights: which placed tokens go back first; None treats all alike.
-        gamma: strength of classifier-free guidance, a number or a function of ``alpha_t``; 1 is the
-            conditional prediction itself and takes one forward instead of two.
+        gamma: strength of the guidance, a number or a function of ``alpha_t``. Classifier-free, 1
+            is the conditional prediction itself and takes one forward instead of two.
+        steering: how targets act on the draw.
         temperature: divides log-probabilities.
         top_p: nucleus of the distribution that tokens are drawn from.
         batch_size: rows in flight; changes speed, not results.
@@ -34,6 +36,7 @@ class Settings:
     steps: int = 128
     weights: TokenWeights | None = None
     gamma: Strength = 1.0
+    steering: Steering = field(default_factory=ClassifierFree)
     temperature: float = 1.0
     top_p: float = 1.0
     batch_size: int = 256

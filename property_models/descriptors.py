@@ -1,11 +1,11 @@
-"""The registry of properties that RDKit computes.
+"""The properties that RDKit computes.
 
 Names follow the field: ``qed`` (Bickerton et al., "Quantifying the chemical beauty of drugs",
 2012), ``sa`` (Ertl and Schuffenhauer, "Estimation of synthetic accessibility score of drug-like
 molecules", 2009), ``np`` (Ertl, Roggo and Schuffenhauer, "Natural product-likeness score", 2008),
 ``logp`` (Wildman and Crippen, "Prediction of physicochemical parameters by atomic contributions",
 1999), ``tpsa`` (Ertl, Rohde and Selzer, 2000). Every other descriptor of RDKit is reached as
-``rdkit:NAME``, for example ``rdkit:BertzCT``. A molecule is parsed once for all properties asked.
+``rdkit:NAME``, for example ``rdkit:BertzCT``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, RDConfig, rdBase
+from rdkit import Chem, RDConfig
 
 # Crippen, QED and Descriptors import much of RDKit; the C++ module behind them does not.
 from rdkit.Chem import rdMolDescriptors
 
-from molgen.chunks import map_chunks
-from molgen.molecules import parse
 from property_models.property import Property
 
 RDKIT_PREFIX = "rdkit:"
@@ -36,73 +34,40 @@ COUNTING = ("Num", "fr_", "RingCount", "HeavyAtomCount", "NHOHCount", "NOCount")
 CLOSE = 0.5  # difflib's similarity from which a known name is suggested for an unknown one
 
 
-def names() -> tuple[str, ...]:
-    """Return the names that :func:`get` knows, the ``rdkit:`` ones aside."""
+def plain_names() -> tuple[str, ...]:
+    """Return the names that :func:`plain` knows."""
     return tuple(_REGISTRY)
 
 
-def get(name: str) -> Property:
-    """Return the property of that name.
-
-    Args:
-        name: one of :func:`names`, or ``rdkit:NAME`` for a descriptor as RDKit spells it.
+def plain(name: str) -> Property:
+    """Return the property of one of :func:`plain_names`.
 
     Raises:
-        ValueError: if there is none, naming those spelled alike; or if it needs a part of RDKit
-            that this installation lacks.
+        ValueError: if it needs a part of RDKit that this installation lacks.
     """
-    if name.startswith(RDKIT_PREFIX):
-        return _rdkit_property(name)
-    if name not in _REGISTRY:
-        close = _close(name.lower(), names())
-        hint = f"did you mean {close}? " if close else ""
-        raise ValueError(
-            f"property {name!r} is unknown; {hint}Allowed: {', '.join(names())} "
-            f"and {RDKIT_PREFIX}NAME for any RDKit descriptor"
-        )
     if name in CONTRIB:
         _contrib_file(name)
     return _REGISTRY[name]
 
 
-def compute(
-    names: Sequence[str], smiles: Sequence[str], processes: int = 1, progress: str = ""
-) -> dict[str, NDArray[np.float64]]:
-    """Compute several properties of many molecules, parsing each molecule once.
+def unknown(name: str, kinds: str) -> str:
+    """Return what to say of a name that no property has, with those spelled alike.
 
     Args:
-        names: of the properties.
-        smiles: one a row; whatever is no molecule gets NaN.
-        processes: how many processes share the work.
-        progress: label of a progress bar; empty for none.
+        name: that was asked for.
+        kinds: what else a name may be.
+    """
+    close = _close(name.lower(), plain_names())
+    hint = f"did you mean {close}? " if close else ""
+    return f"property {name!r} is unknown; {hint}Allowed: {', '.join(plain_names())} and {kinds}"
 
-    Returns:
-        For each name its values, with shape (molecules,).
+
+def rdkit_descriptor(name: str) -> Property:
+    """Return ``rdkit:NAME``, a descriptor as RDKit spells it.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: if RDKit has none of that name, with those spelled alike.
     """
-    for name in names:
-        get(name)
-    work = functools.partial(_compute_chunk, tuple(names))
-    chunks = map_chunks(work, list(smiles), processes, progress)
-    rows = np.concatenate(chunks) if chunks else np.empty((0, len(names)))
-    return {name: rows[:, i].copy() for i, name in enumerate(names)}
-
-
-def _compute_chunk(names: tuple[str, ...], smiles: Sequence[str]) -> NDArray[np.float64]:
-    """Return the values with shape (molecules, properties)."""
-    properties = [get(name) for name in names]
-    rows = np.full((len(smiles), len(names)), np.nan)
-    with rdBase.BlockLogs():
-        for i, text in enumerate(smiles):
-            mol = parse(text)
-            if mol is not None:
-                rows[i] = [p.value(mol) for p in properties]
-    return rows
-
-
-def _rdkit_property(name: str) -> Property:
     from rdkit.Chem import Descriptors
 
     functions = dict(Descriptors._descList)
@@ -190,3 +155,19 @@ _REGISTRY = {
         Property("np", "", "max", _np, False, "natural-product likeness, -5 to 5"),
     )
 }
+
+
+def get(name: str) -> Property:
+    """Return :func:`property_models.registry.get` of the name; kept for older imports."""
+    from property_models import registry
+
+    return registry.get(name)
+
+
+def compute(
+    names: Sequence[str], smiles: Sequence[str], processes: int = 1, progress: str = ""
+) -> dict[str, NDArray[np.float64]]:
+    """Return :func:`property_models.registry.compute`; kept for older imports."""
+    from property_models import registry
+
+    return registry.compute(names, smiles, processes, progress)

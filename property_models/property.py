@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +34,14 @@ class Property:
     """Empty for a number without one."""
     direction: Direction
     """Whether designers usually want more of it (``max``), less (``min``) or a value (``none``)."""
-    function: Callable[[Chem.Mol], float | None]
-    """From a sanitised RDKit molecule to a number; None or NaN where it is not defined."""
+    function: Callable[[Any], Any]
+    """From a sanitised RDKit molecule to a number; None or NaN where it is not defined. If it is
+    ``batched``, from a list of molecules, at least one, to as many numbers."""
     integer: bool = False
     """Whether only whole numbers occur, so that a target is met exactly or not at all."""
     description: str = ""
+    batched: bool = False
+    """Whether ``function`` takes many molecules at a time, as learned properties do."""
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
@@ -55,20 +58,43 @@ class Property:
         Returns:
             With shape (molecules,), NaN where there is no molecule.
         """
-        values = (self.value(parse(m) if isinstance(m, str) else m) for m in molecules)
+        return self.values([parse(m) if isinstance(m, str) else m for m in molecules])
+
+    def values(self, mols: Sequence[Chem.Mol | None]) -> NDArray[np.float64]:
+        """Return the value of every RDKit molecule, with shape (molecules,).
+
+        None, and a molecule without atoms, have NaN.
+
+        Raises:
+            ValueError: if a batched function does not return one number for each molecule.
+        """
+        found = np.full(len(mols), np.nan)
+        rows = [i for i, mol in enumerate(mols) if mol is not None and mol.GetNumAtoms()]
         with rdBase.BlockLogs():
-            return np.fromiter(values, dtype=np.float64, count=len(molecules))
+            if not self.batched:
+                for i in rows:
+                    found[i] = self._single(mols[i])
+            elif rows:
+                numbers = np.asarray(self.function([mols[i] for i in rows]), dtype=np.float64)
+                if numbers.shape != (len(rows),):
+                    raise ValueError(
+                        f"property {self.name!r} returned shape {numbers.shape} for {len(rows)} "
+                        f"molecules, expected ({len(rows)},)"
+                    )
+                found[rows] = numbers
+        return found
 
     def value(self, mol: Chem.Mol | None) -> float:
         """Return the value of one RDKit molecule, NaN for None or a molecule without atoms."""
-        if mol is None or not mol.GetNumAtoms():
-            return math.nan
+        return float(self.values([mol])[0])
+
+    def oriented(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values of which more is better, with the same shape."""
+        return -values if self.direction == "min" else values
+
+    def _single(self, mol: Chem.Mol) -> float:
         try:
             result = self.function(mol)
         except ZeroDivisionError:  # an average over heavy atoms, of which hydrogen has none
             return math.nan
         return math.nan if result is None else float(result)
-
-    def oriented(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return values of which more is better, with the same shape."""
-        return -values if self.direction == "min" else values

@@ -23,7 +23,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, whatever is installed
 
-from molgen import guidance, noise, posterior, remasking, sigma
+from molgen import candidates, guidance, noise, posterior, remasking, sigma
 
 TOLERANCE = 1e-9
 
@@ -114,17 +114,17 @@ def _classifier_free(case: Case) -> tuple[Tensor, Tensor]:
 
 
 def _classifier_based(case: Case) -> tuple[Tensor, Tensor]:
-    def soft(onehot: Tensor) -> Tensor:
+    def soft(onehot: Tensor, _: Tensor) -> Tensor:
         logits = torch.einsum("blv,lvy->by", onehot, case.classifier_weight)
         return logits.log_softmax(-1)[:, case.target_class]
 
-    def hard(tokens: Tensor) -> Tensor:
+    def hard(tokens: Tensor, alpha: Tensor) -> Tensor:
         vocab = case.classifier_weight.shape[1]
-        return soft(torch.nn.functional.one_hot(tokens, vocab).to(torch.float64))
+        return soft(torch.nn.functional.one_hot(tokens, vocab).to(torch.float64), alpha)
 
     ways: dict[str, guidance.CandidateScores] = {
-        "exact": guidance.ExactScores(hard),
-        "taylor": guidance.TaylorScores(soft),
+        "exact": candidates.ExactScores(hard),
+        "taylor": candidates.TaylorScores(soft),
     }
     if case.approx not in ways:
         raise Uncovered(f"approx {case.approx!r}")

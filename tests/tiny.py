@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from molgen import checkpoint
 from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.known import KnownMolecules
+from molgen.predict import Prediction
 from molgen.targets import Prior
 from molgen.tokenizer import Tokenizer
 
@@ -43,7 +44,7 @@ class Table:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+    ) -> Prediction:
         self.asked += len(tokens)
         assert wanted.any(1).all(), "a row was asked for that places nothing"
         width = tokens.shape[1]
@@ -51,7 +52,8 @@ class Table:
         code = coded @ self._primes[:width] + (alpha_t * 1e6).astype(np.int64)
         if condition is not None:
             code = code + (np.nan_to_num(condition) * 1e3).astype(np.int64).sum(1)
-        return self._p[code % HASHES, :width][wanted]
+        p = self._p[code % HASHES, :width][wanted]
+        return Prediction(p, np.zeros(len(tokens), dtype=np.int64))
 
 
 def network(

@@ -71,11 +71,15 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=whole, default=0, metavar="S", help="same seed, same rows")
     group.add_argument(
         "--guidance",
-        choices=["cfg", "none"],
-        default="cfg",
-        help="cfg: classifier-free; none: targets do not steer",
+        metavar="GUIDANCE",
+        help="cfg: classifier-free; cbg: by the model's guide, fudge its name for autoregressive "
+        "models; none: targets do not steer; parameters as cbg:scores=exact,tilt_mask=1",
     )
-    group.add_argument("--gamma", type=float, metavar="G", help="strength of the guidance")
+    group.add_argument(
+        "--gamma",
+        metavar="G",
+        help="strength of the guidance: a number, or START..END, a line from all noise to none",
+    )
     group.add_argument(
         "--remask",
         metavar="STRATEGY",
@@ -136,13 +140,17 @@ def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampli
     Raises:
         ValueError: if an option is out of range.
     """
-    from molgen.presets import strategy, token_weights
+    from molgen.presets import gamma, guidance, strategy, token_weights
 
     changes: dict[str, Any] = {
         name: value
-        for name in ("steps", "gamma", "temperature", "top_p", "batch_size", "device", "dtype")
+        for name in ("steps", "temperature", "top_p", "batch_size", "device", "dtype")
         if (value := getattr(arguments, name)) is not None
     }
+    if arguments.gamma is not None:
+        changes["gamma"] = gamma(arguments.gamma)
+    if arguments.guidance not in (None, "none"):
+        changes["steering"] = guidance(arguments.guidance)
     if arguments.remask is not None or arguments.eta is not None:
         remask = arguments.remask or model.preset(purpose).get("remask", "ancestral")
         if arguments.remask is not None:

@@ -71,9 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen import checkpoint
 
     model = checkpoint.load(arguments.model)
-    model.prior.check(wanted)
     settings = options.settings(arguments, model)
     steering = {} if arguments.guidance == "none" else wanted
+    model.check(steering, settings)
     progress = Progress(model, arguments.n)
     try:
         samples = model.draw(

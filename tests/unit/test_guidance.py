@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 import chains
 from chains import CLEAN, MASK, STATES, TARGET
+from molgen.candidates import ExactScores, TaylorScores
 from molgen.guidance import (
     ClassifierBased,
     ClassifierFree,
-    ExactScores,
-    TaylorScores,
     classifier_free_masked,
     classifier_free_uniform,
     tilt,

@@ -47,7 +47,7 @@ def one_by_one(denoiser: MoleculeDenoiser, condition: bool) -> torch.Tensor:
 
 def asked(predictor: NetworkPredictor, condition: bool, rows: NDArray[np.int64]) -> np.ndarray:
     given = CONDITION[rows] if condition else None
-    return predictor(TOKENS[rows], MASKED[rows], given, ALPHA[rows])
+    return predictor(TOKENS[rows], MASKED[rows], given, ALPHA[rows]).p
 
 
 @pytest.mark.parametrize("condition", [False, True])

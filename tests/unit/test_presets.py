@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from molgen import plan, remasking
+from molgen import plan, presets, remasking
+from molgen.guidance import Linear
 from molgen.presets import from_info, strategy, token_weights
+from molgen.steering import ClassifierBased, ClassifierFree
 
 
 @pytest.mark.parametrize(
@@ -100,3 +102,25 @@ def test_what_a_checkpoint_recommends() -> None:
     assert chosen.strategy == plan.Cap(0.2)
     assert chosen.weights == remasking.Sharpened()
     assert (chosen.steps, chosen.gamma, chosen.temperature) == (64, 2, 1.0)
+
+
+def test_guidance_in_words() -> None:
+    assert presets.guidance("cfg") == ClassifierFree()
+    assert presets.guidance("cfg:mix=posterior") == ClassifierFree("posterior")
+    exact = presets.guidance("cbg:scores=exact,tilt_mask=1,guide=out/guide")
+    assert exact == ClassifierBased("exact", "out/guide", tilt_mask=True)
+    assert presets.guidance("fudge:cfg=2") == ClassifierBased(cfg=2.0)
+    with pytest.raises(ValueError, match="guidance is 'dps', expected one of cfg, cbg, fudge"):
+        presets.guidance("dps")
+    with pytest.raises(ValueError, match="cfg has no parameter 'scores=exact', expected mix"):
+        presets.guidance("cfg:scores=exact")
+    with pytest.raises(ValueError, match="mix is 'half', expected one of clean, posterior"):
+        presets.guidance("cfg:mix=half")
+
+
+def test_strength_in_words() -> None:
+    assert presets.gamma("2.5") == 2.5
+    assert presets.gamma("1..5") == Linear(1.0, 5.0)
+    for wrong in ("", "..", "1..x", "inf", "0..nan"):
+        with pytest.raises(ValueError, match="gamma is"):
+            presets.gamma(wrong)

@@ -12,6 +12,7 @@ import chains
 from molgen import plan, randomness, remasking, sigma
 from molgen.noise import Cosine, LogLinear
 from molgen.posterior import masked_posterior
+from molgen.predict import Prediction
 from molgen.sample import Sampler, Samples, inverse_cdf
 from tiny import Table
 
@@ -59,7 +60,7 @@ class Plain:
             row = np.arange(len(lengths))[:, None]
             u = randomness.uniform(seed, randomness.STEP, row, step, np.arange(width))
             place, remove = masked & (u < reveal), placed & (u < own)
-            p = self.predictor(tokens, real, condition, np.full(len(lengths), a_t))
+            p = self.predictor(tokens, real, condition, np.full(len(lengths), a_t)).p
             full = np.zeros((*tokens.shape, p.shape[1]))
             full[real] = p
             for m, k in np.argwhere(place):
@@ -146,8 +147,9 @@ class Exact:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        return np.asarray(self.prediction[tokens @ [9, 3, 1]][wanted])
+    ) -> Prediction:
+        p = np.asarray(self.prediction[tokens @ [9, 3, 1]][wanted])
+        return Prediction(p, np.zeros(len(tokens), dtype=np.int64))
 
 
 ROWS = 40_000

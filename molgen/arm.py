@@ -1,0 +1,134 @@
+"""An arm of a comparison: one way of sampling, written in words so that a file can hold it.
+
+    LABEL; KEY=VALUE; KEY=VALUE         for example  ReMDM; remask=rescale:eta=.1; weights=sharpened
+
+Semicolons separate, and the first ``=`` of a part ends its key, so values keep the ``:``, ``,`` and
+``=`` that strategies are written with. Words become the sampler's objects in one place,
+:func:`settings_for`; what an arm is compared over (strength, steps, seed) is no part of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from molgen.presets import strategy, token_weights
+
+if TYPE_CHECKING:
+    from molgen.model import Model
+    from molgen.settings import Settings
+
+LONGEST_LABEL = 40  # characters; it has to fit into a legend
+GUIDANCES = ("cfg", "none")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of sampling, in words.
+
+    Attributes:
+        label: what it is called in tables and charts.
+        model: bundled name, folder or hub id.
+        remask: strategy, as in ``loop:t_on=.55,t_off=.05``.
+        weights: token weights, as in ``sharpened:tau=.5``.
+        guidance: ``cfg``, or ``none`` where targets do not steer.
+    """
+
+    label: str
+    model: str
+    remask: str = "ancestral"
+    weights: str = "uniform"
+    guidance: str = "cfg"
+
+    def __post_init__(self) -> None:
+        """Check what would not survive being written down.
+
+        Raises:
+            ValueError: if the label is empty, long or unprintable, or a part has a semicolon.
+        """
+        if not self.label.strip() or not self.label.isprintable():
+            raise ValueError(f"arm label is {self.label!r}, expected some printable text")
+        if len(self.label) > LONGEST_LABEL:
+            raise ValueError(
+                f"arm label {self.label!r} has {len(self.label)} characters, expected at most "
+                f"{LONGEST_LABEL}"
+            )
+        for name, value in dataclasses.asdict(self).items():
+            if ";" in value or value != value.strip() or not value:
+                raise ValueError(
+                    f"arm {self.label}: {name} is {value!r}, expected text without semicolons and "
+                    "blanks around it"
+                )
+
+    @classmethod
+    def parse(cls, text: str, model: str) -> Arm:
+        """Read ``LABEL; KEY=VALUE; ...``.
+
+        Args:
+            text: the words; keys are ``model``, ``remask``, ``weights`` and ``guidance``.
+            model: used unless the text names one.
+
+        Raises:
+            ValueError: naming the part that was not understood.
+        """
+        label, *parts = (part.strip() for part in text.split(";"))
+        keys = [field.name for field in dataclasses.fields(cls) if field.name != "label"]
+        values = {"model": model}
+        seen: set[str] = set()
+        for part in filter(None, parts):
+            key, equals, value = (piece.strip() for piece in part.partition("="))
+            if not equals or key not in keys or key in seen:
+                raise ValueError(
+                    f"arm {text!r}: {part!r} is not understood, expected each of "
+                    f"{', '.join(keys)} at most once, as in 'LABEL; remask=rescale:eta=.1'"
+                )
+            seen.add(key)
+            values[key] = value
+        return cls(label, **values)
+
+    def __str__(self) -> str:
+        """Return the words that :meth:`parse` reads."""
+        words = dataclasses.asdict(self)
+        return "; ".join([words.pop("label"), *(f"{key}={value}" for key, value in words.items())])
+
+    @property
+    def guided(self) -> bool:
+        """Whether targets steer."""
+        return self.guidance != "none"
+
+
+def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: Any) -> Settings:
+    """Return the settings of a point: the only place where an arm's words become objects.
+
+    What the arm does not speak of (temperature, nucleus) is as the model recommends.
+
+    Args:
+        model: the arm's.
+        arm: the words.
+        gamma: strength of the guidance.
+        steps: of the plan.
+        **changes: further settings; of speed (batch size, device, number format) as a rule.
+
+    Raises:
+        ValueError: naming the arm and what is wrong with it.
+    """
+    try:
+        if arm.guidance not in GUIDANCES:
+            raise ValueError(f"guidance is {arm.guidance!r}, expected {' or '.join(GUIDANCES)}")
+        settings = model.settings(
+            strategy=strategy(arm.remask),
+            weights=token_weights(arm.weights),
+            gamma=gamma,
+            steps=steps,
+            **changes,
+        )
+        plan = settings.strategy.plan(steps)
+    except ValueError as error:
+        raise ValueError(f"arm {arm.label}: {error}") from error
+    if settings.weights and not plan.sigma.any():
+        raise ValueError(
+            f"arm {arm.label}: weights {arm.weights} choose which tokens are masked again, but "
+            f"remask {arm.remask} masks none again"
+        )
+    return settings

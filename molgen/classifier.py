@@ -1,0 +1,188 @@
+"""A guide with its aims: the log-probability that a noised row ends up as wanted.
+
+A guide is one network of noised tokens that tells several properties at once, each as a histogram
+over bins. Steered towards sets ``S_k`` with strengths ``gamma_k`` it is a classifier of states,
+
+    log p(y | x_t) = sum_k gamma_k log p(y_k in S_k | x_t)
+    p(y_k in S_k | x_t) = sum over bins b of  p(b | x_t) * share of b that lies in S_k
+
+which the candidate scores of :mod:`molgen.candidates` take as it is: for exact and Taylor scores it
+is called with a state, and for amortised ones it is asked for all candidates at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from molgen.guidance import Strength, strength
+from molgen.shards import filling, precision, prepared
+from molgen.targets import Target
+from molgen.threads import resolve_dtype
+
+
+class Guide(Protocol):
+    """What steering needs of a network of noised tokens."""
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties it tells."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens including the special ones."""
+        ...
+
+    @property
+    def time_input(self) -> bool:
+        """Whether it is told ``alpha_t``."""
+        ...
+
+    def wanted(self, name: str, target: Target) -> Tensor:
+        """Return the share of each bin that meets a target, in [0, 1], with shape (bins,).
+
+        Raises:
+            ValueError: if the guide does not tell this property, or no bin meets the target.
+        """
+        ...
+
+    def log_prob(self, tokens: Tensor, alpha: Tensor | None) -> Tensor:
+        """Return log-probabilities of the bins with shape (batch, properties, bins).
+
+        Args:
+            tokens: ids with shape (batch, length), or one-hot floats (batch, length, vocab).
+            alpha: fraction kept with shape (batch,), for guides with a time input.
+        """
+        ...
+
+    def candidate_log_prob(
+        self, tokens: Tensor, property_index: int, alpha: Tensor | None
+    ) -> Tensor:
+        """Return those of ``x_t`` with token l := v, with shape (batch, length, vocab, bins)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Aim:
+    """One property to steer, where to, and how strongly against the others."""
+
+    name: str
+    """Of the property."""
+    target: Target
+    """A value, a range, ``"max"`` or ``"min"``."""
+    gamma: Strength = 1.0
+    """Weight of this property's log-probability."""
+
+
+class PropertyClassifier:
+    """A guide on its device, steered at one or more properties."""
+
+    def __init__(
+        self, guide: Guide, aims: Sequence[Aim], device: str = "cpu", dtype: str = "auto"
+    ) -> None:
+        """Prepare the guide.
+
+        Args:
+            guide: the network.
+            aims: what is wanted, each property at most once.
+            device: where to run.
+            dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
+
+        Raises:
+            ValueError: if there is no aim, or a property is named twice, or the guide does not tell
+                it or has no bin that meets its target.
+        """
+        names = [aim.name for aim in aims]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"aims name {names}, expected different properties, at least one")
+        self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
+        self.guide = prepared(guide, self.device, self.dtype)
+        self.aims = [self._wanted(aim) for aim in aims]
+        self.candidate_forwards = len(names)
+
+    def _wanted(self, aim: Aim) -> _Wanted:
+        share = self.guide.wanted(aim.name, aim.target)
+        bins = share.nonzero().squeeze(-1)
+        index = self.guide.properties.index(aim.name)
+        log_share = share[bins].log()
+        return _Wanted(index, bins.to(self.device), log_share.to(self.device), aim.gamma)
+
+    def __call__(self, tokens: Tensor, alpha_t: Tensor) -> Tensor:
+        """Return ``sum_k gamma_k log p(y_k in S_k | x_t)``.
+
+        Args:
+            tokens: x_t with shape (batch, length), or one-hot floats with shape (batch, length,
+                vocab), of which trailing classes may be left out; then differentiable.
+            alpha_t: fraction of tokens kept now, with shape (batch,).
+
+        Returns:
+            Log-probabilities with shape (batch,), on the CPU.
+        """
+        count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device)
+        tokens, alpha_t = tokens[fill], alpha_t[fill]
+        if tokens.is_floating_point():
+            tokens = F.pad(tokens, (0, self.guide.vocab_size - tokens.shape[-1]))
+        with precision(self.device, self.dtype):
+            bins = self.guide.log_prob(tokens.to(self.device), self._clock(alpha_t))
+        scores = [aim.score(bins[:, aim.index], alpha_t) for aim in self.aims]
+        return torch.stack(scores).sum(0)[:count]
+
+    @torch.inference_mode()
+    def candidates(self, tokens: Tensor, alpha_t: Tensor) -> Tensor:
+        """Return ``sum_k gamma_k log p(y_k in S_k | x_t with token l := v)``.
+
+        Args:
+            tokens: x_t with shape (batch, length).
+            alpha_t: fraction of tokens kept now, with shape (batch,).
+
+        Returns:
+            Log-probabilities with shape (batch, length, vocab), on the CPU.
+        """
+        count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device)
+        tokens, alpha_t = tokens[fill].to(self.device), alpha_t[fill]
+        scores = []
+        for aim in self.aims:
+            with precision(self.device, self.dtype):
+                bins = self.guide.candidate_log_prob(tokens, aim.index, self._clock(alpha_t))
+            scores.append(aim.score(bins, alpha_t))
+        return torch.stack(scores).sum(0)[:count]
+
+    def _clock(self, alpha_t: Tensor) -> Tensor | None:
+        return alpha_t.float().to(self.device) if self.guide.time_input else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """An aim in terms of a guide's bins.
+
+    Attributes:
+        index: of the property.
+        bins: those that meet the target at least in part, shape (bins met,).
+        log_share: log of the share that does, same shape.
+        gamma: weight of this property.
+    """
+
+    index: int
+    bins: Tensor
+    log_share: Tensor
+    gamma: Strength
+
+    def score(self, log_prob: Tensor, alpha_t: Tensor) -> Tensor:
+        """Return ``gamma log p(y in S)`` on the CPU.
+
+        Args:
+            log_prob: of the bins, shape (batch, ..., bins).
+            alpha_t: shape (batch,).
+
+        Returns:
+            Shape (batch, ...).
+        """
+        met = (log_prob[..., self.bins] + self.log_share).logsumexp(-1).cpu()
+        gamma = torch.as_tensor(strength(self.gamma, alpha_t), dtype=met.dtype)
+        return met * gamma.reshape(-1, *[1] * (met.ndim - 1))

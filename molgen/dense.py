@@ -1,0 +1,216 @@
+"""The dense sampler: the whole kernel ``q(x_s | x_t)``, drawn from at every position.
+
+For kernels that decide themselves how fast they go: tilted mask entries, guided remasking, mixtures
+of ``log q``, uniform noise. A step is one call of a :mod:`molgen.transition`. It is left out where
+that is sure to change nothing: each token is drawn with the entry of what it is now at the far end
+of the cumulative distribution,
+
+    changes  <=>  u < 1 - q(x_t),      to the first v with  u < sum of q over the entries up to v
+
+so a row whose uniforms all exceed a bound on ``1 - q(x_t)`` that holds for any network stays as it
+is. Where the kernel is that of :class:`molgen.sample.Sampler`, what is drawn and what is left out
+is the same to the last token, since the uniforms are the same function of seed, molecule, step and
+position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from molgen import randomness
+from molgen.plan import Plan
+from molgen.remasking import TokenWeights
+from molgen.rows import LOOK_AHEAD, Draw, Floats, Ids, Mask, RowSampler, State
+from molgen.shards import filling, shards
+from molgen.threads import Workers
+from molgen.trajectory import Recorder
+from molgen.transition import Transition
+
+START = 2**62  # in place of a step: the numbers that noise to start from is drawn with
+
+
+@dataclass
+class DenseSampler(RowSampler):
+    """Draws molecules' tokens along a plan.
+
+    Attributes:
+        transition: a step, with its network and guidance.
+        plan: the steps.
+        workers: threads to run shards on.
+        weights: which placed tokens go back first; None treats all alike, exactly.
+        batch_size: rows in flight at once; it changes speed and memory, not results.
+    """
+
+    transition: Transition
+    plan: Plan
+    workers: Workers
+    weights: TokenWeights | None = None
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        """Prepare what every step needs.
+
+        Raises:
+            ValueError: if no row would be in flight, or the plan asks for remasking where there is
+                no mask.
+        """
+        self.mask_id, self.pad_id = self.transition.mask_id, self.transition.pad_id
+        self.max_length = self.transition.max_length
+        self._prepare()
+        if not self.transition.remasks and (self.plan.sigma.any() or self.weights is not None):
+            raise ValueError(
+                f"sigma is up to {self.plan.sigma.max():.6g}, but under uniform noise no token is "
+                "masked: expected the ancestral strategy and uniform weights"
+            )
+
+    def _begin(self, molecules: Ids, real: Mask, draw: Draw) -> Ids:
+        """Return pure noise."""
+        position = np.arange(real.shape[1])
+        molecule = (draw.first + molecules)[:, None]
+        u = randomness.uniform(draw.seed, randomness.STEP, molecule, START, position)
+        tokens = self.transition.start(u.reshape(real.shape))
+        if draw.recorder and not self.transition.remasks:
+            i, at = np.nonzero(real)
+            p = np.full(len(i), 1 / self.pad_id)
+            draw.recorder.place(molecules[i], np.full(len(i), -1), at, tokens[i, at], p)
+        return tokens
+
+    def _advance(self, state: State, draw: Draw) -> None:
+        """Take every row past its next step that may change something, or to its end."""
+        u, sigma = self._run_ahead(state, draw)
+        rows = np.flatnonzero(state.step < len(self.plan))
+        if not len(rows):
+            return
+        step, molecules = state.step[rows], state.molecule[rows]
+        tokens = state.tokens[rows]
+        condition = draw.conditions(molecules)
+        drawn, p, cost = self._step(tokens, condition, step, sigma[rows], u[rows])
+        if draw.recorder:
+            self._record(draw.recorder, molecules, step, tokens, drawn, state.psi[rows], p)
+        changed, placed = drawn != tokens, drawn != self.mask_id
+        state.tokens[rows] = drawn
+        state.psi[rows] = np.where(changed, np.where(placed, p, 1.0), state.psi[rows])
+        state.step[rows] += 1
+        state.nfe[rows] += self.transition.forwards
+        state.classifier_nfe[rows] += cost
+
+    def _run_ahead(self, state: State, draw: Draw) -> tuple[Floats, Floats]:
+        """Run every row ahead to its next step that may change something, or to its end.
+
+        Returns:
+            That step's uniforms and each token's ``sigma`` in it, both with shape (rows, longest).
+        """
+        u_there, sigma_there = np.zeros((2, *state.tokens.shape))
+        rows = np.flatnonzero(state.step < len(self.plan))
+        position = np.arange(state.tokens.shape[1])
+        while len(rows):
+            tokens = state.tokens[rows]
+            masked, real = tokens == self.mask_id, tokens != self.pad_id
+            steps = state.step[rows, None] + np.arange(LOOK_AHEAD)
+            k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
+            sigma = self._sigma(state, rows, steps)
+            molecule = (draw.first + state.molecule[rows])[:, None, None]
+            u = randomness.uniform(
+                draw.seed, randomness.STEP, molecule, steps[:, :, None], position
+            )
+            bound = self.transition.most(
+                masked[:, None], self.plan.alpha_t[k], self.plan.alpha_s[k], sigma
+            )
+            may = ((u < bound) & real[:, None]).any(2)
+            over = steps >= len(self.plan)
+            stop = may | over
+            ahead = np.where(stop.any(1), stop.argmax(1), LOOK_AHEAD)
+            state.step[rows] = np.minimum(steps[:, 0] + ahead, len(self.plan))
+            found = stop.any(1)
+            at = np.flatnonzero(found)
+            u_there[rows[at]], sigma_there[rows[at]] = u[at, ahead[at]], sigma[at, ahead[at]]
+            rows = rows[~found]
+        return u_there, sigma_there
+
+    def _step(
+        self,
+        tokens: Ids,
+        condition: NDArray[np.float32] | None,
+        step: Ids,
+        sigma: Floats,
+        u: Floats,
+    ) -> tuple[Ids, Floats, Ids]:
+        """Take one step of each row.
+
+        Returns:
+            Tokens and, where they changed, how likely that was among changes, both with shape
+            (rows, longest); classifier forwards with shape (rows,).
+        """
+        lengths = (tokens != self.pad_id).sum(1)
+        parts = shards(lengths, self.transition.device)
+        alpha_t, alpha_s = self.plan.alpha_t[step], self.plan.alpha_s[step]
+
+        @torch.inference_mode()
+        def run(rows: Ids) -> tuple[Tensor, Tensor, Tensor]:
+            length = int(lengths[rows[0]])
+            fill = rows[filling(len(rows), length, self.transition.device).numpy()]
+            now = torch.from_numpy(tokens[fill, :length])
+            kernel = self.transition(
+                now,
+                None if condition is None else torch.from_numpy(condition[fill]),
+                torch.from_numpy(alpha_t[fill]),
+                torch.from_numpy(alpha_s[fill]),
+                torch.from_numpy(sigma[fill, :length]),
+            )
+            drawn, p = draw_changes(kernel.q, now, torch.from_numpy(u[fill, :length]))
+            count = len(rows)
+            return drawn[:count], p[:count], kernel.classifier_forwards[:count]
+
+        drawn, p = tokens.copy(), np.ones(tokens.shape)
+        cost = np.zeros(len(tokens), dtype=np.int64)
+        for rows, found in zip(parts, self.workers.map(run, parts), strict=True):
+            length = int(lengths[rows[0]])
+            drawn[rows, :length], p[rows, :length], cost[rows] = (x.numpy() for x in found)
+        return drawn, p, cost
+
+    def _record(
+        self,
+        recorder: Recorder,
+        molecules: Ids,
+        step: Ids,
+        before: Ids,
+        after: Ids,
+        psi: Floats,
+        p: Floats,
+    ) -> None:
+        """Note what changed; under uniform noise one token takes another's place."""
+        removed = (before != after) & (after == self.mask_id)
+        i, at = np.nonzero(removed)
+        recorder.remove(molecules[i], step[i], at, before[i, at], psi[i, at])
+        i, at = np.nonzero((before != after) & ~removed)
+        recorder.place(molecules[i], step[i], at, after[i, at], p[i, at])
+
+
+def draw_changes(q: Tensor, tokens: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw from a kernel, staying for the largest uniforms.
+
+    Args:
+        q: probabilities in float64 with shape (..., vocab).
+        tokens: what each token is now, shape (...).
+        u: uniforms in [0, 1), same shape.
+
+    Returns:
+        Tokens after the step, and their probability among the changes; both with the shape of
+        ``tokens``. What has probability zero is never drawn.
+    """
+    here = tokens.unsqueeze(-1)
+    stay = q.gather(-1, here).squeeze(-1)
+    cdf = q.scatter(-1, here, 0.0).cumsum(-1)
+    change = cdf[..., -1]
+    at = u * (change + stay)
+    moves = (at < change) | (stay == 0)
+    # the product may round up to the sum itself: the last entry that can be drawn is then meant
+    at = torch.minimum(at, torch.nextafter(change, torch.zeros_like(change)))
+    token = torch.where(moves, (cdf <= at.unsqueeze(-1)).sum(-1), tokens)
+    p = q.gather(-1, token.unsqueeze(-1)).squeeze(-1) / change
+    return token, torch.where(moves, p, 1.0)

@@ -1,0 +1,165 @@
+"""A causal trunk read one token at a time: keys and values are kept, nothing is computed twice.
+
+    full forward     every place attends to all places up to itself        O(length) tokens a step
+    cached forward   the newest place attends to keys and values kept      one token a step
+
+Both give the same activations, since in a causal trunk no place depends on a later one. A cached
+forward counts as one forward of the network all the same, although it is cheaper: NFE counts how
+often the network is asked, and seconds are reported beside it.
+
+All rows of a batch are at the same place, so there is nothing to mask. Rows that have ended are
+left behind with :meth:`KVCache.keep`, and the cache is compacted. The cache computes with the
+modules of the trunk itself; only attention over what is kept is written anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from molgen.denoiser import MoleculeDenoiser
+from molgen.shards import precision, prepared
+from molgen.threads import resolve_dtype
+from molgen.trunk import Attention, Block, Trunk, modulate
+
+
+class KVCache:
+    """Rows that a causal trunk is in the middle of reading."""
+
+    def __init__(self, trunk: Trunk, rows: int, condition: Tensor | None = None) -> None:
+        """Begin rows, with nothing read yet.
+
+        Args:
+            trunk: a network with ``causal`` true, on its device.
+            rows: how many.
+            condition: property values with shape (rows, properties), NaN where left out; None
+                leaves out all.
+
+        Raises:
+            ValueError: if the trunk is not causal, or the condition has another shape.
+        """
+        if not trunk.causal:
+            noise = trunk.config.noise
+            raise ValueError(f"noise is {noise!r}, but only a network of noise 'none' reads on")
+        self.trunk, self.place = trunk, 0
+        self._blocks = list(cast(Iterator[Block], trunk.blocks))
+        first = self._blocks[0].attention
+        width = trunk.config.hidden_size
+        self._cache = torch.empty(
+            (len(self._blocks), 2, rows, first.heads, trunk.max_length, width // first.heads),
+            dtype=first.qkv.weight.dtype,
+            device=first.qkv.weight.device,
+        )  # (layers, keys and values, rows, heads, places, head width)
+        # a row's condition stays, so what it does to the norms is worked out once
+        c = trunk.condition(condition, None, rows)
+        self._modulation = [b.modulation(c)[:, None] for b in self._blocks]
+        self._modulation.append(trunk.modulation(c)[:, None])
+
+    def append(self, tokens: Tensor) -> Tensor:
+        """Read one more token of each row.
+
+        Args:
+            tokens: ids with shape (rows,).
+
+        Returns:
+            What the heads read at the new place, with shape (rows, 1, hidden).
+
+        Raises:
+            ValueError: if the rows are as long as the network takes.
+        """
+        trunk = self.trunk
+        if self.place == trunk.max_length:
+            raise ValueError(f"row of {self.place + 1} tokens, the model takes {trunk.max_length}")
+        place = torch.tensor([self.place], device=tokens.device)
+        x = trunk.token(tokens[:, None]) + trunk.from_start(place)
+        for layer, block in enumerate(self._blocks):
+            shift_1, scale_1, shift_2, scale_2 = self._modulation[layer].chunk(4, dim=-1)
+            x = x + self._attend(block.attention, layer, modulate(x, shift_1, scale_1))
+            x = x + block.down(F.relu(block.up(modulate(x, shift_2, scale_2))).square())
+        self.place += 1
+        shift, scale = self._modulation[-1].chunk(2, dim=-1)
+        return modulate(x, shift, scale)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows alone, in this order.
+
+        Args:
+            rows: indices with shape (kept,), no more than there are; one may be named twice.
+        """
+        for layer in self._cache:
+            layer[:, : len(rows), :, : self.place] = layer[:, rows, :, : self.place]
+        self._cache = self._cache[:, :, : len(rows)]
+        self._modulation = [m[rows] for m in self._modulation]
+
+    def _attend(self, attention: Attention, layer: int, x: Tensor) -> Tensor:
+        """Attend from the new place to all so far; x and the result are (rows, 1, hidden)."""
+        rows, _, width = x.shape
+        q, k, v = attention.qkv(x).view(rows, 1, 3, attention.heads, -1).permute(2, 0, 3, 1, 4)
+        now, zero = self.place, self.trunk.max_length - 1  # the index of distance 0
+        self._cache[layer, 0, :, :, now] = k[:, :, 0]
+        self._cache[layer, 1, :, :, now] = v[:, :, 0]
+        keys, values = self._cache[layer, :, :, :, : now + 1]
+        bias = attention.distance_bias[:, zero : zero + now + 1].flip(1)[:, None]
+        scores = q @ keys.transpose(-1, -2) / math.sqrt(width // attention.heads)
+        scores = scores + bias.to(scores.dtype)
+        return cast(Tensor, attention.out((scores.softmax(-1) @ values).transpose(1, 2).flatten(2)))
+
+
+class CachedDenoiser:
+    """A network of noise ``"none"`` as a language model; see :mod:`molgen.language_model`."""
+
+    forwards, classifier_forwards = 1, 0
+
+    def __init__(
+        self, denoiser: MoleculeDenoiser, device: str = "cpu", dtype: str = "auto"
+    ) -> None:
+        """Prepare the network.
+
+        Args:
+            denoiser: the network.
+            device: where to run.
+            dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
+
+        Raises:
+            ValueError: if the network is not autoregressive.
+        """
+        if not denoiser.causal:
+            noise = denoiser.config.noise
+            raise ValueError(f"noise is {noise!r}, but only a network of noise 'none' writes on")
+        self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
+        self.denoiser = prepared(denoiser, self.device, self.dtype)
+        self.vocab_size, self.max_length = denoiser.vocab_size, denoiser.max_length
+        self.pad_id, self.mask_id = denoiser.pad_id, denoiser.mask_id
+
+    @torch.inference_mode()
+    def begin(self, rows: int, condition: Tensor | None = None) -> CachedRows:
+        """Begin rows; see :class:`molgen.language_model.LanguageModel`."""
+        condition = None if condition is None else condition.to(self.device)
+        with precision(self.device, self.dtype):
+            return CachedRows(self, KVCache(self.denoiser, rows, condition))
+
+
+class CachedRows:
+    """Rows that a :class:`CachedDenoiser` is writing."""
+
+    def __init__(self, model: CachedDenoiser, cache: KVCache) -> None:
+        self._model, self._cache = model, cache
+
+    @torch.inference_mode()
+    def append(self, tokens: Tensor) -> Tensor:
+        """Return ``log p`` of the next token; see :class:`molgen.language_model.Prefixes`."""
+        model = self._model
+        with precision(model.device, model.dtype):
+            logits = model.denoiser.head(self._cache.append(tokens.to(model.device)))[:, 0]
+        logits[:, model.mask_id] = -torch.inf
+        return cast(Tensor, logits.cpu().double().log_softmax(-1))
+
+    @torch.inference_mode()
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows alone; see :class:`molgen.language_model.Prefixes`."""
+        self._cache.keep(rows.to(self._model.device))

@@ -1,0 +1,128 @@
+"""A learned guide of prefixes, read along while a network writes: the classifier of FUDGE.
+
+    log p(y | prefix, v) = sum_k gamma_k log p(y_k in S_k | prefix, v)
+    p(y_k in S_k | prefix, v) = sum over bins b of  p(b | prefix, v) * share of b that lies in S_k
+
+The guide (:mod:`property_models.noisy`) has the trunk of every molgen network, so it is read
+through the same key-value cache; its candidate head then scores all next tokens at once. One
+forward serves all aims.
+
+Reference: Yang and Klein, "FUDGE: Controlled Text Generation With Future Discriminators" (2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from molgen.classifier import Aim
+from molgen.kv_cache import KVCache
+from molgen.next_token import ScoredPrefixes, number
+from molgen.shards import precision, prepared
+from molgen.threads import resolve_dtype
+
+if TYPE_CHECKING:
+    from property_models.noisy import NoisyGuide
+
+
+class GuideScores:
+    """A guide with its aims; a :class:`molgen.next_token.PrefixScores`."""
+
+    forwards = 1
+
+    def __init__(
+        self, guide: NoisyGuide, aims: Sequence[Aim], device: str = "cpu", dtype: str = "auto"
+    ) -> None:
+        """Prepare the guide.
+
+        Args:
+            guide: trained on prefixes (noise ``"none"``).
+            aims: what is wanted, each property at most once.
+            device: where to run.
+            dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
+
+        Raises:
+            ValueError: if the guide was trained on another noise, there is no aim, a property is
+                named twice, the guide does not tell it or has no bin that meets its target, or a
+                strength is no finite number.
+        """
+        if not guide.causal:
+            raise ValueError(
+                f"the guide's noise is {guide.noise!r}, but an autoregressive network needs one "
+                "trained on prefixes, noise 'none'"
+            )
+        names = [aim.name for aim in aims]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"aims name {names}, expected different properties, at least one")
+        self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
+        self.guide = prepared(guide, self.device, self.dtype)
+        self.vocab_size, self.max_length = guide.vocab_size, guide.max_length
+        self._aims = [
+            (
+                guide.index(aim.name),
+                guide.wanted(aim.name, aim.target).double().log(),
+                number(aim.gamma),
+            )
+            for aim in aims
+        ]
+
+    @torch.inference_mode()
+    def begin(self, rows: int) -> ScoredPrefixes:
+        """Begin rows; see :class:`molgen.next_token.PrefixScores`."""
+        with precision(self.device, self.dtype):
+            return _Read(self, KVCache(self.guide, rows))
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return the scores of all next tokens.
+
+        Args:
+            x: what the guide's heads read, with shape (rows, 1, hidden).
+
+        Returns:
+            ``log p(y | prefix, v)``, float64, on the CPU, with shape (rows, vocab).
+        """
+        total = torch.zeros(len(x), self.vocab_size, dtype=torch.float64)
+        for index, log_share, gamma in self._aims:
+            bins = candidate_bins(self.guide, x, index)[:, 0].cpu().double()
+            total += gamma * (bins + log_share).logsumexp(-1)
+        return total
+
+
+class _Read:
+    """Rows that a guide reads along."""
+
+    def __init__(self, scores: GuideScores, cache: KVCache) -> None:
+        self._scores, self._cache = scores, cache
+
+    @torch.inference_mode()
+    def append(self, tokens: Tensor) -> Tensor:
+        scores = self._scores
+        with precision(scores.device, scores.dtype):
+            return scores.score(self._cache.append(tokens.to(scores.device)))
+
+    @torch.inference_mode()
+    def keep(self, rows: Tensor) -> None:
+        self._cache.keep(rows.to(self._scores.device))
+
+
+def candidate_bins(guide: NoisyGuide, x: Tensor, index: int) -> Tensor:
+    """Return ``log p(y | prefix, next token := v)`` from what the heads of a causal guide read.
+
+    Args:
+        guide: the guide.
+        x: activations with shape (batch, length, hidden).
+        index: which property.
+
+    Returns:
+        Log-probabilities with shape (batch, length, vocab, bins).
+    """
+    base = guide.place(x)[:, :, None] + guide.value.weight
+    rows = slice(index * guide.most, (index + 1) * guide.most)
+    weight, bias = guide.candidate.weight[rows], guide.candidate.bias[rows]
+    logits = F.linear(F.relu(base).square(), weight, bias).float()
+    absent = torch.arange(guide.most, device=x.device) >= len(guide.bins[index])
+    return logits.masked_fill(absent, -torch.inf).log_softmax(-1)

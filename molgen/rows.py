@@ -1,0 +1,222 @@
+"""Rows in flight: what every sampler that goes along a plan has in common.
+
+Each row has its own clock, its own random numbers (a function of seed, molecule, step and position)
+and its own end. A row that has ended leaves the batch and the next takes its place, so a row is the
+same whatever the batch size. A sampler says what rows start as and how they take their next steps.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.plan import Plan
+from molgen.remasking import TokenWeights
+from molgen.trajectory import Recorder, Trajectory
+
+Ids = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+LOOK_AHEAD = 8  # steps examined at once when a row runs ahead to its next event
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What came out: one row for each row asked for, in order.
+
+    Attributes:
+        tokens: ids with shape (molecules, longest), padded.
+        nfe: forwards of the network each row took, guidance included, shape (molecules,).
+        trajectory: every event of every row, where it was recorded.
+        classifier_nfe: forwards of classifiers each row took, shape (molecules,); zeros if left
+            out.
+    """
+
+    tokens: Ids
+    nfe: Ids
+    trajectory: Trajectory | None = None
+    classifier_nfe: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        """Fill in the classifier's forwards."""
+        if not len(self.classifier_nfe):
+            object.__setattr__(self, "classifier_nfe", np.zeros_like(self.nfe))
+
+
+@dataclass
+class State:
+    """Rows in flight.
+
+    Attributes:
+        molecule: which requested row each is, shape (rows,).
+        tokens: ids with shape (rows, longest), padded.
+        psi: probability each placed token had when it was placed, same shape; 1 elsewhere.
+        step: the next step of each row, shape (rows,).
+        nfe: forwards so far, shape (rows,).
+        classifier_nfe: classifier forwards so far, shape (rows,).
+    """
+
+    molecule: Ids
+    tokens: Ids
+    psi: Floats
+    step: Ids
+    nfe: Ids
+    classifier_nfe: Ids
+
+    @classmethod
+    def start(cls, molecule: Ids, tokens: Ids) -> State:
+        """Return rows before their first step."""
+        zeros = np.zeros((3, len(molecule)), dtype=np.int64)
+        return cls(molecule, tokens, np.ones(tokens.shape), *zeros)
+
+    def take(self, rows: Ids | Mask) -> State:
+        """Return some of the rows."""
+        return State(*(array[rows] for array in vars(self).values()))
+
+    def join(self, other: State) -> State:
+        """Return these rows and the others."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return State(*(np.concatenate(pair) for pair in pairs))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What one call of a sampler is asked for.
+
+    Attributes:
+        seed: of the draw.
+        first: index of the first row.
+        condition: property values with shape (molecules, properties), NaN where left out, or None.
+        recorder: where events go, or None.
+    """
+
+    seed: int
+    first: int
+    condition: NDArray[np.float32] | None
+    recorder: Recorder | None
+
+    def conditions(self, molecules: Ids) -> NDArray[np.float32] | None:
+        """Return the conditions of some molecules."""
+        return None if self.condition is None else self.condition[molecules]
+
+
+class RowSampler(ABC):
+    """A sampler that takes every row along a plan."""
+
+    plan: Plan
+    weights: TokenWeights | None
+    batch_size: int
+    mask_id: int
+    pad_id: int
+    max_length: int
+    _bound: Floats
+
+    def _prepare(self) -> None:
+        """Check the batch size and find ``sigma_max`` of every step.
+
+        Raises:
+            ValueError: if no row would be in flight.
+        """
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size}, expected at least 1")
+        placed = self.plan.alpha_t > 0
+        safe = np.where(placed, self.plan.alpha_t, 1.0)
+        self._bound = np.where(placed, np.minimum(1, (1 - self.plan.alpha_s) / safe), 0.0)
+
+    @abstractmethod
+    def _begin(self, molecules: Ids, real: Mask, draw: Draw) -> Ids:
+        """Return the tokens that rows start from, with the shape of ``real``, (rows, longest)."""
+
+    @abstractmethod
+    def _advance(self, state: State, draw: Draw) -> None:
+        """Take every row, in place, past its next step that costs a forward, or to its end."""
+
+    def run(
+        self,
+        lengths: Ids,
+        condition: NDArray[np.float32] | None = None,
+        seed: int = 0,
+        first: int = 0,
+        record: bool = False,
+        on_done: Callable[[Ids, Ids, Ids], None] | None = None,
+    ) -> Samples:
+        """Draw one row for each length.
+
+        Args:
+            lengths: tokens of each row, shape (molecules,).
+            condition: property values with shape (molecules, properties), NaN where left out.
+            seed: of the draw; row ``i`` depends on the seed and ``first + i`` alone.
+            first: index of the first row, to go on from an earlier call.
+            record: keep every event.
+            on_done: called with (indices, tokens, nfe) of rows as they finish.
+
+        Raises:
+            ValueError: if a length is below 1 or above the network's longest.
+        """
+        if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= self.max_length):
+            raise ValueError(
+                f"lengths must lie in 1..{self.max_length}, got {lengths.min()}..{lengths.max()}"
+            )
+        draw = Draw(seed, first, condition, Recorder() if record else None)
+        width = int(lengths.max(initial=0))
+        tokens = np.full((len(lengths), width), self.pad_id, dtype=np.int64)
+        nfe, classifier_nfe = np.zeros((2, len(lengths)), dtype=np.int64)
+        queue = np.argsort(lengths, kind="stable")
+        state = self._start(queue[:0], lengths, width, draw)
+        while len(state.molecule) or len(queue):
+            room = self.batch_size - len(state.molecule)
+            state = state.join(self._start(queue[:room], lengths, width, draw))
+            queue = queue[room:]
+            self._advance(state, draw)
+            done = state.step >= len(self.plan)
+            if done.any():
+                ended = state.take(done)
+                tokens[ended.molecule], nfe[ended.molecule] = ended.tokens, ended.nfe
+                classifier_nfe[ended.molecule] = ended.classifier_nfe
+                if on_done:
+                    on_done(ended.molecule, ended.tokens, ended.nfe)
+                state = state.take(~done)
+        trajectory = draw.recorder.trajectory(first) if draw.recorder else None
+        return Samples(tokens, nfe, trajectory, classifier_nfe)
+
+    def _start(self, molecules: Ids, lengths: Ids, width: int, draw: Draw) -> State:
+        real = np.arange(width) < lengths[molecules, None]
+        return State.start(
+            molecules, np.where(real, self._begin(molecules, real, draw), self.pad_id)
+        )
+
+    def _sigma(self, state: State, rows: Ids, steps: Ids) -> Floats:
+        """Return each token's own chance of being masked again in each step.
+
+        Args:
+            state: rows in flight.
+            rows: some of them.
+            steps: of the plan, shape (rows, steps).
+
+        Returns:
+            Chances with shape (rows, steps, longest).
+        """
+        tokens = state.tokens[rows]
+        k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
+        sigma = np.broadcast_to(self.plan.sigma[k], (*steps.shape, tokens.shape[1]))
+        if self.weights is None:
+            return sigma
+        clean = (tokens != self.mask_id) & (tokens != self.pad_id)
+        weights = self.weights(state.psi[rows], clean)[:, None, :]
+        return np.minimum(sigma * weights, self._bound[k])
+
+
+def chance_to_change(masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
+    """Return the chance that each token changes in a step under masked noise.
+
+    That is ``reveal_rate`` for masked tokens and ``sigma`` for placed ones; arguments broadcast
+    against each other.
+    """
+    # by the end of the schedule (alpha_t = 1) nothing may be left masked
+    rest = np.where(alpha_t < 1, 1 - alpha_t, 1.0)
+    reveal = np.where(alpha_t < 1, (alpha_s - (1 - sigma) * alpha_t) / rest, 1.0)
+    return np.where(masked, reveal, sigma)

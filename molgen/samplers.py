@@ -1,0 +1,217 @@
+"""Which sampler draws: a model and its settings, put together.
+
+===========  ==================================================  =================================
+noise        steering                                            sampler
+===========  ==================================================  =================================
+masked       whatever keeps the reveal rate                      :class:`molgen.sample.Sampler`
+masked       tilted mask entries, guided remasking, mixed log q  :class:`molgen.dense.DenseSampler`
+uniform      any                                                 :class:`molgen.dense.DenseSampler`
+none         any                                                 :class:`AutoregressiveSampler`
+===========  ==================================================  =================================
+
+All of them draw a row for each length, with the same arguments, and return
+:class:`molgen.rows.Samples`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.autoregressive import AutoregressiveSampler
+from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
+from molgen.classifier import Aim, PropertyClassifier
+from molgen.dense import DenseSampler
+from molgen.guidance import CandidateScores, ClassifierFree, Guidance
+from molgen.guidance import ClassifierBased as Tilt
+from molgen.kv_cache import CachedDenoiser
+from molgen.language_model import LanguageModel
+from molgen.likelihood import noise_of
+from molgen.next_token import ClassifierFreeModel, FudgeModel, number
+from molgen.predict import NetworkPredictor, Shaping
+from molgen.prefix_guide import GuideScores
+from molgen.rows import Samples
+from molgen.sample import Sampler
+from molgen.settings import Settings
+from molgen.shards import ShardedDenoiser
+from molgen.steering import ClassifierBased
+from molgen.targets import Target
+from molgen.threads import Workers, workers
+from molgen.transition import MaskedTransition, Transition, UniformTransition
+
+if TYPE_CHECKING:
+    from molgen.model import Model
+
+Ids = NDArray[np.int64]
+
+
+class AnySampler(Protocol):
+    """What every sampler does."""
+
+    def run(
+        self,
+        lengths: Ids,
+        condition: NDArray[np.float32] | None = None,
+        seed: int = 0,
+        first: int = 0,
+        record: bool = False,
+        on_done: Callable[[Ids, Ids, Ids], None] | None = None,
+    ) -> Samples:
+        """Draw one row for each length; see :meth:`molgen.sample.Sampler.run`."""
+        ...
+
+
+@contextmanager
+def sampler(
+    model: Model, settings: Settings, targets: Mapping[str, Target]
+) -> Iterator[AnySampler]:
+    """A sampler, and the threads it runs on, for the length of a block.
+
+    Args:
+        model: the network and its guide.
+        settings: how to draw.
+        targets: what is aimed at; none for an unguided draw.
+
+    Raises:
+        ValueError: if the model cannot be steered in this way, or its noise does not go with the
+            settings.
+    """
+    with workers(settings.device) as pool:
+        kind = noise_of(model.denoiser)
+        if kind == "none":
+            yield LeftToRight(_left_to_right(model, settings, targets, pool))
+        elif kind == "uniform" or _needs_whole_steps(settings):
+            yield _dense(model, settings, targets, pool)
+        else:
+            yield _by_events(model, settings, targets, pool)
+
+
+class LeftToRight:
+    """An autoregressive sampler that is asked for lengths, and does not need them."""
+
+    def __init__(self, inner: AutoregressiveSampler) -> None:
+        self.inner = inner
+
+    def run(
+        self,
+        lengths: Ids,
+        condition: NDArray[np.float32] | None = None,
+        seed: int = 0,
+        first: int = 0,
+        record: bool = False,
+        on_done: Callable[[Ids, Ids, Ids], None] | None = None,
+    ) -> Samples:
+        """Draw as many rows as there are lengths."""
+        return self.inner.run(len(lengths), condition, seed, first, record, on_done)
+
+
+def _by_events(
+    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+) -> Sampler:
+    predictor = NetworkPredictor(
+        model.denoiser,
+        pool,
+        _mixture(settings, targets),
+        _shaping(settings),
+        settings.device,
+        settings.dtype,
+        _tilts(model, settings, targets, model.denoiser.mask_id),
+    )
+    plan = settings.strategy.plan(settings.steps)
+    return Sampler(predictor, plan, settings.weights, settings.batch_size)
+
+
+def _dense(
+    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+) -> DenseSampler:
+    uniform = noise_of(model.denoiser) == "uniform"
+    denoiser = model.denoiser
+    classes = denoiser.pad_id if uniform else None
+    network = ShardedDenoiser(denoiser, settings.device, settings.dtype, classes)
+    mixture, shaping = _mixture(settings, targets), _shaping(settings)
+    tilts = _tilts(model, settings, targets, None if uniform else denoiser.mask_id)
+    transition: Transition
+    if uniform:
+        transition = UniformTransition(network, mixture, tilts, shaping)
+    else:
+        mix_steps = getattr(settings.steering, "mix", "") == "posterior"
+        transition = MaskedTransition(network, mixture, tilts, shaping, mix_steps)
+    plan = settings.strategy.plan(settings.steps)
+    return DenseSampler(transition, plan, pool, settings.weights, settings.batch_size)
+
+
+def _left_to_right(
+    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+) -> AutoregressiveSampler:
+    if settings.strategy.plan(settings.steps).sigma.any() or settings.weights is not None:
+        raise ValueError(
+            f"model {model.name!r} writes from left to right and takes nothing back: expected the "
+            "ancestral strategy and uniform weights"
+        )
+    steering, device, dtype = settings.steering, settings.device, settings.dtype
+    network: LanguageModel = CachedDenoiser(model.denoiser, device, dtype)  # type: ignore[arg-type]
+    mixture = _mixture(settings, targets)
+    if mixture is not None:
+        network = ClassifierFreeModel(network, number(mixture.gamma))
+    if targets and isinstance(steering, ClassifierBased):
+        if steering.scores != "amortised":
+            raise ValueError(
+                f"scores is {steering.scores!r}, but an autoregressive network is guided by "
+                "amortised scores alone: one forward tells of every next token"
+            )
+        guide = model.guide_for(targets, steering.guide)
+        aims = [Aim(name, target) for name, target in targets.items()]
+        network = FudgeModel(
+            network, GuideScores(guide, aims, device, dtype), number(settings.gamma)
+        )
+    return AutoregressiveSampler(network, pool, _shaping(settings), settings.batch_size)
+
+
+def _needs_whole_steps(settings: Settings) -> bool:
+    """Return whether the mask entry takes part in the guidance of masked noise."""
+    steering = settings.steering
+    if isinstance(steering, ClassifierBased):
+        return steering.tilt_mask or steering.guided_remasking
+    return steering.mix == "posterior"
+
+
+def _mixture(settings: Settings, targets: Mapping[str, Target]) -> ClassifierFree | None:
+    """Return the classifier-free part of the guidance; strength 1 is the prediction as it is."""
+    steering = settings.steering
+    gamma = steering.cfg if isinstance(steering, ClassifierBased) else settings.gamma
+    absent = isinstance(steering, ClassifierBased) and not steering.cfg
+    return None if not targets or absent or gamma == 1.0 else ClassifierFree(gamma)
+
+
+def _tilts(
+    model: Model, settings: Settings, targets: Mapping[str, Target], mask_id: int | None
+) -> tuple[Guidance, ...]:
+    """Return the classifier-based part of the guidance."""
+    steering = settings.steering
+    if not targets or not isinstance(steering, ClassifierBased):
+        return ()
+    guide = model.guide_for(targets, steering.guide)
+    if guide.noise != noise_of(model.denoiser):
+        raise ValueError(
+            f"the guide was trained on noise {guide.noise!r}, the network "
+            f"{model.name!r} on {noise_of(model.denoiser)!r}"
+        )
+    aims = [Aim(name, target) for name, target in targets.items()]
+    classifier = PropertyClassifier(guide, aims, settings.device, settings.dtype)
+    scores: CandidateScores
+    if steering.scores == "exact":
+        scores = ExactScores(classifier)
+    elif steering.scores == "taylor":
+        scores = TaylorScores(classifier, steering.clamp)
+    else:
+        scores = AmortisedScores(classifier, mask_id)
+    whole = steering.tilt_mask, steering.guided_remasking
+    return (Tilt(scores, settings.gamma, mask_id, *whole),)
+
+
+def _shaping(settings: Settings) -> Shaping:
+    return Shaping(settings.temperature, settings.top_p)

@@ -1,0 +1,128 @@
+"""Shards: rows of one length that cross a network together.
+
+Rows are run in shards of one length, so nothing is padded and a row's numbers do not depend on its
+neighbours; shards run side by side on worker threads. On a CPU a shard is filled up with copies of
+its last row, so that a row's result is the same in any company: matrix kernels switch to another
+order of summation for a handful of tokens, and what is left over behind whole vectors (two of 16
+floats) is worked out by another exp than the rest. What remains: in fp32, with heads in no multiple
+of four, attention's products round by how a row lies in memory (1e-7).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from molgen.denoiser import Denoiser
+from molgen.threads import resolve_dtype
+from molgen.trunk import Block
+
+SHARD = 64  # rows of a forward on a CPU; about where larger shards stop paying
+SHARD_GPU = 8192
+LEAST_TOKENS, WHOLE_ROWS = 256, 32
+
+Network = TypeVar("Network")
+
+
+def shards(lengths: NDArray[np.int64], device: torch.device) -> list[NDArray[np.int64]]:
+    """Return the rows of each shard, where ``lengths`` has shape (rows,)."""
+    size = SHARD if device.type == "cpu" else SHARD_GPU
+    found = []
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        found += [rows[i : i + size] for i in range(0, len(rows), size)]
+    return found
+
+
+def filling(rows: int, length: int, device: torch.device) -> Tensor:
+    """Return the rows of the filled shard as indices, the last repeated; shape (at least rows,)."""
+    full = rows
+    if device.type == "cpu":
+        full = max(rows, LEAST_TOKENS // length)
+        full = -(-full // WHOLE_ROWS) * WHOLE_ROWS
+    return torch.arange(full).clamp(max=rows - 1)
+
+
+def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    """Return a copy in evaluation mode on a device, its block matrices already in ``dtype``.
+
+    Autocast would round them anew at every forward. What is no module is returned as it is.
+    """
+    if not isinstance(network, nn.Module):
+        return network
+    ready: Any = copy.deepcopy(network).eval().requires_grad_(False).to(device)
+    for block in ready.modules():
+        if isinstance(block, Block):
+            block.to(dtype)
+    return ready  # type: ignore[no-any-return]
+
+
+@contextmanager
+def precision(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Matrix products in ``dtype`` for the length of a block."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
+        yield
+
+
+class ShardedDenoiser:
+    """A denoiser on its device, asked for ``log p(x_0 | x_t)`` with and without the condition."""
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        device: str = "cpu",
+        dtype: str = "auto",
+        classes: int | None = None,
+    ) -> None:
+        """Prepare the network.
+
+        Args:
+            denoiser: the network.
+            device: where to run.
+            dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
+            classes: how many ids, from the first on, a token may have; None for all of them.
+        """
+        self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
+        self.denoiser = prepared(denoiser, self.device, self.dtype)
+        self.classes = classes or denoiser.vocab_size
+        self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
+        self.max_length = denoiser.max_length
+
+    def log_p(
+        self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor, both: bool = False
+    ) -> tuple[Tensor, ...]:
+        """Return ``log p(x_0 | x_t, y)`` and, where both are asked for, ``log p(x_0 | x_t)``.
+
+        Both are one batch of twice the rows.
+
+        Args:
+            tokens: ids of a filled shard, shape (rows, length).
+            condition: property values with shape (rows, properties), NaN where left out, or None.
+            alpha_t: fraction kept at each row's clock, shape (rows,).
+            both: whether the unconditional prediction is asked for too.
+
+        Returns:
+            One or two tensors on the CPU with shape (rows, length, classes).
+
+        Raises:
+            ValueError: if both are asked for without a condition.
+        """
+        rows = len(tokens)
+        if both:
+            if condition is None:
+                raise ValueError("condition is None, but guidance needs one")
+            tokens, alpha_t = torch.cat([tokens, tokens]), torch.cat([alpha_t, alpha_t])
+            condition = torch.cat([condition, torch.full_like(condition, float("nan"))])
+        alpha = alpha_t.float().to(self.device) if self.denoiser.time_input else None
+        condition = None if condition is None else condition.to(self.device)
+        with precision(self.device, self.dtype):
+            logits = self.denoiser.logits(tokens.to(self.device), condition, alpha)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return logits[..., : self.classes].log_softmax(-1).cpu().split(rows)

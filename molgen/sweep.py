@@ -1,0 +1,143 @@
+"""Sweeps: every arm at every strength, number of steps and seed, each point drawn and measured.
+
+    N rows -> counts by every convention, means over exactly the novel rows, forwards, seconds
+
+Rows are draws: nothing is filtered or drawn again. What was finished before is not drawn again
+either: see :mod:`molgen.sweep_store`; what is drawn in which order: :mod:`molgen.sweep_plan`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from molgen.arm import Arm, settings_for
+from molgen.metrics import PAPER, STRICT, Count, count, frontier_point
+from molgen.molecules import interpret_all
+from molgen.sweep_plan import Sweep, plan
+from molgen.sweep_store import Point, Record, Store, check_compatible
+from molgen.sweep_task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molgen.model import Model
+
+COLUMNS = (
+    *("index", "raw", "smiles", "status", "unique", "novel", "novel_paper"),
+    *("nfe", "classifier_nfe"),
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run tells while it works; every part may be left out."""
+
+    total: Callable[[int, int], None] = lambda points, finished: None
+    """Called once with the number of points, and how many were finished before."""
+    begin: Callable[[Point], None] = lambda point: None
+    rows: Callable[[int], None] = lambda count: None
+    """Called with the number of rows that have just ended."""
+    end: Callable[[Record], None] = lambda record: None
+
+
+def run(
+    sweep: Sweep,
+    models: Mapping[str, Model],
+    folder: str | Path,
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Draw what is not finished yet; return every point the folder then holds.
+
+    Args:
+        sweep: what is asked.
+        models: by the names that the arms give.
+        folder: of the sweep; made if it is missing.
+        progress: told as the work goes on.
+
+    Raises:
+        ValueError: if something asked is out of line, or does not go with what the folder holds;
+            nothing has been drawn then.
+        OSError: if a point cannot be stored.
+    """
+    progress = progress or Progress()
+    store = Store(Path(folder))
+    wanted = plan(sweep, models)
+    held = store.records()
+    check_compatible(held, wanted)
+    finished = {record.name for record in held}
+    progress.total(len(wanted), sum(record.name in finished for record in wanted))
+    for record in wanted:
+        if record.name in finished:
+            continue
+        progress.begin(record.point)
+        done, table = draw(record, models[record.point.arm["model"]], sweep.speed, progress.rows)
+        store.save(done, table)
+        held.append(done)
+        progress.end(done)
+    return held
+
+
+def draw(
+    record: Record, model: Model, speed: Mapping[str, Any], rows: Callable[[int], None]
+) -> tuple[Record, pd.DataFrame]:
+    """Draw one point; return it with its figures, and its molecules."""
+    task, point = record.task, record.point
+    arm = Arm(**point.arm)
+    settings = settings_for(model, arm, point.gamma, point.steps, **speed)
+    targets = {task.property: task.target} if task.target and arm.guided else {}
+    start = time.perf_counter()
+    samples = model.draw(
+        task.n,
+        targets,
+        point.seed,
+        settings=settings,
+        on_done=lambda index, *_: rows(len(index)),
+    )
+    seconds = time.perf_counter() - start
+    table = model.table(samples, [task.property])
+    counts = [count(interpret_all(table["raw"]), c, model.known) for c in (STRICT, PAPER)]
+    table["novel_paper"] = counts[1].novel
+    figures = measure(table, task, counts, seconds)
+    return dataclasses.replace(record, figures=figures), table[[*COLUMNS, task.property]]
+
+
+def measure(
+    table: pd.DataFrame, task: Task, counts: Sequence[Count], seconds: float
+) -> dict[str, Any]:
+    """Return the figures of a point.
+
+    Args:
+        table: its molecules, with the columns ``nfe``, ``classifier_nfe`` and the property.
+        task: what was asked.
+        counts: of the same rows, one for each convention.
+        seconds: that the draw took.
+
+    Returns:
+        ``nfe`` and ``classifier_nfe`` (means over rows), ``seconds_per_molecule``, and under
+        ``conventions`` for each of them ``valid`` and ``unique`` (fractions of rows), ``novel``
+        (a count) and ``property_mean`` (over exactly the novel rows; None where there are none).
+    """
+    values = table[task.property].to_numpy(np.float64)
+    conventions = {}
+    for counted in counts:
+        found = frontier_point(counted, values)
+        conventions[counted.convention.name] = {
+            "valid": float(counted.valid.mean()),
+            "unique": float(counted.unique.mean()),
+            "novel": found.novel,
+            "property_mean": None if math.isnan(found.mean) else found.mean,
+        }
+    return {
+        "nfe": float(table["nfe"].mean()),
+        "classifier_nfe": float(table["classifier_nfe"].mean()),
+        "seconds_per_molecule": seconds / task.n,
+        "conventions": conventions,
+    }

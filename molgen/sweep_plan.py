@@ -1,0 +1,131 @@
+"""The plan of a sweep: which points there are, and what determines each draw.
+
+    points = seeds x steps x arms x gammas
+
+Seeds come first and few steps before many, so that whatever is finished when a run is interrupted
+is a whole, if rougher, picture. Everything asked is checked here, before anything is drawn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from molgen.arm import Arm, settings_for
+from molgen.sweep_store import Point, Record
+from molgen.sweep_task import Task
+
+if TYPE_CHECKING:
+    from molgen.model import Model
+    from molgen.settings import Settings
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is to be drawn.
+
+    Attributes:
+        task: property, target, rows a point.
+        arms: ways of sampling, with distinct labels.
+        gammas: strengths of guidance.
+        steps: numbers of steps.
+        seeds: of the draws.
+        speed: settings that change nothing but speed (batch size, device), and the number format.
+    """
+
+    task: Task
+    arms: tuple[Arm, ...]
+    gammas: tuple[float, ...]
+    steps: tuple[int, ...]
+    seeds: tuple[int, ...] = (0,)
+    speed: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the axes.
+
+        Raises:
+            ValueError: if one is empty, or two arms have one label.
+        """
+        for name in ("arms", "gammas", "steps", "seeds"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty, expected at least one")
+        labels = [arm.label for arm in self.arms]
+        twice = {label for label in labels if labels.count(label) > 1}
+        if twice:
+            raise ValueError(f"two arms are called {twice.pop()}: labels must differ")
+
+    def cells(self) -> list[tuple[Arm, float, int, int]]:
+        """Return ``(arm, gamma, steps, seed)`` of every point, in the order they are drawn."""
+        return [
+            (arm, float(gamma), steps, seed)
+            for seed in dict.fromkeys(self.seeds)
+            for steps in sorted(set(self.steps))
+            for arm in self.arms
+            for gamma in dict.fromkeys(self.gammas)
+        ]
+
+
+def plan(sweep: Sweep, models: Mapping[str, Model]) -> list[Record]:
+    """Return every point to be drawn, as a record without figures; nothing is drawn.
+
+    Args:
+        sweep: what is asked.
+        models: by the names that the arms give.
+
+    Raises:
+        ValueError: if an arm, a setting or a model does not fit the task.
+    """
+    for arm in sweep.arms:
+        model = models[arm.model]
+        if model.known is None:
+            raise ValueError(
+                f"arm {arm.label}: model {arm.model} has no index of known molecules, so nothing "
+                "can be called novel"
+            )
+        try:
+            model.prior.check({sweep.task.property: "max"})
+        except ValueError as error:
+            raise ValueError(f"arm {arm.label}: {error}") from error
+    records = []
+    for arm, gamma, steps, seed in sweep.cells():
+        settings = settings_for(models[arm.model], arm, gamma, steps, **sweep.speed)
+        point = Point(dataclasses.asdict(arm), gamma, steps, seed)
+        records.append(Record(sweep.task, point, origin(arm.model, settings), {}))
+    return records
+
+
+def origin(model: str, settings: Settings) -> dict[str, Any]:
+    """Return what a draw depends on beside what was asked; its speed is no part of that."""
+    import rdkit
+
+    from molgen import __version__
+
+    return {
+        "model digest": digest(model),
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "dtype": settings.dtype,
+        "molgen": __version__,
+        "rdkit": rdkit.__version__,
+    }
+
+
+@cache
+def digest(model: str) -> str:
+    """Return a digest of a model's files, whatever its folder is called.
+
+    What the model card and ``molgen.json`` say is left out: settings are told apart one by one.
+    """
+    from molgen.checkpoint import locate
+
+    folder = locate(model)
+    kept = [p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")]
+    total = hashlib.sha256()
+    for path in sorted(p for p in kept if p.name != "molgen.json"):
+        total.update(str(path.relative_to(folder)).encode())
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()[:16]

@@ -1,0 +1,271 @@
+"""Transitions: one step's whole kernel, ``q(x_s | x_t)`` at every position.
+
+masked noise:   log p(x_0 | x_t) -> mixture -> posterior -> tilts -> shaping of what is placed
+uniform noise:  log p(x_0 | x_t) -> shaping -> posterior -> mixture -> tilts
+
+A transition is a function of noised rows of one length; it keeps nothing, so whole distributions
+over states can be pushed through it as well as samples.
+
+References: Sahoo et al., "Simple and Effective Masked Diffusion Language Models" (2024); Wang et
+al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025); Schiff et al.,
+"Simple Guidance Mechanisms for Discrete Diffusion Models" (2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molgen.guidance import ClassifierBased, ClassifierFree, Guidance, nest
+from molgen.posterior import log_masked_posterior, subs, uniform_posterior
+from molgen.predict import Shaping
+from molgen.rows import Floats, Ids, Mask, chance_to_change
+from molgen.shards import ShardedDenoiser
+
+PLAIN = Shaping()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What a transition answers.
+
+    Attributes:
+        q: ``q(x_s | x_t)`` in float64 with shape (rows, length, vocab).
+        classifier_forwards: of each row, shape (rows,).
+    """
+
+    q: Tensor
+    classifier_forwards: Tensor
+
+
+class Transition(Protocol):
+    """One step of a chain on rows of one length."""
+
+    device: torch.device
+    mask_id: int
+    pad_id: int
+    max_length: int
+    forwards: int
+    """Forwards of the network that one call takes of each row."""
+    remasks: bool
+    """Whether ``sigma`` means anything to it."""
+
+    def start(self, uniform: Floats) -> Ids:
+        """Return tokens drawn from pure noise, given numbers in [0, 1) of the same shape."""
+        ...
+
+    def most(self, masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
+        """Return a bound on the chance that each token changes, known without the network.
+
+        Arguments broadcast against each other; ``masked`` tells where a token is the mask.
+        """
+        ...
+
+    def __call__(
+        self,
+        tokens: Tensor,
+        condition: Tensor | None,
+        alpha_t: Tensor,
+        alpha_s: Tensor,
+        sigma: Tensor,
+    ) -> Kernel:
+        """Return the kernel.
+
+        Args:
+            tokens: x_t with shape (rows, length).
+            condition: property values with shape (rows, properties), NaN where left out, or None.
+            alpha_t: fraction of tokens kept now, shape (rows,).
+            alpha_s: fraction kept after the step, shape (rows,).
+            sigma: chance that a placed token is masked again, shape (rows, length).
+
+        Raises:
+            ValueError: if there is classifier-free guidance and no condition to guide by, or what
+                comes out are no numbers.
+        """
+        ...
+
+
+class MaskedTransition:
+    """A step under masked noise.
+
+    Guidance may act on ``log q`` with its mask entry: then it also decides how fast tokens are
+    revealed (`mix_steps`, `ClassifierBased.tilt_mask`) or which are taken off
+    (`ClassifierBased.guided_remasking`), and P(masked) is not ``1 - alpha`` any more. Without any
+    of these it is the kernel of :class:`molgen.sample.Sampler`, which needs fewer forwards.
+    """
+
+    remasks = True
+
+    def __init__(
+        self,
+        network: ShardedDenoiser,
+        guidance: ClassifierFree | None = None,
+        tilts: Sequence[Guidance] = (),
+        shaping: Shaping = PLAIN,
+        mix_steps: bool = False,
+    ) -> None:
+        """Put a step together.
+
+        Args:
+            network: the denoiser.
+            guidance: mixes the conditional and the unconditional prediction, two forwards a row.
+            tilts: further guidance, by classifiers, in this order; it acts on ``log q``.
+            shaping: temperature and nucleus of what a token becomes where it is placed, after all
+                guidance.
+            mix_steps: whether the mixture is of ``log q`` with the mask entry, and not of
+                ``log p(x_0 | x_t)``.
+        """
+        self.network, self.guidance, self.tilts = network, guidance, tuple(tilts)
+        self.shaping, self.mix_steps = shaping, mix_steps
+        self.device, self.max_length = network.device, network.max_length
+        self.mask_id, self.pad_id = network.mask_id, network.pad_id
+        self.forwards = 1 if guidance is None else 2
+
+    def start(self, uniform: Floats) -> Ids:
+        """Return masks; see `Transition`."""
+        return np.full(uniform.shape, self.mask_id, dtype=np.int64)
+
+    def most(self, masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
+        """Return the bound; see `Transition`. It is the chance itself where no guidance has it."""
+        chance = chance_to_change(masked, alpha_t, alpha_s, sigma)
+        own = self.mix_steps and self.guidance is not None
+        paced = own or any(_tilts_mask(tilt) for tilt in self.tilts)
+        taken = any(_tilts_placed(tilt) for tilt in self.tilts)
+        return np.where(np.where(masked, paced, taken) & (chance > 0), 1.0, chance)
+
+    def __call__(
+        self,
+        tokens: Tensor,
+        condition: Tensor | None,
+        alpha_t: Tensor,
+        alpha_s: Tensor,
+        sigma: Tensor,
+    ) -> Kernel:
+        """Return the kernel; see `Transition`."""
+        found = self.network.log_p(tokens, condition, alpha_t, self.guidance is not None)
+        log_p = [subs(part.double(), tokens, self.mask_id) for part in found]
+        if self.guidance is not None and not self.mix_steps:
+            log_p = [self.guidance.combine(log_p[0], log_p[1], alpha_t)]
+        steps = [
+            log_masked_posterior(part, tokens, alpha_t, alpha_s, sigma, self.mask_id)
+            for part in log_p
+        ]
+        log_q = steps[0]
+        if self.guidance is not None and self.mix_steps:
+            log_q = self.guidance.combine(steps[0], steps[1], alpha_t)
+        log_q, forwards = nest(self.tilts, log_q, tokens, alpha_t)
+        return Kernel(_numbers(self._shaped(log_q)), forwards)
+
+    def _shaped(self, log_q: Tensor) -> Tensor:
+        """Return ``q`` with the distribution of what is placed shaped, its mass kept."""
+        q = log_q.exp()
+        if self.shaping == PLAIN:
+            return q
+        entry = torch.arange(q.shape[-1]) == self.mask_id
+        total = q.masked_fill(entry, 0.0).sum(-1)
+        some = total > 0
+        shaped = self.shaping(log_q[some].masked_fill(entry, -torch.inf)) * total[some, None]
+        q[some] = torch.where(entry, q[some], shaped)
+        return q
+
+
+class UniformTransition:
+    """A step under uniform noise over the ids below ``pad_id``; nothing is ever remasked."""
+
+    remasks = False
+
+    def __init__(
+        self,
+        network: ShardedDenoiser,
+        guidance: ClassifierFree | None = None,
+        tilts: Sequence[Guidance] = (),
+        shaping: Shaping = PLAIN,
+    ) -> None:
+        """Put a step together.
+
+        Args:
+            network: the denoiser, with as many classes as there are ids below ``pad_id``.
+            guidance: mixes the conditional and the unconditional ``log q``, two forwards a row.
+            tilts: further guidance, by classifiers, in this order; it acts on ``log q``.
+            shaping: temperature and nucleus of ``p(x_0 | x_t)``.
+
+        Raises:
+            ValueError: if the network has another number of classes.
+        """
+        if network.classes != network.pad_id:
+            raise ValueError(
+                f"network has {network.classes} classes, expected the {network.pad_id} ids that "
+                "uniform noise draws from"
+            )
+        self.network, self.guidance, self.tilts = network, guidance, tuple(tilts)
+        self.shaping = shaping
+        self.device, self.max_length = network.device, network.max_length
+        self.mask_id, self.pad_id = network.mask_id, network.pad_id
+        self.forwards = 1 if guidance is None else 2
+
+    def start(self, uniform: Floats) -> Ids:
+        """Return every id equally often; see `Transition`."""
+        return (uniform * self.pad_id).astype(np.int64)
+
+    def most(self, masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
+        """Return the bound; see `Transition`.
+
+        A token leaves ``z`` likeliest where ``p(z) = 0``: with ``N`` ids the chance is then
+        ``[alpha_s - alpha_t + (1 - alpha_t / alpha_s)(1 - alpha_s)(N - 1) / N] / (1 - alpha_t)``.
+        Guidance may exceed that, whatever it is.
+        """
+        shape = np.broadcast_shapes(masked.shape, alpha_t.shape, sigma.shape)
+        if self.guidance is not None or self.tilts:
+            return np.ones(shape)
+        fresh = (1 - alpha_t / alpha_s) * (1 - alpha_s) * (self.pad_id - 1) / self.pad_id
+        rest = np.where(alpha_t < 1, 1 - alpha_t, 1.0)
+        chance = np.where(alpha_t < 1, (alpha_s - alpha_t + fresh) / rest, 1.0)
+        return np.broadcast_to(chance, shape)
+
+    def __call__(
+        self,
+        tokens: Tensor,
+        condition: Tensor | None,
+        alpha_t: Tensor,
+        alpha_s: Tensor,
+        sigma: Tensor,
+    ) -> Kernel:
+        """Return the kernel; see `Transition`."""
+        found = self.network.log_p(tokens, condition, alpha_t, self.guidance is not None)
+        steps = [uniform_posterior(self.shaping(p), tokens, alpha_t, alpha_s) for p in found]
+        if self.guidance is None and not self.tilts:
+            return Kernel(_numbers(steps[0]), torch.zeros(len(tokens), dtype=torch.int64))
+        log_q = steps[0].log()
+        if self.guidance is not None:
+            log_q = self.guidance.combine(log_q, steps[1].log(), alpha_t)
+        log_q, forwards = nest(self.tilts, log_q, tokens, alpha_t)
+        return Kernel(_numbers(log_q.exp()), forwards)
+
+
+def _tilts_mask(tilt: Guidance) -> bool:
+    """Return whether a tilt may change how fast tokens are revealed."""
+    return not isinstance(tilt, ClassifierBased) or tilt.tilt_mask
+
+
+def _tilts_placed(tilt: Guidance) -> bool:
+    """Return whether a tilt may change how often placed tokens are taken off."""
+    return not isinstance(tilt, ClassifierBased) or tilt.guided_remasking
+
+
+def _numbers(q: Tensor) -> Tensor:
+    """Return ``q``.
+
+    Raises:
+        ValueError: if it holds what is no number.
+    """
+    if q.isnan().any():
+        raise ValueError(
+            "the step's probabilities are not numbers: the weights are damaged, or gamma is too "
+            "large"
+        )
+    return q

@@ -1,0 +1,99 @@
+"""Fitting the judge's Gaussian process with scikit-learn.
+
+The kernel's four numbers are found by scikit-learn's ``GaussianProcessRegressor``, from the
+marginal likelihood and its gradient, on at most :data:`SEARCHED` molecules; then each expert is
+conditioned on all of its own. What two molecules have in common does not depend on the four
+numbers, so it is worked out once and looked up: scikit-learn's inputs are row numbers of two tables.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from property_models.features import Features, Scaler
+from property_models.gaussian_process import LARGEST, Expert, GaussianProcess, Inputs, Kernel
+
+if TYPE_CHECKING:
+    from sklearn.gaussian_process import (  # type: ignore[import-untyped]
+        GaussianProcessRegressor,
+    )
+
+SEARCHED = 1000
+START = Kernel(substructures=0.5, descriptors=1.0, length=2.0, noise=0.1)
+BOUNDS = ((1e-3, 1e2), (1e-3, 1e2), (0.05, 50.0), (1e-4, 2.0))
+MISSING = "a property model needs scikit-learn: pip install 'molgen[learn]'"
+
+
+def check_library() -> None:
+    """Check that scikit-learn is there; call it before any long work.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    try:
+        import sklearn.gaussian_process  # type: ignore[import-untyped]  # noqa: F401
+    except ImportError as error:
+        raise ValueError(MISSING) from error
+
+
+def fit(
+    features: Features, y: NDArray[np.float64], seed: int = 0, largest: int = LARGEST
+) -> GaussianProcess:
+    """Fit a Gaussian process.
+
+    Args:
+        features: of the training molecules.
+        y: their values, shape (molecules,), all finite.
+        seed: of which molecules the kernel is found on, and which expert gets which.
+        largest: molecules of one expert.
+
+    Raises:
+        ValueError: if scikit-learn is missing, or all values are the same.
+    """
+    check_library()
+    mean, std = float(y.mean()), float(y.std())
+    if not std > 0 or not math.isfinite(std):
+        raise ValueError(f"all {len(y)} training values are {mean:g}: there is nothing to learn")
+    z = (y - mean) / std
+    scaler = Scaler.fit(features.descriptors)
+    inputs = Inputs.of(features, scaler)
+    order = np.random.default_rng(seed).permutation(len(y))
+    found = order[:SEARCHED]
+    kernel = regressor(inputs[found], z[found]).kernel_.kernel
+    shares = np.array_split(order, math.ceil(len(y) / largest))
+    experts = [_expert(inputs[rows], z[rows], kernel) for rows in map(np.sort, shares)]
+    return GaussianProcess(kernel, scaler, mean, std, tuple(experts))
+
+
+def regressor(
+    inputs: Inputs, z: NDArray[np.float64], kernel: Kernel | None = None
+) -> GaussianProcessRegressor:
+    """Return scikit-learn's regressor, fitted to molecules by their row numbers.
+
+    Args:
+        inputs: of the molecules.
+        z: their standardised values, shape (molecules,).
+        kernel: to use as it is; None to find the best one.
+    """
+    from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
+    from sklearn.gaussian_process import GaussianProcessRegressor
+
+    from property_models.table_kernel import TableKernel, Tables
+
+    tables = Tables(*inputs.tables(inputs))
+    options: dict[str, Any] = {"optimizer": None} if kernel is not None else {}
+    start = TableKernel.of(tables, kernel or START)
+    model = GaussianProcessRegressor(start, alpha=1e-10, copy_X_train=False, **options)
+    with warnings.catch_warnings():  # a number at its bound is an answer too
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(np.arange(len(z))[:, None], z)
+
+
+def _expert(inputs: Inputs, z: NDArray[np.float64], kernel: Kernel) -> Expert:
+    fitted = regressor(inputs, z, kernel)
+    return Expert(inputs, np.asarray(fitted.alpha_, dtype=np.float64))

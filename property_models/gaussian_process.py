@@ -1,0 +1,224 @@
+"""Gaussian process regression on substructure counts and descriptors, stored as plain arrays.
+
+    y(m) = mean + std f(m),    f ~ GP(0, k),    noise of variance s on top
+
+    k(m, m') = a T(c, c') + b / (1 + |d - d'|^2 / (2 l^2 D))
+    T = sum min(c, c') / sum max(c, c')
+
+with counts c, standard scores d of D descriptors, and a, b, l, s by maximum marginal likelihood
+(Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006; T on counts: Ralaivola et
+al., "Graph kernels for chemical informatics", 2005; the second term is the rational quadratic
+kernel of exponent one). The fit is scikit-learn's (:mod:`property_models.fitting`); prediction
+needs numpy alone:
+
+    mean = k_m K^-1 y,    variance = k(m, m) + s - |L^-1 k_m|^2,    K + s I = L L'
+
+Beyond :data:`LARGEST` molecules, which would take minutes and gigabytes, equal shares go to several
+experts whose predictions are combined by how much each one learned about a molecule (Deisenroth and
+Ng, "Distributed Gaussian Processes", 2015: the robust Bayesian committee machine).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from property_models.features import BITS, Features, Scaler, unary, unary_columns
+
+LARGEST = 4000  # molecules of one expert: its matrix takes 128 MB
+BLOCK = 1024  # molecules predicted at a time
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The kernel's four numbers, all above 0, in units of the standardised property."""
+
+    substructures: float
+    """Variance ``a`` of the part that compares substructures."""
+    descriptors: float
+    """Variance ``b`` of the part that compares descriptors."""
+    length: float
+    """Distance ``l`` over which descriptors matter, in standard scores."""
+    noise: float
+    """Variance ``s`` of what the features do not explain."""
+
+    def __call__(self, tanimoto: Floats, distance: Floats) -> Floats:
+        """Return the kernel, given both tables with shape (molecules, others)."""
+        return self.substructures * tanimoto + self.descriptors * self.rational(distance)
+
+    def rational(self, distance: Floats) -> Floats:
+        """Return the rational quadratic of squared distances."""
+        return 1.0 / (1.0 + distance / (2.0 * self.length**2))
+
+    @property
+    def variance(self) -> float:
+        """Variance of the prior, noise included."""
+        return self.substructures + self.descriptors + self.noise
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Molecules as the kernel takes them.
+
+    Attributes:
+        counts: of substructures, with shape (molecules, bits).
+        scores: standard scores of the descriptors, shape (molecules, descriptors), float32.
+    """
+
+    counts: NDArray[np.uint8]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, features: Features, scaler: Scaler) -> Inputs:
+        """Scale features."""
+        return cls(features.counts, scaler(features.descriptors).astype(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __getitem__(self, rows: NDArray[np.int64] | slice) -> Inputs:
+        return Inputs(self.counts[rows], self.scores[rows])
+
+    def tables(self, others: Inputs) -> tuple[Floats, Floats]:
+        """Return Tanimoto similarities and mean squared distances, shape (molecules, others)."""
+        columns = unary_columns(others.counts)
+        common = (unary(self.counts, columns) @ unary(others.counts, columns).T).astype(np.float64)
+        sizes = (x.counts.sum(axis=1, dtype=np.float64) for x in (self, others))
+        union = np.add.outer(*sizes) - common
+        tanimoto = np.divide(common, union, out=np.ones_like(common), where=union > 0)
+        a, b = self.scores.astype(np.float64), others.scores.astype(np.float64)
+        squares = np.add.outer((a**2).sum(1), (b**2).sum(1)) - 2.0 * (a @ b.T)
+        return tanimoto, squares.clip(min=0.0) / max(a.shape[1], 1)
+
+
+@dataclass(frozen=True)
+class Expert:
+    """A Gaussian process and the molecules it was conditioned on.
+
+    Attributes:
+        inputs: the molecules.
+        weights: ``K^-1 y`` of the standardised property, shape (molecules,).
+    """
+
+    inputs: Inputs
+    weights: Floats
+
+    def predict(self, inputs: Inputs, kernel: Kernel, variance: bool) -> tuple[Floats, Floats]:
+        """Return mean and variance, both with shape (molecules,); the latter empty if not asked."""
+        cross = kernel(*inputs.tables(self.inputs))
+        mean = cross @ self.weights
+        if not variance:
+            return mean, np.empty(0)
+        explained = ((cross @ self._inverse(kernel).T) ** 2).sum(axis=1)
+        return mean, (kernel.variance - explained).clip(min=1e-12)
+
+    def _inverse(self, kernel: Kernel) -> Floats:
+        """Return ``L^-1``, worked out once: it is too large to store with a model."""
+        if kernel not in self._inverses:
+            matrix = kernel(*self.inputs.tables(self.inputs))
+            matrix[np.diag_indices_from(matrix)] += kernel.noise
+            self._inverses[kernel] = np.linalg.inv(np.linalg.cholesky(matrix))
+        return self._inverses[kernel]
+
+    @cached_property
+    def _inverses(self) -> dict[Kernel, Floats]:
+        return {}
+
+
+@dataclass(frozen=True)
+class GaussianProcess:
+    """One expert, or a committee of several.
+
+    Attributes:
+        kernel: shared by all experts.
+        scaler: of the descriptors.
+        mean: of the property over the training molecules.
+        std: likewise.
+        experts: who each know a share of the training molecules.
+    """
+
+    kernel: Kernel
+    scaler: Scaler
+    mean: float
+    std: float
+    experts: tuple[Expert, ...]
+
+    def predict(self, features: Features, variance: bool = True) -> tuple[Floats, Floats]:
+        """Return the mean and standard deviation of the property.
+
+        Args:
+            features: of the molecules.
+            variance: whether the deviation is wanted; without it one expert is much quicker.
+
+        Returns:
+            Both with shape (molecules,), in the property's unit; the second is empty if it was not
+            asked for.
+        """
+        blocks = [self._block(features[rows], variance) for rows in _blocks(len(features))]
+        mean, spread = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        return self.mean + self.std * mean, self.std * np.sqrt(spread)
+
+    def _block(self, features: Features, variance: bool) -> tuple[Floats, Floats]:
+        inputs = Inputs.of(features, self.scaler)
+        if len(self.experts) == 1:
+            return self.experts[0].predict(inputs, self.kernel, variance)
+        prior = self.kernel.variance
+        precision, total = np.full(len(inputs), 1.0 / prior), np.zeros(len(inputs))
+        for expert in self.experts:
+            mean, var = expert.predict(inputs, self.kernel, variance=True)
+            learned = 0.5 * np.log(prior / var)  # nats that this expert's molecules tell
+            precision += learned * (1.0 / var - 1.0 / prior)
+            total += learned * mean / var
+        return total / precision, 1.0 / precision if variance else np.empty(0)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything but the kernel as arrays, counts in sparse form."""
+        counts = np.concatenate([expert.inputs.counts for expert in self.experts])
+        rows, bits = np.nonzero(counts)
+        return {
+            "descriptor_mean": self.scaler.mean,
+            "descriptor_std": self.scaler.std,
+            "property": np.array([self.mean, self.std]),
+            "sizes": np.array([len(expert.inputs) for expert in self.experts]),
+            "bits_per_molecule": np.bincount(rows, minlength=len(counts)).astype(np.uint16),
+            "bits": bits.astype(np.uint16),
+            "counts": counts[rows, bits],
+            "scores": np.concatenate([expert.inputs.scores for expert in self.experts]),
+            "weights": np.concatenate([expert.weights for expert in self.experts]),
+        }
+
+    @classmethod
+    def from_arrays(cls, kernel: Kernel, arrays: dict[str, NDArray[np.generic]]) -> GaussianProcess:
+        """Return the model that :meth:`arrays` describes.
+
+        Raises:
+            KeyError: if an array is missing.
+            ValueError: if the arrays do not fit together.
+        """
+        weights, per = arrays["weights"].astype(np.float64), arrays["bits_per_molecule"]
+        counts = np.zeros((len(weights), BITS), np.uint8)
+        counts[np.repeat(np.arange(len(per)), per.astype(int)), arrays["bits"]] = arrays["counts"]
+        inputs = Inputs(counts, arrays["scores"].astype(np.float32))
+        sizes = arrays["sizes"].astype(int)
+        if not len(weights) == len(inputs.scores) == sizes.sum() > 0:
+            raise ValueError("arrays do not fit together")
+        edges = np.concatenate([[0], np.cumsum(sizes)])
+        parts = [slice(a, b) for a, b in itertools.pairwise(edges)]
+        scaler = Scaler(
+            arrays["descriptor_mean"].astype(np.float64),
+            arrays["descriptor_std"].astype(np.float64),
+        )
+        mean, std = arrays["property"].astype(np.float64).tolist()
+        experts = tuple(Expert(inputs[part], weights[part]) for part in parts)
+        return cls(kernel, scaler, mean, std, experts)
+
+
+def _blocks(count: int) -> Sequence[NDArray[np.int64]]:
+    rows = np.arange(count)
+    return [rows[i : i + BLOCK] for i in range(0, max(count, 1), BLOCK)]

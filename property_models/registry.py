@@ -1,0 +1,125 @@
+"""The one place that turns a name into a property, and names into numbers.
+
+====================  ============================================================================
+``qed`` ``logp`` ...  :mod:`property_models.descriptors`
+``rdkit:NAME``        any descriptor of RDKit, as RDKit spells it
+``similarity:SMILES`` Tanimoto similarity to a reference; ``count:SMARTS``, ``has:SMARTS``:
+                      :mod:`property_models.patterns`
+``model:FOLDER``      what ``molgen fit-property`` learned, or the folder alone;
+                      ``uncertainty:FOLDER`` is its standard deviation:
+                      :mod:`property_models.regressor`
+``module:function``   any Python function, also ``file.py:function``:
+                      :mod:`property_models.callables`
+====================  ============================================================================
+
+A name is also the heading of the property's column, exactly as it was asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import rdBase
+
+from molgen.chunks import map_chunks
+from molgen.molecules import parse
+from property_models import callables, descriptors, patterns
+from property_models.property import Property
+
+MODEL, UNCERTAINTY = "model:", "uncertainty:"
+KINDS = (
+    f"{descriptors.RDKIT_PREFIX}NAME, {patterns.SIMILARITY}SMILES, {patterns.COUNT}SMARTS, "
+    f"{patterns.HAS}SMARTS, {MODEL}FOLDER, {UNCERTAINTY}FOLDER, module:function"
+)
+
+
+def names() -> tuple[str, ...]:
+    """Return the plain names that :func:`get` knows; see this module for the others."""
+    return descriptors.plain_names()
+
+
+def get(name: str) -> Property:
+    """Return the property of that name.
+
+    Args:
+        name: of any of this module's kinds.
+
+    Raises:
+        ValueError: if there is none, saying what is wrong with the name.
+    """
+    makers = {
+        descriptors.RDKIT_PREFIX: descriptors.rdkit_descriptor,
+        patterns.SIMILARITY: patterns.similarity,
+        patterns.COUNT: patterns.count,
+        patterns.HAS: patterns.has,
+        MODEL: _learned,
+        UNCERTAINTY: _uncertainty,
+    }
+    for prefix, make in makers.items():
+        if name.startswith(prefix):
+            return make(name)
+    if name in names():
+        return descriptors.plain(name)
+    if _is_folder(name):
+        return _learned(name)
+    if ":" in name.strip(":"):
+        return callables.named(name)
+    raise ValueError(descriptors.unknown(name, KINDS))
+
+
+def compute(
+    names: Sequence[str], smiles: Sequence[str], processes: int = 1, progress: str = ""
+) -> dict[str, NDArray[np.float64]]:
+    """Compute several properties of many molecules, parsing each molecule once.
+
+    Args:
+        names: of the properties.
+        smiles: one a row; whatever is no molecule gets NaN.
+        processes: how many processes share the work.
+        progress: label of a progress bar; empty for none.
+
+    Returns:
+        For each name its values, with shape (molecules,).
+
+    Raises:
+        ValueError: for an unknown name, or if a user's function fails.
+    """
+    for name in names:
+        get(name)
+    work = functools.partial(_compute_chunk, tuple(names))
+    chunks = map_chunks(work, list(smiles), processes, progress)
+    rows = np.concatenate(chunks) if chunks else np.empty((0, len(names)))
+    return {name: rows[:, i].copy() for i, name in enumerate(names)}
+
+
+def _compute_chunk(names: tuple[str, ...], smiles: Sequence[str]) -> NDArray[np.float64]:
+    """Return the values with shape (molecules, properties)."""
+    properties = [get(name) for name in names]
+    with rdBase.BlockLogs():
+        mols = [parse(text) for text in smiles]
+    columns = [p.values(mols) for p in properties]
+    return np.stack(columns, axis=1) if columns else np.empty((len(smiles), 0))
+
+
+def _is_folder(name: str) -> bool:
+    """Say whether a name is that of a folder; a name no system allows is none."""
+    try:
+        return bool(name) and Path(name).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _learned(name: str) -> Property:
+    from property_models.regressor import judge
+
+    return judge(name.removeprefix(MODEL)).as_property(name)
+
+
+def _uncertainty(name: str) -> Property:
+    from property_models.regressor import judge
+
+    return judge(name.removeprefix(UNCERTAINTY)).as_uncertainty(name)
