@@ -137,16 +137,9 @@ def save(
         info: what goes into ``molgen.json``.
         card: text of the model card.
     """
-    import copy
-
-    import torch
-    from torch import nn
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _quiet():
-        rounded: nn.Module = copy.deepcopy(denoiser)
-        cast(Any, rounded.to(torch.bfloat16)).save_pretrained(folder)
+    save_network(denoiser, folder)
     tokenizer.save(folder)
     prior.save(folder / "prior.safetensors")
     if known is not None:
@@ -155,6 +148,18 @@ def save(
     (folder / "molgen.json").write_text(text, encoding="utf-8")
     if card:
         (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def save_network(network: Trunk, folder: Path) -> None:
+    """Write ``config.json`` and ``model.safetensors``, weights as bfloat16."""
+    import copy
+
+    import torch
+    from torch import nn
+
+    with _quiet():
+        rounded: nn.Module = copy.deepcopy(network)
+        cast(Any, rounded.to(torch.bfloat16)).save_pretrained(folder)
 
 
 def load(name: str | Path) -> Model:

@@ -84,6 +84,7 @@ class LanguageModel(Protocol):
         ...
 
 
+@torch.no_grad()
 def sequence_log_prob(model: Denoiser, tokens: Tensor, condition: Tensor | None = None) -> Tensor:
     """Return ``log p(x)`` of whole rows, exactly, from one uncached forward.
 

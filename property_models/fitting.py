@@ -2,8 +2,8 @@
 
 The kernel's four numbers are found by scikit-learn's ``GaussianProcessRegressor``, from the
 marginal likelihood and its gradient, on at most :data:`SEARCHED` molecules; then each expert is
-conditioned on all of its own. What two molecules have in common does not depend on the four
-numbers, so it is worked out once and looked up: scikit-learn's inputs are row numbers of two tables.
+conditioned on all of its own. What two molecules have in common does not depend on those
+numbers, so it is worked out once and looked up: scikit-learn is given row numbers of two tables.
 """
 
 from __future__ import annotations

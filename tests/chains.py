@@ -21,6 +21,8 @@ CLEAN = STATES[IS_CLEAN]
 """The 8 states without a mask, with shape (8, 3)."""
 TARGET = torch.tensor([0.30, 0.02, 0.05, 0.13, 0.01, 0.19, 0.22, 0.08], dtype=torch.float64)
 """A distribution over `CLEAN` whose tokens depend on each other."""
+HAS_PROPERTY = torch.tensor([0.9, 0.2, 0.6, 0.05, 0.3, 0.7, 0.5, 0.99], dtype=torch.float64)
+"""p(y | x) of each clean state."""
 
 
 def given(target: Tensor) -> Tensor:
@@ -86,3 +88,54 @@ def denoise_from_others(target: Tensor, alpha: float) -> Tensor:
 def _uniform_likelihood(alpha: float) -> Tensor:
     """The chance that a token of one state is noised into that of another, with shape (8, 8, 3)."""
     return alpha * (CLEAN[:, None] == CLEAN).double() + (1 - alpha) / 2
+
+
+def tilted(gamma: float) -> Tensor:
+    """p(x) p(y | x)^gamma over the clean states, normalised: at gamma 1 that is p(x | y)."""
+    weight = TARGET * HAS_PROPERTY**gamma
+    return weight / weight.sum()
+
+
+def noised_classifier(tokens: Tensor, alpha: Tensor) -> Tensor:
+    """The exact log p(y | x_t) of any of the 27 states; masked noise needs no clock."""
+    return (given(TARGET) @ HAS_PROPERTY).log()[number(tokens)]
+
+
+def uniform_classifier(tokens: Tensor, alpha: Tensor) -> Tensor:
+    """The exact log p(y | x_t) of any of the 8 states under uniform noise, all at one time."""
+    joint = uniform_noise(float(alpha[0])) * TARGET
+    return (joint @ HAS_PROPERTY / joint.sum(-1)).log()[number(tokens, 2)]
+
+
+def number(tokens: Tensor, vocab: int = MASK + 1) -> Tensor:
+    """Which of `STATES` (or of `CLEAN`, for a vocabulary of 2) each row of tokens is."""
+    return tokens @ torch.tensor([vocab**2, vocab, 1])
+
+
+class Denoiser:
+    """The exact denoiser as a network: of p(x | y) where the condition is given, of p(x) where not.
+
+    Under uniform noise every row must be at one time.
+    """
+
+    max_length = LENGTH
+
+    def __init__(self, uniform: bool = False) -> None:
+        self.uniform = self.time_input = uniform
+        self.vocab_size = 4 if uniform else MASK + 1
+        self.pad_id, self.mask_id = (2, 3) if uniform else (3, MASK)
+
+    def logits(
+        self, tokens: Tensor, condition: Tensor | None = None, alpha: Tensor | None = None
+    ) -> Tensor:
+        free, guided = (self._log_p(tokens, tilted(gamma), alpha) for gamma in (0.0, 1.0))
+        if condition is None:
+            return free
+        return torch.where(condition.isnan().any(1)[:, None, None], free, guided)
+
+    def _log_p(self, tokens: Tensor, target: Tensor, alpha: Tensor | None) -> Tensor:
+        if not self.uniform:
+            return denoise(target).log()[number(tokens)]
+        assert alpha is not None
+        p = denoise_from_others(target, float(alpha[0]))[number(tokens, 2)]
+        return torch.nn.functional.pad(p, (0, 2)).log()

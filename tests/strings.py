@@ -28,7 +28,7 @@ TARGET = torch.rand(len(STRINGS), generator=_GENERATOR, dtype=torch.float64).squ
 TARGET /= TARGET.sum()
 """A distribution over `STRINGS`, with shape (15,)."""
 MEETS = torch.rand(2, len(STRINGS), generator=_GENERATOR, dtype=torch.float64)
-MEETS[0, ::4] = 0
+MEETS[0, 2::4] = 0
 """p(y | x) for two properties, with shape (2, 15); the first rules some strings out."""
 
 Step = Callable[[Tensor, Tensor], Tensor]

@@ -1,6 +1,6 @@
 """The command line: the only place that maps words to objects.
 
-Each command is a module with ``add_arguments(parser)`` and ``run(arguments) -> exit status``; its
+Each command is a module (a dash becomes an underscore) with ``add_arguments(parser)`` and ``run(arguments) -> exit status``; its
 docstring's first line is its summary. Nothing heavy is imported before a command runs, so
 ``--help`` is instant. Bad input ends with one line on stderr and status 2; Ctrl-C and a termination
 signal end a run alike, with what was finished.
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-COMMANDS = ("design", "sample", "evaluate", "train", "models")
+COMMANDS = ("design", "sample", "evaluate", "train", "train-guide", "models")
 INTERRUPTED = 130
 BAD_INPUT = 2
 
@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:
-        module = importlib.import_module(f"molgen.cli.{name}")
+        module = importlib.import_module(f"molgen.cli.{name.replace('-', '_')}")
         summary, *rest = (module.__doc__ or "").strip().split("\n\n")
         sub = parsers.add_parser(
             name,

@@ -1,0 +1,86 @@
+"""Train a guide for a model: what its noised molecules will turn out to be.
+
+A guide steers by classifier (`molgen sample --guidance cbg:guide=DIR`) and takes minutes to train.
+FILE is what the model was trained on, as SMILES or as the dataset.npz of its training folder; the
+guide learns every property that the model is conditioned on.
+
+Example:
+  molgen train-guide out/qm9/dataset.npz --model qm9 --out out/guide
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from molgen.cli import options, train_options
+
+EPOCHS = 6.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("file", metavar="FILE", help="csv, smi, gzipped or not; or a dataset.npz")
+    parser.add_argument(
+        "--model", required=True, metavar="MODEL", help="the network it is to steer"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the guide")
+    parser.add_argument("--column", metavar="C", help="the column to read")
+    parser.add_argument(
+        "--epochs", type=float, default=EPOCHS, metavar="E", help=f"(default: {EPOCHS:g})"
+    )
+    parser.add_argument("--seed", type=train_options.seed, default=0, metavar="S")
+    parser.add_argument("--workers", type=options.positive, metavar="N", help="CPU threads")
+    parser.add_argument("--no-resume", action="store_true", help="begin anew")
+    options.add_device(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prepare, train and write; return the exit status."""
+    source, folder = Path(arguments.file), Path(arguments.out)
+    if not source.is_file():
+        raise ValueError(f"no file {str(source)!r}")
+    if not arguments.epochs > 0:
+        raise ValueError(f"--epochs is {arguments.epochs}, expected a number above 0")
+    if arguments.device:
+        options.check_device(arguments.device)
+    try:
+        return _run(arguments, source, folder)
+    except FloatingPointError as error:
+        raise ValueError(f"{error}; the last checkpoint is kept") from error
+
+
+def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
+    from molgen import checkpoint
+    from molgen.likelihood import noise_of
+    from molgen.prepared import prepare
+    from molgen.recipe import TrainConfig
+    from property_models.guide_training import RECIPE, train_guide
+
+    model = checkpoint.load(arguments.model)
+    wanted = {"column": arguments.column} if arguments.column else {}
+    chosen = train_options.data_options(wanted, arguments.seed, model)
+    prepared = prepare(
+        source,
+        folder,
+        chosen,
+        model,
+        processes=arguments.workers or os.cpu_count() or 1,
+        resume=not arguments.no_resume,
+        progress=True,
+    )
+    options.say(prepared.summary)
+    config = TrainConfig(
+        **RECIPE,  # type: ignore[arg-type]
+        epochs=arguments.epochs,
+        seed=arguments.seed,
+        workers=arguments.workers or 0,
+        device=arguments.device or "cpu",
+        dtype=arguments.dtype or "auto",
+    )
+    kind = noise_of(model.denoiser)
+    guide = train_guide(prepared.data, folder, kind, config=config, resume=not arguments.no_resume)
+    checkpoint.save_network(guide, folder)
+    options.say(f"guide of {', '.join(guide.properties)} for {kind} noise in {folder}")
+    return 0

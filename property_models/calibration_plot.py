@@ -1,0 +1,98 @@
+"""The judge's picture: what it predicts against what was measured, and how often intervals hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.files import replacing
+from property_models.calibration import coverage_curve
+from property_models.judging import Tested
+
+COVERAGE = 0.9  # of the intervals that are drawn
+LEVELS = tuple(np.arange(0.05, 0.99, 0.05).round(2).tolist())
+BLUE, ORANGE, GREY = "#2b6cb0", "#c05621", "#8a94a0"
+MISSING = "a calibration plot needs matplotlib: pip install 'molgen[plots]'"
+
+Floats = NDArray[np.float64]
+
+
+def calibration_figure(tested: Tested, values: Floats, title: str, unit: str = "") -> Any:
+    """Return a matplotlib figure of two panels for the test part.
+
+    Args:
+        tested: what was predicted.
+        values: what was measured, for every molecule, shape (molecules,).
+        title: the property's name.
+        unit: of the values.
+
+    Raises:
+        ValueError: if matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure  # without pyplot: no window, nothing global
+    except ImportError as error:
+        raise ValueError(MISSING) from error
+    at = tested.split.test
+    y, mean, spread = values[at], tested.mean[at], tested.spread[at]
+    figure = Figure(figsize=(9.6, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _predictions(left, tested, y, mean, spread)
+    suffix = f" ({unit})" if unit else ""
+    left.set(title=title, xlabel=f"measured{suffix}", ylabel=f"predicted{suffix}")
+    found = coverage_curve(tested.conformal, y, mean, spread, LEVELS)
+    _coverage(right, found, len(y))
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+    return figure
+
+
+def calibration_plot(
+    tested: Tested, values: Floats, title: str, path: str | Path, unit: str = ""
+) -> None:
+    """Write :func:`calibration_figure` to a file; its extension says which kind (png, pdf, svg).
+
+    Raises:
+        ValueError: if matplotlib is missing.
+        OSError: if the file cannot be written.
+    """
+    figure = calibration_figure(tested, values, title, unit)
+    with replacing(path) as part:
+        figure.savefig(part, format=Path(path).suffix.removeprefix(".") or "png", dpi=160)
+
+
+def _predictions(axes: Any, tested: Tested, y: Floats, mean: Floats, spread: Floats) -> None:
+    low, high = tested.conformal.interval(mean, spread, COVERAGE)
+    ends = [float(f(np.concatenate([y, mean]))) for f in (np.min, np.max)]
+    axes.plot(ends, ends, color=GREY, lw=1, ls="--")
+    if np.isfinite(high).all():
+        held = (low <= y) & (y <= high)
+        for marks, colour in ((held, BLUE), (~held, ORANGE)):
+            reach = np.stack([mean - low, high - mean])[:, marks]
+            axes.errorbar(
+                y[marks], mean[marks], reach, fmt="none", ecolor=colour, alpha=0.3, elinewidth=0.9
+            )
+            share = f"{marks.sum()} of {len(y)}"
+            label = f"{share} in their {COVERAGE:.0%} interval" if colour == BLUE else "outside"
+            axes.plot(y[marks], mean[marks], "o", color=colour, ms=3.5, label=label)
+    else:  # too few calibration molecules for such an interval
+        axes.plot(y, mean, "o", color=BLUE, ms=3.5, label=f"{len(y)} test molecules")
+    report = tested.report
+    text = f"RMSE {report['rmse']:.3g}\nMAE {report['mae']:.3g}\nR² {report['r2']:.3f}"
+    axes.text(0.97, 0.03, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=9)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+
+
+def _coverage(axes: Any, found: dict[str, float], count: int) -> None:
+    promised = np.array([float(level) for level in found])
+    noise = 1.96 * np.sqrt(promised * (1 - promised) / count)
+    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", label="as promised")
+    band = {"color": GREY, "alpha": 0.18, "lw": 0, "label": f"chance, {count} molecules (95 %)"}
+    axes.fill_between(promised, (promised - noise).clip(0), (promised + noise).clip(max=1), **band)
+    axes.plot(promised, list(found.values()), "o-", color=BLUE, ms=4, label="test molecules")
+    axes.set(title="Coverage", xlabel="promised", ylabel="found", xlim=(0, 1), ylim=(0, 1.02))
+    axes.legend(frameon=False, fontsize=8, loc="upper left")

@@ -1,0 +1,178 @@
+"""Distilling the judge into a guide: which molecules it learns from, and what they are said to be.
+
+    drawn from the model, unguided -> the judge's value     (minus what the judge was tested on)
+    measured, training and calibration parts -> the value that was measured
+
+The judge's test molecules stay out, and with a scaffold split every drawn molecule that has one of
+their ring systems: how the judge does there still tells how far to trust it once a guide has learned
+from it. Molecules that the network cannot spell are left out and counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.dataset import TokenDataset
+from property_models.measured import Measured
+from property_models.registry import compute
+from property_models.splits import Kind, Split, scaffold
+
+if TYPE_CHECKING:
+    from molgen.model import Model
+    from property_models.noisy import NoisyGuide
+
+ROUND = 512  # molecules drawn at a time, so that a bar can move
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Molecules for a guide.
+
+    Attributes:
+        data: their tokens and values.
+        counts: ``drawn``, of those ``distinct`` valid molecules, ``withheld`` (too near to the
+            judge's test), ``measured`` (from the user's table), ``unspelled`` (not in the network's
+            vocabulary or too long), and ``molecules``, what is left.
+    """
+
+    data: TokenDataset
+    counts: dict[str, int]
+
+
+def label(
+    model: Model,
+    judge: str,
+    measured: Measured,
+    split: Split,
+    kind: Kind,
+    drawn: list[str],
+    seed: int = 0,
+) -> Labelled:
+    """Label molecules for a guide.
+
+    Args:
+        model: whose drawn molecules these are; the guide will speak its tokens.
+        judge: name of the property as :func:`property_models.get` takes it; the guide's, too.
+        measured: the molecules that the judge was made from.
+        split: which of them are in which part.
+        kind: of that split.
+        drawn: canonical SMILES, one a draw, empty where it was no molecule.
+        seed: of the held-out part.
+
+    Raises:
+        ValueError: if no molecule is left.
+    """
+    distinct = list(dict.fromkeys(text for text in drawn if text))
+    known = {
+        measured.smiles[i]: float(measured.values[i]) for i in (*split.train, *split.calibration)
+    }
+    held = {measured.smiles[i] for i in split.test}
+    rings = {scaffold(text) for text in held} if kind == "scaffold" else set()
+    allowed = [
+        text
+        for text in distinct
+        if text not in known and text not in held and not (rings and scaffold(text) in rings)
+    ]
+    new = sum(text not in known for text in distinct)
+    values = dict(zip(allowed, compute([judge], allowed)[judge].tolist(), strict=True))
+    encoded, column = [], []
+    for text, value in {**known, **values}.items():
+        ids = _spell(model, text)
+        if ids is not None and math.isfinite(value):
+            encoded.append(ids)
+            column.append(value)
+    counts = {
+        "drawn": len(drawn),
+        "distinct": len(distinct),
+        "withheld": new - len(allowed),
+        "measured": len(known),
+        "unspelled": len(known) + len(values) - len(encoded),
+        "molecules": len(encoded),
+    }
+    if not encoded:
+        raise ValueError(f"no molecule is left to train a guide on ({counts})")
+    tokenizer = model.tokenizer
+    data = TokenDataset.build(
+        encoded, {judge: np.array(column)}, tokenizer.vocab, tokenizer.representation, seed
+    )
+    return Labelled(data, counts)
+
+
+def draw(
+    model: Model, n: int, seed: int, on_drawn: Callable[[int], None] = lambda n: None
+) -> list[str]:
+    """Draw molecules unguided; return canonical SMILES, empty for a row that is no molecule."""
+    found: list[str] = []
+    while len(found) < n:
+        size = min(ROUND, n - len(found))
+        found += model.sample(size, seed=seed, first=len(found))["smiles"].tolist()
+        on_drawn(size)
+    return found
+
+
+def train(
+    labelled: Labelled, model: Model, folder: Path, epochs: float, **sizes: int
+) -> NoisyGuide:
+    """Train a guide for the model's noise and save it in a folder.
+
+    Args:
+        labelled: what it learns from.
+        model: that it will steer.
+        folder: for the guide.
+        epochs: passes over the molecules.
+        **sizes: of the network; by default those of :mod:`property_models.noisy`.
+    """
+    from molgen.likelihood import noise_of
+    from molgen.training_state import remove
+    from property_models.guide_training import train_guide
+
+    kind = noise_of(model.denoiser)
+    guide = train_guide(labelled.data, folder, kind, epochs, resume=False, **sizes)
+    guide.save_pretrained(folder)
+    remove(folder)
+    return guide
+
+
+def agreement(guide: NoisyGuide, data: TokenDataset) -> dict[str, float]:
+    """Return how well the guide knows clean molecules it was not trained on.
+
+    Returns:
+        ``molecules`` held out, and the ``spearman`` correlation of the guide's expected value
+        (bins' centres weighted by probability) with the labels.
+    """
+    import torch
+
+    from property_models.calibration import errors
+
+    rows = np.flatnonzero(data.held_out)
+    if not len(rows):
+        return {"molecules": 0}
+    edges = guide.bins[0].edges
+    centres = torch.from_numpy((edges[:-1] + edges[1:]) / 2)
+    ids = torch.from_numpy(data.tokens[rows].astype(np.int64))
+    if guide.noise == "none":
+        ids = torch.cat([torch.full((len(ids), 1), data.mask_id), ids], dim=1)
+    expected: list[NDArray[np.float64]] = []
+    with torch.no_grad():
+        for part in ids.split(ROUND):
+            alpha = torch.ones(len(part)) if guide.time_input else None
+            p = guide.log_prob(part, alpha)[:, 0, : len(centres)].double().exp()
+            expected.append((p @ centres).numpy())
+    found = errors(data.values[rows, 0].astype(np.float64), np.concatenate(expected))
+    return {"molecules": len(rows), "spearman": found["spearman"]}
+
+
+def _spell(model: Model, smiles: str) -> list[int] | None:
+    """Return the ids of a molecule, or None where the network cannot write it."""
+    try:
+        ids = model.tokenizer.encode(model.tokenizer.text(smiles))
+    except ValueError:  # a token it lacks, or no SELFIES
+        return None
+    return ids if len(ids) <= model.denoiser.max_length else None

@@ -1,0 +1,153 @@
+"""Making a judge: split, fit, calibrate, test, and write down all of it.
+
+    measured -> split -> fit on training -> conformal scores on calibration -> errors on test
+
+The judge that is kept is the one that was measured: it is not fitted again to everything, because
+its intervals would no longer be known to hold. The other kind of split is measured as well, since
+the two answer different questions: *random* how good the judge is among molecules like those it
+knows, *scaffold* how good it is on ring systems it has never seen, which is what design asks of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import rdBase
+
+from property_models import splits
+from property_models.calibration import Conformal, coverage_curve, errors
+from property_models.features import RADIUS, Features
+from property_models.fitting import check_library, fit
+from property_models.gaussian_process import GaussianProcess
+from property_models.measured import Measured
+from property_models.property import Direction
+from property_models.regressor import PROBES, Judge
+
+FEWEST = 30  # molecules; below it neither a test nor an interval means much
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A fitted process, and what it says of the molecules it was not fitted to.
+
+    Attributes:
+        split: which molecules are in which part.
+        process: fitted to the training part.
+        conformal: from the calibration part.
+        mean: predicted for every molecule, shape (molecules,).
+        spread: likewise.
+        report: the test part's size, errors and coverage.
+    """
+
+    split: splits.Split
+    process: GaussianProcess
+    conformal: Conformal
+    mean: Floats
+    spread: Floats
+    report: dict[str, Any]
+
+
+def fit_judge(
+    measured: Measured,
+    name: str,
+    unit: str = "",
+    direction: Direction = "none",
+    split: splits.Kind = "scaffold",
+    seed: int = 0,
+    source: str = "",
+    also: bool = True,
+    on_stage: Callable[[str], None] = lambda stage: None,
+) -> tuple[Judge, Tested]:
+    """Fit a judge and test it.
+
+    Args:
+        measured: the molecules and their values.
+        name: of the property.
+        unit: of the values.
+        direction: whether more or less of it is better.
+        split: ``"scaffold"`` or ``"random"``: of the judge that is kept.
+        seed: of the split and the fit.
+        source: where the values come from, for the card.
+        also: measure the other split as well.
+        on_stage: called with what is being done, before it is.
+
+    Returns:
+        The judge, whose card holds the counts, the split, the seed, and errors and coverage on the
+        test part; and the predictions for every molecule.
+
+    Raises:
+        ValueError: if scikit-learn is missing, there are fewer than :data:`FEWEST` molecules, they
+            cannot be split, or all values are the same.
+    """
+    check_library()
+    if len(measured.smiles) < FEWEST:
+        raise ValueError(
+            f"{len(measured.smiles)} molecules with a value, expected at least {FEWEST}"
+        )
+    on_stage("features")
+    features = Features.of_smiles(measured.smiles, progress="features")
+    on_stage(f"{split} split")
+    tested = assess(measured, features, split, seed)
+    reports: dict[str, Any] = {split: tested.report}
+    other: splits.Kind = "random" if split == "scaffold" else "scaffold"
+    if also:
+        on_stage(f"{other} split, for comparison")
+        reports[other] = _comparison(measured, features, other, seed)
+    card = {
+        "data": {
+            "source": source,
+            **measured.counts,
+            "largest_difference_of_repeats": measured.apart,
+            "mean": float(measured.values.mean()),
+            "std": float(measured.values.std()),
+        },
+        "model": "Gaussian process on Morgan counts "
+        f"(radius {RADIUS}) and {features.descriptors.shape[1]} RDKit descriptors",
+        "rdkit": rdBase.rdkitVersion,
+        "split": split,
+        "seed": seed,
+        "test": reports,
+    }
+    chosen = tested.split.test[:PROBES]
+    probes = tuple(
+        (measured.smiles[i], float(y))
+        for i, y in zip(chosen, tested.process.predict(features[chosen], False)[0], strict=True)
+    )
+    judge = Judge(name, unit, direction, tested.process, tested.conformal, probes, card)
+    return judge, tested
+
+
+def assess(measured: Measured, features: Features, kind: splits.Kind, seed: int) -> Tested:
+    """Fit on one part, calibrate on another, test on the third."""
+    y = measured.values
+    parts = splits.split(measured.smiles, kind, seed)
+    process = fit(features[parts.train], y[parts.train], seed)
+    mean, spread = process.predict(features)
+    at = parts.calibration
+    conformal = Conformal.fit(y[at], mean[at], spread[at])
+    at = parts.test
+    report = {
+        "training": len(parts.train),
+        "calibration": len(parts.calibration),
+        "test": len(at),
+        **errors(y[at], mean[at]),
+        "coverage": coverage_curve(conformal, y[at], mean[at], spread[at]),
+        "rmse_of_the_training_mean": errors(y[at], np.full(len(at), process.mean))["rmse"],
+    }
+    return Tested(parts, process, conformal, mean, spread, report)
+
+
+def _comparison(
+    measured: Measured, features: Features, kind: splits.Kind, seed: int
+) -> dict[str, Any]:
+    """Return the other split's report, or why it cannot be made."""
+    try:
+        return assess(measured, features, kind, seed).report
+    except ValueError as error:  # too few scaffolds, say: that is no fault of the judge
+        return {"not_measured": str(error)}

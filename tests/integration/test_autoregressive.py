@@ -1,0 +1,252 @@
+"""The autoregressive baseline on real networks: cache, guide, company, and training to drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import strings
+import tiny
+from molgen.autoregressive import AutoregressiveSampler
+from molgen.classifier import Aim
+from molgen.kv_cache import CachedDenoiser, KVCache
+from molgen.language_model import LanguageModel, sequence_log_prob
+from molgen.next_token import ClassifierFreeModel, FudgeModel
+from molgen.objective import next_token_nats
+from molgen.prefix_guide import GuideScores, candidate_bins
+from molgen.rows import Samples
+from molgen.targets import Range
+from molgen.threads import Workers, workers
+from property_models.noisy import GuideConfig, NoisyGuide
+from strings import MEETS, STRINGS, TARGET, enumerated, given
+
+VOCAB, LONGEST = 9, 12
+NETWORK = strings.writer(VOCAB, LONGEST, 32, ("qed", "logp"))
+WIDE = strings.writer(VOCAB, LONGEST, 256, ("qed", "logp"))
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Workers]:
+    with workers(count=2) as pool:
+        yield pool
+
+
+def noisy_guide(longest: int = LONGEST, noise: str = "none") -> NoisyGuide:
+    config = GuideConfig(
+        labels=["rings", "weight"],
+        edges=[[-0.5, 0.5, 1.5, 2.5], [0.0, 1.0, 2.0, 3.0, 5.0, 8.0]],
+        mass=[[0.2, 0.5, 0.3], [0.1, 0.2, 0.3, 0.2, 0.2]],
+        vocab_size=VOCAB,
+        max_position_embeddings=longest,
+        hidden_size=32,
+        num_layers=2,
+        noise=noise,
+    )
+    guide = NoisyGuide(config)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in guide.parameters():
+        spread = 1.5 * parameter.shape[-1] ** -0.5
+        parameter.data = spread * torch.randn(parameter.shape, generator=generator)
+    return guide.eval()
+
+
+GUIDE = noisy_guide()
+RINGS, WEIGHT = Aim("rings", 2.0, 2.0), Aim("weight", Range(0.0, 2.0), 0.5)
+
+
+def rows(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Rows as a network is given them, and conditions of which some are left out."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(0, VOCAB - 2, (count, LONGEST), generator=generator)
+    tokens[:, 0] = VOCAB - 1
+    condition = torch.rand(count, 2, generator=generator)
+    return tokens, condition.masked_fill(condition < 0.3, float("nan"))
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+@pytest.mark.parametrize("network", [NETWORK, WIDE])
+def test_the_cache_gives_the_logits_of_the_full_forward(
+    network: strings.MoleculeDenoiser, conditioned: bool
+) -> None:
+    tokens, condition = rows(40)
+    condition_or_none = condition if conditioned else None
+    with torch.inference_mode():
+        full = network.logits(tokens, condition_or_none)
+        cache = KVCache(network, len(tokens), condition_or_none)
+        left = torch.arange(len(tokens))
+        for place in range(LONGEST):
+            logits = network.head(cache.append(tokens[left, place]))[:, 0]
+            expected = full[left, place, : VOCAB - 1]
+            assert float((logits[:, : VOCAB - 1] - expected).abs().max()) < 1e-5
+            if place % 3 == 1:  # rows leave, the order changes, and one is kept twice
+                kept = torch.randperm(len(left))[: len(left) * 2 // 3]
+                kept[-1] = kept[0]
+                cache.keep(kept)
+                left = left[kept]
+        with pytest.raises(ValueError, match="row of 13 tokens, the model takes 12"):
+            cache.append(tokens[left, 0])
+    assert float(full[..., : VOCAB - 1].std()) > 0.1
+
+
+def test_the_cache_in_bf16_is_near() -> None:
+    model = CachedDenoiser(WIDE, dtype="bf16")
+    tokens, condition = rows(40)
+    with torch.inference_mode():
+        full = WIDE.logits(tokens, condition).double().log_softmax(-1)
+    prefixes = model.begin(len(tokens), condition)
+    for place in range(LONGEST):
+        p = prefixes.append(tokens[:, place]).exp()
+        assert 0 < float((p - full[:, place].exp()).abs().mean()) < 0.02
+        torch.testing.assert_close(p.sum(1), torch.ones(len(p)).double(), atol=1e-12, rtol=0)
+        assert (p[:, -1] == 0).all(), "the beginning is never written"
+
+
+def test_kernels_multiply_to_the_exact_likelihood() -> None:
+    network = strings.writer()
+    values = torch.full((len(STRINGS), 1), 0.7)
+    for condition in (None, values):
+        whole = sequence_log_prob(network, STRINGS, condition).exp()
+        step_by_step = enumerated(CachedDenoiser(network, dtype="fp32"), condition)
+        torch.testing.assert_close(step_by_step, whole, atol=1e-6, rtol=0)
+
+
+def test_the_guide_read_along_gives_the_candidates_of_its_full_forward() -> None:
+    tokens, _ = rows(20)
+    with torch.inference_mode():
+        full = [GUIDE.candidate_log_prob(tokens, index) for index in range(2)]
+        cache = KVCache(GUIDE, len(tokens))
+        for place in range(LONGEST):
+            x = cache.append(tokens[:, place])
+            for index in range(2):
+                bins = candidate_bins(GUIDE, x, index)[:, 0]
+                torch.testing.assert_close(bins, full[index][:, place], atol=1e-5, rtol=0)
+    scores = GuideScores(GUIDE, [RINGS, WEIGHT], dtype="fp32").begin(len(tokens))
+    share = [GUIDE.wanted("rings", 2.0), GUIDE.wanted("weight", Range(0.0, 2.0))]
+    for place in range(LONGEST):
+        by_hand = sum(
+            gamma * (full[k][:, place].double().exp() @ share[k].double()).log()
+            for k, gamma in enumerate((2.0, 0.5))
+        )
+        found = scores.append(tokens[:, place])
+        torch.testing.assert_close(found, by_hand, atol=1e-4, rtol=0)
+
+
+def guided(network: strings.MoleculeDenoiser, dtype: str) -> LanguageModel:
+    model = ClassifierFreeModel(CachedDenoiser(network, dtype=dtype), 2.0)
+    return FudgeModel(model, GuideScores(GUIDE, [RINGS, WEIGHT], dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("network", [NETWORK, WIDE])
+def test_a_row_gets_the_same_numbers_in_any_company(
+    pool: Workers, network: strings.MoleculeDenoiser, dtype: str
+) -> None:
+    model = guided(network, dtype)
+    condition = rows(300, seed=5)[1].numpy()
+
+    def draw(start: int, count: int, batch_size: int) -> dict[int, tuple[list[int], list[float]]]:
+        sampler = AutoregressiveSampler(model, pool, batch_size=batch_size)
+        part = condition[start : start + count]
+        events = sampler.run(count, part, seed=6, first=start, record=True).trajectory
+        assert events is not None
+        own = {row: events.of(row) for row in range(start, start + count)}
+        return {row: (e.token.tolist(), e.probability.tolist()) for row, e in own.items()}
+
+    whole = draw(0, 300, 256)
+    assert len({len(tokens) for tokens, _ in whole.values()}) > 5, "rows end at different places"
+    for start, count, batch_size in ((0, 300, 97), (41, 130, 33), (7, 3, 1), (290, 10, 256)):
+        for row, found in draw(start, count, batch_size).items():
+            assert found == whole[row]
+
+
+def test_forwards_are_counted_where_they_happen(pool: Workers) -> None:
+    model = guided(NETWORK, "fp32")
+    condition = rows(100)[1].numpy()
+    samples = AutoregressiveSampler(model, pool).run(100, condition)
+    asked = np.minimum((samples.tokens != VOCAB - 2).sum(1) + 1, LONGEST)
+    np.testing.assert_array_equal(samples.nfe, 2 * asked)
+    np.testing.assert_array_equal(samples.classifier_nfe, asked)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    masked = tiny.network()
+    with pytest.raises(ValueError, match="noise is 'masked', but only a network of noise 'none'"):
+        CachedDenoiser(masked)
+    with pytest.raises(ValueError, match="noise is 'masked', but only a network of noise 'none'"):
+        KVCache(masked, 2)
+    with pytest.raises(ValueError, match="the guide's noise is 'masked'"):
+        GuideScores(noisy_guide(noise="masked"), [RINGS])
+    with pytest.raises(ValueError, match="aims name \\[\\], expected different properties"):
+        GuideScores(GUIDE, [])
+    with pytest.raises(ValueError, match="'rings', 'rings'"):
+        GuideScores(GUIDE, [RINGS, RINGS])
+    with pytest.raises(ValueError, match="target qed: the guide does not predict it"):
+        GuideScores(GUIDE, [Aim("qed", "max")])
+    with pytest.raises(ValueError, match="gamma is a function of alpha_t"):
+        GuideScores(GUIDE, [Aim("rings", 2.0, lambda alpha: alpha)])
+    with pytest.raises(ValueError, match="reads 8 of 9 tokens, expected at least 12 of 9"):
+        FudgeModel(CachedDenoiser(NETWORK), GuideScores(noisy_guide(8), [RINGS]))
+
+
+YES = given(TARGET * MEETS[0])
+
+
+@pytest.fixture(scope="module")
+def trained() -> strings.MoleculeDenoiser:
+    """A network trained on the 15 strings, ends included, on a yes-or-no property or on none."""
+    network = strings.writer(longest=strings.LONGEST + 1).train()
+    shares = torch.cat([TARGET * MEETS[0], TARGET * (1 - MEETS[0]), TARGET]).float()
+    labels = torch.tensor([1.0, 0.0, float("nan")]).repeat_interleave(len(STRINGS))[:, None]
+    optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=400)
+    for _ in range(400):
+        loss = shares @ next_token_nats(network, STRINGS.repeat(3, 1), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return network.eval()
+
+
+def variation(found: Tensor, expected: Tensor) -> float:
+    """Total variation distance."""
+    return float((found - expected).abs().sum() / 2)
+
+
+def test_training_and_likelihood_agree(trained: strings.MoleculeDenoiser) -> None:
+    yes = torch.ones(len(STRINGS), 1)
+    assert variation(sequence_log_prob(trained, STRINGS).exp(), TARGET) < 0.01
+    assert variation(sequence_log_prob(trained, STRINGS, yes).exp(), YES) < 0.01
+    assert variation(YES, TARGET) > 0.3
+
+
+ROWS = 10_000
+NOISE = 0.03  # variation between 15 true shares and those of 10,000 draws: 0.013 on average
+
+
+def test_draws_follow_what_was_trained(pool: Workers, trained: strings.MoleculeDenoiser) -> None:
+    model = CachedDenoiser(trained)
+    yes = np.ones((ROWS, 1), dtype=np.float32)
+    assert variation(shares(AutoregressiveSampler(model, pool).run(ROWS)), TARGET) < NOISE
+    assert variation(shares(AutoregressiveSampler(model, pool).run(ROWS, yes)), YES) < NOISE
+    met = []
+    for gamma in (0.0, 1.0, 3.0):
+        sampler = AutoregressiveSampler(ClassifierFreeModel(model, gamma), pool)
+        found = shares(sampler.run(ROWS, yes, seed=1))
+        met.append(float(found @ MEETS[0]))
+        if gamma < 2:
+            assert variation(found, (TARGET, YES)[int(gamma)]) < NOISE
+    assert met[1] > met[0] + 0.1
+    assert met[2] > met[1] + 0.1
+
+
+def shares(samples: Samples) -> Tensor:
+    """Share of each string among rows, with shape (15,)."""
+    short = strings.LONGEST - samples.tokens.shape[1]
+    assert short <= 0, "some row is as long as can be"
+    same = (samples.tokens[:, None, : strings.LONGEST] == STRINGS.numpy()).all(2)
+    return torch.from_numpy(same.mean(0))

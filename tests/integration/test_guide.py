@@ -1,0 +1,153 @@
+"""Guides learn what they are for: small ones, on letters of which the answer is known."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from molgen import checkpoint
+from molgen.dataset import TokenDataset
+from molgen.recipe import TrainConfig
+from molgen.targets import Range
+from property_models.guide_training import GuideObjective, new_guide, train_guide
+from property_models.noisy import NoisyGuide, log_meets
+
+LENGTH, LETTERS, MASK, PAD = 4, 3, 4, 3
+WORDS = np.array(list(itertools.product(range(LETTERS), repeat=LENGTH)))
+"""Every word of four of the letters 0, 1, 2; y counts the zeros."""
+SMALL = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "condition_size": 8}
+
+
+def words(copies: int = 40) -> TokenDataset:
+    tokens = np.tile(WORDS, (copies, 1))
+    zeros = (tokens == 0).sum(1).astype(np.float64)
+    values = {"zeros": zeros, "half": np.where(np.arange(len(zeros)) % 2, zeros, np.nan)}
+    vocab = ["a", "b", "c", "[PAD]", "[MASK]"]
+    return TokenDataset.build(tokens.tolist(), values, vocab, held_out_fraction=0.05)
+
+
+@pytest.fixture(scope="module", params=["masked", "uniform", "none"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NoisyGuide:
+    folder = tmp_path_factory.mktemp(request.param)
+    config = TrainConfig(
+        epochs=20, batch_size=128, decay_fraction=0.9, workers=1, dtype="fp32", ema_decay=0.9
+    )
+    return train_guide(words(), folder, request.param, config=config, progress=False, **SMALL)
+
+
+def exact(guide: NoisyGuide, tokens: Tensor, alpha: Tensor) -> Tensor:
+    """``p(zeros = k | x_t)`` for words drawn uniformly, with shape (batch, LENGTH + 1)."""
+    if guide.noise == "none":
+        written = (tokens[:, 1:] == 0).sum(1)
+        free = (LENGTH - (tokens.shape[1] - 1)) * torch.ones(len(tokens))
+        each = torch.full((len(tokens), LENGTH), 1 / LETTERS)
+        each[torch.arange(LENGTH) >= free[:, None]] = 0.0
+        return convolve(each, written)
+    if guide.noise == "masked":
+        each = torch.where(tokens == MASK, 1 / LETTERS, (tokens == 0).float())
+    else:
+        uniform = (1 - alpha[:, None]) / LETTERS
+        each = torch.where(tokens == 0, alpha[:, None] + uniform, uniform)
+    return convolve(each, torch.zeros(len(tokens), dtype=torch.long))
+
+
+def convolve(each: Tensor, begin: Tensor) -> Tensor:
+    """Distribution of ``begin`` plus a sum of independent coins, (batch, LENGTH + 1)."""
+    p = torch.nn.functional.one_hot(begin, LENGTH + 1).float()
+    for coin in each.T:
+        p = p * (1 - coin[:, None]) + torch.roll(p, 1, dims=1) * coin[:, None]
+    return p
+
+
+def states(guide: NoisyGuide) -> tuple[Tensor, Tensor]:
+    """Noised words and their clocks."""
+    generator = torch.Generator().manual_seed(5)
+    alpha = 0.2 + 0.7 * torch.rand(64, generator=generator)
+    x = torch.from_numpy(WORDS)[torch.randint(len(WORDS), (64,), generator=generator)]
+    if guide.noise == "none":
+        return torch.cat([torch.full((64, 1), MASK), x[:, :2]], dim=1), alpha
+    u = torch.rand(x.shape, generator=generator)
+    noise = torch.randint(LETTERS, x.shape, generator=generator)
+    return torch.where(u < alpha[:, None], x, MASK if guide.noise == "masked" else noise), alpha
+
+
+@torch.no_grad()
+def test_a_guide_learns_the_distribution_given_the_noised_row(trained: NoisyGuide) -> None:
+    tokens, alpha = states(trained)
+    p = trained.log_prob(tokens, alpha).exp()[:, trained.index("zeros"), : LENGTH + 1]
+    expected = exact(trained, tokens, alpha)
+    distance = (p - expected).abs().sum(1) / 2
+    chance = (trained_mass(trained) - expected).abs().sum(1) / 2
+    assert distance.mean() < 0.06
+    assert distance.mean() < 0.25 * chance.mean()
+
+
+def trained_mass(guide: NoisyGuide) -> Tensor:
+    return torch.from_numpy(guide.bins[0].mass).float()
+
+
+@torch.no_grad()
+def test_one_forward_tells_every_candidate(trained: NoisyGuide) -> None:
+    tokens, alpha = states(trained)
+    found = trained.candidate_log_prob(tokens, 0, alpha).exp()[..., : LENGTH + 1]
+    assert found.shape == (*tokens.shape, 5, LENGTH + 1)
+    errors = []
+    for place, letter in itertools.product(range(tokens.shape[1]), range(LETTERS)):
+        if trained.noise == "none":
+            asked, row = torch.cat([tokens, torch.full((64, 1), letter)], dim=1), slice(None)
+            if place < tokens.shape[1] - 1:
+                continue
+        else:
+            asked = tokens.clone()
+            asked[:, place] = letter
+            row = tokens[:, place] == MASK if trained.noise == "masked" else slice(None)  # type: ignore[assignment]
+        expected = exact(trained, asked, alpha)[row]
+        errors.append((found[row, place, letter] - expected).abs().sum(-1) / 2)
+    assert torch.cat(errors).mean() < 0.08
+
+
+@torch.no_grad()
+def test_soft_tokens_are_tokens(trained: NoisyGuide) -> None:
+    tokens, alpha = states(trained)
+    soft = torch.nn.functional.one_hot(tokens, 5).float()
+    torch.testing.assert_close(trained.log_prob(soft, alpha), trained.log_prob(tokens, alpha))
+
+
+@torch.no_grad()
+def test_a_target_sums_the_bins_that_meet_it(trained: NoisyGuide) -> None:
+    tokens, alpha = states(trained)
+    bins = trained.log_prob(tokens, alpha)[:, 0]
+    both = log_meets(bins, trained.wanted("zeros", Range(2, 3)))
+    torch.testing.assert_close(both.exp(), bins.exp()[:, 2:4].sum(1))
+    with pytest.raises(ValueError, match="no molecule of the training data meets it"):
+        trained.wanted("zeros", 17)
+    with pytest.raises(ValueError, match="does not predict it; it knows zeros, half"):
+        trained.wanted("ones", 1)
+
+
+@torch.no_grad()
+def test_a_guide_is_saved_and_loaded_whole(trained: NoisyGuide, tmp_path: Path) -> None:
+    trained.save_pretrained(tmp_path / "guide")
+    again = checkpoint.load_guide(tmp_path / "guide", 5)
+    tokens, alpha = states(trained)
+    assert torch.equal(again.log_prob(tokens, alpha), trained.log_prob(tokens, alpha))
+    with pytest.raises(ValueError, match="knows 5 tokens, the network 7"):
+        checkpoint.load_guide(tmp_path / "guide", 7)
+
+
+def test_a_missing_value_teaches_nothing() -> None:
+    data = words(1)
+    guide = new_guide(data, **SMALL)
+    objective = GuideObjective("masked", PAD, MASK, guide.bins)
+    labels = objective.labels(torch.tensor([[2.0, float("nan")], [4.0, 0.0]]))
+    assert labels.tolist() == [[2, -1], [4, 0]]
+
+
+def test_a_guide_needs_something_to_guide_towards() -> None:
+    with pytest.raises(ValueError, match="no properties"):
+        new_guide(TokenDataset.build([[0, 1]], {}, words(1).vocab))
