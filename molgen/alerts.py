@@ -3,7 +3,8 @@
 A molecule passes if it has none of the 502 substructures in ``filters/`` (medicinal chemistry
 filters, and pan-assay interference compounds), no atom except C, N, S, O, F, Cl, Br and H, no
 charged atom, and no ring of eight atoms or more (Polykovskiy et al., "Molecular Sets (MOSES)",
-2020).
+2020). RDKit must also read what it writes for it without stereochemistry, which it nearly always
+does.
 
 Matching 502 patterns takes milliseconds a molecule. A pattern without its hydrogens can only match
 where RDKit's pattern fingerprint of the molecule has all of the pattern's own bits; that leaves one
@@ -20,6 +21,8 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, DataStructs
+
+from molgen.molecules import canonical
 
 ALLOWED = frozenset({"C", "N", "S", "O", "F", "Cl", "Br", "H"})
 LARGEST_RING = 7
@@ -46,7 +49,7 @@ def pass_filters(mols: Sequence[Chem.Mol]) -> NDArray[np.bool_]:
         mol = Chem.AddHs(mols[i])  # many patterns name hydrogens as atoms
         passed[i] = not any(
             mol.HasSubstructMatch(patterns[k]) for k in np.flatnonzero(row).tolist()
-        )
+        ) and bool(canonical(Chem.MolToSmiles(mols[i], isomericSmiles=False)))
     return passed
 
 

@@ -13,8 +13,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from molgen.presets import strategy, token_weights
-
 if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.settings import Settings
@@ -113,6 +111,8 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
     Raises:
         ValueError: naming the arm and what is wrong with it.
     """
+    from molgen.presets import strategy, token_weights
+
     try:
         if arm.guidance not in GUIDANCES:
             raise ValueError(f"guidance is {arm.guidance!r}, expected {' or '.join(GUIDANCES)}")

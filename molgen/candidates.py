@@ -85,11 +85,11 @@ class ExactScores:
         alpha_t = _per_row(alpha_t, tokens)
         scores = torch.zeros(needed.shape, dtype=torch.float64, device=tokens.device)
         own = (needed & current).any((1, 2)).nonzero().squeeze(1)
-        for rows in own.split(self.chunk):
+        for rows in _chunks(own, self.chunk):
             found = self.classifier(tokens[rows], alpha_t[rows]).to(scores)
             scores[rows] = found[:, None, None] * needed[rows]
         row, place, value = (needed & ~current).nonzero(as_tuple=True)
-        for part in torch.arange(row.numel(), device=row.device).split(self.chunk):
+        for part in _chunks(torch.arange(row.numel(), device=row.device), self.chunk):
             candidates = tokens[row[part]]
             candidates[torch.arange(part.numel(), device=row.device), place[part]] = value[part]
             found = self.classifier(candidates, alpha_t[row[part]])
@@ -159,6 +159,11 @@ class AmortisedScores:
         to_mask = torch.arange(log_q.shape[-1], device=log_q.device) == self.mask_id
         placed = (tokens != self.mask_id).unsqueeze(-1)
         return _needed(log_q) & (to_mask | placed)
+
+
+def _chunks(indices: Tensor, size: int) -> tuple[Tensor, ...]:
+    """Cut indices into parts; none at all, and not one empty one, if there are none."""
+    return indices.split(size) if len(indices) else ()
 
 
 def _needed(log_q: Tensor) -> Tensor:

@@ -36,11 +36,12 @@ PUBLISHED_COLUMNS = {
 PUBLISHED_ROWS = 1024
 
 
-def point_table(records: Sequence[Record]) -> pd.DataFrame:
+def point_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.DataFrame:
     """Return every point under every convention, one row each.
 
     Args:
         records: finished points of one folder.
+        order: labels of arms that come first; the others follow by the alphabet.
 
     Returns:
         Columns: the arm's words (``arm`` is its label), what was asked, ``gamma``, ``steps``,
@@ -54,7 +55,10 @@ def point_table(records: Sequence[Record]) -> pd.DataFrame:
     table = pd.DataFrame([row for record in records for row in _rows(record)])
     if table.empty:
         return table
-    table = table.sort_values(["arm", "steps", "gamma", "seed", "convention"], ignore_index=True)
+    rank = {arm: i for i, arm in enumerate([*order, *sorted(table["arm"])][::-1])}
+    keys = ["rank", "steps", "gamma", "seed", "convention"]
+    table = table.assign(rank=-table["arm"].map(rank)).sort_values(keys, ignore_index=True)
+    table = table.drop(columns="rank")
     table["on_front"] = _marks(table, CURVE)
     table["on_overall_front"] = _marks(table, CURVE[1:])
     table["molecules"] = table.pop("molecules")

@@ -11,7 +11,8 @@ without bits are taken to be the same.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ BITS = 1024
 BLOCK = 2048  # a block of pairs takes 16 MB in single precision, which caches still help with
 
 Bits = NDArray[np.uint8]
+Item = TypeVar("Item")
 
 
 def fingerprints(smiles: Sequence[str], processes: int = 1, progress: str = "") -> Bits:
@@ -65,30 +67,56 @@ def internal_diversities(bits: Bits, powers: Sequence[float]) -> tuple[float, ..
     Returns:
         For each power between 0 (all alike) and 1; NaN for no molecules.
     """
-    if not len(bits):
-        return tuple(float("nan") for _ in powers)
-    sums = np.zeros((len(powers), len(bits)))
+    once = np.ones((1, len(bits)), dtype=np.int64)
+    return tuple(weighted_diversities(bits, powers, once)[0].tolist())
+
+
+def weighted_diversities(
+    bits: Bits, powers: Sequence[float], weights: NDArray[np.int64], progress: str = ""
+) -> NDArray[np.float64]:
+    """Return the internal diversity of several sets drawn from the same molecules, in one pass.
+
+    Args:
+        bits: fingerprints of distinct molecules with shape (molecules, bits).
+        powers: see :func:`internal_diversities`.
+        weights: how often each molecule is in each set, with shape (sets, molecules).
+        progress: label of a progress bar over pairs; empty for none.
+
+    Returns:
+        With shape (sets, powers); NaN for an empty set.
+    """
+    sums = np.zeros((len(weights), len(powers), len(bits)))
     blocks = [(i, _Block(bits[i : i + BLOCK])) for i in range(0, len(bits), BLOCK)]
-    for at, (i, left) in enumerate(blocks):
-        for j, right in blocks[at:]:
-            pairs = left.tanimoto(right)
-            for k, power in enumerate(powers):
-                raised = pairs if power == 1.0 else pairs**power
-                sums[k, i : i + BLOCK] += raised.sum(axis=1, dtype=np.float64)
+    pairs = [(at, to) for at in range(len(blocks)) for to in range(at, len(blocks))]
+    for at, to in _shown(pairs, progress):
+        (i, left), (j, right) = blocks[at], blocks[to]
+        table = left.tanimoto(right)
+        for k, power in enumerate(powers):
+            raised = table if power == 1.0 else table**power
+            for total, w in zip(sums[:, k], weights, strict=True):
+                total[i : i + BLOCK] += _weighted_sum(raised, w[j : j + BLOCK])
                 if i != j:  # the table is symmetric: a block serves its mirror image too
-                    sums[k, j : j + BLOCK] += raised.sum(axis=0, dtype=np.float64)
-    means = sums / len(bits)
-    return tuple(
-        float(1.0 - np.mean(row ** (1.0 / p))) for row, p in zip(means, powers, strict=True)
-    )
+                    total[j : j + BLOCK] += _weighted_sum(raised.T, w[i : i + BLOCK])
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be for an empty set
+        sizes = weights.sum(axis=1)[:, None]
+        roots = (sums / sizes[..., None]) ** (1.0 / np.array(powers))[:, None]
+        return 1.0 - np.einsum("skm,sm->sk", roots, weights) / sizes
 
 
-def nearest_similarity(bits: Bits, reference: Bits) -> NDArray[np.float64]:
+def _weighted_sum(table: NDArray[np.float32], weight: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return ``table @ weight`` in double precision, in an order that no thread count changes."""
+    if (weight == 1).all():
+        return table.sum(axis=1, dtype=np.float64)
+    return (table * weight.astype(np.float32)).sum(axis=1, dtype=np.float64)
+
+
+def nearest_similarity(bits: Bits, reference: Bits, progress: str = "") -> NDArray[np.float64]:
     """Return each molecule's similarity to the one most like it among others.
 
     Args:
         bits: fingerprints with shape (molecules, bits).
         reference: fingerprints with shape (others, bits), at least one.
+        progress: label of a progress bar over blocks of others; empty for none.
 
     Returns:
         With shape (molecules,).
@@ -98,17 +126,27 @@ def nearest_similarity(bits: Bits, reference: Bits) -> NDArray[np.float64]:
     # each run is all that is needed, which spares a division for every pair.
     sizes = reference.sum(axis=1, dtype=np.int64)
     order = np.argsort(sizes, kind="stable")
-    reference, sizes = reference[order], sizes[order]
-    for j in range(0, len(reference), BLOCK):
-        other = _Block(reference[j : j + BLOCK])
-        runs = np.flatnonzero(np.diff(sizes[j : j + BLOCK], prepend=-1))
-        run_sizes = sizes[j : j + BLOCK][runs].astype(np.float32)
+    for j in _shown(range(0, len(reference), BLOCK), progress):
+        place = order[j : j + BLOCK]
+        other = _Block(reference[place])
+        runs = np.flatnonzero(np.diff(sizes[place], prepend=-1))
+        run_sizes = sizes[place][runs].astype(np.float32)
         for i in range(0, len(bits), BLOCK):
             mine = _Block(bits[i : i + BLOCK])
             common = np.maximum.reduceat(other.rows @ mine.rows.T, runs, axis=0)
             ratio = _ratio(common, run_sizes[:, None], mine.sizes[None, :])
             best[i : i + BLOCK] = np.maximum(best[i : i + BLOCK], ratio.max(axis=0))
     return best
+
+
+def _shown(items: Sequence[Item], progress: str) -> Iterable[Item]:
+    """Return the items, under a progress bar if it has a label."""
+    if not progress:
+        return items
+    from tqdm import tqdm
+
+    bar: Iterable[Item] = tqdm(items, desc=progress, disable=None)
+    return bar
 
 
 class _Block:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from molgen.targets import Range, Target
+from molgen.targets import TAIL, Range, Target
 
 QUANTILES = (0, 1, 2.5, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 97.5, 99, 100)
 WHOLE_AT_MOST = 20  # distinct whole numbers that each get a bin
@@ -70,7 +70,7 @@ class Bins:
         """Return how much of each bin meets a target, in [0, 1], with shape (bins,).
 
         A number is met by the bin it lies in; ``max`` and ``min`` by the bins at that end which
-        together hold a tenth of the training molecules, the last of them in part.
+        together hold the part ``TAIL`` of the training molecules, the last of them in part.
         """
         if isinstance(target, Range):
             low = np.maximum(self.edges[:-1], target.low)
@@ -90,7 +90,7 @@ class Bins:
         order: Sequence[int] = range(len(self))
         if word == "max":
             order = order[::-1]
-        share, left = np.zeros(len(self)), EXTREME
+        share, left = np.zeros(len(self)), TAIL
         for i in order:
             if left <= 1e-12:
                 break

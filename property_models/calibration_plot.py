@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from molgen.files import replacing
 from property_models.calibration import coverage_curve
-from property_models.judging import Tested
+from property_models.judging import Assessment
 
 COVERAGE = 0.9  # of the intervals that are drawn
 LEVELS = tuple(np.arange(0.05, 0.99, 0.05).round(2).tolist())
@@ -20,7 +20,7 @@ MISSING = "a calibration plot needs matplotlib: pip install 'molgen[plots]'"
 Floats = NDArray[np.float64]
 
 
-def calibration_figure(tested: Tested, values: Floats, title: str, unit: str = "") -> Any:
+def calibration_figure(tested: Assessment, values: Floats, title: str, unit: str = "") -> Any:
     """Return a matplotlib figure of two panels for the test part.
 
     Args:
@@ -44,7 +44,7 @@ def calibration_figure(tested: Tested, values: Floats, title: str, unit: str = "
     suffix = f" ({unit})" if unit else ""
     left.set(title=title, xlabel=f"measured{suffix}", ylabel=f"predicted{suffix}")
     found = coverage_curve(tested.conformal, y, mean, spread, LEVELS)
-    _coverage(right, found, len(y))
+    _coverage(right, found, len(y), len(tested.split.calibration))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
@@ -52,7 +52,7 @@ def calibration_figure(tested: Tested, values: Floats, title: str, unit: str = "
 
 
 def calibration_plot(
-    tested: Tested, values: Floats, title: str, path: str | Path, unit: str = ""
+    tested: Assessment, values: Floats, title: str, path: str | Path, unit: str = ""
 ) -> None:
     """Write :func:`calibration_figure` to a file; its extension says which kind (png, pdf, svg).
 
@@ -65,7 +65,7 @@ def calibration_plot(
         figure.savefig(part, format=Path(path).suffix.removeprefix(".") or "png", dpi=160)
 
 
-def _predictions(axes: Any, tested: Tested, y: Floats, mean: Floats, spread: Floats) -> None:
+def _predictions(axes: Any, tested: Assessment, y: Floats, mean: Floats, spread: Floats) -> None:
     low, high = tested.conformal.interval(mean, spread, COVERAGE)
     ends = [float(f(np.concatenate([y, mean]))) for f in (np.min, np.max)]
     axes.plot(ends, ends, color=GREY, lw=1, ls="--")
@@ -87,9 +87,10 @@ def _predictions(axes: Any, tested: Tested, y: Floats, mean: Floats, spread: Flo
     axes.legend(frameon=False, fontsize=8, loc="upper left")
 
 
-def _coverage(axes: Any, found: dict[str, float], count: int) -> None:
+def _coverage(axes: Any, found: dict[str, float], count: int, calibrated_on: int) -> None:
     promised = np.array([float(level) for level in found])
-    noise = 1.96 * np.sqrt(promised * (1 - promised) / count)
+    # of the test molecules, and of the calibration molecules that set the widths
+    noise = 1.96 * np.sqrt(promised * (1 - promised) * (1 / count + 1 / (calibrated_on + 2)))
     axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", label="as promised")
     band = {"color": GREY, "alpha": 0.18, "lw": 0, "label": f"chance, {count} molecules (95 %)"}
     axes.fill_between(promised, (promised - noise).clip(0), (promised + noise).clip(max=1), **band)

@@ -4,8 +4,8 @@
     measured, training and calibration parts -> the value that was measured
 
 The judge's test molecules stay out, and with a scaffold split every drawn molecule that has one of
-their ring systems: how the judge does there still tells how far to trust it once a guide has learned
-from it. Molecules that the network cannot spell are left out and counted.
+their ring systems: how the judge does there still tells how far to trust it, once a guide has
+learned from it. Molecules that the network cannot spell are left out and counted.
 """
 
 from __future__ import annotations
@@ -118,7 +118,11 @@ def draw(
 
 
 def train(
-    labelled: Labelled, model: Model, folder: Path, epochs: float, **sizes: int
+    labelled: Labelled,
+    model: Model,
+    folder: Path,
+    epochs: float,
+    sizes: dict[str, int] | None = None,
 ) -> NoisyGuide:
     """Train a guide for the model's noise and save it in a folder.
 
@@ -127,14 +131,16 @@ def train(
         model: that it will steer.
         folder: for the guide.
         epochs: passes over the molecules.
-        **sizes: of the network; by default those of :mod:`property_models.noisy`.
+        sizes: of the network; by default those of :mod:`property_models.noisy`.
     """
     from molgen.likelihood import noise_of
+    from molgen.recipe import TrainConfig
     from molgen.training_state import remove
     from property_models.guide_training import train_guide
 
     kind = noise_of(model.denoiser)
-    guide = train_guide(labelled.data, folder, kind, epochs, resume=False, **sizes)
+    config = TrainConfig(epochs=epochs, decay_fraction=0.8, weight_decay=0.05)
+    guide = train_guide(labelled.data, folder, kind, config=config, resume=False, sizes=sizes)
     guide.save_pretrained(folder)
     remove(folder)
     return guide

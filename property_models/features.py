@@ -5,9 +5,8 @@
 
 Counts are of substructures up to two bonds from an atom (Rogers and Hahn, "Extended-connectivity
 fingerprints", 2010). All descriptors come from RDKit's C++ side, so a molecule takes about a
-millisecond; the whole Python list takes fifteen times as long and was no better on the data sets of
-``benchmarks/property_models.py``. What RDKit has no number for (charges of an element without
-parameters) takes the training mean.
+millisecond; RDKit's whole list takes many times as long. What RDKit has no number for (charges of
+an element without parameters) takes the training mean.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ A guide is trained in minutes (:func:`train_guide`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,14 +113,20 @@ def _mean_nll(log_p: Tensor, bins: Tensor, weight: Tensor) -> Tensor:
     return (nll * weight).sum(1) / weight.sum(1).clamp(min=1e-6)
 
 
-def new_guide(data: TokenDataset, kind: str = "masked", seed: int = 0, **sizes: int) -> NoisyGuide:
+def new_guide(
+    data: TokenDataset,
+    kind: str = "masked",
+    seed: int = 0,
+    sizes: Mapping[str, int] | None = None,
+) -> NoisyGuide:
     """Return an untrained guide for the properties of a data set.
 
     Args:
         data: its training part decides about the bins.
         kind: noise that the guide is to see: ``"masked"``, ``"uniform"`` or ``"none"``.
         seed: of the weights.
-        **sizes: of the network, as in :class:`molgen.denoiser_config.DenoiserConfig`.
+        sizes: of the network, where they are not ``SIZES``; as in
+            :class:`molgen.denoiser_config.DenoiserConfig`.
 
     Raises:
         ValueError: if the data has no properties, or one of them no values.
@@ -136,7 +143,7 @@ def new_guide(data: TokenDataset, kind: str = "masked", seed: int = 0, **sizes: 
         max_position_embeddings=-(-longest // ROUND) * ROUND,
         noise=kind,
         time_input=kind == "uniform",
-        **{**SIZES, **sizes},
+        **{**SIZES, **(sizes or {})},
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -151,7 +158,7 @@ def train_guide(
     config: TrainConfig | None = None,
     progress: bool = True,
     resume: bool = True,
-    **sizes: int,
+    sizes: Mapping[str, int] | None = None,
 ) -> NoisyGuide:
     """Train a guide; the same call goes on where it was killed.
 
@@ -163,7 +170,7 @@ def train_guide(
         config: how to train; a short run's learning rate falls all the way.
         progress: show how it goes.
         resume: go on from a checkpoint in the folder.
-        **sizes: of the network.
+        sizes: see :func:`new_guide`.
 
     Returns:
         The guide with averaged weights, in evaluation mode.
@@ -172,7 +179,7 @@ def train_guide(
         ValueError, FloatingPointError, OSError: as :func:`molgen.train.train`.
     """
     config = config or TrainConfig(epochs=epochs, **RECIPE)  # type: ignore[arg-type]
-    guide = new_guide(data, noise, config.seed, **sizes)
+    guide = new_guide(data, noise, config.seed, sizes)
     objective = GuideObjective(noise, data.pad_id, data.mask_id, guide.bins)
 
     def end(trainer: Trainer) -> None:

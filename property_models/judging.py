@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Tested:
+class Assessment:
     """A fitted process, and what it says of the molecules it was not fitted to.
 
     Attributes:
@@ -63,7 +63,7 @@ def fit_judge(
     source: str = "",
     also: bool = True,
     on_stage: Callable[[str], None] = lambda stage: None,
-) -> tuple[Judge, Tested]:
+) -> tuple[Judge, Assessment]:
     """Fit a judge and test it.
 
     Args:
@@ -123,7 +123,7 @@ def fit_judge(
     return judge, tested
 
 
-def assess(measured: Measured, features: Features, kind: splits.Kind, seed: int) -> Tested:
+def assess(measured: Measured, features: Features, kind: splits.Kind, seed: int) -> Assessment:
     """Fit on one part, calibrate on another, test on the third."""
     y = measured.values
     parts = splits.split(measured.smiles, kind, seed)
@@ -140,7 +140,7 @@ def assess(measured: Measured, features: Features, kind: splits.Kind, seed: int)
         "coverage": coverage_curve(conformal, y[at], mean[at], spread[at]),
         "rmse_of_the_training_mean": errors(y[at], np.full(len(at), process.mean))["rmse"],
     }
-    return Tested(parts, process, conformal, mean, spread, report)
+    return Assessment(parts, process, conformal, mean, spread, report)
 
 
 def _comparison(

@@ -124,7 +124,7 @@ class Judge:
 
     def save(self, folder: str | Path) -> None:
         """Write the judge into a folder, which is made if it does not exist."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ class Judge:
             "card": _finite(self.card),
         }
         with replacing(folder / ARRAYS) as part:
-            save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, part)
+            part.write_bytes(save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
         with replacing(folder / INFO) as part:
             part.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
 

@@ -12,6 +12,9 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from molgen.plan import Plan
+from molgen.transition import Transition
+
 MASK = 2
 LENGTH = 3
 STATES = torch.tensor(list(product(range(3), repeat=LENGTH)))
@@ -61,8 +64,33 @@ def follow(kernel: Sequence[Tensor]) -> Tensor:
     return state
 
 
+def trace(step: Transition, plan: Plan, condition: float | None = None) -> list[Tensor]:
+    """The distribution over states after each step, from noise; under uniform noise over `CLEAN`.
+
+    Args:
+        step: the kernel.
+        plan: alphas and sigmas.
+        condition: what every row is conditioned on.
+    """
+    states = STATES if step.remasks else CLEAN
+    rows = len(states)
+    state = torch.full((rows,), 1 / rows, dtype=torch.float64)
+    if step.remasks:
+        state = follow([])
+    given = None if condition is None else torch.full((rows, 1), condition)
+    found = []
+    for alpha_t, alpha_s, sigma in plan.rows():
+        clocks = (torch.full((rows,), alpha, dtype=torch.float64) for alpha in (alpha_t, alpha_s))
+        own = torch.full((rows, LENGTH), sigma, dtype=torch.float64)
+        state = state @ transition(step(states, given, *clocks, own).q, states)
+        found.append(state)
+    return found
+
+
 def distance(state: Tensor, target: Tensor) -> float:
     """Total variation distance between a distribution over states and one over clean states."""
+    if len(state) == len(target):
+        return float((state - target).abs().sum() / 2)
     full = torch.zeros_like(state)
     full[IS_CLEAN] = target
     return float((state - full).abs().sum() / 2)
@@ -98,7 +126,7 @@ def tilted(gamma: float) -> Tensor:
 
 def noised_classifier(tokens: Tensor, alpha: Tensor) -> Tensor:
     """The exact log p(y | x_t) of any of the 27 states; masked noise needs no clock."""
-    return (given(TARGET) @ HAS_PROPERTY).log()[number(tokens)]
+    return LOG_HAS_PROPERTY[number(tokens)]
 
 
 def uniform_classifier(tokens: Tensor, alpha: Tensor) -> Tensor:
@@ -110,6 +138,14 @@ def uniform_classifier(tokens: Tensor, alpha: Tensor) -> Tensor:
 def number(tokens: Tensor, vocab: int = MASK + 1) -> Tensor:
     """Which of `STATES` (or of `CLEAN`, for a vocabulary of 2) each row of tokens is."""
     return tokens @ torch.tensor([vocab**2, vocab, 1])
+
+
+LOG_HAS_PROPERTY = (given(TARGET) @ HAS_PROPERTY).log()
+"""log p(y | x_t) of each of the 27 states."""
+LOG_P = denoise(TARGET).log()
+"""log p(x0 | x_t) at each of the 27 states, with shape (27, 3, 3)."""
+LOG_P_GIVEN_Y = denoise(tilted(1.0)).log()
+"""log p(x0 | x_t, y), same shape."""
 
 
 class Denoiser:
@@ -128,14 +164,16 @@ class Denoiser:
     def logits(
         self, tokens: Tensor, condition: Tensor | None = None, alpha: Tensor | None = None
     ) -> Tensor:
-        free, guided = (self._log_p(tokens, tilted(gamma), alpha) for gamma in (0.0, 1.0))
+        if self.uniform:
+            assert alpha is not None
+            free, guided = (
+                denoise_from_others(tilted(gamma), float(alpha[0])).log() for gamma in (0.0, 1.0)
+            )
+            rows = number(tokens, 2)
+            free, guided = (torch.nn.functional.pad(p, (0, 2)) for p in (free, guided))
+        else:
+            free, guided, rows = LOG_P, LOG_P_GIVEN_Y, number(tokens)
         if condition is None:
-            return free
-        return torch.where(condition.isnan().any(1)[:, None, None], free, guided)
-
-    def _log_p(self, tokens: Tensor, target: Tensor, alpha: Tensor | None) -> Tensor:
-        if not self.uniform:
-            return denoise(target).log()[number(tokens)]
-        assert alpha is not None
-        p = denoise_from_others(target, float(alpha[0]))[number(tokens, 2)]
-        return torch.nn.functional.pad(p, (0, 2)).log()
+            return free[rows]
+        left_out = condition.isnan().any(1)[:, None, None]
+        return torch.where(left_out, free[rows], guided[rows])

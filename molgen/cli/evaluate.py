@@ -1,11 +1,27 @@
 """Measure a file of molecules, by every convention asked for.
 
-Reads the column raw, else smiles, else the one named. Every rate divides by what its convention
-divides by; molgen's own, strict, divides by all rows.
+Reads the column named, else raw, else smiles (in any case), else the only one there is. Every rate
+divides by what its convention divides by; molgen's own, strict, divides by all rows.
+
+conventions (the set behind IntDiv ... FCD is that of the last column):
+  strict     valid: one sanitised fragment; the same: equal canonical SMILES; set: unique rows
+  paper      valid likewise; the same: spelled alike, so "novel" is inflated; set: unique rows
+  moses      valid: RDKit reads it; the definitions and keys of MOSES; set: all valid rows
+  guacamol   valid likewise; the same: equal without stereochemistry; counts only
+
+metrics of a set (- or null where undefined):
+  IntDiv, IntDiv2   internal diversity, 0 (all alike) to 1
+  Filters           fraction without unwanted substructures
+  with --reference:
+  SNN               mean similarity to the nearest molecule of the reference
+  Frag, Scaf        cosine similarity of fragment and scaffold counts
+  FCD               Fréchet ChemNet distance; only where the extra molgen[fcd] is installed
+  PROP_wasserstein  distance of a property's distributions, over all valid rows
 
 Example:
   molgen evaluate samples.csv --train qm9
   molgen evaluate samples.csv --train qm9 --conventions strict,paper --property qed --json
+  molgen evaluate samples.csv --reference test.csv.gz --conventions moses --json
 """
 
 from __future__ import annotations
@@ -14,17 +30,23 @@ import argparse
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from molgen.cli import options
+from molgen.cli.rows import cores, known_molecules, texts
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
+    from molgen.evaluation import ChemNet
     from molgen.known import KnownMolecules
-    from molgen.metrics import Count
+    from molgen.metrics import Convention, Count
+    from molgen.molecules import Molecule
+
+DISTANCES = ("logp", "sa", "qed", "mw")  # those that MOSES reports
+NO_PROPERTY = "none"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what counts as known: a model's training set, or a file of SMILES",
     )
     parser.add_argument(
-        "--reference", metavar="FILE", help="molecules to compare property distributions with"
+        "--reference", metavar="FILE", help="molecules to compare with: SNN, Frag, Scaf, FCD, ..."
     )
     parser.add_argument(
         "--conventions",
@@ -50,39 +72,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PROP",
-        help="report this property too; may be repeated",
+        help="report this property's mean and its distance to the reference; may be repeated "
+        "(default with --reference, for strict and paper: distances of logp, sa, qed and mw; "
+        "none leaves them out)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    group = parser.add_argument_group("speed")
+    group.add_argument(
+        "--counts-only",
+        action="store_true",
+        help="only count: no diversity (its time grows as the square of the rows), no filters",
+    )
+    group.add_argument(
+        "--no-fcd",
+        action="store_true",
+        help="leave out FCD: about 5 ms a molecule and core, and as much for the reference, whose "
+        "part is kept for the next time",
+    )
+    group.add_argument("--device", default="cpu", metavar="D", help="where FCD's network runs")
+    group.add_argument(
+        "--workers", type=options.positive, metavar="N", help="processes (default: one a core)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; return the exit status."""
     from molgen.evaluation import evaluate
-    from molgen.metrics import MOSES, convention, count, wasserstein
+    from molgen.metrics import convention
     from molgen.molecules import interpret_all
-    from molgen.moses import describe
-    from property_models.descriptors import compute, get
 
     conventions = [convention(name.strip()) for name in arguments.conventions.split(",")]
-    for name in arguments.property:
-        get(name)
+    names = property_names(arguments.property)
+    workers = arguments.workers or cores()
     raw = texts(arguments.file, arguments.column)
     others = texts(arguments.reference, None) if arguments.reference else []
-    known = known_molecules(arguments.train) if arguments.train else None
-    molecules = interpret_all(raw, progress="molecules")
+    known = known_molecules(arguments.train, workers) if arguments.train else None
+    molecules = interpret_all(raw, workers, "molecules")
     described = None
-    if others and MOSES in conventions:
-        described = describe(others, progress="reference")
+    if others and not arguments.counts_only:
+        from molgen.distribution import describe
+
+        described = describe(others, workers, "reference")
     result: dict[str, Any] = {
         "rows": len(molecules),
         "status": dict(Counter(str(molecule.status) for molecule in molecules)),
-        **evaluate(molecules, conventions, known, described, progress="metrics"),
+        **evaluate(
+            molecules,
+            conventions,
+            known,
+            described,
+            workers,
+            "metrics",
+            chemnet(arguments, others, workers),
+            arguments.counts_only,
+        ),
     }
-    values = compute(arguments.property, [m.smiles for m in molecules])
-    for c in conventions if values else []:
-        result[c.name] |= property_means(count(molecules, c, known), values)
-    for name, column in compute(arguments.property if others else [], others).items():
-        result[f"{name}_wasserstein"] = wasserstein(values[name], column)
+    compared = names
+    if not arguments.property and {"strict", "paper"} & {c.name for c in conventions}:
+        compared = [] if arguments.counts_only else list(DISTANCES)
+    add_properties(result, conventions, (names, compared), (molecules, others), known, workers)
     warning = known.check() if known is not None else None
     if warning:
         result["warning"] = warning
@@ -91,6 +139,77 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(readable(result, [c.name for c in conventions]))
     return 0
+
+
+def property_names(asked: Sequence[str]) -> list[str]:
+    """Return the properties asked for, each once.
+
+    Raises:
+        ValueError: if one is unknown, or ``none`` stands beside others.
+    """
+    from property_models.descriptors import get
+
+    names = list(dict.fromkeys(asked))
+    if NO_PROPERTY in names:
+        if len(names) > 1:
+            raise ValueError(f"property {NO_PROPERTY} cannot be combined: {', '.join(names)}")
+        return []
+    for name in names:
+        get(name)
+    return names
+
+
+def chemnet(arguments: argparse.Namespace, others: list[str], workers: int) -> ChemNet | None:
+    """Return what FCD needs; None without a reference, without the extra, or if it is not wanted.
+
+    Raises:
+        ValueError: if the device cannot be used.
+    """
+    from molgen import fcd
+    from molgen.evaluation import ChemNet
+
+    if not others or arguments.no_fcd or arguments.counts_only or not fcd.available():
+        return None
+    if arguments.device != "cpu":
+        options.check_device(arguments.device)
+    moments = fcd.reference_moments(others, arguments.device, workers, "reference FCD")
+    return ChemNet(moments, arguments.device)
+
+
+def add_properties(
+    result: dict[str, Any],
+    conventions: Sequence[Convention],
+    names: tuple[Sequence[str], Sequence[str]],
+    sets: tuple[Sequence[Molecule], Sequence[str]],
+    known: KnownMolecules | None,
+    workers: int,
+) -> None:
+    """Add means of properties by convention, and distances of their distributions.
+
+    Args:
+        result: is added to.
+        conventions: which ones.
+        names: the properties whose mean is given, and those whose distance is.
+        sets: the rows, and the SMILES of the reference, possibly none.
+        known: for the means over novel rows.
+        workers: processes.
+    """
+    from molgen.metrics import count, wasserstein
+    from property_models.descriptors import compute
+
+    averaged, compared = names
+    molecules, others = sets
+    wanted = list(dict.fromkeys([*averaged, *(compared if others else ())]))
+    if not wanted:
+        return
+    values = compute(wanted, [m.smiles for m in molecules], workers, "properties")
+    means = {name: values[name] for name in averaged}
+    for c in conventions if means else ():
+        result[c.name] |= property_means(count(molecules, c, known), means)
+    if others:
+        reference = compute(compared, others, workers, "reference properties")
+        for name, column in reference.items():
+            result[f"{name}_wasserstein"] = wasserstein(values[name], column)
 
 
 def property_means(counted: Count, values: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
@@ -102,42 +221,6 @@ def property_means(counted: Count, values: Mapping[str, NDArray[np.float64]]) ->
         for which, marks in chosen.items()
         if marks is not None
     }
-
-
-def texts(path: str, column: str | None) -> list[str]:
-    """Return the strings of a file: column ``raw``, else ``smiles``, else the one named.
-
-    Raises:
-        ValueError: if there is none of them, naming those there are, if the file has no rows or
-            cannot be read.
-    """
-    from molgen.tables import read_table
-
-    frame: pd.DataFrame = read_table(path)
-    if not len(frame):
-        raise ValueError(f"{path}: a header line and no rows")
-    for name in [column] if column else ["raw", "smiles"]:
-        if name in frame.columns:
-            return ["" if text is None or text != text else str(text) for text in frame[name]]
-    wanted = repr(column) if column else "raw or smiles"
-    raise ValueError(f"{path} has no column {wanted}; it has {', '.join(map(str, frame.columns))}")
-
-
-def known_molecules(name: str) -> KnownMolecules:
-    """Return the index of a model, or that of a file of SMILES.
-
-    Raises:
-        ValueError: if it is neither, or the model has no index.
-    """
-    from molgen import checkpoint
-    from molgen.known import KnownMolecules
-
-    if Path(name).is_file():
-        return KnownMolecules.from_smiles(texts(name, None), progress="known molecules")
-    index = checkpoint.locate(name) / "known.safetensors"
-    if not index.is_file():
-        raise ValueError(f"model {name!r} has no index of known molecules")
-    return KnownMolecules.load(index)
 
 
 def readable(result: dict[str, Any], conventions: list[str]) -> str:

@@ -155,14 +155,14 @@ def draw(
 
 
 def test_a_row_is_the_same_in_any_company(pool: Workers) -> None:
-    rows, nfe, classifier_nfe = draw(pool, 300, 256)
+    rows, nfe, classifier_nfe = draw(pool, 150, 256)
     for batch_size in (1, 7, 100):
-        assert draw(pool, 300, batch_size)[0] == rows
-    head, tail = draw(pool, 201, 256), draw(pool, 99, 64, first=201)
+        assert draw(pool, 150, batch_size)[0] == rows
+    head, tail = draw(pool, 101, 256), draw(pool, 49, 20, first=101)
     assert head[0] + tail[0] == rows
     np.testing.assert_array_equal(np.append(head[1], tail[1]), nfe)
     np.testing.assert_array_equal(np.append(head[2], tail[2]), classifier_nfe)
-    assert sum(a != b for a, b in zip(draw(pool, 300, 256, seed=4)[0], rows, strict=True)) > 50
+    assert sum(a != b for a, b in zip(draw(pool, 150, 256, seed=4)[0], rows, strict=True)) > 25
 
 
 def test_every_token_and_the_end_cost_a_forward(pool: Workers) -> None:
@@ -172,7 +172,7 @@ def test_every_token_and_the_end_cost_a_forward(pool: Workers) -> None:
         samples = AutoregressiveSampler(each, pool).run(300, guided)
         lengths = (samples.tokens != PAD).sum(1)
         asked = np.minimum(lengths + 1, LONGEST)
-        assert set(lengths) == {0, 1, 2, 3}, "empty rows and rows cut off are kept"
+        assert {0, LONGEST} <= set(lengths), "empty rows and rows cut off are kept"
         np.testing.assert_array_equal(samples.nfe, asked * each.forwards)
         np.testing.assert_array_equal(samples.classifier_nfe, asked * each.classifier_forwards)
 

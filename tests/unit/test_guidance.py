@@ -4,52 +4,38 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import chains
-from chains import CLEAN, MASK, STATES, TARGET
-from molgen.candidates import ExactScores, TaylorScores
+from chains import CLEAN, LOG_P, MASK, STATES
+from molgen.candidates import ExactScores
 from molgen.guidance import (
     ClassifierBased,
     ClassifierFree,
+    Linear,
     classifier_free_masked,
     classifier_free_uniform,
+    nest,
     tilt,
 )
 from molgen.posterior import log_masked_posterior, masked_posterior, subs
 
 VOCAB = MASK + 1
-HAS_PROPERTY = torch.tensor([0.9, 0.2, 0.6, 0.05, 0.3, 0.7, 0.5, 0.99], dtype=torch.float64)
-"""p(y | x) of each clean state."""
-POSTERIOR = TARGET * HAS_PROPERTY / (TARGET * HAS_PROPERTY).sum()
+POSTERIOR = chains.tilted(1.0)
 """p(x | y) over the clean states."""
-LOG_P = chains.denoise(TARGET).log()
+EXACT = ExactScores(chains.noised_classifier)
+IS_MASK = torch.arange(VOCAB) == MASK
 LINEAR = torch.arange(9, dtype=torch.float64).mul(2.3).cos().reshape(3, VOCAB)
 """Weight of each place and token in a linear log classifier."""
 
 
-def noised_classifier(tokens: Tensor) -> Tensor:
-    """The exact log p(y | x_t) of any of the 27 states."""
-    states = tokens @ torch.tensor([9, 3, 1])
-    return (chains.given(TARGET) @ HAS_PROPERTY).log()[states]
+def linear_classifier(tokens: Tensor, alpha: Tensor) -> Tensor:
+    return (chains.one_hot(tokens) * LINEAR).sum((1, 2))
 
 
-def linear_classifier(onehot: Tensor) -> Tensor:
-    return (onehot * LINEAR).sum((1, 2))
-
-
-def linear_classifier_of_tokens(tokens: Tensor) -> Tensor:
-    return linear_classifier(chains.one_hot(tokens))
-
-
-def brute_force(tokens: Tensor) -> Tensor:
-    scores = torch.empty(*tokens.shape, VOCAB, dtype=torch.float64)
-    for place in range(tokens.shape[1]):
-        for value in range(VOCAB):
-            changed = tokens.clone()
-            changed[:, place] = value
-            scores[:, place, value] = noised_classifier(changed)
-    return scores
+def log_y(states: Tensor) -> Tensor:
+    """log p(y | x_t) of each state."""
+    return chains.noised_classifier(states, torch.zeros(len(states)))
 
 
 def two_predictions() -> tuple[Tensor, Tensor]:
@@ -95,52 +81,15 @@ def test_strength_may_follow_the_clock_of_each_row() -> None:
         torch.testing.assert_close(together[[row]], alone, rtol=0, atol=1e-15)
     fixed = ClassifierFree(2.0).combine(cond, uncond, 0.5)
     torch.testing.assert_close(guide.combine(cond, uncond, 0.5), fixed, rtol=0, atol=0)
+    line = ClassifierFree(Linear(0.0, 4.0)).combine(cond, uncond, clocks)
+    torch.testing.assert_close(line, together, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 4096])
-def test_exact_scores_are_the_classifier_at_every_candidate_within_reach(chunk: int) -> None:
-    seen = []
-
-    def counting(tokens: Tensor) -> Tensor:
-        seen.append(len(tokens))
-        return noised_classifier(tokens)
-
-    log_q = log_masked_posterior(LOG_P, STATES, 0.4, 0.6, 0.0, MASK)
-    scores = ExactScores(counting, chunk)(log_q, STATES)
-    masked = STATES == MASK
-    torch.testing.assert_close(scores[masked], brute_force(STATES)[masked], rtol=0, atol=1e-15)
-    assert max(seen[1:]) <= chunk
-    # One row per state as it is, and two candidates per masked token; clean tokens need none.
-    assert sum(seen) == len(STATES) + 2 * int(masked.sum())
-
-
-def test_exact_scores_cover_the_clean_branch_when_it_has_a_choice() -> None:
-    log_q = log_masked_posterior(LOG_P, STATES, 0.4, 0.6, 0.3, MASK)
-    scores = ExactScores(noised_classifier)(log_q, STATES)
-    reachable = log_q > -torch.inf
-    torch.testing.assert_close(scores[reachable], brute_force(STATES)[reachable])
-
-
-def test_taylor_scores_are_exact_for_a_linear_log_classifier() -> None:
-    log_q = torch.zeros(27, 3, VOCAB).double().log_softmax(-1)
-    taylor = TaylorScores(linear_classifier)(log_q, STATES)
-    exact = ExactScores(linear_classifier_of_tokens)(log_q, STATES)
-    torch.testing.assert_close(taylor, exact, rtol=0, atol=1e-14)
-
-
-def test_taylor_scores_are_clamped_and_leave_no_gradients_behind() -> None:
-    layer = nn.Linear(3 * VOCAB, 1).double()
-
-    def classifier(onehot: Tensor) -> Tensor:
-        return 50 * layer(onehot.flatten(1)).squeeze(-1)
-
-    log_q = torch.zeros(27, 3, VOCAB).double().log_softmax(-1)
-    with torch.inference_mode():
-        scores = TaylorScores(classifier, clamp=2.0)(log_q, STATES)
-        change = scores - classifier(chains.one_hot(STATES))[:, None, None]
-    assert float(change.abs().max()) == pytest.approx(2)
-    assert layer.weight.grad is None
-    assert not scores.requires_grad
+def test_linear_goes_from_noise_to_clean() -> None:
+    assert [Linear(3.0, 1.0)(alpha) for alpha in (0.0, 0.5, 1.0)] == [3.0, 2.0, 1.0]
+    for start, end in ((math.nan, 1.0), (0.0, math.inf)):
+        with pytest.raises(ValueError, match=r"(start|end) is (nan|inf), expected a finite number"):
+            Linear(start, end)
 
 
 def test_tilt_by_hand() -> None:
@@ -148,7 +97,7 @@ def test_tilt_by_hand() -> None:
     scores = torch.tensor([[[2.0, 1.0, 4.0]]]).double().log()
     free = tilt(log_q, scores, 1.0).exp()[0, 0]
     assert free.tolist() == pytest.approx([0.4 / 2.7, 0.3 / 2.7, 2.0 / 2.7])
-    kept = tilt(log_q, scores, 2.0, keep=MASK).exp()[0, 0]
+    kept = tilt(log_q, scores, 2.0, IS_MASK).exp()[0, 0]
     assert kept.tolist() == pytest.approx([0.5 * 0.8 / 1.1, 0.5 * 0.3 / 1.1, 0.5])
     torch.testing.assert_close(tilt(log_q, scores, 0.0), log_q)
     gammas = torch.tensor([1.0, 2.0])
@@ -159,17 +108,16 @@ def test_tilt_by_hand() -> None:
 def test_tilt_meets_impossible_entries_without_nan() -> None:
     certain = torch.tensor([[[-torch.inf, -torch.inf, 0.0]]]).double()
     scores = torch.tensor([[[1.0, 2.0, 3.0]]]).double()
-    for keep in (None, MASK):
-        assert tilt(certain, scores, 5.0, keep).tolist() == certain.tolist()
+    for kept in (None, IS_MASK):
+        assert tilt(certain, scores, 5.0, kept).tolist() == certain.tolist()
 
 
 @pytest.mark.parametrize("alphas", [(0.0, 0.2), (0.5, 0.6), (0.9, 1.0)])
 def test_bayes_rule_leaves_the_reveal_rate_alone(alphas: tuple[float, float]) -> None:
     """At gamma 1 the exact classifier averages to p(y | x_t): tilting the mask changes nothing."""
     log_q = log_masked_posterior(LOG_P, STATES, *alphas, 0.0, MASK)
-    scores = ExactScores(noised_classifier)
-    published = ClassifierBased(scores, 1.0, MASK, tilt_mask=True)(log_q, STATES, alphas[0])
-    kept = ClassifierBased(scores, 1.0, MASK)(log_q, STATES, alphas[0])
+    published = ClassifierBased(EXACT, 1.0, MASK, tilt_mask=True)(log_q, STATES, alphas[0])
+    kept = ClassifierBased(EXACT, 1.0, MASK)(log_q, STATES, alphas[0])
     torch.testing.assert_close(published.exp(), kept.exp(), rtol=0, atol=1e-14)
     conditional = chains.denoise(POSTERIOR)
     expected = masked_posterior(conditional, STATES, *alphas, 0.0, MASK)
@@ -177,7 +125,7 @@ def test_bayes_rule_leaves_the_reveal_rate_alone(alphas: tuple[float, float]) ->
 
 
 def test_guiding_the_prediction_is_guiding_the_step_at_the_plans_rate() -> None:
-    guide = ClassifierBased(ExactScores(noised_classifier), 3.0, MASK)
+    guide = ClassifierBased(EXACT, 3.0, MASK)
     log_q = guide(log_masked_posterior(LOG_P, STATES, 0.5, 0.6, 0.0, MASK), STATES, 0.5)
     tilted = guide(LOG_P, STATES, 0.5)
     q = log_masked_posterior(tilted, STATES, 0.5, 0.6, 0.0, MASK)
@@ -187,51 +135,75 @@ def test_guiding_the_prediction_is_guiding_the_step_at_the_plans_rate() -> None:
 def test_guided_remasking_takes_off_what_holds_the_property_back() -> None:
     state = torch.tensor([[0, 1, 1]])  # of all clean states the one with the least p(y | x)
     log_q = log_masked_posterior(chains.one_hot(state).log(), state, 0.5, 0.6, 0.2, MASK)
-    guide = ClassifierBased(ExactScores(noised_classifier), 2.0, MASK, tilt_mask=True)
+    guide = ClassifierBased(EXACT, 2.0, MASK, guided_remasking=True)
     q = guide(log_q, state, 0.5).exp()
-    odds = (noised_classifier(torch.tensor([[0, MASK, 1]])) - noised_classifier(state)).exp() ** 2
+    odds = (log_y(torch.tensor([[0, MASK, 1]])) - log_y(state)).exp() ** 2
     expected = 0.2 * odds / (0.2 * odds + 0.8)
     assert float(q[0, 1, MASK]) == pytest.approx(float(expected))
     assert (q[..., MASK] > 0.2).all()
-    untouched = ClassifierBased(ExactScores(noised_classifier), 2.0, MASK)(log_q, state, 0.5)
-    torch.testing.assert_close(untouched, log_q)
+    assert guide.forwards(log_q, state).tolist() == [4], "as it is, and each token masked"
+    for untouched in (ClassifierBased(EXACT, 2.0, MASK, tilt_mask=True), without_mask(2.0)):
+        torch.testing.assert_close(untouched(log_q, state, 0.5), log_q)
+        assert untouched.forwards(log_q, state).tolist() == [0]
 
 
-def test_guidances_nest() -> None:
-    first = ClassifierBased(ExactScores(noised_classifier), 1.0, MASK)
-    second = ClassifierBased(ExactScores(linear_classifier_of_tokens), 2.0, MASK)
-    one_way = second(first(LOG_P, STATES, 0.5), STATES, 0.5)
-    other_way = first(second(LOG_P, STATES, 0.5), STATES, 0.5)
-    torch.testing.assert_close(one_way, other_way)
+def without_mask(gamma: float) -> ClassifierBased:
+    return ClassifierBased(EXACT, gamma, MASK)
 
 
-@pytest.mark.parametrize("rule", ["classifier-based", "classifier-free"])
-def test_at_gamma_1_the_guided_chain_converges_to_the_conditional(rule: str) -> None:
-    if rule == "classifier-based":
-        guided = ClassifierBased(ExactScores(noised_classifier), 1.0, MASK)(LOG_P, STATES, 0.0)
-    else:
-        guided = ClassifierFree(1.0).combine(chains.denoise(POSTERIOR).log(), LOG_P, 0.0)
-    p = guided.exp()
+@pytest.mark.parametrize("tilt_mask", [False, True])
+@pytest.mark.parametrize("guided_remasking", [False, True])
+def test_each_branch_tilts_its_mask_entry_only_if_asked(
+    tilt_mask: bool, guided_remasking: bool
+) -> None:
+    log_q = log_masked_posterior(LOG_P, STATES, 0.5, 0.6, 0.3, MASK)
+    guide = ClassifierBased(EXACT, 3.0, MASK, tilt_mask, guided_remasking)
+    q = guide(log_q, STATES, 0.5).exp()
+    everywhere = torch.ones_like(log_q, dtype=torch.bool)
+    scores = EXACT.at(everywhere, STATES, 0.5)
+    free, kept = tilt(log_q, scores, 3.0).exp(), tilt(log_q, scores, 3.0, IS_MASK).exp()
+    masked = STATES == MASK
+    torch.testing.assert_close(q[masked], (free if tilt_mask else kept)[masked])
+    torch.testing.assert_close(q[~masked], (free if guided_remasking else kept)[~masked])
+    assert float((free - kept)[masked].abs().max()) > 0.05
+    assert float((free - kept)[~masked].abs().max()) > 0.05
 
-    def final_distance(steps: int) -> float:
-        kernel = [
-            masked_posterior(p, STATES, i / steps, (i + 1) / steps, 0.0, MASK) for i in range(steps)
-        ]
-        return chains.distance(chains.follow(kernel), POSTERIOR)
 
-    assert math.log2(final_distance(160) / final_distance(320)) == pytest.approx(1, abs=0.05)
-    assert final_distance(320) < 2e-3
+def test_two_classifiers_in_turn_are_one_with_the_sum_of_their_scores() -> None:
+    def both(tokens: Tensor, alpha: Tensor) -> Tensor:
+        return chains.noised_classifier(tokens, alpha) + 2 * linear_classifier(tokens, alpha)
+
+    first, second = without_mask(1.5), ClassifierBased(ExactScores(linear_classifier), 3.0, MASK)
+    one = ClassifierBased(ExactScores(both), 1.5, MASK)
+    for log_q in (LOG_P, log_masked_posterior(LOG_P, STATES, 0.5, 0.6, 0.3, MASK)):
+        expected = one(log_q, STATES, 0.5)
+        for order in ([first, second], [second, first]):
+            nested, forwards = nest(order, log_q, STATES, 0.5)
+            torch.testing.assert_close(nested, expected, rtol=0, atol=1e-13)
+            assert forwards.tolist() == (2 * one.forwards(log_q, STATES)).tolist()
+
+
+def test_classifier_based_may_follow_classifier_free() -> None:
+    """By hand: a token's odds are those of the mixture times those of the classifier."""
+    cond, uncond = two_predictions()
+    mixed = ClassifierFree(2.0).combine(cond, uncond, 0.5)
+    nested, _ = nest([without_mask(3.0)], mixed, STATES, 0.5)
+    last = nested[-1, 1]  # all masked, the middle token
+    odds = 2 * (cond[-1, 1, 0] - cond[-1, 1, 1]) - (uncond[-1, 1, 0] - uncond[-1, 1, 1])
+    gains = log_y(torch.tensor([[MASK, 0, MASK], [MASK, 1, MASK]]))
+    assert float(last[0] - last[1]) == pytest.approx(float(odds + 3 * (gains[0] - gains[1])))
 
 
 def test_uniform_noise_is_guided_by_bayes_rule_too() -> None:
     """One step from alpha 0 of a single token: the guided posterior is p(x | y)."""
     p_y = torch.tensor([0.9, 0.1], dtype=torch.float64)
     log_q = torch.tensor([[[0.3, 0.7]]], dtype=torch.float64).log()
-    guide = ClassifierBased(ExactScores(lambda tokens: p_y.log()[tokens[:, 0]]), 1.0, mask_id=None)
+    scores = ExactScores(lambda tokens, alpha: p_y.log()[tokens[:, 0]])
+    guide = ClassifierBased(scores, 1.0, mask_id=None)
     guided = guide(log_q, torch.tensor([[1]]), 0.0).exp()
     assert guided[0, 0].tolist() == pytest.approx([0.27 / 0.34, 0.07 / 0.34])
 
 
 def test_states_are_numbered_as_the_classifier_assumes() -> None:
     assert (STATES @ torch.tensor([9, 3, 1])).tolist() == list(range(27))
-    torch.testing.assert_close(noised_classifier(CLEAN).exp(), HAS_PROPERTY)
+    torch.testing.assert_close(log_y(CLEAN).exp(), chains.HAS_PROPERTY)

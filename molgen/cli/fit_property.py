@@ -1,0 +1,223 @@
+"""Learn a property from a table of measured molecules: a judge, and with --guide a guide.
+
+The judge is a Gaussian process on substructure counts and descriptors, with intervals calibrated on
+molecules it has not seen. DIR gets property.json (its card), property.safetensors, predictions.csv,
+calibration.png and, where rows could not be used, left_out.csv. The property is then called
+model:DIR, its standard deviation uncertainty:DIR. A guide steers MODEL towards the property while
+it writes; it learns from molecules that MODEL draws and the judge labels, and goes to DIR/guide.
+
+Example:
+  molgen fit-property freesolv.csv.gz --column expt --unit kcal/mol --out out/hydration
+  molgen sample qm9 --n 1000 --property model:out/hydration --out samples.csv
+  molgen fit-property freesolv.csv.gz --column expt --out out/hydration --guide qm9
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from molgen.cli import options
+
+if TYPE_CHECKING:
+    from property_models.judging import Assessment
+    from property_models.measured import Measured
+    from property_models.regressor import Judge
+
+GUIDE = "guide"
+MOLECULES, EPOCHS = 20_000, 6.0
+SHOWN_COVERAGE = ("0.5", "0.9")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("file", metavar="FILE", help="csv or tsv, with a header; may be gzipped")
+    parser.add_argument("--column", required=True, metavar="C", help="the column of values")
+    parser.add_argument("--smiles-column", metavar="S", help="(default: smiles)")
+    parser.add_argument("--name", metavar="NAME", help="of the property (default: the column's)")
+    parser.add_argument("--unit", default="", metavar="U", help="of the values")
+    parser.add_argument(
+        "--direction",
+        choices=["max", "min", "none"],
+        default="none",
+        help="whether more or less of it is better (default: none)",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    parser.add_argument(
+        "--split",
+        choices=["scaffold", "random"],
+        default="scaffold",
+        help="how test molecules are set apart; the other way is measured too (default: scaffold)",
+    )
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of split and fit")
+    group = parser.add_argument_group("guide")
+    group.add_argument("--guide", metavar="MODEL", help="train a guide for this model's network")
+    group.add_argument(
+        "--guide-molecules",
+        type=options.positive,
+        default=MOLECULES,
+        metavar="N",
+        help=f"to draw and label (default: {MOLECULES})",
+    )
+    group.add_argument(
+        "--guide-epochs",
+        type=float,
+        default=EPOCHS,
+        metavar="E",
+        help=f"passes over them (default: {EPOCHS:g})",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fit and write; return the exit status."""
+    from property_models.fitting import check_library
+    from property_models.judging import fit_judge
+    from property_models.measured import read_measured
+
+    check_library()
+    out = check_folder(arguments.out)
+    if not 0 < arguments.guide_epochs < float("inf"):
+        raise ValueError(f"guide-epochs is {arguments.guide_epochs}, expected more than 0")
+    model = None
+    if arguments.guide:
+        from molgen import checkpoint
+
+        model = checkpoint.load(arguments.guide)
+    measured = read_measured(arguments.file, arguments.column, arguments.smiles_column, True)
+    options.say(f"{Path(arguments.file).name}: {measured.summary()}")
+    judge, tested = fit_judge(
+        measured,
+        arguments.name or arguments.column,
+        arguments.unit,
+        arguments.direction,
+        arguments.split,
+        arguments.seed,
+        Path(arguments.file).name,
+        on_stage=_stage,
+    )
+    write(out, judge, tested, measured)
+    options.say(report(judge))
+    options.say(f"wrote {out}: the property model:{out} and its deviation uncertainty:{out}")
+    if model is not None:
+        _guide(arguments, model, measured, tested, out)
+    return 0
+
+
+def check_folder(path: str) -> Path:
+    """Return the folder to write, which need not exist.
+
+    Raises:
+        ValueError: if it cannot be made or written to.
+    """
+    from molgen.files import check_writable
+
+    folder = Path(path)
+    there = next(place for place in (folder, *folder.parents, Path()) if place.exists())
+    if not there.is_dir():
+        raise ValueError(f"out is {path!r}, but {str(there)!r} is a file, expected a folder")
+    check_writable(there / "property.json")
+    return folder
+
+
+def write(out: Path, judge: Judge, tested: Assessment, measured: Measured) -> None:
+    """Write the judge's folder; the judge itself last, so that it is there whole or not at all."""
+    from molgen.tables import write_table
+    from property_models.calibration_plot import calibration_plot
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_table(predictions(tested, measured), out / "predictions.csv")
+    left_out = out / "left_out.csv"
+    if measured.left_out:
+        measured.write_left_out(left_out)
+    else:
+        left_out.unlink(missing_ok=True)
+    try:
+        calibration_plot(tested, measured.values, judge.name, out / "calibration.png", judge.unit)
+    except ValueError as error:  # no matplotlib: the judge is as good without its picture
+        print(f"no calibration.png: {error}", file=sys.stderr)
+    judge.save(out)
+
+
+def predictions(tested: Assessment, measured: Measured) -> Any:
+    """Return a table of all molecules: measured, predicted, the 90 % interval, and their part."""
+    import numpy as np
+    import pandas as pd
+
+    parts = np.full(len(measured.smiles), "training", dtype=object)
+    parts[tested.split.calibration] = "calibration"
+    parts[tested.split.test] = "test"
+    low, high = tested.conformal.interval(tested.mean, tested.spread, 0.9)
+    return pd.DataFrame(
+        {
+            "smiles": measured.smiles,
+            "measured": measured.values,
+            "predicted": tested.mean,
+            "low_90": low,
+            "high_90": high,
+            "part": parts,
+        }
+    )
+
+
+def report(judge: Judge) -> str:
+    """Return errors and coverage of both splits as a table."""
+    unit = f" (RMSE and MAE in {judge.unit})" if judge.unit else ""
+    head = f"{'test on':<18}{'molecules':>10}{'RMSE':>8}{'MAE':>8}{'R2':>7}{'Spearman':>10}"
+    head += "".join(f"{f'in {float(c):.0%}':>8}" for c in SHOWN_COVERAGE)
+    lines = [f"{judge.name}{unit}", head]
+    for kind, r in judge.card["test"].items():
+        kept = f"{kind} (kept)" if kind == judge.card["split"] else kind
+        if "not_measured" in r:
+            lines.append(f"{kept:<18}not measured: {r['not_measured']}")
+            continue
+        cells = f"{r['test']:>10}{r['rmse']:>8.3f}{r['mae']:>8.3f}{r['r2']:>7.3f}"
+        cells += f"{r['spearman']:>10.3f}"
+        cells += "".join(f"{r['coverage'][c]:>8.0%}" for c in SHOWN_COVERAGE)
+        lines.append(f"{kept:<18}{cells}")
+    return "\n".join(lines)
+
+
+def _guide(
+    arguments: argparse.Namespace, model: Any, measured: Measured, tested: Assessment, out: Path
+) -> None:
+    """Draw molecules, label them with the judge, and train a guide."""
+    import json
+
+    from tqdm import tqdm
+
+    from molgen.files import replacing
+    from property_models import distil
+
+    name, folder = f"model:{out}", out / GUIDE
+    with tqdm(total=arguments.guide_molecules, desc="molecules", disable=None) as bar:
+        drawn = distil.draw(model, arguments.guide_molecules, arguments.seed, bar.update)
+    labelled = distil.label(
+        model, name, measured, tested.split, arguments.split, drawn, arguments.seed
+    )
+    options.say("guide: " + ", ".join(f"{n:,} {what}" for what, n in labelled.counts.items()))
+    guide = distil.train(labelled, model, folder, arguments.guide_epochs)
+    found = distil.agreement(guide, labelled.data)
+    record = {"model": arguments.guide, "labels": labelled.counts, "held_out": found}
+    with replacing(folder / "guide.json") as part:
+        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    if "spearman" in found:
+        options.say(
+            f"guide against judge on {found['molecules']} clean molecules held out: rank "
+            f"correlation {found['spearman']:.3f}"
+        )
+    options.say(f"wrote {folder}: a guide towards {name}")
+
+
+def _stage(text: str) -> None:
+    """Say what is being done, where somebody watches."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"{text} ...", file=sys.stderr, flush=True)
+
+
+def _seed(text: str) -> int:
+    value = options.whole(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {value}")
+    return value

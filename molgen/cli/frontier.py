@@ -1,0 +1,118 @@
+"""Chart novelty against a property: samplers by strengths, steps and seeds, from nothing to a page.
+
+Writes frontier.csv (every point, by both conventions), hypervolume.csv, ratios.csv, frontier.png
+and frontier.html (needs no network; rest on a point to see molecules, click to list them) into a
+folder, and the molecules of every point. A run that was interrupted goes on when the same command is
+given again; a command with other arms, strengths, steps or seeds adds to the folder.
+
+An arm is a way of sampling: 'LABEL; KEY=VALUE; ...' with the keys model, remask, weights and
+guidance, each as for `molgen sample`. By default: plain masked diffusion (MDLM), remasking (ReMDM)
+as the model recommends, at every step and in a loop, the forward-backward and flow correctors, and
+the bundled baselines MODEL-ar and MODEL-udlm. The default target is the best tenth of the data.
+
+Example:
+  molgen frontier qm9 --property ring_count --out out/rings
+  molgen frontier qm9 --property qed --target max --gamma 1,3 --steps 32 --seeds 0 --n 256 \\
+      --arm 'MDLM' --arm 'ReMDM; remask=rescale:eta=.1; weights=sharpened' --out out/qed
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from molgen.cli import sweeping
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    sweeping.add_arguments(parser, gammas="1,2,3,4,5", steps="32,128")
+    parser.add_argument(
+        "--published",
+        metavar="FILE",
+        help="overlay published points: a .csv with task, method, steps, gamma, novel_of_1024, "
+        "property_mean, novelty_convention",
+    )
+    parser.add_argument(
+        "--conventions",
+        default="paper,strict",
+        metavar="C,...",
+        help="rows of the chart, from top to bottom (default: paper,strict)",
+    )
+    parser.add_argument(
+        "--only-charts",
+        action="store_true",
+        help="draw no molecules: chart what the folder holds, such as after an interruption",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Sweep and chart; return the exit status."""
+    from molgen.frontier import hypervolumes, point_table, published_table, ratios
+    from molgen.frontier_page import frontier_html, plotly_script
+    from molgen.frontier_plot import figure_class, frontier_png
+    from molgen.sweep_store import Store
+
+    conventions = sweeping.conventions(arguments.conventions)
+    folder = sweeping.folder(arguments.out)
+    figure_class()  # what the charts need is looked for before hours are spent
+    plotly_script()
+    store = Store(folder)
+    if arguments.only_charts:
+        records, order = sweeping.finished(store, arguments), []
+    else:
+        sweep, models = sweeping.prepare(arguments)
+        if arguments.published:
+            published_table(arguments.published, sweep.task)
+        records = sweeping.carry_out(sweep, models, folder, tables=_write_points)
+        order = [arm.label for arm in sweep.arms]
+    task = records[0].task
+    points = point_table(records, order)
+    volumes, published = hypervolumes(points), None
+    if arguments.published:
+        published = published_table(arguments.published, task)
+        if published.empty:
+            print(f"{arguments.published} has no points of {task.property}", file=sys.stderr)
+            published = None
+        else:
+            volumes = _join(volumes, hypervolumes(published))
+    against = ratios(volumes)
+    for table, name in ((points, "frontier"), (volumes, "hypervolume"), (against, "ratios")):
+        sweeping.write(table, folder / f"{name}.csv")
+    frontier_png(points, volumes, task, folder / "frontier.png", published, conventions)
+    frontier_html(
+        store, records, points, volumes, folder / "frontier.html", published, conventions
+    )
+    print(summary(volumes, against, conventions))
+    print(f"{len(records)} points: {folder / 'frontier.png'}, {folder / 'frontier.html'}")
+    return 0
+
+
+def summary(volumes: pd.DataFrame, against: pd.DataFrame, conventions: tuple[str, ...]) -> str:
+    """Return the hypervolumes, and their ratios to the first arm's, for reading."""
+    from molgen.frontier import OURS
+
+    ours = volumes[volumes["source"] == OURS]
+    if ours.empty:
+        return "no points"
+    first = ours["arm"].iloc[0]
+    lines = []
+    for convention in conventions:
+        chosen = ours[ours["convention"] == convention].sort_values("steps", kind="stable")
+        for row in chosen.itertuples():
+            spread = "" if row.seeds < 2 else f" ± {row.sd:.3f}"
+            line = f"{convention:>6}, T = {row.steps:g}: {row.arm}: {row.hypervolume:.3f}{spread}"
+            same = (against["arm"] == row.arm) & (against["over"] == first)
+            same &= (against["steps"] == row.steps) & (against["convention"] == convention)
+            for pair in against[same].itertuples():
+                line += f", {pair.ratio:.2f} of {first}" + (", seeds apart" if pair.apart else "")
+            lines.append(line)
+    return "\n".join(["hypervolume (fraction novel x gain):", *lines])
+
+
+def _write_points(records: list, folder: object) -> None:
+    """Write the table of what is finished, so that an interrupted run leaves it readable."""

@@ -1,0 +1,221 @@
+"""The frontier as one file for a browser: rest on a point to see molecules, click to list them.
+
+Everything is inside the file: the chart's library, the figures, the drawings. It needs no network
+and may be sent to somebody. So that it stays small, a point lists at most :data:`CAP` molecules by
+each convention, its best first, and a molecule is drawn once however often it occurs. The page
+itself is ``frontier_page.html``; this module fills in its data. Needs plotly (extra ``plots``).
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from molgen.arm import Arm
+from molgen.files import replacing
+from molgen.frontier import OURS, PUBLISHED, over_seeds
+from molgen.frontier_plot import LEAST_GAMMAS, arm_colours, method_markers, title
+from molgen.svg import drawing
+from molgen.sweep_store import Record, Store
+from property_models.descriptors import get
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CAP = 20  # molecules of a point, by each convention
+TEMPLATE = Path(__file__).with_suffix(".html")
+SYMBOLS = {  # of a published method, by its marker: plotly's name, and a character
+    "o": ("circle", "○"), "s": ("square", "□"), "D": ("diamond", "◇"), "^": ("triangle-up", "△"),
+    "v": ("triangle-down", "▽"), "p": ("pentagon", "⬠"), "h": ("hexagon", "⬡"),
+    "8": ("octagon", "⯃"), "<": ("triangle-left", "◁"), ">": ("triangle-right", "▷"),
+}  # fmt: skip
+
+
+def plotly_script() -> str:
+    """Return the source of plotly.js.
+
+    Raises:
+        ValueError: if plotly is missing.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ValueError("the page needs plotly: pip install 'molgen[plots]'") from error
+    return str(get_plotlyjs())
+
+
+def frontier_html(
+    store: Store,
+    records: Sequence[Record],
+    points: pd.DataFrame,
+    volumes: pd.DataFrame,
+    path: str | Path,
+    published: pd.DataFrame | None = None,
+    conventions: Sequence[str] = ("paper", "strict"),
+) -> None:
+    """Write the page.
+
+    Args:
+        store: the folder that has the molecules.
+        records: the points to show, of that folder.
+        points: of :func:`molgen.frontier.point_table`, from these records.
+        volumes: of :func:`molgen.frontier.hypervolumes`; published ones may be among them.
+        path: of the file.
+        published: of :func:`molgen.frontier.published_table`.
+        conventions: to choose from; the first is shown first.
+
+    Raises:
+        ValueError: if plotly is missing, or a file of molecules is damaged.
+        OSError: if a file cannot be read or written.
+    """
+    script = plotly_script()
+    content = page_data(store, records, points, volumes, published, conventions)
+    text = TEMPLATE.read_text(encoding="utf-8")
+    # What a label says must not end the element it stands in.
+    data = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    text = text.replace("{{TITLE}}", html.escape(content["title"]))
+    before, after = text.split("{{PLOTLY}}")
+    with replacing(path) as temporary:
+        temporary.write_text(before + script + after.replace("{{DATA}}", data), encoding="utf-8")
+
+
+def page_data(
+    store: Store,
+    records: Sequence[Record],
+    points: pd.DataFrame,
+    volumes: pd.DataFrame,
+    published: pd.DataFrame | None,
+    conventions: Sequence[str],
+) -> dict[str, Any]:
+    """Return what the page's script reads; see :func:`frontier_html`."""
+    task = records[0].task
+    colours = arm_colours(list(dict.fromkeys(points["arm"])))
+    words = {record.point.label: str(Arm(**record.point.arm)) for record in records}
+    molecules = Molecules(task.property, task.sign)
+    means = {
+        key: group.set_index("convention")
+        for key, group in over_seeds(points).groupby(["arm", "gamma", "steps"], sort=False)
+    }
+    entries = []
+    for (label, gamma, steps), figures in means.items():
+        draws = [r for r in records if r.point.cell[:3] == (label, gamma, steps)]
+        entry = _entry(figures, conventions)
+        entry |= {"arm": list(colours).index(label), "gamma": gamma, "steps": int(steps)}
+        entry |= molecules.best([store.molecules(r) for r in draws], conventions)
+        entry["files"] = [f"{store.molecules_path(r).relative_to(store.folder)}" for r in draws]
+        entries.append(entry)
+    return {
+        "title": f"{task.property}: novelty against property",
+        "subtitle": title(task, points),
+        "property": task.property,
+        "sign": task.sign,
+        "n": task.n,
+        "cap": CAP,
+        "value_digits": 0 if get(task.property).integer else 3,
+        "digits": 2 if get(task.property).integer or abs(task.data_mean) >= 1 else 3,
+        "data_mean": task.data_mean,
+        "conventions": list(conventions),
+        "steps": sorted({int(steps) for steps in points["steps"]}),
+        "arms": [{"label": k, "colour": v, "words": words[k]} for k, v in colours.items()],
+        "points": entries,
+        "molecules": molecules.entries,
+        **_volumes(volumes),
+        **_published(published, task.n),
+    }
+
+
+class Molecules:
+    """The molecules of a page, each held and drawn once."""
+
+    def __init__(self, name: str, sign: int) -> None:
+        self.name, self.sign = name, sign
+        self.entries: list[dict[str, Any]] = []
+        self._places: dict[str, int] = {}
+
+    def best(self, tables: Sequence[pd.DataFrame], conventions: Sequence[str]) -> dict[str, Any]:
+        """Return the places of a point's best novel molecules, and how many there are.
+
+        Args:
+            tables: the point's molecules, one table for each seed.
+            conventions: by which they are novel.
+
+        Returns:
+            Under ``molecules`` a list of places for each convention, under ``totals`` a count.
+        """
+        import pandas as pd
+
+        rows = pd.concat(tables, ignore_index=True)
+        rows["gain"] = self.sign * rows[self.name]
+        strict = set(rows.loc[rows["novel"], "smiles"])
+        places, totals = {}, {}
+        for convention in conventions:
+            marks = rows["novel" if convention == "strict" else "novel_paper"]
+            novel = rows[marks].drop_duplicates("smiles")
+            top = novel.sort_values("gain", ascending=False, kind="stable").head(CAP)
+            pairs = zip(top["smiles"], top[self.name], strict=True)
+            places[convention] = [self._place(s, value, s in strict) for s, value in pairs]
+            totals[convention] = len(novel)
+        return {"molecules": places, "totals": totals}
+
+    def _place(self, smiles: str, value: float, strict: bool) -> int:
+        """Return a molecule's place in the list; strict novelty is the same wherever it occurs."""
+        if smiles not in self._places:
+            self._places[smiles] = len(self.entries)
+            entry = {"smiles": smiles, "value": float(value), "strict": strict}
+            self.entries.append({**entry, "svg": drawing(smiles)})
+        return self._places[smiles]
+
+
+def _entry(figures: pd.DataFrame, conventions: Sequence[str]) -> dict[str, Any]:
+    """Return the figures of a point, means over its seeds, by convention."""
+    first = figures.iloc[0]
+    entry: dict[str, Any] = {
+        "nfe": float(first["nfe"]),
+        "classifier_nfe": float(first["classifier_nfe"]),
+        "seconds": float(first["seconds_per_molecule"]),
+    }
+    names = {"novel": "novel", "property_mean": "mean"}
+    columns = {a + end: b + end for a, b in names.items() for end in ("", "_sd")}
+    columns |= {"valid": "valid", "unique": "unique"}
+    for convention in conventions:
+        row = figures.loc[convention]
+        entry[convention] = {key: finite(row[name]) for name, key in columns.items()}
+    return entry
+
+
+def _volumes(volumes: pd.DataFrame) -> dict[str, Any]:
+    """Return hypervolumes, and in which order a table shows them."""
+    rows = [
+        {"source": v.source, "arm": v.arm, "steps": finite(v.steps), "convention": v.convention,
+         "hypervolume": v.hypervolume, "sd": finite(v.sd)}
+        for v in volumes.itertuples()
+        if v.source == OURS or len(v.gammas.split()) >= LEAST_GAMMAS
+    ]  # fmt: skip
+    arms = {s: volumes.loc[volumes["source"] == s, "arm"] for s in (OURS, PUBLISHED)}
+    return {"volumes": rows, "volume_rows": [[s, list(dict.fromkeys(a))] for s, a in arms.items()]}
+
+
+def _published(published: pd.DataFrame | None, n: int) -> dict[str, Any]:
+    """Return published points, scaled to n rows, and the marker of each method."""
+    if published is None:
+        return {"published": [], "methods": []}
+    rows = [
+        {"method": p.arm, "steps": finite(p.steps), "gamma": p.gamma, "convention": p.convention,
+         "novel": p.novel_fraction * n, "mean": p.property_mean}
+        for p in published.sort_values("gamma", kind="stable").itertuples()
+    ]  # fmt: skip
+    markers = method_markers(published)
+    methods = [
+        {"name": name, "symbol": SYMBOLS[marker][0], "sign": SYMBOLS[marker][1]}
+        for name, marker in markers.items()
+    ]
+    return {"published": rows, "methods": methods}
+
+
+def finite(value: float) -> float | None:
+    """Return a number as JSON can hold it: None for NaN."""
+    return None if math.isnan(value) else float(value)

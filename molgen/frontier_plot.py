@@ -1,0 +1,237 @@
+"""The frontier as a picture: novelty to the right, property upwards, one curve an arm.
+
+Panels are conventions (rows) by numbers of steps (columns); the last column has each arm's
+hypervolume. A point is the mean over seeds and its bars are standard deviations; the number in it
+is gamma, and a dark rim marks the points of a panel that no other of ours dominates. Published
+points are hollow and grey, and said to be read off figures. Needs matplotlib (extra ``plots``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from molgen.files import replacing
+from molgen.frontier import OURS, PUBLISHED, over_seeds
+from molgen.pareto import nondominated
+from molgen.sweep_task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PALETTE = (
+    "#2b6cb0", "#d0551b", "#2f855a", "#7b4bb7", "#0891a5", "#b83280", "#a8780d", "#8b5e3c",
+    "#4a5568", "#c53030",
+)  # fmt: skip
+INK, GREY, PALE = "#16202a", "#8a94a0", "#dbe1e8"
+MARKERS = "osD^vph8<>"  # of published methods, which share one colour; a number fits into each
+HOLLOW: dict[str, Any] = {
+    "ls": (0, (4, 3)), "lw": 0.9, "ms": 8.5, "color": GREY, "mfc": "white", "mec": GREY,
+}  # fmt: skip
+LEAST_GAMMAS = 3  # of a published method whose hypervolume is shown: fewer say little
+PANEL, SIDE = (4.6, 3.7), 3.1  # inches
+
+
+def figure_class() -> Any:
+    """Return matplotlib's ``Figure``: without pyplot, so no window and nothing global.
+
+    Raises:
+        ValueError: if matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ValueError("a chart needs matplotlib: pip install 'molgen[plots]'") from error
+    return Figure
+
+
+def frontier_png(
+    points: pd.DataFrame,
+    volumes: pd.DataFrame,
+    task: Task,
+    path: str | Path,
+    published: pd.DataFrame | None = None,
+    conventions: Sequence[str] = ("paper", "strict"),
+) -> None:
+    """Draw the frontier.
+
+    Args:
+        points: of :func:`molgen.frontier.point_table`.
+        volumes: of :func:`molgen.frontier.hypervolumes`; published ones may be among them.
+        task: what was asked.
+        path: of the picture; its extension says which kind (png, pdf, svg).
+        published: of :func:`molgen.frontier.published_table`.
+        conventions: one row of panels each.
+
+    Raises:
+        ValueError: if matplotlib is missing.
+        OSError: if the file cannot be written.
+    """
+    means = over_seeds(points)
+    steps = sorted(points["steps"].unique())
+    colours = arm_colours(list(dict.fromkeys(points["arm"])))
+    size = (PANEL[0] * len(steps) + SIDE + 0.4, PANEL[1] * len(conventions) + 1.6)
+    figure = figure_class()(figsize=size, layout="constrained", facecolor="white")
+    widths = [*[PANEL[0]] * len(steps), SIDE]
+    axes = figure.subplots(len(conventions), len(widths), squeeze=False, width_ratios=widths)
+    for row, convention in zip(axes, conventions, strict=True):
+        for panel in row[1:-1]:
+            panel.sharex(row[0])
+            panel.sharey(row[0])
+        for panel, count in zip(row, steps, strict=False):
+            chosen = means[(means["steps"] == count) & (means["convention"] == convention)]
+            seen = published_at(published, count, convention)
+            _panel(panel, chosen, seen, colours, task)
+            panel.set_title(f"{convention} novelty, T = {count}", fontsize=11, color=INK)
+            panel.set_xlabel(f"novel of {task.n:,} rows ({convention})")
+        if task.sign < 0:  # better is up
+            row[0].invert_yaxis()
+        row[0].set_ylabel(f"mean {task.property} of exactly those molecules")
+        shown = volumes[volumes["convention"] == convention]
+        _volumes(row[-1], shown, [int(count) for count in steps], colours, task)
+    _legends(figure, colours, [int(count) for count in steps], published)
+    figure.suptitle(title(task, points), fontsize=12.5, color=INK, x=0.01, ha="left")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=170)
+
+
+def title(task: Task, points: pd.DataFrame) -> str:
+    """Return what a chart is of, in one line."""
+    asked = f"asked for {task.property} = {task.target}" if task.target else "unguided"
+    seeds = points["seed"].nunique()
+    return f"{task.property}: {asked}; {task.n:,} rows a point, {seeds} seed{'s' * (seeds > 1)}"
+
+
+def arm_colours(arms: Sequence[str]) -> dict[str, str]:
+    """Return a colour for every arm; beyond ten arms they repeat."""
+    return {arm: PALETTE[i % len(PALETTE)] for i, arm in enumerate(arms)}
+
+
+def published_at(
+    published: pd.DataFrame | None, steps: int, convention: str
+) -> list[tuple[str, pd.DataFrame]]:
+    """Return each method's marker and points in a panel; those without a T fit every panel."""
+    if published is None:
+        return []
+    fits = (published["steps"] == steps) | published["steps"].isna()
+    chosen = published[fits & (published["convention"] == convention)].sort_values("gamma")
+    groups = {name: group for name, group in chosen.groupby("arm", sort=False)}
+    return [(m, groups[name]) for name, m in method_markers(published).items() if name in groups]
+
+
+def method_markers(published: pd.DataFrame) -> dict[str, str]:
+    """Return a marker for every published method, the same in all panels."""
+    methods = dict.fromkeys(published["arm"])
+    return {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(methods)}
+
+
+def _number(panel: Any, gamma: float, at: Any, colour: str, size: float) -> None:
+    """Write a strength into its marker."""
+    text = f"{gamma:g}"
+    panel.annotate(
+        text, at, ha="center", va="center_baseline", color=colour, zorder=4, fontweight="bold",
+        fontsize=size if len(text) == 1 else 0.72 * size,
+    )  # fmt: skip
+
+
+def _panel(
+    panel: Any,
+    means: pd.DataFrame,
+    published: list[tuple[str, pd.DataFrame]],
+    colours: dict[str, str],
+    task: Task,
+) -> None:
+    """Draw one convention at one number of steps."""
+    for marker, group in published:
+        x, y = group["novel_fraction"] * task.n, group["property_mean"]
+        panel.plot(x, y, marker=marker, zorder=2.4, **HOLLOW)
+        for gamma, *at in zip(group["gamma"], x, y, strict=True):
+            _number(panel, gamma, at, GREY, 5.5)
+    best = nondominated(means[["novel_fraction", "gain"]].to_numpy(float))
+    means = means.assign(best=best, x=means["novel_fraction"] * task.n)
+    for arm, curve in means.groupby("arm", sort=False):
+        curve = curve.dropna(subset=["property_mean"]).sort_values("gamma")
+        colour = colours[str(arm)]
+        x, y = curve["x"], curve["property_mean"]
+        panel.plot(x, y, color=colour, lw=1.5, alpha=0.75, zorder=2)
+        bars = {"xerr": curve["novel_fraction_sd"] * task.n, "yerr": curve["property_mean_sd"]}
+        panel.errorbar(x, y, **bars, fmt="none", ecolor=colour, elinewidth=1, alpha=0.55, zorder=2)
+        for point in curve.itertuples():
+            rim = INK if point.best else "white"
+            at = (point.x, point.property_mean)
+            panel.plot(*at, "o", ms=11.5, color=colour, mec=rim, mew=1.1, zorder=3)
+            _number(panel, point.gamma, at, "white", 7.5)
+    panel.margins(0.09)
+    tidy(panel)
+
+
+def _volumes(
+    panel: Any, volumes: pd.DataFrame, steps: Sequence[int], colours: dict[str, str], task: Task
+) -> None:
+    """Draw hypervolumes: a dot for each number of steps, with the range over seeds."""
+    shown = volumes[volumes["steps"].isin(steps)]
+    shown = shown.assign(order=(shown["source"] != OURS)).sort_values("order", kind="stable")
+    enough = shown["gammas"].str.split().str.len() >= LEAST_GAMMAS
+    shown = shown[(shown["source"] == OURS) | enough]
+    rows = list(dict.fromkeys(zip(shown["source"], shown["arm"], strict=True)))
+    gap = 0.5 / max(len(steps), 1)
+    for row in shown.itertuples():
+        place = steps.index(int(row.steps))
+        y = rows.index((row.source, row.arm)) + gap * (place - (len(steps) - 1) / 2)
+        colour = colours[row.arm] if row.source == OURS else GREY
+        panel.plot([row.lowest, row.highest], [y, y], color=colour, lw=1.6, alpha=0.6)
+        panel.plot(row.hypervolume, y, "o", mec=colour, mfc=faded(colour, place, len(steps)), ms=6)
+    panel.set_yticks(range(len(rows)), [name for _, name in rows], fontsize=8.5)
+    for label, (source, _) in zip(panel.get_yticklabels(), rows, strict=True):
+        label.set_color(GREY if source == PUBLISHED else INK)
+    panel.set_ylim(len(rows) - 0.4, -0.6)
+    panel.margins(x=0.15)
+    panel.set_title("hypervolume", fontsize=11, color=INK)
+    panel.set_xlabel(f"from (0, data mean {task.data_mean:.3g}):\nfraction novel × gain of mean")
+    tidy(panel)
+    panel.grid(axis="y", visible=False)
+
+
+def tidy(panel: Any) -> None:
+    """Take away what tells nothing."""
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set_color(PALE)
+    panel.tick_params(colors=INK, labelsize=8.5, length=0)
+    panel.grid(color=PALE, lw=0.6, alpha=0.7)
+    panel.set_axisbelow(True)
+
+
+def faded(colour: str, place: int, count: int) -> Any:
+    """Return a colour between white, for the fewest steps of several, and itself for the most."""
+    from matplotlib.colors import to_rgb
+
+    share = 1.0 if count == 1 else place / (count - 1)
+    return tuple(1 - share * (1 - part) for part in to_rgb(colour))
+
+
+def _legends(
+    figure: Any, colours: dict[str, str], steps: Sequence[int], published: pd.DataFrame | None
+) -> None:
+    """Write the legends below the panels: our arms to the left, what was published to the right."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=colour, marker="o", ms=9, lw=1.5, label=arm)
+        for arm, colour in colours.items()
+    ]
+    handles += [
+        Line2D([], [], ls="none", marker="o", mec=INK, mfc=faded(INK, i, len(steps)), label=label)
+        for i, label in enumerate(f"T = {count}" for count in steps)
+    ]
+    shared = {"frameon": False, "fontsize": 8.5, "title_fontsize": 9, "alignment": "left"}
+    own = "drawn by molgen (number: gamma; dark rim: not dominated; bars: ± sd over seeds)"
+    columns = 3 if published is not None else 6
+    figure.legend(handles=handles, loc="outside lower left", ncols=columns, title=own, **shared)
+    if published is None:
+        return
+    hollow = [
+        Line2D([], [], marker=marker, label=method, **HOLLOW)
+        for method, marker in method_markers(published).items()
+    ]
+    figure.legend(handles=hollow, loc="outside lower right", ncols=3, title=PUBLISHED, **shared)

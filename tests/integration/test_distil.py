@@ -1,0 +1,91 @@
+"""A guide is distilled from the judge, on molecules that the judge was not tested on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import molgen as package
+from commands import Run
+from judges import measured, write
+from molgen import checkpoint
+from property_models import distil
+from property_models.guide_training import new_guide
+from property_models.judging import fit_judge
+from property_models.noisy import NoisyGuide
+from property_models.splits import scaffold
+from small_data import SMILES, dataset
+
+pytest.importorskip("sklearn", reason="needs the extra 'learn'")
+
+DRAWN = ["CCO", "CCO", "", "CCCN", "CC1CC1", "OC1CCC1", "CCCCCCN", "CCS", "CNO", "C=O"]
+
+
+@pytest.mark.parametrize("kind", ["scaffold", "random"])
+def test_nothing_the_judge_was_tested_on_gets_a_label(
+    tiny_model: Path, tmp_path: Path, kind: str
+) -> None:
+    table = measured()
+    judge, tested = fit_judge(table, "rule", split=kind, seed=2, also=False)  # type: ignore[arg-type]
+    judge.save(tmp_path / "judge")
+    model, name = checkpoint.load(tiny_model), f"model:{tmp_path / 'judge'}"
+    test = [table.smiles[i] for i in tested.split.test]
+    drawn = [*DRAWN, *test]
+    found = distil.label(model, name, table, tested.split, kind, drawn)  # type: ignore[arg-type]
+    texts = [model.tokenizer.decode(row) for row in found.data.tokens]
+    assert not set(texts) & set(test)
+    if kind == "scaffold":
+        assert not {scaffold(text) for text in texts} & {scaffold(text) for text in test}
+    # what was measured keeps its value, the others have the judge's
+    assert found.data.properties == (name,)
+    values = dict(zip(texts, found.data.values[:, 0], strict=True))
+    at = dict(zip(table.smiles, table.values, strict=True))
+    fitted = [table.smiles[i] for i in (*tested.split.train, *tested.split.calibration)]
+    for text in set(fitted) & set(texts):
+        assert values[text] == pytest.approx(at[text], abs=1e-5)
+    assert values["CNO"] == pytest.approx(judge.as_property()(["CNO"])[0], abs=1e-5)
+    # the tiny network spells only ( = C N O: no rings, no sulfur
+    assert all(set(text) <= set("(=)CNO") for text in texts)
+    counts = found.counts
+    assert counts["molecules"] == len(texts) == len(set(texts))
+    assert (counts["drawn"], counts["measured"]) == (len(drawn), len(fitted))
+    assert counts["withheld"] >= len(test)
+
+
+def test_the_command_trains_a_guide(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ran = molgen(
+        "fit-property", write(tmp_path / "t.csv"), "--column", "y", "--out", out,
+        "--guide", tiny_model, "--guide-molecules", 40, "--guide-epochs", 1,
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert f"a guide towards model:{out}" in ran.out
+    guide = NoisyGuide.from_pretrained(out / "guide")
+    assert (guide.noise, guide.properties) == ("masked", (f"model:{out}",))
+    record = json.loads((out / "guide" / "guide.json").read_text())
+    assert record["labels"]["drawn"] == 40
+    assert not (out / "guide" / "state").exists()
+    model = package.load(tiny_model)
+    assert guide.vocab_size == model.denoiser.vocab_size
+
+
+def test_agreement_is_one_for_a_guide_that_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = dataset(SMILES, properties=1)
+    sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "condition_size": 8}
+    guide = new_guide(data, sizes=sizes)
+    bins = guide.bins[0].index(data.values[:, 0])
+
+    def log_prob(tokens: torch.Tensor, alpha: torch.Tensor | None = None) -> torch.Tensor:
+        rows = [np.flatnonzero((data.tokens == t.numpy()).all(1))[0] for t in tokens]
+        one = torch.full((len(tokens), 1, len(guide.bins[0])), -torch.inf)
+        one[torch.arange(len(tokens)), 0, torch.from_numpy(bins[rows])] = 0.0
+        return one
+
+    monkeypatch.setattr(guide, "log_prob", log_prob)
+    found = distil.agreement(guide, data)
+    assert found["molecules"] == data.held_out.sum()
+    assert found["spearman"] == pytest.approx(1.0)

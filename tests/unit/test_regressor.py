@@ -1,0 +1,159 @@
+"""A judge is the same judge after a round trip, and a property like any other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from judges import SMILES, measured
+from property_models import compute, get
+from property_models.judging import Assessment, fit_judge
+from property_models.regressor import ARRAYS, INFO, Judge, read_info
+from property_models.splits import scaffold
+
+pytest.importorskip("sklearn", reason="needs the extra 'learn'")
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[Judge, Assessment]:
+    return fit_judge(measured(), "greasiness", "au", "max", "random", 1, "rule.csv")
+
+
+@pytest.fixture
+def folder(made: tuple[Judge, Assessment], tmp_path: Path) -> Path:
+    made[0].save(tmp_path / "my judge")
+    return tmp_path / "my judge"
+
+
+def test_it_has_learned_the_rule(made: tuple[Judge, Assessment]) -> None:
+    report = made[0].card["test"]["random"]
+    assert report["rmse"] < 0.4 * report["rmse_of_the_training_mean"]
+    assert report["spearman"] > 0.9
+    assert report["training"] + report["calibration"] + report["test"] == len(SMILES)
+    kept, other = made[0].card["split"], made[0].card["test"]["scaffold"]
+    assert (kept, made[0].card["seed"]) == ("random", 1)
+    assert other["rmse"] < other["rmse_of_the_training_mean"]
+
+
+def test_the_card_is_of_the_judge_that_is_kept(made: tuple[Judge, Assessment]) -> None:
+    """Test molecules are predicted by the saved judge as the card says."""
+    judge, tested = made
+    table = measured()
+    rows = tested.split.test
+    found = judge.as_property()([table.smiles[i] for i in rows])
+    rmse = float(np.sqrt(np.mean((found - table.values[rows]) ** 2)))
+    assert rmse == pytest.approx(judge.card["test"]["random"]["rmse"], rel=1e-9)
+
+
+def test_round_trip_is_exact(made: tuple[Judge, Assessment], folder: Path) -> None:
+    again = Judge.load(folder)
+    assert (again.name, again.unit, again.direction) == ("greasiness", "au", "max")
+    assert again.card == json.loads(json.dumps(made[0].card))
+    mols = [Chem.MolFromSmiles(text) for text in SMILES[:20]]
+    for ours, theirs in zip(made[0].predict(mols), again.predict(mols), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(made[0].uncertainty(mols), again.uncertainty(mols))
+    assert again.check() is None
+
+
+def test_it_is_a_property_by_name(made: tuple[Judge, Assessment], folder: Path) -> None:
+    rows = [SMILES[0], "", "C1CC", SMILES[7]]
+    names = [f"model:{folder}", str(folder), f"uncertainty:{folder}"]
+    found = compute(names, rows)
+    assert list(found) == names
+    expected = made[0].as_property()(rows)
+    np.testing.assert_array_equal(found[names[0]], expected)
+    np.testing.assert_array_equal(found[names[1]], expected)
+    assert np.isnan(expected).tolist() == [False, True, True, False]
+    low, high = made[0].interval(rows, 0.6827)
+    np.testing.assert_allclose(found[names[2]], (high - low) / 2, rtol=1e-9)
+    assert (get(names[0]).unit, get(names[0]).direction, get(names[2]).direction) == (
+        "au", "max", "min"
+    )  # fmt: skip
+    assert "rule.csv" in get(names[0]).description
+
+
+def test_rows_do_not_influence_each_other(made: tuple[Judge, Assessment]) -> None:
+    rows = list(SMILES[:9])
+    together = made[0].as_property()(rows)
+    alone = np.concatenate([made[0].as_property()([text]) for text in rows])
+    np.testing.assert_allclose(together, alone, rtol=1e-10)
+
+
+def test_a_split_by_scaffold_keeps_them_apart() -> None:
+    table = measured()
+    _, tested = fit_judge(table, "x", split="scaffold", also=False)
+    train, test = (
+        {scaffold(table.smiles[i]) for i in part}
+        for part in (tested.split.train, tested.split.test)
+    )
+    assert not train & test
+
+
+def test_prediction_needs_neither_scikit_learn_nor_torch(folder: Path) -> None:
+    script = (
+        "import sys; sys.modules['sklearn'] = None; from property_models import get;"
+        f"get({str(folder)!r})(['CCO']);"
+        "sys.exit(str({'torch', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr.strip() == "set()"
+
+
+def test_nothing_is_pickled(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {INFO, ARRAYS}
+    assert (folder / ARRAYS).read_bytes()[8:9] == b"{"  # safetensors: a length, then JSON
+
+
+def test_another_rdkit_is_noticed(folder: Path) -> None:
+    info = json.loads((folder / INFO).read_text())
+    info["probes"][0][1] += 0.5
+    (folder / INFO).write_text(json.dumps(info))
+    message = r"greasiness was fitted with RDKit .* \(by up to 0\.5"
+    with pytest.warns(UserWarning, match=message):
+        get(f"model:{folder}")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / INFO).unlink(), "holds no learned property .no property.json"),
+        (lambda f: (f / INFO).write_text("{"), "is damaged"),
+        (lambda f: (f / INFO).write_text("[]"), "describes no learned property"),
+        (lambda f: (f / INFO).write_text('{"kind": "property"}'), "has format None, expected 1"),
+        (lambda f: (f / ARRAYS).unlink(), "is damaged"),
+        (lambda f: (f / ARRAYS).write_bytes(b"x" * 99), "is damaged"),
+        (lambda f: change(f, "kernel", {"noise": 1}), "is damaged"),
+        (lambda f: change(f, "direction", "sideways"), "direction of .* is 'sideways'"),
+        (lambda f: change(f, "descriptors", ["mass"]), "other descriptors than this molgen"),
+    ],
+)
+def test_a_spoiled_folder(folder: Path, spoil: object, message: str) -> None:
+    spoil(folder)  # type: ignore[operator]
+    with pytest.raises(ValueError, match=message):
+        get(f"model:{folder}")
+
+
+def change(folder: Path, key: str, value: object) -> None:
+    info = {**read_info(folder), key: value}
+    (folder / INFO).write_text(json.dumps(info))
+
+
+def test_too_few_molecules() -> None:
+    table = measured()
+    few = type(table)(table.smiles[:29], table.values[:29], table.counts, 0.0, ())
+    with pytest.raises(ValueError, match="29 molecules with a value, expected at least 30"):
+        fit_judge(few, "x")
+
+
+def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.gaussian_process", None)
+    with pytest.raises(ValueError, match=r"needs scikit-learn: pip install 'molgen\[learn\]'"):
+        fit_judge(measured(), "x")
