@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from molgen.settings import Settings
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
-GUIDANCES = ("cfg", "none")
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Arm:
         model: bundled name, folder or hub id.
         remask: strategy, as in ``loop:t_on=.55,t_off=.05``.
         weights: token weights, as in ``sharpened:tau=.5``.
-        guidance: ``cfg``, or ``none`` where targets do not steer.
+        guidance: as in ``cfg`` or ``cbg:scores=exact``; ``none`` where targets do not steer.
     """
 
     label: str
@@ -111,11 +110,11 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
     Raises:
         ValueError: naming the arm and what is wrong with it.
     """
-    from molgen.presets import strategy, token_weights
+    from molgen.presets import guidance, strategy, token_weights
 
     try:
-        if arm.guidance not in GUIDANCES:
-            raise ValueError(f"guidance is {arm.guidance!r}, expected {' or '.join(GUIDANCES)}")
+        if arm.guided:
+            changes["steering"] = guidance(arm.guidance)
         settings = model.settings(
             strategy=strategy(arm.remask),
             weights=token_weights(arm.weights),

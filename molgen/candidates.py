@@ -39,11 +39,11 @@ class CandidateClassifier(Protocol):
     candidate_forwards: int
     """Forwards of a row that `candidates` takes."""
 
-    def __call__(self, tokens: Tensor, alpha_t: Tensor) -> Tensor:
+    def __call__(self, tokens: Tensor, alpha_t: Tensor, /) -> Tensor:
         """Return ``log p(y | x_t)`` with shape (batch,); see `Classifier`."""
         ...
 
-    def candidates(self, tokens: Tensor, alpha_t: Tensor) -> Tensor:
+    def candidates(self, tokens: Tensor, alpha_t: Tensor, /) -> Tensor:
         """Return ``log p(y | x_t with token l := v)`` with shape (batch, length, at least vocab).
 
         Args:

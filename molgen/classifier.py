@@ -127,7 +127,7 @@ class PropertyClassifier:
         count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device)
         tokens, alpha_t = tokens[fill], alpha_t[fill]
         if tokens.is_floating_point():
-            tokens = F.pad(tokens, (0, self.guide.vocab_size - tokens.shape[-1]))
+            tokens = F.pad(tokens.float(), (0, self.guide.vocab_size - tokens.shape[-1]))
         with precision(self.device, self.dtype):
             bins = self.guide.log_prob(tokens.to(self.device), self._clock(alpha_t))
         scores = [aim.score(bins[:, aim.index], alpha_t) for aim in self.aims]

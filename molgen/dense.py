@@ -8,9 +8,8 @@ of the cumulative distribution,
     changes  <=>  u < 1 - q(x_t),      to the first v with  u < sum of q over the entries up to v
 
 so a row whose uniforms all exceed a bound on ``1 - q(x_t)`` that holds for any network stays as it
-is. Where the kernel is that of :class:`molgen.sample.Sampler`, what is drawn and what is left out
-is the same to the last token, since the uniforms are the same function of seed, molecule, step and
-position.
+is. Where the kernel is that of :class:`molgen.sample.Sampler`, what is drawn is the same to the
+last token, since the uniforms are the same function of seed, molecule, step and position.
 """
 
 from __future__ import annotations

@@ -110,8 +110,8 @@ def moments(
         progress: label of a progress bar; empty for none.
 
     Returns:
-        For each set its moments, None for one of fewer than two molecules. The same numbers
-        whatever the number of cores.
+        For each set its moments, None for one of fewer than two molecules. The number of cores
+        changes no more than their rounding.
     """
     sizes = sets.sum(axis=1).astype(np.float64)
     first = np.zeros((len(sets), FEATURES))

@@ -133,11 +133,12 @@ def ratios(volumes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def over_seeds(points: pd.DataFrame) -> pd.DataFrame:
+def over_seeds(points: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
     """Return means of points over seeds, with standard deviations in columns that end in ``_sd``.
 
     Args:
         points: of :func:`point_table`.
+        further: columns to average beside the usual figures.
 
     Returns:
         One row for each arm, number of steps, gamma and convention, and a column ``seeds``. A seed
@@ -146,7 +147,7 @@ def over_seeds(points: pd.DataFrame) -> pd.DataFrame:
     keys = ["arm", "steps", "gamma", "convention"]
     figures = [
         *("valid", "unique", "novel", "novel_fraction", "property_mean", "gain"),
-        *("nfe", "classifier_nfe", "seconds_per_molecule"),
+        *("nfe", "classifier_nfe", "seconds_per_molecule", *further),
     ]
     groups = points.groupby(keys, sort=False, dropna=False)
     table = groups[figures].mean()
@@ -180,10 +181,12 @@ def published_table(path: str | Path, task: Task) -> pd.DataFrame:
         numbers = pd.to_numeric(table[name], errors="coerce")
         bad = ~np.isfinite(numbers)
         if name == "steps":  # some papers do not say
-            bad &= ~table[name].astype(str).str.strip().isin(["", "nan"])
+            bad &= table[name].notna() & (table[name].astype(str).str.strip() != "")
         if bad.any():
             shown = table.loc[bad, name].iloc[0]
-            raise ValueError(f"{path}: {name} is {shown!r} in a row of {task.property}")
+            raise ValueError(
+                f"{path}: {name} is {str(shown)!r} in a row of {task.property}, expected a number"
+            )
         table[name] = numbers
     table["novel_fraction"] = table["novel"] / PUBLISHED_ROWS
     table["gain"] = [task.gain(value) for value in table["property_mean"]]

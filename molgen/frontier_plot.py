@@ -146,8 +146,8 @@ def _panel(
     for marker, group in published:
         x, y = group["novel_fraction"] * task.n, group["property_mean"]
         panel.plot(x, y, marker=marker, zorder=2.4, **HOLLOW)
-        for gamma, *at in zip(group["gamma"], x, y, strict=True):
-            _number(panel, gamma, at, GREY, 5.5)
+        for gamma, novel, mean in zip(group["gamma"], x, y, strict=True):
+            _number(panel, gamma, (novel, mean), GREY, 5.5)
     best = nondominated(means[["novel_fraction", "gain"]].to_numpy(float))
     means = means.assign(best=best, x=means["novel_fraction"] * task.n)
     for arm, curve in means.groupby("arm", sort=False):

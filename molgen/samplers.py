@@ -119,7 +119,7 @@ def _by_events(
         _shaping(settings),
         settings.device,
         settings.dtype,
-        _tilts(model, settings, targets, model.denoiser.mask_id),
+        tilts(model, settings, targets, model.denoiser.mask_id),
     )
     plan = settings.strategy.plan(settings.steps)
     return Sampler(predictor, plan, settings.weights, settings.batch_size)
@@ -133,13 +133,13 @@ def _dense(
     classes = denoiser.pad_id if uniform else None
     network = ShardedDenoiser(denoiser, settings.device, settings.dtype, classes)
     mixture, shaping = _mixture(settings, targets), _shaping(settings)
-    tilts = _tilts(model, settings, targets, None if uniform else denoiser.mask_id)
+    guides = tilts(model, settings, targets, None if uniform else denoiser.mask_id)
     transition: Transition
     if uniform:
-        transition = UniformTransition(network, mixture, tilts, shaping)
+        transition = UniformTransition(network, mixture, guides, shaping)
     else:
         mix_steps = getattr(settings.steering, "mix", "") == "posterior"
-        transition = MaskedTransition(network, mixture, tilts, shaping, mix_steps)
+        transition = MaskedTransition(network, mixture, guides, shaping, mix_steps)
     plan = settings.strategy.plan(settings.steps)
     return DenseSampler(transition, plan, pool, settings.weights, settings.batch_size)
 
@@ -187,7 +187,7 @@ def _mixture(settings: Settings, targets: Mapping[str, Target]) -> ClassifierFre
     return None if not targets or absent or gamma == 1.0 else ClassifierFree(gamma)
 
 
-def _tilts(
+def tilts(
     model: Model, settings: Settings, targets: Mapping[str, Target], mask_id: int | None
 ) -> tuple[Guidance, ...]:
     """Return the classifier-based part of the guidance."""

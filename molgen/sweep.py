@@ -21,7 +21,7 @@ import numpy as np
 from molgen.arm import Arm, settings_for
 from molgen.metrics import PAPER, STRICT, Count, count, frontier_point
 from molgen.molecules import interpret_all
-from molgen.sweep_plan import Sweep, plan
+from molgen.sweep_plan import Sweep, aims, plan
 from molgen.sweep_store import Point, Record, Store, check_compatible
 from molgen.sweep_task import Task
 
@@ -92,11 +92,10 @@ def draw(
     task, point = record.task, record.point
     arm = Arm(**point.arm)
     settings = settings_for(model, arm, point.gamma, point.steps, **speed)
-    targets = {task.property: task.target} if task.target and arm.guided else {}
     start = time.perf_counter()
     samples = model.draw(
         task.n,
-        targets,
+        aims(task, arm),
         point.seed,
         settings=settings,
         on_done=lambda index, *_: rows(len(index)),

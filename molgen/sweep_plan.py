@@ -13,11 +13,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.arm import Arm, settings_for
 from molgen.sweep_store import Point, Record
 from molgen.sweep_task import Task
+from molgen.targets import Target, read_targets
 
 if TYPE_CHECKING:
     from molgen.model import Model
@@ -86,26 +88,40 @@ def plan(sweep: Sweep, models: Mapping[str, Model]) -> list[Record]:
                 f"arm {arm.label}: model {arm.model} has no index of known molecules, so nothing "
                 "can be called novel"
             )
+        settings = settings_for(model, arm, sweep.gammas[0], sweep.steps[0], **sweep.speed)
         try:
-            model.prior.check({sweep.task.property: "max"})
+            model.check(aims(sweep.task, arm), settings)
         except ValueError as error:
             raise ValueError(f"arm {arm.label}: {error}") from error
     records = []
     for arm, gamma, steps, seed in sweep.cells():
-        settings = settings_for(models[arm.model], arm, gamma, steps, **sweep.speed)
+        model = models[arm.model]
+        settings = settings_for(model, arm, gamma, steps, **sweep.speed)
         point = Point(dataclasses.asdict(arm), gamma, steps, seed)
-        records.append(Record(sweep.task, point, origin(arm.model, settings), {}))
+        records.append(Record(sweep.task, point, origin(model, settings), {}))
     return records
 
 
-def origin(model: str, settings: Settings) -> dict[str, Any]:
+def aims(task: Task, arm: Arm) -> dict[str, Target]:
+    """Return the targets that an arm is steered to."""
+    return read_targets({task.property: task.target}) if task.target and arm.guided else {}
+
+
+def origin(model: Model, settings: Settings) -> dict[str, Any]:
     """Return what a draw depends on beside what was asked; its speed is no part of that."""
     import rdkit
 
     from molgen import __version__
+    from molgen.checkpoint import GUIDE, locate
+    from molgen.steering import ClassifierBased
 
+    steering, guide = settings.steering, None
+    folder = model.folder or locate(model.name)
+    if isinstance(steering, ClassifierBased):
+        guide = digest(Path(steering.guide) if steering.guide else folder / GUIDE)
     return {
-        "model digest": digest(model),
+        "model digest": digest(folder),
+        "guide digest": guide,
         "temperature": settings.temperature,
         "top_p": settings.top_p,
         "dtype": settings.dtype,
@@ -115,17 +131,14 @@ def origin(model: str, settings: Settings) -> dict[str, Any]:
 
 
 @cache
-def digest(model: str) -> str:
-    """Return a digest of a model's files, whatever its folder is called.
+def digest(folder: Path) -> str:
+    """Return a digest of a network's files, whatever its folder is called.
 
     What the model card and ``molgen.json`` say is left out: settings are told apart one by one.
     """
-    from molgen.checkpoint import locate
-
-    folder = locate(model)
-    kept = [p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json")]
+    kept = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".json")]
     total = hashlib.sha256()
     for path in sorted(p for p in kept if p.name != "molgen.json"):
-        total.update(str(path.relative_to(folder)).encode())
+        total.update(path.name.encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]

@@ -11,7 +11,7 @@ learned from it. Molecules that the network cannot spell are left out and counte
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,9 +120,10 @@ def draw(
 def train(
     labelled: Labelled,
     model: Model,
-    folder: Path,
+    folder: str | Path,
     epochs: float,
-    sizes: dict[str, int] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    progress: bool = True,
 ) -> NoisyGuide:
     """Train a guide for the model's noise and save it in a folder.
 
@@ -132,15 +133,18 @@ def train(
         folder: for the guide.
         epochs: passes over the molecules.
         sizes: of the network; by default those of :mod:`property_models.noisy`.
+        progress: show how it goes.
     """
     from molgen.likelihood import noise_of
     from molgen.recipe import TrainConfig
     from molgen.training_state import remove
     from property_models.guide_training import train_guide
 
-    kind = noise_of(model.denoiser)
+    kind, folder = noise_of(model.denoiser), Path(folder)
     config = TrainConfig(epochs=epochs, decay_fraction=0.8, weight_decay=0.05)
-    guide = train_guide(labelled.data, folder, kind, config=config, resume=False, sizes=sizes)
+    guide = train_guide(
+        labelled.data, folder, kind, config=config, progress=progress, resume=False, sizes=sizes
+    )
     guide.save_pretrained(folder)
     remove(folder)
     return guide

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from molgen.plan import Plan
+from molgen.posterior import Scalar
 from molgen.transition import Transition
 
 MASK = 2
@@ -80,9 +81,9 @@ def trace(step: Transition, plan: Plan, condition: float | None = None) -> list[
     given = None if condition is None else torch.full((rows, 1), condition)
     found = []
     for alpha_t, alpha_s, sigma in plan.rows():
-        clocks = (torch.full((rows,), alpha, dtype=torch.float64) for alpha in (alpha_t, alpha_s))
+        now, then = (torch.full((rows,), a, dtype=torch.float64) for a in (alpha_t, alpha_s))
         own = torch.full((rows, LENGTH), sigma, dtype=torch.float64)
-        state = state @ transition(step(states, given, *clocks, own).q, states)
+        state = state @ transition(step(states, given, now, then, own).q, states)
         found.append(state)
     return found
 
@@ -130,9 +131,13 @@ def noised_classifier(tokens: Tensor, alpha: Tensor) -> Tensor:
 
 
 def uniform_classifier(tokens: Tensor, alpha: Tensor) -> Tensor:
-    """The exact log p(y | x_t) of any of the 8 states under uniform noise, all at one time."""
-    joint = uniform_noise(float(alpha[0])) * TARGET
-    return (joint @ HAS_PROPERTY / joint.sum(-1)).log()[number(tokens, 2)]
+    """The exact log p(y | x_t) of any of the 8 states under uniform noise."""
+    found = torch.empty(len(tokens), dtype=torch.float64)
+    for clock in alpha.unique():
+        joint = uniform_noise(float(clock)) * TARGET
+        rows = alpha == clock
+        found[rows] = (joint @ HAS_PROPERTY / joint.sum(-1)).log()[number(tokens[rows], 2)]
+    return found
 
 
 def number(tokens: Tensor, vocab: int = MASK + 1) -> Tensor:
@@ -148,11 +153,25 @@ LOG_P_GIVEN_Y = denoise(tilted(1.0)).log()
 """log p(x0 | x_t, y), same shape."""
 
 
-class Denoiser:
-    """The exact denoiser as a network: of p(x | y) where the condition is given, of p(x) where not.
+class KnownScores:
+    """The exact candidate scores under masked noise, worked out once."""
 
-    Under uniform noise every row must be at one time.
-    """
+    def __init__(self) -> None:
+        changed = STATES[:, None, None].repeat(1, LENGTH, MASK + 1, 1)
+        for place in range(LENGTH):
+            changed[:, place, :, place] = torch.arange(MASK + 1)
+        self.table = LOG_HAS_PROPERTY[number(changed)]
+        """Scores with shape (27, 3, 3)."""
+
+    def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
+        return self.table[number(tokens)]
+
+    def forwards(self, log_q: Tensor, tokens: Tensor) -> Tensor:
+        return torch.zeros(len(tokens), dtype=torch.int64)
+
+
+class Denoiser:
+    """The exact denoiser as a network: of p(x | y) where the condition is given, else of p(x)."""
 
     max_length = LENGTH
 
@@ -164,16 +183,18 @@ class Denoiser:
     def logits(
         self, tokens: Tensor, condition: Tensor | None = None, alpha: Tensor | None = None
     ) -> Tensor:
-        if self.uniform:
-            assert alpha is not None
-            free, guided = (
-                denoise_from_others(tilted(gamma), float(alpha[0])).log() for gamma in (0.0, 1.0)
-            )
-            rows = number(tokens, 2)
-            free, guided = (torch.nn.functional.pad(p, (0, 2)) for p in (free, guided))
-        else:
-            free, guided, rows = LOG_P, LOG_P_GIVEN_Y, number(tokens)
+        free = self._log_p(tokens, alpha, 0.0)
         if condition is None:
-            return free[rows]
+            return free
         left_out = condition.isnan().any(1)[:, None, None]
-        return torch.where(left_out, free[rows], guided[rows])
+        return torch.where(left_out, free, self._log_p(tokens, alpha, 1.0))
+
+    def _log_p(self, tokens: Tensor, alpha: Tensor | None, gamma: float) -> Tensor:
+        if alpha is None:
+            return (LOG_P_GIVEN_Y if gamma else LOG_P)[number(tokens)]
+        p = torch.zeros(*tokens.shape, self.vocab_size, dtype=torch.float64)
+        for clock in alpha.unique():
+            rows = alpha == clock
+            exact = denoise_from_others(tilted(gamma), float(clock))
+            p[rows, :, :2] = exact[number(tokens[rows], 2)]
+        return p.log()

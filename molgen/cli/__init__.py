@@ -19,7 +19,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-COMMANDS = ("design", "sample", "evaluate", "train", "train-guide", "fit-property", "models")
+COMMANDS = (
+    "design",
+    "sample",
+    "frontier",
+    "scaling",
+    "evaluate",
+    "train",
+    "train-guide",
+    "fit-property",
+    "models",
+)
 INTERRUPTED = 130
 BAD_INPUT = 2
 

@@ -1,9 +1,9 @@
-"""Chart novelty against a property: samplers by strengths, steps and seeds, from nothing to a page.
+r"""Chart novelty against a property: samplers by strengths, steps and seeds, in one command.
 
 Writes frontier.csv (every point, by both conventions), hypervolume.csv, ratios.csv, frontier.png
 and frontier.html (needs no network; rest on a point to see molecules, click to list them) into a
-folder, and the molecules of every point. A run that was interrupted goes on when the same command is
-given again; a command with other arms, strengths, steps or seeds adds to the folder.
+folder, and the molecules of every point. A run that was interrupted goes on when the same command
+is given again; a command with other arms, strengths, steps or seeds adds to the folder.
 
 An arm is a way of sampling: 'LABEL; KEY=VALUE; ...' with the keys model, remask, weights and
 guidance, each as for `molgen sample`. By default: plain masked diffusion (MDLM), remasking (ReMDM)
@@ -12,7 +12,7 @@ the bundled baselines MODEL-ar and MODEL-udlm. The default target is the best te
 
 Example:
   molgen frontier qm9 --property ring_count --out out/rings
-  molgen frontier qm9 --property qed --target max --gamma 1,3 --steps 32 --seeds 0 --n 256 \\
+  molgen frontier qm9 --property qed --target max --gamma 1,3 --steps 32 --seeds 0 --n 256 \
       --arm 'MDLM' --arm 'ReMDM; remask=rescale:eta=.1; weights=sharpened' --out out/qed
 """
 
@@ -22,10 +22,12 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from molgen.cli import sweeping
+from molgen.cli import sweep_options as sweeping
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CONVENTIONS = ("paper", "strict")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,24 +54,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sweep and chart; return the exit status."""
+    import pandas as pd
+
     from molgen.frontier import hypervolumes, point_table, published_table, ratios
     from molgen.frontier_page import frontier_html, plotly_script
     from molgen.frontier_plot import figure_class, frontier_png
     from molgen.sweep_store import Store
 
-    conventions = sweeping.conventions(arguments.conventions)
-    folder = sweeping.folder(arguments.out)
+    conventions = chosen_conventions(arguments.conventions)
+    folder = sweeping.out_folder(arguments.out)
     figure_class()  # what the charts need is looked for before hours are spent
     plotly_script()
     store = Store(folder)
+    order: tuple[str, ...] = ()
     if arguments.only_charts:
-        records, order = sweeping.finished(store, arguments), []
+        records = sweeping.finished(store, arguments)
     else:
         sweep, models = sweeping.prepare(arguments)
         if arguments.published:
             published_table(arguments.published, sweep.task)
-        records = sweeping.carry_out(sweep, models, folder, tables=_write_points)
-        order = [arm.label for arm in sweep.arms]
+        order = tuple(arm.label for arm in sweep.arms)
+        records = sweeping.carry_out(
+            sweep, models, folder,
+            lambda done: sweeping.write(point_table(done, order), folder / "frontier.csv"),
+        )  # fmt: skip
     task = records[0].task
     points = point_table(records, order)
     volumes, published = hypervolumes(points), None
@@ -79,14 +87,12 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{arguments.published} has no points of {task.property}", file=sys.stderr)
             published = None
         else:
-            volumes = _join(volumes, hypervolumes(published))
+            volumes = pd.concat([volumes, hypervolumes(published)], ignore_index=True)
     against = ratios(volumes)
     for table, name in ((points, "frontier"), (volumes, "hypervolume"), (against, "ratios")):
         sweeping.write(table, folder / f"{name}.csv")
     frontier_png(points, volumes, task, folder / "frontier.png", published, conventions)
-    frontier_html(
-        store, records, points, volumes, folder / "frontier.html", published, conventions
-    )
+    frontier_html(store, records, points, volumes, folder / "frontier.html", published, conventions)
     print(summary(volumes, against, conventions))
     print(f"{len(records)} points: {folder / 'frontier.png'}, {folder / 'frontier.html'}")
     return 0
@@ -114,5 +120,14 @@ def summary(volumes: pd.DataFrame, against: pd.DataFrame, conventions: tuple[str
     return "\n".join(["hypervolume (fraction novel x gain):", *lines])
 
 
-def _write_points(records: list, folder: object) -> None:
-    """Write the table of what is finished, so that an interrupted run leaves it readable."""
+def chosen_conventions(text: str) -> tuple[str, ...]:
+    """Read the conventions to chart.
+
+    Raises:
+        ValueError: if one is another word, or none is given.
+    """
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    for name in found:
+        if name not in CONVENTIONS:
+            raise ValueError(f"conventions has {name!r}, expected {' or '.join(CONVENTIONS)}")
+    return found

@@ -145,11 +145,11 @@ def test_temperature_and_nucleus_shape_every_token(pool: Workers) -> None:
 def draw(
     pool: Workers, count: int, batch_size: int, first: int = 0, seed: int = 3
 ) -> tuple[list[list[int]], NDArray[np.int64], NDArray[np.int64]]:
-    condition = np.linspace(0, 1, 500, dtype=np.float32)[first : first + count, None]
+    condition = np.linspace(0, 1, 500, dtype=np.float32)[:, None]
     condition[::3] = np.nan
     model = FudgeModel(ClassifierFreeModel(PLAIN, 1.5), Foresight(TARGET, MEETS[0]))
     sampler = AutoregressiveSampler(model, pool, batch_size=batch_size)
-    samples = sampler.run(count, condition, seed=seed, first=first)
+    samples = sampler.run(count, condition[first : first + count], seed, first)
     rows = [[t for t in row if t != PAD] for row in samples.tokens.tolist()]
     return rows, samples.nfe, samples.classifier_nfe
 

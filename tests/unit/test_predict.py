@@ -8,10 +8,20 @@ import torch
 from numpy.typing import NDArray
 
 import tiny
+from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
+from molgen.classifier import Aim, PropertyClassifier
 from molgen.denoiser import MoleculeDenoiser
-from molgen.guidance import ClassifierFree, classifier_free_masked
+from molgen.guidance import (
+    CandidateScores,
+    ClassifierBased,
+    ClassifierFree,
+    Linear,
+    classifier_free_masked,
+)
 from molgen.predict import NetworkPredictor, Shaping
+from molgen.targets import Range
 from molgen.threads import Workers, workers
+from tiny_guide import guide
 
 ROWS, WIDTH = 90, 9
 RNG = np.random.default_rng(0)
@@ -25,6 +35,8 @@ CONDITION[RNG.random((ROWS, 3)) < 0.3] = np.nan
 ALPHA = RNG.random(ROWS)
 NETWORK = tiny.network()
 WIDE = tiny.network(width=256)
+AIM = Aim("qed", Range(0.6, 1.0))
+HIGH = PropertyClassifier(guide(), [AIM], dtype="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +115,66 @@ def test_a_row_gets_the_same_numbers_in_any_company(
         whole = asked(predictor, True, rows)
         for size in parts:
             start = size % 5
+            part = asked(predictor, True, rows[start : start + size])
+            np.testing.assert_array_equal(part, whole[place[start] : place[start] + len(part)])
+
+
+def by_hand(scores: CandidateScores, gamma: float) -> np.ndarray:
+    """The network's own distribution of every masked token, tilted one token at a time."""
+    given = np.full((ROWS, WIDTH, MASK + 1), -np.inf)
+    given[MASKED] = one_by_one(NETWORK, False).numpy()
+    found = []
+    for row, length in enumerate(LENGTHS):
+        tokens = torch.from_numpy(TOKENS[row : row + 1, :length])
+        log_p = torch.from_numpy(given[row : row + 1, :length])
+        score = scores(log_p, tokens, torch.tensor([ALPHA[row]]))
+        tilted = torch.where(log_p > -torch.inf, log_p + gamma * score, -torch.inf)
+        found.append(tilted[0, MASKED[row, :length]].softmax(-1))
+    return torch.cat(found).numpy()
+
+
+@pytest.mark.parametrize("kind", ["exact", "Taylor", "amortised"])
+def test_tilts_act_on_the_wanted_places_and_are_counted_row_by_row(
+    pool: Workers, kind: str
+) -> None:
+    scores: dict[str, CandidateScores] = {
+        "exact": ExactScores(HIGH),
+        "Taylor": TaylorScores(HIGH, clamp=1.5),
+        "amortised": AmortisedScores(HIGH, MASK),
+    }
+    tilt = ClassifierBased(scores[kind], 2.0, MASK, tilt_mask=True)  # no mask entry: no difference
+    predictor = NetworkPredictor(NETWORK, pool, dtype="fp32", tilts=[tilt])
+    found = predictor(TOKENS, MASKED, None, ALPHA)
+    np.testing.assert_allclose(found.p, by_hand(scores[kind], 2.0), atol=2e-5)
+    assert np.abs(found.p - one_by_one(NETWORK, False).exp().numpy()).max() > 0.1
+    per_row = {"exact": PAD * MASKED.sum(1), "Taylor": 2, "amortised": 1}[kind]
+    np.testing.assert_array_equal(found.classifier_forwards, np.broadcast_to(per_row, ROWS))
+
+
+def test_a_tilt_follows_the_mixture_and_another_tilt(pool: Workers) -> None:
+    tilt, free = ClassifierBased(AmortisedScores(HIGH, MASK), 1.5, MASK), ClassifierFree(2.5)
+    whole = np.arange(ROWS)
+    mixed = asked(NetworkPredictor(NETWORK, pool, free, dtype="fp32"), True, whole)
+    one = asked(NetworkPredictor(NETWORK, pool, free, dtype="fp32", tilts=[tilt]), True, whole)
+    two = asked(NetworkPredictor(NETWORK, pool, free, dtype="fp32", tilts=[tilt] * 2), True, whole)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = (np.log(b / a)[:, :PAD] for a, b in ((mixed, one), (one, two)))
+    for change in (first, second):
+        change -= change.mean(1, keepdims=True)
+    np.testing.assert_allclose(first, second, atol=1e-9)
+    assert np.abs(first).max() > 0.1
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_tilted_row_gets_the_same_numbers_in_any_company(pool: Workers, dtype: str) -> None:
+    classifier = PropertyClassifier(guide(time_input=True), [AIM], dtype=dtype)
+    for scores in (ExactScores(classifier), AmortisedScores(classifier, MASK)):
+        tilts = [ClassifierBased(scores, Linear(0.0, 3.0), MASK)]
+        predictor = NetworkPredictor(WIDE, pool, ClassifierFree(2.0), dtype=dtype, tilts=tilts)
+        rows = np.tile(np.flatnonzero(MASKED.any(1)), 2)
+        place = np.cumsum(MASKED[rows].sum(1)) - MASKED[rows].sum(1)
+        whole = asked(predictor, True, rows)
+        for start, size in ((0, 1), (3, 7), (11, 33)):
             part = asked(predictor, True, rows[start : start + size])
             np.testing.assert_array_equal(part, whole[place[start] : place[start] + len(part)])
 

@@ -7,6 +7,7 @@ of :mod:`chains` (8 under uniform noise), where ``p(y | x)`` goes from 0.05 to 0
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,8 +17,15 @@ import chains
 from chains import CLEAN, LOG_P, MASK, STATES
 from molgen import plan
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.guidance import CandidateScores, ClassifierBased, ClassifierFree, Guidance, Linear
-from molgen.posterior import Scalar, log_masked_posterior, masked_posterior
+from molgen.guidance import (
+    CandidateScores,
+    ClassifierBased,
+    ClassifierFree,
+    Guidance,
+    Linear,
+    Strength,
+)
+from molgen.posterior import log_masked_posterior, masked_posterior
 from molgen.predict import Shaping
 from molgen.shards import ShardedDenoiser
 from molgen.transition import MaskedTransition, Transition, UniformTransition
@@ -25,6 +33,7 @@ from molgen.transition import MaskedTransition, Transition, UniformTransition
 MASKED = ShardedDenoiser(chains.Denoiser(), dtype="fp32")
 UNIFORM = ShardedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)
 EXACT = ExactScores(chains.noised_classifier)
+KNOWN = chains.KnownScores()
 ANCESTRAL, FORWARD_BACKWARD = plan.Ancestral(), plan.ForwardBackward()
 
 
@@ -40,9 +49,8 @@ class Head:
     candidate_forwards = 1
 
     def __init__(self, error: float = 0.0) -> None:
-        everything = torch.ones(27, 3, 3, dtype=torch.bool)
         pattern = torch.arange(27 * 9).double().mul(1.7).sin().reshape(27, 3, 3)
-        self.table = EXACT.at(everything, STATES, 0.0) + error * pattern
+        self.table = KNOWN.table + error * pattern
 
     def __call__(self, tokens: Tensor, alpha: Tensor) -> Tensor:
         return chains.noised_classifier(tokens, alpha)
@@ -51,20 +59,8 @@ class Head:
         return self.table[chains.number(tokens)]
 
 
-class Known:
-    """Exact scores of all 27 states, worked out once: what is exact is tested elsewhere."""
-
-    table = Head().table
-
-    def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
-        return self.table
-
-    def forwards(self, log_q: Tensor, tokens: Tensor) -> Tensor:
-        return torch.zeros(len(tokens), dtype=torch.int64)
-
-
 def masked(
-    scores: CandidateScores, gamma: float, tilt_mask: bool = False, guided: bool = False
+    scores: CandidateScores, gamma: Strength, tilt_mask: bool = False, guided: bool = False
 ) -> MaskedTransition:
     return MaskedTransition(MASKED, None, [ClassifierBased(scores, gamma, MASK, tilt_mask, guided)])
 
@@ -95,7 +91,7 @@ CONVERGENT: dict[str, Transition] = {
 def test_at_gamma_1_the_chain_converges_to_the_conditional_at_first_order(name: str) -> None:
     coarse, fine = (final_distance(CONVERGENT[name], ANCESTRAL, n, 1.0) for n in (40, 80))
     assert math.log2(coarse / fine) == pytest.approx(1, abs=0.05)
-    assert fine < 7e-3
+    assert fine < 0.012
 
 
 @pytest.mark.parametrize("name", [n for n in CONVERGENT if "uniform" not in n])
@@ -115,28 +111,43 @@ def test_at_gamma_1_the_chain_is_that_of_the_conditional_denoiser(
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
 
 
-def test_remasking_at_a_fixed_share_converges_to_the_conditional_at_half_order() -> None:
-    """As it does unguided; by the test above the kernels of the conditional denoiser may stand in."""
+@pytest.mark.parametrize(
+    ("strategy", "order"),
+    [
+        (lambda steps: FORWARD_BACKWARD, 1.0),
+        (lambda steps: plan.Rescale(4 / steps), 1.0),
+        (lambda steps: plan.Rescale(0.5), 0.31),
+    ],
+    ids=["forward-backward", "rescale 4/steps", "rescale 0.5"],
+)
+def test_with_remasking_it_converges_to_the_conditional_too(
+    strategy: Callable[[int], plan.Strategy], order: float
+) -> None:
+    """The kernels of the conditional denoiser stand in: by the test above they are the same.
+
+    A fixed share converges as fast as the remasking forgets early mistakes, so its order depends
+    on the target: this one, where one molecule has a third of the mass, is slower than p(x), 1/2.
+    """
     p = chains.denoise(chains.tilted(1.0))
 
     def distance(steps: int) -> float:
-        rows = plan.Rescale(0.5).plan(steps).rows()
+        rows = strategy(steps).plan(steps).rows()
         end = chains.follow([masked_posterior(p, STATES, *row, MASK) for row in rows])
         return chains.distance(end, chains.tilted(1.0))
 
-    assert math.log2(distance(640) / distance(1280)) == pytest.approx(0.5, abs=0.1)
+    assert math.log2(distance(640) / distance(1280)) == pytest.approx(order, abs=0.03)
 
 
 # What does not, and by how much. ---------------------------------------------------------------
 
 GAPS: dict[str, tuple[Transition, plan.Strategy, float, float]] = {
-    "exact, gamma 2": (masked(Known(), 2.0), ANCESTRAL, 2.0, 0.037),
-    "exact, gamma 3": (masked(Known(), 3.0), ANCESTRAL, 3.0, 0.069),
-    "exact, gamma 5": (masked(Known(), 5.0), ANCESTRAL, 5.0, 0.127),
-    "exact, gamma 3, remasking": (masked(Known(), 3.0), FORWARD_BACKWARD, 3.0, 0.053),
-    "exact, gamma 5, remasking": (masked(Known(), 5.0), FORWARD_BACKWARD, 5.0, 0.115),
-    "mask entry tilted, gamma 3": (masked(Known(), 3.0, True), ANCESTRAL, 3.0, 0.067),
-    "mask entry tilted, gamma 5": (masked(Known(), 5.0, True), ANCESTRAL, 5.0, 0.135),
+    "exact, gamma 2": (masked(KNOWN, 2.0), ANCESTRAL, 2.0, 0.037),
+    "exact, gamma 3": (masked(KNOWN, 3.0), ANCESTRAL, 3.0, 0.069),
+    "exact, gamma 5": (masked(KNOWN, 5.0), ANCESTRAL, 5.0, 0.127),
+    "exact, gamma 3, remasking": (masked(KNOWN, 3.0), FORWARD_BACKWARD, 3.0, 0.053),
+    "exact, gamma 5, remasking": (masked(KNOWN, 5.0), FORWARD_BACKWARD, 5.0, 0.115),
+    "mask entry tilted, gamma 3": (masked(KNOWN, 3.0, True), ANCESTRAL, 3.0, 0.067),
+    "mask entry tilted, gamma 5": (masked(KNOWN, 5.0, True), ANCESTRAL, 5.0, 0.135),
     "classifier-free, gamma 3": (
         MaskedTransition(MASKED, ClassifierFree(3.0)), ANCESTRAL, 3.0, 0.069
     ),
@@ -149,10 +160,10 @@ GAPS: dict[str, tuple[Transition, plan.Strategy, float, float]] = {
     "head off by 0.2 nats": (masked(AmortisedScores(Head(0.2), MASK), 1.0), ANCESTRAL, 1.0, 0.043),
     "head off by 0.4 nats": (masked(AmortisedScores(Head(0.4), MASK), 1.0), ANCESTRAL, 1.0, 0.082),
     "guided remasking, gamma 1": (
-        masked(Known(), 1.0, guided=True), FORWARD_BACKWARD, 1.0, 0.054
+        masked(KNOWN, 1.0, guided=True), FORWARD_BACKWARD, 1.0, 0.054
     ),
     "guided remasking, gamma 3": (
-        masked(Known(), 3.0, guided=True), FORWARD_BACKWARD, 3.0, 0.133
+        masked(KNOWN, 3.0, guided=True), FORWARD_BACKWARD, 3.0, 0.133
     ),
 }  # fmt: skip
 
@@ -195,7 +206,7 @@ def test_with_its_mask_entry_kept_guidance_leaves_the_marginals_alone(
 def test_guided_remasking_masks_less_than_the_plan_by_as_much_as_stated(
     gamma: float, most: float
 ) -> None:
-    excess = excess_masked(masked(Known(), gamma, guided=True), FORWARD_BACKWARD.plan(128))
+    excess = excess_masked(masked(KNOWN, gamma, guided=True), FORWARD_BACKWARD.plan(128))
     assert float(excess.min()) == pytest.approx(-most, abs=0.0002)
     assert float(excess.max()) < 0.001
     assert excess[-1].tolist() == pytest.approx([0, 0, 0], abs=1e-12)
@@ -276,7 +287,8 @@ def test_no_token_changes_oftener_than_the_bound(
         q = step(states, None, one(a_t, n), one(a_s, n), one(sigma, n, 3)).q
         change = 1 - q.gather(-1, states.unsqueeze(-1)).squeeze(-1)
         alpha_t, alpha_s, own = (one(v, 1, 1).numpy() for v in (a_t, a_s, sigma))
-        most = torch.from_numpy(step.most((states == MASK).numpy(), alpha_t, alpha_s, own))
+        found = step.most((states == MASK).numpy(), alpha_t, alpha_s, own)
+        most = torch.from_numpy(found.copy())
         assert (change <= most + 1e-12).all()
         if step is steps[0]:
             torch.testing.assert_close(change, most, rtol=0, atol=1e-14)

@@ -1,0 +1,64 @@
+"""Chart inference-time scaling: quality against forwards as the steps grow, for each sampler.
+
+Writes scaling.csv (every point, by both conventions) and scaling.png into a folder, and the
+molecules of every point. A run that was interrupted goes on when the same command is given again.
+Arms, targets and defaults are those of `molgen frontier`; the strength is one number.
+
+Example:
+  molgen scaling qm9 --property ring_count --out out/scaling
+  molgen scaling qm9 --property qed --target none --steps 8,32,128 --n 256 --seeds 0 --out out/plain
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from molgen.cli import sweep_options as sweeping
+
+STEPS = "8,16,32,64,128,256,512,1024"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    sweeping.add_arguments(parser, gammas="2", steps=STEPS)
+    parser.add_argument(
+        "--only-charts",
+        action="store_true",
+        help="draw no molecules: chart what the folder holds, such as after an interruption",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Sweep and chart; return the exit status."""
+    from molgen.frontier import over_seeds
+    from molgen.frontier_plot import figure_class
+    from molgen.scaling import gains, scaling_png, scaling_table
+    from molgen.sweep_store import Store
+
+    if len(arguments.gamma) > 1:
+        given = ",".join(f"{gamma:g}" for gamma in arguments.gamma)
+        raise ValueError(f"gamma is {given}, expected one number: the chart is over steps")
+    folder = sweeping.out_folder(arguments.out)
+    figure_class()  # what the chart needs is looked for before hours are spent
+    order: tuple[str, ...] = ()
+    if arguments.only_charts:
+        records = sweeping.finished(Store(folder), arguments)
+    else:
+        sweep, models = sweeping.prepare(arguments)
+        order = tuple(arm.label for arm in sweep.arms)
+        records = sweeping.carry_out(
+            sweep, models, folder,
+            lambda done: sweeping.write(scaling_table(done, order), folder / "scaling.csv"),
+        )  # fmt: skip
+    strengths = {record.point.gamma for record in records}
+    if len(strengths) > 1:
+        raise ValueError(
+            f"{arguments.out!r} holds points of gamma {', '.join(f'{g:g}' for g in strengths)}, "
+            "expected one: give the sweep another --out"
+        )
+    table = scaling_table(records, order)
+    sweeping.write(table, folder / "scaling.csv")
+    scaling_png(table, records[0].task, folder / "scaling.png")
+    print(gains(over_seeds(table, ("forwards", "product"))).to_string(index=False))
+    print(f"{len(records)} points: {folder / 'scaling.png'}")
+    return 0

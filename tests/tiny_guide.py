@@ -1,0 +1,34 @@
+"""A tiny guide with random parameters, over the alphabet and the properties of :mod:`tiny`."""
+
+from __future__ import annotations
+
+import torch
+
+import tiny
+from property_models.noisy import GuideConfig, NoisyGuide
+
+EDGES = {"qed": [0.0, 0.3, 0.5, 0.7, 1.0], "ring_count": [-0.5, 0.5, 1.5, 2.5]}
+MASS = {"qed": [0.1, 0.4, 0.4, 0.1], "ring_count": [0.5, 0.3, 0.2]}
+
+
+def guide(time_input: bool = False, noise: str = "masked") -> NoisyGuide:
+    """A guide whose answers depend on everything it is given."""
+    config = GuideConfig(
+        labels=list(EDGES),
+        edges=list(EDGES.values()),
+        mass=list(MASS.values()),
+        vocab_size=len(tiny.CHARACTERS) + 2,
+        max_position_embeddings=12,
+        hidden_size=32,
+        num_layers=2,
+        num_heads=4,
+        condition_size=16,
+        time_input=time_input,
+        noise=noise,
+    )
+    network = NoisyGuide(config)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in network.parameters():
+        spread = 1.5 * parameter.shape[-1] ** -0.5
+        parameter.data = spread * torch.randn(parameter.shape, generator=generator)
+    return network.eval()

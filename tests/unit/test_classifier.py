@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import tiny
+from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
+from molgen.classifier import Aim, PropertyClassifier
+from molgen.guidance import Linear
+from molgen.targets import Range
+from property_models.noisy import NoisyGuide, log_meets
+from tiny_guide import guide
+
+PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1
+RNG = np.random.default_rng(0)
+TOKENS = torch.from_numpy(RNG.integers(0, PAD, (40, 6)))
+TOKENS[torch.from_numpy(RNG.random((40, 6)) < 0.5)] = MASK
+ALPHA = torch.from_numpy(RNG.random(40))
+GUIDE, CLOCKED = guide(), guide(time_input=True)
+HIGH, RINGS = Aim("qed", Range(0.6, 1.0), 2.0), Aim("ring_count", 1, Linear(0.0, 3.0))
+
+
+@torch.inference_mode()
+def met(network: NoisyGuide, name: str, target: Range | float) -> torch.Tensor:
+    bins = network.log_prob(TOKENS, ALPHA.float())[:, network.index(name)]
+    return log_meets(bins, network.wanted(name, target))
+
+
+@pytest.mark.parametrize("network", [GUIDE, CLOCKED])
+def test_it_is_the_weighted_sum_over_properties(network: NoisyGuide) -> None:
+    found = PropertyClassifier(network, [HIGH, RINGS], dtype="fp32")(TOKENS, ALPHA)
+    qed = met(network, "qed", Range(0.6, 1.0))
+    expected = 2 * qed + 3 * ALPHA * met(network, "ring_count", 1)
+    torch.testing.assert_close(found, expected, check_dtype=False, rtol=1e-5, atol=1e-5)
+    assert float((qed - qed.mean()).abs().max()) > 0.2, "the guide's answer depends on the row"
+
+
+@pytest.mark.parametrize("network", [GUIDE, CLOCKED])
+def test_candidates_are_those_of_the_guide(network: NoisyGuide) -> None:
+    classifier = PropertyClassifier(network, [HIGH, RINGS], dtype="fp32")
+    found = classifier.candidates(TOKENS, ALPHA)
+    assert found.shape == (40, 6, MASK + 1)
+    with torch.inference_mode():
+        bins = [network.candidate_log_prob(TOKENS, i, ALPHA.float()) for i in (0, 1)]
+    high = log_meets(bins[0], network.wanted("qed", Range(0.6, 1.0)))
+    rings = log_meets(bins[1], network.wanted("ring_count", 1))
+    expected = 2 * high + 3 * ALPHA[:, None, None] * rings
+    torch.testing.assert_close(found, expected, check_dtype=False, rtol=1e-5, atol=1e-5)
+    assert classifier.candidate_forwards == 2
+
+
+def test_it_takes_soft_tokens_with_trailing_classes_left_out() -> None:
+    classifier = PropertyClassifier(GUIDE, [HIGH], dtype="fp32")
+    hard = torch.where(TOKENS == MASK, 0, TOKENS)
+    expected = classifier(hard, ALPHA)
+    for classes in (PAD, MASK + 1):
+        soft = F.one_hot(hard, classes).double()
+        torch.testing.assert_close(
+            classifier(soft, ALPHA), expected, check_dtype=False, rtol=1e-5, atol=1e-5
+        )
+
+
+def test_taylor_is_the_slope_of_the_guide() -> None:
+    """Against differences along the line from x_t to the candidate."""
+    classifier = PropertyClassifier(GUIDE, [HIGH], dtype="fp32")
+    log_q = torch.zeros(40, 6, MASK + 1).double().log_softmax(-1)
+    scores = TaylorScores(classifier)(log_q, TOKENS, ALPHA)
+    here = classifier(TOKENS, ALPHA).double()
+    start = F.one_hot(TOKENS, MASK + 1).double()
+    end = start.clone()
+    end[:, 2] = F.one_hot(torch.full((40,), 3), MASK + 1).double()
+    step = 2e-3
+    ahead, back = (classifier(start + s * (end - start), ALPHA).double() for s in (step, -step))
+    error = (scores[:, 2, 3] - here - (ahead - back) / (2 * step)).abs()
+    assert float(error.quantile(0.8)) < 3e-3, "but for rows where a kink of a ReLU lies between"
+    assert float((scores[:, 2, 3] - here).abs().median()) > 0.02
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_row_gets_the_same_scores_in_any_company(dtype: str) -> None:
+    classifier = PropertyClassifier(CLOCKED, [HIGH, RINGS], dtype=dtype)
+    log_q = torch.zeros(40, 6, MASK + 1).double().log_softmax(-1)
+    for scores in (
+        ExactScores(classifier, chunk=64),
+        TaylorScores(classifier),
+        AmortisedScores(classifier, None),
+    ):
+        whole = scores(log_q, TOKENS, ALPHA)
+        for rows in (slice(0, 1), slice(3, 10), slice(5, 38)):
+            part = scores(log_q[rows], TOKENS[rows], ALPHA[rows])
+            torch.testing.assert_close(part, whole[rows], rtol=0, atol=0)
+
+
+def test_aims_out_of_line_are_refused() -> None:
+    for aims in ([], [HIGH, Aim("qed", "max")]):
+        with pytest.raises(ValueError, match="expected different properties, at least one"):
+            PropertyClassifier(GUIDE, aims)
+    with pytest.raises(ValueError, match="logp"):
+        PropertyClassifier(GUIDE, [Aim("logp", 1.0)])
+    with pytest.raises(ValueError, match="no molecule of the training data meets it"):
+        PropertyClassifier(GUIDE, [Aim("ring_count", Range(7, 9))])
