@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from molgen import randomness
 from molgen.language_model import LanguageModel
 from molgen.predict import Shaping
-from molgen.rows import Ids, Samples
+from molgen.rows import Draw, Ids, Samples
 from molgen.sample import inverse_cdf
 from molgen.threads import Workers
 from molgen.trajectory import Recorder
@@ -84,14 +84,14 @@ class AutoregressiveSampler:
             raise ValueError(f"count is {count}, expected at least 0")
         if condition is not None and len(condition) != count:
             raise ValueError(f"condition has {len(condition)} rows, expected {count}")
-        recorder = Recorder() if record else None
-        write = partial(self._write, condition=condition, seed=seed, first=first, recorder=recorder)
+        draw = Draw(seed, first, condition, Recorder() if record else None)
         share = max(LEAST_ROWS, -(-count // self.workers.count))  # none shall be without work
         size = min(self.batch_size, share)
         batches = [np.arange(i, min(i + size, count)) for i in range(0, count, size)]
         tokens = np.full((count, self.model.max_length), self.model.pad_id, dtype=np.int64)
         asked = np.zeros(count, dtype=np.int64)
-        for rows, (written, steps) in zip(batches, self.workers.map(write, batches), strict=True):
+        found = self.workers.map(partial(self._write, draw), batches)
+        for rows, (written, steps) in zip(batches, found, strict=True):
             tokens[rows], asked[rows] = written, steps
             if on_done:
                 on_done(rows, written, steps * self.model.forwards)
@@ -99,18 +99,11 @@ class AutoregressiveSampler:
         return Samples(
             tokens=tokens[:, :longest],
             nfe=asked * self.model.forwards,
-            trajectory=recorder.trajectory(first) if recorder else None,
+            trajectory=draw.recorder.trajectory(first) if draw.recorder else None,
             classifier_nfe=asked * self.model.classifier_forwards,
         )
 
-    def _write(
-        self,
-        rows: Ids,
-        condition: NDArray[np.float32] | None,
-        seed: int,
-        first: int,
-        recorder: Recorder | None,
-    ) -> tuple[Ids, Ids]:
+    def _write(self, draw: Draw, rows: Ids) -> tuple[Ids, Ids]:
         """Write one batch of rows.
 
         Returns:
@@ -122,21 +115,23 @@ class AutoregressiveSampler:
         asked = np.zeros(len(rows), dtype=np.int64)
         slot = filled(np.arange(len(rows)))  # the row that each place in the batch holds
         live = np.arange(len(slot)) < len(rows)
-        given = None if condition is None else torch.from_numpy(condition[rows[slot]])
-        prefixes = model.begin(len(slot), given)
+        condition = draw.conditions(rows[slot])
+        prefixes = model.begin(
+            len(slot), None if condition is None else torch.from_numpy(condition)
+        )
         token = np.full(len(slot), model.mask_id, dtype=np.int64)
         for place in range(model.max_length):
             log_p = prefixes.append(torch.from_numpy(token))
             p = self.shaping(log_p[torch.from_numpy(live)]).numpy()
             row = slot[live]
-            u = randomness.uniform(seed, randomness.STEP, first + rows[row], place, 0)
+            u = randomness.uniform(draw.seed, randomness.STEP, draw.first + rows[row], place, 0)
             token = np.full(len(slot), model.pad_id, dtype=np.int64)
             token[live] = out[row, place] = drawn = inverse_cdf(p, u)
             asked[row] += 1
             on = drawn != model.pad_id
-            if recorder:
+            if draw.recorder:
                 at, psi = np.full(on.sum(), place), p[np.arange(len(drawn)), drawn]
-                recorder.place(rows[row[on]], at, at, drawn[on], psi[on])
+                draw.recorder.place(rows[row[on]], at, at, drawn[on], psi[on])
             live &= token != model.pad_id
             if not live.any():
                 break

@@ -8,8 +8,11 @@ of the cumulative distribution,
     changes  <=>  u < 1 - q(x_t),      to the first v with  u < sum of q over the entries up to v
 
 so a row whose uniforms all exceed a bound on ``1 - q(x_t)`` that holds for any network stays as it
-is. Where the kernel is that of :class:`molgen.sample.Sampler`, what is drawn is the same to the
-last token, since the uniforms are the same function of seed, molecule, step and position.
+is. And a row in which nothing has changed reuses its last prediction, unless the network is told
+the time; classifiers are asked at every step.
+
+Where the kernel is that of :class:`molgen.sample.Sampler`, what is drawn is the same to the last
+token, since the uniforms are the same function of seed, molecule, step and position.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from molgen import randomness
@@ -31,6 +33,31 @@ from molgen.trajectory import Recorder
 from molgen.transition import Transition
 
 START = 2**62  # in place of a step: the numbers that noise to start from is drawn with
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Rows about to take a step.
+
+    Attributes:
+        tokens: x_t with shape (rows, longest), padded.
+        alpha_t: fraction kept now, shape (rows,).
+        alpha_s: fraction kept after the step, shape (rows,).
+        sigma: each token's chance of being masked again, shape (rows, longest).
+        u: what is drawn with, same shape.
+        lengths: of the rows, shape (rows,).
+    """
+
+    tokens: Ids
+    alpha_t: Floats
+    alpha_s: Floats
+    sigma: Floats
+    u: Floats
+    lengths: Ids
+
+    def length(self, rows: Ids) -> int:
+        """Return the length of rows of one shard."""
+        return int(self.lengths[rows[0]])
 
 
 @dataclass
@@ -87,16 +114,21 @@ class DenseSampler(RowSampler):
             return
         step, molecules = state.step[rows], state.molecule[rows]
         tokens = state.tokens[rows]
-        condition = draw.conditions(molecules)
-        drawn, p, cost = self._step(tokens, condition, step, sigma[rows], u[rows])
+        alpha_t, alpha_s = self.plan.alpha_t[step], self.plan.alpha_s[step]
+        lengths = (tokens != self.pad_id).sum(1)
+        work = _Work(tokens, alpha_t, alpha_s, sigma[rows], u[rows], lengths)
+        state.nfe[rows] += self._predict(work, molecules, draw)
+        drawn, p, cost = self._step(work, [draw.memory[m] for m in molecules.tolist()])
         if draw.recorder:
             self._record(draw.recorder, molecules, step, tokens, drawn, state.psi[rows], p)
         changed, placed = drawn != tokens, drawn != self.mask_id
         state.tokens[rows] = drawn
         state.psi[rows] = np.where(changed, np.where(placed, p, 1.0), state.psi[rows])
         state.step[rows] += 1
-        state.nfe[rows] += self.transition.forwards
         state.classifier_nfe[rows] += cost
+        over = changed.any(1) | (state.step[rows] == len(self.plan)) | (not self.transition.repeats)
+        for molecule in molecules[over].tolist():
+            del draw.memory[molecule]
 
     def _run_ahead(self, state: State, draw: Draw) -> tuple[Floats, Floats]:
         """Run every row ahead to its next step that may change something, or to its end.
@@ -131,46 +163,66 @@ class DenseSampler(RowSampler):
             rows = rows[~found]
         return u_there, sigma_there
 
-    def _step(
-        self,
-        tokens: Ids,
-        condition: NDArray[np.float32] | None,
-        step: Ids,
-        sigma: Floats,
-        u: Floats,
-    ) -> tuple[Ids, Floats, Ids]:
+    def _predict(self, work: _Work, molecules: Ids, draw: Draw) -> Ids:
+        """See to it that every row's prediction is in memory.
+
+        Returns:
+            Forwards that each row took, shape (rows,).
+        """
+        new = np.array([m not in draw.memory for m in molecules.tolist()])
+        rows_new = np.flatnonzero(new)
+        condition = draw.conditions(molecules)
+
+        @torch.inference_mode()
+        def run(part: Ids) -> Tensor:
+            rows = rows_new[part]
+            fill = self._filled(rows, work)
+            return self.transition.predict(
+                torch.from_numpy(work.tokens[fill, : work.length(rows)]),
+                None if condition is None else torch.from_numpy(condition[fill]),
+                torch.from_numpy(work.alpha_t[fill]),
+            )
+
+        parts = shards(work.lengths[rows_new], self.transition.device)
+        for part, found in zip(parts, self.workers.map(run, parts), strict=True):
+            for molecule, row in zip(molecules[rows_new[part]].tolist(), found, strict=False):
+                draw.memory[molecule] = row.clone()  # or it would keep the whole shard
+        return new * self.transition.forwards
+
+    def _step(self, work: _Work, predictions: list[Tensor]) -> tuple[Ids, Floats, Ids]:
         """Take one step of each row.
 
         Returns:
             Tokens and, where they changed, how likely that was among changes, both with shape
             (rows, longest); classifier forwards with shape (rows,).
         """
-        lengths = (tokens != self.pad_id).sum(1)
-        parts = shards(lengths, self.transition.device)
-        alpha_t, alpha_s = self.plan.alpha_t[step], self.plan.alpha_s[step]
 
         @torch.inference_mode()
         def run(rows: Ids) -> tuple[Tensor, Tensor, Tensor]:
-            length = int(lengths[rows[0]])
-            fill = rows[filling(len(rows), length, self.transition.device).numpy()]
-            now = torch.from_numpy(tokens[fill, :length])
-            kernel = self.transition(
-                now,
-                None if condition is None else torch.from_numpy(condition[fill]),
-                torch.from_numpy(alpha_t[fill]),
-                torch.from_numpy(alpha_s[fill]),
-                torch.from_numpy(sigma[fill, :length]),
+            fill, length, count = self._filled(rows, work), work.length(rows), len(rows)
+            tokens = torch.from_numpy(work.tokens[fill, :length])
+            kernel = self.transition.kernel(
+                torch.stack([predictions[row] for row in fill]),
+                tokens,
+                torch.from_numpy(work.alpha_t[fill]),
+                torch.from_numpy(work.alpha_s[fill]),
+                torch.from_numpy(work.sigma[fill, :length]),
             )
-            drawn, p = draw_changes(kernel.q, now, torch.from_numpy(u[fill, :length]))
-            count = len(rows)
+            drawn, p = draw_changes(kernel.q, tokens, torch.from_numpy(work.u[fill, :length]))
             return drawn[:count], p[:count], kernel.classifier_forwards[:count]
 
-        drawn, p = tokens.copy(), np.ones(tokens.shape)
-        cost = np.zeros(len(tokens), dtype=np.int64)
+        drawn, p = work.tokens.copy(), np.ones(work.tokens.shape)
+        cost = np.zeros(len(drawn), dtype=np.int64)
+        parts = shards(work.lengths, self.transition.device)
         for rows, found in zip(parts, self.workers.map(run, parts), strict=True):
-            length = int(lengths[rows[0]])
+            length = work.length(rows)
             drawn[rows, :length], p[rows, :length], cost[rows] = (x.numpy() for x in found)
         return drawn, p, cost
+
+    def _filled(self, rows: Ids, work: _Work) -> Ids:
+        """Return the rows of a shard, filled up."""
+        fill = filling(len(rows), work.length(rows), self.transition.device)
+        return np.asarray(rows[fill.numpy()])
 
     def _record(
         self,

@@ -27,6 +27,10 @@ from molgen.sweep_task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
+RATIOS = [
+    *("arm", "over", "steps", "convention", "ratio", "lowest", "highest"),
+    *("seeds", "apart", "same_gammas"),
+]
 CURVE = ["arm", "steps", "seed", "convention"]
 OURS, PUBLISHED = "molgen", "published (figures read off)"
 PUBLISHED_COLUMNS = {
@@ -130,7 +134,7 @@ def ratios(volumes: pd.DataFrame) -> pd.DataFrame:
                         "same_gammas": a["gammas"] == b["gammas"],
                     }
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=RATIOS)
 
 
 def over_seeds(points: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:

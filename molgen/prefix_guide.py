@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from molgen.classifier import Aim
 from molgen.kv_cache import KVCache
@@ -87,7 +86,7 @@ class GuideScores:
         """
         total = torch.zeros(len(x), self.vocab_size, dtype=torch.float64)
         for index, log_share, gamma in self._aims:
-            bins = candidate_bins(self.guide, x, index)[:, 0].cpu().double()
+            bins = self.guide.candidate_bins(self.guide.place(x), index)[:, 0].cpu().double()
             total += gamma * (bins + log_share).logsumexp(-1)
         return total
 
@@ -108,21 +107,3 @@ class _Read:
     def keep(self, rows: Tensor) -> None:
         self._cache.keep(rows.to(self._scores.device))
 
-
-def candidate_bins(guide: NoisyGuide, x: Tensor, index: int) -> Tensor:
-    """Return ``log p(y | prefix, next token := v)`` from what the heads of a causal guide read.
-
-    Args:
-        guide: the guide.
-        x: activations with shape (batch, length, hidden).
-        index: which property.
-
-    Returns:
-        Log-probabilities with shape (batch, length, vocab, bins).
-    """
-    base = guide.place(x)[:, :, None] + guide.value.weight
-    rows = slice(index * guide.most, (index + 1) * guide.most)
-    weight, bias = guide.candidate.weight[rows], guide.candidate.bias[rows]
-    logits = F.linear(F.relu(base).square(), weight, bias).float()
-    absent = torch.arange(guide.most, device=x.device) >= len(guide.bins[index])
-    return logits.masked_fill(absent, -torch.inf).log_softmax(-1)

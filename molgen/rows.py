@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from molgen.plan import Plan
 from molgen.remasking import TokenWeights
 from molgen.trajectory import Recorder, Trajectory
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -92,12 +96,14 @@ class Draw:
         first: index of the first row.
         condition: property values with shape (molecules, properties), NaN where left out, or None.
         recorder: where events go, or None.
+        memory: the last prediction for rows in which nothing has changed since, by molecule.
     """
 
     seed: int
     first: int
     condition: NDArray[np.float32] | None
     recorder: Recorder | None
+    memory: dict[int, Tensor] = field(default_factory=dict)
 
     def conditions(self, molecules: Ids) -> NDArray[np.float32] | None:
         """Return the conditions of some molecules."""

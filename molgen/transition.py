@@ -3,8 +3,9 @@
 masked noise:   log p(x_0 | x_t) -> mixture -> posterior -> tilts -> shaping of what is placed
 uniform noise:  log p(x_0 | x_t) -> shaping -> posterior -> mixture -> tilts
 
-A transition is a function of noised rows of one length; it keeps nothing, so whole distributions
-over states can be pushed through it as well as samples.
+A transition is a function of noised rows of one length, in two parts: what the network predicts,
+and the kernel that follows. It keeps nothing, so whole distributions over states can be pushed
+through it as well as samples.
 
 References: Sahoo et al., "Simple and Effective Masked Diffusion Language Models" (2024); Wang et
 al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025); Schiff et al.,
@@ -54,6 +55,8 @@ class Transition(Protocol):
     """Forwards of the network that one call takes of each row."""
     remasks: bool
     """Whether ``sigma`` means anything to it."""
+    repeats: bool
+    """Whether a row in which nothing has changed has the same prediction at another time."""
 
     def start(self, uniform: Floats) -> Ids:
         """Return tokens drawn from pure noise, given numbers in [0, 1) of the same shape."""
@@ -66,26 +69,36 @@ class Transition(Protocol):
         """
         ...
 
-    def __call__(
-        self,
-        tokens: Tensor,
-        condition: Tensor | None,
-        alpha_t: Tensor,
-        alpha_s: Tensor,
-        sigma: Tensor,
-    ) -> Kernel:
-        """Return the kernel.
+    def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
+        """Return what the network says of noised rows of one length.
 
         Args:
             tokens: x_t with shape (rows, length).
             condition: property values with shape (rows, properties), NaN where left out, or None.
             alpha_t: fraction of tokens kept now, shape (rows,).
+
+        Returns:
+            Log-probabilities with shape (rows, predictions, length, classes).
+
+        Raises:
+            ValueError: if there is classifier-free guidance and no condition to guide by.
+        """
+        ...
+
+    def kernel(
+        self, found: Tensor, tokens: Tensor, alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor
+    ) -> Kernel:
+        """Return the step.
+
+        Args:
+            found: what `predict` returned for these rows.
+            tokens: x_t with shape (rows, length).
+            alpha_t: fraction of tokens kept now, shape (rows,).
             alpha_s: fraction kept after the step, shape (rows,).
             sigma: chance that a placed token is masked again, shape (rows, length).
 
         Raises:
-            ValueError: if there is classifier-free guidance and no condition to guide by, or what
-                comes out are no numbers.
+            ValueError: if what comes out are no numbers.
         """
         ...
 
@@ -125,6 +138,7 @@ class MaskedTransition:
         self.device, self.max_length = network.device, network.max_length
         self.mask_id, self.pad_id = network.mask_id, network.pad_id
         self.forwards = 1 if guidance is None else 2
+        self.repeats = not network.denoiser.time_input
 
     def start(self, uniform: Floats) -> Ids:
         """Return masks; see `Transition`."""
@@ -138,17 +152,16 @@ class MaskedTransition:
         taken = any(_tilts_placed(tilt) for tilt in self.tilts)
         return np.where(np.where(masked, paced, taken) & (chance > 0), 1.0, chance)
 
-    def __call__(
-        self,
-        tokens: Tensor,
-        condition: Tensor | None,
-        alpha_t: Tensor,
-        alpha_s: Tensor,
-        sigma: Tensor,
-    ) -> Kernel:
-        """Return the kernel; see `Transition`."""
+    def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
+        """Return what the network says; see `Transition`."""
         found = self.network.log_p(tokens, condition, alpha_t, self.guidance is not None)
-        log_p = [subs(part.double(), tokens, self.mask_id) for part in found]
+        return torch.stack(found, dim=1)
+
+    def kernel(
+        self, found: Tensor, tokens: Tensor, alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor
+    ) -> Kernel:
+        """Return the step; see `Transition`."""
+        log_p = [subs(part.double(), tokens, self.mask_id) for part in found.unbind(1)]
         if self.guidance is not None and not self.mix_steps:
             log_p = [self.guidance.combine(log_p[0], log_p[1], alpha_t)]
         steps = [
@@ -207,6 +220,7 @@ class UniformTransition:
         self.device, self.max_length = network.device, network.max_length
         self.mask_id, self.pad_id = network.mask_id, network.pad_id
         self.forwards = 1 if guidance is None else 2
+        self.repeats = not network.denoiser.time_input
 
     def start(self, uniform: Floats) -> Ids:
         """Return every id equally often; see `Transition`."""
@@ -227,17 +241,19 @@ class UniformTransition:
         chance = np.where(alpha_t < 1, (alpha_s - alpha_t + fresh) / rest, 1.0)
         return np.broadcast_to(chance, shape)
 
-    def __call__(
-        self,
-        tokens: Tensor,
-        condition: Tensor | None,
-        alpha_t: Tensor,
-        alpha_s: Tensor,
-        sigma: Tensor,
-    ) -> Kernel:
-        """Return the kernel; see `Transition`."""
+    def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
+        """Return what the network says; see `Transition`."""
         found = self.network.log_p(tokens, condition, alpha_t, self.guidance is not None)
-        steps = [uniform_posterior(self.shaping(p), tokens, alpha_t, alpha_s) for p in found]
+        return torch.stack(found, dim=1)
+
+    def kernel(
+        self, found: Tensor, tokens: Tensor, alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor
+    ) -> Kernel:
+        """Return the step; see `Transition`."""
+        steps = [
+            uniform_posterior(self.shaping(log_p), tokens, alpha_t, alpha_s)
+            for log_p in found.unbind(1)
+        ]
         if self.guidance is None and not self.tilts:
             return Kernel(_numbers(steps[0]), torch.zeros(len(tokens), dtype=torch.int64))
         log_q = steps[0].log()

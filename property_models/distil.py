@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,17 +70,10 @@ def label(
         ValueError: if no molecule is left.
     """
     distinct = list(dict.fromkeys(text for text in drawn if text))
-    known = {
-        measured.smiles[i]: float(measured.values[i]) for i in (*split.train, *split.calibration)
-    }
-    held = {measured.smiles[i] for i in split.test}
-    rings = {scaffold(text) for text in held} if kind == "scaffold" else set()
-    allowed = [
-        text
-        for text in distinct
-        if text not in known and text not in held and not (rings and scaffold(text) in rings)
-    ]
-    new = sum(text not in known for text in distinct)
+    fitted = (*split.train, *split.calibration)
+    known = {measured.smiles[i]: float(measured.values[i]) for i in fitted}
+    new = [text for text in distinct if text not in known]
+    allowed = _away(new, {measured.smiles[i] for i in split.test}, kind)
     values = dict(zip(allowed, compute([judge], allowed)[judge].tolist(), strict=True))
     encoded, column = [], []
     for text, value in {**known, **values}.items():
@@ -91,7 +84,7 @@ def label(
     counts = {
         "drawn": len(drawn),
         "distinct": len(distinct),
-        "withheld": new - len(allowed),
+        "withheld": len(new) - len(allowed),
         "measured": len(known),
         "unspelled": len(known) + len(values) - len(encoded),
         "molecules": len(encoded),
@@ -108,11 +101,18 @@ def label(
 def draw(
     model: Model, n: int, seed: int, on_drawn: Callable[[int], None] = lambda n: None
 ) -> list[str]:
-    """Draw molecules unguided; return canonical SMILES, empty for a row that is no molecule."""
+    """Draw molecules unguided; return canonical SMILES, empty for a row that is no molecule.
+
+    Nothing is masked again, which takes a quarter of the forwards: a guide needs many molecules,
+    and not the best ones.
+    """
+    from molgen.plan import Ancestral
+
+    options: dict[str, Any] = {"seed": seed, "strategy": Ancestral(), "weights": None}
     found: list[str] = []
     while len(found) < n:
         size = min(ROUND, n - len(found))
-        found += model.sample(size, seed=seed, first=len(found))["smiles"].tolist()
+        found += model.sample(size, first=len(found), **options)["smiles"].tolist()
         on_drawn(size)
     return found
 
@@ -135,6 +135,7 @@ def train(
         sizes: of the network; by default those of :mod:`property_models.noisy`.
         progress: show how it goes.
     """
+    from molgen.checkpoint import save_network
     from molgen.likelihood import noise_of
     from molgen.recipe import TrainConfig
     from molgen.training_state import remove
@@ -145,7 +146,7 @@ def train(
     guide = train_guide(
         labelled.data, folder, kind, config=config, progress=progress, resume=False, sizes=sizes
     )
-    guide.save_pretrained(folder)
+    save_network(guide, folder)
     remove(folder)
     return guide
 
@@ -177,6 +178,13 @@ def agreement(guide: NoisyGuide, data: TokenDataset) -> dict[str, float]:
             expected.append((p @ centres).numpy())
     found = errors(data.values[rows, 0].astype(np.float64), np.concatenate(expected))
     return {"molecules": len(rows), "spearman": found["spearman"]}
+
+
+def _away(smiles: list[str], test: set[str], kind: Kind) -> list[str]:
+    """Return the molecules that say nothing of the judge's test molecules."""
+    rings = {scaffold(text) for text in test} if kind == "scaffold" else set()
+    left = [text for text in smiles if text not in test]
+    return [text for text in left if scaffold(text) not in rings] if rings else left
 
 
 def _spell(model: Model, smiles: str) -> list[int] | None:

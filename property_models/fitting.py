@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from property_models.features import Features, Scaler
-from property_models.gaussian_process import LARGEST, Expert, GaussianProcess, Inputs, Kernel
+from property_models.gaussian_process import LARGEST, Expert, GaussianProcess
+from property_models.kernel import Inputs, Kernel
 
 if TYPE_CHECKING:
     from sklearn.gaussian_process import (  # type: ignore[import-untyped]
@@ -53,11 +54,14 @@ def fit(
         largest: molecules of one expert.
 
     Raises:
-        ValueError: if scikit-learn is missing, or all values are the same.
+        ValueError: if scikit-learn is missing, or all values are the same or too large.
     """
     check_library()
-    mean, std = float(y.mean()), float(y.std())
-    if not std > 0 or not math.isfinite(std):
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = float(y.mean()), float(y.std())
+    if not math.isfinite(std):
+        raise ValueError(f"values reach {np.abs(y).max():g}: too large to take their variance")
+    if not std > 0:
         raise ValueError(f"all {len(y)} training values are {mean:g}: there is nothing to learn")
     z = (y - mean) / std
     scaler = Scaler.fit(features.descriptors)

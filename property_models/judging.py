@@ -100,13 +100,7 @@ def fit_judge(
         on_stage(f"{other} split, for comparison")
         reports[other] = _comparison(measured, features, other, seed)
     card = {
-        "data": {
-            "source": source,
-            **measured.counts,
-            "largest_difference_of_repeats": measured.apart,
-            "mean": float(measured.values.mean()),
-            "std": float(measured.values.std()),
-        },
+        "data": _data(measured, source),
         "model": "Gaussian process on Morgan counts "
         f"(radius {RADIUS}) and {features.descriptors.shape[1]} RDKit descriptors",
         "rdkit": rdBase.rdkitVersion,
@@ -115,10 +109,8 @@ def fit_judge(
         "test": reports,
     }
     chosen = tested.split.test[:PROBES]
-    probes = tuple(
-        (measured.smiles[i], float(y))
-        for i, y in zip(chosen, tested.process.predict(features[chosen], False)[0], strict=True)
-    )
+    predicted = tested.process.predict(features[chosen], variance=False)[0].tolist()
+    probes = tuple(zip((measured.smiles[i] for i in chosen), predicted, strict=True))
     judge = Judge(name, unit, direction, tested.process, tested.conformal, probes, card)
     return judge, tested
 
@@ -151,3 +143,14 @@ def _comparison(
         return assess(measured, features, kind, seed).report
     except ValueError as error:  # too few scaffolds, say: that is no fault of the judge
         return {"not_measured": str(error)}
+
+
+def _data(measured: Measured, source: str) -> dict[str, Any]:
+    """Return what a card says of the measurements."""
+    return {
+        "source": source,
+        **measured.counts,
+        "largest_difference_of_repeats": measured.apart,
+        "mean": float(measured.values.mean()),
+        "std": float(measured.values.std()),
+    }

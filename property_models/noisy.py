@@ -143,9 +143,22 @@ class NoisyGuide(Trunk):
             Log-probabilities with shape (batch, length, vocab, bins).
         """
         x, real = self._features(tokens, alpha)
-        base = self._context(x, real)[:, :, None] + self.value.weight
+        return self.candidate_bins(self._context(x, real), index)
+
+    def candidate_bins(self, context: Tensor, index: int) -> Tensor:
+        """Return the candidate head's answers for every token.
+
+        Args:
+            context: its input short of the candidate, shape (batch, length, hidden); for prefixes
+                ``place`` of what the trunk gives.
+            index: which property.
+
+        Returns:
+            Log-probabilities with shape (batch, length, vocab, bins).
+        """
         rows = slice(index * self.most, (index + 1) * self.most)
         weight, bias = self.candidate.weight[rows], self.candidate.bias[rows]
+        base = context[:, :, None] + self.value.weight
         logits = F.linear(F.relu(base).square(), weight, bias).float()
         return logits.masked_fill(self._absent()[index], -torch.inf).log_softmax(-1)
 

@@ -28,7 +28,8 @@ from molgen.files import replacing
 from molgen.molecules import parse
 from property_models.calibration import ONE_SIGMA, Conformal
 from property_models.features import DESCRIPTORS, Features
-from property_models.gaussian_process import GaussianProcess, Kernel
+from property_models.gaussian_process import GaussianProcess
+from property_models.kernel import Kernel
 from property_models.property import Direction, Property
 
 INFO, ARRAYS = "property.json", "property.safetensors"

@@ -19,7 +19,7 @@ from sklearn.gaussian_process.kernels import Hyperparameter  # type: ignore[impo
 from sklearn.gaussian_process.kernels import Kernel as Base
 
 from property_models.fitting import BOUNDS
-from property_models.gaussian_process import Kernel
+from property_models.kernel import Kernel
 
 
 @dataclass(frozen=True)

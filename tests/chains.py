@@ -83,7 +83,8 @@ def trace(step: Transition, plan: Plan, condition: float | None = None) -> list[
     for alpha_t, alpha_s, sigma in plan.rows():
         now, then = (torch.full((rows,), a, dtype=torch.float64) for a in (alpha_t, alpha_s))
         own = torch.full((rows, LENGTH), sigma, dtype=torch.float64)
-        state = state @ transition(step(states, given, now, then, own).q, states)
+        kernel = step.kernel(step.predict(states, given, now), states, now, then, own)
+        state = state @ transition(kernel.q, states)
         found.append(state)
     return found
 

@@ -1,9 +1,9 @@
 """The command line: the only place that maps words to objects.
 
-Each command is a module (a dash becomes an underscore) with ``add_arguments(parser)`` and ``run(arguments) -> exit status``; its
-docstring's first line is its summary. Nothing heavy is imported before a command runs, so
-``--help`` is instant. Bad input ends with one line on stderr and status 2; Ctrl-C and a termination
-signal end a run alike, with what was finished.
+Each command is a module (a dash becomes an underscore) with ``add_arguments(parser)`` and
+``run(arguments) -> exit status``; its docstring's first line is its summary. Nothing heavy is
+imported before a command runs, so ``--help`` is instant. Bad input ends with one line on stderr and
+status 2; Ctrl-C and a termination signal end a run alike, with what was finished.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ COMMANDS = (
     "frontier",
     "scaling",
     "evaluate",
+    "score",
     "train",
     "train-guide",
     "fit-property",

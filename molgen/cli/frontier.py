@@ -115,7 +115,9 @@ def summary(volumes: pd.DataFrame, against: pd.DataFrame, conventions: tuple[str
             same = (against["arm"] == row.arm) & (against["over"] == first)
             same &= (against["steps"] == row.steps) & (against["convention"] == convention)
             for pair in against[same].itertuples():
-                line += f", {pair.ratio:.2f} of {first}" + (", seeds apart" if pair.apart else "")
+                if pair.ratio == pair.ratio:  # NaN: the first arm has none
+                    line += f", {pair.ratio:.2f} of {first}'s"
+                    line += ", seeds apart" if pair.apart else ""
             lines.append(line)
     return "\n".join(["hypervolume (fraction novel x gain):", *lines])
 

@@ -255,6 +255,8 @@ def carry_out(
         return sweeps.run(sweep, models, folder, progress)
     except KeyboardInterrupt:
         if bar.total:
+            if stored := Store(folder).records():  # one more, perhaps, than the table tells of
+                keep(stored)
             print(
                 f"{bar.finished} of {bar.total} points are finished; the same command goes on",
                 file=sys.stderr,

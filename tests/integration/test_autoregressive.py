@@ -13,11 +13,12 @@ import strings
 import tiny
 from molgen.autoregressive import AutoregressiveSampler
 from molgen.classifier import Aim
+from molgen.denoiser import MoleculeDenoiser
 from molgen.kv_cache import CachedDenoiser, KVCache
 from molgen.language_model import LanguageModel, sequence_log_prob
 from molgen.next_token import ClassifierFreeModel, FudgeModel
 from molgen.objective import next_token_nats
-from molgen.prefix_guide import GuideScores, candidate_bins
+from molgen.prefix_guide import GuideScores
 from molgen.rows import Samples
 from molgen.targets import Range
 from molgen.threads import Workers, workers
@@ -46,7 +47,10 @@ def noisy_guide(longest: int = LONGEST, noise: str = "none") -> NoisyGuide:
         num_layers=2,
         noise=noise,
     )
-    guide = NoisyGuide(config)
+    return random_weights(NoisyGuide(config))
+
+
+def random_weights(guide: NoisyGuide) -> NoisyGuide:
     generator = torch.Generator().manual_seed(1)
     for parameter in guide.parameters():
         spread = 1.5 * parameter.shape[-1] ** -0.5
@@ -70,7 +74,7 @@ def rows(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("conditioned", [False, True])
 @pytest.mark.parametrize("network", [NETWORK, WIDE])
 def test_the_cache_gives_the_logits_of_the_full_forward(
-    network: strings.MoleculeDenoiser, conditioned: bool
+    network: MoleculeDenoiser, conditioned: bool
 ) -> None:
     tokens, condition = rows(40)
     condition_or_none = condition if conditioned else None
@@ -122,7 +126,7 @@ def test_the_guide_read_along_gives_the_candidates_of_its_full_forward() -> None
         for place in range(LONGEST):
             x = cache.append(tokens[:, place])
             for index in range(2):
-                bins = candidate_bins(GUIDE, x, index)[:, 0]
+                bins = GUIDE.candidate_bins(GUIDE.place(x), index)[:, 0]
                 torch.testing.assert_close(bins, full[index][:, place], atol=1e-5, rtol=1e-5)
     scores = GuideScores(GUIDE, [RINGS, WEIGHT], dtype="fp32").begin(len(tokens))
     share = [GUIDE.wanted("rings", 2.0), GUIDE.wanted("weight", Range(0.0, 2.0))]
@@ -135,7 +139,7 @@ def test_the_guide_read_along_gives_the_candidates_of_its_full_forward() -> None
         torch.testing.assert_close(found, by_hand, atol=1e-4, rtol=0)
 
 
-def guided(network: strings.MoleculeDenoiser, dtype: str) -> LanguageModel:
+def guided(network: MoleculeDenoiser, dtype: str) -> LanguageModel:
     model = ClassifierFreeModel(CachedDenoiser(network, dtype=dtype), 2.0)
     return FudgeModel(model, GuideScores(GUIDE, [RINGS, WEIGHT], dtype=dtype))
 
@@ -143,7 +147,7 @@ def guided(network: strings.MoleculeDenoiser, dtype: str) -> LanguageModel:
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("network", [NETWORK, WIDE])
 def test_a_row_gets_the_same_numbers_in_any_company(
-    pool: Workers, network: strings.MoleculeDenoiser, dtype: str
+    pool: Workers, network: MoleculeDenoiser, dtype: str
 ) -> None:
     model = guided(network, dtype)
     condition = rows(300, seed=5)[1].numpy()
@@ -196,7 +200,7 @@ YES = given(TARGET * MEETS[0])
 
 
 @pytest.fixture(scope="module")
-def trained() -> strings.MoleculeDenoiser:
+def trained() -> MoleculeDenoiser:
     """A network trained on the 15 strings, ends included, on a yes-or-no property or on none."""
     network = strings.writer(longest=strings.LONGEST + 1).train()
     shares = torch.cat([TARGET * MEETS[0], TARGET * (1 - MEETS[0]), TARGET]).float()
@@ -217,7 +221,7 @@ def variation(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).abs().sum() / 2)
 
 
-def test_training_and_likelihood_agree(trained: strings.MoleculeDenoiser) -> None:
+def test_training_and_likelihood_agree(trained: MoleculeDenoiser) -> None:
     yes = torch.ones(len(STRINGS), 1)
     assert variation(sequence_log_prob(trained, STRINGS).exp(), TARGET) < 0.01
     assert variation(sequence_log_prob(trained, STRINGS, yes).exp(), YES) < 0.01
@@ -228,7 +232,7 @@ ROWS = 10_000
 NOISE = 0.03  # variation between 15 true shares and those of 10,000 draws: 0.013 on average
 
 
-def test_draws_follow_what_was_trained(pool: Workers, trained: strings.MoleculeDenoiser) -> None:
+def test_draws_follow_what_was_trained(pool: Workers, trained: MoleculeDenoiser) -> None:
     network = CachedDenoiser(trained)
 
     def drawn(model: LanguageModel, answer: float | None) -> Tensor:
@@ -252,3 +256,49 @@ def shares(samples: Samples) -> Tensor:
     assert short <= 0, "some row is as long as can be"
     same = (samples.tokens[:, None, : strings.LONGEST] == STRINGS.numpy()).all(2)
     return torch.from_numpy(same.mean(0))
+
+
+@pytest.fixture(scope="module")
+def trained_guide() -> NoisyGuide:
+    """A guide of prefixes trained on the 15 strings and the property of :func:`trained`."""
+    config = GuideConfig(
+        labels=["y"],
+        edges=[[-0.5, 0.5, 1.5]],
+        mass=[[0.5, 0.5]],
+        vocab_size=strings.VOCAB,
+        max_position_embeddings=strings.LONGEST + 1,
+        hidden_size=32,
+        num_layers=2,
+        noise="none",
+    )
+    guide = random_weights(NoisyGuide(config)).train()
+    prefix = torch.nn.functional.pad(STRINGS, (1, 0), value=strings.MASK)
+    follows = torch.nn.functional.pad(STRINGS, (0, 1), value=strings.PAD)
+    ended = prefix == strings.PAD
+    bins = torch.stack([1 - MEETS[0], MEETS[0]], dim=1).float()
+    optimiser = torch.optim.Adam(guide.parameters(), lr=5e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=250)
+    for _ in range(250):
+        candidates = guide.given(prefix, follows)[1][:, :, 0]
+        nats = -(candidates * bins[:, None]).sum(-1).masked_fill(ended, 0.0).sum(1)
+        loss = TARGET.float() @ nats
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return guide.eval()
+
+
+def test_learned_fudge_is_near_the_exact_conditional(
+    trained: MoleculeDenoiser, trained_guide: NoisyGuide
+) -> None:
+    network = CachedDenoiser(trained, dtype="fp32")
+
+    def steered(target: float, gamma: float) -> Tensor:
+        scores = GuideScores(trained_guide, [Aim("y", target, gamma)], dtype="fp32")
+        return enumerated(FudgeModel(network, scores))
+
+    assert variation(steered(1.0, 1.0), YES) < 0.02
+    assert variation(steered(0.0, 1.0), given(TARGET * (1 - MEETS[0]))) < 0.02
+    assert variation(steered(1.0, 0.0), TARGET) < 0.01
+    assert float(steered(1.0, 3.0) @ MEETS[0]) > float(YES @ MEETS[0]) + 0.05

@@ -16,7 +16,6 @@ from molgen import checkpoint
 from property_models import distil
 from property_models.guide_training import new_guide
 from property_models.judging import fit_judge
-from property_models.noisy import NoisyGuide
 from property_models.splits import scaffold
 from small_data import SMILES, dataset
 
@@ -64,13 +63,12 @@ def test_the_command_trains_a_guide(molgen: Run, tiny_model: Path, tmp_path: Pat
     )  # fmt: skip
     assert ran.status == 0, ran.err
     assert f"a guide towards model:{out}" in ran.out
-    guide = NoisyGuide.from_pretrained(out / "guide")
+    model = package.load(tiny_model)
+    guide = checkpoint.load_guide(out / "guide", model.denoiser.vocab_size)
     assert (guide.noise, guide.properties) == ("masked", (f"model:{out}",))
     record = json.loads((out / "guide" / "guide.json").read_text())
     assert record["labels"]["drawn"] == 40
     assert not (out / "guide" / "state").exists()
-    model = package.load(tiny_model)
-    assert guide.vocab_size == model.denoiser.vocab_size
 
 
 def test_agreement_is_one_for_a_guide_that_knows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ nbclient = pytest.importorskip("nbclient", reason="needs the extra 'notebooks'")
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MODEL = "MOLGEN_NOTEBOOK_MODEL"
-PICTURES = {"01_quickstart": 5}
+PICTURES = {"01_quickstart": 5, "03_property_models": 2}
 
 
 def outputs(notebook: Any) -> list[Any]:

@@ -135,6 +135,27 @@ def test_steps_left_out_under_uniform_noise_would_have_changed_nothing(pool: Wor
     assert few.nfe.sum() < 0.6 * all_steps.nfe.sum()
 
 
+def test_a_row_in_which_nothing_changed_reuses_its_prediction(pool: Workers) -> None:
+    head = ClassifierBased(AmortisedScores(HIGH, MASK), 3.0, MASK, True, True)
+    step = MaskedTransition(MASKED, ClassifierFree(2.0), [head])
+    table = plan.Rescale(0.1).plan(24)
+    sampler = DenseSampler(step, table, pool, batch_size=5)
+    reused = sampler.run(LENGTHS, CONDITION, seed=2, record=True)
+    step.repeats = False
+    anew = DenseSampler(step, table, pool, batch_size=5).run(LENGTHS, CONDITION, seed=2)
+    np.testing.assert_array_equal(reused.tokens, anew.tokens)
+    np.testing.assert_array_equal(reused.classifier_nfe, anew.classifier_nfe)
+    events = reused.trajectory
+    assert isinstance(events, Trajectory)
+    for row in range(12):
+        changes = np.unique(events.of(row).step)
+        # one at the start and after every change, if there is anything left to do by then
+        after = [int((changes < len(table) - end).sum()) for end in (2, 1)]
+        assert reused.nfe[row] in [2 * (1 + n) for n in after]
+        assert reused.nfe[row] <= anew.nfe[row]
+    assert reused.nfe.sum() < 0.7 * anew.nfe.sum()
+
+
 def test_forwards_are_counted_row_by_row(pool: Workers) -> None:
     table = plan.Ancestral().plan(9)
     step = TRANSITIONS["uniform, guided"][0]

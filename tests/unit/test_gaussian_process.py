@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from property_models.features import Features
-from property_models.gaussian_process import (
-    Expert,
-    GaussianProcess,
-    Inputs,
-    Kernel,
-)
+from property_models.gaussian_process import Expert, GaussianProcess
+from property_models.kernel import Inputs, Kernel
 
 sklearn = pytest.importorskip("sklearn.gaussian_process", reason="needs the extra 'learn'")
 
@@ -53,7 +49,7 @@ def test_tanimoto_on_counts_and_distances(features: Features) -> None:
 
 
 def test_gradient_is_the_kernels(features: Features) -> None:
-    inputs = Inputs(features.counts, features.descriptors[:, 18:26].astype(np.float32) / 20)
+    inputs = Inputs(features.counts, (features.descriptors[:, 18:26] / 20).astype(np.float32))
     kernel = TableKernel.of(Tables(*inputs.tables(inputs)), KERNEL)
     rows = np.arange(20)[:, None]
     _, gradient = kernel(rows, eval_gradient=True)
@@ -68,7 +64,7 @@ def test_gradient_is_the_kernels(features: Features) -> None:
 
 def test_prediction_is_scikit_learns(features: Features, y: np.ndarray) -> None:
     """The same kernel there, over the same molecules; the new ones are rows of its tables too."""
-    everything = Inputs(features.counts, features.descriptors[:, 18:26].astype(np.float32) / 20)
+    everything = Inputs(features.counts, (features.descriptors[:, 18:26] / 20).astype(np.float32))
     known, new = np.arange(0, 70, 2), np.arange(1, 70, 2)
     tables = Tables(*everything.tables(everything))
     theirs = sklearn.GaussianProcessRegressor(
@@ -85,7 +81,7 @@ def test_prediction_is_scikit_learns(features: Features, y: np.ndarray) -> None:
 
 
 def test_the_search_finds_a_higher_likelihood(features: Features, y: np.ndarray) -> None:
-    inputs = Inputs(features.counts, features.descriptors[:, 18:26].astype(np.float32) / 20)
+    inputs = Inputs(features.counts, (features.descriptors[:, 18:26] / 20).astype(np.float32))
     z = (y - y.mean()) / y.std()
     fixed, found = regressor(inputs, z, KERNEL), regressor(inputs, z)
     assert found.log_marginal_likelihood_value_ > fixed.log_marginal_likelihood_value_ + 1
@@ -142,3 +138,8 @@ def test_no_molecules(process: GaussianProcess) -> None:
 def test_nothing_to_learn(features: Features) -> None:
     with pytest.raises(ValueError, match="all 70 training values are 3: there is nothing"):
         fit(features, np.full(70, 3.0))
+
+
+def test_values_beyond_reach(features: Features) -> None:
+    with pytest.raises(ValueError, match=r"values reach 1e\+300: too large"):
+        fit(features, np.where(np.arange(70) % 2, 1e300, -1e300))

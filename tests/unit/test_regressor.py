@@ -152,6 +152,17 @@ def test_too_few_molecules() -> None:
         fit_judge(few, "x")
 
 
+def test_thirty_molecules_are_enough_and_promise_no_more_than_they_can() -> None:
+    table = measured()
+    few = type(table)(table.smiles[::4][:30], table.values[::4][:30], table.counts, 0.0, ())
+    judge, tested = fit_judge(few, "x", split="random", also=False)
+    assert len(tested.split.calibration) == 3
+    low, high = judge.interval(["CCO"], 0.9)  # three molecules cannot set such an interval
+    assert np.isneginf(low[0])
+    assert np.isposinf(high[0])
+    assert np.isfinite(judge.as_uncertainty()(["CCO"])).all()
+
+
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.gaussian_process", None)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,6 @@ def test_esol_has_no_scaffold_in_two_parts() -> None:
         (["C", "c1cc"], {}, "'c1cc' is no molecule"),
     ],
 )
-def test_what_cannot_be_split(smiles: list[str], arguments: dict, message: str) -> None:
+def test_what_cannot_be_split(smiles: list[str], arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         split(smiles, **arguments)

@@ -222,7 +222,8 @@ def one(value: float, *shape: int) -> Tensor:
 def kernel(step: Transition, sigma: float = 0.0, given: Tensor | None = None) -> Tensor:
     states = STATES if step.remasks else CLEAN
     n = len(states)
-    return step(states, given, one(0.4, n), one(0.6, n), one(sigma, n, 3)).q
+    found = step.predict(states, given, one(0.4, n))
+    return step.kernel(found, states, one(0.4, n), one(0.6, n), one(sigma, n, 3)).q
 
 
 def test_a_tilt_follows_the_mixture() -> None:
@@ -250,8 +251,9 @@ def test_shaping_acts_on_what_is_placed_and_on_nothing_else() -> None:
 def test_forwards_are_those_of_the_scores(sigma: float) -> None:
     def cost(*tilts: Guidance) -> list[int]:
         step = MaskedTransition(MASKED, None, tilts)
-        found = step(STATES, None, one(0.4, 27), one(0.6, 27), one(sigma, 27, 3))
-        return found.classifier_forwards.tolist()
+        found = step.predict(STATES, None, one(0.4, 27))
+        kernel = step.kernel(found, STATES, one(0.4, 27), one(0.6, 27), one(sigma, 27, 3))
+        return kernel.classifier_forwards.tolist()
 
     masks = (STATES == MASK).sum(1)
     assert cost() == [0] * 27
@@ -284,11 +286,12 @@ def test_no_token_changes_oftener_than_the_bound(
         MaskedTransition(MASKED, None, [ClassifierBased(EXACT, 3.0, MASK, False, True)]),
     ]
     for step in [UniformTransition(UNIFORM)] if uniform else steps:
-        q = step(states, None, one(a_t, n), one(a_s, n), one(sigma, n, 3)).q
+        found = step.predict(states, None, one(a_t, n))
+        q = step.kernel(found, states, one(a_t, n), one(a_s, n), one(sigma, n, 3)).q
         change = 1 - q.gather(-1, states.unsqueeze(-1)).squeeze(-1)
         alpha_t, alpha_s, own = (one(v, 1, 1).numpy() for v in (a_t, a_s, sigma))
-        found = step.most((states == MASK).numpy(), alpha_t, alpha_s, own)
-        most = torch.from_numpy(found.copy())
+        bound = step.most((states == MASK).numpy(), alpha_t, alpha_s, own)
+        most = torch.from_numpy(bound.copy())
         assert (change <= most + 1e-12).all()
         if step is steps[0]:
             torch.testing.assert_close(change, most, rtol=0, atol=1e-14)

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import tiny
+from commands import Run
+
+pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
+pytest.importorskip("plotly", reason="needs the extra 'plots'")
+
+SMALL = ("--property", "qed", "--n", 10, "--steps", 5, "--gamma", "1,2", "--seeds", "0,1")
+ARMS = ("--arm", "MDLM", "--arm", "ReMDM; remask=rescale:eta=.4; weights=sharpened:tau=.5")
+WRITTEN = ["frontier.csv", "frontier.html", "frontier.png", "hypervolume.csv", "points"]
+HEADER = "task,method,steps,gamma,novel_of_1024,property_mean,novelty_convention\n"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_one_command_from_nothing_to_a_page(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    published, out = tmp_path / "p.csv", tmp_path / "deep" / "out"
+    published.write_text(HEADER + "qed,X,5,1,500,0.6,paper\n")
+    words = ("frontier", tiny_model, *SMALL, *ARMS, "--out", out)
+    ran = molgen(*words, "--published", published)
+    assert (ran.status, ran.err) == (0, "")
+    assert names(out) == [*WRITTEN, "ratios.csv"]
+    assert len(list((out / "points").iterdir())) == 2 * 8
+    table = pd.read_csv(out / "frontier.csv")
+    assert len(table) == 2 * 2 * 2 * 2
+    assert set(table["convention"]) == {"strict", "paper"}
+    assert (table.groupby("convention")["novel"].sum().diff().dropna() <= 0).all()
+    plain, guided = (table[table["gamma"] == gamma]["nfe"].mean() for gamma in (1, 2))
+    assert guided > 1.5 * plain
+    volumes = pd.read_csv(out / "hypervolume.csv")
+    assert volumes[volumes["source"] != "molgen"]["arm"].tolist() == ["X"]
+    again = molgen(*words, "--conventions", "strict")
+    assert again.status == 0
+    assert "paper" not in again.out
+    pd.testing.assert_frame_equal(pd.read_csv(out / "frontier.csv"), table)  # seconds included
+    charts = molgen("frontier", tiny_model, "--property", "qed", "--out", out, "--only-charts")
+    assert charts.status == 0
+    assert "8 points" in charts.out
+
+
+def test_default_arms(molgen: Run, tmp_path: Path) -> None:
+    own = {"remask": "rescale:eta=0.2", "weights": "sharpened", "steps": 5}
+    model = tiny.save(tmp_path / "m", sampling=own)
+    out = tmp_path / "out"
+    words = ("--property", "qed", "--n", 4, "--steps", 4, "--gamma", 1, "--seeds", 0)
+    assert molgen("frontier", model, *words, "--out", out).status == 0
+    arms = pd.read_csv(out / "frontier.csv").drop_duplicates("arm").set_index("arm")
+    assert list(arms.index) == [
+        "MDLM", "ReMDM", "ReMDM rescale", "ReMDM loop", "Forward-backward", "DFM corrector",
+    ]  # fmt: skip
+    assert arms.loc["ReMDM", ["remask", "weights"]].tolist() == ["rescale:eta=0.2", "sharpened"]
+    assert arms.loc["MDLM", "remask"] == "ancestral"
+
+
+def test_scaling(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("--property", "qed", "--n", 10, "--seeds", "0,1", *ARMS, "--out", out)
+    ran = molgen("scaling", tiny_model, *words, "--steps", "4,16")
+    assert (ran.status, ran.err) == (0, "")
+    assert names(out) == ["points", "scaling.csv", "scaling.png"]
+    assert re.search(r"ReMDM\s+4 -> 16", ran.out)
+    table = pd.read_csv(out / "scaling.csv").set_index(["arm", "steps"])
+    cost = table["forwards"].groupby(level=[0, 1]).mean()
+    assert cost["ReMDM", 16] > cost["MDLM", 16]
+    other = molgen("scaling", tiny_model, *words, "--steps", 4, "--gamma", 3)
+    assert "holds points of gamma 2, 3, expected one" in other.refused()
+
+
+def test_unguided_draws(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    words = ("--property", "logp", "--n", 8, "--seeds", 0, "--steps", 5, "--arm", "MDLM")
+    ran = molgen("scaling", tiny_model, *words, "--target", "none", "--out", tmp_path / "out")
+    assert ran.status == 0
+    raw = pd.read_csv(next((tmp_path / "out/points").glob("*.csv.gz")))["raw"].tolist()
+    plain = ("--n", 8, "--steps", 5, "--remask", "ancestral")
+    assert molgen("sample", tiny_model, *plain, "--out", tmp_path / "a.csv").status == 0
+    assert pd.read_csv(tmp_path / "a.csv")["raw"].tolist() == raw
+
+
+BAD: dict[str, tuple[list[object], str]] = {
+    "no such model": (["MODEL=nosuch"], "no model 'nosuch'"),
+    "a misspelled property": (["--property", "qet"], "'qet' is unknown; did you mean 'qed'"),
+    "a property it does not know": (["--property", "sa"], "not conditioned on it"),
+    "a target that is no number": (["--target", "high"], "target qed: value is 'high'"),
+    "another property's target": (["--target", "logp=1"], "target is 'logp=1', but the property"),
+    "gamma of a word": (["--gamma", "1,x"], "argument --gamma: expected finite numbers with comm"),
+    "gamma of NaN": (["--gamma", "nan"], "argument --gamma: expected finite numbers"),
+    "no gamma": (["--gamma", ""], "argument --gamma: expected finite numbers"),
+    "no steps": (["--steps", "8,0"], "argument --steps: expected whole numbers from 1"),
+    "half a step": (["--steps", "1.5"], "argument --steps: expected whole numbers from 1"),
+    "a seed that is a word": (["--seeds", "a"], "argument --seeds: expected whole numbers"),
+    "too many seeds": (["--seeds", ",".join(map(str, range(101)))], "(100 at most)"),
+    "no rows": (["--n", 0], "argument --n: expected a whole number from 1"),
+    "an arm without sense": (["--arm", "A; remsk=cap"], "'remsk=cap' is not understood"),
+    "an arm twice": (["--arm", "A", "--arm", "A; remask=cap"], "two arms are called A"),
+    "an arm's strategy": (["--arm", "A; remask=rescal"], "arm A: remask strategy is 'rescal'"),
+    "an arm's guidance": (["--arm", "A; guidance=x"], "arm A: guidance is 'x', expected one of"),
+    "an arm without its guide": (["--arm", "A; guidance=cbg"], "arm A: model"),
+    "an arm's model": (["--arm", "A; model=nosuch"], "no model 'nosuch'"),
+    "a baseline": (["--baseline", "nosuch"], "no model 'nosuch'"),
+    "another convention": (
+        ["--conventions", "loose"],
+        "conventions has 'loose', expected paper or",
+    ),
+    "published points that are none": (["--published", "FILE"], "has no column 'task'"),
+    "no published points": (["--published", "no.csv"], "No such file or directory: no.csv"),
+    "a file for a folder": (["--out", "FILE"], "is a file, not a folder"),
+    "a file in the way": (["--out", "FILE/deeper"], "is a file, not a folder"),
+    "nothing to chart": (["--only-charts"], "holds no finished points to chart"),
+    "no such device": (["--device", "toaster"], "device 'toaster' cannot be used"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_in_one_line(
+    molgen: Run, tiny_model: Path, tmp_path: Path, case: str
+) -> None:
+    words, message = BAD[case]
+    file = tmp_path / "file.csv"
+    file.write_text("raw\nCC\n")
+    model, rest = str(tiny_model), [*SMALL, "--out", tmp_path / "out"]
+    for word in map(str, words):
+        if word.startswith("MODEL="):
+            model = word.removeprefix("MODEL=")
+        else:
+            rest.append(word.replace("FILE", str(file)))
+    ran = molgen("frontier", model, *rest)
+    assert message in ran.refused()
+    assert ran.out == ""
+    assert names(tmp_path) == ["file.csv"], "something is left behind"
+
+
+def test_a_model_without_an_index_is_refused(molgen: Run, tmp_path: Path) -> None:
+    bare = tiny.save(tmp_path / "bare", index=False)
+    ran = molgen("frontier", bare, *SMALL, "--out", tmp_path / "out")
+    assert "has no index of known molecules" in ran.refused()
+    assert names(tmp_path) == ["bare"]
+
+
+def test_one_strength_for_scaling(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    ran = molgen("scaling", tiny_model, *SMALL, "--out", tmp_path / "out")
+    assert "gamma is 1,2, expected one number" in ran.refused()
+    assert names(tmp_path) == []
+
+
+def test_other_options_do_not_mix(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    words = ("frontier", tiny_model, *SMALL, "--out", tmp_path, "--arm")
+    assert molgen(*words, "MDLM").status == 0
+    before = (tmp_path / "frontier.csv").read_bytes()
+    assert "arm MDLM remask ancestral, not cap" in molgen(*words, "MDLM; remask=cap").refused()
+    assert "a sweep with n 10, not 11" in molgen(*words, "MDLM", "--n", 11).refused()
+    other = ("frontier", tiny_model, "--property", "logp", "--out", tmp_path, "--only-charts")
+    assert "property is logp, but" in molgen(*other).refused()
+    assert (tmp_path / "frontier.csv").read_bytes() == before
+
+
+def test_a_full_disk_leaves_whole_points(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    words = ("frontier", tiny_model, *SMALL, "--arm", "MDLM", "--out", tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1300, hard))
+    try:
+        ran = molgen(*words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large" in ran.refused()
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
+    assert molgen(*words).status == 0
+    assert "4 points" in molgen(*words).out
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_goes_on(
+    molgen: Run, tiny_model: Path, tmp_path: Path, kind: signal.Signals
+) -> None:
+    words = ["frontier", tiny_model, "--property", "qed", "--n", 60, "--steps", 24, "--seeds"]
+    words += ["0,1,2,3", "--gamma", "1,2,3,4,5,6", "--arm", "MDLM", "--out", tmp_path]
+    command = [sys.executable, "-c", "from molgen.cli import main; raise SystemExit(main())"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [*command, *map(str, words)], stderr=subprocess.PIPE, text=True, env=environment
+    )
+    while len(list((tmp_path / "points").glob("*.json"))) < 3:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(kind)
+    _, errors = process.communicate(timeout=120)
+    finished = len(list((tmp_path / "points").glob("*.json")))
+    assert 3 <= finished < 24, "it ended too early or too late to tell"
+    if kind is signal.SIGKILL:
+        assert process.returncode == -kind
+    else:
+        assert process.returncode == 130
+        assert errors == (
+            f"{finished} of 24 points are finished; the same command goes on\n"
+            "molgen frontier: interrupted\n"
+        )
+        assert len(pd.read_csv(tmp_path / "frontier.csv")) == 2 * finished
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "points").glob("*.json")}
+    ran = molgen(*words)
+    assert ran.status == 0, ran.err
+    assert len(pd.read_csv(tmp_path / "frontier.csv")) == 48
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
