@@ -237,28 +237,26 @@ def carry_out(
         keep: writes a table of the finished points; called whenever there is one more.
     """
     from molgen import sweep as sweeps
+    from molgen.sweep_plan import plan
     from molgen.sweep_store import Store
 
-    bar = Bar(sweep.task.n)
-    done: list[Record] = []
+    bar, store = Bar(sweep.task.n), Store(folder)
 
     def end(record: Record) -> None:
-        if not done:
-            done.extend(Store(folder).records())
-        elif record not in done:
-            done.append(record)
         bar.end(record)
-        keep(done)
+        keep(store.records())
 
-    progress = sweeps.Progress(bar.start, bar.begin, bar.rows, end)
     try:
+        progress = sweeps.Progress(bar.start, bar.begin, bar.rows, end)
         return sweeps.run(sweep, models, folder, progress)
     except KeyboardInterrupt:
-        if bar.total:
-            if stored := Store(folder).records():  # one more, perhaps, than the table tells of
-                keep(stored)
+        stored = store.records()
+        if bar.total and stored:
+            keep(stored)  # one more, perhaps, than the table tells of
+            wanted = {record.name for record in plan(sweep, models)}
+            count = sum(record.name in wanted for record in stored)
             print(
-                f"{bar.finished} of {bar.total} points are finished; the same command goes on",
+                f"{count} of {len(wanted)} points are finished; the same command goes on",
                 file=sys.stderr,
             )
         raise

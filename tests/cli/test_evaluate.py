@@ -38,6 +38,10 @@ def metrics(molgen: Run, *words: object) -> dict[str, Any]:
     return found
 
 
+def counts(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name[0].islower()}
+
+
 def test_numbers_by_hand(molgen: Run, rows: Path, known: Path) -> None:
     found = metrics(molgen, rows, "--train", known)
     assert found["rows"] == 10
@@ -45,12 +49,12 @@ def test_numbers_by_hand(molgen: Run, rows: Path, known: Path) -> None:
         "ok": 6, "ring_closure": 1, "fragments": 1, "empty": 1, "valence": 1
     }  # fmt: skip
     # canonical: CCO, CCN, benzene; CCO and CCN are known
-    assert found["strict"] == {
+    assert counts(found["strict"]) == {
         "rows": 10, "valid": 0.6, "unique": 0.3, "novel": 0.1,
         "valid_count": 6, "unique_count": 3, "novel_count": 1,
     }  # fmt: skip
     # as written: CCO, OCC, C(C)N and both benzenes; of these only CCO is among the canonical known
-    assert found["paper"] == {
+    assert counts(found["paper"]) == {
         "rows": 10, "valid": 0.6, "unique": 0.5, "novel": 0.4,
         "valid_count": 6, "unique_count": 5, "novel_count": 4,
     }  # fmt: skip
@@ -85,9 +89,62 @@ def test_a_property_is_averaged_over_what_the_convention_counts(
 
 
 def test_the_distance_to_a_reference(molgen: Run, rows: Path, known: Path) -> None:
-    found = metrics(molgen, rows, "--property", "ring_count", "--reference", known)
+    words = ("--reference", known, "--no-fcd")
+    found = metrics(molgen, rows, "--property", "ring_count", *words)
     assert found["ring_count_wasserstein"] == pytest.approx(2 / 6), "two rings among six molecules"
     assert found["strict"]["novel"] is None, "nothing is known without --train"
+    distances = {f"{name}_wasserstein" for name in ("logp", "sa", "qed", "mw")}
+    assert distances <= metrics(molgen, rows, *words).keys()
+    assert not distances & metrics(molgen, rows, *words, "--property", "none").keys()
+    assert not distances & metrics(molgen, rows, *words, "--conventions", "moses").keys()
+
+
+def test_the_set_of_each_convention(molgen: Run, rows: Path, known: Path) -> None:
+    words = ("--conventions", "strict,paper,moses,guacamol", "--property", "none", "--no-fcd")
+    found = metrics(molgen, rows, *words)
+    keys = {"IntDiv", "IntDiv2", "SNN", "Frag", "Scaf", "Filters"}
+    assert all(keys <= found[name].keys() for name in ("strict", "paper", "moses"))
+    assert not keys & found["guacamol"].keys()
+    assert found["strict"]["SNN"] is None, "without a reference"
+    with_reference = metrics(molgen, rows, *words, "--reference", known)
+    # propane is no nearest neighbour; ethanol and ethylamine are in the reference, benzene is not
+    assert with_reference["strict"]["SNN"] == pytest.approx((1 + 1 + 0) / 3)
+    assert with_reference["paper"]["SNN"] == pytest.approx((2 + 1 + 0) / 5), "spellings"
+    # three of ethanol, one of ethylamine, two of benzene, and ethane with water
+    two = with_reference["moses"]["SNN"] * 7 - 4
+    assert 0 < two < 1, "the row of two fragments is like something, and only MOSES counts it"
+    counted = metrics(molgen, rows, *words, "--reference", known, "--counts-only")
+    assert not keys & counted["strict"].keys()
+    assert counts(counted["strict"]) == counts(found["strict"])
+
+
+def test_processes_change_nothing(molgen: Run, tmp_path: Path) -> None:
+    path = tmp_path / "many.smi"
+    path.write_text("".join(f"{'C' * (1 + i % 30)}{'ON'[i % 2]}\n" for i in range(1100)))
+    words = ("--reference", path, "--no-fcd", "--conventions", "strict,moses")
+    one, two = (metrics(molgen, path, *words, "--workers", n) for n in (1, 2))
+    assert one == two
+    assert one["moses"]["SNN"] == one["moses"]["Frag"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "SMILES\nCCO\nC1CC\n\nc1ccccc1\n"),  # MOSES' header; an empty draw
+        ("b.csv", 'SMILES\nCCO\nC1CC\n""\nc1ccccc1\n'),
+        ("c.csv", "CCO\nC1CC\n\nc1ccccc1\n"),  # no header line
+        ("d.csv", "molecule\nCCO\nC1CC\n\nc1ccccc1\n"),
+        ("e.csv", "n,Smiles\n1,CCO\n2,C1CC\n3,\n4,c1ccccc1\n"),
+        ("f.smi", "CCO\nC1CC\n\nc1ccccc1\n"),
+        ("g.csv", "SMILES\r\nCCO \r\nC1CC\r\n\r\n c1ccccc1\r\n"),
+    ],
+)
+def test_ways_to_write_the_same_rows(molgen: Run, tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_text(content, newline="")
+    found = metrics(molgen, path, "--counts-only")
+    assert found["rows"] == 4
+    assert found["status"] == {"ok": 2, "ring_closure": 1, "empty": 1}
 
 
 def test_a_table_for_people(molgen: Run, rows: Path, known: Path) -> None:
@@ -100,6 +157,7 @@ def test_a_table_for_people(molgen: Run, rows: Path, known: Path) -> None:
     assert table["novel"] == ["0.1000", "0.4000"]
     assert table["unique_count"] == ["3", "5"]
     assert len(table["qed_mean_novel"]) == 2
+    assert table["SNN"] == ["-", "-"]
 
 
 def test_a_models_training_set_is_what_is_known(
@@ -174,6 +232,7 @@ def test_files_that_cannot_be_read(
         (["--conventions", "strict,fair"], "convention is 'fair', expected one of strict, paper"),
         (["--conventions", ""], "convention is '', expected"),
         (["--property", "colour"], "property 'colour' is unknown"),
+        (["--property", "qed", "--property", "none"], "property none cannot be combined"),
         (["--train", "nosuch"], "no model 'nosuch'"),
         (["--reference", "nosuch.csv"], "No such file or directory: nosuch.csv"),
     ],

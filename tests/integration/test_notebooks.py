@@ -15,8 +15,8 @@ nbclient = pytest.importorskip("nbclient", reason="needs the extra 'notebooks'")
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-MODEL = "MOLGEN_NOTEBOOK_MODEL"
-PICTURES = {"01_quickstart": 5, "03_property_models": 2}
+MODEL, ROWS = "MOLGEN_NOTEBOOK_MODEL", "MOLGEN_NOTEBOOK_ROWS"
+PICTURES = {"01_quickstart": 5, "02_frontier": 3, "03_property_models": 2}
 
 
 def outputs(notebook: Any) -> list[Any]:
@@ -39,7 +39,8 @@ def test_is_stored_without_outputs(path: Path) -> None:
     MODEL not in os.environ and "qm9" not in molgen.models(), reason="no bundled qm9 model"
 )
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs(path: Path, tmp_path: Path) -> None:
+def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ROWS, os.environ.get(ROWS, "24"))  # a point; only the sweep's take long
     notebook = nbformat.read(path, as_version=4)
     client = nbclient.NotebookClient(
         notebook,

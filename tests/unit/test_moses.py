@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from molgen import alerts
+from molgen import alerts, fcd
 from molgen.alerts import pass_filters
-from molgen.metrics import wasserstein
-from molgen.molecules import interpret_all
-from molgen.moses import cosine, describe, fragments, moses_metrics, scaffold
+from molgen.distribution import Reference, describe
+from molgen.evaluation import ChemNet, Metrics, evaluate
+from molgen.metrics import MOSES, wasserstein
+from molgen.molecules import Molecule, interpret_all
+from molgen.moses import cosine, fragments, scaffold
 from property_models import compute
 
 DATA = Path(os.environ.get("MOLGEN_DATA_DIR", "."))
@@ -27,6 +29,15 @@ needs_data = pytest.mark.skipif(not PUBLISHED.is_file(), reason="needs MOLGEN_DA
 def rows(name: str) -> list[str]:
     with gzip.open(DATA / f"{name}.csv.gz", "rt") as file:
         return [row["smiles"] for row in csv.DictReader(file)]
+
+
+def moses_metrics(
+    molecules: list[Molecule],
+    reference: Reference | None = None,
+    processes: int = 1,
+    chemnet: ChemNet | None = None,
+) -> Metrics:
+    return evaluate(molecules, [MOSES], None, reference, processes, chemnet=chemnet)["moses"]
 
 
 def test_small_set_by_hand() -> None:
@@ -50,9 +61,23 @@ def test_small_set_by_hand() -> None:
 
 
 def test_unique_at_k_looks_at_the_first_k_valid_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("molgen.moses.UNIQUE_AT", (3,))
+    monkeypatch.setattr("molgen.moses.UNIQUE_AT", (3, 9))
     metrics = moses_metrics(interpret_all(["x", "C", "C", "CC", "CC", "CC"]))
     assert metrics["unique@3"] == pytest.approx(2 / 3)
+    assert metrics["unique@9"] == pytest.approx(2 / 5), "fewer than 9: over those there are"
+
+
+def test_moses_counts_what_rdkit_reads() -> None:
+    metrics = moses_metrics(interpret_all(["CC.O", "O.CC", "*C", "[NH4+]", "C[C@H](N)O", "C name"]))
+    assert metrics["valid"] == pytest.approx(5 / 6), "a string with a blank is no SMILES here"
+    assert metrics["unique@1000"] == pytest.approx(4 / 5), "fragments in another order"
+    assert metrics["Filters"] == pytest.approx(2 / 5), "a dummy atom, a charge and an aminal fail"
+
+
+def test_no_valid_row_leaves_everything_undefined() -> None:
+    metrics = moses_metrics(interpret_all(["x", ""]), describe(["CCO"]))
+    assert metrics.pop("valid") == 0
+    assert set(metrics.values()) == {None}
 
 
 def test_parts() -> None:
@@ -132,7 +157,9 @@ def test_published_metrics() -> None:
     """All 30,000 samples against all 176,074 test molecules: minutes."""
     published = read_published()
     molecules = interpret_all(rows("moses_char_rnn"))
-    metrics = moses_metrics(molecules, describe(rows("moses_test"), processes=2), processes=2)
+    test = rows("moses_test")
+    chemnet = ChemNet(fcd.reference_moments(test)) if fcd.available() else None
+    metrics = moses_metrics(molecules, describe(test, processes=2), 2, chemnet)
     for name, value in metrics.items():
         theirs = published.get(name, published.get(f"{name}/Test"))
         # scaffolds depend on the RDKit release; the rest is reproduced as printed
