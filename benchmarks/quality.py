@@ -37,7 +37,7 @@ from molgen.model import Model
 from molgen.molecules import interpret_all
 from molgen.settings import Settings
 from molgen.targets import Prior
-from property_models.descriptors import compute
+from property_models import compute
 
 RESULTS = Path(__file__).parent / "results"
 Floats = NDArray[np.float64]

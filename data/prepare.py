@@ -22,7 +22,7 @@ from fetch import FetchError, fetch
 from molgen.cleaning import clean
 from molgen.files import replacing
 from molgen.reading import read_table
-from property_models.descriptors import compute
+from property_models import compute
 
 NAMES = ("qm9", "zinc250k")
 PROPERTIES = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")

@@ -12,7 +12,6 @@ float64, so row ``i`` of a seed is the same row in any company.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from molgen import randomness
 from molgen.language_model import LanguageModel
 from molgen.predict import Shaping
-from molgen.rows import Draw, Ids, Samples
+from molgen.rows import Draw, Ids, OnDone, Samples
 from molgen.sample import inverse_cdf
 from molgen.threads import Workers
 from molgen.trajectory import Recorder
@@ -65,7 +64,7 @@ class AutoregressiveSampler:
         seed: int = 0,
         first: int = 0,
         record: bool = False,
-        on_done: Callable[[Ids, Ids, Ids], None] | None = None,
+        on_done: OnDone | None = None,
     ) -> Samples:
         """Draw rows.
 
@@ -75,7 +74,7 @@ class AutoregressiveSampler:
             seed: of the draw; row ``i`` depends on the seed and ``first + i`` alone.
             first: index of the first row, to go on from an earlier call.
             record: keep every event; a token's step is its place.
-            on_done: called with (indices, tokens, nfe) of each batch of rows as it is finished.
+            on_done: told of each batch of rows as it is finished.
 
         Raises:
             ValueError: if the count is below 0, or the condition has another number of rows.
@@ -94,7 +93,8 @@ class AutoregressiveSampler:
         for rows, (written, steps) in zip(batches, found, strict=True):
             tokens[rows], asked[rows] = written, steps
             if on_done:
-                on_done(rows, written, steps * self.model.forwards)
+                costs = steps * self.model.forwards, None, steps * self.model.classifier_forwards
+                on_done(rows, Samples(written, *costs))
         longest = int((tokens != self.model.pad_id).sum(1).max(initial=0))
         return Samples(
             tokens=tokens[:, :longest],

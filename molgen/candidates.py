@@ -43,12 +43,14 @@ class CandidateClassifier(Protocol):
         """Return ``log p(y | x_t)`` with shape (batch,); see `Classifier`."""
         ...
 
-    def candidates(self, tokens: Tensor, alpha_t: Tensor, /) -> Tensor:
+    def candidates(self, tokens: Tensor, alpha_t: Tensor, wanted: Tensor, /) -> Tensor:
         """Return ``log p(y | x_t with token l := v)`` with shape (batch, length, at least vocab).
 
         Args:
             tokens: x_t with shape (batch, length).
             alpha_t: fraction of tokens kept now, with shape (batch,).
+            wanted: True at the places to answer for, with shape (batch, length); any finite number
+                will do elsewhere.
         """
         ...
 
@@ -142,7 +144,8 @@ class AmortisedScores:
 
     def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
         """Return the scores; see `molgen.guidance.CandidateScores`."""
-        found = self.classifier.candidates(tokens, _per_row(alpha_t, tokens))
+        wanted = _needed(log_q).any(-1)
+        found = self.classifier.candidates(tokens, _per_row(alpha_t, tokens), wanted)
         scores = found[..., : log_q.shape[-1]].to(log_q)
         unlearned = self._unlearned(log_q, tokens)
         exact = ExactScores(self.classifier).at(unlearned, tokens, alpha_t)

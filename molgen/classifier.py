@@ -62,9 +62,16 @@ class Guide(Protocol):
         ...
 
     def candidate_log_prob(
-        self, tokens: Tensor, property_index: int, alpha: Tensor | None
+        self, tokens: Tensor, index: int, alpha: Tensor | None, at: Tensor | None
     ) -> Tensor:
-        """Return those of ``x_t`` with token l := v, with shape (batch, length, vocab, bins)."""
+        """Return those of ``x_t`` with token l := v, with shape (places, vocab, bins).
+
+        Args:
+            tokens: ids with shape (batch, length).
+            index: which property.
+            alpha: as for :meth:`log_prob`.
+            at: places as indices into those of all rows one after another, shape (places,).
+        """
         ...
 
 
@@ -134,24 +141,32 @@ class PropertyClassifier:
         return torch.stack(scores).sum(0)[:count]
 
     @torch.inference_mode()
-    def candidates(self, tokens: Tensor, alpha_t: Tensor) -> Tensor:
+    def candidates(self, tokens: Tensor, alpha_t: Tensor, wanted: Tensor) -> Tensor:
         """Return ``sum_k gamma_k log p(y_k in S_k | x_t with token l := v)``.
 
         Args:
             tokens: x_t with shape (batch, length).
             alpha_t: fraction of tokens kept now, with shape (batch,).
+            wanted: True at the places to answer for, with shape (batch, length).
 
         Returns:
-            Log-probabilities with shape (batch, length, vocab), on the CPU.
+            Log-probabilities on the CPU with shape (batch, length, vocab), 0 at other places.
         """
-        count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device)
-        tokens, alpha_t = tokens[fill].to(self.device), alpha_t[fill]
-        scores = []
+        scores = torch.zeros(*tokens.shape, self.guide.vocab_size)
+        at = wanted.flatten().nonzero().squeeze(1)
+        if not len(at):
+            return scores
+        count, length = len(at), tokens.shape[1]
+        fill = filling(len(tokens), length, self.device)
+        places = at[filling(count, self.guide.vocab_size, self.device)].to(self.device)
+        ids, clock = tokens[fill].to(self.device), self._clock(alpha_t[fill])
+        total = scores.new_zeros(count, self.guide.vocab_size)
         for aim in self.aims:
             with precision(self.device, self.dtype):
-                bins = self.guide.candidate_log_prob(tokens, aim.index, self._clock(alpha_t))
-            scores.append(aim.score(bins, alpha_t))
-        return torch.stack(scores).sum(0)[:count]
+                bins = self.guide.candidate_log_prob(ids, aim.index, clock, places)
+            total = total + aim.score(bins[:count], alpha_t[at // length])
+        scores.view(-1, self.guide.vocab_size)[at] = total.to(scores)
+        return scores
 
     def _clock(self, alpha_t: Tensor) -> Tensor | None:
         return alpha_t.float().to(self.device) if self.guide.time_input else None

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from molgen.model import Model
 from molgen.settings import Settings
 from molgen.targets import Range, Target, read_targets
-from property_models.descriptors import get
+from property_models import get
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,7 @@ from molgen.frontier import OURS, PUBLISHED, over_seeds
 from molgen.frontier_plot import LEAST_GAMMAS, arm_colours, method_markers, title
 from molgen.svg import drawing
 from molgen.sweep_store import Record, Store
-from property_models.descriptors import get
+from property_models import get
 
 if TYPE_CHECKING:
     import pandas as pd

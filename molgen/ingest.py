@@ -178,7 +178,7 @@ def property_sources(path: Path, names: tuple[str, ...]) -> dict[str, str]:
         ValueError: if neither does.
     """
     from molgen.reading import read_header
-    from property_models.descriptors import get
+    from property_models import get
 
     header = read_header(path)
     sources = {name: COLUMN if name in header else COMPUTED for name in names}
@@ -210,7 +210,7 @@ def property_values(
     Raises:
         ValueError: if a property has no value at all.
     """
-    from property_models.descriptors import compute
+    from property_models import compute
 
     wanted = [name for name, source in sources.items() if source == COMPUTED]
     label = "properties" if progress else ""

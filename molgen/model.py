@@ -10,7 +10,7 @@ properties asked for. Nothing is retried, repaired or left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,13 +27,14 @@ from molgen.settings import Settings
 from molgen.steering import ClassifierBased, ClassifierFree
 from molgen.targets import Prior, Target, read_targets
 from molgen.tokenizer import Tokenizer
-from property_models.descriptors import compute
+from property_models import compute
+from property_models.registry import MODEL
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.denoiser import Denoiser
-    from molgen.sample import Samples
+    from molgen.rows import OnDone, Samples
     from molgen.samplers import AnySampler
     from property_models.noisy import NoisyGuide
 
@@ -126,8 +127,7 @@ class Model:
         first: int = 0,
         settings: Settings | None = None,
         record: bool = False,
-        on_done: Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], None]
-        | None = None,
+        on_done: OnDone | None = None,
     ) -> Samples:
         """Draw tokens; see :meth:`sample` and :meth:`molgen.sample.Sampler.run`."""
         if n < 0:
@@ -154,7 +154,7 @@ class Model:
         if targets and isinstance(steering, ClassifierBased):
             guide = self.guide_for(targets, steering.guide)
             for name, target in targets.items():
-                guide.wanted(name, target)
+                guide.wanted(label(guide, name), target)
         if isinstance(steering, ClassifierFree) or steering.cfg:
             self.prior.check(targets)
 
@@ -163,7 +163,8 @@ class Model:
 
         Args:
             targets: what is aimed at.
-            folder: of the guide; the model's own if empty.
+            folder: of the guide; if empty, that of the learned property aimed at (``model:DIR`` has
+                it in ``DIR/guide``), or else the model's own.
 
         Raises:
             ValueError: if there is none, or it does not fit the network.
@@ -171,6 +172,9 @@ class Model:
         from molgen import checkpoint
 
         own = self.folder / checkpoint.GUIDE if self.folder else None
+        learned = [name.removeprefix(MODEL) for name in targets if name.startswith(MODEL)]
+        if learned and not folder:
+            own = Path(learned[0]) / checkpoint.GUIDE
         place = Path(folder) if folder else own
         if place is None or not (place / "config.json").is_file():
             raise ValueError(
@@ -219,3 +223,13 @@ class Model:
             columns["tokens"] = texts
         names = list(dict.fromkeys(properties))
         return pd.DataFrame({**columns, **compute(names, [m.smiles for m in molecules])})
+
+
+def label(guide: NoisyGuide, name: str) -> str:
+    """Return what a guide calls a property.
+
+    A learned property is named by where it lies now, and its guide, which tells nothing else, by
+    where it was made.
+    """
+    alone = len(guide.properties) == 1 and name.startswith(MODEL)
+    return guide.properties[0] if alone else name

@@ -106,4 +106,3 @@ class _Read:
     @torch.inference_mode()
     def keep(self, rows: Tensor) -> None:
         self._cache.keep(rows.to(self._scores.device))
-

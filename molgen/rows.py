@@ -51,6 +51,10 @@ class Samples:
             object.__setattr__(self, "classifier_nfe", np.zeros_like(self.nfe))
 
 
+OnDone = Callable[[Ids, Samples], None]
+"""Told of rows that have ended: their indices, with shape (rows,), and what came out of them."""
+
+
 @dataclass
 class State:
     """Rows in flight.
@@ -148,7 +152,7 @@ class RowSampler(ABC):
         seed: int = 0,
         first: int = 0,
         record: bool = False,
-        on_done: Callable[[Ids, Ids, Ids], None] | None = None,
+        on_done: OnDone | None = None,
     ) -> Samples:
         """Draw one row for each length.
 
@@ -158,7 +162,7 @@ class RowSampler(ABC):
             seed: of the draw; row ``i`` depends on the seed and ``first + i`` alone.
             first: index of the first row, to go on from an earlier call.
             record: keep every event.
-            on_done: called with (indices, tokens, nfe) of rows as they finish.
+            on_done: told of rows as they finish.
 
         Raises:
             ValueError: if a length is below 1 or above the network's longest.
@@ -184,7 +188,8 @@ class RowSampler(ABC):
                 tokens[ended.molecule], nfe[ended.molecule] = ended.tokens, ended.nfe
                 classifier_nfe[ended.molecule] = ended.classifier_nfe
                 if on_done:
-                    on_done(ended.molecule, ended.tokens, ended.nfe)
+                    costs = ended.nfe, None, ended.classifier_nfe
+                    on_done(ended.molecule, Samples(ended.tokens, *costs))
                 state = state.take(~done)
         trajectory = draw.recorder.trajectory(first) if draw.recorder else None
         return Samples(tokens, nfe, trajectory, classifier_nfe)

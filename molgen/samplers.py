@@ -15,9 +15,9 @@ All of them draw a row for each length, with the same arguments, and return
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,11 @@ from molgen.guidance import ClassifierBased as Tilt
 from molgen.kv_cache import CachedDenoiser
 from molgen.language_model import LanguageModel
 from molgen.likelihood import noise_of
+from molgen.model import Model, label
 from molgen.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.prefix_guide import GuideScores
-from molgen.rows import Samples
+from molgen.rows import OnDone, Samples
 from molgen.sample import Sampler
 from molgen.settings import Settings
 from molgen.shards import ShardedDenoiser
@@ -42,9 +43,6 @@ from molgen.steering import ClassifierBased
 from molgen.targets import Target
 from molgen.threads import Workers, workers
 from molgen.transition import MaskedTransition, Transition, UniformTransition
-
-if TYPE_CHECKING:
-    from molgen.model import Model
 
 Ids = NDArray[np.int64]
 
@@ -59,7 +57,7 @@ class AnySampler(Protocol):
         seed: int = 0,
         first: int = 0,
         record: bool = False,
-        on_done: Callable[[Ids, Ids, Ids], None] | None = None,
+        on_done: OnDone | None = None,
     ) -> Samples:
         """Draw one row for each length; see :meth:`molgen.sample.Sampler.run`."""
         ...
@@ -103,7 +101,7 @@ class LeftToRight:
         seed: int = 0,
         first: int = 0,
         record: bool = False,
-        on_done: Callable[[Ids, Ids, Ids], None] | None = None,
+        on_done: OnDone | None = None,
     ) -> Samples:
         """Draw as many rows as there are lengths."""
         return self.inner.run(len(lengths), condition, seed, first, record, on_done)
@@ -164,7 +162,7 @@ def _left_to_right(
                 "amortised scores alone: one forward tells of every next token"
             )
         guide = model.guide_for(targets, steering.guide)
-        aims = [Aim(name, target) for name, target in targets.items()]
+        aims = [Aim(label(guide, name), target) for name, target in targets.items()]
         network = FudgeModel(
             network, GuideScores(guide, aims, device, dtype), number(settings.gamma)
         )
@@ -200,7 +198,7 @@ def tilts(
             f"the guide was trained on noise {guide.noise!r}, the network "
             f"{model.name!r} on {noise_of(model.denoiser)!r}"
         )
-    aims = [Aim(name, target) for name, target in targets.items()]
+    aims = [Aim(label(guide, name), target) for name, target in targets.items()]
     classifier = PropertyClassifier(guide, aims, settings.device, settings.dtype)
     scores: CandidateScores
     if steering.scores == "exact":

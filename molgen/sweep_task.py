@@ -60,7 +60,7 @@ def task_for(model: Model, name: str, target: str | None, n: int) -> Task:
     Raises:
         ValueError: if the model does not know the property, or the target cannot be read.
     """
-    from property_models.descriptors import get
+    from property_models import get
 
     get(name)
     model.prior.check({name: "max"})
@@ -87,7 +87,7 @@ def top_tenth(model: Model, name: str) -> str:
     models" (2025): beyond the 90th percentile. Of whole numbers it is strictly beyond, so that it
     is less than a tenth: four rings and more in QM9.
     """
-    from property_models.descriptors import get
+    from property_models import get
 
     sign = -1 if get(name).direction == "min" else 1
     column = model.prior.values[:, model.prior.properties.index(name)]

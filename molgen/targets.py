@@ -9,6 +9,7 @@ highest QED is therefore given a QED that exists, and a length at which it exist
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -146,7 +147,7 @@ class Prior:
             "values": self.values.astype(kind),
             "weight": self.weight.astype(np.float32),
         }
-        save_file(tensors, path, metadata={"properties": " ".join(self.properties)})
+        save_file(tensors, path, metadata={"properties": json.dumps(self.properties)})
 
     @classmethod
     def load(cls, path: str | Path) -> Prior:
@@ -154,7 +155,7 @@ class Prior:
         from safetensors import safe_open
 
         with safe_open(path, framework="numpy") as file:
-            names = (file.metadata() or {}).get("properties", "").split()
+            names = _names((file.metadata() or {}).get("properties", ""))
             return cls(
                 file.get_tensor("lengths").astype(np.int64),
                 file.get_tensor("values").astype(np.float64),
@@ -262,3 +263,8 @@ class Prior:
             tail = int(np.searchsorted(mass, TAIL * self.weight[rows].sum())) + 1
             rows = order[: max(tail, min(NEAREST, len(order)))]
         return np.sort(rows)
+
+
+def _names(text: str) -> list[str]:
+    """Read the names of a table's columns; older files have blanks between them."""
+    return list(json.loads(text)) if text.startswith("[") else text.split()

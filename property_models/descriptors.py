@@ -19,8 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-from numpy.typing import NDArray
 from rdkit import Chem, RDConfig
 
 # Crippen, QED and Descriptors import much of RDKit; the C++ module behind them does not.
@@ -155,19 +153,3 @@ _REGISTRY = {
         Property("np", "", "max", _np, False, "natural-product likeness, -5 to 5"),
     )
 }
-
-
-def get(name: str) -> Property:
-    """Return :func:`property_models.registry.get` of the name; kept for older imports."""
-    from property_models import registry
-
-    return registry.get(name)
-
-
-def compute(
-    names: Sequence[str], smiles: Sequence[str], processes: int = 1, progress: str = ""
-) -> dict[str, NDArray[np.float64]]:
-    """Return :func:`property_models.registry.compute`; kept for older imports."""
-    from property_models import registry
-
-    return registry.compute(names, smiles, processes, progress)

@@ -130,7 +130,9 @@ class NoisyGuide(Trunk):
         pooled = self._last(x, real) if self.causal else self._mean(x, real)
         return self._log_bins(self.row(pooled))
 
-    def candidate_log_prob(self, tokens: Tensor, index: int, alpha: Tensor | None = None) -> Tensor:
+    def candidate_log_prob(
+        self, tokens: Tensor, index: int, alpha: Tensor | None = None, at: Tensor | None = None
+    ) -> Tensor:
         """Return ``log p(y | x_t, token l := v)`` of one property for every place and token.
 
         Args:
@@ -138,12 +140,17 @@ class NoisyGuide(Trunk):
                 then the tokens: at place i the candidate is the token after it, padding the end.
             index: which property, as :meth:`index` gives it.
             alpha: fraction kept with shape (batch,), for a guide with a time input.
+            at: which places to answer for, as indices into those of all rows one after another,
+                with shape (places,); None for all of them.
 
         Returns:
-            Log-probabilities with shape (batch, length, vocab, bins).
+            Log-probabilities with shape (batch, length, vocab, bins), or (places, vocab, bins).
         """
         x, real = self._features(tokens, alpha)
-        return self.candidate_bins(self._context(x, real), index)
+        context = self._context(x, real)
+        if at is None:
+            return self.candidate_bins(context, index)
+        return self.candidate_bins(context.flatten(0, 1)[at].unsqueeze(1), index).squeeze(1)
 
     def candidate_bins(self, context: Tensor, index: int) -> Tensor:
         """Return the candidate head's answers for every token.

@@ -147,7 +147,7 @@ def property_names(asked: Sequence[str]) -> list[str]:
     Raises:
         ValueError: if one is unknown, or ``none`` stands beside others.
     """
-    from property_models.descriptors import get
+    from property_models import get
 
     names = list(dict.fromkeys(asked))
     if NO_PROPERTY in names:
@@ -195,7 +195,7 @@ def add_properties(
         workers: processes.
     """
     from molgen.metrics import count, wasserstein
-    from property_models.descriptors import compute
+    from property_models import compute
 
     averaged, compared = names
     molecules, others = sets

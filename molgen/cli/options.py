@@ -117,7 +117,7 @@ def targets(arguments: argparse.Namespace) -> dict[str, Target]:
 
     found: dict[str, str] = {}
     for text in arguments.target:
-        name, equals, value = text.partition("=")
+        name, equals, value = text.rpartition("=")  # a SMILES in the name may have its own
         name = name.strip()
         if not equals or not name:
             raise ValueError(f"target is {text!r}, expected PROP=VALUE such as qed=max")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from molgen.model import Model
-    from molgen.sample import Samples
+    from molgen.rows import Samples
 
 EVENTS = (".csv", ".parquet")  # a row of a trajectory is no molecule
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Draw and write; return the exit status."""
     from molgen.files import check_writable
     from molgen.tables import check_extension, write_table
-    from property_models.descriptors import get
+    from property_models import get
 
     for path in filter(None, (arguments.out, arguments.trajectory)):
         check_extension(path)
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = options.settings(arguments, model)
     steering = {} if arguments.guidance == "none" else wanted
     model.check(steering, settings)
-    progress = Progress(model, arguments.n)
+    progress = Progress(arguments.n)
     try:
         samples = model.draw(
             arguments.n,
@@ -124,30 +124,32 @@ def check_trajectory(path: str | None, out: str) -> None:
 class Progress:
     """A bar over finished rows, which also keeps them in case the run is interrupted."""
 
-    def __init__(self, model: Model, n: int) -> None:
+    def __init__(self, n: int) -> None:
         from tqdm import tqdm
 
         self.bar = tqdm(total=n, unit="molecule", disable=None)
-        self.pad_id, self.done = model.tokenizer.pad_id, []  # type: ignore[var-annotated]
+        self.done: list[tuple[NDArray[np.int64], Samples]] = []
 
-    def note(
-        self, index: NDArray[np.int64], tokens: NDArray[np.int64], nfe: NDArray[np.int64]
-    ) -> None:
+    def note(self, index: NDArray[np.int64], ended: Samples) -> None:
         """Count rows that have ended."""
-        self.done.append((index, tokens, nfe))
+        self.done.append((index, ended))
         self.bar.update(len(index))
 
     def finished(self) -> tuple[NDArray[np.int64], Samples]:
         """Return the rows that have ended, in order: their indices and what was drawn."""
         import numpy as np
 
-        from molgen.sample import Samples
+        from molgen.rows import Samples
 
         if not self.done:
             return np.zeros(0, np.int64), Samples(np.zeros((0, 0), np.int64), np.zeros(0, np.int64))
-        index, tokens, nfe = (np.concatenate(parts) for parts in zip(*self.done, strict=True))
+        index = np.concatenate([rows for rows, _ in self.done])
         order = np.argsort(index)
-        return index[order], Samples(tokens[order], nfe[order])
+        tokens, nfe, classifier_nfe = (
+            np.concatenate([getattr(ended, name) for _, ended in self.done])[order]
+            for name in ("tokens", "nfe", "classifier_nfe")
+        )
+        return index[order], Samples(tokens, nfe, None, classifier_nfe)
 
     def close(self) -> None:
         """Take the bar away."""

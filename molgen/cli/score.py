@@ -142,7 +142,7 @@ def conditions(asked: Sequence[str]) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for text in asked:
-        name, _, value = (part.strip() for part in text.partition("="))
+        name, _, value = (part.strip() for part in text.rpartition("="))
         try:
             number = float(value)
         except ValueError:

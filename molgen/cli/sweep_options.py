@@ -119,7 +119,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
     from molgen.arm import Arm
     from molgen.sweep_plan import Sweep
     from molgen.sweep_task import task_for
-    from property_models.descriptors import get
+    from property_models import get
 
     get(arguments.property)
     given = [Arm.parse(text, arguments.model) for text in arguments.arm]
@@ -144,7 +144,7 @@ def _target(arguments: argparse.Namespace) -> str | None:
     text = arguments.target
     if text is None or "=" not in text:
         return text
-    name, _, value = text.partition("=")
+    name, _, value = text.rpartition("=")
     if name.strip() != arguments.property:
         raise ValueError(f"target is {text!r}, but the property is {arguments.property}")
     return str(value)

@@ -120,7 +120,7 @@ def test_the_set_of_each_convention(molgen: Run, rows: Path, known: Path) -> Non
 
 def test_processes_change_nothing(molgen: Run, tmp_path: Path) -> None:
     path = tmp_path / "many.smi"
-    path.write_text("".join(f"{'C' * (1 + i % 30)}{'ON'[i % 2]}\n" for i in range(1100)))
+    path.write_text("".join(f"{'C' * (1 + i % 30)}{'ON'[i % 2]}\n" for i in range(600)))
     words = ("--reference", path, "--no-fcd", "--conventions", "strict,moses")
     one, two = (metrics(molgen, path, *words, "--workers", n) for n in (1, 2))
     assert one == two

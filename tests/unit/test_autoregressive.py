@@ -194,9 +194,11 @@ def test_what_was_recorded_replays(pool: Workers) -> None:
 def test_rows_are_handed_over_once_as_they_end(pool: Workers) -> None:
     seen: dict[int, tuple[list[int], int]] = {}
 
-    def note(index: NDArray[np.int64], tokens: NDArray[np.int64], nfe: NDArray[np.int64]) -> None:
-        assert len(index) == len(tokens) == len(nfe) > 0
-        for i, row, cost in zip(index.tolist(), tokens.tolist(), nfe.tolist(), strict=True):
+    def note(index: NDArray[np.int64], ended: Samples) -> None:
+        assert len(index) == len(ended.tokens) == len(ended.nfe) == len(ended.classifier_nfe) > 0
+        for i, row, cost in zip(
+            index.tolist(), ended.tokens.tolist(), ended.nfe.tolist(), strict=True
+        ):
             assert i not in seen
             seen[i] = row, cost
 

@@ -49,7 +49,7 @@ class Counting:
         self.seen.append(len(tokens))
         return chains.noised_classifier(tokens, alpha)
 
-    def candidates(self, tokens: Tensor, alpha: Tensor) -> Tensor:
+    def candidates(self, tokens: Tensor, alpha: Tensor, wanted: Tensor) -> Tensor:
         """A head that knows what masked tokens would come to, and of all else nothing."""
         known = MASKED[chains.number(tokens)].unsqueeze(-1) & (torch.arange(VOCAB) != MASK)
         return torch.where(known, brute_force(tokens), torch.nan)
@@ -155,7 +155,7 @@ def test_an_amortised_head_is_asked_only_for_what_it_has_learned(
 
 def test_without_a_mask_the_head_answers_for_every_entry() -> None:
     class Head(Counting):
-        def candidates(self, tokens: Tensor, alpha: Tensor) -> Tensor:
+        def candidates(self, tokens: Tensor, alpha: Tensor, wanted: Tensor) -> Tensor:
             return brute_force(tokens)
 
     classifier = Head()

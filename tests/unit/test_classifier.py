@@ -40,14 +40,16 @@ def test_it_is_the_weighted_sum_over_properties(network: NoisyGuide) -> None:
 @pytest.mark.parametrize("network", [GUIDE, CLOCKED])
 def test_candidates_are_those_of_the_guide(network: NoisyGuide) -> None:
     classifier = PropertyClassifier(network, [HIGH, RINGS], dtype="fp32")
-    found = classifier.candidates(TOKENS, ALPHA)
+    wanted = torch.from_numpy(RNG.random((40, 6)) < 0.3)
+    found = classifier.candidates(TOKENS, ALPHA, wanted)
     assert found.shape == (40, 6, MASK + 1)
+    assert (found[~wanted] == 0).all()
     with torch.inference_mode():
         bins = [network.candidate_log_prob(TOKENS, i, ALPHA.float()) for i in (0, 1)]
     high = log_meets(bins[0], network.wanted("qed", Range(0.6, 1.0)))
     rings = log_meets(bins[1], network.wanted("ring_count", 1))
-    expected = 2 * high + 3 * ALPHA[:, None, None] * rings
-    torch.testing.assert_close(found, expected, check_dtype=False, rtol=1e-5, atol=1e-5)
+    expected = (2 * high + 3 * ALPHA[:, None, None] * rings)[wanted]
+    torch.testing.assert_close(found[wanted], expected, check_dtype=False, rtol=1e-5, atol=1e-5)
     assert classifier.candidate_forwards == 2
 
 

@@ -200,9 +200,9 @@ def test_the_masked_fraction_follows_the_schedule(name: str) -> None:
 def test_rows_are_handed_over_once_as_they_end() -> None:
     seen: dict[int, NDArray[np.int64]] = {}
 
-    def note(index: NDArray[np.int64], tokens: NDArray[np.int64], nfe: NDArray[np.int64]) -> None:
-        assert len(index) == len(tokens) == len(nfe) > 0
-        for i, row in zip(index.tolist(), tokens, strict=True):
+    def note(index: NDArray[np.int64], ended: Samples) -> None:
+        assert len(index) == len(ended.tokens) == len(ended.nfe) == len(ended.classifier_nfe) > 0
+        for i, row in zip(index.tolist(), ended.tokens, strict=True):
             assert i not in seen
             seen[i] = row.copy()
 

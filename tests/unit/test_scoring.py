@@ -18,7 +18,7 @@ from molgen import scored
 from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.molecules import interpret
 from molgen.scored import combine, entry, random_spellings
-from molgen.scoring import Ids, Score, Scorer, length_nats, order_part
+from molgen.scoring import Ids, Score, Scorer, length_nats, order_part, uniform_part
 from molgen.targets import Prior
 from molgen.threads import Workers
 from molgen.tokenizer import Tokenizer
@@ -127,13 +127,24 @@ def test_the_bound_is_the_mean_over_orders_and_no_more_than_a_distribution(pool:
     assert sum(math.exp(-score.nats) for score in found.values()) <= 1 + 1e-6
 
 
-def test_uniform_noise_tends_to_the_likelihood_of_the_exact_denoiser(pool: Workers) -> None:
-    strings = [STRINGS[0], STRINGS[3], STRINGS[6]]
-    found = dict(Scorer(ExactUniform(), NO_COST, draws=150).scores(strings, pool))
-    for ids in strings:
-        truth = -float(chains.TARGET[STRINGS.index(ids)].log())
-        assert abs(found[ids].nats - truth) <= 4.5 * found[ids].error
-        assert found[ids].error < 0.15
+@pytest.mark.parametrize("which", [0, 3, 6])
+def test_uniform_noise_integrates_to_the_likelihood_of_the_exact_denoiser(which: int) -> None:
+    count = 120
+    t = ((torch.arange(count) + 0.5) / count).double().repeat_interleave(8)
+    x_t = chains.CLEAN.repeat(count, 1)
+    x_0 = chains.CLEAN[which].expand(len(t), -1)
+    chance = ((1 - t[:, None]) * (x_t == x_0) + t[:, None] / 2).prod(1)
+    # coins of zero replace every token, and what comes in its place is x_t
+    coins = torch.cat([torch.zeros_like(x_t), (x_t + 0.5) / 2], dim=1).double()
+    stratum = (3 * t).long()
+    parts = uniform_part(ExactUniform(), x_0, stratum, 3 * t - stratum, coins)
+    found = 3 * (chance * parts).sum().item() / count
+    assert found == pytest.approx(-chains.TARGET[which].log().item(), abs=2e-3)
+
+
+def test_uniform_noise_scatters_about_it(pool: Workers) -> None:
+    score = dict(Scorer(ExactUniform(), NO_COST, draws=100).scores(STRINGS[:1], pool))[STRINGS[0]]
+    assert abs(score.nats + chains.TARGET[0].log().item()) <= 4.5 * score.error
 
 
 def test_an_autoregressive_network_is_exact_and_normalised(pool: Workers) -> None:

@@ -55,7 +55,7 @@ class Head:
     def __call__(self, tokens: Tensor, alpha: Tensor) -> Tensor:
         return chains.noised_classifier(tokens, alpha)
 
-    def candidates(self, tokens: Tensor, alpha: Tensor) -> Tensor:
+    def candidates(self, tokens: Tensor, alpha: Tensor, wanted: Tensor) -> Tensor:
         return self.table[chains.number(tokens)]
 
 
