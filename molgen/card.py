@@ -8,6 +8,7 @@ whoever samples.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ tags: [chemistry, molecules, discrete-diffusion, {representation}]
 ---
 # {name}
 
-{summary}. A masked diffusion model over {text}; every token it has placed can be masked
-and written again (remasking), and guidance steers it towards properties.
+{summary}. {what}
 
 ```python
 import molgen
@@ -50,6 +50,45 @@ without the data. `molgen.json`: everything said here, for programs."""
 PROBES = 32  # what molgen.known spells out
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What a card says of networks of one noise."""
+
+    what: str
+    """A sentence on the model, its representation as ``{text}``."""
+    transformer: str
+    """What kind of transformer it is."""
+    rows: str
+    """How a training row is made."""
+    measure: str
+    """What its held-out likelihood is: a bound or a value."""
+
+
+KINDS = {
+    "masked": Kind(
+        "A masked diffusion model over {text}; every token it has placed can be masked\n"
+        "and written again (remasking), and guidance steers it towards properties.",
+        "A bidirectional transformer",
+        "an exact number of tokens masked in each",
+        "at most",
+    ),
+    "uniform": Kind(
+        "A diffusion model over {text} under uniform noise (UDLM); every token can\n"
+        "change until the end, and guidance steers it towards properties.",
+        "A bidirectional transformer that is told the time",
+        "tokens replaced by random ones at a rate drawn for each",
+        "at most",
+    ),
+    "none": Kind(
+        "An autoregressive model over {text}; it writes from left to right, and\n"
+        "guidance steers it towards properties (D-CFG, FUDGE).",
+        "A causal transformer",
+        "every next token predicted in each",
+        "exactly",
+    ),
+}
+
+
 def card(name: str, info: Mapping[str, Any]) -> str:
     """Return the text of a model card.
 
@@ -63,11 +102,16 @@ def card(name: str, info: Mapping[str, Any]) -> str:
         name=name,
         representation=representation,
         summary=str(info.get("summary", "A model of molecules")).rstrip("."),
-        text=representation.upper(),
+        what=kind(info).what.format(text=representation.upper()),
         targets=', targets={"qed": "max"}' if "qed" in properties else "",
     )
     parts = [top, _data(info), _recipe(info), _numbers(info), BOTTOM.format(probes=PROBES)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def kind(info: Mapping[str, Any]) -> Kind:
+    """Return what to say of a model's noise; a model that does not name one is masked."""
+    return KINDS[info.get("network", {}).get("noise", "masked")]
 
 
 def rewrite(folder: str | Path, name: str = "") -> None:
@@ -114,18 +158,18 @@ def _recipe(info: Mapping[str, Any]) -> str:
     recipe: Mapping[str, Any] = info.get("recipe", {})
     if not recipe:
         return ""
-    c = info["network"]
+    c, about = info["network"], kind(info)
     how = "Muon on the block matrices, AdamW on the rest" if recipe["muon"] else "AdamW"
     dropped, falling = 100 * recipe["drop_all"], 100 * recipe["decay_fraction"]
-    kind = info["measured"]["held_out"]["matrix_products"]
-    text = f"""A bidirectional transformer of {info["parameters"]:,} parameters
+    products = info["measured"]["held_out"]["matrix_products"]
+    text = f"""{about.transformer} of {info["parameters"]:,} parameters
         ({c["num_layers"]} layers, width {c["hidden_size"]}, {c["num_heads"]} heads).
         {info["steps"]:,} steps of {recipe["batch_size"]} molecules ({info["epochs"]:.3g} epochs):
-        an exact number of tokens masked in each, {how}, learning rate {recipe["peak_rate"]:g} with
+        {about.rows}, {how}, learning rate {recipe["peak_rate"]:g} with
         a rise of {min(recipe["warmup"], info["steps"] // 10)} steps and a linear fall to zero over
         the last {falling:.0f} % of the run; the weights are a moving average
         ({recipe["ema_decay"]:g}). All properties are left out in {dropped:.0f} % of rows, otherwise
-        each on its own coin. Seed {info["seeds"]["training"]}, matrix products in {kind} on
+        each on its own coin. Seed {info["seeds"]["training"]}, matrix products in {products} on
         {recipe["device"]}."""
     return f"## Recipe\n\n{' '.join(text.split())}"
 
@@ -137,10 +181,11 @@ def _numbers(info: Mapping[str, Any]) -> str:
     lines = []
     if held_out.get("molecules"):
         lines.append(
-            f"Held-out likelihood, unconditional: at most {held_out['nats_per_molecule']:.2f} ± "
-            f"{held_out['standard_error']:.2f} nats per molecule over {held_out['molecules']:,} "
-            f"molecules, of which the length costs {held_out['length_nats']:.2f}; perplexity per "
-            f"token {held_out['perplexity_per_token']:.3f} over {held_out['tokens']:,} tokens."
+            f"Held-out likelihood, unconditional: {kind(info).measure} "
+            f"{held_out['nats_per_molecule']:.2f} ± {held_out['standard_error']:.2f} nats per "
+            f"molecule over {held_out['molecules']:,} molecules, of which the length costs "
+            f"{held_out['length_nats']:.2f}; perplexity per token "
+            f"{held_out['perplexity_per_token']:.3f} over {held_out['tokens']:,} tokens."
         )
     lines += [_table(measured["sampling"])] if measured.get("sampling") else []
     return "\n\n".join(["## Numbers", *lines]) if lines else ""

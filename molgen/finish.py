@@ -32,6 +32,7 @@ from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer
 
 LAST = "molgen.json"
+NETWORK = ("noise", "num_layers", "hidden_size", "num_heads")  # what is told of its shape
 SAMPLING = {"remask": "ancestral", "steps": 128}
 MEASURED_ON = 10_000  # held-out molecules at most: each takes as many forwards as it has tokens
 
@@ -101,7 +102,7 @@ def describe(trainer: Trainer, facts: Mapping[str, Any], bound: Bound) -> dict[s
         "properties": list(data.properties),
         **facts,
         "data": about,
-        "network": {k: getattr(shape, k) for k in ("num_layers", "hidden_size", "num_heads")},
+        "network": {name: getattr(shape, name) for name in NETWORK},
         "parameters": sum(p.numel() for p in trainer.model.parameters()),
         "recipe": asdict(trainer.config),
         "steps": trainer.step,

@@ -86,5 +86,6 @@ def test_chemnet_is_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     again = fcd.reference_moments([*SMILES[1:], "no molecule", "OCC"])
     assert first is not None
     assert again is not None
+    assert plain is not None
     assert fcd.distance(first, plain) == pytest.approx(0, abs=1e-5), "spelled canonically first"
     assert again.covariance == pytest.approx(first.covariance, abs=1e-6)

@@ -54,7 +54,7 @@ def test_agrees_with_moocore_on_a_thousand_sets() -> None:
 
 
 def test_by_hand() -> None:
-    points = [[1, 3], [2, 2], [3, 1], [1, 1], [2, 2], [np.nan, 9], [3, 0.5]]
+    points = np.array([[1, 3], [2, 2], [3, 1], [1, 1], [2, 2], [np.nan, 9], [3, 0.5]])
     assert nondominated(points).tolist() == [True, True, True, False, True, False, False]
     assert hypervolume(points, (0, 0)) == 6
     assert hypervolume(points, (1, 1)) == 1

@@ -1,0 +1,86 @@
+"""The baselines, end to end: a small network of each noise learns 32 molecules and writes them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from molgen import checkpoint
+from molgen.arm import Arm, settings_for
+from molgen.known import KnownMolecules
+from molgen.model import Model
+from molgen.pipeline import Prepared, fit
+from molgen.steering import ClassifierBased
+from property_models.guide_training import train_guide
+from small_data import SMILES, dataset, recipe, shape
+
+MOLECULES = SMILES[8:]
+DATA = replace(dataset(MOLECULES, held_out=0.0), properties=("letters", "count:O"))
+SMALL = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "condition_size": 8}
+
+
+@pytest.fixture(scope="module", params=["uniform", "none"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp(request.param)
+    KnownMolecules.from_smiles(MOLECULES).save(folder / "known.safetensors")
+    config = recipe(
+        epochs=500, batch_size=32, shard=32, peak_rate=5e-3, ema_decay=0.9, evaluate_every=100
+    )
+    network = shape(DATA, width=64, noise=request.param)
+    fit(Prepared(DATA), folder, network, config, say=lambda text: None)
+    guide = train_guide(
+        DATA, folder / "trained", request.param, config=recipe(epochs=300, batch_size=32),
+        progress=False, sizes=SMALL,
+    )  # fmt: skip
+    checkpoint.save_network(guide, folder / checkpoint.GUIDE)
+    return checkpoint.load(folder)
+
+
+def test_it_writes_what_it_was_taught(model: Model) -> None:
+    table = model.sample(256, seed=1, steps=64)
+    wrote = table["raw"].isin(MOLECULES)
+    assert wrote.mean() > 0.7
+    assert table.loc[wrote, "raw"].nunique() >= 26
+    assert not table.loc[wrote, "novel"].any()
+
+
+def test_forwards_are_counted(model: Model) -> None:
+    free = model.sample(64, seed=2, steps=32)
+    guided = model.sample(64, {"count:O": 2}, seed=2, steps=32, gamma=2.0)
+    uniform = model.info["network"]["noise"] == "uniform"
+    if uniform:  # steps that are sure to change nothing are left out, but not under guidance
+        assert (free["nfe"] <= 32).all()
+        assert (guided["nfe"] == 64).all()
+    else:  # one for each token and one for the end
+        lengths = [len(model.tokenizer.encode(raw)) for raw in free["raw"]]
+        assert free["nfe"].tolist() == [n + 1 for n in lengths]
+        assert (guided["nfe"] % 2 == 0).all()
+    assert not free["classifier_nfe"].any()
+
+
+@pytest.mark.parametrize("steering", ["cfg", "guide"])
+def test_both_ways_of_guidance_steer(model: Model, steering: str) -> None:
+    def share(gamma: float) -> float:
+        how = {"steering": ClassifierBased()} if steering == "guide" else {}
+        targets = {"count:O": 2} if gamma else None
+        table = model.sample(192, targets, seed=3, steps=48, gamma=gamma or 1.0, **how)
+        if gamma and steering == "guide":
+            assert (table["classifier_nfe"] > 0).all()
+        return float((table["raw"].str.count("O") == 2).mean())
+
+    assert share(1.0) > 2 * share(0.0)
+
+
+def test_a_card_says_what_it_is(model: Model) -> None:
+    assert model.folder is not None
+    text = (model.folder / "README.md").read_text(encoding="utf-8")
+    noise = json.loads((model.folder / "molgen.json").read_text())["network"]["noise"]
+    assert ("UDLM" if noise == "uniform" else "autoregressive") in text
+
+
+def test_what_a_baseline_cannot_do_is_said(model: Model) -> None:
+    arm = Arm("remasked", "baseline", "rescale:eta=.1", "uniform", "none")
+    with pytest.raises(ValueError, match="ancestral"):
+        model.draw(1, settings=settings_for(model, arm, 1.0, 8))
