@@ -10,6 +10,8 @@
 | ``README.md`` | the model card |
 | ``guide/`` | a guide of noised tokens, for guidance by classifiers, where there is one |
 
+Baselines of one data set need one prior and one index: ``shares`` in ``molgen.json`` names the
+folder beside a model's own that has them.
 A model is named by a bundled name, a folder, or a hub id (``owner/name``).
 """
 
@@ -178,8 +180,10 @@ def load(name: str | Path) -> Model:
 
     try:
         tokenizer = Tokenizer.load(folder)
-        prior = Prior.load(folder / "prior.safetensors")
-        index = folder / "known.safetensors"
+        # baselines of one data set have one prior and one index, in the folder of the first
+        home = folder.parent / info["shares"] if "shares" in info else folder
+        prior = Prior.load(home / "prior.safetensors")
+        index = home / "known.safetensors"
         known = KnownMolecules.load(index) if index.exists() else None
         denoiser = _load_denoiser(folder)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

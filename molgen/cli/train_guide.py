@@ -11,6 +11,7 @@ Example:
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=float, default=EPOCHS, metavar="E", help=f"(default: {EPOCHS:g})"
     )
+    parser.add_argument("--batch-size", type=options.positive, default=256, metavar="B")
+    parser.add_argument("--lr", type=float, default=2e-3, metavar="R", help="peak learning rate")
     parser.add_argument("--seed", type=train_options.seed, default=0, metavar="S")
     parser.add_argument("--workers", type=options.positive, metavar="N", help="CPU threads")
     parser.add_argument("--no-resume", action="store_true", help="begin anew")
@@ -41,8 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     source, folder = Path(arguments.file), Path(arguments.out)
     if not source.is_file():
         raise ValueError(f"no file {str(source)!r}")
-    if not arguments.epochs > 0:
-        raise ValueError(f"--epochs is {arguments.epochs}, expected a number above 0")
+    for name in ("epochs", "lr"):
+        value = getattr(arguments, name)
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"--{name} is {value}, expected a number above 0")
     if arguments.device:
         options.check_device(arguments.device)
     try:
@@ -74,6 +79,8 @@ def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
     config = TrainConfig(
         **RECIPE,  # type: ignore[arg-type]
         epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        peak_rate=arguments.lr,
         seed=arguments.seed,
         workers=arguments.workers or 0,
         device=arguments.device or "cpu",

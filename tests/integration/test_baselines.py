@@ -12,7 +12,7 @@ from molgen.arm import Arm, settings_for
 from molgen.known import KnownMolecules
 from molgen.model import Model
 from molgen.pipeline import Prepared, fit
-from molgen.steering import ClassifierBased
+from molgen.steering import ClassifierBased, ClassifierFree
 from property_models.guide_training import train_guide
 from small_data import SMILES, dataset, recipe, shape
 
@@ -63,9 +63,9 @@ def test_forwards_are_counted(model: Model) -> None:
 @pytest.mark.parametrize("steering", ["cfg", "guide"])
 def test_both_ways_of_guidance_steer(model: Model, steering: str) -> None:
     def share(gamma: float) -> float:
-        how = {"steering": ClassifierBased()} if steering == "guide" else {}
+        how = ClassifierBased() if steering == "guide" else ClassifierFree()
         targets = {"count:O": 2} if gamma else None
-        table = model.sample(192, targets, seed=3, steps=48, gamma=gamma or 1.0, **how)
+        table = model.sample(192, targets, seed=3, steps=48, gamma=gamma or 1.0, steering=how)
         if gamma and steering == "guide":
             assert (table["classifier_nfe"] > 0).all()
         return float((table["raw"].str.count("O") == 2).mean())

@@ -229,3 +229,15 @@ def test_what_a_row_has_scored_and_why_not() -> None:
     assert "'Cl' at character 3" in unknown.reason
     assert look("CCCCCC").reason == "6 tokens, the model takes 5"
     assert look("").status == "empty"
+
+
+def test_an_interrupted_table_keeps_every_row() -> None:
+    tokenizer = Tokenizer(tiny.CHARACTERS)
+    entries = [entry(interpret(raw), tokenizer, 5) for raw in ("CCO", "C=(", "CN", "OCC")]
+    done = {entries[0].spellings[0][1]: Score(4.0, 0.5, 1.0, 3)}
+    frame = scored.table(entries, done)
+    assert frame["status"].tolist() == ["ok", "parse", "not_scored", "ok"]
+    assert frame["nats"].notna().tolist() == [True, False, False, True]
+    found = scored.summary(frame)
+    assert (found["scored"], found["nats"], found["nats_error"]) == (2, 4.0, 0.0)
+    assert found["perplexity"] == pytest.approx(math.exp(4 / 3))
