@@ -24,24 +24,24 @@ class Settings:
         weights: which placed tokens go back first; None treats all alike.
         gamma: strength of the guidance, a number or a function of ``alpha_t``. Classifier-free, 1
             is the conditional prediction itself and takes one forward instead of two.
-        steering: how targets act on the draw.
         temperature: divides log-probabilities.
         top_p: nucleus of the distribution that tokens are drawn from.
         batch_size: rows in flight; changes speed, not results.
         device: where the network runs.
         dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``.
+        steering: how targets act on the draw.
     """
 
     strategy: Strategy
     steps: int = 128
     weights: TokenWeights | None = None
     gamma: Strength = 1.0
-    steering: Steering = field(default_factory=ClassifierFree)
     temperature: float = 1.0
     top_p: float = 1.0
     batch_size: int = 256
     device: str = "cpu"
     dtype: str = "auto"
+    steering: Steering = field(default_factory=ClassifierFree)
 
     def __post_init__(self) -> None:
         """Check what no later object checks.
