@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from molgen.sweep_store import Point, Record, Store
 
 REMASKING = "rescale:eta=.1"  # where a model recommends none
-LOOP = "loop:t_on=.55,t_off=.05,eta=.02"
+LOOP, LOOP_WEIGHTS = "loop:t_on=.55,t_off=.05,eta=.05", "sharpened:tau=1"
 BASELINES = ("ar", "udlm")  # bundled as MODEL-ar, MODEL-udlm
 LABELS = {"none": "AR", "uniform": "UDLM"}  # of a baseline, by the noise it was trained on
 MOST_AXIS = 100  # values of one axis
@@ -129,7 +129,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
     names = list(arguments.baseline) if given else baselines(arguments.model, arguments.baseline)
     for name in [*(arm.model for arm in given), *names]:
         models[name] = models.get(name) or checkpoint.load(name)
-    arms = [*arms, *(baseline_arm(models[name]) for name in names)]
+    arms = [*arms, *(arm for name in names for arm in baseline_arms(models[name]))]
     task = task_for(base, arguments.property, _target(arguments), arguments.n)
     named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}
     speed = {name: value for name, value in named.items() if value is not None}
@@ -155,7 +155,7 @@ def default_arms(model: Model) -> list[Arm]:
     from molgen.arm import Arm
 
     if noise(model) != "masked":
-        return [baseline_arm(model)]
+        return baseline_arms(model)
     own = model.preset()
     remask, weights = own.get("remask", "ancestral"), own.get("weights", "uniform")
     if remask == "ancestral":
@@ -164,10 +164,13 @@ def default_arms(model: Model) -> list[Arm]:
         Arm("MDLM", model.name),
         Arm("ReMDM", model.name, remask, weights),
         Arm("ReMDM rescale", model.name, REMASKING),
-        Arm("ReMDM loop", model.name, LOOP),
+        Arm("ReMDM loop", model.name, LOOP, LOOP_WEIGHTS),
         Arm("Forward-backward", model.name, "forward-backward"),
         Arm("DFM corrector", model.name, "dfm"),
     ]
+    if has_guide(model):
+        arms.append(Arm("MDLM D-CBG", model.name, guidance="cbg"))
+        arms.append(Arm("ReMDM D-CBG", model.name, LOOP, LOOP_WEIGHTS, "cbg"))
     plain = (remask, weights) == (REMASKING, "uniform")
     return [arm for arm in arms if not (plain and arm.label == "ReMDM rescale")]
 
@@ -191,11 +194,23 @@ def baselines(model: str, asked: Sequence[str]) -> list[str]:
     return found
 
 
-def baseline_arm(model: Model) -> Arm:
-    """Return a model's plainest arm, named after its kind."""
+def baseline_arms(model: Model) -> list[Arm]:
+    """Return a model's plainest arm, named after its kind, and the one that its guide steers."""
     from molgen.arm import Arm
 
-    return Arm(LABELS.get(noise(model), Path(model.name).name), model.name)
+    label = LABELS.get(noise(model), Path(model.name).name)
+    guided = ("FUDGE", "fudge") if noise(model) == "none" else ("D-CBG", "cbg")
+    arms = [Arm(label, model.name)]
+    if has_guide(model):
+        arms.append(Arm(f"{label} {guided[0]}", model.name, guidance=guided[1]))
+    return arms
+
+
+def has_guide(model: Model) -> bool:
+    """Return whether a model brings a guide along."""
+    from molgen.checkpoint import GUIDE
+
+    return model.folder is not None and (model.folder / GUIDE / "config.json").is_file()
 
 
 def noise(model: Model) -> str:
