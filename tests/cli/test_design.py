@@ -115,7 +115,7 @@ def test_interrupted_with_nothing_found_leaves_nothing(
         (["--target", "qed=max", "--tolerance", "nan"], "tolerance is nan, expected at least 0"),
         (["--target", "qed=max", "--grid", "a.gif"], "grid is 'a.gif', expected a .png file"),
         (["--target", "qed=max", "--grid", "no/a.png"], "there is no folder 'no'"),
-        (["--target", "qed=max", "--gamma", "nan"], "gamma is nan, expected a finite number"),
+        (["--target", "qed=max", "--gamma", "nan"], "gamma is 'nan', expected finite numbers"),
         (["--target", "qed=max", "--temperature", "0"], "temperature is 0.0, expected more"),
         (["--target", "qed=max", "--remask", "loop", "--steps", "2"], "at least 3 steps"),
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -39,21 +40,25 @@ def test_every_help_has_an_example_and_imports_nothing_heavy() -> None:
     assert heavy == "[]"
 
 
-def test_examples_name_their_own_command(molgen: Run) -> None:
+def examples(text: str) -> list[list[str]]:
+    """Return the words of each example of a help text; a backslash goes on in the next line."""
+    lines = text[text.index("xample:") :].replace("\\\n", " ").splitlines()[1:]
+    return [shlex.split(line) for line in lines if line.strip()]
+
+
+def test_examples_begin_with_their_own_command(molgen: Run) -> None:
     for command in cli.COMMANDS:
-        text = molgen(command, "--help").out
-        examples = text[text.index("xample:") :].splitlines()[1:]
-        assert examples
-        assert all(line.split()[:2] == ["molgen", command] for line in examples if line.strip())
+        words = examples(molgen(command, "--help").out)
+        assert words[0][:2] == ["molgen", command]
+        assert all(w[0] == "molgen" and w[1] in cli.COMMANDS for w in words)
 
 
 def test_examples_can_be_parsed() -> None:
     parser = cli.build_parser()
     for command in cli.COMMANDS:
-        epilog = sys.modules[f"molgen.cli.{command}"].__doc__ or ""
-        for line in epilog[epilog.index("xample:") :].splitlines()[1:]:
-            if line.strip():
-                assert parser.parse_args(line.split()[1:]).command == command
+        module = sys.modules[f"molgen.cli.{command.replace('-', '_')}"]
+        for words in examples(module.__doc__ or ""):
+            assert parser.parse_args(words[1:]).command == words[1]
 
 
 def test_without_a_command(molgen: Run) -> None:
