@@ -225,8 +225,9 @@ def _legends(
         for i, label in enumerate(f"T = {count}" for count in steps)
     ]
     shared = {"frameon": False, "fontsize": 8.5, "title_fontsize": 9, "alignment": "left"}
-    own = "drawn by molgen (number: gamma; dark rim: not dominated; bars: ± sd over seeds)"
-    columns = 3 if published is not None else 6
+    parts = "drawn by molgen", "number: gamma; dark rim: not dominated", "bars: ± sd over seeds"
+    own = ("; " if published is None else "\n").join(parts)  # beside another legend: narrow
+    columns = 2 if published is not None else 6
     figure.legend(handles=handles, loc="outside lower left", ncols=columns, title=own, **shared)
     if published is None:
         return
@@ -234,4 +235,4 @@ def _legends(
         Line2D([], [], marker=marker, label=method, **HOLLOW)
         for method, marker in method_markers(published).items()
     ]
-    figure.legend(handles=hollow, loc="outside lower right", ncols=3, title=PUBLISHED, **shared)
+    figure.legend(handles=hollow, loc="outside lower right", ncols=2, title=PUBLISHED, **shared)
