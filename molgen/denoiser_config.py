@@ -8,6 +8,16 @@ from transformers import PretrainedConfig
 
 NOISES = ("masked", "uniform", "none")
 
+ROUND = 16  # a network takes rows of up to the next multiple of this many tokens
+
+
+def places(longest: int, noise: str) -> int:
+    """Return how many places a network needs for rows of up to ``longest`` tokens.
+
+    An autoregressive row has its beginning in front.
+    """
+    return -(-(longest + (noise == "none")) // ROUND) * ROUND
+
 
 class DenoiserConfig(PretrainedConfig):
     """Shape of a :class:`MoleculeDenoiser`; everything in ``config.json``."""

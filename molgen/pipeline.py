@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "fit", "prepare", "shape_for"]
 
-ROUND = 16  # a network takes rows of up to the next multiple of this many tokens
-
 
 def shape_for(
     data: TokenDataset, layers: int, width: int, heads: int, noise: str = "masked"
@@ -44,15 +42,14 @@ def shape_for(
     Raises:
         ValueError: if the heads do not divide the width.
     """
-    from molgen.denoiser_config import DenoiserConfig
+    from molgen.denoiser_config import DenoiserConfig, places
 
     if width % heads:
         raise ValueError(f"width is {width}, expected a multiple of the {heads} heads")
     mean, std = data.moments()
-    longest = data.tokens.shape[1] + (noise == "none")  # an autoregressive row has its begin
     return DenoiserConfig(
         vocab_size=len(data.vocab),
-        max_position_embeddings=-(-longest // ROUND) * ROUND,
+        max_position_embeddings=places(data.tokens.shape[1], noise),
         hidden_size=width,
         num_layers=layers,
         num_heads=heads,

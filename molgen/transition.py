@@ -103,7 +103,30 @@ class Transition(Protocol):
         ...
 
 
-class MaskedTransition:
+class _NetworkStep:
+    """What every transition has: a network with its guidance, asked once a step."""
+
+    def __init__(
+        self,
+        network: ShardedDenoiser,
+        guidance: ClassifierFree | None,
+        tilts: Sequence[Guidance],
+        shaping: Shaping,
+    ) -> None:
+        self.network, self.guidance, self.tilts = network, guidance, tuple(tilts)
+        self.shaping = shaping
+        self.device, self.max_length = network.device, network.max_length
+        self.mask_id, self.pad_id = network.mask_id, network.pad_id
+        self.forwards = 1 if guidance is None else 2
+        self.repeats = not network.denoiser.time_input
+
+    def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
+        """Return what the network says; see `Transition`."""
+        found = self.network.log_p(tokens, condition, alpha_t, self.guidance is not None)
+        return torch.stack(found, dim=1)
+
+
+class MaskedTransition(_NetworkStep):
     """A step under masked noise.
 
     Guidance may act on ``log q`` with its mask entry: then it also decides how fast tokens are
@@ -133,12 +156,8 @@ class MaskedTransition:
             mix_steps: whether the mixture is of ``log q`` with the mask entry, and not of
                 ``log p(x_0 | x_t)``.
         """
-        self.network, self.guidance, self.tilts = network, guidance, tuple(tilts)
-        self.shaping, self.mix_steps = shaping, mix_steps
-        self.device, self.max_length = network.device, network.max_length
-        self.mask_id, self.pad_id = network.mask_id, network.pad_id
-        self.forwards = 1 if guidance is None else 2
-        self.repeats = not network.denoiser.time_input
+        super().__init__(network, guidance, tilts, shaping)
+        self.mix_steps = mix_steps
 
     def start(self, uniform: Floats) -> Ids:
         """Return masks; see `Transition`."""
@@ -151,11 +170,6 @@ class MaskedTransition:
         paced = own or any(_tilts_mask(tilt) for tilt in self.tilts)
         taken = any(_tilts_placed(tilt) for tilt in self.tilts)
         return np.where(np.where(masked, paced, taken) & (chance > 0), 1.0, chance)
-
-    def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
-        """Return what the network says; see `Transition`."""
-        found = self.network.log_p(tokens, condition, alpha_t, self.guidance is not None)
-        return torch.stack(found, dim=1)
 
     def kernel(
         self, found: Tensor, tokens: Tensor, alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor
@@ -187,7 +201,7 @@ class MaskedTransition:
         return q
 
 
-class UniformTransition:
+class UniformTransition(_NetworkStep):
     """A step under uniform noise over the ids below ``pad_id``; nothing is ever remasked."""
 
     remasks = False
@@ -215,12 +229,7 @@ class UniformTransition:
                 f"network has {network.classes} classes, expected the {network.pad_id} ids that "
                 "uniform noise draws from"
             )
-        self.network, self.guidance, self.tilts = network, guidance, tuple(tilts)
-        self.shaping = shaping
-        self.device, self.max_length = network.device, network.max_length
-        self.mask_id, self.pad_id = network.mask_id, network.pad_id
-        self.forwards = 1 if guidance is None else 2
-        self.repeats = not network.denoiser.time_input
+        super().__init__(network, guidance, tilts, shaping)
 
     def start(self, uniform: Floats) -> Ids:
         """Return every id equally often; see `Transition`."""
@@ -240,11 +249,6 @@ class UniformTransition:
         rest = np.where(alpha_t < 1, 1 - alpha_t, 1.0)
         chance = np.where(alpha_t < 1, (alpha_s - alpha_t + fresh) / rest, 1.0)
         return np.broadcast_to(chance, shape)
-
-    def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
-        """Return what the network says; see `Transition`."""
-        found = self.network.log_p(tokens, condition, alpha_t, self.guidance is not None)
-        return torch.stack(found, dim=1)
 
     def kernel(
         self, found: Tensor, tokens: Tensor, alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor

@@ -137,14 +137,12 @@ def train(
     """
     from molgen.checkpoint import save_network
     from molgen.likelihood import noise_of
-    from molgen.recipe import TrainConfig
     from molgen.training_state import remove
     from property_models.guide_training import train_guide
 
     kind, folder = noise_of(model.denoiser), Path(folder)
-    config = TrainConfig(epochs=epochs, decay_fraction=0.8, weight_decay=0.05)
     guide = train_guide(
-        labelled.data, folder, kind, config=config, progress=progress, resume=False, sizes=sizes
+        labelled.data, folder, kind, epochs, progress=progress, resume=False, sizes=sizes
     )
     save_network(guide, folder)
     remove(folder)

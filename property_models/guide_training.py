@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from molgen import noise
 from molgen.batch import Batch, Noised
 from molgen.dataset import TokenDataset
+from molgen.denoiser_config import places
 from molgen.objective import LEAST_NOISE, shifted
 from molgen.recipe import TrainConfig
 from molgen.train import Trainer, train
@@ -37,7 +38,6 @@ from property_models.noisy import SIZES, GuideConfig, NoisyGuide
 LARGEST_STEP = 0.5  # of uniform noise: part of the tokens that x_t may lose against x_s
 UNCHANGED = 0.1  # weight of a place at which x_t still shows the candidate
 RECIPE: dict[str, float] = {"decay_fraction": 0.8, "weight_decay": 0.05}  # a short run falls early
-ROUND = 16  # a guide takes rows of up to the next multiple of this many tokens
 
 
 @dataclass(frozen=True)
@@ -134,13 +134,12 @@ def new_guide(
     if not data.properties:
         raise ValueError("the data has no properties, so there is nothing to guide towards")
     bins = [Bins.of(column) for column in data.values[~data.held_out].T]
-    longest = data.tokens.shape[1] + (kind == "none")
     config = GuideConfig(
         labels=list(data.properties),
         edges=[b.edges.tolist() for b in bins],
         mass=[b.mass.tolist() for b in bins],
         vocab_size=len(data.vocab),
-        max_position_embeddings=-(-longest // ROUND) * ROUND,
+        max_position_embeddings=places(data.tokens.shape[1], kind),
         noise=kind,
         time_input=kind == "uniform",
         **{**SIZES, **(sizes or {})},
