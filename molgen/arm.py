@@ -30,6 +30,7 @@ class Arm:
         remask: strategy, as in ``loop:t_on=.55,t_off=.05``.
         weights: token weights, as in ``sharpened:tau=.5``.
         guidance: as in ``cfg`` or ``cbg:scores=exact``; ``none`` where targets do not steer.
+        corrector: as in ``likeliest:every=8,rounds=1``.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Arm:
     remask: str = "ancestral"
     weights: str = "uniform"
     guidance: str = "cfg"
+    corrector: str = "none"
 
     def __post_init__(self) -> None:
         """Check what would not survive being written down.
@@ -63,7 +65,7 @@ class Arm:
         """Read ``LABEL; KEY=VALUE; ...``.
 
         Args:
-            text: the words; keys are ``model``, ``remask``, ``weights`` and ``guidance``.
+            text: the words; keys are the other attributes.
             model: used unless the text names one.
 
         Raises:
@@ -110,7 +112,7 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
     Raises:
         ValueError: naming the arm and what is wrong with it.
     """
-    from molgen.presets import guidance, strategy, token_weights
+    from molgen.presets import corrector, guidance, strategy, token_weights
 
     try:
         if arm.guided:
@@ -118,6 +120,7 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
         settings = model.settings(
             strategy=strategy(arm.remask),
             weights=token_weights(arm.weights),
+            corrector=corrector(arm.corrector),
             gamma=gamma,
             steps=steps,
             **changes,

@@ -28,11 +28,13 @@ class Noised:
         x_t: noised tokens with shape (batch, length), padded.
         alpha: what a network with a time input is told, shape (batch,); None for one without.
         x_s: a less noised state on the way to ``x_t``, same shape, where the objective has one.
+        u: quantiles in [0, 1) of draws made by the loss, same shape, where it makes any.
     """
 
     x_t: Tensor
     alpha: Tensor | None = None
     x_s: Tensor | None = None
+    u: Tensor | None = None
 
 
 class Corruption(Protocol):
@@ -61,6 +63,7 @@ class Batch:
         values: property values with shape (batch, properties), NaN where left out.
         alpha: see :class:`Noised`.
         x_s: see :class:`Noised`.
+        u: see :class:`Noised`.
     """
 
     x_0: Tensor
@@ -68,6 +71,7 @@ class Batch:
     values: Tensor
     alpha: Tensor | None = None
     x_s: Tensor | None = None
+    u: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x_0)
@@ -115,7 +119,7 @@ def draw_batch(
     noised = objective.corrupt(x_0, real, generator)
     if objective.drops_values:
         values = drop_properties(values, drop_all, generator)
-    return Batch(x_0, noised.x_t, values, noised.alpha, noised.x_s)
+    return Batch(x_0, noised.x_t, values, noised.alpha, noised.x_s, noised.u)
 
 
 def clean_rows(data: TokenDataset, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,6 +9,8 @@ protocol to any Hugging Face masked language model. What they have in common is 
 
 from __future__ import annotations
 
+import copy
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import torch
@@ -25,6 +27,21 @@ from molgen.denoiser_config import DenoiserConfig
 from molgen.trunk import Block, Trunk
 
 __all__ = ["Block", "Denoiser", "DenoiserConfig", "MaskedLM", "MoleculeDenoiser"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of noised rows.
+
+    Attributes:
+        logits: unnormalised ``log p(x_0 | x_t)`` with shape (batch, length, vocab), ``-inf`` at
+            padding and mask tokens.
+        quality: log-odds that each placed token is right given the others, shape (batch, length);
+            without meaning at masks. None from a network without a quality head.
+    """
+
+    logits: Tensor
+    quality: Tensor | None = None
 
 
 class Denoiser(Protocol):
@@ -79,11 +96,13 @@ class MoleculeDenoiser(Trunk):
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__(config)
         self.head = nn.Linear(config.hidden_size, config.vocab_size)
+        self.quality_head = nn.Linear(config.hidden_size, 1) if config.quality else None
         self.post_init()
 
     def _zero_layers(self) -> set[nn.Module]:
         """Return the layers that start at zero: at first every token is equally likely."""
-        return super()._zero_layers() | {self.head}
+        heads = (self.head, self.quality_head)
+        return super()._zero_layers() | {head for head in heads if head is not None}
 
     def logits(
         self, tokens: Tensor, condition: Tensor | None = None, alpha: Tensor | None = None
@@ -96,11 +115,23 @@ class MoleculeDenoiser(Trunk):
         Raises:
             ValueError: if a row is longer than ``max_length``.
         """
+        return self.answer(tokens, condition, alpha).logits
+
+    def answer(
+        self, tokens: Tensor, condition: Tensor | None = None, alpha: Tensor | None = None
+    ) -> Answer:
+        """Return logits and, from a network with a quality head, what it says of placed tokens.
+
+        Arguments and errors are those of :meth:`logits`; it is the same one forward.
+        """
         x = self.features(self.token(tokens), tokens != self.pad_id, condition, alpha)
         logits = self.head(x).float()
         first_special = self.mask_id if self.causal else self.pad_id
         special = torch.arange(self.vocab_size, device=tokens.device) >= first_special
-        return cast(Tensor, logits.masked_fill(special, float("-inf")))
+        logits = logits.masked_fill(special, float("-inf"))
+        if self.quality_head is None:
+            return Answer(logits)
+        return Answer(logits, self.quality_head(x).float().squeeze(-1))
 
     def forward(
         self,
@@ -111,6 +142,18 @@ class MoleculeDenoiser(Trunk):
     ) -> MaskedLMOutput:
         """Return :meth:`logits` in the ``transformers`` form."""
         return MaskedLMOutput(logits=cast(Any, self.logits(input_ids, condition, alpha)))
+
+
+def with_quality_head(model: MoleculeDenoiser) -> MoleculeDenoiser:
+    """Return the network itself if it has a quality head, else a copy with an untrained one."""
+    if model.quality_head is not None:
+        return model
+    config = copy.deepcopy(model.config)
+    config.quality = True
+    with torch.random.fork_rng(devices=[]):
+        found = MoleculeDenoiser(config)
+    found.load_state_dict(model.state_dict(), strict=False)
+    return found
 
 
 class MaskedLM:

@@ -38,6 +38,7 @@ class DenoiserConfig(PretrainedConfig):
         property_std: list[float] | None = None,
         time_input: bool = False,
         noise: str = "masked",
+        quality: bool = False,
         **kwargs: Any,
     ) -> None:
         """Set the shape.
@@ -56,6 +57,8 @@ class DenoiserConfig(PretrainedConfig):
             time_input: whether the network is told ``alpha_t``.
             noise: what it was trained to undo: ``"masked"``, ``"uniform"``, or ``"none"`` for a
                 network that writes from left to right (autoregressive).
+            quality: whether it has a head that judges placed tokens; trained by
+                :mod:`molgen.self_correction`.
             **kwargs: passed to ``PretrainedConfig``.
 
         Raises:
@@ -70,6 +73,6 @@ class DenoiserConfig(PretrainedConfig):
         self.property_std = property_std or [1.0] * len(self.properties)
         if noise not in NOISES:
             raise ValueError(f"noise is {noise!r}, expected one of {', '.join(NOISES)}")
-        self.time_input, self.noise = time_input, noise
+        self.time_input, self.noise, self.quality = time_input, noise, quality
         kwargs.setdefault("pad_token_id", vocab_size - 2)
         super().__init__(**kwargs)

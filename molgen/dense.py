@@ -88,6 +88,12 @@ class DenseSampler(RowSampler):
         self.mask_id, self.pad_id = self.transition.mask_id, self.transition.pad_id
         self.max_length = self.transition.max_length
         self._prepare()
+        self.plan_masks = self.transition.remasks
+        if self.weights is not None and self.weights.reads == "quality":
+            raise ValueError(
+                "weights read the quality head, which is not asked where the mask entry takes part "
+                "in the guidance: expected other weights"
+            )
         if not self.transition.remasks and (self.plan.sigma.any() or self.weights is not None):
             raise ValueError(
                 f"sigma is up to {self.plan.sigma.max():.6g}, but under uniform noise no token is "
@@ -97,7 +103,7 @@ class DenseSampler(RowSampler):
     def _begin(self, molecules: Ids, real: Mask, draw: Draw) -> Ids:
         """Return pure noise."""
         position = np.arange(real.shape[1])
-        molecule = (draw.first + molecules)[:, None]
+        molecule = draw.rows(molecules)[:, None]
         u = randomness.uniform(draw.seed, randomness.STEP, molecule, START, position)
         tokens = self.transition.start(u.reshape(real.shape))
         if draw.recorder and not self.transition.remasks:
@@ -145,7 +151,7 @@ class DenseSampler(RowSampler):
             steps = state.step[rows, None] + np.arange(LOOK_AHEAD)
             k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
             sigma = self._sigma(state, rows, steps)
-            molecule = (draw.first + state.molecule[rows])[:, None, None]
+            molecule = draw.rows(state.molecule[rows])[:, None, None]
             u = randomness.uniform(
                 draw.seed, randomness.STEP, molecule, steps[:, :, None], position
             )

@@ -40,6 +40,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a sampler is asked for.
+
+    Attributes:
+        targets: what is aimed at.
+        lengths: tokens of each row, shape (rows,).
+        condition: property values with shape (rows, properties), NaN where left out; None where
+            the network is not told any.
+    """
+
+    targets: dict[str, Target]
+    lengths: NDArray[np.int64]
+    condition: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
 class Model:
     """A network with its tokenizer, its prior and its index of known molecules.
 
@@ -130,18 +146,34 @@ class Model:
         on_done: OnDone | None = None,
     ) -> Samples:
         """Draw tokens; see :meth:`sample` and :meth:`molgen.sample.Sampler.run`."""
+        settings = settings or self.settings()
+        asked = self.request(n, targets, seed, first, settings)
+        with self.sampler(settings, asked.targets) as sampler:
+            return sampler.run(asked.lengths, asked.condition, seed, first, record, on_done)
+
+    def request(
+        self,
+        n: int,
+        targets: Mapping[str, Target | str] | None,
+        seed: int,
+        first: int,
+        settings: Settings,
+    ) -> Request:
+        """Return what a sampler is asked for, drawn from the prior; arguments as of :meth:`draw`.
+
+        Raises:
+            ValueError: if a target or a setting is out of line.
+        """
         if n < 0:
             raise ValueError(f"n is {n}, expected at least 0")
         wanted = read_targets(targets or {})
-        settings = settings or self.settings()
         self.check(wanted, settings)
         # a guide may know properties that the prior does not: they have no say in the length
         known = {name: target for name, target in wanted.items() if name in self.properties}
         lengths, condition = self.prior.draw(known, n, seed, first)
         if isinstance(settings.steering, ClassifierBased) and not settings.steering.cfg:
-            condition = None
-        with self.sampler(settings, wanted) as sampler:
-            return sampler.run(lengths, condition, seed, first, record, on_done)
+            return Request(wanted, lengths, None)
+        return Request(wanted, lengths, condition)
 
     def check(self, targets: Mapping[str, Target], settings: Settings) -> None:
         """Check that the model can be steered towards targets.

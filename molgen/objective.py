@@ -105,12 +105,23 @@ class NextToken:
         return next_token_nats(model, batch.x_0, batch.values)
 
 
-def objective_for(noise: str, pad_id: int, mask_id: int, time_input: bool) -> Objective:
+def objective_for(
+    noise: str, pad_id: int, mask_id: int, time_input: bool, self_correct: bool = False
+) -> Objective:
     """Return the objective that trains a denoiser of this noise.
 
     Raises:
-        ValueError: if the noise has none, or uniform noise meets a network without time input.
+        ValueError: if the noise has none, uniform noise meets a network without time input, or
+            self-correction meets another network than one of masked noise without time input.
     """
+    if self_correct:
+        from molgen.self_correction import SelfCorrecting
+
+        if noise != "masked" or time_input:
+            raise ValueError(
+                f"self-correction mends masked noise without a time input, got noise {noise!r}"
+            )
+        return SelfCorrecting(mask_id)
     if noise == "uniform" and not time_input:
         raise ValueError("time_input is False, but uniform noise needs a network with one")
     objectives: dict[str, Objective] = {

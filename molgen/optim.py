@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Muon
+from torch.optim import AdamW
 
+from molgen.muon import Muon
 from molgen.threads import Workers
 
 MUON_MOMENTUM = 0.95
@@ -29,7 +30,12 @@ class Optimizers:
     """Muon on the block matrices, in groups that step side by side, and AdamW on the rest."""
 
     def __init__(
-        self, model: nn.Module, weight_decay: float, groups: int = 1, use_muon: bool = True
+        self,
+        model: nn.Module,
+        weight_decay: float,
+        groups: int = 1,
+        use_muon: bool = True,
+        dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         """Assign every parameter.
 
@@ -38,6 +44,7 @@ class Optimizers:
             weight_decay: of the block matrices.
             groups: Muon optimisers to split the matrices over (one per worker thread).
             use_muon: whether to use Muon at all.
+            dtype: of Muon's matrix products.
         """
         named = dict(model.named_parameters())
         matrices = [p for name, p in named.items() if use_muon and is_block_matrix(name, p)]
@@ -48,7 +55,7 @@ class Optimizers:
                 matrices[i::groups],
                 weight_decay=weight_decay,
                 momentum=MUON_MOMENTUM,
-                adjust_lr_fn="match_rms_adamw",
+                dtype=dtype,
             )
             for i in range(groups)
             if matrices[i::groups]

@@ -28,7 +28,12 @@ __all__ = ["Prepared", "fit", "prepare", "shape_for"]
 
 
 def shape_for(
-    data: TokenDataset, layers: int, width: int, heads: int, noise: str = "masked"
+    data: TokenDataset,
+    layers: int,
+    width: int,
+    heads: int,
+    noise: str = "masked",
+    quality: bool = False,
 ) -> DenoiserConfig:
     """Return the shape of a network for a data set.
 
@@ -38,6 +43,7 @@ def shape_for(
         width: of the residual stream.
         heads: attention heads.
         noise: see :class:`molgen.denoiser_config.DenoiserConfig`.
+        quality: likewise.
 
     Raises:
         ValueError: if the heads do not divide the width.
@@ -58,6 +64,7 @@ def shape_for(
         property_std=std,
         noise=noise,
         time_input=noise == "uniform",
+        quality=quality,
     )
 
 

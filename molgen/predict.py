@@ -33,10 +33,13 @@ class Prediction:
     Attributes:
         p: probabilities with shape (wanted positions in row-major order, vocab).
         classifier_forwards: of each row, shape (rows,).
+        quality: probability that each placed token is right given the others, with the shape of
+            the tokens; None from a network without a quality head.
     """
 
     p: NDArray[np.float64]
     classifier_forwards: NDArray[np.int64]
+    quality: NDArray[np.float64] | None = None
 
 
 class Predictor(Protocol):
@@ -158,7 +161,7 @@ class NetworkPredictor:
         lengths = (tokens != self.pad_id).sum(1)
         parts = shards(lengths, self.network.device)
 
-        def run(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        def run(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor | None]:
             length = int(lengths[rows[0]])
             return self._shard(
                 torch.from_numpy(tokens[rows, :length]),
@@ -171,21 +174,25 @@ class NetworkPredictor:
         place[wanted] = np.arange(wanted.sum())
         p = np.empty((int(wanted.sum()), self.network.classes))
         forwards = np.zeros(len(tokens), dtype=np.int64)
-        for rows, (found, cost) in zip(parts, self.workers.map(run, parts), strict=True):
+        quality = np.ones(tokens.shape) if self.network.judges else None
+        for rows, (found, cost, judged) in zip(parts, self.workers.map(run, parts), strict=True):
             p[place[rows][wanted[rows]]] = found.numpy()
             forwards[rows] = cost.numpy()
-        return Prediction(p, forwards)
+            if quality is not None and judged is not None:
+                quality[rows, : judged.shape[1]] = judged.numpy()
+        return Prediction(p, forwards, quality)
 
     @torch.inference_mode()
     def _shard(
         self, tokens: Tensor, wanted: Tensor, condition: Tensor | None, alpha_t: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return probabilities at the wanted positions of rows of one length, and their cost."""
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return probabilities at the wanted positions of rows of one length, cost, quality."""
         rows, length = tokens.shape
         fill = filling(rows, length, self.network.device)
         filled, clock = tokens[fill], alpha_t[fill]
         condition = None if condition is None else condition[fill]
-        found = self.network.log_p(filled, condition, clock, self.guidance is not None)
+        answered = self.network.answer(filled, condition, clock, self.guidance is not None)
+        found, quality = answered.log_p, answered.quality
         log_p = found[0]
         if self.guidance is not None:
             log_p = self.guidance.combine(found[0].double(), found[1].double(), clock)
@@ -193,7 +200,8 @@ class NetworkPredictor:
         if self.tilts:
             here = wanted[fill] & (torch.arange(len(fill)) < rows).unsqueeze(-1)
             log_p, forwards = nest(self.tilts, self._step(log_p, filled, here), filled, clock)
-        return self.shaping(log_p[:rows][wanted]), forwards[:rows]
+        judged = None if quality is None else quality[:rows]
+        return self.shaping(log_p[:rows][wanted]), forwards[:rows], judged
 
     def _step(self, log_p: Tensor, tokens: Tensor, wanted: Tensor) -> Tensor:
         """Return the step given which tokens it places: the others stay what they are.

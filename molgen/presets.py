@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from molgen.corrector import CORRECTORS, Corrector
 from molgen.plan import STRATEGIES, Strategy, Switch
 from molgen.remasking import WEIGHTS, TokenWeights
 from molgen.settings import Settings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # parameters that are words; the others are numbers
 WORDS = ("then", "normalise", "mix", "scores", "guide")
 SWITCHES = ("tilt_mask", "guided_remasking")  # 0 or 1
-UNBOUNDED = ("beta", "tau", "clamp", "cfg")  # numbers that may exceed 1
+UNBOUNDED = ("beta", "tau", "clamp", "cfg", "every", "rounds")  # numbers that may exceed 1
 GUIDANCE: dict[str, type[ClassifierFree | ClassifierBased]] = {
     "cfg": ClassifierFree,
     "cbg": ClassifierBased,
@@ -114,6 +115,21 @@ def token_weights(text: str) -> TokenWeights | None:
     return kind(**values) if kind else None
 
 
+def corrector(text: str) -> Corrector | None:
+    """Read ``none`` or ``likeliest``, or ``likeliest:every=8,rounds=1``.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    name, _, rest = text.partition(":")
+    if name not in CORRECTORS:
+        raise ValueError(f"corrector is {name!r}, expected one of {', '.join(CORRECTORS)}")
+    kind = CORRECTORS[name]
+    allowed = [f.name for f in dataclasses.fields(kind)] if kind else []
+    values = _parameters(name, rest, allowed)
+    return kind(**values) if kind else None
+
+
 def guidance(text: str) -> Steering:
     """Read ``cfg``, ``cbg`` or ``fudge``, or ``NAME:key=value,...``.
 
@@ -151,4 +167,5 @@ def from_info(sampling: Mapping[str, Any]) -> Settings:
     remask = strategy(values.pop("remask", "ancestral"))
     weights = token_weights(values.pop("weights", "uniform"))
     steering = guidance(values.pop("guidance", "cfg"))
-    return Settings(strategy=remask, weights=weights, steering=steering, **values)
+    mend = corrector(values.pop("corrector", "none"))
+    return Settings(strategy=remask, weights=weights, steering=steering, corrector=mend, **values)

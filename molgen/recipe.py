@@ -24,6 +24,8 @@ class TrainConfig:
         ema_decay: of the weight average.
         drop_all: probability that a row sees no property at all; otherwise a keep rate is drawn
             uniformly for the row and every property is kept independently at that rate.
+        self_correct: whether the network also learns to mend and to judge its own draws
+            (:mod:`molgen.self_correction`), at twice the time.
         seed: of everything random.
         evaluate_every: steps between held-out estimates.
         checkpoint_every: steps between exact checkpoints.
@@ -42,6 +44,7 @@ class TrainConfig:
     muon: bool = True
     ema_decay: float = 0.999
     drop_all: float = 0.35
+    self_correct: bool = False
     seed: int = 0
     evaluate_every: int = 500
     checkpoint_every: int = 500

@@ -117,6 +117,11 @@ def _softmax(scores: Tensor, is_clean: Tensor, normalise: Normalise) -> Tensor:
 class TokenWeights(Protocol):
     """Weights as the sampler asks for them, a factor on the plan's sigma at every position."""
 
+    @property
+    def reads(self) -> str:
+        """What they are told of placed tokens: ``"psi"`` or ``"quality"``."""
+        ...
+
     def __call__(
         self, psi: NDArray[np.float64], is_clean: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
@@ -133,6 +138,7 @@ class TokenWeights(Protocol):
 class Confidence:
     """The published weights: ``softmax(-psi)``, summing to one, masked tokens not compensated."""
 
+    reads = "psi"
     normalise: Normalise = "sum"
 
     def __post_init__(self) -> None:
@@ -157,6 +163,7 @@ class Sharpened:
     average, as long as no weight is capped.
     """
 
+    reads = "psi"
     tau: float = 1.0
     normalise: Normalise = "mean"
 
@@ -180,6 +187,18 @@ class Sharpened:
         return _compensated(weights, is_clean, self.normalise)
 
 
+@dataclass(frozen=True)
+class Quality(Sharpened):
+    """The same of what a quality head says now: ``softmax(-log q / tau)`` with mean one.
+
+    ``q`` is the probability that a token is right given the others as they stand, at no further
+    forward; a token that the head has not seen yet counts with its probability when placed.
+    Reference: Kim et al., "Fine-tuning masked diffusion for provable self-correction" (2025).
+    """
+
+    reads = "quality"
+
+
 def _check_normalise(normalise: str) -> None:
     if normalise not in ("sum", "mean"):
         raise ValueError(f"normalise must be 'sum' or 'mean', got {normalise!r}")
@@ -197,4 +216,5 @@ WEIGHTS: dict[str, type[TokenWeights] | None] = {
     "uniform": None,
     "confidence": Confidence,
     "sharpened": Sharpened,
+    "quality": Quality,
 }

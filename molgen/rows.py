@@ -38,17 +38,57 @@ class Samples:
         trajectory: every event of every row, where it was recorded.
         classifier_nfe: forwards of classifiers each row took, shape (molecules,); zeros if left
             out.
+        quality: how probable each token is to be right, with the shape of ``tokens``: what a
+            quality head said of it last, else its probability when it was placed; ones if left
+            out.
     """
 
     tokens: Ids
     nfe: Ids
     trajectory: Trajectory | None = None
     classifier_nfe: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    quality: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __post_init__(self) -> None:
-        """Fill in the classifier's forwards."""
+        """Fill in what was left out."""
         if not len(self.classifier_nfe):
             object.__setattr__(self, "classifier_nfe", np.zeros_like(self.nfe))
+        if not self.quality.size:
+            object.__setattr__(self, "quality", np.ones(self.tokens.shape))
+
+
+@dataclass(frozen=True)
+class Given:
+    """Rows that are there in part: what is masked is to be written, the rest stands.
+
+    Attributes:
+        tokens: ids with shape (molecules, longest), padded, masks where something is missing.
+        psi: how probable each placed token is to be right, same shape; ones if left out.
+        fixed: tokens that no step may take off again, same shape; none if left out.
+        step: the step of the plan that each row begins at, shape (molecules,); the first if left
+            out. A plan without remasking takes masks off in a random order wherever it begins.
+        rows: which row of the endless table each is, as far as its random numbers go, shape
+            (molecules,); consecutive rows if left out.
+    """
+
+    tokens: Ids
+    psi: Floats | None = None
+    fixed: Mask | None = None
+    step: Ids | None = None
+    rows: Ids | None = None
+
+    def __post_init__(self) -> None:
+        """Check that everything has the shape of the tokens.
+
+        Raises:
+            ValueError: naming what has not.
+        """
+        shapes = {"psi": self.tokens.shape, "fixed": self.tokens.shape}
+        shapes |= {"step": self.tokens.shape[:1], "rows": self.tokens.shape[:1]}
+        for name, expected in shapes.items():
+            found = getattr(self, name)
+            if found is not None and found.shape != expected:
+                raise ValueError(f"{name} has shape {found.shape}, expected {expected}")
 
 
 OnDone = Callable[[Ids, Samples], None]
@@ -63,6 +103,10 @@ class State:
         molecule: which requested row each is, shape (rows,).
         tokens: ids with shape (rows, longest), padded.
         psi: probability each placed token had when it was placed, same shape; 1 elsewhere.
+        quality: what the network's quality head said of each placed token at the last forward;
+            ``psi`` where it has said nothing yet, or there is none; same shape.
+        fixed: tokens that no step takes off, same shape.
+        settled: whether nothing has changed since the row was last mended, shape (rows,).
         step: the next step of each row, shape (rows,).
         nfe: forwards so far, shape (rows,).
         classifier_nfe: classifier forwards so far, shape (rows,).
@@ -71,15 +115,25 @@ class State:
     molecule: Ids
     tokens: Ids
     psi: Floats
+    quality: Floats
+    fixed: Mask
+    settled: Mask
     step: Ids
     nfe: Ids
     classifier_nfe: Ids
 
     @classmethod
-    def start(cls, molecule: Ids, tokens: Ids) -> State:
-        """Return rows before their first step."""
-        zeros = np.zeros((3, len(molecule)), dtype=np.int64)
-        return cls(molecule, tokens, np.ones(tokens.shape), *zeros)
+    def start(cls, molecule: Ids, tokens: Ids, given: Given | None = None) -> State:
+        """Return rows before their first step, as far as they are given."""
+        psi, fixed = np.ones(tokens.shape), np.zeros(tokens.shape, dtype=bool)
+        step, *zeros = np.zeros((3, len(molecule)), dtype=np.int64)
+        if given is not None:
+            tokens = given.tokens[molecule]
+            psi = psi if given.psi is None else given.psi[molecule]
+            fixed = fixed if given.fixed is None else given.fixed[molecule]
+            step = step if given.step is None else given.step[molecule]
+        settled = np.zeros(len(molecule), dtype=bool)
+        return cls(molecule, tokens, psi, psi.copy(), fixed, settled, step, *zeros)
 
     def take(self, rows: Ids | Mask) -> State:
         """Return some of the rows."""
@@ -100,6 +154,7 @@ class Draw:
         first: index of the first row.
         condition: property values with shape (molecules, properties), NaN where left out, or None.
         recorder: where events go, or None.
+        given: what rows start from, or None.
         memory: the last prediction for rows in which nothing has changed since, by molecule.
     """
 
@@ -107,11 +162,18 @@ class Draw:
     first: int
     condition: NDArray[np.float32] | None
     recorder: Recorder | None
+    given: Given | None = None
     memory: dict[int, Tensor] = field(default_factory=dict)
 
     def conditions(self, molecules: Ids) -> NDArray[np.float32] | None:
         """Return the conditions of some molecules."""
         return None if self.condition is None else self.condition[molecules]
+
+    def rows(self, molecules: Ids) -> Ids:
+        """Return which rows of the endless table some molecules are."""
+        if self.given is None or self.given.rows is None:
+            return self.first + molecules
+        return self.given.rows[molecules]
 
 
 class RowSampler(ABC):
@@ -123,6 +185,8 @@ class RowSampler(ABC):
     mask_id: int
     pad_id: int
     max_length: int
+    plan_masks: bool = True
+    """Whether the noise is masks, so that rows may be given in part."""
     _bound: Floats
 
     def _prepare(self) -> None:
@@ -153,6 +217,7 @@ class RowSampler(ABC):
         first: int = 0,
         record: bool = False,
         on_done: OnDone | None = None,
+        given: Given | None = None,
     ) -> Samples:
         """Draw one row for each length.
 
@@ -163,17 +228,23 @@ class RowSampler(ABC):
             first: index of the first row, to go on from an earlier call.
             record: keep every event.
             on_done: told of rows as they finish.
+            given: what the rows start from, where that is not all masks.
 
         Raises:
-            ValueError: if a length is below 1 or above the network's longest.
+            ValueError: if a length is below 1 or above the network's longest, or given rows have
+                other lengths.
         """
         if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= self.max_length):
             raise ValueError(
                 f"lengths must lie in 1..{self.max_length}, got {lengths.min()}..{lengths.max()}"
             )
-        draw = Draw(seed, first, condition, Recorder() if record else None)
         width = int(lengths.max(initial=0))
+        if given is not None:
+            self._check_given(given, lengths)
+            width = given.tokens.shape[1]
+        draw = Draw(seed, first, condition, Recorder() if record else None, given)
         tokens = np.full((len(lengths), width), self.pad_id, dtype=np.int64)
+        quality = np.ones(tokens.shape)
         nfe, classifier_nfe = np.zeros((2, len(lengths)), dtype=np.int64)
         queue = np.argsort(lengths, kind="stable")
         state = self._start(queue[:0], lengths, width, draw)
@@ -187,18 +258,30 @@ class RowSampler(ABC):
                 ended = state.take(done)
                 tokens[ended.molecule], nfe[ended.molecule] = ended.tokens, ended.nfe
                 classifier_nfe[ended.molecule] = ended.classifier_nfe
+                quality[ended.molecule] = ended.quality
                 if on_done:
                     costs = ended.nfe, None, ended.classifier_nfe
-                    on_done(ended.molecule, Samples(ended.tokens, *costs))
+                    on_done(ended.molecule, Samples(ended.tokens, *costs, ended.quality))
                 state = state.take(~done)
         trajectory = draw.recorder.trajectory(first) if draw.recorder else None
-        return Samples(tokens, nfe, trajectory, classifier_nfe)
+        return Samples(tokens, nfe, trajectory, classifier_nfe, quality)
+
+    def _check_given(self, given: Given, lengths: Ids) -> None:
+        """Check given rows.
+
+        Raises:
+            ValueError: if the noise has no mask, or the rows have other lengths.
+        """
+        if not self.plan_masks:
+            raise ValueError("rows are given in part, but under this noise nothing is masked")
+        found = (given.tokens != self.pad_id).sum(1)
+        if not np.array_equal(found, lengths):
+            raise ValueError(f"given rows have lengths {found}, expected {lengths}")
 
     def _start(self, molecules: Ids, lengths: Ids, width: int, draw: Draw) -> State:
         real = np.arange(width) < lengths[molecules, None]
-        return State.start(
-            molecules, np.where(real, self._begin(molecules, real, draw), self.pad_id)
-        )
+        tokens = real if draw.given else self._begin(molecules, real, draw)
+        return State.start(molecules, np.where(real, tokens, self.pad_id), draw.given)
 
     def _sigma(self, state: State, rows: Ids, steps: Ids) -> Floats:
         """Return each token's own chance of being masked again in each step.
@@ -214,11 +297,13 @@ class RowSampler(ABC):
         tokens = state.tokens[rows]
         k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
         sigma = np.broadcast_to(self.plan.sigma[k], (*steps.shape, tokens.shape[1]))
-        if self.weights is None:
-            return sigma
-        clean = (tokens != self.mask_id) & (tokens != self.pad_id)
-        weights = self.weights(state.psi[rows], clean)[:, None, :]
-        return np.minimum(sigma * weights, self._bound[k])
+        fixed = state.fixed[rows]
+        if self.weights is not None:
+            clean = (tokens != self.mask_id) & (tokens != self.pad_id) & ~fixed
+            seen = state.quality if self.weights.reads == "quality" else state.psi
+            weights = self.weights(seen[rows], clean)[:, None, :]
+            sigma = np.minimum(sigma * weights, self._bound[k])
+        return np.where(fixed[:, None, :], 0.0, sigma)
 
 
 def chance_to_change(masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen import randomness
+from molgen.corrector import Corrector, mend
 from molgen.plan import Plan
 from molgen.predict import Predictor
 from molgen.remasking import TokenWeights
@@ -50,12 +51,14 @@ class _Events:
         place: masked tokens that are placed, shape (waiting, longest).
         remove: placed tokens that are taken off, same shape.
         quantile: where in its distribution a token to be placed falls, in [0, 1), same shape.
+        due: rows that are to be mended before their next step, shape (due,).
     """
 
     rows: Ids
     place: Mask
     remove: Mask
     quantile: Floats
+    due: Ids
 
 
 @dataclass
@@ -67,12 +70,16 @@ class Sampler(RowSampler):
         plan: the steps.
         weights: which placed tokens go back first; None treats all alike, exactly.
         batch_size: rows in flight at once; it changes speed and memory, not results.
+        corrector: when to mend rows on the way; None for never.
+        mender: what mends them: the network under its condition alone.
     """
 
     predictor: Predictor
     plan: Plan
     weights: TokenWeights | None = None
     batch_size: int = 256
+    corrector: Corrector | None = None
+    mender: Predictor | None = None
 
     def __post_init__(self) -> None:
         """Prepare what every step needs."""
@@ -89,6 +96,8 @@ class Sampler(RowSampler):
         events = self._run_ahead(state, draw)
         if len(events.rows):
             self._apply(state, events, draw)
+        if len(events.due):
+            self._mend(state, events.due, draw)
 
     def _run_ahead(self, state: State, draw: Draw) -> _Events:
         """Run every row ahead to its next step that places a token, or to its end.
@@ -99,9 +108,9 @@ class Sampler(RowSampler):
         count, width = state.tokens.shape
         place, remove = np.zeros((2, count, width), dtype=bool)
         quantile = np.zeros((count, width))
-        waiting = np.zeros(count, dtype=bool)
+        waiting, due = np.zeros((2, count), dtype=bool)
         while True:
-            rows = np.flatnonzero(~waiting & (state.step < len(self.plan)))
+            rows = np.flatnonzero(~waiting & ~due & (state.step < len(self.plan)))
             if not len(rows):
                 break
             masked = state.tokens[rows] == self.mask_id
@@ -111,16 +120,20 @@ class Sampler(RowSampler):
             u = randomness.uniform(
                 draw.seed,
                 randomness.STEP,
-                (draw.first + state.molecule[rows])[:, None, None],
+                draw.rows(state.molecule[rows])[:, None, None],
                 steps[:, :, None],
                 np.arange(width),
             )
             event = (u < chance) & real[:, None, :] & (steps < len(self.plan))[:, :, None]
-            hit = event.any(2)
+            stop = self._due(state, rows, steps, real & ~masked)
+            hit = event.any(2) | stop
             ahead = np.where(hit.any(1), hit.argmax(1), LOOK_AHEAD - 1)
             at = np.arange(len(rows))
-            now = event[at, ahead]
             state.step[rows] = np.minimum(steps[at, ahead], len(self.plan))
+            stopped = stop[at, ahead]
+            due[rows[stopped]] = True
+            rows, masked, at, ahead = (x[~stopped] for x in (rows, masked, at, ahead))
+            now = event[at, ahead]
             places = (now & masked).any(1)
             waiting[rows[places]] = True
             place[rows], remove[rows] = now & masked, now & ~masked
@@ -130,7 +143,14 @@ class Sampler(RowSampler):
             self._remove(state, moved, remove[moved], draw)
             state.step[moved] += 1
         rows = np.flatnonzero(waiting)
-        return _Events(rows, place[rows], remove[rows], quantile[rows])
+        return _Events(rows, place[rows], remove[rows], quantile[rows], np.flatnonzero(due))
+
+    def _due(self, state: State, rows: Ids, steps: Ids, placed: Mask) -> Mask:
+        """Return the steps before which rows are to be mended, with the shape of ``steps``."""
+        if self.corrector is None:
+            return np.zeros(steps.shape, dtype=bool)
+        waits = (~state.settled[rows] & placed.any(1))[:, None]
+        return waits & self.corrector.due(steps) & (steps < len(self.plan))
 
     def _chances(self, state: State, rows: Ids, steps: Ids, masked: Mask) -> Floats:
         """Return the chance that each token changes in each step: (rows, steps, longest)."""
@@ -150,14 +170,17 @@ class Sampler(RowSampler):
             draw.conditions(molecules),
             self.plan.alpha_t[state.step[rows]],
         )
+        if found.quality is not None:
+            placed = state.tokens[rows] != self.mask_id
+            state.quality[rows] = np.where(placed, found.quality[:, : placed.shape[1]], 1.0)
         i, position = np.nonzero(events.place)
         token = inverse_cdf(found.p, events.quantile[i, position])
         state.tokens[rows[i], position] = token
-        state.psi[rows[i], position] = found.p[np.arange(len(token)), token]
+        psi = found.p[np.arange(len(token)), token]
+        state.psi[rows[i], position] = state.quality[rows[i], position] = psi
         if draw.recorder:
-            draw.recorder.place(
-                molecules[i], state.step[rows[i]], position, token, state.psi[rows[i], position]
-            )
+            draw.recorder.place(molecules[i], state.step[rows[i]], position, token, psi)
+        state.settled[rows] = False
         self._remove(state, rows, events.remove, draw)
         state.step[rows] += 1
         state.nfe[rows] += self.predictor.forwards
@@ -175,7 +198,37 @@ class Sampler(RowSampler):
                 state.psi[rows[i], position],
             )
         state.tokens[rows[i], position] = self.mask_id
-        state.psi[rows[i], position] = 1.0
+        state.psi[rows[i], position] = state.quality[rows[i], position] = 1.0
+        state.settled[rows[i]] = False
+
+    def _mend(self, state: State, rows: Ids, draw: Draw) -> None:
+        """Mend rows; they stay before the step they are at."""
+        if self.corrector is None or self.mender is None:
+            raise ValueError("rows are due to be mended, but there is no mender")
+        molecules, before = state.molecule[rows], state.tokens[rows]
+        found = mend(
+            self.predictor,
+            self.mender,
+            self.corrector.rounds,
+            before,
+            state.fixed[rows],
+            draw.conditions(molecules),
+            self.plan.alpha_t[state.step[rows]],
+        )
+        changed = found.tokens != before
+        if draw.recorder:
+            i, at = np.nonzero(changed)
+            step = state.step[rows[i]]
+            draw.recorder.remove(molecules[i], step, at, before[i, at], state.psi[rows[i], at])
+            draw.recorder.place(molecules[i], step, at, found.tokens[i, at], found.p[i, at])
+        placed = (before != self.mask_id) & (before != self.pad_id)
+        state.tokens[rows] = found.tokens
+        state.psi[rows] = np.where(changed, found.p, state.psi[rows])
+        judged = found.p if found.quality is None else found.quality
+        state.quality[rows] = np.where(placed, judged, 1.0)
+        state.settled[rows] = True
+        state.nfe[rows] += found.forwards
+        state.classifier_nfe[rows] += found.classifier_forwards
 
 
 def inverse_cdf(p: Floats, quantile: Floats) -> Ids:

@@ -35,7 +35,7 @@ from molgen.model import Model, label
 from molgen.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.prefix_guide import GuideScores
-from molgen.rows import OnDone, Samples
+from molgen.rows import Given, OnDone, Samples
 from molgen.sample import Sampler
 from molgen.settings import Settings
 from molgen.shards import ShardedDenoiser
@@ -58,6 +58,7 @@ class AnySampler(Protocol):
         first: int = 0,
         record: bool = False,
         on_done: OnDone | None = None,
+        given: Given | None = None,
     ) -> Samples:
         """Draw one row for each length; see :meth:`molgen.sample.Sampler.run`."""
         ...
@@ -80,12 +81,31 @@ def sampler(
     """
     with workers(settings.device) as pool:
         kind = noise_of(model.denoiser)
+        _check_judges(model, settings)
         if kind == "none":
             yield LeftToRight(_left_to_right(model, settings, targets, pool))
         elif kind == "uniform" or _needs_whole_steps(settings):
             yield _dense(model, settings, targets, pool)
         else:
             yield _by_events(model, settings, targets, pool)
+
+
+def _check_judges(model: Model, settings: Settings) -> None:
+    """Check that a network which is asked about its own draws has learned to tell.
+
+    Raises:
+        ValueError: if it has not, or is not asked in a way that goes together.
+    """
+    reads = settings.weights is not None and settings.weights.reads == "quality"
+    asked = {"weights quality": reads, "a corrector": settings.corrector is not None}
+    for name in (name for name, given in asked.items() if given):
+        if getattr(model.denoiser, "quality_head", None) is None:
+            raise ValueError(
+                f"{name} needs a network that has learned to judge its own draws (molgen train "
+                f"--self-correct), and {model.name!r} has not"
+            )
+        if _needs_whole_steps(settings):
+            raise ValueError(f"{name} does not go with guidance in which the mask entry takes part")
 
 
 class LeftToRight:
@@ -102,8 +122,15 @@ class LeftToRight:
         first: int = 0,
         record: bool = False,
         on_done: OnDone | None = None,
+        given: Given | None = None,
     ) -> Samples:
-        """Draw as many rows as there are lengths."""
+        """Draw as many rows as there are lengths.
+
+        Raises:
+            ValueError: if rows are given in part.
+        """
+        if given is not None:
+            raise ValueError("rows are given in part, but this network writes from left to right")
         return self.inner.run(len(lengths), condition, seed, first, record, on_done)
 
 
@@ -120,7 +147,11 @@ def _by_events(
         tilts(model, settings, targets, model.denoiser.mask_id),
     )
     plan = settings.strategy.plan(settings.steps)
-    return Sampler(predictor, plan, settings.weights, settings.batch_size)
+    sampler = Sampler(predictor, plan, settings.weights, settings.batch_size, settings.corrector)
+    if settings.corrector is not None:
+        device, dtype = settings.device, settings.dtype
+        sampler.mender = NetworkPredictor(model.denoiser, pool, device=device, dtype=dtype)
+    return sampler
 
 
 def _dense(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from molgen.corrector import Corrector
 from molgen.plan import Strategy
 from molgen.remasking import TokenWeights
 from molgen.steering import ClassifierFree, Steering
@@ -30,6 +31,7 @@ class Settings:
         device: where the network runs.
         dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``.
         steering: how targets act on the draw.
+        corrector: when rows are mended on the way, by a network that was trained for it.
     """
 
     strategy: Strategy
@@ -42,6 +44,7 @@ class Settings:
     device: str = "cpu"
     dtype: str = "auto"
     steering: Steering = field(default_factory=ClassifierFree)
+    corrector: Corrector | None = None
 
     def __post_init__(self) -> None:
         """Check what no later object checks.

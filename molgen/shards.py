@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from molgen.denoiser import Denoiser
+from molgen.denoiser import Denoiser, MoleculeDenoiser
 from molgen.threads import resolve_dtype
 from molgen.trunk import Block
 
@@ -71,6 +72,21 @@ def precision(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What a network said of a shard; tensors on the CPU.
+
+    Attributes:
+        log_p: ``log p(x_0 | x_t, y)`` and, where it was asked for, ``log p(x_0 | x_t)``, each with
+            shape (rows, length, classes).
+        quality: probability that each placed token is right given the others and the condition,
+            shape (rows, length); None from a network without a quality head.
+    """
+
+    log_p: tuple[Tensor, ...]
+    quality: Tensor | None
+
+
 class ShardedDenoiser:
     """A denoiser on its device, asked for ``log p(x_0 | x_t)`` with and without the condition."""
 
@@ -94,10 +110,11 @@ class ShardedDenoiser:
         self.classes = classes or denoiser.vocab_size
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
         self.max_length = denoiser.max_length
+        self.judges = getattr(denoiser, "quality_head", None) is not None
 
-    def log_p(
+    def answer(
         self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor, both: bool = False
-    ) -> tuple[Tensor, ...]:
+    ) -> Answered:
         """Return ``log p(x_0 | x_t, y)`` and, where both are asked for, ``log p(x_0 | x_t)``.
 
         Both are one batch of twice the rows.
@@ -107,9 +124,6 @@ class ShardedDenoiser:
             condition: property values with shape (rows, properties), NaN where left out, or None.
             alpha_t: fraction kept at each row's clock, shape (rows,).
             both: whether the unconditional prediction is asked for too.
-
-        Returns:
-            One or two tensors on the CPU with shape (rows, length, classes).
 
         Raises:
             ValueError: if both are asked for without a condition.
@@ -123,6 +137,16 @@ class ShardedDenoiser:
         alpha = alpha_t.float().to(self.device) if self.denoiser.time_input else None
         condition = None if condition is None else condition.to(self.device)
         with precision(self.device, self.dtype):
-            logits = self.denoiser.logits(tokens.to(self.device), condition, alpha)
+            logits, quality = self._ask(tokens.to(self.device), condition, alpha)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return logits[..., : self.classes].log_softmax(-1).cpu().split(rows)
+        log_p = logits[..., : self.classes].log_softmax(-1).cpu().split(rows)
+        return Answered(log_p, None if quality is None else quality[:rows].sigmoid().cpu())
+
+    def _ask(
+        self, tokens: Tensor, condition: Tensor | None, alpha: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return logits and what a quality head says, if there is one."""
+        if isinstance(self.denoiser, MoleculeDenoiser):
+            found = self.denoiser.answer(tokens, condition, alpha)
+            return found.logits, found.quality
+        return self.denoiser.logits(tokens, condition, alpha), None

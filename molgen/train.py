@@ -71,11 +71,13 @@ class Trainer:
         check_fit(data, model.config)
         self.data, self.config, self.pool = data, config, pool
         self.objective: Objective = objective or objective_for(
-            model.config.noise, model.pad_id, model.mask_id, model.time_input
+            model.config.noise, model.pad_id, model.mask_id, model.time_input, config.self_correct
         )
         self.dtype = resolve_dtype(config.dtype, config.device)
         self.model = model.float().to(config.device).train()
-        self.optimizers = Optimizers(self.model, config.weight_decay, pool.count, config.muon)
+        self.optimizers = Optimizers(
+            self.model, config.weight_decay, pool.count, config.muon, self.dtype
+        )
         self.average = WeightAverage(self.model, config.ema_decay)
         self.step = 0
         self.per_epoch = data.batches_per_epoch(config.batch_size)

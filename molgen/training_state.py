@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 FOLDER = "state"
 TENSORS, META = "state.safetensors", "state.json"
-FIXED = ("seed", "batch_size", "muon", "drop_all")  # of the recipe: a resumed run has the same
+FIXED = (
+    "seed",
+    "batch_size",
+    "muon",
+    "drop_all",
+    "self_correct",
+)  # of the recipe: a resumed run has the same
 
 
 def find(folder: str | Path) -> Path | None:

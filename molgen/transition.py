@@ -122,8 +122,8 @@ class _NetworkStep:
 
     def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
         """Return what the network says; see `Transition`."""
-        found = self.network.log_p(tokens, condition, alpha_t, self.guidance is not None)
-        return torch.stack(found, dim=1)
+        answered = self.network.answer(tokens, condition, alpha_t, self.guidance is not None)
+        return torch.stack(answered.log_p, dim=1)
 
 
 class MaskedTransition(_NetworkStep):

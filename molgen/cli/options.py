@@ -90,8 +90,14 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--weights",
         metavar="W",
-        help="which placed tokens are masked again first: uniform, confidence, or sharpened; "
-        "parameters as sharpened:tau=.5",
+        help="which placed tokens are masked again first: uniform, confidence, sharpened, or "
+        "quality (models with a quality head); parameters as sharpened:tau=.5",
+    )
+    group.add_argument(
+        "--corrector",
+        metavar="C",
+        help="mend rows on the way: none, or likeliest:every=8,rounds=1 (models trained with "
+        "--self-correct)",
     )
     group.add_argument("--temperature", type=float, metavar="X", help="below 1 sharpens")
     group.add_argument("--top-p", type=float, metavar="P", help="nucleus of the distribution")
@@ -140,7 +146,7 @@ def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampli
     Raises:
         ValueError: if an option is out of range.
     """
-    from molgen.presets import gamma, guidance, strategy, token_weights
+    from molgen.presets import corrector, gamma, guidance, strategy, token_weights
 
     changes: dict[str, Any] = {
         name: value
@@ -160,6 +166,8 @@ def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampli
         changes["strategy"] = strategy(remask, arguments.eta)
     if arguments.weights is not None:
         changes["weights"] = token_weights(arguments.weights)
+    if arguments.corrector is not None:
+        changes["corrector"] = corrector(arguments.corrector)
     found = model.settings(purpose, **changes)
     check_device(found.device)
     if arguments.weights and found.weights and not found.strategy.plan(found.steps).sigma.any():

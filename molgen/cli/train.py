@@ -161,15 +161,22 @@ def train(
     init: Model | None,
 ) -> int:
     """Train and finish; return the exit status."""
-    from molgen.denoiser import MoleculeDenoiser
+    from molgen.denoiser import MoleculeDenoiser, with_quality_head
     from molgen.pipeline import fit, shape_for
     from molgen.training_state import find, read_meta
 
     network = (
-        shape_for(prepared.data, *train_options.sizes(arguments), noise=arguments.noise or "masked")
+        shape_for(
+            prepared.data,
+            *train_options.sizes(arguments),
+            noise=arguments.noise or "masked",
+            quality=config.self_correct,
+        )
         if init is None
         else cast(MoleculeDenoiser, init.denoiser)
     )
+    if config.self_correct and isinstance(network, MoleculeDenoiser):
+        network = with_quality_head(network)
     exports = (Path(arguments.export),) if arguments.export else ()
     try:
         info = fit(

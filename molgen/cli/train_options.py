@@ -74,6 +74,11 @@ def add_training(group: Any) -> None:
         "none: an autoregressive network",
     )
     group.add_argument(
+        "--self-correct",
+        action="store_true",
+        help="learn to mend and to judge its own draws, too (masked noise; twice the time a step)",
+    )
+    group.add_argument(
         "--seed",
         type=seed,
         default=0,
@@ -122,6 +127,7 @@ def recipe(arguments: argparse.Namespace) -> TrainConfig:
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         peak_rate=rate,
+        self_correct=arguments.self_correct,
         seed=arguments.seed,
         evaluate_every=arguments.checkpoint_every,
         checkpoint_every=arguments.checkpoint_every,

@@ -12,7 +12,6 @@ import chains
 from molgen import plan, randomness, remasking, sigma
 from molgen.noise import Cosine, LogLinear
 from molgen.posterior import masked_posterior
-from molgen.predict import Prediction
 from molgen.sample import Sampler, Samples, inverse_cdf
 from tiny import Table
 
@@ -135,25 +134,7 @@ def test_many_steps_cost_no_more_than_there_are_placements() -> None:
     assert samples.nfe.sum() >= 0.95 * LENGTHS.sum()
 
 
-class Exact:
-    """The exact denoiser of the 27 states as a predictor."""
-
-    forwards, mask_id, pad_id, max_length = 1, chains.MASK, 3, chains.LENGTH
-    prediction = chains.denoise(chains.TARGET).numpy()
-
-    def __call__(
-        self,
-        tokens: NDArray[np.int64],
-        wanted: NDArray[np.bool_],
-        condition: NDArray[np.float32] | None,
-        alpha_t: NDArray[np.float64],
-    ) -> Prediction:
-        p = np.asarray(self.prediction[tokens @ [9, 3, 1]][wanted])
-        return Prediction(p, np.zeros(len(tokens), dtype=np.int64))
-
-
 ROWS = 40_000
-LIMIT = 40.5  # of chi-square with 7 degrees of freedom: passed by chance once in a million
 
 
 @pytest.mark.parametrize(
@@ -169,7 +150,7 @@ LIMIT = 40.5  # of chi-square with 7 degrees of freedom: passed by chance once i
 def test_frequencies_are_those_of_the_exact_chain(strategy: plan.Strategy, steps: int) -> None:
     table = strategy.plan(steps)
     lengths = np.full(ROWS, chains.LENGTH)
-    samples = Sampler(Exact(), table, batch_size=ROWS).run(lengths, seed=steps)
+    samples = Sampler(chains.Exact(), table, batch_size=ROWS).run(lengths, seed=steps)
     counts = np.bincount(samples.tokens @ [4, 2, 1], minlength=8)
     kernel = [
         masked_posterior(chains.denoise(chains.TARGET), chains.STATES, *row, chains.MASK)
@@ -177,9 +158,9 @@ def test_frequencies_are_those_of_the_exact_chain(strategy: plan.Strategy, steps
     ]
     expected = chains.follow(kernel)[chains.IS_CLEAN].numpy() * ROWS
     assert expected.sum() == pytest.approx(ROWS)
-    assert ((counts - expected) ** 2 / expected).sum() < LIMIT
+    assert ((counts - expected) ** 2 / expected).sum() < chains.LIMIT
     target = chains.TARGET.numpy() * ROWS  # which so few steps do not reach: the test can tell
-    assert ((counts - target) ** 2 / target).sum() > 3 * LIMIT
+    assert ((counts - target) ** 2 / target).sum() > 3 * chains.LIMIT
 
 
 @pytest.mark.parametrize("name", BUSY)

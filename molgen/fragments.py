@@ -1,0 +1,279 @@
+"""Constraints as chemists write them: scaffolds, motifs, linker ends, parts of a lead.
+
+    *c1ccco1    [*]c1ccco1    [*:1]c1ccco1    [1*]c1ccco1        one fragment, open at one place
+
+An asterisk is an attachment point: a bond whose other end is to be designed. Its number is a label
+and nothing else. Fragments joined by ``.`` are to be linked; a fragment without a point is a
+superstructure task, where that is asked for; of a lead, some atoms are to be changed. All of these
+are molecules some atoms of which are kept and the others open:
+
+    Fragment = (molecule, kept atoms),      cuts = bonds between a kept atom and one that is not
+
+Molecules are RDKit's, stereo included. Imports RDKit, never torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rdkit import Chem, rdBase
+
+from molgen.molecules import interpret, parse
+
+_POINT = re.compile(r"\[[^\[\]]*\*[^\[\]]*\]|\*")
+SHOWN = 80  # characters of a user's text that a message repeats
+
+
+class Task(StrEnum):
+    """What is to be designed around what is kept."""
+
+    DECORATION = "decoration"
+    """A scaffold with one or more attachment points."""
+    MOTIF = "motif"
+    """A fragment with one attachment point, to be extended there."""
+    LINKER = "linker"
+    """Two or more fragments, to be connected through new atoms."""
+    SUPERSTRUCTURE = "superstructure"
+    """A fragment without attachment points, to be contained in any way."""
+    LEAD = "lead"
+    """A molecule some atoms of which may change."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fragment:
+    """A connected part that every accepted molecule contains.
+
+    Attributes:
+        mol: the molecule that it is part of; what is not kept are attachment points (dummy atoms
+            with isotopes 1, 2, ... in the order they were written) or atoms that may change.
+        kept: indices of the atoms that stay.
+    """
+
+    mol: Chem.Mol
+    kept: frozenset[int]
+
+    @property
+    def cuts(self) -> list[tuple[int, int]]:
+        """Bonds out of the fragment: a kept atom, and its neighbour that is not kept."""
+        return [
+            (atom.GetIdx(), other.GetIdx())
+            for atom in self.mol.GetAtoms()
+            if atom.GetIdx() in self.kept
+            for other in atom.GetNeighbors()
+            if other.GetIdx() not in self.kept
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Constraint:
+    """What is asked of every molecule.
+
+    Attributes:
+        source: as it was written.
+        task: what is to be designed.
+        fragments: what stays; those of a lead share its molecule.
+    """
+
+    source: str
+    task: Task
+    fragments: tuple[Fragment, ...]
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """Atoms of a lead that stay."""
+        return frozenset().union(*(fragment.kept for fragment in self.fragments))
+
+
+def read(scaffold: str | Chem.Mol, task: Task | str | None = None) -> Constraint:
+    """Read a scaffold, a motif, the ends of a linker or a superstructure's core.
+
+    Args:
+        scaffold: SMILES with attachment points in any of the four spellings, or an RDKit molecule
+            with dummy atoms.
+        task: what it is for; by default ``linker`` for several fragments, ``motif`` for one
+            attachment point and ``decoration`` for more.
+
+    Raises:
+        ValueError: if it cannot be read, or does not go with the task; one line.
+    """
+    source, mol = _molecule(scaffold)
+    shown = _shown(source)
+    _check_points(mol, shown)
+    parts = [Chem.Mol(part) for part in Chem.GetMolFrags(mol, asMols=True)]
+    fragments = tuple(Fragment(part, _real(part)) for part in parts)
+    for i, fragment in enumerate(fragments):
+        if not fragment.kept:
+            raise ValueError(f"scaffold is {shown}, expected atoms beside the attachment points")
+        if len(parts) > 1 and not fragment.cuts:
+            text = Chem.MolToSmiles(fragment.mol)
+            raise ValueError(
+                f"fragment {i + 1} of scaffold {shown} ({text}) has no attachment point: mark with "
+                "* where the linker begins"
+            )
+    points = sum(len(fragment.cuts) for fragment in fragments)
+    return Constraint(source, _task(task, len(parts), points, shown), fragments)
+
+
+def read_lead(
+    lead: str | Chem.Mol,
+    change: Sequence[int] | str | None = None,
+    keep: Sequence[int] | str | None = None,
+) -> Constraint:
+    """Read a lead, and which of its atoms may change.
+
+    Args:
+        lead: SMILES, or an RDKit molecule.
+        change: atoms that may change: indices from 0, in the order of the SMILES or of the
+            molecule, or SMARTS that match them.
+        keep: atoms that stay, likewise, where that is easier to say; then all others may change.
+
+    Raises:
+        ValueError: if the lead or the choice of atoms cannot be read, or nothing or everything
+            would change; one line.
+    """
+    source = Chem.MolToSmiles(lead) if isinstance(lead, Chem.Mol) else str(lead).strip()
+    shown = _shown(source)
+    mol = _sanitised(lead, shown) if isinstance(lead, Chem.Mol) else parse(source)
+    if mol is None or not mol.GetNumAtoms():
+        raise ValueError(f"lead is {shown}, expected a molecule: {interpret(source).status}")
+    if "*" in source or len(Chem.GetMolFrags(mol)) > 1:
+        raise ValueError(f"lead is {shown}, expected one whole molecule without attachment points")
+    if (change is None) == (keep is None):
+        raise ValueError("change and keep are both given or both missing, expected one of them")
+    chosen = _chosen(mol, change if keep is None else keep, "change" if keep is None else "keep")
+    atoms = frozenset(range(mol.GetNumAtoms()))
+    free = chosen if keep is None else atoms - chosen
+    if not free or free == atoms:
+        which = "no atom" if not free else "every atom"
+        raise ValueError(f"{which} of lead {shown} may change, expected some to change and to stay")
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(0)
+    pieces = _components(mol, atoms - free)
+    return Constraint(source, Task.LEAD, tuple(Fragment(mol, piece) for piece in pieces))
+
+
+def _molecule(scaffold: str | Chem.Mol) -> tuple[str, Chem.Mol]:
+    """Return what was written, and its molecule with points of isotope 1, 2, ... and no labels."""
+    if isinstance(scaffold, Chem.Mol):
+        source = text = Chem.MolToSmiles(_numbered(Chem.Mol(scaffold)))
+    else:
+        source = text = str(scaffold).strip()
+    if not text:
+        raise ValueError("scaffold is empty, expected SMILES")
+    # told apart before they are read: two equal neighbours would take an atom's stereo away
+    count = iter(range(1, len(text) + 1))
+    mol = parse(_POINT.sub(lambda _: f"[{next(count)}*]", text))
+    if mol is None:
+        raise ValueError(
+            f"scaffold is {_shown(source)}, which is not readable SMILES: {interpret(text).status}"
+        )
+    return source, _numbered(mol)
+
+
+def _numbered(mol: Chem.Mol) -> Chem.Mol:
+    """Number the points of a molecule as isotopes, in place; labels of all atoms are dropped."""
+    points = 0
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(0)
+        if atom.GetAtomicNum() == 0:
+            points += 1
+            atom.SetIsotope(points)
+            atom.SetFormalCharge(0)
+    return mol
+
+
+def _sanitised(mol: Chem.Mol, shown: str) -> Chem.Mol:
+    copy = Chem.Mol(mol)
+    with rdBase.BlockLogs():
+        if Chem.SanitizeMol(copy, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
+            raise ValueError(f"lead is {shown}, expected a molecule that RDKit can sanitise")
+    return copy
+
+
+def _real(mol: Chem.Mol) -> frozenset[int]:
+    return frozenset(atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum())
+
+
+def _check_points(mol: Chem.Mol, shown: str) -> None:
+    """Check that every attachment point hangs on one atom.
+
+    Raises:
+        ValueError: naming the first that does not.
+    """
+    for atom in mol.GetAtoms():
+        if atom.GetAtomicNum():
+            continue
+        name = f"attachment point {atom.GetIsotope()} of scaffold {shown}"
+        if atom.GetDegree() != 1:
+            raise ValueError(f"{name} has {atom.GetDegree()} bonds, expected 1")
+        if not atom.GetNeighbors()[0].GetAtomicNum():
+            raise ValueError(f"{name} is bonded to another one, expected an atom")
+
+
+def _task(task: Task | str | None, fragments: int, points: int, shown: str) -> Task:
+    """Return the task of so many fragments with so many points.
+
+    Raises:
+        ValueError: if they do not go with the task asked for.
+    """
+    allowed = [str(known) for known in Task if known is not Task.LEAD]
+    if task is not None and task not in allowed:
+        raise ValueError(f"task is {str(task)!r}, expected one of {', '.join(allowed)}")
+    if not points and task != Task.SUPERSTRUCTURE:
+        raise ValueError(
+            f"scaffold {shown} has no attachment point: mark with * where it may grow, or ask for "
+            f"the task {Task.SUPERSTRUCTURE}"
+        )
+    found = Task.LINKER if fragments > 1 else Task.MOTIF if points == 1 else Task.DECORATION
+    found = found if points else Task.SUPERSTRUCTURE
+    fitting = {found, Task.DECORATION} if found is Task.MOTIF else {found}
+    if task is not None and task not in fitting:
+        raise ValueError(
+            f"scaffold {shown} has {fragments} fragment(s) with {points} attachment point(s), "
+            f"which is a task of {found}, not {task}"
+        )
+    return found if task is None else Task(task)
+
+
+def _chosen(mol: Chem.Mol, atoms: Sequence[int] | str, name: str) -> frozenset[int]:
+    """Return the atoms that indices or SMARTS choose.
+
+    Raises:
+        ValueError: if they choose none, or one that there is not.
+    """
+    if isinstance(atoms, str):
+        with rdBase.BlockLogs():
+            query = Chem.MolFromSmarts(atoms)
+        if query is None:
+            raise ValueError(f"{name} is {atoms!r}, which is not readable SMARTS")
+        found = frozenset(i for match in mol.GetSubstructMatches(query) for i in match)
+        if not found:
+            raise ValueError(f"{name} is {atoms!r}, which matches nothing in the lead")
+        return found
+    count = mol.GetNumAtoms()
+    for index in atoms:
+        if not 0 <= index < count:
+            raise ValueError(f"{name} holds atom {index}, expected indices in 0..{count - 1}")
+    return frozenset(int(index) for index in atoms)
+
+
+def _components(mol: Chem.Mol, atoms: frozenset[int]) -> list[frozenset[int]]:
+    """Return the connected pieces of some atoms, each with the lowest index first."""
+    left, pieces = set(atoms), []
+    while left:
+        piece, edge = set(), [min(left)]
+        while edge:
+            atom = edge.pop()
+            if atom in left:
+                left.remove(atom)
+                piece.add(atom)
+                edge += [other.GetIdx() for other in mol.GetAtomWithIdx(atom).GetNeighbors()]
+        pieces.append(frozenset(piece))
+    return pieces
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}...")

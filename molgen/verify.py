@@ -1,0 +1,244 @@
+"""Does a molecule keep a constraint? A substructure match in which attachment points count.
+
+A fragment is found where its atoms and bonds are, with the same elements, charges and bond orders,
+and
+
+    degree(image of a)  =  degree(a)      for every kept atom a, attachment points included
+
+so that it is bonded to the rest of the molecule at its attachment points alone, at every one of
+them, and by the bonds drawn there; hydrogens on all other atoms stay what they are. Tetrahedral and
+double-bond stereo are compared neighbour by neighbour, an attachment point standing for what grew
+there. Several fragments are found disjointly, and those of a linker with new atoms between them. A
+superstructure contains its core in any way, and the kept part of a lead may lose bonds to atoms
+that changed, or carry other bonds there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rdkit import Chem
+
+from molgen.fragments import Constraint, Fragment, Task
+from molgen.molecules import parse
+
+OK = "ok"
+NO_MOLECULE = "no molecule"
+MISSING = "missing"
+ELSEWHERE = "bonded elsewhere than at its attachment points"
+STEREO = "other stereo"
+OVERLAP = "fragments overlap"
+NO_LINKER = "no linker between fragments"
+
+MOST_MATCHES = 20_000  # symmetric fragments match in many ways; beyond, one may be overlooked
+_TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
+_CIS = (Chem.BondStereo.STEREOZ, Chem.BondStereo.STEREOCIS)
+_TRANS = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOTRANS)
+
+Match = dict[int, int]
+"""From atoms of the fragment to atoms of the molecule."""
+
+
+class Verifier:
+    """Says of molecules whether they keep a constraint, and if not, why."""
+
+    def __init__(self, constraint: Constraint) -> None:
+        self.constraint = constraint
+        self._patterns = [
+            _Pattern.of(fragment, constraint.task is Task.LEAD) for fragment in constraint.fragments
+        ]
+
+    def __call__(self, smiles: str) -> str:
+        """Return ``"ok"``, or the reason why not.
+
+        Args:
+            smiles: of the molecule; empty, or unreadable, where there is none.
+        """
+        mol = parse(smiles)
+        if mol is None or not mol.GetNumAtoms():
+            return NO_MOLECULE
+        if self.constraint.task is Task.SUPERSTRUCTURE:
+            return _contains(mol, self.constraint.fragments[0].mol)
+        found: list[list[Match]] = []
+        for number, pattern in enumerate(self._patterns, 1):
+            matches, reason = pattern.find(mol)
+            if not matches:
+                several = len(self._patterns) > 1
+                return f"fragment {number} {reason}" if several else reason
+            found.append(matches)
+        if not any(True for _ in _disjoint(found)):
+            return OVERLAP
+        if self.constraint.task is Task.LINKER:
+            apart = (_apart(mol, images) for images in _disjoint(found))
+            return OK if any(apart) else NO_LINKER
+        return OK
+
+
+@dataclass(frozen=True, eq=False)
+class _Pattern:
+    """A fragment, ready to be searched for.
+
+    Attributes:
+        fragment: what is searched for.
+        query: its kept atoms, with the number of bonds and hydrogens that each may have.
+        plain: the same without these numbers.
+        atoms: the fragment's atom that each atom of the queries stands for.
+        lead: whether bonds out of the fragment may be fewer, and of other orders.
+    """
+
+    fragment: Fragment
+    query: Chem.Mol
+    plain: Chem.Mol
+    atoms: tuple[int, ...]
+    lead: bool
+
+    @classmethod
+    def of(cls, fragment: Fragment, lead: bool) -> _Pattern:
+        """Prepare a fragment."""
+        atoms = tuple(sorted(fragment.kept))
+        return cls(
+            fragment, _query(fragment, lead, strict=True), _query(fragment, lead), atoms, lead
+        )
+
+    def find(self, mol: Chem.Mol) -> tuple[list[Match], str]:
+        """Return every place where the fragment is, or the reason why there is none."""
+        places = mol.GetSubstructMatches(self.query, uniquify=False, maxMatches=MOST_MATCHES)
+        matches = [dict(zip(self.atoms, place, strict=True)) for place in places]
+        matches = [match for match in matches if self._bonded_as_drawn(mol, match)]
+        if not matches:
+            return [], ELSEWHERE if mol.HasSubstructMatch(self.plain) else MISSING
+        matches = [match for match in matches if self._same_stereo(mol, match)]
+        return matches, "" if matches else STEREO
+
+    def _outside(self, mol: Chem.Mol, match: Match, atom: int) -> list[Chem.Bond]:
+        """Return the bonds of an atom's image that are not images of its own kept bonds."""
+        neighbours = self.fragment.mol.GetAtomWithIdx(atom).GetNeighbors()
+        images = {match[other.GetIdx()] for other in neighbours if other.GetIdx() in match}
+        image = mol.GetAtomWithIdx(match[atom])
+        return [bond for bond in image.GetBonds() if bond.GetOtherAtomIdx(match[atom]) not in images]
+
+    def _bonded_as_drawn(self, mol: Chem.Mol, match: Match) -> bool:
+        """Return whether the bonds out of the fragment have the orders drawn at its points."""
+        if self.lead:
+            return True
+        drawn: dict[int, list[float]] = {}
+        for atom, point in self.fragment.cuts:
+            bond = self.fragment.mol.GetBondBetweenAtoms(atom, point)
+            drawn.setdefault(atom, []).append(bond.GetBondTypeAsDouble())
+        return all(
+            sorted(orders)
+            == sorted(bond.GetBondTypeAsDouble() for bond in self._outside(mol, match, atom))
+            for atom, orders in drawn.items()
+        )
+
+    def _image(self, mol: Chem.Mol, match: Match, atom: int, neighbour: int) -> int | None:
+        """Return where an atom's neighbour went; None for one of several points, or none left."""
+        if neighbour in match:
+            return match[neighbour]
+        cuts = [other for kept, other in self.fragment.cuts if kept == atom]
+        outside = self._outside(mol, match, atom)
+        if len(cuts) != 1 or len(outside) != 1:
+            return None
+        return int(outside[0].GetOtherAtomIdx(match[atom]))
+
+    def _same_stereo(self, mol: Chem.Mol, match: Match) -> bool:
+        own = self.fragment.mol
+        return all(
+            self._same_centre(mol, match, own.GetAtomWithIdx(atom))
+            for atom in match
+            if own.GetAtomWithIdx(atom).GetChiralTag() in _TETRAHEDRAL
+        ) and all(
+            self._same_double_bond(mol, match, bond)
+            for bond in own.GetBonds()
+            if bond.GetStereo() in _CIS + _TRANS
+            and bond.GetBeginAtomIdx() in match
+            and bond.GetEndAtomIdx() in match
+        )
+
+    def _same_centre(self, mol: Chem.Mol, match: Match, atom: Chem.Atom) -> bool:
+        """Compare a tetrahedral centre: tags agree where neighbours are in the same order."""
+        image = mol.GetAtomWithIdx(match[atom.GetIdx()])
+        if image.GetDegree() != atom.GetDegree():
+            return True  # a neighbour that was to change is gone, and the centre with it
+        if image.GetChiralTag() not in _TETRAHEDRAL:
+            return False
+        expected = [
+            self._image(mol, match, atom.GetIdx(), other.GetIdx()) for other in atom.GetNeighbors()
+        ]
+        if None in expected:
+            return True  # two attachment points: either may have become either
+        found = [other.GetIdx() for other in image.GetNeighbors()]
+        same = image.GetChiralTag() == atom.GetChiralTag()
+        return same == _even([found.index(index) for index in expected if index is not None])
+
+    def _same_double_bond(self, mol: Chem.Mol, match: Match, bond: Chem.Bond) -> bool:
+        """Compare a double bond: cis and trans agree relative to the same neighbours."""
+        ends = [bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]
+        image = mol.GetBondBetweenAtoms(*(match[end] for end in ends))
+        pairs = zip(ends, bond.GetStereoAtoms(), strict=True)
+        expected = [self._image(mol, match, end, other) for end, other in pairs]
+        if None in expected:
+            return True
+        if image.GetStereo() not in _CIS + _TRANS:
+            return False
+        flips = sum(index not in image.GetStereoAtoms() for index in expected)
+        same = (image.GetStereo() in _CIS) == (bond.GetStereo() in _CIS)
+        return same == (flips % 2 == 0)
+
+
+def _query(fragment: Fragment, lead: bool, strict: bool = False) -> Chem.Mol:
+    """Return a fragment's kept atoms as a query; see :class:`_Pattern`."""
+    query = Chem.RWMol(fragment.mol)
+    open_ends = [atom for atom, _ in fragment.cuts]
+    for atom in fragment.mol.GetAtoms():
+        index = atom.GetIdx()
+        if index not in fragment.kept:
+            continue
+        kind = f"#{atom.GetAtomicNum()};{'a' if atom.GetIsAromatic() else 'A'}"
+        kind += f";{atom.GetFormalCharge():+d}"
+        if strict and index not in open_ends:
+            kind += f";D{atom.GetDegree()};H{atom.GetTotalNumHs()}"
+        elif strict:
+            fewest = atom.GetDegree() - open_ends.count(index) * lead
+            kind += f";D{{{fewest}-{atom.GetDegree()}}}"
+        query.ReplaceAtom(index, Chem.AtomFromSmarts(f"[{kind}]"))
+    query.BeginBatchEdit()
+    for index in set(range(fragment.mol.GetNumAtoms())) - fragment.kept:
+        query.RemoveAtom(index)
+    query.CommitBatchEdit()
+    return query.GetMol()
+
+
+def _contains(mol: Chem.Mol, core: Chem.Mol) -> str:
+    if mol.HasSubstructMatch(core, useChirality=True):
+        return OK
+    return STEREO if mol.HasSubstructMatch(core) else MISSING
+
+
+def _disjoint(found: Sequence[list[Match]]) -> Iterator[list[set[int]]]:
+    """Yield every choice of one place for each fragment such that no two share an atom."""
+    if not found:
+        yield []
+        return
+    distinct = {frozenset(match.values()) for match in found[-1]}
+    for rest in _disjoint(found[:-1]):
+        for image in distinct:
+            if not any(image & other for other in rest):
+                yield [*rest, set(image)]
+
+
+def _apart(mol: Chem.Mol, images: Sequence[set[int]]) -> bool:
+    """Return whether no two fragments are bonded to each other."""
+    place = {atom: i for i, image in enumerate(images) for atom in image}
+    return not any(
+        place.get(bond.GetBeginAtomIdx(), -1) != place.get(bond.GetEndAtomIdx(), -2)
+        for bond in mol.GetBonds()
+        if bond.GetBeginAtomIdx() in place and bond.GetEndAtomIdx() in place
+    )
+
+
+def _even(order: Sequence[int]) -> bool:
+    """Return whether a permutation is even."""
+    pairs = ((a, b) for i, a in enumerate(order) for b in order[i + 1 :])
+    return sum(a > b for a, b in pairs) % 2 == 0
