@@ -25,10 +25,10 @@ from torch import Tensor
 
 from molgen import randomness
 from molgen.plan import Plan
-from molgen.remasking import TokenWeights
 from molgen.rows import LOOK_AHEAD, Draw, Floats, Ids, Mask, RowSampler, State
 from molgen.shards import filling, shards
 from molgen.threads import Workers
+from molgen.token_weights import TokenWeights
 from molgen.trajectory import Recorder
 from molgen.transition import Transition
 
@@ -89,7 +89,7 @@ class DenseSampler(RowSampler):
         self.max_length = self.transition.max_length
         self._prepare()
         self.plan_masks = self.transition.remasks
-        if self.weights is not None and self.weights.reads == "quality":
+        if self.weights is not None and self.weights.reads != "psi":
             raise ValueError(
                 "weights read the quality head, which is not asked where the mask entry takes part "
                 "in the guidance: expected other weights"

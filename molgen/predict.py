@@ -33,13 +33,16 @@ class Prediction:
     Attributes:
         p: probabilities with shape (wanted positions in row-major order, vocab).
         classifier_forwards: of each row, shape (rows,).
-        quality: probability that each placed token is right given the others, with the shape of
-            the tokens; None from a network without a quality head.
+        quality: probability that each placed token is right given the others and the condition,
+            with the shape of the tokens; None from a network without a quality head.
+        delta: how far each placed token holds back what the condition asks for, in nats, same
+            shape: see :mod:`molgen.token_weights`. None without classifier-free guidance.
     """
 
     p: NDArray[np.float64]
     classifier_forwards: NDArray[np.int64]
     quality: NDArray[np.float64] | None = None
+    delta: NDArray[np.float64] | None = None
 
 
 class Predictor(Protocol):
@@ -161,7 +164,7 @@ class NetworkPredictor:
         lengths = (tokens != self.pad_id).sum(1)
         parts = shards(lengths, self.network.device)
 
-        def run(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor | None]:
+        def run(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
             length = int(lengths[rows[0]])
             return self._shard(
                 torch.from_numpy(tokens[rows, :length]),
@@ -174,25 +177,28 @@ class NetworkPredictor:
         place[wanted] = np.arange(wanted.sum())
         p = np.empty((int(wanted.sum()), self.network.classes))
         forwards = np.zeros(len(tokens), dtype=np.int64)
-        quality = np.ones(tokens.shape) if self.network.judges else None
+        log_quality = np.zeros((self.forwards, *tokens.shape))
         for rows, (found, cost, judged) in zip(parts, self.workers.map(run, parts), strict=True):
             p[place[rows][wanted[rows]]] = found.numpy()
             forwards[rows] = cost.numpy()
-            if quality is not None and judged is not None:
-                quality[rows, : judged.shape[1]] = judged.numpy()
-        return Prediction(p, forwards, quality)
+            for branch, said in zip(log_quality, judged, strict=False):
+                branch[rows, : said.shape[1]] = said.numpy()
+        if not self.network.judges:
+            return Prediction(p, forwards)
+        delta = log_quality[1] - log_quality[0] if self.guidance is not None else None
+        return Prediction(p, forwards, np.exp(log_quality[0]), delta)
 
     @torch.inference_mode()
     def _shard(
         self, tokens: Tensor, wanted: Tensor, condition: Tensor | None, alpha_t: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Return probabilities at the wanted positions of rows of one length, cost, quality."""
         rows, length = tokens.shape
         fill = filling(rows, length, self.network.device)
         filled, clock = tokens[fill], alpha_t[fill]
         condition = None if condition is None else condition[fill]
         answered = self.network.answer(filled, condition, clock, self.guidance is not None)
-        found, quality = answered.log_p, answered.quality
+        found = answered.log_p
         log_p = found[0]
         if self.guidance is not None:
             log_p = self.guidance.combine(found[0].double(), found[1].double(), clock)
@@ -200,7 +206,7 @@ class NetworkPredictor:
         if self.tilts:
             here = wanted[fill] & (torch.arange(len(fill)) < rows).unsqueeze(-1)
             log_p, forwards = nest(self.tilts, self._step(log_p, filled, here), filled, clock)
-        judged = None if quality is None else quality[:rows]
+        judged = tuple(branch[:rows] for branch in answered.log_quality)
         return self.shaping(log_p[:rows][wanted]), forwards[:rows], judged
 
     def _step(self, log_p: Tensor, tokens: Tensor, wanted: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from molgen.corrector import CORRECTORS, Corrector
 from molgen.plan import STRATEGIES, Strategy, Switch
-from molgen.remasking import WEIGHTS, TokenWeights
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased, ClassifierFree, Steering
+from molgen.token_weights import WEIGHTS, TokenWeights
 
 if TYPE_CHECKING:
     from molgen.guidance import Strength
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # parameters that are words; the others are numbers
 WORDS = ("then", "normalise", "mix", "scores", "guide")
 SWITCHES = ("tilt_mask", "guided_remasking")  # 0 or 1
-UNBOUNDED = ("beta", "tau", "clamp", "cfg", "every", "rounds")  # numbers that may exceed 1
+UNBOUNDED = ("beta", "tau", "clamp", "cfg", "every", "rounds", "gamma")  # numbers that may exceed 1
 GUIDANCE: dict[str, type[ClassifierFree | ClassifierBased]] = {
     "cfg": ClassifierFree,
     "cbg": ClassifierBased,

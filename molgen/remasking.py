@@ -20,12 +20,9 @@ section 4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from molgen.posterior import Scalar, sigma_max
@@ -44,7 +41,7 @@ def uniform_weights(is_clean: Tensor, normalise: Normalise = "mean") -> Tensor:
         Weights with shape (batch, length), 0 where ``is_clean`` is False.
     """
     scores = torch.zeros(is_clean.shape, device=is_clean.device)
-    return _softmax(scores, is_clean, normalise)
+    return softmax_over(scores, is_clean, normalise)
 
 
 def confidence_weights(psi: Tensor, is_clean: Tensor, normalise: Normalise = "sum") -> Tensor:
@@ -61,7 +58,7 @@ def confidence_weights(psi: Tensor, is_clean: Tensor, normalise: Normalise = "su
     Returns:
         Weights with shape (batch, length), 0 where ``is_clean`` is False.
     """
-    return _softmax(-psi, is_clean, normalise)
+    return softmax_over(-psi, is_clean, normalise)
 
 
 def sharpened_weights(
@@ -88,7 +85,7 @@ def sharpened_weights(
     if not tau > 0.0:
         raise ValueError(f"tau must be above 0, got {tau}")
     smallest = torch.finfo(psi.dtype).tiny
-    return _softmax(-psi.clamp(min=smallest).log() / tau, is_clean, normalise)
+    return softmax_over(-psi.clamp(min=smallest).log() / tau, is_clean, normalise)
 
 
 def token_sigma(sigma: Scalar, weights: Tensor, alpha_t: Scalar, alpha_s: Scalar) -> Tensor:
@@ -106,115 +103,19 @@ def token_sigma(sigma: Scalar, weights: Tensor, alpha_t: Scalar, alpha_s: Scalar
     return torch.minimum(sigma * weights, sigma_max(alpha_t, alpha_s).to(weights))
 
 
-def _softmax(scores: Tensor, is_clean: Tensor, normalise: Normalise) -> Tensor:
+def softmax_over(scores: Tensor, is_clean: Tensor, normalise: Normalise) -> Tensor:
     """Return the softmax over the clean tokens of each row; a row with none gets zeros."""
-    _check_normalise(normalise)
+    check_normalise(normalise)
     weights = scores.masked_fill(~is_clean, -torch.inf).softmax(-1)
     weights = weights.masked_fill(~is_clean, 0.0)
     return weights if normalise == "sum" else weights * is_clean.sum(-1, keepdim=True)
 
 
-class TokenWeights(Protocol):
-    """Weights as the sampler asks for them, a factor on the plan's sigma at every position."""
+def check_normalise(normalise: str) -> None:
+    """Check how weights are normalised.
 
-    @property
-    def reads(self) -> str:
-        """What they are told of placed tokens: ``"psi"`` or ``"quality"``."""
-        ...
-
-    def __call__(
-        self, psi: NDArray[np.float64], is_clean: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
-        """Return factors with shape (rows, length).
-
-        Args:
-            psi: probability each placed token had when it was placed, shape (rows, length).
-            is_clean: True at tokens that are placed, same shape.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """The published weights: ``softmax(-psi)``, summing to one, masked tokens not compensated."""
-
-    reads = "psi"
-    normalise: Normalise = "sum"
-
-    def __post_init__(self) -> None:
-        """Check ``normalise``."""
-        _check_normalise(self.normalise)
-
-    def __call__(
-        self, psi: NDArray[np.float64], is_clean: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
-        """Return the factors; see `TokenWeights`."""
-        weights = confidence_weights(
-            torch.from_numpy(psi), torch.from_numpy(is_clean), self.normalise
-        )
-        return _compensated(weights, is_clean, self.normalise)
-
-
-@dataclass(frozen=True)
-class Sharpened:
-    """``softmax(-log psi / tau)`` with mean one: doubtful tokens go back far more often.
-
-    Masked tokens are placed at the rate of the plan's own sigma, so the masked fraction is kept on
-    average, as long as no weight is capped.
+    Raises:
+        ValueError: if it is neither ``"sum"`` nor ``"mean"``.
     """
-
-    reads = "psi"
-    tau: float = 1.0
-    normalise: Normalise = "mean"
-
-    def __post_init__(self) -> None:
-        """Check the parameters.
-
-        Raises:
-            ValueError: if ``tau`` is not positive or ``normalise`` not known.
-        """
-        if not self.tau > 0:
-            raise ValueError(f"tau is {self.tau}, expected more than 0")
-        _check_normalise(self.normalise)
-
-    def __call__(
-        self, psi: NDArray[np.float64], is_clean: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
-        """Return the factors; see `TokenWeights`."""
-        weights = sharpened_weights(
-            torch.from_numpy(psi), torch.from_numpy(is_clean), self.tau, self.normalise
-        )
-        return _compensated(weights, is_clean, self.normalise)
-
-
-@dataclass(frozen=True)
-class Quality(Sharpened):
-    """The same of what a quality head says now: ``softmax(-log q / tau)`` with mean one.
-
-    ``q`` is the probability that a token is right given the others as they stand, at no further
-    forward; a token that the head has not seen yet counts with its probability when placed.
-    Reference: Kim et al., "Fine-tuning masked diffusion for provable self-correction" (2025).
-    """
-
-    reads = "quality"
-
-
-def _check_normalise(normalise: str) -> None:
     if normalise not in ("sum", "mean"):
         raise ValueError(f"normalise must be 'sum' or 'mean', got {normalise!r}")
-
-
-def _compensated(
-    weights: Tensor, is_clean: NDArray[np.bool_], normalise: Normalise
-) -> NDArray[np.float64]:
-    """Let masked tokens follow the plan's own sigma under mean-one weights, none otherwise."""
-    elsewhere = 1.0 if normalise == "mean" else 0.0
-    return np.where(is_clean, weights.double().numpy(), elsewhere)
-
-
-WEIGHTS: dict[str, type[TokenWeights] | None] = {
-    "uniform": None,
-    "confidence": Confidence,
-    "sharpened": Sharpened,
-    "quality": Quality,
-}

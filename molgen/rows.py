@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.plan import Plan
-from molgen.remasking import TokenWeights
+from molgen.token_weights import Evidence, TokenWeights
 from molgen.trajectory import Recorder, Trajectory
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ class State:
         psi: probability each placed token had when it was placed, same shape; 1 elsewhere.
         quality: what the network's quality head said of each placed token at the last forward;
             ``psi`` where it has said nothing yet, or there is none; same shape.
+        delta: how far each placed token holds the wanted property back, as far as the head has
+            said; same shape.
         fixed: tokens that no step takes off, same shape.
         settled: whether nothing has changed since the row was last mended, shape (rows,).
         step: the next step of each row, shape (rows,).
@@ -116,6 +118,7 @@ class State:
     tokens: Ids
     psi: Floats
     quality: Floats
+    delta: Floats
     fixed: Mask
     settled: Mask
     step: Ids
@@ -133,7 +136,8 @@ class State:
             fixed = fixed if given.fixed is None else given.fixed[molecule]
             step = step if given.step is None else given.step[molecule]
         settled = np.zeros(len(molecule), dtype=bool)
-        return cls(molecule, tokens, psi, psi.copy(), fixed, settled, step, *zeros)
+        delta = np.zeros(tokens.shape)
+        return cls(molecule, tokens, psi, psi.copy(), delta, fixed, settled, step, *zeros)
 
     def take(self, rows: Ids | Mask) -> State:
         """Return some of the rows."""
@@ -300,8 +304,8 @@ class RowSampler(ABC):
         fixed = state.fixed[rows]
         if self.weights is not None:
             clean = (tokens != self.mask_id) & (tokens != self.pad_id) & ~fixed
-            seen = state.quality if self.weights.reads == "quality" else state.psi
-            weights = self.weights(seen[rows], clean)[:, None, :]
+            evidence = Evidence(state.psi[rows], state.quality[rows], state.delta[rows])
+            weights = self.weights(evidence, clean)[:, None, :]
             sigma = np.minimum(sigma * weights, self._bound[k])
         return np.where(fixed[:, None, :], 0.0, sigma)
 

@@ -26,7 +26,6 @@ from molgen import randomness
 from molgen.corrector import Corrector, mend
 from molgen.plan import Plan
 from molgen.predict import Predictor
-from molgen.remasking import TokenWeights
 from molgen.rows import (
     LOOK_AHEAD,
     Draw,
@@ -38,6 +37,7 @@ from molgen.rows import (
     State,
     chance_to_change,
 )
+from molgen.token_weights import TokenWeights
 
 __all__ = ["Sampler", "Samples", "inverse_cdf"]
 
@@ -170,9 +170,11 @@ class Sampler(RowSampler):
             draw.conditions(molecules),
             self.plan.alpha_t[state.step[rows]],
         )
+        placed = state.tokens[rows] != self.mask_id
         if found.quality is not None:
-            placed = state.tokens[rows] != self.mask_id
-            state.quality[rows] = np.where(placed, found.quality[:, : placed.shape[1]], 1.0)
+            state.quality[rows] = np.where(placed, found.quality, 1.0)
+        if found.delta is not None:
+            state.delta[rows] = np.where(placed, found.delta, 0.0)
         i, position = np.nonzero(events.place)
         token = inverse_cdf(found.p, events.quantile[i, position])
         state.tokens[rows[i], position] = token
@@ -199,6 +201,7 @@ class Sampler(RowSampler):
             )
         state.tokens[rows[i], position] = self.mask_id
         state.psi[rows[i], position] = state.quality[rows[i], position] = 1.0
+        state.delta[rows[i], position] = 0.0
         state.settled[rows[i]] = False
 
     def _mend(self, state: State, rows: Ids, draw: Draw) -> None:

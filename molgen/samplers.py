@@ -42,6 +42,7 @@ from molgen.shards import ShardedDenoiser
 from molgen.steering import ClassifierBased
 from molgen.targets import Target
 from molgen.threads import Workers, workers
+from molgen.token_weights import PROPERTY, PSI
 from molgen.transition import MaskedTransition, Transition, UniformTransition
 
 Ids = NDArray[np.int64]
@@ -81,7 +82,7 @@ def sampler(
     """
     with workers(settings.device) as pool:
         kind = noise_of(model.denoiser)
-        _check_judges(model, settings)
+        _check_judges(model, settings, targets)
         if kind == "none":
             yield LeftToRight(_left_to_right(model, settings, targets, pool))
         elif kind == "uniform" or _needs_whole_steps(settings):
@@ -90,14 +91,19 @@ def sampler(
             yield _by_events(model, settings, targets, pool)
 
 
-def _check_judges(model: Model, settings: Settings) -> None:
+def _check_judges(model: Model, settings: Settings, targets: Mapping[str, Target]) -> None:
     """Check that a network which is asked about its own draws has learned to tell.
 
     Raises:
         ValueError: if it has not, or is not asked in a way that goes together.
     """
-    reads = settings.weights is not None and settings.weights.reads == "quality"
-    asked = {"weights quality": reads, "a corrector": settings.corrector is not None}
+    reads = settings.weights.reads if settings.weights is not None else PSI
+    asked = {f"weights by {reads}": reads != PSI, "a corrector": settings.corrector is not None}
+    if reads == PROPERTY and _mixture(settings, targets) is None:
+        raise ValueError(
+            "weights by property compare the prediction with and without the condition: expected "
+            "targets and classifier-free guidance with gamma other than 1"
+        )
     for name in (name for name, given in asked.items() if given):
         if getattr(model.denoiser, "quality_head", None) is None:
             raise ValueError(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from molgen.corrector import Corrector
 from molgen.plan import Strategy
-from molgen.remasking import TokenWeights
 from molgen.steering import ClassifierFree, Steering
+from molgen.token_weights import TokenWeights
 
 if TYPE_CHECKING:
     from molgen.guidance import Strength

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from molgen.denoiser import Denoiser, MoleculeDenoiser
 from molgen.threads import resolve_dtype
@@ -79,12 +80,12 @@ class Answered:
     Attributes:
         log_p: ``log p(x_0 | x_t, y)`` and, where it was asked for, ``log p(x_0 | x_t)``, each with
             shape (rows, length, classes).
-        quality: probability that each placed token is right given the others and the condition,
-            shape (rows, length); None from a network without a quality head.
+        log_quality: likewise, the log-probability that each placed token is right given the
+            others, each with shape (rows, length); empty from a network without a quality head.
     """
 
     log_p: tuple[Tensor, ...]
-    quality: Tensor | None
+    log_quality: tuple[Tensor, ...]
 
 
 class ShardedDenoiser:
@@ -140,7 +141,9 @@ class ShardedDenoiser:
             logits, quality = self._ask(tokens.to(self.device), condition, alpha)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         log_p = logits[..., : self.classes].log_softmax(-1).cpu().split(rows)
-        return Answered(log_p, None if quality is None else quality[:rows].sigmoid().cpu())
+        if quality is None:
+            return Answered(log_p, ())
+        return Answered(log_p, F.logsigmoid(quality).cpu().split(rows))
 
     def _ask(
         self, tokens: Tensor, condition: Tensor | None, alpha: Tensor | None

@@ -90,8 +90,8 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--weights",
         metavar="W",
-        help="which placed tokens are masked again first: uniform, confidence, sharpened, or "
-        "quality (models with a quality head); parameters as sharpened:tau=.5",
+        help="which placed tokens are masked again first: uniform, confidence, sharpened, and for "
+        "models with a quality head quality and property; parameters as sharpened:tau=.5",
     )
     group.add_argument(
         "--corrector",

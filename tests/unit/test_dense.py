@@ -10,7 +10,7 @@ import torch
 
 import chains
 import tiny
-from molgen import plan, remasking
+from molgen import plan, token_weights
 from molgen.candidates import AmortisedScores, ExactScores
 from molgen.classifier import Aim, PropertyClassifier
 from molgen.dense import DenseSampler, draw_changes
@@ -49,17 +49,17 @@ def same(a: Samples, b: Samples) -> None:
     np.testing.assert_array_equal(a.classifier_nfe, b.classifier_nfe)
 
 
-STRATEGIES: list[tuple[plan.Strategy, remasking.TokenWeights | None]] = [
+STRATEGIES: list[tuple[plan.Strategy, token_weights.TokenWeights | None]] = [
     (plan.Ancestral(), None),
     (plan.Rescale(0.6), None),
-    (plan.Loop(eta=0.3, alpha_on=0.7), remasking.Sharpened(tau=0.5)),
-    (plan.Psi(0.4), remasking.Confidence()),
+    (plan.Loop(eta=0.3, alpha_on=0.7), token_weights.Sharpened(tau=0.5)),
+    (plan.Psi(0.4), token_weights.Confidence()),
 ]
 
 
 @pytest.mark.parametrize(("strategy", "weights"), STRATEGIES)
 def test_with_the_plans_pace_it_is_the_event_driven_sampler_to_the_last_token(
-    pool: Workers, strategy: plan.Strategy, weights: remasking.TokenWeights | None
+    pool: Workers, strategy: plan.Strategy, weights: token_weights.TokenWeights | None
 ) -> None:
     free, shaping = ClassifierFree(2.0), Shaping(0.8, 0.95)
     tilts = [ClassifierBased(AmortisedScores(HIGH, MASK), 3.0, MASK)]
@@ -252,7 +252,7 @@ def test_no_rows_and_bad_arguments(pool: Workers) -> None:
     with pytest.raises(ValueError, match="under uniform noise no token is masked"):
         DenseSampler(step, plan.Rescale(0.5).plan(8), pool)
     with pytest.raises(ValueError, match="expected the ancestral strategy and uniform weights"):
-        DenseSampler(step, plan.Ancestral().plan(8), pool, remasking.Confidence())
+        DenseSampler(step, plan.Ancestral().plan(8), pool, token_weights.Confidence())
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
         DenseSampler(step, plan.Ancestral().plan(8), pool, None, 0)
     with pytest.raises(ValueError, match=r"lengths must lie in 1\.\.12, got"):

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen import plan, remasking
+from molgen import plan, token_weights
 from molgen.predict import Prediction
 from molgen.rows import Given, Samples
 from molgen.sample import Sampler
@@ -46,7 +46,7 @@ def test_without_remasking_what_stands_stays() -> None:
 
 def test_fixed_tokens_stay_and_others_go() -> None:
     given = part(0.2)
-    sampler = Sampler(Table(), plan.Rescale(0.9).plan(40), remasking.Sharpened(tau=0.5), 3)
+    sampler = Sampler(Table(), plan.Rescale(0.9).plan(40), token_weights.Sharpened(tau=0.5), 3)
     found = sampler.run(LENGTHS, given=given, record=True)
     assert given.fixed is not None
     assert (found.tokens[given.fixed] == given.tokens[given.fixed]).all()
@@ -136,7 +136,7 @@ class Judge(Table):
 def test_quality_weights_take_doubted_tokens_off() -> None:
     lengths = np.full(400, 8)
     table = plan.Loop(t_on=0.7, t_off=0.1, eta=0.1, alpha_on=0.9).plan(60)
-    weights = remasking.Quality(tau=1.0)
+    weights = token_weights.Quality(tau=1.0)
     share = {}
     for name, chosen in (("uniform", None), ("quality", weights)):
         found = Sampler(Judge(), table, chosen, 400).run(lengths, record=True)

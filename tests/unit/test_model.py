@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import molgen
 import tiny
-from molgen import checkpoint, plan, remasking
+from molgen import checkpoint, plan, token_weights
 from molgen.model import Model
 from molgen.settings import Settings
 from molgen.tokenizer import selfies_to_smiles
@@ -80,7 +80,7 @@ def test_a_molecule_is_the_same_in_any_batch_and_any_call(
 
 
 def test_weights_keep_a_molecule_apart_from_its_batch_too(model: Model) -> None:
-    weights = remasking.Sharpened()
+    weights = token_weights.Sharpened()
     whole = raws(model, 20, weights=weights)
     assert raws(model, 20, weights=weights, batch_size=3) == whole
     assert raws(model, 20) != whole

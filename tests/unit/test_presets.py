@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from molgen import plan, presets, remasking
+from molgen import plan, presets
 from molgen.guidance import Linear
 from molgen.presets import from_info, strategy, token_weights
 from molgen.steering import ClassifierBased, ClassifierFree
+from molgen.token_weights import Confidence, Sharpened
 
 
 @pytest.mark.parametrize(
@@ -73,10 +74,10 @@ def test_other_words_are_refused(text: str, eta: float | None, message: str) -> 
 
 def test_weights() -> None:
     assert token_weights("uniform") is None
-    assert token_weights("confidence") == remasking.Confidence()
-    assert token_weights("confidence:normalise=mean") == remasking.Confidence("mean")
-    assert token_weights("sharpened") == remasking.Sharpened()
-    assert token_weights("sharpened:tau=2.5") == remasking.Sharpened(2.5)
+    assert token_weights("confidence") == Confidence()
+    assert token_weights("confidence:normalise=mean") == Confidence("mean")
+    assert token_weights("sharpened") == Sharpened()
+    assert token_weights("sharpened:tau=2.5") == Sharpened(2.5)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_what_a_checkpoint_recommends() -> None:
     assert from_info({}).strategy == plan.Ancestral()
     chosen = from_info({"remask": "cap:eta=.2", "weights": "sharpened", "steps": 64, "gamma": 2})
     assert chosen.strategy == plan.Cap(0.2)
-    assert chosen.weights == remasking.Sharpened()
+    assert chosen.weights == Sharpened()
     assert (chosen.steps, chosen.gamma, chosen.temperature) == (64, 2, 1.0)
 
 

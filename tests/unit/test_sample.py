@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen import plan, randomness, remasking, sigma
+from molgen import plan, randomness, sigma, token_weights
 from molgen.noise import Cosine, LogLinear
 from molgen.posterior import masked_posterior
 from molgen.sample import Sampler, Samples, inverse_cdf
@@ -27,10 +27,10 @@ BUSY: dict[str, plan.Strategy] = {
     "psi": plan.Psi(0.4),
 }
 """Every strategy, with enough remasking that most tokens are placed several times."""
-WEIGHTS: dict[str, remasking.TokenWeights | None] = {
-    **{name: kind() if kind else None for name, kind in remasking.WEIGHTS.items()},
-    "confidence of mean one": remasking.Confidence("mean"),
-    "very sharp": remasking.Sharpened(tau=0.2),
+WEIGHTS: dict[str, token_weights.TokenWeights | None] = {
+    **{name: kind() if kind else None for name, kind in token_weights.WEIGHTS.items()},
+    "confidence of mean one": token_weights.Confidence("mean"),
+    "very sharp": token_weights.Sharpened(tau=0.2),
 }
 
 
@@ -40,7 +40,7 @@ class Plain:
 
     predictor: Table
     table: plan.Plan
-    weights: remasking.TokenWeights | None = None
+    weights: token_weights.TokenWeights | None = None
 
     def run(
         self, lengths: NDArray[np.int64], condition: NDArray[np.float32] | None, seed: int
@@ -54,7 +54,10 @@ class Plain:
             masked, placed = tokens == mask, real & (tokens != mask)
             own = np.full(tokens.shape, base)
             if self.weights is not None:
-                own = np.minimum(base * self.weights(psi, placed), sigma.sigma_max(a_t, a_s))
+                own = np.minimum(
+                    base * self.weights(token_weights.Evidence(psi, psi, 0 * psi), placed),
+                    sigma.sigma_max(a_t, a_s),
+                )
             reveal = (a_s - (1 - own) * a_t) / (1 - a_t)
             row = np.arange(len(lengths))[:, None]
             u = randomness.uniform(seed, randomness.STEP, row, step, np.arange(width))
