@@ -31,6 +31,8 @@ class Arm:
         weights: token weights, as in ``sharpened:tau=.5``.
         guidance: as in ``cfg`` or ``cbg:scores=exact``; ``none`` where targets do not steer.
         corrector: as in ``likeliest:every=8,rounds=1``.
+        order: as in ``entropy-bounded:gamma=.1``.
+        adapt: as in ``remask:share=.4,budget=128``.
     """
 
     label: str
@@ -39,6 +41,8 @@ class Arm:
     weights: str = "uniform"
     guidance: str = "cfg"
     corrector: str = "none"
+    order: str = "none"
+    adapt: str = "none"
 
     def __post_init__(self) -> None:
         """Check what would not survive being written down.
@@ -112,7 +116,7 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
     Raises:
         ValueError: naming the arm and what is wrong with it.
     """
-    from molgen.presets import corrector, guidance, strategy, token_weights
+    from molgen.presets import adapt, corrector, guidance, order, strategy, token_weights
 
     try:
         if arm.guided:
@@ -121,6 +125,8 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
             strategy=strategy(arm.remask),
             weights=token_weights(arm.weights),
             corrector=corrector(arm.corrector),
+            order=order(arm.order),
+            adapt=adapt(arm.adapt),
             gamma=gamma,
             steps=steps,
             **changes,

@@ -160,6 +160,11 @@ def _recipe(info: Mapping[str, Any]) -> str:
         return ""
     c, about = info["network"], kind(info)
     how = "Muon on the block matrices, AdamW on the rest" if recipe["muon"] else "AdamW"
+    mends = (
+        "In a second forward of every step it learned to mend and to judge its own draws."
+        if recipe.get("self_correct")
+        else ""
+    )
     dropped, falling = 100 * recipe["drop_all"], 100 * recipe["decay_fraction"]
     products = info["measured"]["held_out"]["matrix_products"]
     text = f"""{about.transformer} of {info["parameters"]:,} parameters
@@ -168,9 +173,9 @@ def _recipe(info: Mapping[str, Any]) -> str:
         {about.rows}, {how}, learning rate {recipe["peak_rate"]:g} with
         a rise of {min(recipe["warmup"], info["steps"] // 10)} steps and a linear fall to zero over
         the last {falling:.0f} % of the run; the weights are a moving average
-        ({recipe["ema_decay"]:g}). All properties are left out in {dropped:.0f} % of rows, otherwise
-        each on its own coin. Seed {info["seeds"]["training"]}, matrix products in {products} on
-        {recipe["device"]}."""
+        ({recipe["ema_decay"]:g}). {mends} All properties are left out in {dropped:.0f} % of rows,
+        otherwise each on its own coin. Seed {info["seeds"]["training"]}, matrix products in
+        {products} on {recipe["device"]}."""
     return f"## Recipe\n\n{' '.join(text.split())}"
 
 

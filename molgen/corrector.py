@@ -50,12 +50,12 @@ class Corrector:
         """
         for name in ("every", "rounds"):
             value = getattr(self, name)
-            if value != int(value) or value < 1:
+            if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is {value}, expected a whole number of at least 1")
 
     def due(self, steps: Ids) -> Mask:
         """Return the steps of a plan before which a correction is due, with the same shape."""
-        return (steps > 0) & (steps % int(self.every) == 0)
+        return (steps > 0) & (steps % self.every == 0)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def mend(
     free = real & ~fixed
     p, quality = np.ones(tokens.shape), None
     whole = np.ones(len(tokens))
-    for _ in range(int(rounds)):
+    for _ in range(rounds):
         found = plain(filled, real, condition, whole)
         likeliest = np.full(tokens.shape, guided.pad_id)
         likeliest[real] = found.p.argmax(1)

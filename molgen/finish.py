@@ -32,7 +32,7 @@ from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer
 
 LAST = "molgen.json"
-NETWORK = ("noise", "num_layers", "hidden_size", "num_heads")  # what is told of its shape
+NETWORK = ("noise", "quality", "num_layers", "hidden_size", "num_heads")  # of its shape
 SAMPLING = {"remask": "ancestral", "steps": 128}
 MEASURED_ON = 10_000  # held-out molecules at most: each takes as many forwards as it has tokens
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.adaptive import AdaptiveSamples, adaptive_sampler
 from molgen.known import KnownMolecules
 from molgen.metrics import STRICT, count
 from molgen.molecules import interpret_all
@@ -148,7 +149,14 @@ class Model:
         """Draw tokens; see :meth:`sample` and :meth:`molgen.sample.Sampler.run`."""
         settings = settings or self.settings()
         asked = self.request(n, targets, seed, first, settings)
+
+        def redraw(other: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+            again = self.request(n, targets, other, first, settings)
+            return again.lengths, again.condition
+
         with self.sampler(settings, asked.targets) as sampler:
+            if settings.adapt is not None:
+                sampler = adaptive_sampler(self, sampler, settings.adapt, redraw)
             return sampler.run(asked.lengths, asked.condition, seed, first, record, on_done)
 
     def request(
@@ -251,6 +259,8 @@ class Model:
             "nfe": samples.nfe,
             "classifier_nfe": samples.classifier_nfe,
         }
+        if isinstance(samples, AdaptiveSamples):
+            columns["tries"] = samples.tries
         if self.tokenizer.representation == "selfies":
             columns["tokens"] = texts
         names = list(dict.fromkeys(properties))

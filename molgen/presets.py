@@ -11,8 +11,11 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from molgen.adaptive import Adaptive
 from molgen.corrector import CORRECTORS, Corrector
+from molgen.order import ORDERS, Order
 from molgen.plan import STRATEGIES, Strategy, Switch
+from molgen.retry import Remask, Restart, Retry
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased, ClassifierFree, Steering
 from molgen.token_weights import WEIGHTS, TokenWeights
@@ -21,9 +24,11 @@ if TYPE_CHECKING:
     from molgen.guidance import Strength
 
 # parameters that are words; the others are numbers
-WORDS = ("then", "normalise", "mix", "scores", "guide")
-SWITCHES = ("tilt_mask", "guided_remasking")  # 0 or 1
-UNBOUNDED = ("beta", "tau", "clamp", "cfg", "every", "rounds", "gamma")  # numbers that may exceed 1
+WORDS = ("then", "normalise", "mix", "scores", "guide", "by", "until")
+SWITCHES = ("tilt_mask", "guided_remasking", "rising")  # 0 or 1
+COUNTS = ("every", "rounds", "at_once", "forwards", "budget")  # whole numbers
+UNBOUNDED = ("beta", "tau", "clamp", "cfg", "gamma", "kl", *COUNTS)  # numbers that may exceed 1
+RETRIES: dict[str, type[Retry]] = {"restart": Restart, "remask": Remask}
 GUIDANCE: dict[str, type[ClassifierFree | ClassifierBased]] = {
     "cfg": ClassifierFree,
     "cbg": ClassifierBased,
@@ -85,6 +90,8 @@ def _parameters(name: str, text: str, allowed: list[str] | None) -> dict[str, An
         values[key] = value if key in WORDS else _number(key, value)
         if key in SWITCHES:
             values[key] = bool(values[key])
+        if key in COUNTS and values[key] == int(values[key]):
+            values[key] = int(values[key])
     return values
 
 
@@ -106,13 +113,7 @@ def token_weights(text: str) -> TokenWeights | None:
     Raises:
         ValueError: naming what came and what is allowed.
     """
-    name, _, rest = text.partition(":")
-    if name not in WEIGHTS:
-        raise ValueError(f"weights is {name!r}, expected one of {', '.join(WEIGHTS)}")
-    kind: Any = WEIGHTS[name]
-    allowed = [f.name for f in dataclasses.fields(kind)] if kind else []
-    values = _parameters(name, rest, allowed)
-    return kind(**values) if kind else None
+    return _optional("weights", text, WEIGHTS)  # type: ignore[no-any-return]
 
 
 def corrector(text: str) -> Corrector | None:
@@ -121,10 +122,46 @@ def corrector(text: str) -> Corrector | None:
     Raises:
         ValueError: naming what came and what is allowed.
     """
+    return _optional("corrector", text, CORRECTORS)  # type: ignore[no-any-return]
+
+
+def order(text: str) -> Order | None:
+    """Read ``none`` or an order such as ``entropy-bounded:gamma=.1``.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    return _optional("order", text, {"none": None, **ORDERS})  # type: ignore[no-any-return]
+
+
+def adapt(text: str) -> Adaptive | None:
+    """Read ``none`` or ``RETRY:key=value,...``, such as ``remask:share=.4,budget=128``.
+
+    Keys are the retry's own, ``budget``, and ``until`` with what a row has to be, joined by ``+``.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
     name, _, rest = text.partition(":")
-    if name not in CORRECTORS:
-        raise ValueError(f"corrector is {name!r}, expected one of {', '.join(CORRECTORS)}")
-    kind = CORRECTORS[name]
+    if name == "none" and not rest:
+        return None
+    if name not in RETRIES:
+        raise ValueError(f"adapt is {name!r}, expected one of none, {', '.join(RETRIES)}")
+    kind: Any = RETRIES[name]
+    own = [f.name for f in dataclasses.fields(kind)]
+    values = _parameters(name, rest, [*own, "budget", "until"])
+    shared: dict[str, Any] = {key: values.pop(key) for key in ("budget", "until") if key in values}
+    if "until" in shared:
+        shared["until"] = tuple(word.strip() for word in shared["until"].split("+"))
+    return Adaptive(retry=kind(**values), **shared)
+
+
+def _optional(what: str, text: str, kinds: Mapping[str, Any]) -> Any:
+    """Read ``NAME:key=value,...`` where a name may stand for nothing."""
+    name, _, rest = text.partition(":")
+    if name not in kinds:
+        raise ValueError(f"{what} is {name!r}, expected one of {', '.join(kinds)}")
+    kind = kinds[name]
     allowed = [f.name for f in dataclasses.fields(kind)] if kind else []
     values = _parameters(name, rest, allowed)
     return kind(**values) if kind else None
@@ -167,5 +204,6 @@ def from_info(sampling: Mapping[str, Any]) -> Settings:
     remask = strategy(values.pop("remask", "ancestral"))
     weights = token_weights(values.pop("weights", "uniform"))
     steering = guidance(values.pop("guidance", "cfg"))
-    mend = corrector(values.pop("corrector", "none"))
-    return Settings(strategy=remask, weights=weights, steering=steering, corrector=mend, **values)
+    for name, read in (("corrector", corrector), ("order", order), ("adapt", adapt)):
+        values[name] = read(values.get(name, "none"))
+    return Settings(strategy=remask, weights=weights, steering=steering, **values)

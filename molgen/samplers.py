@@ -3,6 +3,7 @@
 ===========  ==================================================  =================================
 noise        steering                                            sampler
 ===========  ==================================================  =================================
+masked       any, tokens placed in an order of the network's      :class:`OrderedSampler`
 masked       whatever keeps the reveal rate                      :class:`molgen.sample.Sampler`
 masked       tilted mask entries, guided remasking, mixed log q  :class:`molgen.dense.DenseSampler`
 uniform      any                                                 :class:`molgen.dense.DenseSampler`
@@ -33,6 +34,7 @@ from molgen.language_model import LanguageModel
 from molgen.likelihood import noise_of
 from molgen.model import Model, label
 from molgen.next_token import ClassifierFreeModel, FudgeModel, number
+from molgen.ordered import OrderedSampler
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.prefix_guide import GuideScores
 from molgen.rows import Given, OnDone, Samples
@@ -82,13 +84,37 @@ def sampler(
     """
     with workers(settings.device) as pool:
         kind = noise_of(model.denoiser)
+        _check_order(kind, settings)
         _check_judges(model, settings, targets)
         if kind == "none":
             yield LeftToRight(_left_to_right(model, settings, targets, pool))
+        elif settings.order is not None:
+            yield _ordered(model, settings, targets, pool)
         elif kind == "uniform" or _needs_whole_steps(settings):
             yield _dense(model, settings, targets, pool)
         else:
             yield _by_events(model, settings, targets, pool)
+
+
+def _check_order(noise: str, settings: Settings) -> None:
+    """Check that nothing is asked of a sampler in the network's own order that it does not do.
+
+    Raises:
+        ValueError: naming what does not go with an order.
+    """
+    if settings.order is None:
+        return
+    asked = {
+        f"noise {noise}": noise != "masked",
+        "remasking": bool(settings.strategy.plan(settings.steps).sigma.any()),
+        "a corrector": settings.corrector is not None,
+        "guidance in which the mask entry takes part": _needs_whole_steps(settings),
+    }
+    for name in (name for name, given in asked.items() if given):
+        raise ValueError(
+            f"an order of placing does not go with {name}: expected masked noise, the ancestral "
+            "strategy, and nothing else that acts on the steps"
+        )
 
 
 def _check_judges(model: Model, settings: Settings, targets: Mapping[str, Target]) -> None:
@@ -140,10 +166,10 @@ class LeftToRight:
         return self.inner.run(len(lengths), condition, seed, first, record, on_done)
 
 
-def _by_events(
+def _predictor(
     model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
-) -> Sampler:
-    predictor = NetworkPredictor(
+) -> NetworkPredictor:
+    return NetworkPredictor(
         model.denoiser,
         pool,
         _mixture(settings, targets),
@@ -152,6 +178,21 @@ def _by_events(
         settings.dtype,
         tilts(model, settings, targets, model.denoiser.mask_id),
     )
+
+
+def _ordered(
+    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+) -> OrderedSampler:
+    if settings.order is None:
+        raise ValueError("order is None, expected one")
+    predictor = _predictor(model, settings, targets, pool)
+    return OrderedSampler(predictor, settings.order, settings.batch_size)
+
+
+def _by_events(
+    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+) -> Sampler:
+    predictor = _predictor(model, settings, targets, pool)
     plan = settings.strategy.plan(settings.steps)
     sampler = Sampler(predictor, plan, settings.weights, settings.batch_size, settings.corrector)
     if settings.corrector is not None:

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from molgen.adaptive import Adaptive
 from molgen.corrector import Corrector
+from molgen.order import Order
 from molgen.plan import Strategy
 from molgen.steering import ClassifierFree, Steering
 from molgen.token_weights import TokenWeights
@@ -32,6 +34,9 @@ class Settings:
         dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``.
         steering: how targets act on the draw.
         corrector: when rows are mended on the way, by a network that was trained for it.
+        order: in which order tokens are placed, where the network has a say in it; None for the
+            plan's: at random.
+        adapt: whether rows that fail go on, and how; None for one draw a row.
     """
 
     strategy: Strategy
@@ -45,6 +50,8 @@ class Settings:
     dtype: str = "auto"
     steering: Steering = field(default_factory=ClassifierFree)
     corrector: Corrector | None = None
+    order: Order | None = None
+    adapt: Adaptive | None = None
 
     def __post_init__(self) -> None:
         """Check what no later object checks.

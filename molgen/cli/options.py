@@ -99,6 +99,18 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         help="mend rows on the way: none, or likeliest:every=8,rounds=1 (models trained with "
         "--self-correct)",
     )
+    group.add_argument(
+        "--order",
+        metavar="O",
+        help="place tokens in an order of the network's own instead of a plan: none, random, "
+        "left-to-right, entropy, margin, entropy-bounded:gamma=.1, klass",
+    )
+    group.add_argument(
+        "--adapt",
+        metavar="A",
+        help="rows that are no new molecule go on, up to a budget of forwards a row: none, "
+        "restart:budget=128, or remask:share=.4,budget=128,until=valid+unique+novel",
+    )
     group.add_argument("--temperature", type=float, metavar="X", help="below 1 sharpens")
     group.add_argument("--top-p", type=float, metavar="P", help="nucleus of the distribution")
     group.add_argument(
@@ -146,7 +158,7 @@ def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampli
     Raises:
         ValueError: if an option is out of range.
     """
-    from molgen.presets import corrector, gamma, guidance, strategy, token_weights
+    from molgen.presets import adapt, corrector, gamma, guidance, order, strategy, token_weights
 
     changes: dict[str, Any] = {
         name: value
@@ -166,8 +178,9 @@ def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampli
         changes["strategy"] = strategy(remask, arguments.eta)
     if arguments.weights is not None:
         changes["weights"] = token_weights(arguments.weights)
-    if arguments.corrector is not None:
-        changes["corrector"] = corrector(arguments.corrector)
+    for name, read in (("corrector", corrector), ("order", order), ("adapt", adapt)):
+        if (text := getattr(arguments, name)) is not None:
+            changes[name] = read(text)
     found = model.settings(purpose, **changes)
     check_device(found.device)
     if arguments.weights and found.weights and not found.strategy.plan(found.steps).sigma.any():

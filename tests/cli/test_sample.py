@@ -341,3 +341,54 @@ def test_a_terminated_process_leaves_what_was_finished(tiny_model: Path, tmp_pat
     table = read(out)
     assert err == f"interrupted: {len(table)} of 200000 rows written\n"
     assert 0 < len(table) < 200000
+
+
+def test_rows_that_fail_go_on_within_a_budget(
+    molgen: Run, tiny_model: Path, tmp_path: Path
+) -> None:
+    out, plain = tmp_path / "adapted.csv", tmp_path / "plain.csv"
+    words = ("sample", tiny_model, "--n", 30, "--seed", 2)
+    assert molgen(*words, "--out", plain).status == 0
+    ran = molgen(*words, "--adapt", "remask:share=.5,budget=60,until=valid", "--out", out)
+    assert ran.status == 0, ran.err
+    adapted, once = pd.read_csv(out), pd.read_csv(plain)
+    fine = once["status"] == "ok"
+    assert not fine.all()
+    assert (adapted["raw"][fine] == once["raw"][fine]).all()
+    assert (adapted["tries"][fine] == 1).all()
+    assert (adapted["tries"][~fine] > 1).all()
+    assert (adapted["status"] == "ok").mean() > fine.mean()
+    assert (adapted["nfe"] >= once["nfe"]).all()
+
+
+def test_the_network_may_choose_the_order(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    words = ("sample", tiny_model, "--n", 8, "--out", out, "--order", "entropy-bounded:gamma=9")
+    ran = molgen(*words)
+    assert ran.status == 0, ran.err
+    assert (pd.read_csv(out)["nfe"] <= 3).all()
+    for more in (("--remask", "rescale"), ("--corrector", "likeliest")):
+        ran = molgen(*words, *more)
+        assert ran.status == 2
+        assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--corrector", "likeliest"), "has not"),
+        (("--remask", "rescale", "--weights", "quality"), "needs a network that has learned"),
+        (("--remask", "rescale", "--weights", "property"), "gamma other than 1"),
+        (("--adapt", "remask:share=2"), "share is 2"),
+        (("--order", "inside-out"), "order is 'inside-out'"),
+    ],
+)
+def test_what_a_network_has_not_learned_is_refused(
+    molgen: Run, tiny_model: Path, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    out = tmp_path / "out.csv"
+    ran = molgen("sample", tiny_model, "--n", 4, "--out", out, *words)
+    assert ran.status == 2
+    assert message in ran.err
+    assert ran.err.count("\n") == 1
+    assert not out.exists()

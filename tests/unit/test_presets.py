@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from molgen import plan, presets
+from molgen.adaptive import Adaptive
+from molgen.corrector import Corrector
 from molgen.guidance import Linear
+from molgen.order import EntropyBounded, LargestMargin, Stable
 from molgen.presets import from_info, strategy, token_weights
+from molgen.retry import Remask, Restart
 from molgen.steering import ClassifierBased, ClassifierFree
 from molgen.token_weights import Confidence, Sharpened
 
@@ -125,3 +131,36 @@ def test_strength_in_words() -> None:
     for wrong in ("", "..", "1..x", "inf", "0..nan"):
         with pytest.raises(ValueError, match="gamma is"):
             presets.gamma(wrong)
+
+
+def test_orders_and_retries_in_words() -> None:
+    assert presets.order("none") is None
+    assert presets.order("entropy-bounded:gamma=.2") == EntropyBounded(0.2)
+    assert presets.order("klass:forwards=3,confidence=.8") == Stable(0.8, forwards=3)
+    assert presets.adapt("none") is None
+    assert presets.adapt("restart:budget=64") == Adaptive(budget=64, retry=Restart())
+    found = presets.adapt("remask:share=.3,by=psi,rising=1,until=valid+novel")
+    assert found == Adaptive(("valid", "novel"), retry=Remask(0.3, "psi", rising=True))
+    made = from_info({"adapt": "restart:budget=9", "order": "margin", "corrector": "likeliest"})
+    assert (made.adapt, made.order) == (Adaptive(budget=9), LargestMargin())
+    assert made.corrector == Corrector()
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "message"),
+    [
+        (presets.order, "best", "order is 'best', expected one of none, random"),
+        (presets.order, "klass:gamma=1", "klass has no parameter 'gamma=1'"),
+        (presets.adapt, "again", "adapt is 'again', expected one of none, restart, remask"),
+        (presets.adapt, "restart:share=.3", "restart has no parameter 'share=.3'"),
+        (presets.adapt, "restart:budget=0", "budget is 0, expected a whole number"),
+        (presets.adapt, "restart:budget=1.5", r"budget is 1\.5, expected a whole number"),
+        (presets.adapt, "restart:until=good", "until is .*'good'"),
+        (presets.adapt, "remask:by=luck", "by is 'luck'"),
+    ],
+)
+def test_words_for_them_that_are_refused(
+    read: Callable[[str], object], text: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(text)

@@ -1,0 +1,196 @@
+"""Adaptive compute: what a row that failed is best done with, at the same budget of forwards.
+
+    .venv/bin/python benchmarks/adaptive.py qm9 --target qed=max --gamma 2
+    .venv/bin/python benchmarks/adaptive.py qm9 --n 64 --seeds 0 --budget 40,80 --only 'plain,re*'
+
+``plain`` is one draw a row, ``restart`` the control: throw a failed row away and draw it again, its
+length too (``restart-same-length``: all but the length). The others put a share of its tokens back
+to the mask, ordered at random or by what is known of them. Rows go on until they are valid, unique
+and strictly novel, or have taken the budget; parsing and looking up is all that is done on the way.
+
+All rates are over the N rows asked for, forwards (NFE) are counted over all tries and both halves
+of classifier-free guidance, and the property's mean is over exactly the novel rows. Budgets bound
+what a row may take; what rows did take is NFE, so compare arms at equal NFE, between budgets if
+need be. Every figure is a mean over seeds with its standard deviation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from quality import RESULTS, cell, mean, write_csv
+from tqdm import tqdm
+
+import molgen
+from molgen.adaptive import Adaptive, adaptive_sampler
+from molgen.metrics import STRICT, count
+from molgen.model import Model
+from molgen.molecules import interpret_all
+from molgen.presets import strategy, token_weights
+from molgen.retry import Remask, Restart, Retry
+from molgen.settings import Settings
+from property_models import compute
+
+PLAIN, SAME_LENGTH = "plain", "restart-same-length"
+ARMS: dict[str, Retry] = {
+    PLAIN: Restart(),
+    "restart": Restart(),
+    SAME_LENGTH: Restart(),
+    "random-0.2": Remask(0.2, "random", move=0.2),
+    "random-0.4": Remask(0.4, "random", move=0.4),
+    "random-0.6": Remask(0.6, "random", move=0.6),
+    "psi-0.2": Remask(0.2, "psi", move=0.2),
+    "psi-0.4": Remask(0.4, "psi", move=0.4),
+    "psi-0.6": Remask(0.6, "psi", move=0.6),
+    "quality-0.2": Remask(0.2, "quality", move=0.2),
+    "quality-0.4": Remask(0.4, "quality", move=0.4),
+    "random-0.3-rising": Remask(0.3, "random", move=0.3, rising=True),
+    "psi-0.3-rising": Remask(0.3, "psi", move=0.3, rising=True),
+    "quality-0.3-rising": Remask(0.3, "quality", move=0.3, rising=True),
+}
+
+
+def figures(
+    model: Model, name: str, budget: int, settings: Settings, options: argparse.Namespace, seed: int
+) -> dict[str, float]:
+    """Draw once and measure."""
+    n, targets = options.n, dict(options.target)
+    asked = model.request(n, targets, seed, 0, settings)
+
+    def redraw(seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+        again = model.request(n, targets, seed, 0, settings)
+        return again.lengths, again.condition
+
+    adaptive = Adaptive(budget=1 if name == PLAIN else budget, retry=ARMS[name])
+    start = time.perf_counter()
+    with model.sampler(settings, asked.targets) as inner:
+        sampler = adaptive_sampler(model, inner, adaptive, None if name == SAME_LENGTH else redraw)
+        samples = sampler.run(asked.lengths, asked.condition, seed)
+    seconds = time.perf_counter() - start
+    raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
+    counted = count(interpret_all(raw), STRICT, model.known)
+    novel = counted.novel if counted.novel is not None else counted.unique
+    measured = next(iter(targets), "qed")
+    values = compute([measured], [m.smiles for m in interpret_all(raw)])[measured]
+    found = {
+        "valid": counted.valid.mean(),
+        "unique": counted.unique.mean(),
+        "novel": novel.mean(),
+        "mean novel": mean(values, novel),
+        "NFE": samples.nfe.mean(),
+        "novel per 100 NFE": 100 * novel.sum() / samples.nfe.sum(),
+        "tries": samples.tries.mean(),
+        "seconds": seconds,
+    }
+    return {key: float(value) for key, value in found.items()}
+
+
+def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield a row of the table for every arm, gamma and budget."""
+    head = getattr(model.denoiser, "quality_head", None) is not None
+    arms = [name for name in options.only if head or not name.startswith("quality")]
+    work = [
+        (name, gamma, budget)
+        for gamma in options.gamma
+        for name in arms
+        for budget in (options.budget[:1] if name == PLAIN else options.budget)
+    ]
+    for name, gamma, budget in tqdm(work, disable=None, unit="arm"):
+        settings = Settings(
+            strategy(options.remask), options.steps, token_weights(options.weights), gamma,
+            batch_size=options.batch_size,
+        )  # fmt: skip
+        drawn = [figures(model, name, budget, settings, options, seed) for seed in options.seeds]
+        row: dict[str, Any] = {"arm": name, "budget": "" if name == PLAIN else budget}
+        row |= {"model": options.model, "N": options.n, "gamma": gamma, "steps": options.steps}
+        row["seeds"] = " ".join(map(str, options.seeds))
+        row["target"] = " ".join(f"{k}={v}" for k, v in options.target)
+        row |= {"remask": options.remask, "weights": options.weights}
+        for key in drawn[0]:
+            column = np.array([figure[key] for figure in drawn])
+            row[key] = float(column.mean())
+            row[f"{key} sd"] = float(column.std(ddof=1)) if len(column) > 1 else float("nan")
+        yield row
+
+
+COLUMNS = {
+    "NFE": (1, 1), "tries": (1, 2), "valid": (100, 1), "unique": (100, 1), "novel": (100, 1),
+    "mean novel": (1, 3), "novel per 100 NFE": (1, 2), "seconds": (1, 1),
+}  # fmt: skip
+"""What is shown: a factor and how many digits."""
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Return the table for reading: means ± standard deviations over seeds."""
+    percent = {"valid": "valid %", "unique": "unique %", "novel": "novel (strict) %"}
+    header = ["arm", "gamma", "budget", *(percent.get(key, key) for key in COLUMNS)]
+    lines = [" | ".join(header), " | ".join("---" for _ in header)]
+    for row in rows:
+        cells = [row["arm"], f"{row['gamma']:g}", str(row["budget"])]
+        cells += [cell(row, key, *COLUMNS[key]) for key in COLUMNS]
+        lines.append(" | ".join(cells))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def chosen(text: str) -> list[str]:
+    """Read the names and patterns of arms, in the table's order."""
+    patterns = [part.strip() for part in text.split(",")]
+    unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in ARMS)]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no arm {unknown[0]!r}; there are {', '.join(ARMS)}")
+    return [name for name in ARMS if any(fnmatchcase(name, p) for p in patterns)]
+
+
+def target(text: str) -> tuple[str, str]:
+    """Read ``PROP=VALUE``."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"target is {text!r}, expected PROP=VALUE")
+    return name, value
+
+
+def integers(text: str) -> list[int]:
+    """Read whole numbers with commas."""
+    return [int(part) for part in text.split(",")]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", nargs="?", default="qm9", help="a bundled name or a folder")
+    parser.add_argument("--n", type=int, default=1024, help="rows of each draw")
+    parser.add_argument("--seeds", default=[0, 1, 2], type=integers)
+    parser.add_argument(
+        "--budget", default=[64, 128], type=integers, help="forwards a row may take"
+    )
+    parser.add_argument("--target", action="append", default=[], type=target, metavar="PROP=VALUE")
+    parser.add_argument(
+        "--gamma", default=[1.0], type=lambda text: [float(part) for part in text.split(",")]
+    )
+    parser.add_argument("--steps", type=int, default=128)
+    parser.add_argument("--remask", default="ancestral", help="strategy of each try")
+    parser.add_argument("--weights", default="uniform", help="its token weights")
+    parser.add_argument("--batch-size", type=int, default=256, help="rows in flight (speed only)")
+    parser.add_argument("--only", type=chosen, default="*", help="names or patterns, with commas")
+    parser.add_argument("--out", type=Path, default=RESULTS / "adaptive.csv")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    rows = []
+    for row in measure(molgen.load(options.model), options):
+        rows.append(row)
+        write_csv(rows, options.out)  # after every arm: an interrupted run leaves its part
+    print(markdown(rows))
+    print(f"\nN {options.n}, seeds {options.seeds}; mean ± standard deviation over seeds")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Orders of unmasking: what each gives beside what it costs, and beside ancestral sampling.
+
+    .venv/bin/python benchmarks/orders.py qm9
+    .venv/bin/python benchmarks/orders.py qm9 --target ring_count=max --gamma 2
+    .venv/bin/python benchmarks/orders.py qm9 --only 'ancestral-*,klass' --n 64 --seeds 0
+
+An order has no number of steps: NFE is what it took, per row, guidance counted twice. Every arm is
+drawn anew for every seed, and every figure is a mean over seeds with its standard deviation. Rates
+are over the N rows asked for: *valid*, *unique* (distinct canonical SMILES) and *novel* of them,
+strictly and by the paper's count. Read validity and uniqueness together, and unguided the *drift*,
+too: an order that shies away from what is hard to say draws as if at a low temperature. Columns
+are those of ``quality.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from quality import DRIFT, RESULTS, Reference, cell, mean, write_csv
+from tqdm import tqdm
+
+import molgen
+from molgen.metrics import PAPER, STRICT, count
+from molgen.model import Model
+from molgen.molecules import interpret_all
+from molgen.order import (
+    EntropyBounded,
+    LargestMargin,
+    LeftToRight,
+    LowestEntropy,
+    Order,
+    Random,
+    Stable,
+)
+from molgen.ordered import OrderedSampler
+from molgen.plan import Ancestral
+from molgen.rows import Samples
+from molgen.sample import Sampler
+from molgen.settings import Settings
+from property_models import compute
+
+ARMS: dict[str, Order | int] = {
+    "ancestral-128": 128,  # steps
+    "ancestral-32": 32,
+    "random": Random(),
+    "left-to-right": LeftToRight(),
+    "margin": LargestMargin(),
+    "entropy": LowestEntropy(),
+    "entropy-2": LowestEntropy(at_once=2),
+    "entropy-4": LowestEntropy(at_once=4),
+    "entropy-bounded-0.01": EntropyBounded(0.01),
+    "entropy-bounded-0.1": EntropyBounded(0.1),
+    "entropy-bounded-0.5": EntropyBounded(0.5),
+    "klass": Stable(),
+    "klass-0.99-0.001": Stable(confidence=0.99, kl=0.001),
+    "klass-0.9-inf": Stable(kl=math.inf),  # confidence alone, from the third forward on
+    "surest": Stable(confidence=1.0),  # one at a time
+}
+
+
+def draw(model: Model, arm: Order | int, options: argparse.Namespace, seed: int) -> Samples:
+    """Draw once.
+
+    Raises:
+        ValueError: if nothing is masked under the model's noise.
+    """
+    steps = arm if isinstance(arm, int) else 1
+    settings = Settings(
+        Ancestral(), steps, gamma=options.gamma, batch_size=options.batch_size,
+        temperature=options.temperature,
+    )  # fmt: skip
+    asked = model.request(options.n, options.target, seed, 0, settings)
+    with model.sampler(settings, asked.targets) as sampler:
+        if not isinstance(sampler, Sampler):
+            raise ValueError(f"model is {options.model!r}, expected one under masked noise")
+        if not isinstance(arm, int):
+            ordered = OrderedSampler(sampler.predictor, arm, options.batch_size)
+            return ordered.run(asked.lengths, asked.condition, seed)
+        return sampler.run(asked.lengths, asked.condition, seed)
+
+
+def figures(
+    model: Model, arm: Order | int, reference: Reference, options: argparse.Namespace, seed: int
+) -> dict[str, float]:
+    """Draw once and measure."""
+    start = time.perf_counter()
+    samples = draw(model, arm, options, seed)
+    seconds = time.perf_counter() - start
+    raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
+    molecules = interpret_all(raw)
+    strict, paper = (count(molecules, c, model.known) for c in (STRICT, PAPER))
+    name = next(iter(options.target), "qed")
+    values = compute(list(dict.fromkeys([name, *DRIFT])), [m.smiles for m in molecules])
+    found = {
+        "valid": strict.valid.mean(),
+        "unique": strict.unique.mean(),
+        "novel": np.nan if strict.novel is None else strict.novel.mean(),
+        "novel paper": np.nan if paper.novel is None else paper.novel.mean(),
+        "mean unique": mean(values[name], strict.unique),
+        "mean novel": mean(values[name], strict.novel),
+        "NFE": samples.nfe.mean(),
+        "seconds": seconds,
+    }
+    if not options.target:
+        lengths = (samples.tokens != model.tokenizer.pad_id).sum(1).astype(np.float64)
+        values["length"] = np.where(strict.valid, lengths, np.nan)
+        found |= reference.drift(values)
+    return {key: float(value) for key, value in found.items()}
+
+
+def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield a row of the table for every arm chosen."""
+    reference = Reference(model.prior)
+    for name in tqdm(options.only, disable=None, unit="arm"):
+        drawn = [figures(model, ARMS[name], reference, options, seed) for seed in options.seeds]
+        row: dict[str, Any] = {"arm": name, "model": options.model, "N": options.n}
+        row["seeds"] = " ".join(map(str, options.seeds))
+        row["target"] = " ".join(f"{k}={v}" for k, v in options.target.items())
+        row["property"] = next(iter(options.target), "qed")
+        row["gamma"], row["temperature"] = options.gamma, options.temperature
+        for key in drawn[0]:
+            column = np.array([figure[key] for figure in drawn])
+            row[key] = float(column.mean())
+            row[f"{key} sd"] = float(column.std(ddof=1)) if len(column) > 1 else float("nan")
+        yield row
+
+
+PERCENT = {
+    "valid": "valid %",
+    "unique": "unique (strict) %",
+    "novel": "novel (strict) %",
+    "novel paper": "novel (paper) %",
+}
+
+
+def markdown(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
+    """Return the table for reading: means ± standard deviations over seeds."""
+    drift = [key for key in rows[0] if key.startswith("drift") and not key.endswith("sd")]
+    name = rows[0]["property"]
+    numbers = {"mean unique": f"mean {name} (unique)", "mean novel": f"mean {name} (novel)"}
+    header = ["order", "N × seeds", "NFE", *PERCENT.values(), *numbers.values(), *drift]
+    lines = [" | ".join(header), " | ".join("---" for _ in header)]
+    for row in rows:
+        cells = [row["arm"], f"{row['N']} × {len(options.seeds)}", cell(row, "NFE", 1, 1)]
+        cells += [cell(row, key, 100, 1) for key in PERCENT]
+        cells += [cell(row, key, 1, 3) for key in (*numbers, *drift)]
+        lines.append(" | ".join(cells))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def chosen(text: str) -> list[str]:
+    """Read the names and patterns of arms, in the table's order."""
+    patterns = [part.strip() for part in text.split(",")]
+    unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in ARMS)]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no arm {unknown[0]!r}; there are {', '.join(ARMS)}")
+    return [name for name in ARMS if any(fnmatchcase(name, p) for p in patterns)]
+
+
+def target(text: str) -> dict[str, str]:
+    """Read ``PROP=VALUE``."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"target is {text!r}, expected PROP=VALUE")
+    return {name: value}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", nargs="?", default="qm9", help="a bundled name or a folder")
+    parser.add_argument("--n", type=int, default=1024, help="rows of each draw")
+    parser.add_argument(
+        "--seeds", default=[0, 1, 2], type=lambda text: [int(part) for part in text.split(",")]
+    )
+    parser.add_argument("--target", type=target, default={}, help="PROP=VALUE; none: unguided")
+    parser.add_argument("--gamma", type=float, default=1.0)
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--batch-size", type=int, default=256, help="rows in flight (speed only)")
+    parser.add_argument("--only", type=chosen, default="*", help="names or patterns, with commas")
+    parser.add_argument("--out", type=Path, default=RESULTS / "orders.csv")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    rows = []
+    for row in measure(molgen.load(options.model), options):
+        rows.append(row)
+        write_csv(rows, options.out)  # after every arm: an interrupted run leaves its part
+    print(markdown(rows, options))
+    print("\nmean ± standard deviation over seeds; drift in standard deviations of training")
+
+
+if __name__ == "__main__":
+    main()

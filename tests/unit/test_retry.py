@@ -1,0 +1,119 @@
+"""Which tokens of a failed row go back: how many, which first, and how it can be refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from molgen import randomness
+from molgen.known import KnownMolecules
+from molgen.retry import DUPLICATE, INVALID, KNOWN, Failed, MoleculeJudge, Remask, Restart, Verdict
+from molgen.tokenizer import Tokenizer
+from tiny import CHARACTERS
+
+Mask = NDArray[np.bool_]
+ROWS, LONGEST = 4000, 8
+
+
+def uniforms(rows: int = ROWS) -> NDArray[np.float64]:
+    row, position = np.arange(rows)[:, None], np.arange(LONGEST)
+    return randomness.uniform(3, randomness.SHUFFLE, row, position)
+
+
+def failed(
+    length: int = LONGEST, reason: str = INVALID, tries: int = 1, rows: int = ROWS
+) -> Failed:
+    """Rows of one length whose tokens are trusted from 0.1 to 0.9, the first the least."""
+    open = np.tile(np.arange(LONGEST) < length, (rows, 1))
+    trust = np.tile(np.linspace(0.1, 0.9, LONGEST), (rows, 1))
+    return Failed(open, trust, [reason] * rows, np.full(rows, tries))
+
+
+def chosen(retry: Remask, rows: Failed) -> Mask:
+    found = retry.choose(rows, uniforms(len(rows.tries)))
+    assert not found[~rows.open].any(), "padding and fixed tokens stay"
+    return found
+
+
+def test_a_restart_takes_all_that_may_go() -> None:
+    rows = failed(length=5)
+    assert (Restart().choose(rows, uniforms()) == rows.open).all()
+
+
+@pytest.mark.parametrize(
+    ("share", "length", "count"), [(0.4, 5, 2), (0.4, 6, 3), (0.2, 5, 1), (0.01, 8, 1), (1, 7, 7)]
+)
+def test_the_share_is_rounded_up(share: float, length: int, count: int) -> None:
+    assert (chosen(Remask(share), failed(length)).sum(1) == count).all()
+
+
+def test_an_order_at_random_treats_all_alike() -> None:
+    for retry in (Remask(0.5, by="random"), Remask(0.5, tau=1e9)):
+        often = chosen(retry, failed()).mean(0)
+        np.testing.assert_allclose(often, 0.5, atol=4 * 0.5 / np.sqrt(ROWS))
+
+
+def test_the_first_to_go_is_drawn_in_proportion_to_its_doubt() -> None:
+    rows = failed()
+    for tau in (1.0, 0.5):
+        often = chosen(Remask(0.1, tau=tau), rows).mean(0)
+        weight = rows.trust[0] ** (-1 / tau)
+        expected = weight / weight.sum()
+        error = np.sqrt(expected * (1 - expected) / ROWS)
+        assert (np.abs(often - expected) < 4.5 * error).all()
+
+
+def test_near_zero_the_least_trusted_always_go() -> None:
+    assert (chosen(Remask(0.5, tau=1e-4), failed()) == (np.arange(LONGEST) < LONGEST / 2)).all()
+
+
+@pytest.mark.parametrize("reason", [KNOWN, DUPLICATE])
+def test_a_molecule_moves_by_its_own_share_at_random(reason: str) -> None:
+    found = chosen(Remask(0.9, tau=1e-4, move=0.25), failed(reason=reason))
+    assert (found.sum(1) == 2).all()
+    np.testing.assert_allclose(found.mean(0), 0.25, atol=4.5 * np.sqrt(0.25 * 0.75 / ROWS))
+
+
+def test_a_rising_share_ends_in_a_restart() -> None:
+    counts = [
+        int(chosen(Remask(0.3, rising=True), failed(tries=tries, rows=1)).sum())
+        for tries in (1, 2, 3, 4, 50)
+    ]
+    assert counts == [3, 5, 8, 8, 8]
+
+
+def test_what_no_uniform_and_no_doubt_can_break() -> None:
+    rows = Failed(
+        np.ones((1, 4), bool), np.array([[0.0, 1.0, 0.0, 1.0]]), [INVALID], np.ones(1, int)
+    )
+    for u in (np.zeros((1, 4)), np.full((1, 4), 1 - 2.0**-53)):
+        assert Remask(0.5, tau=1e-3).choose(rows, u).tolist() == [[True, False, True, False]]
+    none = Failed(np.zeros((0, 4), bool), np.ones((0, 4)), [], np.zeros(0, int))
+    assert Remask().choose(none, np.zeros((0, 4))).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"share": 0.0}, "share is 0.0, expected more than 0 and at most 1"),
+        ({"move": 1.5}, "move is 1.5, expected more than 0 and at most 1"),
+        ({"tau": 0.0}, "tau is 0.0, expected more than 0"),
+        ({"by": "luck"}, "by is 'luck', expected psi, quality or random"),
+    ],
+)
+def test_bad_parameters_are_named(change: dict[str, float | str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Remask(**change)  # type: ignore[arg-type]
+
+
+def test_molecules_are_parsed_and_looked_up() -> None:
+    tokenizer = Tokenizer(CHARACTERS)
+    texts = ["OCC", "C(", "NCN", "CCO", ""]
+    tokens = np.full((len(texts), 5), tokenizer.pad_id)
+    for row, text in zip(tokens, texts, strict=True):
+        row[: len(text)] = tokenizer.encode(text)
+    judge = MoleculeJudge(tokenizer, KnownMolecules.from_smiles(["CCO"]))
+    expected = [("CCO", KNOWN), ("", INVALID), ("NCN", ""), ("CCO", KNOWN), ("", INVALID)]
+    assert judge(tokens) == [Verdict(*pair) for pair in expected]
+    assert MoleculeJudge(tokenizer)(tokens)[0] == Verdict("CCO")
