@@ -24,6 +24,8 @@ from rdkit import Chem, rdBase
 from molgen.molecules import interpret, parse
 
 _POINT = re.compile(r"\[[^\[\]]*\*[^\[\]]*\]|\*")
+BOND_ORDERS = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
+"""Of bonds to attachment points."""
 SHOWN = 80  # characters of a user's text that a message repeats
 
 
@@ -143,9 +145,9 @@ def read_lead(
         raise ValueError(f"lead is {shown}, expected one whole molecule without attachment points")
     if (change is None) == (keep is None):
         raise ValueError("change and keep are both given or both missing, expected one of them")
-    chosen = _chosen(mol, change if keep is None else keep, "change" if keep is None else "keep")
     atoms = frozenset(range(mol.GetNumAtoms()))
-    free = chosen if keep is None else atoms - chosen
+    free = atoms if change is None else _chosen(mol, change, "change")
+    free = free if keep is None else atoms - _chosen(mol, keep, "keep")
     if not free or free == atoms:
         which = "no atom" if not free else "every atom"
         raise ValueError(f"{which} of lead {shown} may change, expected some to change and to stay")
@@ -211,6 +213,9 @@ def _check_points(mol: Chem.Mol, shown: str) -> None:
             raise ValueError(f"{name} has {atom.GetDegree()} bonds, expected 1")
         if not atom.GetNeighbors()[0].GetAtomicNum():
             raise ValueError(f"{name} is bonded to another one, expected an atom")
+        order = atom.GetBonds()[0].GetBondType()
+        if order not in BOND_ORDERS:
+            raise ValueError(f"{name} has a bond {order}, expected single, double or triple")
 
 
 def _task(task: Task | str | None, fragments: int, points: int, shown: str) -> Task:

@@ -23,6 +23,7 @@ from molgen.adaptive import AdaptiveSamples, adaptive_sampler
 from molgen.known import KnownMolecules
 from molgen.metrics import STRICT, count
 from molgen.molecules import interpret_all
+from molgen.preset_file import match
 from molgen.presets import from_info
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased, ClassifierFree
@@ -83,27 +84,40 @@ class Model:
         """Names of the properties the network can be conditioned on."""
         return self.prior.properties
 
-    def preset(self, purpose: str = "sampling") -> dict[str, Any]:
+    def preset(
+        self, purpose: str = "sampling", targets: Mapping[str, Target | str] | None = None
+    ) -> dict[str, Any]:
         """Return what the checkpoint recommends, in words and numbers.
 
         Args:
             purpose: ``"sampling"``, where every row counts, or ``"design"``, where rows that fail
                 are drawn again and what counts is forwards per delivered molecule.
+            targets: what is aimed at: for sampling, a preset tuned for it is preferred.
         """
-        return {**self.info.get("sampling", {}), **self.info.get(purpose, {})}
+        found = {**self.info.get("sampling", {}), **self.info.get(purpose, {})}
+        if purpose == "sampling" and targets:
+            tuned = match(self.info.get("presets", {}), targets)
+            found |= tuned["sampling"] if tuned else {}
+        return found
 
-    def settings(self, purpose: str = "sampling", **changes: Any) -> Settings:
+    def settings(
+        self,
+        purpose: str = "sampling",
+        targets: Mapping[str, Target | str] | None = None,
+        **changes: Any,
+    ) -> Settings:
         """Return this model's default settings with some of them changed.
 
         Args:
             purpose: see :meth:`preset`.
+            targets: likewise.
             **changes: of :class:`Settings`.
 
         Raises:
             ValueError: if a setting is not known or out of range.
         """
         try:
-            return replace(from_info(self.preset(purpose)), **changes)
+            return replace(from_info(self.preset(purpose, targets)), **changes)
         except TypeError as error:
             raise ValueError(f"settings: {error}") from error
 
@@ -133,7 +147,8 @@ class Model:
         Raises:
             ValueError: if a target or a setting is out of line; nothing has been drawn then.
         """
-        samples = self.draw(n, targets, seed, first, settings=self.settings(**changes))
+        settings = self.settings(targets=targets, **changes)
+        samples = self.draw(n, targets, seed, first, settings=settings)
         return self.table(samples, [*(targets or {}), *properties], first)
 
     def draw(
@@ -147,7 +162,7 @@ class Model:
         on_done: OnDone | None = None,
     ) -> Samples:
         """Draw tokens; see :meth:`sample` and :meth:`molgen.sample.Sampler.run`."""
-        settings = settings or self.settings()
+        settings = settings or self.settings(targets=targets)
         asked = self.request(n, targets, seed, first, settings)
 
         def redraw(other: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:

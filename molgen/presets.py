@@ -204,6 +204,8 @@ def from_info(sampling: Mapping[str, Any]) -> Settings:
     remask = strategy(values.pop("remask", "ancestral"))
     weights = token_weights(values.pop("weights", "uniform"))
     steering = guidance(values.pop("guidance", "cfg"))
+    if isinstance(values.get("gamma"), str):
+        values["gamma"] = gamma(values["gamma"])
     for name, read in (("corrector", corrector), ("order", order), ("adapt", adapt)):
         values[name] = read(values.get(name, "none"))
     return Settings(strategy=remask, weights=weights, steering=steering, **values)

@@ -31,6 +31,7 @@ STEREO = "other stereo"
 OVERLAP = "fragments overlap"
 NO_LINKER = "no linker between fragments"
 
+_REASONS = (MISSING, ELSEWHERE, STEREO)  # the later, the nearer to a match
 MOST_MATCHES = 20_000  # symmetric fragments match in many ways; beyond, one may be overlooked
 _TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
 _CIS = (Chem.BondStereo.STEREOZ, Chem.BondStereo.STEREOCIS)
@@ -45,8 +46,10 @@ class Verifier:
 
     def __init__(self, constraint: Constraint) -> None:
         self.constraint = constraint
+        lead = constraint.task is Task.LEAD
         self._patterns = [
-            _Pattern.of(fragment, constraint.task is Task.LEAD) for fragment in constraint.fragments
+            [_Pattern.of(form, lead) for form in _forms(fragment)]
+            for fragment in constraint.fragments
         ]
 
     def __call__(self, smiles: str) -> str:
@@ -61,12 +64,12 @@ class Verifier:
         if self.constraint.task is Task.SUPERSTRUCTURE:
             return _contains(mol, self.constraint.fragments[0].mol)
         found: list[list[Match]] = []
-        for number, pattern in enumerate(self._patterns, 1):
-            matches, reason = pattern.find(mol)
-            if not matches:
-                several = len(self._patterns) > 1
-                return f"fragment {number} {reason}" if several else reason
-            found.append(matches)
+        for number, forms in enumerate(self._patterns, 1):
+            answers = [form.find(mol) for form in forms]
+            found.append([match for matches, _ in answers for match in matches])
+            if not found[-1]:
+                reason = max((reason for _, reason in answers), key=_REASONS.index)
+                return f"fragment {number} {reason}" if len(self._patterns) > 1 else reason
         if not any(True for _ in _disjoint(found)):
             return OVERLAP
         if self.constraint.task is Task.LINKER:
@@ -116,7 +119,9 @@ class _Pattern:
         neighbours = self.fragment.mol.GetAtomWithIdx(atom).GetNeighbors()
         images = {match[other.GetIdx()] for other in neighbours if other.GetIdx() in match}
         image = mol.GetAtomWithIdx(match[atom])
-        return [bond for bond in image.GetBonds() if bond.GetOtherAtomIdx(match[atom]) not in images]
+        return [
+            bond for bond in image.GetBonds() if bond.GetOtherAtomIdx(match[atom]) not in images
+        ]
 
     def _bonded_as_drawn(self, mol: Chem.Mol, match: Match) -> bool:
         """Return whether the bonds out of the fragment have the orders drawn at its points."""
@@ -185,6 +190,30 @@ class _Pattern:
         flips = sum(index not in image.GetStereoAtoms() for index in expected)
         same = (image.GetStereo() in _CIS) == (bond.GetStereo() in _CIS)
         return same == (flips % 2 == 0)
+
+
+def _forms(fragment: Fragment) -> list[Fragment]:
+    """Return a fragment in every aromaticity that its attachment points may give it.
+
+    A ring with a double bond out of it may be aromatic with one atom there and not with another:
+    ``*=c1cc[nH]cc1`` is, with oxygen.
+    """
+    forms = [fragment]
+    doubles = [
+        point
+        for atom, point in fragment.cuts
+        if fragment.mol.GetBondBetweenAtoms(atom, point).GetBondType() == Chem.BondType.DOUBLE
+        and not fragment.mol.GetAtomWithIdx(point).GetAtomicNum()
+    ]
+    for element in (6, 8) if doubles else ():
+        mol = Chem.RWMol(fragment.mol)
+        for point in doubles:
+            mol.GetAtomWithIdx(point).SetAtomicNum(element)
+        fault = Chem.SanitizeMol(mol, catchErrors=True)
+        if fault == Chem.SanitizeFlags.SANITIZE_NONE:
+            forms.append(Fragment(mol.GetMol(), fragment.kept))
+    bonds = [tuple(bond.GetBondType() for bond in form.mol.GetBonds()) for form in forms]
+    return [form for i, form in enumerate(forms) if bonds[i] not in bonds[:i]]
 
 
 def _query(fragment: Fragment, lead: bool, strict: bool = False) -> Chem.Mol:

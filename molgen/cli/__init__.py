@@ -24,6 +24,8 @@ COMMANDS = (
     "sample",
     "frontier",
     "scaling",
+    "search",
+    "tune",
     "evaluate",
     "score",
     "train",

@@ -6,6 +6,8 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ def add_targets(parser: argparse.ArgumentParser, required: bool = False) -> None
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how to draw; each defaults to the model's own recommendation."""
     group = parser.add_argument_group("sampling", "by default as the model's card recommends")
+    group.add_argument(
+        "--preset", metavar="FILE", help="start from what `molgen tune` wrote instead"
+    )
     group.add_argument("--steps", type=positive, metavar="T", help="steps of the plan")
     group.add_argument("--seed", type=whole, default=0, metavar="S", help="same seed, same rows")
     group.add_argument(
@@ -145,7 +150,12 @@ def targets(arguments: argparse.Namespace) -> dict[str, Target]:
     return read_targets(found)
 
 
-def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampling") -> Settings:
+def settings(
+    arguments: argparse.Namespace,
+    model: Model,
+    purpose: str = "sampling",
+    targets: Mapping[str, Target] | None = None,
+) -> Settings:
     """Return the model's recommended settings with what the command line changes.
 
     A strategy that is named comes with uniform weights, as published, unless weights are named too.
@@ -154,12 +164,26 @@ def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampli
         arguments: of the command line.
         model: whose recommendations to start from.
         purpose: see :meth:`molgen.model.Model.preset`.
+        targets: likewise.
 
     Raises:
         ValueError: if an option is out of range.
     """
-    from molgen.presets import adapt, corrector, gamma, guidance, order, strategy, token_weights
+    from molgen.preset_file import read_preset
+    from molgen.presets import (
+        adapt,
+        corrector,
+        from_info,
+        gamma,
+        guidance,
+        order,
+        strategy,
+        token_weights,
+    )
 
+    own = model.preset(purpose, targets)
+    if arguments.preset is not None:
+        own |= read_preset(arguments.preset)["sampling"]
     changes: dict[str, Any] = {
         name: value
         for name in ("steps", "temperature", "top_p", "batch_size", "device", "dtype")
@@ -170,7 +194,7 @@ def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampli
     if arguments.guidance not in (None, "none"):
         changes["steering"] = guidance(arguments.guidance)
     if arguments.remask is not None or arguments.eta is not None:
-        remask = arguments.remask or model.preset(purpose).get("remask", "ancestral")
+        remask = arguments.remask or own.get("remask", "ancestral")
         if arguments.remask is not None:
             changes["weights"] = None
         else:  # another eta for the recommended strategy
@@ -181,7 +205,7 @@ def settings(arguments: argparse.Namespace, model: Model, purpose: str = "sampli
     for name, read in (("corrector", corrector), ("order", order), ("adapt", adapt)):
         if (text := getattr(arguments, name)) is not None:
             changes[name] = read(text)
-    found = model.settings(purpose, **changes)
+    found = replace(from_info(own), **changes)
     check_device(found.device)
     if arguments.weights and found.weights and not found.strategy.plan(found.steps).sigma.any():
         raise ValueError(

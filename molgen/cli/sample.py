@@ -71,8 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen import checkpoint
 
     model = checkpoint.load(arguments.model)
-    settings = options.settings(arguments, model)
     steering = {} if arguments.guidance == "none" else wanted
+    settings = options.settings(arguments, model, targets=steering)
     model.check(steering, settings)
     progress = Progress(arguments.n)
     try:

@@ -1,0 +1,242 @@
+"""Search with an oracle: draw, score, and draw again from what scored well.
+
+Properties are computed while drawing, and how often is told: each distinct molecule counts once.
+Delivered are the N best molecules met that are valid, unique and new to the training set. Targets
+may be any property that can be computed; those that the model is conditioned on steer the draws,
+too, unless guidance is none. Two budgets end a search: --nfe and --oracle-calls. The exit status is
+0 with N molecules and 3 with fewer.
+
+Example:
+  molgen search qm9 --target qed=max --n 100 --out best.csv --grid best.png
+  molgen search qm9 --target ring_count=max --n 50 --method smc:twist=2 --out rings.csv
+  molgen search qm9 --target qed=max --target logp=1 --pareto --n 50 --oracle-calls 2000 --out p.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from molgen.cli import options
+from molgen.cli.design import DRAWN, FEWER, SHOWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molgen.search import Found, Method, Search
+
+METHODS = ("metropolis", "best-of-n", "smc")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    options.add_model(parser)
+    options.add_targets(parser, required=True)
+    parser.add_argument(
+        "--n", type=options.positive, required=True, metavar="N", help="molecules to deliver"
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
+    )
+    parser.add_argument("--grid", metavar="PNG", help=f"also draw the best {DRAWN} structures")
+    parser.add_argument(
+        "--method",
+        default="metropolis",
+        metavar="METHOD",
+        help="metropolis (default), best-of-n, or smc; parameters as metropolis:beta=.1,high=.5",
+    )
+    parser.add_argument(
+        "--oracle-calls",
+        type=options.positive,
+        metavar="M",
+        help="budget: distinct molecules to score (default: no limit)",
+    )
+    parser.add_argument(
+        "--nfe",
+        type=options.positive,
+        default=400,
+        metavar="F",
+        help="budget: forwards of the network for each of the N molecules (default 400)",
+    )
+    parser.add_argument(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="PROP=W",
+        help="of a target in the sum of several (default 1); may be repeated",
+    )
+    parser.add_argument(
+        "--pareto", action="store_true", help="rank by dominance instead of a weighted sum"
+    )
+    parser.add_argument(
+        "--allow-known", action="store_true", help="deliver molecules of the training set too"
+    )
+    options.add_sampling(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Search and write; return the exit status."""
+    from molgen.files import check_writable
+    from molgen.tables import check_extension, write_table
+
+    check_extension(arguments.out)
+    for path in filter(None, (arguments.out, arguments.grid)):
+        check_writable(path)
+    if arguments.grid and not arguments.grid.lower().endswith(".png"):
+        raise ValueError(f"grid is {arguments.grid!r}, expected a .png file")
+    targets, weights = options.targets(arguments), read_weights(arguments.weight)
+    if arguments.pareto and (weights or len(targets) < 2):
+        raise ValueError("pareto ranks several targets, and takes no weights")
+
+    from molgen import checkpoint
+    from molgen.search import search
+
+    how = method(arguments.method)
+    model = checkpoint.load(arguments.model)
+    settings = options.settings(arguments, model, "design")
+    screen = Screen(arguments.n * arguments.nfe)
+    try:
+        found = search(
+            model,
+            targets,
+            arguments.n,
+            how,
+            arguments.seed,
+            settings,
+            arguments.nfe,
+            arguments.oracle_calls,
+            weights,
+            arguments.pareto,
+            arguments.guidance != "none",
+            arguments.allow_known,
+            screen.round,
+        )
+    finally:
+        screen.close()
+    interrupted = found.reason == "interrupted"
+    if interrupted and not len(found.table):
+        raise KeyboardInterrupt
+    write_table(found.table, arguments.out)
+    print(report(found, list(targets)))
+    print(f"wrote {arguments.out}")
+    if arguments.grid and len(found.table):
+        _grid(found.table.head(DRAWN), list(targets), arguments.grid, arguments.model)
+        print(f"wrote {arguments.grid}")
+    warning = model.known.check() if model.known is not None else None
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    if len(found.table) < arguments.n:
+        print(f"{len(found.table)} of {arguments.n} molecules: {found.reason}", file=sys.stderr)
+        return 130 if interrupted else FEWER
+    return 0
+
+
+def read_weights(texts: list[str]) -> dict[str, float]:
+    """Read ``PROP=W``, each once.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            weight = float(value)
+        except ValueError:
+            weight = 0.0
+        if not name or name in found or not 0 < weight < float("inf"):
+            raise ValueError(f"weight is {text!r}, expected PROP=W with W above 0, once each")
+        found[name] = weight
+    return found
+
+
+def method(text: str) -> Method:
+    """Read ``metropolis``, ``best-of-n`` or ``smc``, or ``NAME:key=value,...``.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    import dataclasses
+
+    from molgen.best_of import BestOf
+    from molgen.metropolis import Metropolis
+    from molgen.smc import SequentialMonteCarlo
+
+    name, _, rest = text.partition(":")
+    kinds: dict[str, Any] = dict(
+        zip(METHODS, (Metropolis, BestOf, SequentialMonteCarlo), strict=True)
+    )
+    if name not in kinds:
+        raise ValueError(f"method is {name!r}, expected one of {', '.join(METHODS)}")
+    allowed = {f.name: f.default for f in dataclasses.fields(kinds[name])}
+    values: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or key not in allowed:
+            raise ValueError(
+                f"{name} has no parameter {pair!r}, expected {', '.join(allowed) or 'none'}"
+                " as key=value"
+            )
+        values[key] = _number(f"{name}'s {key}", value, type(allowed[key]))
+    return kinds[name](**values)
+
+
+def _number(name: str, text: str, kind: type) -> Any:
+    """Read a number of a kind: a switch is 0 or 1."""
+    try:
+        value = float(text)
+        if kind is float:
+            return value
+        if value.is_integer() and (kind is int or value in (0, 1)):
+            return kind(value)
+    except ValueError:
+        pass
+    kinds = {float: "a number", int: "a whole number", bool: "0 or 1"}
+    raise ValueError(f"{name} is {text!r}, expected {kinds[kind]}")
+
+
+class Screen:
+    """Shows a bar of forwards."""
+
+    def __init__(self, budget: int) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=budget, unit="forward", disable=None)
+
+    def round(self, search: Search) -> None:
+        """Show how far the search has come."""
+        self.bar.update(search.tally.forwards - self.bar.n)
+        self.bar.set_postfix_str(f"{search.tally.calls} oracle calls")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
+
+
+def report(found: Found, names: list[str]) -> str:
+    """Return the short table and the honest counts."""
+    table = found.table
+    lines = [f"{'':>4} {'SMILES':<28}" + "".join(f"{name:>12}" for name in names)]
+    for place, (_, row) in enumerate(table.head(SHOWN).iterrows(), 1):
+        values = "".join(f"{row[name]:12.3f}" for name in names)
+        lines.append(f"{place:4d} {row['smiles']:<28}{values}")
+    if len(table) > SHOWN:
+        lines.append(f"{'':>4} ... and {len(table) - SHOWN} more")
+    for name in names:
+        if len(table):
+            lines.append(f"mean {name} of the {len(table)}: {table[name].mean():.3f}")
+    lines += [str(found.tally), f"ended: {found.reason}"]
+    return "\n".join(lines)
+
+
+def _grid(best: pd.DataFrame, names: list[str], path: str, model: str) -> None:
+    """Draw the best molecules with their values."""
+    from molgen.plot import grid_png
+
+    captions = [
+        "  ".join(f"{name.replace('_', ' ')} {row[name]:.3g}" for name in names)
+        for _, row in best.iterrows()
+    ]
+    title = f"{model}: {', '.join(names)}\nfound with an oracle; valid, unique and new"
+    grid_png(best["smiles"].tolist(), captions, path, title)

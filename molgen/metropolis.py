@@ -1,0 +1,225 @@
+"""Metropolis moves on clean molecules: mask a part, redraw it, accept it or not.
+
+    x -> x_t (a random part masked) -> x' ~ p(x_0 | x_t, y),
+    accepted with probability min(1, exp((r(x') - r(x)) / beta))
+
+There are as many rows as molecules to deliver, first drawn as in sampling. A move costs a part of a
+whole draw, so a few hundred forwards a molecule buy tens of them. A redraw in random order leaves
+the network's own distribution ``p`` as it is, so a row follows ``p(x) exp(r(x) / beta)``; at
+``beta = 0`` it only ever climbs. Two liberties are taken with that, both measured to pay: moves may
+change the length, and rows may be exchanged for better ones. And what is delivered are distinct
+new molecules, so a row never moves to one that is not new or that another row holds, and a row that
+is none yet takes any that is.
+
+Reference: Gruver et al., "Protein design with guided discrete diffusion" (2023), for editing in
+rounds; the Metropolis step on clean states follows "Clean-sample Markov chains" (CSMC).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from molgen import randomness
+from molgen.molecules import mark_unique
+from molgen.moves import masked, resized
+from molgen.oracle import Floats
+from molgen.plan import Ancestral
+from molgen.rows import Given, Ids, Mask, Samples
+from molgen.samplers import AnySampler
+from molgen.search import Judged, Search
+
+APART = 2**32  # rows of the endless table from one round to the next
+PART, CHANGE, PLACE, ACCEPT = (2**40 + use for use in range(4))  # in place of a position
+
+
+@dataclass(frozen=True)
+class Metropolis:
+    """Rows that move until a budget ends.
+
+    Attributes:
+        beta: temperature of the acceptance, in units of the score: training standard deviations,
+            or ranks; 0 accepts nothing worse.
+        low: the least part of a row that a move masks.
+        high: the largest.
+        resize: chance that a move makes a row one token longer or shorter.
+        steps: of the plan that a redraw follows; more are dearer and less independent.
+        exchange: whether after each round the best of rows and moves together go on; ``beta`` then
+            has no say.
+    """
+
+    beta: float = 0.0
+    low: float = 0.1
+    high: float = 0.5
+    resize: float = 0.5
+    steps: int = 4
+    exchange: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: naming what is out of line.
+        """
+        if not (self.beta >= 0 and math.isfinite(self.beta)):
+            raise ValueError(f"beta is {self.beta}, expected at least 0 and finite")
+        if not 0 < self.low <= self.high <= 1:
+            raise ValueError(
+                f"low and high are {self.low} and {self.high}, expected 0 < low <= high <= 1"
+            )
+        if not 0 <= self.resize <= 1:
+            raise ValueError(f"resize is {self.resize}, expected a number in [0, 1]")
+        if not isinstance(self.steps, int) or self.steps < 1:
+            raise ValueError(f"steps is {self.steps!r}, expected a whole number of at least 1")
+
+    def run(self, search: Search) -> str:
+        """Draw and judge until a budget ends; return why it stopped.
+
+        Raises:
+            ValueError: if the model's noise is not masks, so that no part can be redrawn.
+        """
+        settings, steer = search.settings, search.steer
+        rows = min(search.n, search.left // search.dearest)
+        if rows < 1:
+            return search.out_of_forwards()
+        asked = search.request(rows, 0)
+        with search.model.sampler(settings, steer) as sampler:
+            samples = sampler.run(asked.lengths, asked.condition, search.seed)
+        chains = _Chains.start(search, samples)
+        moves = replace(settings, strategy=Ancestral(), steps=self.steps, weights=None)
+        dearest = self.steps * (2 if search.mixes else 1)
+        round = 0
+        with search.model.sampler(moves, steer) as sampler:
+            while not (reason := search.ended()):
+                round += 1
+                rows = min(len(chains.smiles), search.left // dearest)
+                if rows < 1:
+                    return search.out_of_forwards()
+                self._move(search, chains, sampler, rows, round)
+        return reason
+
+    def _move(
+        self, search: Search, chains: _Chains, sampler: AnySampler, rows: int, round: int
+    ) -> None:
+        """Propose a move for each of the first rows, and decide."""
+        given = self._masked(search, chains.tokens[:rows], round)
+        first = round * APART
+        asked = search.request(rows, first)
+        samples = sampler.run(
+            (given != search.model.denoiser.pad_id).sum(1),
+            asked.condition,
+            search.seed,
+            given=Given(given, rows=first + np.arange(rows)),
+        )
+        chains.nfe[:rows] += samples.nfe
+        chains.classifier_nfe[:rows] += samples.classifier_nfe
+        proposals = search.judge(samples, chains.nfe[:rows], chains.classifier_nfe[:rows])
+        if self.exchange:
+            chains.exchange(search, proposals)
+            return
+        scores = search.score(np.concatenate([chains.gains[:rows], proposals.gains]))
+        u = randomness.uniform(search.seed, randomness.SHUFFLE, round, np.arange(rows), ACCEPT)
+        takes = accepted(scores[:rows], scores[rows:], self.beta, u)
+        chains.decide(proposals, takes)
+
+    def _masked(self, search: Search, tokens: Ids, round: int) -> Ids:
+        """Return rows of which a part is masked, in a random order and size."""
+        denoiser = search.model.denoiser
+        rows, longest = tokens.shape
+
+        def uniform(use: int | Ids) -> Floats:
+            row = np.arange(rows)[:, None]
+            return randomness.uniform(search.seed, randomness.SHUFFLE, round, row, use)
+
+        part = self.low + (self.high - self.low) * uniform(PART)[:, 0]
+        ids = denoiser.mask_id, denoiser.pad_id
+        given = masked(tokens, part, uniform(np.arange(longest)), *ids)
+        u = uniform(CHANGE)[:, 0]
+        change = np.where(u < self.resize, np.where(u < self.resize / 2, -1, 1), 0)
+        return resized(given, change, uniform(PLACE)[:, 0], longest, *ids)
+
+
+@dataclass
+class _Chains:
+    """Rows that move.
+
+    Attributes:
+        tokens: ids with shape (rows, longest), padded.
+        smiles: canonical SMILES, empty for no molecule.
+        fits: whether a row may be delivered: new, and held by no row before it.
+        gains: shape (rows, objectives).
+        nfe: forwards of each row so far, its refused moves included.
+        classifier_nfe: forwards of a guide, likewise.
+    """
+
+    tokens: Ids
+    smiles: list[str]
+    fits: Mask
+    gains: Floats
+    nfe: Ids
+    classifier_nfe: Ids
+
+    @classmethod
+    def start(cls, search: Search, samples: Samples) -> _Chains:
+        """Return rows as they were first drawn."""
+        judged = search.judge(samples)
+        longest = max(samples.tokens.shape[1], int(search.model.prior.lengths.max()))
+        room = longest - samples.tokens.shape[1]
+        pad_id = search.model.denoiser.pad_id
+        tokens = np.pad(samples.tokens, ((0, 0), (0, room)), constant_values=pad_id)
+        fits = judged.fits & mark_unique(judged.smiles)
+        costs = samples.nfe.copy(), samples.classifier_nfe.copy()
+        return cls(tokens, judged.smiles, fits, judged.gains, *costs)
+
+    def decide(self, proposals: Judged, takes: Mask) -> None:
+        """Take moves, in order of the rows.
+
+        Args:
+            proposals: one for each of the first rows.
+            takes: whether each would take its move, shape (rows,).
+        """
+        held = {text for text, fits in zip(self.smiles, self.fits, strict=True) if fits}
+        for i, text in enumerate(proposals.smiles):
+            if not proposals.fits[i] or text in held or (self.fits[i] and not takes[i]):
+                continue
+            if self.fits[i]:
+                held.discard(self.smiles[i])
+            held.add(text)
+            self.tokens[i], self.smiles[i] = proposals.tokens[i], text
+            self.fits[i], self.gains[i] = True, proposals.gains[i]
+
+    def exchange(self, search: Search, proposals: Judged) -> None:
+        """Let the best of rows and moves go on; what a move has cost is its row's forwards so far.
+
+        Args:
+            search: says what is best.
+            proposals: one for each of the first rows.
+        """
+        own = slice(len(proposals.smiles))
+        smiles = self.smiles + proposals.smiles
+        fits = np.concatenate([self.fits, proposals.fits])
+        fits &= mark_unique([text if ok else "" for text, ok in zip(smiles, fits, strict=True)])
+        gains = np.concatenate([self.gains, proposals.gains])
+        scores = np.where(fits, search.score(gains), -np.inf)
+        best = np.argsort(-scores, kind="stable")[: len(self.smiles)]
+        self.smiles = [smiles[i] for i in best]
+        self.fits, self.gains = fits[best], gains[best]
+        self.tokens = np.concatenate([self.tokens, proposals.tokens])[best]
+        self.nfe = np.concatenate([self.nfe, self.nfe[own]])[best]
+        self.classifier_nfe = np.concatenate([self.classifier_nfe, self.classifier_nfe[own]])[best]
+
+
+def accepted(now: Floats, then: Floats, beta: float, u: Floats) -> Mask:
+    """Return whether moves are taken: with probability ``min(1, exp((then - now) / beta))``.
+
+    Args:
+        now: scores, shape (rows,); anything is better than minus infinity.
+        then: scores of the moves, same shape.
+        beta: temperature; at 0 nothing worse is taken.
+        u: uniforms in [0, 1), same shape.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gain = np.where(then >= now, 0.0, then - now)
+        return u < np.exp(gain / beta) if beta else gain == 0.0

@@ -1,0 +1,276 @@
+"""Particles: rows that are weighted while they are written, and resampled.
+
+Each particle's tokens are revealed one at a time, in a random order of its own, by normalised D-CFG
+
+    q_l(v) = f_l(v) / Z_l,      f_l(v) = p(v | x_t, y)^gamma p(v | x_t)^(1 - gamma)
+
+Normalising every token does not give the tilted joint distribution. The weights
+
+    w = product over revealed tokens of Z_l
+
+do, at no further forward: with a consistent denoiser the product of ``q_l Z_l`` is
+``p(x | y)^gamma p(x)^(1 - gamma)`` in whatever order the tokens came. An oracle may twist the
+particles further: molecules are drawn from ``p(x_0 | x_t)``, which the next forward gives anyway,
+
+    r_t = log mean exp(lambda score(x_0)),      w <- w exp(r_t - r_(t-1))
+
+and since ``r`` of a finished row is ``lambda score(x)``, all of it comes to ``exp(lambda score)``.
+Particles form groups; where the effective number of a group, ``1 / sum w^2``, falls below half, it
+is resampled.
+
+References: Del Moral et al., "Sequential Monte Carlo samplers" (2006); Schiff et al., "Simple
+guidance mechanisms for discrete diffusion models" (2024); Singhal et al., "A general framework for
+inference-time scaling and steering of diffusion models" (2025).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from molgen import randomness
+from molgen.guidance import ClassifierFree, strength
+from molgen.posterior import Scalar
+from molgen.predict import Predictor, Shaping
+from molgen.rows import Floats, Ids, Mask
+from molgen.sample import inverse_cdf
+
+RESAMPLE = 2**40  # in place of a position: the number that a group is resampled with
+LEAST_ESS = 0.5  # of the particles of a group
+
+Reward = Callable[[Ids, Ids], Floats]
+"""From complete rows, with shape (rows, longest), and the forwards they took, to their scores."""
+
+
+class Unnormalised(ClassifierFree):
+    """D-CFG whose normaliser is left in place."""
+
+    def combine(self, log_cond: Tensor, log_uncond: Tensor, alpha_t: Scalar) -> Tensor:
+        """Return ``log f``; arguments and shape as of :class:`molgen.guidance.ClassifierFree`."""
+        gamma = torch.as_tensor(strength(self.gamma, alpha_t)).to(log_cond).reshape(-1, 1, 1)
+        impossible = (log_cond == -torch.inf) | (log_uncond == -torch.inf)
+        mixed = gamma * log_cond + (1 - gamma) * log_uncond
+        return mixed.masked_fill(impossible, -torch.inf)
+
+
+class Logarithms(Shaping):
+    """No shaping: a predictor with it answers log-probabilities, normalised or not."""
+
+    def __call__(self, log_p: Tensor) -> Tensor:
+        """Return the same in float64."""
+        return log_p.double()
+
+
+@dataclass(frozen=True)
+class Particles:
+    """Finished particles; group ``g`` of ``k`` has the rows from ``g k`` on.
+
+    Attributes:
+        tokens: ids with shape (rows, longest), padded.
+        log_weights: up to a constant for each group, shape (rows,).
+        nfe: forwards of each, shape (rows,).
+    """
+
+    tokens: Ids
+    log_weights: Floats
+    nfe: Ids
+
+
+@dataclass
+class _Cloud:
+    """Particles being written.
+
+    Attributes:
+        tokens: ids with shape (rows, longest), padded.
+        log_w: weights so far, shape (rows,).
+        hope: ``r`` of the last twist, shape (rows,).
+        nfe: forwards so far, shape (rows,).
+        row: which row of the endless table each is, as far as its random numbers go.
+        condition: property values with shape (rows, properties), or None.
+    """
+
+    tokens: Ids
+    log_w: Floats
+    hope: Floats
+    nfe: Ids
+    row: Ids
+    condition: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class ParticleFilter:
+    """Writes groups of particles.
+
+    Attributes:
+        predictor: answers ``log f``: see :class:`Unnormalised` and :class:`Logarithms`.
+        shaping: temperature and nucleus of what is drawn from; the weights make up for it.
+        particles: of a group.
+        every: tokens from one look at the weights to the next.
+        normaliser: whether weights correct normalised guidance.
+        twist: ``lambda``; 0 asks for no rewards.
+        draws: molecules drawn for each particle at each twist.
+        reward: scores of complete rows.
+    """
+
+    predictor: Predictor
+    shaping: Shaping = field(default_factory=Shaping)
+    particles: int = 8
+    every: int = 4
+    normaliser: bool = True
+    twist: float = 0.0
+    draws: int = 4
+    reward: Reward | None = None
+
+    def run(
+        self,
+        lengths: Ids,
+        condition: NDArray[np.float32] | None = None,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Particles:
+        """Write groups.
+
+        Args:
+            lengths: tokens of the particles of each group, shape (groups,).
+            condition: property values with shape (groups, properties), or None.
+            seed: of the draw; group ``i`` depends on the seed and ``first + i`` alone.
+            first: index of the first group.
+        """
+        cloud, real = self._begin(lengths, condition, first)
+        for step in range(real.shape[1]):
+            rows = np.flatnonzero(real[:, step])  # those with that many tokens have a mask left
+            log_f = self._forward(cloud, rows)
+            if step and step % self.every == 0:
+                self._twist(cloud, rows, log_f, seed, step)
+                chosen = self._resample(cloud, rows, seed, step)
+                log_f = log_f[chosen]
+            self._reveal(cloud, rows, log_f, seed, step)
+        if self.reward is not None and self.twist:
+            cloud.log_w += self.twist * self.reward(cloud.tokens, cloud.nfe) - cloud.hope
+        return Particles(cloud.tokens, cloud.log_w, cloud.nfe)
+
+    def _begin(
+        self, lengths: Ids, condition: NDArray[np.float32] | None, first: int
+    ) -> tuple[_Cloud, Mask]:
+        """Return particles that are all masks, and where they are no padding."""
+        k = self.particles
+        rows = len(lengths) * k
+        real = np.arange(int(lengths.max(initial=0))) < np.repeat(lengths, k)[:, None]
+        tokens = np.where(real, self.predictor.mask_id, self.predictor.pad_id)
+        given = None if condition is None else np.repeat(condition, k, axis=0)
+        number = first * k + np.arange(rows)
+        log_w, hope = np.zeros((2, rows))
+        return _Cloud(tokens, log_w, hope, np.zeros(rows, dtype=np.int64), number, given), real
+
+    def _forward(self, cloud: _Cloud, rows: Ids) -> Floats:
+        """Return ``log f`` at the masks of some rows, (rows, longest, vocab), -inf elsewhere."""
+        tokens = cloud.tokens[rows]
+        masked = tokens == self.predictor.mask_id
+        kept = 1 - masked.sum(1) / (tokens != self.predictor.pad_id).sum(1)
+        given = None if cloud.condition is None else cloud.condition[rows]
+        found = self.predictor(tokens, masked, given, kept).p
+        log_f = np.full((*tokens.shape, found.shape[1]), -np.inf)
+        log_f[masked] = found
+        cloud.nfe[rows] += self.predictor.forwards
+        return log_f
+
+    def _reveal(self, cloud: _Cloud, rows: Ids, log_f: Floats, seed: int, step: int) -> None:
+        """Reveal one token of each row, and weigh the rows by its normaliser."""
+        tokens, number = cloud.tokens[rows], cloud.row[rows]
+        place = np.arange(tokens.shape[1])
+        order = randomness.uniform(seed, randomness.SHUFFLE, number[:, None], place)
+        position = np.where(tokens == self.predictor.mask_id, order, 2.0).argmin(1)
+        at = np.arange(len(rows))
+        log_f = log_f[at, position]
+        p = self.shaping(torch.from_numpy(log_f)).numpy()
+        u = randomness.uniform(seed, randomness.STEP, number, step, position)
+        token = inverse_cdf(p, u)
+        cloud.tokens[rows, position] = token
+        if self.normaliser:
+            cloud.log_w[rows] += log_f[at, token] - np.log(p[at, token])
+
+    def _twist(self, cloud: _Cloud, rows: Ids, log_f: Floats, seed: int, step: int) -> None:
+        """Weigh rows by what molecules drawn from their predictions score."""
+        if self.reward is None or not self.twist:
+            return
+        tokens = cloud.tokens[rows]
+        i, position = np.nonzero(tokens == self.predictor.mask_id)
+        p = self.shaping(torch.from_numpy(log_f[i, position])).numpy()
+        drawn = np.repeat(tokens[None], self.draws, axis=0)
+        for draw, filled in enumerate(drawn):
+            u = randomness.uniform(
+                seed, randomness.SHUFFLE, cloud.row[rows[i]], step, position, draw
+            )
+            filled[i, position] = inverse_cdf(p, u)
+        nfe = np.tile(cloud.nfe[rows], self.draws)
+        scores = self.reward(drawn.reshape(-1, tokens.shape[1]), nfe)
+        scores = self.twist * scores.reshape(self.draws, -1)
+        hope = np.logaddexp.reduce(scores, axis=0) - np.log(self.draws)
+        cloud.log_w[rows] += hope - cloud.hope[rows]
+        cloud.hope[rows] = hope
+
+    def _resample(self, cloud: _Cloud, rows: Ids, seed: int, step: int) -> Ids:
+        """Resample the groups whose weights are uneven; return which of ``rows`` each became."""
+        chosen = np.arange(len(rows))
+        for start in range(0, len(rows), self.particles):
+            group = chosen[start : start + self.particles].copy()
+            weights = normalised(cloud.log_w[rows[group]])
+            if 1 / (weights**2).sum() >= LEAST_ESS * self.particles:
+                continue
+            number = cloud.row[rows[start]]
+            u = randomness.uniform(seed, randomness.SHUFFLE, number, RESAMPLE + step)
+            chosen[group] = group[systematic(weights, float(u))]
+            cloud.log_w[rows[group]] = 0.0
+        cloud.tokens[rows], cloud.hope[rows] = cloud.tokens[rows[chosen]], cloud.hope[rows[chosen]]
+        return chosen
+
+
+def normalised(log_w: Floats) -> Floats:
+    """Return weights that sum to one from their logarithms; equal ones if all are nothing."""
+    top = log_w.max()
+    if top == -np.inf:
+        return np.full(len(log_w), 1 / len(log_w))
+    weights = np.exp(log_w - top)
+    return np.asarray(weights / weights.sum())
+
+
+def systematic(weights: Floats, u: float) -> Ids:
+    """Return whom each place goes to: ``w`` of weight gets ``floor`` or ``ceil`` of ``k w`` places.
+
+    Args:
+        weights: that sum to one, shape (particles,).
+        u: a uniform in [0, 1).
+
+    Returns:
+        Indices in ascending order, shape (particles,).
+    """
+    k = len(weights)
+    cdf = np.cumsum(weights)
+    places = (np.arange(k) + u) / k * cdf[-1]
+    return np.searchsorted(cdf, places, side="right").clip(max=k - 1)
+
+
+def merged(keys: Sequence[str], log_w: Floats) -> tuple[Ids, Floats]:
+    """Hand the weight of all copies of a molecule to the first of them.
+
+    Args:
+        keys: what makes two particles the same, empty for none worth keeping.
+        log_w: logarithms of weights, shape (particles,).
+
+    Returns:
+        Indices of one particle for each key, heaviest first, and their log-weights.
+    """
+    first: dict[str, int] = {}
+    total = np.full(len(keys), -np.inf)
+    for i, key in enumerate(keys):
+        if key:
+            home = first.setdefault(key, i)
+            total[home] = np.logaddexp(total[home], log_w[i])
+    kept = np.array(list(first.values()), dtype=np.int64)
+    kept = kept[np.argsort(-total[kept], kind="stable")]
+    return kept, total[kept]

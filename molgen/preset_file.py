@@ -1,0 +1,173 @@
+"""A preset: how to sample for a target, in words and numbers, as a file and in ``molgen.json``.
+
+    {"format": 1, "model": "qm9", "target": "qed=max",
+     "sampling": {"remask": "rescale:eta=0.1", "weights": "uniform", "gamma": "1..3", "steps": 64},
+     "measured": {"n": 1024, "seeds": "0,1,2", "score": 0.02},
+     "molgen": "0.1.0"}
+
+``sampling`` is written as in ``molgen.json``; what it leaves out is as the model recommends. A file
+may come from anybody, so it is checked: JSON, known keys, words and finite numbers, nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from molgen.arm import Arm
+from molgen.files import replacing
+from molgen.targets import Range, Target, read_targets
+
+FORMAT = 1
+KEYS = ("format", "model", "target", "sampling", "measured", "molgen")
+ARM_WORDS = tuple(f.name for f in dataclasses.fields(Arm) if f.name not in ("label", "model"))
+SAMPLING = (*ARM_WORDS, "gamma", "steps", "temperature", "top_p")
+
+
+def read_preset(path: str | Path) -> dict[str, Any]:
+    """Return a checked preset.
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+        OSError: if it cannot be read.
+    """
+    try:
+        preset = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no preset: {error}") from error
+    try:
+        check(preset)
+    except ValueError as error:
+        raise ValueError(f"{path} is no preset: {error}") from error
+    return dict(preset)
+
+
+def write_preset(path: str | Path, preset: Mapping[str, Any]) -> None:
+    """Write a preset, whole or not at all.
+
+    Raises:
+        ValueError: if :func:`read_preset` would refuse it.
+        OSError: if it cannot be written.
+    """
+    check(preset)
+    with replacing(path) as temporary:
+        text = json.dumps(dict(preset), indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def check(preset: object) -> None:
+    """Check what a file holds.
+
+    Raises:
+        ValueError: naming the first thing that is not as expected.
+    """
+    if not isinstance(preset, Mapping) or preset.get("format") != FORMAT:
+        found = preset.get("format") if isinstance(preset, Mapping) else None
+        raise ValueError(f"format is {found!r}, this molgen reads {FORMAT}")
+    _known("", preset, KEYS)
+    for name in ("model", "target", "molgen"):
+        if not isinstance(preset.get(name), str):
+            raise ValueError(f"{name} is {_shown(preset.get(name))}, expected words")
+    read_key(preset["target"])
+    for name in ("sampling", "measured"):
+        part = preset.get(name)
+        if not isinstance(part, Mapping):
+            raise ValueError(f"{name} is {_shown(part)}, expected names with values")
+        for key, value in part.items():
+            if not _plain(value):
+                raise ValueError(f"{name} {key} is {_shown(value)}, expected a word or a number")
+    check_sampling(preset["sampling"])
+
+
+def check_sampling(sampling: Mapping[str, Any]) -> None:
+    """Check that words and numbers say how to sample.
+
+    Raises:
+        ValueError: naming what is not understood.
+    """
+    from molgen.presets import from_info, gamma
+
+    _known("sampling ", sampling, SAMPLING)
+    for name in ARM_WORDS:
+        if not isinstance(sampling.get(name, ""), str):
+            raise ValueError(f"sampling {name} is {_shown(sampling[name])}, expected words")
+    for name in ("temperature", "top_p"):
+        if isinstance(sampling.get(name), str):
+            raise ValueError(f"sampling {name} is {_shown(sampling[name])}, expected a number")
+    strength = {"gamma": gamma(str(sampling["gamma"]))} if "gamma" in sampling else {}
+    from_info({**sampling, **strength})
+
+
+def match(
+    presets: Mapping[str, Mapping[str, Any]], targets: Mapping[str, Target | str]
+) -> dict[str, Any] | None:
+    """Return the preset for targets, or None.
+
+    A preset fits if it is for the same properties and asks the same of each: ``max``, ``min``, or a
+    value. A number or a range is a value whatever its size; where several presets fit, one for
+    exactly these targets goes first.
+
+    Args:
+        presets: by what they are for, ``PROP=VALUE`` or ``PROP=VALUE; PROP=VALUE``.
+        targets: what is aimed at.
+
+    Raises:
+        ValueError: if what a preset is for cannot be read.
+    """
+    wanted = read_targets(targets)
+    if not wanted:
+        return None
+    fitting = [
+        (read_key(key), preset)
+        for key, preset in presets.items()
+        if _kinds(read_key(key)) == _kinds(wanted)
+    ]
+    exact = [preset for aims, preset in fitting if aims == wanted]
+    found = exact or [preset for _, preset in fitting]
+    return dict(found[0]) if found else None
+
+
+def read_key(text: str) -> dict[str, Target]:
+    """Read what a preset is for: ``PROP=VALUE``, several with semicolons between them.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    found: dict[str, str] = {}
+    for part in text.split(";"):
+        name, equals, value = part.rpartition("=")
+        if not equals or not name.strip() or name.strip() in found:
+            raise ValueError(f"target is {text!r}, expected PROP=VALUE such as qed=max")
+        found[name.strip()] = value
+    return read_targets(found)
+
+
+def _kinds(targets: Mapping[str, Target]) -> dict[str, str]:
+    """Return what is asked of each property: ``max``, ``min`` or ``value``."""
+    return {
+        name: "value" if isinstance(target, Range | float | int) else target
+        for name, target in targets.items()
+    }
+
+
+def _known(where: str, part: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    for name in part:
+        if name not in allowed:
+            raise ValueError(f"{where}{name!r} is unknown, expected {', '.join(allowed)}")
+
+
+def _plain(value: object) -> bool:
+    """Return whether a value is a word or a finite number."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return abs(value) <= sys.float_info.max  # NaN is not, nor is a whole number beyond it
+    return isinstance(value, str)
+
+
+def _shown(value: object) -> str:
+    """Return a value for an error, cut short."""
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:57]}..."

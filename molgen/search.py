@@ -1,0 +1,309 @@
+"""Search: draw, ask an oracle, and draw again where it pays. Apart from sampling, and labelled so.
+
+    found = search(model, {"qed": "max"}, 100, Metropolis())
+
+Sampling and design compute no property while they draw; here an oracle does, and how often it was
+asked is told beside the forwards. Whatever the method, everything it meets on its way is looked at:
+a molecule that is valid, new to the training data and not met before is scored and kept, and the
+``n`` best of those are delivered. Two budgets end a search: forwards a molecule asked for, and
+oracle calls. Rows compete with each other, so other than in sampling fewer are no prefix of more;
+the same seed delivers the same.
+
+The methods are :class:`molgen.best_of.BestOf`, :class:`molgen.metropolis.Metropolis` and
+:class:`molgen.smc.SequentialMonteCarlo`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from molgen.model import Model, Request
+from molgen.molecules import interpret_all
+from molgen.oracle import Floats, Oracle, ParetoRank, Score, WeightedSum, read_objectives
+from molgen.rows import Ids, Mask, Samples
+from molgen.settings import Settings
+from molgen.steering import ClassifierFree
+from molgen.targets import Target
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NFE = 400  # default budget, forwards a molecule: that of the published comparisons
+
+
+@dataclass
+class Tally:
+    """What a search has cost, and what became of everything drawn.
+
+    Attributes:
+        drawn: rows drawn, whole or in part.
+        forwards: of the network.
+        classifier_forwards: of a guide.
+        calls: distinct molecules that the oracle scored.
+        lost: rows by reason: ``invalid``, ``known``, ``duplicate`` (met before), ``not scored``.
+        delivered: molecules.
+    """
+
+    drawn: int = 0
+    forwards: int = 0
+    classifier_forwards: int = 0
+    calls: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    delivered: int = 0
+
+    def __str__(self) -> str:
+        lost = "".join(f", {count} {reason}" for reason, count in self.lost.items() if count)
+        text = f"{self.drawn} drawn{lost}; {self.calls} oracle calls; {self.delivered} delivered"
+        if not self.delivered:
+            return text
+        each = [f"{self.forwards / self.delivered:.1f} forwards"]
+        if self.classifier_forwards:
+            each.append(f"{self.classifier_forwards / self.delivered:.1f} of the guide")
+        each.append(f"{self.calls / self.delivered:.1f} oracle calls")
+        return f"{text}, each for {', '.join(each)}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search delivers.
+
+    Attributes:
+        table: the molecules, best first: the columns of :meth:`molgen.model.Model.sample`, one for
+            each objective, and ``nfe``, the forwards of the draw, chain or particle that wrote the
+            molecule, up to where it did.
+        tally: of the whole search; its forwards are many times the sum of the table's.
+        asked: how many were asked for.
+        reason: why it stopped.
+    """
+
+    table: pd.DataFrame
+    tally: Tally
+    asked: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows, and what they came to.
+
+    Attributes:
+        tokens: ids with shape (rows, longest), padded.
+        smiles: canonical SMILES of each row, empty where it is no molecule.
+        fits: whether each row may be delivered: valid, new, and scored, shape (rows,).
+        gains: with shape (rows, objectives), NaN where not scored.
+    """
+
+    tokens: Ids
+    smiles: list[str]
+    fits: Mask
+    gains: Floats
+
+
+class Method(Protocol):
+    """A way to search."""
+
+    def run(self, search: Search) -> str:
+        """Draw and judge until a budget ends; return why it stopped."""
+        ...
+
+
+@dataclass
+class Search:
+    """A search under way: what is asked, what it may cost, and what was met.
+
+    Attributes:
+        model: what draws.
+        request: draws lengths and conditions, see :meth:`draw_request`.
+        n: molecules to deliver.
+        seed: of every draw.
+        settings: how to draw.
+        oracle: scores molecules.
+        score: makes one number of several gains.
+        budget: forwards.
+        allow_known: whether molecules of the training data may be delivered.
+        tally: so far.
+    """
+
+    model: Model
+    steer: Mapping[str, Target]
+    n: int
+    seed: int
+    settings: Settings
+    oracle: Oracle
+    score: Score
+    budget: int
+    allow_known: bool = False
+    on_round: Callable[[Search], None] | None = None
+    tally: Tally = field(default_factory=Tally)
+    _tokens: list[Ids] = field(default_factory=list, repr=False)
+    _nfe: list[tuple[int, int]] = field(default_factory=list, repr=False)
+    _smiles: dict[str, None] = field(default_factory=dict, repr=False)
+
+    @property
+    def left(self) -> int:
+        """How many forwards may still be spent."""
+        return self.budget - self.tally.forwards
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a step takes two forwards: the conditional and the unconditional prediction."""
+        return bool(self.steer) and self.settings.gamma != 1.0
+
+    @property
+    def dearest(self) -> int:
+        """The most forwards that a row is expected to take; what was met may be more."""
+        settings, longest = self.settings, self.model.denoiser.max_length
+        remasks = settings.strategy.plan(settings.steps).sigma.any()
+        return (settings.steps if remasks else longest) * (2 if self.mixes else 1)
+
+    def ended(self) -> str:
+        """Return which budget has ended other than that of forwards; empty for none."""
+        return f"the budget of {self.oracle.budget} oracle calls ended" if self.oracle.spent else ""
+
+    def out_of_forwards(self) -> str:
+        """Return that this budget ended, in words."""
+        return f"the budget of {self.budget} forwards ended"
+
+    def request(self, rows: int, first: int) -> Request:
+        """Return lengths and conditions of rows of the endless table, from the prior."""
+        return self.model.request(rows, self.steer, self.seed, first, self.settings)
+
+    def judge(
+        self, samples: Samples, nfe: Ids | None = None, classifier_nfe: Ids | None = None
+    ) -> Judged:
+        """Count rows, have the oracle score what may be delivered, and keep it.
+
+        Args:
+            samples: what was drawn, and what it cost.
+            nfe: forwards to note beside each molecule, where they are more than the row's own.
+            classifier_nfe: likewise of a guide.
+        """
+        model, tally = self.model, self.tally
+        raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
+        smiles = [molecule.smiles for molecule in interpret_all(raw)]
+        known = np.zeros(len(smiles), dtype=bool)
+        if not self.allow_known and model.known is not None:
+            known = model.known.contains(smiles)
+        asked = [text if text and not old else "" for text, old in zip(smiles, known, strict=True)]
+        gains = self.oracle(asked)
+        fits = np.asarray(~np.isnan(gains).any(1), dtype=bool)
+        noted = samples.nfe if nfe is None else nfe
+        of_guide = samples.classifier_nfe if classifier_nfe is None else classifier_nfe
+        for i, text in enumerate(smiles):
+            if reason := self._reason(text, bool(known[i]), bool(fits[i])):
+                tally.lost[reason] += 1
+                continue
+            self._smiles[text] = None
+            self._tokens.append(samples.tokens[i].copy())
+            self._nfe.append((int(noted[i]), int(of_guide[i])))
+        tally.drawn += len(smiles)
+        tally.forwards += int(samples.nfe.sum())
+        tally.classifier_forwards += int(samples.classifier_nfe.sum())
+        tally.calls = self.oracle.calls
+        if self.on_round:
+            self.on_round(self)
+        return Judged(samples.tokens, smiles, fits, gains)
+
+    def _reason(self, smiles: str, known: bool, fits: bool) -> str:
+        """Return why a row is not kept; empty if it is."""
+        if not smiles:
+            return "invalid"
+        if smiles in self._smiles:
+            return "duplicate"
+        return "known" if known else "" if fits else "not scored"
+
+    def best(self) -> tuple[Ids, Floats]:
+        """Return the best molecules met: which, best first, and their gains.
+
+        Returns:
+            Indices with shape (molecules,), ``n`` at most, and gains (molecules, objectives).
+        """
+        gains = self.oracle(list(self._smiles))
+        order = np.argsort(-self.score(gains, self.n), kind="stable")[: self.n]
+        return order, gains[order]
+
+    def table(self) -> pd.DataFrame:
+        """Return the best molecules met; see :class:`Found`."""
+        chosen, _ = self.best()
+        tokens = np.full((len(chosen), self.model.denoiser.max_length), self.model.denoiser.pad_id)
+        for row, i in zip(tokens, chosen, strict=True):
+            row[: len(self._tokens[i])] = self._tokens[i]
+        nfe, guide = np.array([self._nfe[i] for i in chosen], dtype=np.int64).reshape(-1, 2).T
+        table = self.model.table(Samples(tokens, nfe, None, guide))
+        values = self.oracle.values([text for text in table["smiles"]])
+        names = [objective.name for objective in self.oracle.objectives]
+        return table.assign(**dict(zip(names, values.T, strict=True)))
+
+
+def search(
+    model: Model,
+    targets: Mapping[str, Target | str],
+    n: int,
+    method: Method,
+    seed: int = 0,
+    settings: Settings | None = None,
+    nfe: int = NFE,
+    oracle_calls: int | None = None,
+    weights: Mapping[str, float] | None = None,
+    pareto: bool = False,
+    guided: bool = True,
+    allow_known: bool = False,
+    on_round: Callable[[Search], None] | None = None,
+) -> Found:
+    """Search for molecules by asking an oracle.
+
+    Args:
+        model: a loaded model.
+        targets: what to search for: any property that can be computed. Those that the model is
+            conditioned on steer the draws, too.
+        n: molecules to deliver.
+        method: how to search.
+        seed: the same seed delivers the same molecules.
+        settings: how to draw; the model's recommendation for design by default.
+        nfe: budget: forwards of the network for each molecule asked for.
+        oracle_calls: budget: distinct molecules that the oracle scores; None for any number.
+        weights: of the objectives in their sum; 1 where left out.
+        pareto: go by non-dominated rank instead of a weighted sum.
+        guided: whether targets steer the draws; else they serve the oracle alone.
+        allow_known: deliver molecules of the training data too.
+        on_round: told of the search whenever rows have been judged.
+
+    Returns:
+        The ``n`` best molecules met, or as many as there were. An interrupt (Ctrl-C) ends the
+        search with what there is.
+
+    Raises:
+        ValueError: if a target or budget is out of line, novelty cannot be decided, or the method
+            does not go with the model.
+    """
+    for name, value in (("n", n), ("nfe", nfe), ("oracle_calls", oracle_calls)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}, expected at least 1")
+    objectives = read_objectives(targets, model.prior, weights)
+    if model.known is None and not allow_known:
+        raise ValueError(
+            "the model has no index of known molecules, so novelty is unknown; allow known ones"
+        )
+    settings = settings or model.settings("design")
+    steer = {o.name: o.target for o in objectives if guided and _steers(model, o.name, settings)}
+    model.check(steer, settings)
+    score = ParetoRank() if pareto else WeightedSum(tuple(o.weight for o in objectives))
+    oracle = Oracle(objectives, oracle_calls)
+    going = Search(model, steer, n, seed, settings, oracle, score, n * nfe, allow_known, on_round)
+    try:
+        reason = method.run(going)
+    except KeyboardInterrupt:
+        reason = "interrupted"
+    table = going.table()
+    going.tally.delivered = len(table)
+    return Found(table, going.tally, n, reason)
+
+
+def _steers(model: Model, name: str, settings: Settings) -> bool:
+    """Return whether a property can steer the draws; one that cannot serves the oracle alone."""
+    return name in model.properties or not isinstance(settings.steering, ClassifierFree)

@@ -1,0 +1,210 @@
+"""What an open span may hold, so that it stays in its place.
+
+A span is free text, but some text would reach into what is fixed around it: a parenthesis too many
+ends the branch that the span is in, ``=`` in front of everything else makes a double bond of the
+single one that was drawn, a ring label left open closes on an atom of the scaffold. Such tokens are
+given no probability,
+
+    p'(v)  =  p(v) [v is allowed] / sum_w p(w) [w is allowed]
+
+where a token is allowed if the span can still be completed with it. Three things are looked at:
+
+- rules known beforehand, for each position: :attr:`SpanRules.barred`;
+- kinds of neighbours that canonical SMILES never has, and parentheses that balance: for each kind
+  of token that may stand at a position, the depths behind it that can be reached from the left and
+  those that lead to an end of depth 0 on the right (as intervals) must meet;
+- ring labels come in pairs, within a span where fixed text has the label too and anywhere else
+  where it has not: no more may be left alone than there are masks to place their partners on.
+
+Tokens placed by one forward do not see each other, so a row may still break a rule; what came out
+is verified in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.predict import Prediction, Predictor
+from molgen.rows import Ids, Mask
+
+ATOM, BOND, OPENING, CLOSING, LABEL, END = range(6)
+DEPTH = np.array([0, 0, 1, -1, 0, 0])
+"""By how much a token of each kind changes the depth of parentheses."""
+NEVER = {
+    END: (OPENING, CLOSING, BOND, LABEL),
+    OPENING: (OPENING, CLOSING, LABEL, END),
+    CLOSING: (CLOSING, LABEL, END),  # the last branch is written without parentheses
+    BOND: (OPENING, CLOSING, BOND, END),
+}
+"""Kinds that never follow a kind; the end is that of the text, or its start."""
+NOWHERE = 1 << 20  # a depth that none reaches
+
+
+def kind(token: str) -> int:
+    """Return which kind of token of a SMILES text a token is."""
+    if token in "()":
+        return OPENING if token == "(" else CLOSING
+    if token in "-=#$:/\\~":
+        return BOND
+    return LABEL if token[0] in "0123456789%" else ATOM
+
+
+@dataclass(eq=False)
+class SpanRules:
+    """What may stand where.
+
+    Attributes:
+        span: number of the span that each token belongs to, shape (rows, longest); -1 where the
+            token is fixed, or padding. Something fixed is between two spans.
+        barred: tokens that may not stand at a position, shape (rows, longest, vocab).
+        vocab: the tokens, padding and the mask last.
+    """
+
+    span: Ids
+    barred: Mask
+    vocab: Sequence[str]
+
+    def __post_init__(self) -> None:
+        """Prepare what all positions have in common."""
+        self._kind = np.array([kind(token) for token in self.vocab[:-2]] + [END, END])
+        self._labels = np.flatnonzero(self._kind == LABEL)
+        self._follows = np.ones((END + 1, END + 1), dtype=bool)
+        for first, seconds in NEVER.items():
+            self._follows[first, list(seconds)] = False
+        kinds = [~self.barred[:, :, self._kind == one] for one in range(END)]
+        self._able = np.stack(
+            [*(able.any(2) for able in kinds), np.zeros(self.span.shape, bool)], -1
+        )
+
+    def allowed(self, rows: Ids, tokens: Ids) -> Mask:
+        """Return which tokens may stand at each position of some rows: (rows, longest, vocab).
+
+        Args:
+            rows: their numbers.
+            tokens: what stands there now, shape (rows, longest).
+        """
+        span = self.span[rows]
+        found = self._kinds(rows, tokens)[:, :, self._kind] & ~self.barred[rows]
+        paired = self._paired(span, tokens)
+        found &= paired[:, :, -1:] | (self._kind == LABEL)
+        found[:, :, self._labels] &= paired[:, :, :-1]
+        return found
+
+    def _kinds(self, rows: Ids, tokens: Ids) -> Mask:
+        """Return which kinds of tokens a span can be completed with: (rows, longest, kinds)."""
+        masked = tokens == len(self.vocab) - 1
+        able = np.where(
+            masked[:, :, None], self._able[rows], np.eye(END + 1)[self._kind[tokens]] > 0
+        )
+        inside = self.span[rows] >= 0
+        left = _reach(able, inside, self._follows, DEPTH, DEPTH * 0)
+        back = slice(None, None, -1)
+        right = _reach(able[:, back], inside[:, back], self._follows.T, DEPTH * 0, -DEPTH)
+        (low, high), (least, most) = left, (edge[:, back] for edge in right)
+        return np.asarray(np.maximum(low, least) <= np.minimum(high, most))
+
+    def _paired(self, span: Ids, tokens: Ids) -> Mask:
+        """Return where each label may stand, and last any other token: (rows, longest, labels + 1).
+
+        With ``odd`` labels left alone and ``free`` masks, placing a token leaves ``free - 1``.
+        """
+        inside, labels = span >= 0, self._labels
+        here = (tokens[:, :, None] == labels) & inside[:, :, None]
+        shared = ((tokens[:, :, None] == labels) & ~inside[:, :, None]).any(1)  # with fixed text
+        masked = (tokens == len(self.vocab) - 1) & inside
+        within = span[:, :, None] == np.arange(span.max(initial=0) + 1)  # (rows, longest, spans)
+        odd = np.einsum("rls,rlv->rsv", within.astype(np.int64), here.astype(np.int64)) % 2
+        odd_row = odd.sum(1) % 2
+        own = (odd * shared[:, None]).sum(2)  # (rows, spans)
+        free = (within & masked[:, :, None]).sum(1)
+        total = own.sum(1) + (odd_row * ~shared).sum(1)
+        at = span.clip(min=0)
+        row = np.arange(len(span))[:, None]
+        step = np.where(shared[:, None], 1 - 2 * odd[row, at], (1 - 2 * odd_row)[:, None])
+        step = np.concatenate([step, np.zeros((*span.shape, 1), dtype=np.int64)], -1)
+        counted = np.concatenate([shared, np.zeros((len(span), 1), dtype=bool)], -1)
+        in_span = (
+            own[row, at][:, :, None] + step * counted[:, None] <= free[row, at][:, :, None] - 1
+        )
+        in_row = (total[:, None, None] + step) <= masked.sum(1)[:, None, None] - 1
+        return np.asarray(in_span & in_row)
+
+
+def _reach(able: Mask, inside: Mask, follows: Mask, now: Ids, then: Ids) -> tuple[Ids, Ids]:
+    """Return the lowest and highest depth behind each kind of token, followed from one side.
+
+    Outside of spans the depth is 0, so that a span begins and ends at 0.
+
+    Args:
+        able: which kinds may stand at each position, shape (rows, longest, kinds).
+        inside: whether a position is in a span, shape (rows, longest).
+        follows: which kinds may come after which, on the way, shape (kinds, kinds).
+        now: by how much each kind changes the depth where it stands, shape (kinds,).
+        then: by how much it changes it for what comes next, same shape.
+
+    Returns:
+        Both with shape (rows, longest, kinds); an empty interval where a kind cannot stand.
+    """
+    empty = np.array([NOWHERE, -NOWHERE])[:, None, None]
+    found = np.empty((2, *able.shape), dtype=np.int64)
+    before = np.broadcast_to(empty, (2, len(able), END + 1)).copy()
+    before[:, :, END] = 0  # what comes first comes after the end
+    for j in range(able.shape[1]):
+        ways = [
+            np.where(follows.T, side[:, None], lost)
+            for side, lost in zip(before, empty, strict=True)
+        ]
+        low = np.maximum(ways[0].min(2) + now, 0)
+        high = ways[1].max(2) + now
+        here = np.where(inside[:, j, None], [low, high], 0)
+        good = able[:, j] & (here[0] <= here[1])
+        found[:, :, j] = np.where(good, here, empty)
+        before = found[:, :, j] + then * inside[:, j, None]
+    return found[0], found[1]
+
+
+class SpanPredictor:
+    """A predictor that keeps to what spans may hold.
+
+    Rows in flight come without their numbers, so a row's number travels as the last column of its
+    condition: see :func:`numbered`.
+    """
+
+    def __init__(self, inner: Predictor, rules: SpanRules) -> None:
+        self.inner, self.rules = inner, rules
+        self.forwards, self.max_length = inner.forwards, inner.max_length
+        self.mask_id, self.pad_id = inner.mask_id, inner.pad_id
+
+    def __call__(
+        self,
+        tokens: NDArray[np.int64],
+        wanted: NDArray[np.bool_],
+        condition: NDArray[np.float32] | None,
+        alpha_t: NDArray[np.float64],
+    ) -> Prediction:
+        """Return ``p(x_0 | x_t)`` at the wanted positions; see :class:`Predictor`.
+
+        Where nothing that is allowed has any probability, all of it is left as it is.
+
+        Raises:
+            ValueError: if the rows are not numbered.
+        """
+        if condition is None:
+            raise ValueError("condition is None, expected the rows' numbers in its last column")
+        own = condition[:, :-1] if condition.shape[1] > 1 else None
+        found = self.inner(tokens, wanted, own, alpha_t)
+        allowed = self.rules.allowed(condition[:, -1].astype(np.int64), tokens)[wanted]
+        p = np.where(allowed[:, : found.p.shape[1]], found.p, 0.0)
+        total = p.sum(1, keepdims=True)
+        p = np.where(total > 0, p / np.where(total > 0, total, 1.0), found.p)
+        return replace(found, p=p)
+
+
+def numbered(condition: NDArray[np.float32] | None, rows: int) -> NDArray[np.float32]:
+    """Return conditions with the rows' numbers as one more column: exact up to 2^24 rows."""
+    numbers = np.arange(rows, dtype=np.float32)[:, None]
+    return numbers if condition is None else np.concatenate([condition, numbers], 1)

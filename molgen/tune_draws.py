@@ -1,0 +1,137 @@
+"""What a tune has drawn: points on disk, and only the rows that are missing are drawn.
+
+    rows 0..63 of a rung  +  rows 64..191, drawn now  ->  rows 0..191 of the next one
+
+Row i of a seed is always the same row, so what a rung has drawn is the beginning of what the next
+one needs. Each number of rows has a folder as of a sweep (:mod:`molgen.sweep_store`), named after
+it. A point that is finished is never drawn again, whichever run it was finished by.
+
+Rows that go on until they are unique (:mod:`molgen.adaptive`) have to know of the rows before them,
+so a candidate that adapts is drawn anew at every rung.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from molgen.metrics import PAPER, STRICT, count
+from molgen.molecules import interpret_all
+from molgen.sweep import COLUMNS, measure
+from molgen.sweep_plan import aims, origin
+from molgen.sweep_store import Point, Record, Store
+from molgen.sweep_task import Task
+from molgen.tune_space import Candidate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molgen.model import Model
+
+HALF = 0.5  # of the tokens kept: where a line has its mean
+
+
+class Draws:
+    """Candidates' rows on disk: what is missing is drawn.
+
+    Args:
+        model: the candidates'.
+        task: what is asked of them; its ``n`` is not looked at.
+        folder: with one folder for each number of rows.
+        speed: settings that change nothing but speed, and the number format.
+        on_rows: called with the number of rows that have just ended.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        task: Task,
+        folder: Path,
+        speed: Mapping[str, Any],
+        on_rows: Callable[[int], None] = lambda count: None,
+    ) -> None:
+        self.model, self.task, self.folder = model, task, folder
+        self.speed, self.on_rows = speed, on_rows
+        names = [path.name for path in folder.glob("*") if path.is_dir()]
+        self.sizes = {int(name) for name in names if name.isdecimal()}
+        found = [record for size in self.sizes for record in self.store(size).records()]
+        self.finished = {record.name: record for record in found}
+
+    def store(self, rows: int) -> Store:
+        """Return where points of so many rows are."""
+        return Store(self.folder / str(rows))
+
+    def missing(self, candidate: Candidate, rows: int, seed: int) -> int:
+        """Return how many rows of a point are to be drawn."""
+        before = self.before(candidate, rows, seed)
+        return rows - (before.task.n if before else 0)
+
+    def record(self, candidate: Candidate, rows: int, seed: int) -> Record:
+        """Return a point with its figures, drawn as far as it is not there yet."""
+        before = self.before(candidate, rows, seed)
+        if before is not None and before.task.n == rows:
+            return before
+        done, table = self._draw(candidate, self.asked(candidate, rows, seed), before)
+        self.store(rows).save(done, table)
+        self.sizes.add(rows)
+        self.finished[done.name] = done
+        return done
+
+    def before(self, candidate: Candidate, rows: int, seed: int) -> Record | None:
+        """Return the finished point with the most of the rows asked for, or None."""
+        alone = candidate.settings(self.model, self.speed).adapt is None
+        sizes = [size for size in self.sizes if size < rows and alone]
+        for size in (rows, *sorted(sizes, reverse=True)):
+            name = self.asked(candidate, size, seed).name
+            if name in self.finished:
+                return self.finished[name]
+        return None
+
+    def asked(self, candidate: Candidate, rows: int, seed: int) -> Record:
+        """Return a point without figures.
+
+        A point holds its strength as a number: of a line the mean, and the line itself is written
+        where it says what else the draw depends on.
+        """
+        from molgen.guidance import strength
+
+        settings = candidate.settings(self.model, self.speed)
+        source = origin(self.model, settings)
+        if isinstance(candidate.gamma, str):
+            source["gamma"] = candidate.gamma
+        mean = float(strength(settings.gamma, HALF))
+        point = Point(dataclasses.asdict(candidate.arm), mean, candidate.steps, seed)
+        return Record(dataclasses.replace(self.task, n=rows), point, source, {})
+
+    def _draw(
+        self, candidate: Candidate, record: Record, before: Record | None
+    ) -> tuple[Record, pd.DataFrame]:
+        """Draw what one point has beyond another; return it with figures, and its molecules."""
+        import pandas as pd
+
+        task, first = record.task, before.task.n if before else 0
+        start = time.perf_counter()
+        samples = self.model.draw(
+            task.n - first,
+            aims(task, candidate.arm),
+            record.point.seed,
+            first,
+            candidate.settings(self.model, self.speed),
+            on_done=lambda index, *_: self.on_rows(len(index)),
+        )
+        seconds = time.perf_counter() - start
+        table = self.model.table(samples, [task.property], first)
+        if before:
+            seconds += before.figures["seconds_per_molecule"] * first
+            table = pd.concat([self.store(first).molecules(before), table], ignore_index=True)
+        strict, paper = (
+            count(interpret_all(table["raw"]), convention, self.model.known)
+            for convention in (STRICT, PAPER)
+        )
+        table["unique"], table["novel"] = strict.unique, strict.novel
+        table["novel_paper"] = paper.novel
+        figures = measure(table, task, (strict, paper), seconds)
+        return dataclasses.replace(record, figures=figures), table[[*COLUMNS, task.property]]

@@ -1,0 +1,222 @@
+"""What a tune tries: candidates, each a way of sampling with its strength, steps and temperature.
+
+The space is the table :data:`FAMILIES`, read as products: every value of an axis with every value
+of the others. Families are drawn from in turn, each in an order of its own that a seed shuffles, so
+the small ones are not drowned and fewer candidates are a prefix of more: random search (Bergstra
+and Bengio, "Random search for hyper-parameter optimization", 2012) within each family.
+
+What a model cannot do is left out: remasking and orders of networks that are not trained on masks,
+lines over time and numbers of steps of those that write from left to right, quality weights and
+correctors without a quality head. Guidance is of the kind that the model recommends. Rows are draws
+unless :func:`adapts` is asked for: then those that fail go on, in every candidate but the model's
+own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from molgen import randomness
+from molgen.arm import Arm, settings_for
+from molgen.preset_file import ARM_WORDS
+from molgen.settings import Settings
+
+if TYPE_CHECKING:
+    from molgen.model import Model
+
+Axes = Mapping[str, tuple[Any, ...]]
+
+SHARED: Axes = {
+    # strengths: early guidance hurts, late guidance does the work, so all lines rise
+    "gamma": (1.0, 1.5, 2.0, 3.0, "1..2", "1..3", "0..3"),
+    "steps": (32, 64, 128),
+    "temperature": (0.9, 1.0),
+}
+WEIGHTS = ("uniform", "sharpened:tau=0.5", "sharpened:tau=1")
+FAMILIES: Mapping[str, Axes] = {
+    "ancestral": {"remask": ("ancestral",)},
+    "rescale": {
+        "remask": ("rescale:eta=0.05", "rescale:eta=0.1", "rescale:eta=0.2"),
+        "weights": WEIGHTS,
+    },
+    "loop": {
+        "remask": ("loop:t_on=0.55,t_off=0.05,eta=0.02", "loop:t_on=0.55,t_off=0.05,eta=0.05"),
+        "weights": WEIGHTS,
+    },
+    "order": {  # without a plan: steps mean nothing, and nothing acts on them
+        "order": ("entropy-bounded:gamma=0.1", "entropy-bounded:gamma=1", "klass"),
+        "steps": (128,),
+        "corrector": ("none",),
+    },
+}
+# with a quality head; the last two are guided remasking, which compares two predictions
+JUDGED_WEIGHTS = ("quality:tau=0.5", "quality:tau=1", "quality:gamma=1", "property:gamma=1")
+CORRECTORS = ("none", "likeliest:every=8,rounds=1")
+DEFAULTS = {f.name: f.default for f in dataclasses.fields(Settings)}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way of sampling.
+
+    Attributes:
+        arm: in words; its label is made from all the others' words.
+        gamma: strength, a number or a line in words as ``1..3``.
+        steps: of the plan.
+        temperature: of the tokens' distribution.
+    """
+
+    arm: Arm
+    gamma: float | str
+    steps: int
+    temperature: float
+
+    @classmethod
+    def from_words(cls, model: str, words: Mapping[str, Any]) -> Candidate:
+        """Return the candidate that words as in ``molgen.json`` describe.
+
+        Args:
+            model: its name.
+            words: what is left out has its default; what no candidate has (such as a device) is
+                not looked at.
+        """
+        kept = {name: words[name] for name in ARM_WORDS if name in words}
+        rest = [words.get(name, DEFAULTS[name]) for name in ("gamma", "steps", "temperature")]
+        rest[0] = rest[0] if isinstance(rest[0], str) else float(rest[0])
+        found = cls(Arm("candidate", model, **kept), *rest)
+        digest = hashlib.sha256(json.dumps(found.words, sort_keys=True).encode()).hexdigest()
+        label = f"{found.arm.remask.partition(':')[0]}-{digest[:8]}"
+        return dataclasses.replace(found, arm=dataclasses.replace(found.arm, label=label))
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """What a preset says of it."""
+        arm = {name: getattr(self.arm, name) for name in ARM_WORDS}
+        return {
+            **arm, "gamma": self.gamma, "steps": self.steps, "temperature": self.temperature
+        }  # fmt: skip
+
+    def settings(self, model: Model, speed: Mapping[str, Any]) -> Settings:
+        """Return how to draw it.
+
+        Args:
+            model: its own.
+            speed: settings that change nothing but speed, and the number format.
+
+        Raises:
+            ValueError: naming its arm and what is wrong with it.
+        """
+        from molgen.presets import gamma
+
+        strength: Any = gamma(str(self.gamma))
+        further = {**speed, "temperature": self.temperature}
+        return settings_for(model, self.arm, strength, self.steps, **further)
+
+    def __str__(self) -> str:
+        usual = {f.name: f.default for f in dataclasses.fields(Arm)}
+        arm = [self.arm.remask]
+        arm += [
+            f"{name} {value}"
+            for name in ARM_WORDS
+            if name != "remask" and (value := getattr(self.arm, name)) != usual[name]
+        ]
+        strength = self.gamma if isinstance(self.gamma, str) else f"{self.gamma:g}"
+        arm += [f"gamma {strength}", f"T = {self.steps}"]
+        if self.temperature != 1:
+            arm.append(f"temperature {self.temperature:g}")
+        return ", ".join(arm)
+
+
+def adapts(budget: float) -> tuple[str, ...]:
+    """Return ways to go on with rows that fail.
+
+    Args:
+        budget: forwards a row on average. A row may take twice as many, where others take fewer.
+    """
+    most = (max(1, round(budget)), max(1, round(2 * budget)))
+    ways = ("restart:", "remask:share=0.2,", "remask:share=0.4,")
+    return tuple(f"{way}budget={limit}" for way in ways for limit in most)
+
+
+def candidates(
+    model: Model, present: Candidate, count: int, seed: int = 0, adapt: Sequence[str] = ()
+) -> list[Candidate]:
+    """Return what to try, without repeats.
+
+    Args:
+        model: whose abilities and guidance count.
+        present: what the model recommends now; it is the first one.
+        count: how many at most; fewer where the space has fewer.
+        seed: of the draw; fewer candidates are a prefix of more.
+        adapt: ways to go on with rows that fail, of :func:`adapts`; none for one draw a row.
+
+    Raises:
+        ValueError: if the count is less than 1.
+    """
+    if count < 1:
+        raise ValueError(f"candidates is {count}, expected at least 1")
+    orders = [
+        _shuffled(model, present, axes, seed, number)
+        for number, axes in enumerate(families(model, adapt).values())
+    ]
+    turns = itertools.zip_longest(*orders)
+    found = dict.fromkeys([present, *(c for turn in turns for c in turn if c is not None)])
+    return list(found)[:count]
+
+
+def families(model: Model, adapt: Sequence[str] = ()) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """Return the families that a model can draw from, each with all its axes."""
+    from molgen.likelihood import noise_of
+
+    noise = noise_of(model.denoiser)
+    judged = getattr(model.denoiser, "quality_head", None) is not None
+    shared = dict(SHARED)
+    if judged:
+        shared["corrector"] = CORRECTORS
+    if noise == "none":
+        shared["gamma"] = tuple(g for g in SHARED["gamma"] if not isinstance(g, str))
+        shared["steps"] = (DEFAULTS["steps"],)
+    if adapt:  # rows of other noises cannot be masked in part
+        kept = tuple(way for way in adapt if noise == "masked" or way.startswith("restart"))
+        shared["adapt"] = kept
+    found = {}
+    for name, axes in FAMILIES.items():
+        whole = {**shared, **axes}
+        if judged and "weights" in axes:
+            whole["weights"] = axes["weights"] + JUDGED_WEIGHTS
+        if noise == "masked" or name == "ancestral":
+            found[name] = whole
+    return found
+
+
+def _shuffled(
+    model: Model, present: Candidate, axes: Axes, seed: int, number: int
+) -> Iterator[Candidate]:
+    """Yield a family's candidates in the order of a seed."""
+    cells = list(itertools.product(*axes.values()))
+    u = randomness.uniform(seed, randomness.SHUFFLE, number, np.arange(len(cells)))
+    for i in np.argsort(u):
+        words = dict(zip(axes, cells[i], strict=True))
+        candidate = Candidate.from_words(model.name, {"guidance": present.arm.guidance, **words})
+        if _sensible(candidate):
+            yield candidate
+
+
+def _sensible(candidate: Candidate) -> bool:
+    """Return whether there is something to compare where weights compare two predictions."""
+    from molgen.presets import guidance, token_weights
+    from molgen.steering import ClassifierFree
+    from molgen.token_weights import PROPERTY
+
+    weights = token_weights(candidate.arm.weights)
+    if weights is None or weights.reads != PROPERTY:
+        return True
+    return candidate.gamma != 1 and isinstance(guidance(candidate.arm.guidance), ClassifierFree)

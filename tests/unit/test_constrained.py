@@ -1,0 +1,214 @@
+"""Rows under a constraint: what is fixed stays, what is kept is verified, the rest is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rdkit import Chem
+
+import molgen
+from molgen import constrained, plan
+from molgen.adaptive import Adaptive
+from molgen.fragments import Constraint, read, read_lead
+from molgen.model import Model
+from molgen.steering import ClassifierBased
+from molgen.template import templates
+from molgen.verify import Verifier
+
+SCAFFOLDS = ["*c1ccco1", "[*:1]C1CC1.N#C[*:2]", "[1*]C(=O)N[2*]"]
+QUICK: dict[str, Any] = {"strategy": plan.Ancestral(), "weights": None, "steps": 40}
+N = 36
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return molgen.load("qm9")
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_model: Path) -> Model:
+    return molgen.load(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def table(model: Model) -> pd.DataFrame:
+    settings = model.settings(**QUICK)
+    return constrained.draw(model, SCAFFOLDS, N, seed=5, settings=settings, properties=["qed"])
+
+
+def rows(
+    model: Model,
+    constraints: list[Constraint],
+    n: int,
+    first: int = 0,
+    targets: Mapping[str, str] | None = None,
+) -> constrained.Rows:
+    request = model.request(512, targets, 2, 0, model.settings())
+    return constrained.rows(model, constraints, n, request, model.settings(), 2, first)
+
+
+def test_every_row_says_whether_it_keeps_its_constraint(table: pd.DataFrame) -> None:
+    assert table["scaffold"].tolist() == SCAFFOLDS * (N // 3)
+    assert list(table.columns[-3:]) == ["qed", "scaffold", "constraint"]
+    cores = {text: Chem.MolFromSmiles(text) for text in ("c1ccco1", "C(=O)N")}
+    for row in table.itertuples():
+        assert row.constraint == Verifier(read(row.scaffold))(row.smiles)
+        assert (row.constraint == "no molecule") == (row.status != "ok")
+        if row.constraint != "ok":
+            continue
+        mol = Chem.MolFromSmiles(row.smiles)
+        for text, core in cores.items():
+            assert text not in row.scaffold or mol.HasSubstructMatch(core)
+        if "." in row.scaffold:
+            assert mol.HasSubstructMatch(Chem.MolFromSmiles("C1CC1"))
+            assert mol.HasSubstructMatch(Chem.MolFromSmiles("C#N"))
+
+
+def test_most_rows_keep_it_and_they_differ(table: pd.DataFrame) -> None:
+    ok = table[table["constraint"] == "ok"]
+    assert len(ok) >= 0.7 * N  # 0.87 to 0.95 on average
+    assert (table["constraint"].isin(["ok", "no molecule"])).mean() >= 0.9
+    assert ok["smiles"].nunique() >= 0.7 * len(ok)
+    assert table["raw"].str.len().nunique() > 4, "lengths are drawn"
+    assert (table["nfe"] >= 1).all()
+    assert 1 <= table.attrs["shared_nfe"] <= 32, "one forward for each length at most"
+
+
+def test_fewer_rows_are_a_prefix_and_company_does_not_matter(
+    model: Model, table: pd.DataFrame
+) -> None:
+    settings = model.settings(**QUICK, batch_size=5)
+    head = constrained.draw(model, SCAFFOLDS, 7, seed=5, settings=settings)
+    tail = constrained.draw(model, SCAFFOLDS, 4, seed=5, first=7, settings=settings)
+    both = pd.concat([head, tail], ignore_index=True)
+    columns = ["index", "raw", "smiles", "status", "nfe", "scaffold", "constraint"]
+    pd.testing.assert_frame_equal(both[columns], table[columns].head(11))
+
+
+def test_guidance_and_constraint_act_together(model: Model) -> None:
+    settings = model.settings(**QUICK)
+    high, low = (
+        constrained.draw(model, "*C(=O)N*", 12, {"logp": value}, seed=1, settings=settings)
+        for value in (1.0, -1.5)
+    )
+    kept = [part[part["constraint"] == "ok"] for part in (high, low)]
+    assert min(map(len, kept)) >= 5
+    assert kept[0]["logp"].mean() > kept[1]["logp"].mean() + 0.5
+    assert (high["nfe"] % 2 == 0).all(), "both predictions are counted"
+
+
+def test_fixed_tokens_are_those_of_the_template(model: Model) -> None:
+    constraints = [read(text) for text in SCAFFOLDS]
+    found = rows(model, constraints, 30)
+    fixed, tokens = found.given.fixed, found.given.tokens
+    assert fixed is not None
+    mask, pad = model.denoiser.mask_id, model.denoiser.pad_id
+    np.testing.assert_array_equal(fixed, (tokens != mask) & (tokens != pad))
+    np.testing.assert_array_equal((tokens != pad).sum(1), found.lengths)
+    np.testing.assert_array_equal(found.which, np.arange(30) % 3)
+    assert found.condition is None
+    for which, row in zip(found.which, tokens, strict=True):
+        written = [model.tokenizer.vocab[i] for i in row if i not in (mask, pad)]
+        atoms = sorted(token for token in written if token.isalpha())
+        assert atoms == [list("cccco"), list("CCCCN"), list("CNO")][which]
+
+
+def test_lengths_come_from_the_prior_where_there_is_room(model: Model, tiny: Model) -> None:
+    low = min(item.shortest for item in templates(read("*C1CC1"), model.tokenizer, 32))
+    request = model.request(4096, None, 2, 0, model.settings())
+    found = rows(model, [read("*C1CC1")], 200)
+    assert found.lengths.min() >= low
+    room = request.lengths[request.lengths >= low]
+    assert abs(found.lengths.mean() - room.mean()) < 3
+    # tiny's prior ends at 9 tokens, and its network at 12
+    long = rows(tiny, [read("*CCCCCCCCN")], 20)
+    assert set(long.lengths) <= {10, 11, 12}
+    with pytest.raises(ValueError, match=r"takes at least 13 tokens .* expected at most 12"):
+        rows(tiny, [read("*CCCCCCCCCCCN")], 1)
+
+
+def test_a_condition_belongs_to_the_row_of_the_prior_that_gave_the_length(model: Model) -> None:
+    found = rows(model, [read("*C(=O)N*")], 20, targets={"logp": "max"})
+    request = model.request(512, {"logp": "max"}, 2, 0, model.settings())
+    assert found.condition is not None
+    assert request.condition is not None
+    pairs = set(zip(request.lengths.tolist(), request.condition[:, 2].tolist(), strict=True))
+    for length, condition in zip(found.lengths, found.condition, strict=True):
+        assert (int(length), float(condition[2])) in pairs
+
+
+def test_a_lead_changes_where_it_may_and_keeps_its_size(model: Model) -> None:
+    lead = read_lead("CC(=O)NCC1CO1", change=[0])
+    found = rows(model, [lead], 30)
+    assert set(found.lengths) <= set(range(11, 16))  # 13 of the lead, 2 more or fewer
+    table = constrained.draw(model, lead, 12, seed=3, settings=model.settings(**QUICK))
+    ok = table[table["constraint"] == "ok"]
+    assert len(ok) >= 6
+    assert ok["smiles"].nunique() >= 3
+    core = Chem.MolFromSmiles("C(=O)NCC1CO1")
+    assert all(Chem.MolFromSmiles(smiles).HasSubstructMatch(core) for smiles in ok["smiles"])
+
+
+def test_superstructures_and_molecule_objects(model: Model) -> None:
+    core = read("c1ccoc1", "superstructure")
+    settings = model.settings(**QUICK)
+    table = constrained.draw(model, [core, Chem.MolFromSmiles("*C1CC1")], 16, settings=settings)
+    assert table["scaffold"].tolist() == ["c1ccoc1", "[1*]C1CC1"] * 8
+    for text, part in table.groupby("scaffold"):
+        assert (part["constraint"] == "ok").sum() >= 3, text
+
+
+REFUSED = [
+    ("*c1ccco", {}, {}, "is not readable SMILES: kekulisation|not readable SMILES: ring_closure"),
+    ("c1ccoc1", {}, {}, "has no attachment point"),
+    ("*c1ccsc1", {}, {}, r"holds S, expected elements that the model writes: C, F, N, O"),
+    ("*[C@H](C)N", {}, {}, r"is written with '\[C@@?H\]', which the model's vocabulary"),
+    ("*CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC", {}, {}, "takes at least 33 tokens"),
+    ([], {}, {}, "scaffolds is empty, expected at least one"),
+    ("*C", {"nothing": "max"}, {}, "nothing"),
+    ("*C", {"qed": "max"}, {"steering": ClassifierBased(tilt_mask=True)}, "keep the reveal rate"),
+]
+
+
+@pytest.mark.parametrize(("scaffolds", "targets", "changes", "reason"), REFUSED)
+def test_what_cannot_be_asked_is_refused_before_anything_is_drawn(
+    model: Model,
+    scaffolds: str | list[str],
+    targets: dict[str, str],
+    changes: dict[str, Any],
+    reason: str,
+) -> None:
+    settings = model.settings(**{**QUICK, **changes})
+    with pytest.raises(ValueError, match=reason) as caught:
+        constrained.draw(model, scaffolds, 4, targets, settings=settings)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["qm9-ar", "qm9-udlm"])
+def test_models_that_take_no_masks_off_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"model '{name}' does not write by taking masks off"):
+        constrained.draw(molgen.load(name), "*C", 4)
+
+
+def test_selfies_are_refused(tiny_selfies: Path) -> None:
+    with pytest.raises(ValueError, match="the model writes selfies, expected smiles"):
+        constrained.draw(molgen.load(tiny_selfies), "*C", 4)
+
+
+def test_rows_that_fail_go_on_where_that_is_asked_for(model: Model) -> None:
+    settings = model.settings(**{**QUICK, "steps": 6}, adapt=Adaptive(("valid",), budget=60))
+    table = constrained.draw(model, "*C(=O)N*", 12, seed=1, settings=settings)
+    assert (table["status"] == "ok").sum() >= 11
+    assert (table["constraint"] == "ok").sum() >= 9
+    assert table["nfe"].max() > 6, "some failed at first"
+
+
+def test_no_rows(model: Model) -> None:
+    table = constrained.draw(model, "*C", 0)
+    assert len(table) == 0
+    assert {"scaffold", "constraint"} <= set(table.columns)

@@ -1,0 +1,156 @@
+"""Every way of writing a constraint is read the same, or refused in one line."""
+
+from __future__ import annotations
+
+import pytest
+from rdkit import Chem
+
+from molgen.fragments import Constraint, Task, read, read_lead
+
+SPELLINGS = ("*", "[*]", "[*:{}]", "[{}*]")
+
+
+def spelled(scaffold: str, spelling: str) -> str:
+    """Write the points of a scaffold, given as ``*``, in one of the four ways."""
+    first, *rest = scaffold.split("*")
+    return first + "".join(spelling.format(7 + i) + part for i, part in enumerate(rest))
+
+
+def written(constraint: Constraint) -> list[str]:
+    return [Chem.MolToSmiles(fragment.mol) for fragment in constraint.fragments]
+
+
+SCAFFOLDS = {
+    "*c1ccco1": (Task.MOTIF, ["[1*]c1ccco1"]),
+    "C1CC1*": (Task.MOTIF, ["[1*]C1CC1"]),
+    "*C(=O)N*": (Task.DECORATION, ["[1*]C(=O)N[2*]"]),
+    "O=C1C=CNC(=*)N1*": (Task.DECORATION, ["[1*]=C1NC=CC(=O)N1[2*]"]),
+    "*[C@H](*)C": (Task.DECORATION, ["[1*][C@H]([2*])C"]),  # two equal neighbours, but for labels
+    "C[C@@H](*)*": (Task.DECORATION, ["[1*][C@@H]([2*])C"]),
+    "*/C=C\\*": (Task.DECORATION, ["[1*]/C=C\\[2*]"]),
+    "*C1CC1.*C#N": (Task.LINKER, ["[1*]C1CC1", "[2*]C#N"]),
+    "C1CC1(*)*.N#C*.CO*": (Task.LINKER, ["[1*]C1([2*])CC1", "[3*]C#N", "[4*]OC"]),
+    "  *C\n": (Task.MOTIF, ["[1*]C"]),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("scaffold", SCAFFOLDS)
+def test_all_spellings_are_read_alike(scaffold: str, spelling: str) -> None:
+    task, expected = SCAFFOLDS[scaffold]
+    text = spelled(scaffold, spelling)
+    constraint = read(text)
+    assert constraint.source == text.strip()
+    assert constraint.task is task
+    assert written(constraint) == expected
+    for fragment in constraint.fragments:
+        assert len(fragment.cuts) == len(fragment.mol.GetAtoms()) - len(fragment.kept)
+        assert all(fragment.mol.GetAtomWithIdx(i).GetAtomicNum() for i in fragment.kept)
+
+
+@pytest.mark.parametrize("scaffold", SCAFFOLDS)
+def test_a_molecule_object_is_read_like_its_smiles(scaffold: str) -> None:
+    mol = Chem.MolFromSmiles(spelled(scaffold, "[*:{}]").strip())
+    before = Chem.MolToSmiles(mol)
+    constraint = read(mol)
+    assert constraint.task is SCAFFOLDS[scaffold][0]
+    assert Chem.MolToSmiles(mol) == before, "the caller's molecule is left alone"
+    if "@" not in before and "/" not in before:  # which RDKit keeps for labelled points alone
+        assert sorted(written(constraint)) == sorted(written(read(constraint.source)))
+
+
+def test_labels_are_no_isotopes_and_no_maps() -> None:
+    assert written(read("[CH3:4]c1c[nH:2]c([2*])c1[*:2]")) == ["[1*]c1[nH]cc(C)c1[2*]"]
+
+
+def test_a_core_without_points_is_read_where_that_is_asked_for() -> None:
+    constraint = read("c1ccoc1", "superstructure")
+    assert constraint.task is Task.SUPERSTRUCTURE
+    assert constraint.fragments[0].cuts == []
+    assert read("*c1ccoc1", "decoration").task is Task.DECORATION
+
+
+REFUSED: dict[tuple[str, str | None], str] = {
+    ("", None): "scaffold is empty, expected SMILES",
+    (" ", None): "scaffold is empty",
+    ("*c1ccc", None): r"scaffold is '\*c1ccc', which is not readable SMILES: ring_closure",
+    ("*C(C)(C)(C)C", None): "not readable SMILES: valence",
+    ("[R1]C", None): "not readable SMILES: parse",
+    ("*C name", None): "not readable SMILES: parse",
+    ("c1ccoc1", None): r"'c1ccoc1' has no attachment point: mark with \* where it may grow, or",
+    ("c1ccoc1", "decoration"): "has no attachment point",
+    ("*C.CC", None): r"fragment 2 of scaffold '\*C.CC' \(CC\) has no attachment point",
+    ("*", None): r"attachment point 1 of scaffold '\*' has 0 bonds, expected 1",
+    ("C*C", None): r"attachment point 1 of scaffold 'C\*C' has 2 bonds, expected 1",
+    ("C*.*1CC1", None): "attachment point 2 .* has 2 bonds, expected 1",
+    ("**", None): "attachment point 1 .* is bonded to another one, expected an atom",
+    ("*~C", None): "attachment point 1 .* has a bond UNSPECIFIED, expected single,",
+    ("*C*", "motif"): r"has 1 fragment\(s\) with 2 attachment point\(s\), .* decoration, not motif",
+    ("*C.*C", "decoration"): r"has 2 fragment\(s\) .* a task of linker, not decoration",
+    ("*C", "linker"): "a task of motif, not linker",
+    ("*C", "superstructure"): "a task of motif, not superstructure",
+    ("*C", "lead"): "task is 'lead', expected one of decoration, motif, linker, superstructure",
+    ("C.C", "superstructure"): "fragment 1 .* has no attachment point",
+    (f"*{'C' * 5000}", None): "too_long",
+}
+
+
+@pytest.mark.parametrize(("scaffold", "task"), REFUSED)
+def test_what_cannot_be_read_is_refused_in_one_line(scaffold: str, task: str | None) -> None:
+    with pytest.raises(ValueError, match=REFUSED[scaffold, task]) as caught:
+        read(scaffold, task)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+LEAD = "CC(=O)Nc1ccc(O)cc1"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kept"),
+    [
+        ({"change": [0]}, [{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}]),
+        ({"change": [4]}, [{0, 1, 2, 3}, {5, 6, 7, 8, 9, 10}]),
+        ({"change": "c"}, [{0, 1, 2, 3}, {8}]),
+        ({"change": "[NX3][CX3]=O"}, [{0}, {4, 5, 6, 7, 8, 9, 10}]),
+        ({"keep": "[NX3][CX3]=O"}, [{1, 2, 3}]),
+        ({"keep": [10, 8, 0]}, [{0}, {8}, {10}]),
+    ],
+)
+def test_atoms_of_a_lead(chosen: dict[str, str | list[int]], kept: list[set[int]]) -> None:
+    for lead in (LEAD, Chem.MolFromSmiles(LEAD)):
+        constraint = read_lead(lead, **chosen)
+        assert constraint.task is Task.LEAD
+        assert [set(fragment.kept) for fragment in constraint.fragments] == kept
+        assert constraint.kept == set().union(*kept)
+    assert read_lead(LEAD, change=[0]).fragments[0].cuts == [(1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("lead", "chosen", "reason"),
+    [
+        ("CC(", {"change": [0]}, r"lead is 'CC\(', expected a molecule: parse"),
+        ("", {"change": [0]}, "lead is '', expected a molecule: empty"),
+        ("CC.O", {"change": [0]}, "lead is 'CC.O', expected one whole molecule"),
+        ("*CC", {"change": [0]}, "expected one whole molecule without attachment points"),
+        ("CCO", {}, "change and keep are both given or both missing"),
+        ("CCO", {"change": [0], "keep": [1]}, "change and keep are both given or both missing"),
+        ("CCO", {"change": [3]}, r"change holds atom 3, expected indices in 0\.\.2"),
+        ("CCO", {"keep": [-1]}, r"keep holds atom -1, expected indices in 0\.\.2"),
+        ("CCO", {"change": "C("}, r"change is 'C\(', which is not readable SMARTS"),
+        ("CCO", {"keep": "N"}, "keep is 'N', which matches nothing in the lead"),
+        ("CCO", {"change": []}, "no atom of lead 'CCO' may change"),
+        ("CCO", {"change": "*"}, "every atom of lead 'CCO' may change"),
+        ("CCO", {"keep": [0, 1, 2]}, "no atom of lead 'CCO' may change"),
+    ],
+)
+def test_leads_that_are_refused(lead: str, chosen: dict[str, str | list[int]], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
+        read_lead(lead, **chosen)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lead_that_cannot_be_sanitised_is_refused() -> None:
+    mol = Chem.MolFromSmiles("C(C)(C)(C)(C)C", sanitize=False)
+    with pytest.raises(ValueError, match="that RDKit can sanitise"):
+        read_lead(mol, change=[0])

@@ -1,0 +1,128 @@
+"""What the oracle computes, counts and remembers, and how several gains become one score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import tiny
+from molgen import oracle as module
+from molgen.oracle import Objective, Oracle, ParetoRank, WeightedSum, crowding, read_objectives
+from molgen.pareto import nondominated
+from molgen.targets import Range
+from property_models import compute
+
+LOGP = Objective("logp", "max")
+RINGS = Objective("ring_count", "min")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every molecule that the properties were really computed of."""
+    found: list[str] = []
+
+    def spy(names: Sequence[str], smiles: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        found.extend(smiles)
+        return compute(names, smiles)
+
+    monkeypatch.setattr(module, "compute", spy)
+    return found
+
+
+def test_each_molecule_is_computed_and_counted_once(asked: list[str]) -> None:
+    oracle = Oracle((LOGP, RINGS))
+    first = oracle(["CCO", "", "C1CC1", "CCO"])
+    assert oracle.calls == 2
+    again = oracle(["C1CC1", "CCO", "CC"])
+    assert oracle.calls == 3
+    assert asked == ["CCO", "C1CC1", "CC"]
+    assert np.isnan(first[1]).all()
+    np.testing.assert_array_equal(first[0], first[3])
+    np.testing.assert_array_equal(again[:2], first[[2, 0]])
+    assert not oracle.spent
+    truth = compute(["logp", "ring_count"], ["CCO", "C1CC1"])
+    np.testing.assert_array_equal(oracle.values(["CCO", "C1CC1"]), np.stack(list(truth.values())).T)
+    assert oracle([]).shape == (0, 2)
+
+
+def test_a_budget_ends_among_the_molecules(asked: list[str]) -> None:
+    oracle = Oracle((LOGP,), budget=3)
+    oracle(["C", "CC"])
+    assert not oracle.spent
+    found = oracle(["CC", "", "CCC", "CCCC", "C"])
+    assert np.isnan(found[:, 0]).tolist() == [False, True, False, True, False]
+    assert (oracle.calls, oracle.spent) == (3, True)
+    assert np.isnan(oracle(["CCCCC"])).all()
+    assert asked == ["C", "CC", "CCC"]
+
+
+def test_gains_point_upwards_in_training_deviations() -> None:
+    prior = tiny.prior()
+    mean, std = prior.mean, prior.std
+    value = np.array([0.2, 0.7, np.nan])
+    up, down = (read_objectives({"qed": word}, prior)[0].gain(value) for word in ("max", "min"))
+    np.testing.assert_allclose(up, (value - mean["qed"]) / std["qed"])
+    np.testing.assert_allclose(down, -up)
+    near = read_objectives({"qed": 0.5}, prior)[0].gain(value)
+    np.testing.assert_allclose(near, [-0.3 / std["qed"], -0.2 / std["qed"], np.nan])
+    inside = read_objectives({"qed": Range(0.1, 0.5)}, prior)[0].gain(value)
+    np.testing.assert_allclose(inside, [0, -0.2 / std["qed"], np.nan])
+    other = read_objectives({"rotatable_bonds": "min"}, prior)[0]  # not in the training data
+    np.testing.assert_array_equal(other.gain(np.array([3.0])), [-3.0])
+
+
+def test_sums_are_weighted() -> None:
+    prior = tiny.prior()
+    objectives = read_objectives({"qed": "max", "logp": "min"}, prior, {"logp": 2.5})
+    assert [o.weight for o in objectives] == [1.0, 2.5]
+    gains = np.array([[1.0, 2.0], [0.0, -1.0], [np.nan, 9.0]])
+    score = WeightedSum((1.0, 2.5))
+    np.testing.assert_array_equal(score(gains), [6.0, -2.5, -np.inf])
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_ranks_are_those_of_peeled_fronts(objectives: int) -> None:
+    gains = np.random.default_rng(objectives).normal(size=(60, objectives)).round(1)
+    gains[7] = np.nan
+    scores = ParetoRank()(gains)
+    assert scores[7] == -np.inf
+    left = np.array([i for i in range(60) if i != 7])
+    rank = 0
+    while len(left):
+        front = nondominated(gains[left])
+        found = scores[left[front]]
+        assert ((found >= -rank) & (found <= -rank + 0.5)).all()
+        assert found.max() == -rank + 0.5  # the front's ends
+        left, rank = left[~front], rank + 1
+    assert rank > 3
+    some = ParetoRank()(gains, 10)
+    best = np.argsort(-scores, kind="stable")[:10]
+    np.testing.assert_array_equal(np.argsort(-some, kind="stable")[:10], best)
+    assert (some == -np.inf).sum() > (scores == -np.inf).sum()
+
+
+def test_crowding_by_hand() -> None:
+    front = np.array([[0.0, 10.0], [1.0, 6.0], [4.0, 5.0], [10.0, 0.0]])
+    found = crowding(front)
+    assert np.isinf(found[[0, 3]]).all()
+    np.testing.assert_allclose(found[1:3], [0.4 + 0.5, 0.9 + 0.6])
+    assert (crowding(np.ones((5, 2))) == 0).sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("targets", "weights", "message"),
+    [
+        ({}, {}, "targets is empty"),
+        ({"qde": "max"}, {}, "qde"),
+        ({"qed": "best"}, {}, "target qed: value is 'best'"),
+        ({"qed": "max"}, {"logp": 1.0}, "weight of logp: there is no target of that name"),
+        ({"qed": "max"}, {"qed": 0.0}, "weight of qed is 0.0, expected more than 0"),
+        ({"qed": "max"}, {"qed": np.inf}, "weight of qed is inf"),
+    ],
+)
+def test_bad_objectives(targets: dict[str, str], weights: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_objectives(targets, tiny.prior(), weights)
