@@ -85,14 +85,15 @@ class SpanRules:
 
         Args:
             rows: their numbers.
-            tokens: what stands there now, shape (rows, longest).
+            tokens: what stands there now, shape (rows, longest); further columns are padding.
         """
-        span = self.span[rows]
+        span, wider = self.span[rows], tokens.shape[1] - self.span.shape[1]
+        tokens = tokens[:, : self.span.shape[1]]
         found = self._kinds(rows, tokens)[:, :, self._kind] & ~self.barred[rows]
         paired = self._paired(span, tokens)
         found &= paired[:, :, -1:] | (self._kind == LABEL)
         found[:, :, self._labels] &= paired[:, :, :-1]
-        return found
+        return np.pad(found, ((0, 0), (0, wider), (0, 0)))
 
     def _kinds(self, rows: Ids, tokens: Ids) -> Mask:
         """Return which kinds of tokens a span can be completed with: (rows, longest, kinds)."""
