@@ -58,9 +58,9 @@ class SpanRules:
     """What may stand where.
 
     Attributes:
-        span: number of the span that each token belongs to, shape (rows, longest); -1 where the
-            token is fixed, or padding. Something fixed is between two spans.
-        barred: tokens that may not stand at a position, shape (rows, longest, vocab).
+        span: number of the span that each token belongs to, shape (rows, network's longest); -1
+            where the token is fixed, or padding. Something fixed is between two spans.
+        barred: tokens that may not stand at a position, shape (rows, network's longest, vocab).
         vocab: the tokens, padding and the mask last.
     """
 
@@ -95,13 +95,19 @@ class SpanRules:
         found[:, :, self._labels] &= paired[:, :, :-1]
         return np.pad(found, ((0, 0), (0, wider), (0, 0)))
 
-    def _kinds(self, rows: Ids, tokens: Ids) -> Mask:
-        """Return which kinds of tokens a span can be completed with: (rows, longest, kinds)."""
+    def _kinds(self, span: Ids, able: Mask, tokens: Ids) -> Mask:
+        """Return which kinds of tokens a span can be completed with: (rows, longest, kinds).
+
+        Args:
+            span: number of each token's span, shape (rows, longest).
+            able: which kinds the rules for each position leave, shape (rows, longest, kinds).
+            tokens: what stands there now, shape (rows, longest).
+        """
         masked = tokens == len(self.vocab) - 1
         able = np.where(
-            masked[:, :, None], self._able[rows], np.eye(END + 1)[self._kind[tokens]] > 0
+            masked[:, :, None], able, self._kind[tokens][:, :, None] == np.arange(END + 1)
         )
-        inside = self.span[rows] >= 0
+        inside = span >= 0
         left = _reach(able, inside, self._follows, DEPTH, DEPTH * 0)
         back = slice(None, None, -1)
         right = _reach(able[:, back], inside[:, back], self._follows.T, DEPTH * 0, -DEPTH)
