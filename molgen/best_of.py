@@ -20,14 +20,12 @@ class BestOf:
     def run(self, search: Search) -> str:
         """Draw and judge until a budget ends; return why it stopped."""
         first, dearest = 0, search.dearest
-        with search.model.sampler(search.settings, search.steer) as sampler:
-            while not (reason := search.ended()):
-                rows = min(ROUND, search.left // dearest)
-                if rows < 1:
-                    return search.out_of_forwards()
-                asked = search.request(rows, first)
-                samples = sampler.run(asked.lengths, asked.condition, search.seed, first)
-                search.judge(samples)
-                dearest = max(dearest, int(samples.nfe.max()))
-                first += rows
+        while not (reason := search.ended()):
+            rows = min(ROUND, search.left // dearest)
+            if rows < 1:
+                return search.out_of_forwards()
+            samples = search.draw(rows, first)
+            search.judge(samples)
+            dearest = max(dearest, int(samples.nfe.max()))
+            first += rows
         return reason

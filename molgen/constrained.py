@@ -281,7 +281,7 @@ def _assembled(
     """Return chosen rows as a sampler takes them."""
     vocab, pad_id = model.tokenizer.vocab, model.denoiser.pad_id
     lengths = np.array([len(item.tokens) for item in chosen], dtype=np.int64)
-    shape = len(chosen), model.denoiser.max_length
+    shape = len(chosen), int(lengths.max(initial=0))
     tokens, span = np.full(shape, pad_id, dtype=np.int64), np.full(shape, -1, dtype=np.int64)
     barred = np.zeros((*shape, len(vocab)), dtype=bool)
     kinds = [kind(token) if token not in SINGLE else -1 for token in vocab]
@@ -295,10 +295,8 @@ def _assembled(
             if len(at):
                 barred[i, at[0]] |= never_first & rule.hangs
                 barred[i, at[-1]] |= never_last & rule.holds
-    tokens = tokens[:, : lengths.max(initial=0)]
-    fixed = (span[:, : tokens.shape[1]] < 0) & (tokens != pad_id)
     condition = request.condition
     if condition is not None:
         condition = condition[[item.prior for item in chosen]]
-    given = Given(tokens, fixed=fixed)
+    given = Given(tokens, fixed=(span < 0) & (tokens != pad_id))
     return Rows(lengths, condition, given, SpanRules(span, barred, vocab), which, forwards)

@@ -80,18 +80,23 @@ class Metropolis:
         Raises:
             ValueError: if the model's noise is not masks, so that no part can be redrawn.
         """
-        settings, steer = search.settings, search.steer
+        search.check_masks()
         rows = min(search.n, search.left // search.dearest)
         if rows < 1:
             return search.out_of_forwards()
-        asked = search.request(rows, 0)
-        with search.model.sampler(settings, steer) as sampler:
-            samples = sampler.run(asked.lengths, asked.condition, search.seed)
-        chains = _Chains.start(search, samples)
-        moves = replace(settings, strategy=Ancestral(), steps=self.steps, weights=None)
+        chains = _Chains.start(search, search.draw(rows, 0))
+        moves = replace(
+            search.settings,
+            strategy=Ancestral(),
+            steps=self.steps,
+            weights=None,
+            corrector=None,
+            order=None,
+            adapt=None,
+        )
         dearest = self.steps * (2 if search.mixes else 1)
         round = 0
-        with search.model.sampler(moves, steer) as sampler:
+        with search.model.sampler(moves, search.steer) as sampler:
             while not (reason := search.ended()):
                 round += 1
                 rows = min(len(chains.smiles), search.left // dearest)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from molgen.likelihood import noise_of
 from molgen.model import Model, Request
 from molgen.molecules import interpret_all
 from molgen.oracle import Floats, Oracle, ParetoRank, Score, WeightedSum, read_objectives
@@ -33,7 +34,10 @@ from molgen.targets import Target
 if TYPE_CHECKING:
     import pandas as pd
 
-NFE = 400  # default budget, forwards a molecule: that of the published comparisons
+NFE = 400  # default budget: forwards for each molecule asked for
+GAMMA = 1.0
+"""Default strength of the guidance: a forward a step, not two, and what is drawn is less of what is
+known already. The oracle does the rest (``docs/experiments.md``)."""
 
 
 @dataclass
@@ -118,7 +122,7 @@ class Search:
 
     Attributes:
         model: what draws.
-        request: draws lengths and conditions, see :meth:`draw_request`.
+        steer: the targets that steer the draws; none for draws that are not guided.
         n: molecules to deliver.
         seed: of every draw.
         settings: how to draw.
@@ -126,6 +130,7 @@ class Search:
         score: makes one number of several gains.
         budget: forwards.
         allow_known: whether molecules of the training data may be delivered.
+        on_round: told of the search whenever rows have been judged.
         tally: so far.
     """
 
@@ -140,9 +145,7 @@ class Search:
     allow_known: bool = False
     on_round: Callable[[Search], None] | None = None
     tally: Tally = field(default_factory=Tally)
-    _tokens: list[Ids] = field(default_factory=list, repr=False)
-    _nfe: list[tuple[int, int]] = field(default_factory=list, repr=False)
-    _smiles: dict[str, None] = field(default_factory=dict, repr=False)
+    _met: dict[str, tuple[Ids, int, int]] = field(default_factory=dict, repr=False)
 
     @property
     def left(self) -> int:
@@ -159,15 +162,32 @@ class Search:
         """The most forwards that a row is expected to take; what was met may be more."""
         settings, longest = self.settings, self.model.denoiser.max_length
         remasks = settings.strategy.plan(settings.steps).sigma.any()
-        return (settings.steps if remasks else longest) * (2 if self.mixes else 1)
+        one = (settings.steps if remasks else longest) * (2 if self.mixes else 1)
+        return one + (settings.adapt.budget if settings.adapt else 0)
 
     def ended(self) -> str:
-        """Return which budget has ended other than that of forwards; empty for none."""
+        """Return that the budget of oracle calls has ended, in words; empty if it has not."""
         return f"the budget of {self.oracle.budget} oracle calls ended" if self.oracle.spent else ""
 
     def out_of_forwards(self) -> str:
-        """Return that this budget ended, in words."""
+        """Return that the budget of forwards has ended, in words."""
         return f"the budget of {self.budget} forwards ended"
+
+    def check_masks(self) -> None:
+        """Check that the model fills masks in any order, so that rows can be written in parts.
+
+        Raises:
+            ValueError: if its noise is another.
+        """
+        if noise_of(self.model.denoiser) != "masked":
+            raise ValueError(
+                f"model {self.model.name!r} fills no masks, so no part of a row can be redrawn: "
+                "expected the method best-of-n"
+            )
+
+    def draw(self, rows: int, first: int) -> Samples:
+        """Draw whole rows of the endless table, as in sampling."""
+        return self.model.draw(rows, self.steer, self.seed, first, self.settings)
 
     def request(self, rows: int, first: int) -> Request:
         """Return lengths and conditions of rows of the endless table, from the prior."""
@@ -184,6 +204,9 @@ class Search:
             classifier_nfe: likewise of a guide.
         """
         model, tally = self.model, self.tally
+        tally.drawn += len(samples.tokens)
+        tally.forwards += int(samples.nfe.sum())
+        tally.classifier_forwards += int(samples.classifier_nfe.sum())
         raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
         smiles = [molecule.smiles for molecule in interpret_all(raw)]
         known = np.zeros(len(smiles), dtype=bool)
@@ -198,12 +221,7 @@ class Search:
             if reason := self._reason(text, bool(known[i]), bool(fits[i])):
                 tally.lost[reason] += 1
                 continue
-            self._smiles[text] = None
-            self._tokens.append(samples.tokens[i].copy())
-            self._nfe.append((int(noted[i]), int(of_guide[i])))
-        tally.drawn += len(smiles)
-        tally.forwards += int(samples.nfe.sum())
-        tally.classifier_forwards += int(samples.classifier_nfe.sum())
+            self._met[text] = samples.tokens[i].copy(), int(noted[i]), int(of_guide[i])
         tally.calls = self.oracle.calls
         if self.on_round:
             self.on_round(self)
@@ -213,31 +231,33 @@ class Search:
         """Return why a row is not kept; empty if it is."""
         if not smiles:
             return "invalid"
-        if smiles in self._smiles:
+        if smiles in self._met:
             return "duplicate"
         return "known" if known else "" if fits else "not scored"
 
-    def best(self) -> tuple[Ids, Floats]:
-        """Return the best molecules met: which, best first, and their gains.
+    def best(self) -> tuple[list[str], Floats]:
+        """Return the best molecules met, ``n`` at most, best first.
 
         Returns:
-            Indices with shape (molecules,), ``n`` at most, and gains (molecules, objectives).
+            Canonical SMILES, and gains with shape (molecules, objectives).
         """
-        gains = self.oracle(list(self._smiles))
+        smiles = list(self._met)
+        gains = self.oracle(smiles)
         order = np.argsort(-self.score(gains, self.n), kind="stable")[: self.n]
-        return order, gains[order]
+        return [smiles[i] for i in order], gains[order]
 
     def table(self) -> pd.DataFrame:
         """Return the best molecules met; see :class:`Found`."""
-        chosen, _ = self.best()
-        tokens = np.full((len(chosen), self.model.denoiser.max_length), self.model.denoiser.pad_id)
-        for row, i in zip(tokens, chosen, strict=True):
-            row[: len(self._tokens[i])] = self._tokens[i]
-        nfe, guide = np.array([self._nfe[i] for i in chosen], dtype=np.int64).reshape(-1, 2).T
-        table = self.model.table(Samples(tokens, nfe, None, guide))
-        values = self.oracle.values([text for text in table["smiles"]])
+        smiles, _ = self.best()
+        denoiser = self.model.denoiser
+        tokens = np.full((len(smiles), denoiser.max_length), denoiser.pad_id, dtype=np.int64)
+        costs = np.zeros((2, len(smiles)), dtype=np.int64)
+        for i, text in enumerate(smiles):
+            row, *costs[:, i] = self._met[text]
+            tokens[i, : len(row)] = row
+        table = self.model.table(Samples(tokens, costs[0], None, costs[1]))
         names = [objective.name for objective in self.oracle.objectives]
-        return table.assign(**dict(zip(names, values.T, strict=True)))
+        return table.assign(**dict(zip(names, self.oracle.values(smiles).T, strict=True)))
 
 
 def search(
@@ -264,7 +284,7 @@ def search(
         n: molecules to deliver.
         method: how to search.
         seed: the same seed delivers the same molecules.
-        settings: how to draw; the model's recommendation for design by default.
+        settings: how to draw; by default the model's recommendation for design, at :data:`GAMMA`.
         nfe: budget: forwards of the network for each molecule asked for.
         oracle_calls: budget: distinct molecules that the oracle scores; None for any number.
         weights: of the objectives in their sum; 1 where left out.
@@ -289,7 +309,7 @@ def search(
         raise ValueError(
             "the model has no index of known molecules, so novelty is unknown; allow known ones"
         )
-    settings = settings or model.settings("design")
+    settings = settings or model.settings("design", gamma=GAMMA)
     steer = {o.name: o.target for o in objectives if guided and _steers(model, o.name, settings)}
     model.check(steer, settings)
     score = ParetoRank() if pareto else WeightedSum(tuple(o.weight for o in objectives))

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen.likelihood import noise_of
 from molgen.molecules import interpret_all
 from molgen.oracle import Floats, WeightedSum
 from molgen.particles import (
@@ -77,10 +76,7 @@ class SequentialMonteCarlo:
             ValueError: if the model's noise is not masks, or its guidance is no mixture.
         """
         steering = search.settings.steering
-        if noise_of(search.model.denoiser) != "masked":
-            raise ValueError(
-                f"model {search.model.name!r} does not fill masks in any order, as particles do"
-            )
+        search.check_masks()
         if search.steer and not (isinstance(steering, ClassifierFree) and steering.mix == "clean"):
             raise ValueError("particles are guided by cfg alone, which gives the normaliser")
         first = 0

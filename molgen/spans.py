@@ -58,9 +58,9 @@ class SpanRules:
     """What may stand where.
 
     Attributes:
-        span: number of the span that each token belongs to, shape (rows, network's longest); -1
-            where the token is fixed, or padding. Something fixed is between two spans.
-        barred: tokens that may not stand at a position, shape (rows, network's longest, vocab).
+        span: number of the span that each token belongs to, shape (rows, longest); -1 where the
+            token is fixed, or padding. Something fixed is between two spans.
+        barred: tokens that may not stand at a position, shape (rows, longest, vocab).
         vocab: the tokens, padding and the mask last.
     """
 
@@ -87,13 +87,14 @@ class SpanRules:
             rows: their numbers.
             tokens: what stands there now, shape (rows, longest); further columns are padding.
         """
-        span, wider = self.span[rows], tokens.shape[1] - self.span.shape[1]
-        tokens = tokens[:, : self.span.shape[1]]
-        found = self._kinds(rows, tokens)[:, :, self._kind] & ~self.barred[rows]
+        given = self.span.shape[1]
+        beyond, tokens = tokens.shape[1] - given, tokens[:, :given]
+        span, able = self.span[rows], self._able[rows]
+        found = self._kinds(span, able, tokens)[:, :, self._kind] & ~self.barred[rows]
         paired = self._paired(span, tokens)
         found &= paired[:, :, -1:] | (self._kind == LABEL)
         found[:, :, self._labels] &= paired[:, :, :-1]
-        return np.pad(found, ((0, 0), (0, wider), (0, 0)))
+        return np.pad(found, ((0, 0), (0, beyond), (0, 0)))
 
     def _kinds(self, span: Ids, able: Mask, tokens: Ids) -> Mask:
         """Return which kinds of tokens a span can be completed with: (rows, longest, kinds).

@@ -3,8 +3,8 @@
 Properties are computed while drawing, and how often is told: each distinct molecule counts once.
 Delivered are the N best molecules met that are valid, unique and new to the training set. Targets
 may be any property that can be computed; those that the model is conditioned on steer the draws,
-too, unless guidance is none. Two budgets end a search: --nfe and --oracle-calls. The exit status is
-0 with N molecules and 3 with fewer.
+too, at gamma 1 unless another is given, or guidance is none. Two budgets end a search: --nfe and
+--oracle-calls. The exit status is 0 with N molecules and 3 with fewer.
 
 Example:
   molgen search qm9 --target qed=max --n 100 --out best.csv --grid best.png
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
@@ -90,11 +91,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("pareto ranks several targets, and takes no weights")
 
     from molgen import checkpoint
-    from molgen.search import search
+    from molgen.search import GAMMA, search
 
     how = method(arguments.method)
     model = checkpoint.load(arguments.model)
     settings = options.settings(arguments, model, "design")
+    if arguments.gamma is None and arguments.preset is None:
+        settings = replace(settings, gamma=GAMMA)
     screen = Screen(arguments.n * arguments.nfe)
     try:
         found = search(
