@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.settings import Settings
+    from molgen.sweep_store import Point
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
 
@@ -96,6 +97,11 @@ class Arm:
         return "; ".join([words.pop("label"), *(f"{key}={value}" for key, value in words.items())])
 
     @property
+    def adaptive(self) -> bool:
+        """Whether failed rows go on."""
+        return self.adapt != "none"
+
+    @property
     def guided(self) -> bool:
         """Whether targets steer."""
         return self.guidance != "none"
@@ -140,3 +146,12 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
             f"remask {arm.remask} masks none again"
         )
     return settings
+
+
+def settings_at(model: Model, arm: Arm, point: Point, **changes: Any) -> Settings:
+    """Return the settings of a point of a sweep; see :func:`settings_for`."""
+    settings = settings_for(model, arm, point.gamma, point.steps, **changes)
+    if point.budget is None or settings.adapt is None:
+        return settings
+    adapt = dataclasses.replace(settings.adapt, budget=point.budget)
+    return dataclasses.replace(settings, adapt=adapt)

@@ -49,8 +49,8 @@ def point_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.Data
 
     Returns:
         Columns: the arm's words (``arm`` is its label), what was asked, ``gamma``, ``steps``,
-        ``seed``, ``convention``, ``n``; ``valid``, ``unique`` and ``novel_fraction`` of the n rows,
-        ``novel`` as a count, ``property_mean`` over the novel rows and its ``gain``; ``nfe``,
+        ``budget`` (NaN where that is no axis), ``seed``, ``convention``, ``n``; ``valid``,
+        ``unique`` and ``novel_fraction`` of the n rows, ``novel`` as a count, ``property_mean`` over the novel rows and its ``gain``; ``nfe``,
         ``classifier_nfe`` and ``seconds_per_molecule``; ``on_front`` within the arm at these steps
         and this seed, ``on_overall_front`` among all arms there; ``molecules``, a file's name.
     """
@@ -60,7 +60,7 @@ def point_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.Data
     if table.empty:
         return table
     rank = {arm: i for i, arm in enumerate([*order, *sorted(table["arm"])][::-1])}
-    keys = ["rank", "steps", "gamma", "seed", "convention"]
+    keys = ["rank", "steps", "gamma", "budget", "seed", "convention"]
     table = table.assign(rank=-table["arm"].map(rank)).sort_values(keys, ignore_index=True)
     table = table.drop(columns="rank")
     table["on_front"] = _marks(table, CURVE)
@@ -145,10 +145,10 @@ def over_seeds(points: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFram
         further: columns to average beside the usual figures.
 
     Returns:
-        One row for each arm, number of steps, gamma and convention, and a column ``seeds``. A seed
-        without novel molecules has no property mean and is left out of that mean alone.
+        One row for each arm, number of steps, gamma, budget and convention, and a column ``seeds``.
+        A seed without novel molecules has no property mean and is left out of that mean alone.
     """
-    keys = ["arm", "steps", "gamma", "convention"]
+    keys = ["arm", "steps", "gamma", "budget", "convention"]
     figures = [
         *("valid", "unique", "novel", "novel_fraction", "property_mean", "gain"),
         *("nfe", "classifier_nfe", "seconds_per_molecule", *further),
@@ -213,7 +213,8 @@ def _rows(record: Record) -> list[dict[str, Any]]:
     shared = {
         "source": OURS, "arm": point.label, **words,
         "property": task.property, "target": task.target or "none",
-        "gamma": point.gamma, "steps": point.steps, "seed": point.seed,
+        "gamma": point.gamma, "steps": point.steps,
+        "budget": math.nan if point.budget is None else point.budget, "seed": point.seed,
     }  # fmt: skip
     cost = {key: figures[key] for key in ("nfe", "classifier_nfe", "seconds_per_molecule")}
     rows = []

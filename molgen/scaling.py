@@ -1,6 +1,8 @@
 """Inference-time scaling: what more forwards buy, for each way of sampling.
 
-    x = forwards a row, those of classifiers included;   y = a figure;   one curve an arm, T grows
+    x = forwards a row, those of classifiers included;   y = a figure;   one curve an arm
+
+Along a curve the steps T grow, or the budget of an arm that goes on with failed rows.
 
 Steps that change nothing cost nothing here, so T itself says little about cost: plain masked
 diffusion needs at most one forward for each token (two under classifier-free guidance) however many
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 PANEL = (3.9, 3.2)  # inches
 FIRST = ("valid", "unique")  # figures of the leftmost column, by the strict convention
 FIGURES = ("novel_fraction", "property_mean", "product")  # of the others, by either
+AXES = ["steps", "budget"]
 
 
 def scaling_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.DataFrame:
@@ -96,10 +99,15 @@ def scaling_png(
         figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=170)
 
 
+def knob(point: pd.Series) -> float:
+    """Return what grows along a point's curve: its budget where that is an axis, else its steps."""
+    return float(point["steps"] if np.isnan(point["budget"]) else point["budget"])
+
+
 def _panel(panel: Any, means: pd.DataFrame, name: str, colours: dict[str, str]) -> None:
-    """Draw one figure; the fewest and the most steps are written beside their points."""
+    """Draw one figure; where a curve begins and ends is written beside its points."""
     for arm, curve in means.groupby("arm", sort=False):
-        curve = curve.dropna(subset=[name]).sort_values("steps")
+        curve = curve.dropna(subset=[name]).sort_values(AXES)
         if curve.empty:
             continue
         colour, x, y = colours[str(arm)], curve["forwards"], curve[name]
@@ -109,7 +117,7 @@ def _panel(panel: Any, means: pd.DataFrame, name: str, colours: dict[str, str]) 
         for at in {0, len(curve) - 1}:
             point = curve.iloc[at]
             panel.annotate(
-                f"{point['steps']:.0f}", (point["forwards"], point[name]), fontsize=6.5,
+                f"{knob(point):.0f}", (point["forwards"], point[name]), fontsize=6.5,
                 xytext=(0, 5), textcoords="offset points", ha="center", color=colour,
             )  # fmt: skip
     panel.set_xscale("log", base=2)
@@ -128,30 +136,31 @@ def _legend(figure: Any, colours: dict[str, str]) -> None:
     ]
     figure.legend(
         handles=handles, loc="outside lower left", ncols=min(8, len(handles)), frameon=False,
-        fontsize=8.5, title="number: steps T; band: ± sd over seeds", title_fontsize=8.5,
+        fontsize=8.5, title="number: steps T, or budget; band: ± sd over seeds", title_fontsize=8.5,
         alignment="left",
     )  # fmt: skip
 
 
 def gains(means: pd.DataFrame, convention: str = "strict") -> pd.DataFrame:
-    """Return what the most steps give over the fewest, for each arm.
+    """Return what the most steps (or the largest budget) give over the fewest, for each arm.
 
     Args:
         means: of :func:`molgen.frontier.over_seeds`, with ``forwards`` and ``product``.
         convention: which count.
 
     Returns:
-        Columns ``arm, steps, forwards, valid, novel, product``, each but the first a text
+        Columns ``arm, knob, forwards, valid, novel, product``, each but the first a text
         ``fewest -> most``.
     """
     import pandas as pd
 
     rows = []
     for arm, curve in means[means["convention"] == convention].groupby("arm", sort=False):
-        ends = curve.sort_values("steps").iloc[[0, -1]]
+        ends = curve.sort_values(AXES).iloc[[0, -1]]
+        ends = ends.assign(knob=[knob(point) for _, point in ends.iterrows()])
         row = {"arm": arm}
         for name, digits in (
-            ("steps", 0), ("forwards", 1), ("valid", 3), ("novel", 0), ("product", 3),
+            ("knob", 0), ("forwards", 1), ("valid", 3), ("novel", 0), ("product", 3),
         ):  # fmt: skip
             first, last = ends[name].to_numpy(np.float64)
             row[name] = f"{first:.{digits}f} -> {last:.{digits}f}"

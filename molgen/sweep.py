@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.arm import Arm, settings_for
+from molgen.arm import Arm, settings_at
 from molgen.metrics import PAPER, STRICT, Count, count, frontier_point
 from molgen.molecules import interpret_all
 from molgen.sweep_plan import Sweep, aims, plan
@@ -91,7 +91,7 @@ def draw(
     """Draw one point; return it with its figures, and its molecules."""
     task, point = record.task, record.point
     arm = Arm(**point.arm)
-    settings = settings_for(model, arm, point.gamma, point.steps, **speed)
+    settings = settings_at(model, arm, point, **speed)
     start = time.perf_counter()
     samples = model.draw(
         task.n,

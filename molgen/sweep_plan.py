@@ -3,7 +3,9 @@
     points = seeds x steps x arms x gammas
 
 Seeds come first and few steps before many, so that whatever is finished when a run is interrupted
-is a whole, if rougher, picture. Everything asked is checked here, before anything is drawn.
+is a whole, if rougher, picture. Where budgets are an axis, arms that go on with failed rows are
+swept over them instead of over steps: the budget is their one knob. Everything asked is checked
+here, before anything is drawn.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.arm import Arm, settings_for
+from molgen.arm import Arm, settings_at, settings_for
 from molgen.sweep_store import Point, Record
 from molgen.sweep_task import Task
 from molgen.targets import Target, read_targets
@@ -36,6 +38,8 @@ class Sweep:
         gammas: strengths of guidance.
         steps: numbers of steps.
         seeds: of the draws.
+        budgets: of forwards a row, for adaptive arms, which then take the most steps alone; empty
+            for the budget that each arm speaks of.
         speed: settings that change nothing but speed (batch size, device), and the number format.
     """
 
@@ -44,6 +48,7 @@ class Sweep:
     gammas: tuple[float, ...]
     steps: tuple[int, ...]
     seeds: tuple[int, ...] = (0,)
+    budgets: tuple[int, ...] = ()
     speed: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,16 +64,25 @@ class Sweep:
         twice = {label for label in labels if labels.count(label) > 1}
         if twice:
             raise ValueError(f"two arms are called {twice.pop()}: labels must differ")
+        if self.budgets and not any(arm.adaptive for arm in self.arms):
+            raise ValueError("budgets are an axis of arms with adapt=..., and there is none")
 
-    def cells(self) -> list[tuple[Arm, float, int, int]]:
-        """Return ``(arm, gamma, steps, seed)`` of every point, in the order they are drawn."""
+    def cells(self) -> list[tuple[Arm, Point]]:
+        """Return every point and its arm, in the order they are drawn."""
         return [
-            (arm, float(gamma), steps, seed)
+            (arm, Point(dataclasses.asdict(arm), float(gamma), steps, seed, budget))
             for seed in dict.fromkeys(self.seeds)
             for steps in sorted(set(self.steps))
             for arm in self.arms
             for gamma in dict.fromkeys(self.gammas)
+            for budget in self._budgets(arm, steps)
         ]
+
+    def _budgets(self, arm: Arm, steps: int) -> tuple[int | None, ...]:
+        """Return the budgets of an arm at a number of steps; there may be none."""
+        if not (self.budgets and arm.adaptive):
+            return (None,)
+        return tuple(sorted(set(self.budgets))) if steps == max(self.steps) else ()
 
 
 def plan(sweep: Sweep, models: Mapping[str, Model]) -> list[Record]:
@@ -94,10 +108,9 @@ def plan(sweep: Sweep, models: Mapping[str, Model]) -> list[Record]:
         except ValueError as error:
             raise ValueError(f"arm {arm.label}: {error}") from error
     records = []
-    for arm, gamma, steps, seed in sweep.cells():
+    for arm, point in sweep.cells():
         model = models[arm.model]
-        settings = settings_for(model, arm, gamma, steps, **sweep.speed)
-        point = Point(dataclasses.asdict(arm), gamma, steps, seed)
+        settings = settings_at(model, arm, point, **sweep.speed)
         records.append(Record(sweep.task, point, origin(model, settings), {}))
     return records
 

@@ -36,13 +36,15 @@ BOOLEANS = ("unique", "novel", "novel_paper")
 
 @dataclass(frozen=True)
 class Point:
-    """One cell of a sweep: an arm, a strength, a number of steps, a seed."""
+    """One cell of a sweep: an arm, a strength, a number of steps, a seed, perhaps a budget."""
 
     arm: Mapping[str, str]
     """Its words, ``label`` among them; see :class:`molgen.arm.Arm`."""
     gamma: float
     steps: int
     seed: int
+    budget: int | None = None
+    """Forwards a row may take, where that is an axis; None for what the arm says."""
 
     @property
     def label(self) -> str:
@@ -50,12 +52,14 @@ class Point:
         return self.arm["label"]
 
     @property
-    def cell(self) -> tuple[str, float, int, int]:
-        """What a folder holds once: label, gamma, steps, seed."""
-        return self.label, self.gamma, self.steps, self.seed
+    def cell(self) -> tuple[str | float, ...]:
+        """What a folder holds once: label, gamma, steps, seed, and the budget if there is one."""
+        cell = self.label, self.gamma, self.steps, self.seed
+        return cell if self.budget is None else (*cell, self.budget)
 
     def __str__(self) -> str:
-        return f"{self.label}, gamma {self.gamma:g}, {self.steps} steps, seed {self.seed}"
+        budget = "" if self.budget is None else f", budget {self.budget}"
+        return f"{self.label}, gamma {self.gamma:g}, {self.steps} steps, seed {self.seed}{budget}"
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ class Record:
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         label = re.sub(r"[^a-z0-9]+", "-", self.point.label.lower()).strip("-") or "arm"
         p = self.point
-        return f"{label}_g{p.gamma:g}_T{p.steps}_s{p.seed}_{digest[:10]}"
+        budget = "" if p.budget is None else f"_b{p.budget}"
+        return f"{label}_g{p.gamma:g}_T{p.steps}_s{p.seed}{budget}_{digest[:10]}"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """Chart inference-time scaling: quality against forwards as the steps grow, for each sampler.
 
+With --budgets, arms that go on with failed rows (adapt=...) take those instead, at the most steps:
+adaptive compute beside fixed.
+
 Writes scaling.csv (every point, by both conventions) and scaling.png into a folder, and the
 molecules of every point. A run that was interrupted goes on when the same command is given again.
 Arms, targets and defaults are those of `molgen frontier`; the strength is one number.
@@ -7,6 +10,8 @@ Arms, targets and defaults are those of `molgen frontier`; the strength is one n
 Example:
   molgen scaling qm9 --property ring_count --out out/scaling
   molgen scaling qm9 --property qed --target none --steps 8,32,128 --n 256 --seeds 0 --out out/plain
+  molgen scaling qm9 --property ring_count --target max --steps 8,32,128 --budgets 32,64,128 \
+      --arm MDLM --arm 'Restart; adapt=restart' --arm 'Remask; adapt=remask' --out out/adaptive
 """
 
 from __future__ import annotations
@@ -21,6 +26,13 @@ STEPS = "8,16,32,64,128,256,512,1024"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     sweeping.add_arguments(parser, gammas="2", steps=STEPS)
+    parser.add_argument(
+        "--budgets",
+        type=sweeping.counts,
+        default=(),
+        metavar="B,...",
+        help="of forwards a row, for arms with adapt=...",
+    )
     parser.add_argument(
         "--only-charts",
         action="store_true",

@@ -135,7 +135,8 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
     speed = {name: value for name, value in named.items() if value is not None}
     if arguments.device:
         options.check_device(arguments.device)
-    sweep = Sweep(task, tuple(arms), arguments.gamma, arguments.steps, arguments.seeds, speed)
+    axes = arguments.gamma, arguments.steps, arguments.seeds
+    sweep = Sweep(task, tuple(arms), *axes, getattr(arguments, "budgets", ()), speed)
     return sweep, models
 
 

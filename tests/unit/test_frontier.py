@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -15,7 +16,7 @@ from PIL import Image
 
 from molgen.frontier import hypervolumes, over_seeds, point_table, published_table, ratios
 from molgen.frontier_plot import frontier_png
-from molgen.scaling import scaling_png, scaling_table
+from molgen.scaling import gains, scaling_png, scaling_table
 from molgen.svg import drawing
 from molgen.sweep_store import Point, Record, Store
 from molgen.sweep_task import Task
@@ -182,6 +183,25 @@ def test_the_scaling_table_and_picture(tmp_path: Path) -> None:
     scaling_png(table[table["gamma"] == 1], TASK, tmp_path / "s.png")
     assert coloured(tmp_path / "s.png", (0x2B, 0x6C, 0xB0)) > 300
     assert coloured(tmp_path / "s.png", (0xD0, 0x55, 0x1B)) > 300
+
+
+def test_along_a_curve_a_budget_takes_the_place_of_steps() -> None:
+    def at(budget: int | None, nfe: float) -> Record:
+        one = record("A", 1.0, 0, 5, 4.0)
+        figures = {**one.figures, "nfe": nfe}
+        point = dataclasses.replace(one.point, budget=budget)
+        return dataclasses.replace(one, point=point, figures=figures)
+
+    table = scaling_table([at(64, 50.0), at(16, 12.0)])
+    assert table["budget"].tolist() == [16, 16, 64, 64]
+    found = gains(over_seeds(table, ("forwards", "product")))
+    assert found["knob"].tolist() == ["16 -> 64"]
+    assert found["forwards"].tolist() == ["13.0 -> 51.0"]
+    assert gains(over_seeds(scaling_table([at(None, 9.0)]), ("forwards", "product")))[
+        "knob"
+    ].tolist() == ["8 -> 8"]
+    names = {at(budget, 9.0).name for budget in (None, 16, 64)}
+    assert len(names) == 3
 
 
 def stored(folder: Path, label: str) -> tuple[Store, list[Record]]:

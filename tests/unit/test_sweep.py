@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import molgen
-from molgen.arm import Arm, settings_for
+from molgen.adaptive import Adaptive
+from molgen.arm import Arm, settings_at, settings_for
 from molgen.metrics import PAPER, STRICT, count, frontier_point
 from molgen.model import Model
 from molgen.molecules import interpret_all
@@ -228,3 +229,17 @@ def test_sweeps_that_are_refused(model: Model) -> None:
     with pytest.raises(ValueError, match="not conditioned on it"):
         task_for(model, "tpsa", "max", 3)
     assert Task("qed", "max", 3, 0.5, -1).gain(0.25) == 0.25
+
+
+def test_budgets_are_an_axis_of_adaptive_arms_alone(model: Model) -> None:
+    arms = Arm("MDLM", model.name), Arm("Restart", model.name, adapt="restart:budget=9")
+    task = task_for(model, "qed", "max", 12)
+    asked = Sweep(task, arms, (1.0,), (4, 8), (0,), (64, 32))
+    cells = [(arm.label, point.steps, point.budget) for arm, point in asked.cells()]
+    assert cells == [("MDLM", 4, None), ("MDLM", 8, None), ("Restart", 8, 32), ("Restart", 8, 64)]
+    adapted = [settings_at(model, arm, point).adapt for arm, point in asked.cells()]
+    assert [each and each.budget for each in adapted] == [None, None, 32, 64]
+    own = Sweep(task, arms, (1.0,), (4,), (0,)).cells()[1]
+    assert settings_at(model, *own).adapt == Adaptive(budget=9)
+    with pytest.raises(ValueError, match="budgets are an axis"):
+        Sweep(task, arms[:1], (1.0,), (4,), (0,), (32,))
