@@ -50,9 +50,10 @@ def point_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.Data
     Returns:
         Columns: the arm's words (``arm`` is its label), what was asked, ``gamma``, ``steps``,
         ``budget`` (NaN where that is no axis), ``seed``, ``convention``, ``n``; ``valid``,
-        ``unique`` and ``novel_fraction`` of the n rows, ``novel`` as a count, ``property_mean`` over the novel rows and its ``gain``; ``nfe``,
-        ``classifier_nfe`` and ``seconds_per_molecule``; ``on_front`` within the arm at these steps
-        and this seed, ``on_overall_front`` among all arms there; ``molecules``, a file's name.
+        ``unique`` and ``novel_fraction`` of the n rows, ``novel`` as a count, ``property_mean``
+        over the novel rows and its ``gain``; ``nfe``, ``classifier_nfe`` and
+        ``seconds_per_molecule``; ``on_front`` within the arm at these steps and this seed,
+        ``on_overall_front`` among all arms there; ``molecules``, a file's name.
     """
     import pandas as pd
 
