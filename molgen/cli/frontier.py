@@ -24,6 +24,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from molgen.cli import sweep_options as sweeping
+from molgen.cli import sweep_progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,9 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.published:
             published_table(arguments.published, sweep.task)
         order = tuple(arm.label for arm in sweep.arms)
-        records = sweeping.carry_out(
+        records = sweep_progress.carry_out(
             sweep, models, folder,
-            lambda done: sweeping.write(point_table(done, order), folder / "frontier.csv"),
+            lambda done: sweep_progress.write(point_table(done, order), folder / "frontier.csv"),
         )  # fmt: skip
     task = records[0].task
     points = point_table(records, order)
@@ -91,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             volumes = pd.concat([volumes, hypervolumes(published)], ignore_index=True)
     against = ratios(volumes)
     for table, name in ((points, "frontier"), (volumes, "hypervolume"), (against, "ratios")):
-        sweeping.write(table, folder / f"{name}.csv")
+        sweep_progress.write(table, folder / f"{name}.csv")
     frontier_png(points, volumes, task, folder / "frontier.png", published, conventions)
     frontier_html(store, records, points, volumes, folder / "frontier.html", published, conventions)
     print(summary(volumes, against, conventions))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 
 from molgen.cli import sweep_options as sweeping
+from molgen.cli import sweep_progress
 
 STEPS = "8,16,32,64,128,256,512,1024"
 
@@ -58,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         sweep, models = sweeping.prepare(arguments)
         order = tuple(arm.label for arm in sweep.arms)
-        records = sweeping.carry_out(
+        records = sweep_progress.carry_out(
             sweep, models, folder,
-            lambda done: sweeping.write(scaling_table(done, order), folder / "scaling.csv"),
+            lambda done: sweep_progress.write(scaling_table(done, order), folder / "scaling.csv"),
         )  # fmt: skip
     strengths = {record.point.gamma for record in records}
     if len(strengths) > 1:
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
             "expected one: give the sweep another --out"
         )
     table = scaling_table(records, order)
-    sweeping.write(table, folder / "scaling.csv")
+    sweep_progress.write(table, folder / "scaling.csv")
     scaling_png(table, records[0].task, folder / "scaling.png")
     print(gains(over_seeds(table, ("forwards", "product"))).to_string(index=False))
     print(f"{len(records)} points: {folder / 'scaling.png'}")

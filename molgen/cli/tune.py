@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import options
+from molgen.cli import options, sweep_progress
 from molgen.cli import sweep_options as sweeping
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     bar = Bar(len(asked.rungs))
 
     def keep(standings: Sequence[Standing]) -> None:
-        sweeping.write(leaderboard(asked, standings), table)
+        sweep_progress.write(leaderboard(asked, standings), table)
 
     try:
         standings = tune(asked, model, folder, Progress(bar.begin, bar.rows, keep))
