@@ -31,6 +31,7 @@ class Arm:
         remask: strategy, as in ``loop:t_on=.55,t_off=.05``.
         weights: token weights, as in ``sharpened:tau=.5``.
         guidance: as in ``cfg`` or ``cbg:scores=exact``; ``none`` where targets do not steer.
+        context: as in ``hide:share=.3,strength=2``.
         corrector: as in ``likeliest:every=8,rounds=1``.
         order: as in ``entropy-bounded:gamma=.1``.
         adapt: as in ``remask:share=.4,budget=128``.
@@ -41,6 +42,7 @@ class Arm:
     remask: str = "ancestral"
     weights: str = "uniform"
     guidance: str = "cfg"
+    context: str = "none"
     corrector: str = "none"
     order: str = "none"
     adapt: str = "none"
@@ -122,7 +124,15 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
     Raises:
         ValueError: naming the arm and what is wrong with it.
     """
-    from molgen.presets import adapt, corrector, guidance, order, strategy, token_weights
+    from molgen.presets import (
+        adapt,
+        context,
+        corrector,
+        guidance,
+        order,
+        strategy,
+        token_weights,
+    )
 
     try:
         if arm.guided:
@@ -130,6 +140,7 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
         settings = model.settings(
             strategy=strategy(arm.remask),
             weights=token_weights(arm.weights),
+            context=context(arm.context),
             corrector=corrector(arm.corrector),
             order=order(arm.order),
             adapt=adapt(arm.adapt),

@@ -3,7 +3,8 @@
 The sampler hands over the rows that are about to have a token placed, and which positions; it gets
 back float64 probabilities of just those positions, in the order
 
-    log p(x_0 | x_t)  ->  classifier-free mixture  ->  tilts, one after another  ->  shaping
+    log p(x_0 | x_t)  ->  classifier-free mixture  ->  contrast with less context
+                      ->  tilts, one after another  ->  shaping
 
 Rows are run in the shards of :mod:`molgen.shards`, so a row's numbers do not depend on its company.
 """
@@ -20,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from molgen.context import Context
 from molgen.denoiser import Denoiser
 from molgen.guidance import ClassifierFree, Guidance, nest
 from molgen.shards import ShardedDenoiser, filling, shards
@@ -129,6 +131,7 @@ class NetworkPredictor:
         device: str = "cpu",
         dtype: str = "auto",
         tilts: Sequence[Guidance] = (),
+        context: Context | None = None,
     ) -> None:
         """Prepare the network.
 
@@ -141,13 +144,16 @@ class NetworkPredictor:
             device: where to run.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
             tilts: further guidance, by classifiers, in this order; it acts on the mixture.
+            context: contrasts the mixture with that of rows that show less; each row then costs
+                twice the forwards.
         """
         self.network = ShardedDenoiser(denoiser, device, dtype)
         self.guidance, self.shaping, self.workers = guidance, shaping, workers
-        self.tilts = tuple(tilts)
+        self.tilts, self.context = tuple(tilts), context
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
         self.max_length = denoiser.max_length
-        self.forwards = 1 if guidance is None else 2
+        self.branches = 1 if guidance is None else 2
+        self.forwards = self.branches * (1 if context is None else 2)
 
     def __call__(
         self,
@@ -177,7 +183,7 @@ class NetworkPredictor:
         place[wanted] = np.arange(wanted.sum())
         p = np.empty((int(wanted.sum()), self.network.classes))
         forwards = np.zeros(len(tokens), dtype=np.int64)
-        log_quality = np.zeros((self.forwards, *tokens.shape))
+        log_quality = np.zeros((self.branches, *tokens.shape))
         for rows, (found, cost, judged) in zip(parts, self.workers.map(run, parts), strict=True):
             p[place[rows][wanted[rows]]] = found.numpy()
             forwards[rows] = cost.numpy()
@@ -197,17 +203,26 @@ class NetworkPredictor:
         fill = filling(rows, length, self.network.device)
         filled, clock = tokens[fill], alpha_t[fill]
         condition = None if condition is None else condition[fill]
-        answered = self.network.answer(filled, condition, clock, self.guidance is not None)
-        found = answered.log_p
-        log_p = found[0]
-        if self.guidance is not None:
-            log_p = self.guidance.combine(found[0].double(), found[1].double(), clock)
+        log_p, log_quality = self._mixture(filled, condition, clock)
+        if self.context is not None:
+            less = self._mixture(self.context.hide(filled, self.mask_id), condition, clock)[0]
+            log_p = self.context.combine(log_p.double(), less.double())
         forwards = torch.zeros(len(fill), dtype=torch.int64)
         if self.tilts:
             here = wanted[fill] & (torch.arange(len(fill)) < rows).unsqueeze(-1)
             log_p, forwards = nest(self.tilts, self._step(log_p, filled, here), filled, clock)
-        judged = tuple(branch[:rows] for branch in answered.log_quality)
+        judged = tuple(branch[:rows] for branch in log_quality)
         return self.shaping(log_p[:rows][wanted]), forwards[:rows], judged
+
+    def _mixture(
+        self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the classifier-free mixture of a filled shard, and each branch's quality."""
+        found = self.network.answer(tokens, condition, alpha_t, self.guidance is not None)
+        if self.guidance is None:
+            return found.log_p[0], found.log_quality
+        cond, uncond = (branch.double() for branch in found.log_p)
+        return self.guidance.combine(cond, uncond, alpha_t), found.log_quality
 
     def _step(self, log_p: Tensor, tokens: Tensor, wanted: Tensor) -> Tensor:
         """Return the step given which tokens it places: the others stay what they are.

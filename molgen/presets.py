@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from molgen.adaptive import Adaptive
+from molgen.context import CONTEXTS, Context
 from molgen.corrector import CORRECTORS, Corrector
 from molgen.order import ORDERS, Order
 from molgen.plan import STRATEGIES, Strategy, Switch
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 WORDS = ("then", "normalise", "mix", "scores", "guide", "by", "until")
 SWITCHES = ("tilt_mask", "guided_remasking", "rising")  # 0 or 1
 COUNTS = ("every", "rounds", "at_once", "forwards", "budget")  # whole numbers
-UNBOUNDED = ("beta", "tau", "clamp", "cfg", "gamma", "kl", *COUNTS)  # numbers that may exceed 1
+# numbers that may exceed 1
+UNBOUNDED = ("beta", "tau", "clamp", "cfg", "gamma", "kl", "strength", *COUNTS)
 RETRIES: dict[str, type[Retry]] = {"restart": Restart, "remask": Remask}
 GUIDANCE: dict[str, type[ClassifierFree | ClassifierBased]] = {
     "cfg": ClassifierFree,
@@ -114,6 +116,15 @@ def token_weights(text: str) -> TokenWeights | None:
         ValueError: naming what came and what is allowed.
     """
     return _optional("weights", text, WEIGHTS)  # type: ignore[no-any-return]
+
+
+def context(text: str) -> Context | None:
+    """Read ``none`` or ``hide:share=.3,strength=2``.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    return _optional("context", text, CONTEXTS)  # type: ignore[no-any-return]
 
 
 def corrector(text: str) -> Corrector | None:
@@ -206,6 +217,10 @@ def from_info(sampling: Mapping[str, Any]) -> Settings:
     steering = guidance(values.pop("guidance", "cfg"))
     if isinstance(values.get("gamma"), str):
         values["gamma"] = gamma(values["gamma"])
-    for name, read in (("corrector", corrector), ("order", order), ("adapt", adapt)):
+    for name, read in OPTIONAL.items():
         values[name] = read(values.get(name, "none"))
     return Settings(strategy=remask, weights=weights, steering=steering, **values)
+
+
+OPTIONAL = {"context": context, "corrector": corrector, "order": order, "adapt": adapt}
+"""What may be ``none``, by the name of its setting."""

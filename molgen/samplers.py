@@ -85,6 +85,7 @@ def sampler(
     with workers(settings.device) as pool:
         kind = noise_of(model.denoiser)
         _check_order(kind, settings)
+        _check_context(kind, settings)
         _check_judges(model, settings, targets)
         if kind == "none":
             yield LeftToRight(_left_to_right(model, settings, targets, pool))
@@ -114,6 +115,19 @@ def _check_order(noise: str, settings: Settings) -> None:
         raise ValueError(
             f"an order of placing does not go with {name}: expected masked noise, the ancestral "
             "strategy, and nothing else that acts on the steps"
+        )
+
+
+def _check_context(noise: str, settings: Settings) -> None:
+    """Check that there are masks to hide tokens behind, and a sampler that does it.
+
+    Raises:
+        ValueError: if not.
+    """
+    if settings.context is not None and (noise != "masked" or _needs_whole_steps(settings)):
+        raise ValueError(
+            "context guidance hides tokens behind masks: expected a network that takes masks off, "
+            "and no guidance in which the mask entry takes part"
         )
 
 
@@ -177,6 +191,7 @@ def _predictor(
         settings.device,
         settings.dtype,
         tilts(model, settings, targets, model.denoiser.mask_id),
+        settings.context,
     )
 
 

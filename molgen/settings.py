@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from molgen.adaptive import Adaptive
+from molgen.context import Context
 from molgen.corrector import Corrector
 from molgen.order import Order
 from molgen.plan import Strategy
@@ -33,6 +34,7 @@ class Settings:
         device: where the network runs.
         dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``.
         steering: how targets act on the draw.
+        context: contrast with a prediction that sees less of the row; None for none.
         corrector: when rows are mended on the way, by a network that was trained for it.
         order: in which order tokens are placed, where the network has a say in it; None for the
             plan's: at random.
@@ -49,6 +51,7 @@ class Settings:
     device: str = "cpu"
     dtype: str = "auto"
     steering: Steering = field(default_factory=ClassifierFree)
+    context: Context | None = None
     corrector: Corrector | None = None
     order: Order | None = None
     adapt: Adaptive | None = None

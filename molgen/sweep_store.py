@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from molgen.arm import Arm
 from molgen.files import replacing
 from molgen.sweep_task import Task
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 POINTS = "points"
 SAME_DATA = 0.01  # relative difference of data means from which models are of different data
+PLAIN = {f.name: f.default for f in dataclasses.fields(Arm) if f.name not in ("label", "model")}
 BOOLEANS = ("unique", "novel", "novel_paper")
 
 
@@ -81,7 +83,7 @@ class Record:
     @property
     def name(self) -> str:
         """A file name for people, made unique by the fingerprint of all but the figures."""
-        arm = _without_name(self.point.arm)
+        arm = _own_words(self.point.arm)
         asked = [dataclasses.asdict(self.task), arm, *self.point.cell, dict(self.origin)]
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         label = re.sub(r"[^a-z0-9]+", "-", self.point.label.lower()).strip("-") or "arm"
@@ -169,16 +171,20 @@ def check_compatible(records: Sequence[Record], wanted: Sequence[Record]) -> Non
             continue
         label = new.point.label
         for kind, a, b in (
-            ("", _without_name(old.point.arm), _without_name(new.point.arm)),
+            ("", PLAIN | _own_words(old.point.arm), PLAIN | _own_words(new.point.arm)),
             ("drawn with ", old.origin, new.origin),
         ):
             for key in sorted({*a, *b}):
                 _same(f"arm {label} {kind}{key}", a.get(key), b.get(key))
 
 
-def _without_name(arm: Mapping[str, str]) -> dict[str, str]:
-    """Return an arm's words but for its model's name: of a model, its files' digest counts."""
-    return {key: value for key, value in arm.items() if key != "model"}
+def _own_words(arm: Mapping[str, str]) -> dict[str, str]:
+    """Return the words in which an arm differs from the plainest one.
+
+    So a folder outlives new ways of sampling. The model's name is left out, too: of a model, its
+    files' digest counts.
+    """
+    return {k: word for k, word in arm.items() if k != "model" and word != PLAIN.get(k)}
 
 
 def _same(what: str, have: object, want: object) -> None:

@@ -99,6 +99,12 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "models with a quality head quality and property; parameters as sharpened:tau=.5",
     )
     group.add_argument(
+        "--context",
+        metavar="C",
+        help="contrast each prediction with one that sees less of the row: none, or "
+        "hide:share=.3,strength=2",
+    )
+    group.add_argument(
         "--corrector",
         metavar="C",
         help="mend rows on the way: none, or likeliest:every=8,rounds=1 (models trained with "
@@ -170,16 +176,7 @@ def settings(
         ValueError: if an option is out of range.
     """
     from molgen.preset_file import read_preset
-    from molgen.presets import (
-        adapt,
-        corrector,
-        from_info,
-        gamma,
-        guidance,
-        order,
-        strategy,
-        token_weights,
-    )
+    from molgen.presets import OPTIONAL, from_info, gamma, guidance, strategy, token_weights
 
     own = model.preset(purpose, targets)
     if arguments.preset is not None:
@@ -202,7 +199,7 @@ def settings(
         changes["strategy"] = strategy(remask, arguments.eta)
     if arguments.weights is not None:
         changes["weights"] = token_weights(arguments.weights)
-    for name, read in (("corrector", corrector), ("order", order), ("adapt", adapt)):
+    for name, read in OPTIONAL.items():
         if (text := getattr(arguments, name)) is not None:
             changes[name] = read(text)
     found = replace(from_info(own), **changes)
