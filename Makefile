@@ -21,10 +21,11 @@ export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2
 
 .PHONY: help venv design test test-all lint types conformance format bench clean
-.PHONY: train-qm9 train-baselines train-guides frontier
+.PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-guides
+.PHONY: frontier
 
 help: ## show this list
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 30
 
 venv: $(READY) ## create .venv with everything that follows needs
 
@@ -91,6 +92,17 @@ train-baselines: out/qm9.csv.gz ## train UDLM and the autoregressive model with 
 	$(VENV)/bin/molgen train $< --noise uniform --out out/qm9-udlm $(RECIPE)
 	$(VENV)/bin/molgen train $< --noise none --out out/qm9-ar $(RECIPE)
 
+train-self-correcting: out/qm9.csv.gz ## train the network that mends and judges its own draws
+	$(VENV)/bin/molgen train $< --self-correct --out out/qm9-self-correcting $(RECIPE)
+
+train-selfies: out/qm9.csv.gz ## train the SELFIES twin of the QM9 model with the same recipe
+	$(VENV)/bin/molgen train $< --representation selfies --out out/qm9-selfies $(RECIPE)
+
+DRUG_LIKE := qed,ring_count,logp,tpsa,mw,sa,hbd,hba,rotatable_bonds,fsp3
+
+train-zinc250k: out/zinc250k.csv.gz ## train the model of drug-like molecules
+	$(VENV)/bin/molgen train $< --out out/zinc250k --properties $(DRUG_LIKE) $(RECIPE)
+
 train-guides: out/qm9.csv.gz ## train the guides of the three bundled models
 	for model in qm9 qm9-udlm qm9-ar; do \
 	  $(VENV)/bin/molgen train-guide $< --model $$model --out out/guide-$$model --epochs 16 \
@@ -101,8 +113,8 @@ frontier: $(READY) ## chart both frontiers of all bundled models (hours; goes on
 	$(VENV)/bin/molgen frontier qm9 --property ring_count --out out/frontier/ring_count
 	$(VENV)/bin/molgen frontier qm9 --property qed --out out/frontier/qed
 
-out/qm9.csv.gz: data/prepare.py data/sources.py | $(READY)
-	$(PY) data/prepare.py qm9 --out $@
+out/%.csv.gz: data/prepare.py data/sources.py | $(READY)
+	$(PY) data/prepare.py $* --out $@
 
 clean: ## remove what was built, the environment included
 	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
