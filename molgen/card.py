@@ -1,8 +1,8 @@
 """The model card: what a model is, in prose and numbers, written from ``molgen.json`` alone.
 
 Numbers that are measured later are added to ``molgen.json``, and :func:`rewrite` brings the card up
-to date: ``measured.held_out`` by training, ``measured.sampling`` (a list of rows, any columns) by
-whoever samples.
+to date: ``measured.held_out`` by training, ``measured.fine_tuning`` by :mod:`molgen.fine_tuning`,
+``measured.sampling`` (a list of rows, any columns) by whoever samples.
 """
 
 from __future__ import annotations
@@ -48,6 +48,21 @@ canonical SMILES of all molecules given to training, {probes} of them spelled ou
 without the data. `molgen.json`: everything said here, for programs."""
 
 PROBES = 32  # what molgen.known spells out
+WHEN = ("before", "after")
+DATA = "original's data, held out"  # what forgetting is measured on where it is at hand, else:
+DRAWN = "drawn by the original"
+NO_DATA = """The data of the original are not at hand: what it knew is told by the distinct valid
+molecules among its own draws, which it finds likelier than its data; the change is what counts."""
+DRAWS = {
+    "valid": "valid",
+    "unique": "unique",
+    "novel": "novel to both",
+    "in_training": "in the series, trained on",
+    "in_held_out": "in the series, held out",
+    "in_original": "known to the original",
+}
+SAID_WHEN = ", which also said when to stop"
+NEAREST = "likeness to the nearest of the series (Tanimoto)"
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,9 @@ def card(name: str, info: Mapping[str, Any]) -> str:
         what=kind(info).what.format(text=representation.upper()),
         targets=', targets={"qed": "max"}' if "qed" in properties else "",
     )
-    parts = [top, _data(info), _recipe(info), _numbers(info), BOTTOM.format(probes=PROBES)]
+    tuned: Mapping[str, Any] = info.get("measured", {}).get("fine_tuning") or {}
+    parts = [top, _data(info), _recipe(info), _numbers(info), fine_tuning(tuned) if tuned else ""]
+    parts += [BOTTOM.format(probes=PROBES)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -146,7 +163,10 @@ def _data(info: Mapping[str, Any]) -> str:
             "Rows left out: " + ", ".join(f"{n:,} {name}" for name, n in left.items()) + "."
         )
     if info.get("init"):
-        lines.append(f"Training went on from the weights of `{info['init']}`.")
+        lines.append(
+            f"Training went on from the weights of `{info['init']}`, whose vocabulary, properties, "
+            "defaults of sampling and known molecules it took over."
+        )
     sources: Mapping[str, str] = data.get("property_sources", {})
     known = [f"`{p}`" + (f" ({sources[p]})" if p in sources else "") for p in info["properties"]]
     lines.append("Conditioned on " + (", ".join(known) if known else "nothing") + ".")
@@ -165,16 +185,25 @@ def _recipe(info: Mapping[str, Any]) -> str:
         if recipe.get("self_correct")
         else ""
     )
+    stopping: Mapping[str, Any] = info.get("stopping") or {}
+    planned = stopping.get("planned_steps", info["steps"])
+    ended = (
+        f"Of {planned:,} steps planned; the weights are those of step {stopping['best_step']:,} "
+        f"(epoch {stopping['best_epoch']:.3g}), the best on the held-out part."
+        if stopping
+        else ""
+    )
     dropped, falling = 100 * recipe["drop_all"], 100 * recipe["decay_fraction"]
     products = info["measured"]["held_out"]["matrix_products"]
     text = f"""{about.transformer} of {info["parameters"]:,} parameters
         ({c["num_layers"]} layers, width {c["hidden_size"]}, {c["num_heads"]} heads).
         {info["steps"]:,} steps of {recipe["batch_size"]} molecules ({info["epochs"]:.3g} epochs):
         {about.rows}, {how}, learning rate {recipe["peak_rate"]:g} with
-        a rise of {min(recipe["warmup"], info["steps"] // 10)} steps and a linear fall to zero over
+        a rise of {min(recipe["warmup"], planned // 10)} steps and a linear fall to zero over
         the last {falling:.0f} % of the run; the weights are a moving average
-        ({recipe["ema_decay"]:g}). {mends} All properties are left out in {dropped:.0f} % of rows,
-        otherwise each on its own coin. Seed {info["seeds"]["training"]}, matrix products in
+        ({recipe["ema_decay"]:g}). {ended} {mends}
+        All properties are left out in {dropped:.0f} % of rows, otherwise each on its own coin.
+        Seed {info["seeds"]["training"]}, matrix products in
         {products} on {recipe["device"]}."""
     return f"## Recipe\n\n{' '.join(text.split())}"
 
@@ -194,6 +223,55 @@ def _numbers(info: Mapping[str, Any]) -> str:
         )
     lines += [_table(measured["sampling"])] if measured.get("sampling") else []
     return "\n\n".join(["## Numbers", *lines]) if lines else ""
+
+
+def fine_tuning(found: Mapping[str, Any]) -> str:
+    """Return what fine-tuning changed, from what :mod:`molgen.fine_tuning` found."""
+    original, draws = found["original"], found["draws"]
+    length = "its end included" if found["length_included"] else "given its length"
+    said = SAID_WHEN if found["stopped"] else ""
+    text = f"""`{original}` before, this model after, on the same rows: {found["training"]:,}
+        molecules to train on, {found["held_out"]:,} held out{said};
+        {found["known_before"]:,} of them were known to `{original}` already. Nats per molecule,
+        {length}: a fall is what was learned, a rise what was forgotten."""
+    own = "" if found["forgotten_on"] == DATA else NO_DATA
+    likelihood = [
+        {
+            "nats per molecule": row["molecules"],
+            "molecules": row["count"],
+            "before": f"{row['before']:.2f}",
+            "after": f"{row['after']:.2f}",
+            "change": f"{row['change']:+.2f} ± {row['error']:.2f}",
+        }
+        for row in found["likelihood"]
+    ]
+    drawn = [
+        {name: label, **{when: _share(draws[when][key]) for when in WHEN}}
+        for name in [f"of {draws['rows']} draws, seed {draws['seed']}"]
+        for key, label in DRAWS.items()
+    ]
+    drawn += [
+        {next(iter(drawn[0])): label, **{when: _number(draws[when][key]) for when in WHEN}}
+        for key, label in (("nearest_similarity", NEAREST), ("nfe", "forwards a row (NFE)"))
+    ]
+    means = [
+        {
+            "mean": row["property"],
+            "series": _number(row["series"]),
+            **{f"draws {when}": _number(row.get(when)) for when in WHEN},
+        }
+        for row in found["properties"]
+    ]
+    parts = [" ".join(f"{text} {own}".split()), *(_table(rows) for rows in (likelihood, drawn))]
+    return "\n\n".join(["## Fine-tuning", *parts, *([_table(means)] if means else [])])
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,15 +1,16 @@
-"""Design: draw until enough valid, unique, novel molecules meet the targets.
+"""Design: draw until enough valid, unique, novel molecules meet every goal and pass every filter.
 
 A range is a filter, a number is met within a tolerance (whole-number properties exactly), ``max``
-and ``min`` steer without filtering. Draws come in growing rounds; since row ``i`` of a seed is the
-same row whatever the round, the outcome is the first ``n`` fitting rows of one endless table, and
-everything drawn on the way is counted.
+and ``min`` steer without filtering. Goals on properties that the model is conditioned on steer the
+draws; goals on any other property filter what was drawn, and no more. Draws come in growing rounds;
+since row ``i`` of a seed is the same row whatever the round, the outcome is the first ``n`` fitting
+rows of one endless table, and everything drawn on the way is counted. A :func:`survey` delivers and
+counts the first ``n`` rows as they are.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,82 +18,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.model import Model
+from molgen.goals import TOLERANCE, Goals, read_goals
+from molgen.model import Model, label
+from molgen.screens import Screens
 from molgen.settings import Settings
-from molgen.targets import Range, Target, read_targets
-from property_models import get
+from molgen.steering import ClassifierBased
+from molgen.tally import ALL, Designs, Tally
+from molgen.targets import Target
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FIRST_ROUND = 32  # small, so that molecules show up at once
 LARGEST_ROUND = 2048
-TOLERANCE = 0.05  # of the training standard deviation
+SURVEY_ROUND = 256  # rows between two reports on progress
 DRAWS_PER_MOLECULE = 100  # default budget; a target met by fewer than 1 % of draws ends there
 
-
-@dataclass
-class Tally:
-    """What became of every draw.
-
-    Attributes:
-        drawn: rows drawn.
-        forwards: network forwards they took.
-        lost: how many were lost to each reason, in the order the reasons are checked: ``invalid``,
-            ``duplicate``, ``known``, then ``misses PROP``.
-        kept: how many met everything.
-    """
-
-    drawn: int = 0
-    forwards: int = 0
-    lost: Counter[str] = field(default_factory=Counter)
-    kept: int = 0
-
-    def __str__(self) -> str:
-        lost = ", ".join(f"{count} {reason}" for reason, count in self.lost.items() if count)
-        each = f"; {self.forwards / self.kept:.1f} forwards for each one kept" if self.kept else ""
-        return f"{self.drawn} drawn: {self.kept} kept" + (f", {lost}" if lost else "") + each
-
-
-@dataclass(frozen=True)
-class Designs:
-    """What a design run delivers.
-
-    Attributes:
-        table: the molecules, columns as in :meth:`molgen.model.Model.sample`, in order of index.
-        tally: of everything drawn up to the last molecule delivered.
-        asked: how many were asked for.
-        reason: why it stopped.
-    """
-
-    table: pd.DataFrame
-    tally: Tally
-    asked: int
-    reason: str
-
-
-def meets(
-    values: NDArray[np.float64], name: str, target: Target, tolerance: float
-) -> NDArray[np.bool_]:
-    """Say which values meet a target.
-
-    Args:
-        values: of the property, shape (molecules,); NaN meets nothing.
-        name: of the property.
-        target: what is asked for; ``max`` and ``min`` are met by any number.
-        tolerance: in the property's unit, for a number; whole-number properties ignore it.
-    """
-    if isinstance(target, str):
-        return ~np.isnan(values)
-    if isinstance(target, Range):
-        return (values >= target.low) & (values <= target.high)
-    slack = 1e-9 if get(name).integer else tolerance
-    return np.abs(values - target) <= slack
+Source = Callable[[int, int], "pd.DataFrame"]
+"""From a number of rows and the index of the first to these rows of one endless table, with the
+columns of :meth:`molgen.model.Model.table`; where there are constraints, also ``constraint``, which
+is ``ok`` in rows that keep theirs."""
 
 
 def design(
     model: Model,
-    targets: Mapping[str, Target | str],
+    targets: Goals | Mapping[str, Target | str],
     n: int,
     seed: int = 0,
     settings: Settings | None = None,
@@ -101,12 +51,14 @@ def design(
     allow_known: bool = False,
     on_found: Callable[[pd.DataFrame], None] | None = None,
     on_round: Callable[[Tally], None] | None = None,
+    screens: Screens | None = None,
+    source: Source | None = None,
 ) -> Designs:
     """Draw until ``n`` molecules fit, or the budget ends.
 
     Args:
         model: a loaded model.
-        targets: what to aim at.
+        targets: what to aim at, with or without weights; possibly nothing.
         n: molecules to deliver.
         seed: the same seed delivers the same molecules.
         settings: how to draw; the model's own by default.
@@ -115,110 +67,206 @@ def design(
         allow_known: deliver molecules of the training set too.
         on_found: called with each round's new molecules.
         on_round: called with the running tally after each round.
+        screens: hard filters.
+        source: of the rows; by default the model's own draws, steered by :func:`steering`. Seed and
+            settings are then those of the source.
 
     Returns:
         The molecules delivered, fewer than ``n`` if the budget ended, with the tally. An interrupt
         (Ctrl-C) ends the run with what there is.
 
     Raises:
-        ValueError: if a target is not a property of the model, or novelty cannot be decided.
+        ValueError: if a goal is none, nothing acts on what is delivered, or novelty cannot be
+            decided.
     """
-    import pandas as pd
-
-    targets = read_targets(targets)
-    settings = settings or model.settings("design")
-    model.check(targets, settings)
-    for name, target in targets.items():
-        if isinstance(target, float | int) and name not in model.prior.std:
-            raise ValueError(
-                f"target {name}={target:g}: the spread of {name} in the training data is unknown, "
-                "so the tolerance is, too: ask for a range"
-            )
     if model.known is None and not allow_known:
         raise ValueError(
             "the model has no index of known molecules, so novelty is unknown; allow known ones"
         )
+    settings = settings or model.settings("design")
+    run = _Run.of(model, targets, seed, settings, tolerance, allow_known, screens, source)
     budget = n * DRAWS_PER_MOLECULE if max_draws is None else max_draws
-    search = _Search(model, targets, settings, seed, tolerance, allow_known)
     found: list[pd.DataFrame] = []
     reason = f"the budget of {budget} draws ended"
     try:
-        while search.tally.kept < n and search.tally.drawn < budget:
-            rows = search.round(n, budget)
-            fitting = search.fitting(rows, n - search.tally.kept)
+        while run.tally.kept < n and run.tally.drawn < budget:
+            size = run.size(n, budget)
+            rows = run.judged(run.source(size, run.tally.drawn), n - run.tally.kept)
+            fitting = rows[rows["lost"] == ""].drop(columns="lost")
             found.append(fitting)
             if on_found and len(fitting):
                 on_found(fitting)
             if on_round:
-                on_round(search.tally)
+                on_round(run.tally)
     except KeyboardInterrupt:
         reason = "interrupted"
-    if search.tally.kept >= n:
+    if run.tally.kept >= n:
         reason = "complete"
-    table = pd.concat(found, ignore_index=True) if found else model.sample(0, properties=[*targets])
-    return Designs(table, search.tally, n, reason)
+    return Designs(run.table(found), run.tally, n, reason)
+
+
+def survey(
+    model: Model,
+    targets: Goals | Mapping[str, Target | str],
+    n: int,
+    seed: int = 0,
+    settings: Settings | None = None,
+    tolerance: float = TOLERANCE,
+    allow_known: bool = False,
+    on_round: Callable[[Tally], None] | None = None,
+    screens: Screens | None = None,
+    source: Source | None = None,
+) -> Designs:
+    """Draw ``n`` rows, deliver all of them, and count what met which goal.
+
+    No row is filtered or drawn again (beyond what the settings say): the rows are those of
+    :meth:`molgen.model.Model.sample`. Arguments as of :func:`design`; the settings are by default
+    those recommended for sampling, and a model without an index of known molecules takes all for
+    new.
+
+    Raises:
+        ValueError: if a goal is none, or nothing would act on what is delivered.
+    """
+    allow_known |= model.known is None
+    settings = settings or model.settings(targets=dict(_goals(targets).targets))
+    run = _Run.of(model, targets, seed, settings, tolerance, allow_known, screens, source)
+    # rows that go on until they are unique look at all the rows of their call
+    most = SURVEY_ROUND if settings.adapt is None else n
+    found: list[pd.DataFrame] = []
+    reason = "complete"
+    try:
+        while run.tally.drawn < n:
+            size = min(most, n - run.tally.drawn)
+            found.append(run.judged(run.source(size, run.tally.drawn), size))
+            if on_round:
+                on_round(run.tally)
+    except KeyboardInterrupt:
+        reason = "interrupted"
+    return Designs(run.table(found), run.tally, n, reason)
+
+
+def steering(model: Model, goals: Goals, settings: Settings) -> dict[str, Target]:
+    """Return the targets that steer: of properties that the model, or its guide, knows.
+
+    Raises:
+        ValueError: if a guide is asked for and missing, or no goal either steers or filters.
+    """
+    known = set(model.properties)
+    how = settings.steering
+    if isinstance(how, ClassifierBased) and goals:
+        guide = model.guide_for(goals.targets, how.guide)
+        told = {goal.name for goal in goals if label(guide, goal.name) in guide.properties}
+        known = told & known if how.cfg else told
+    idle = [goal for goal in goals if goal.name not in known and not goal.bounds]
+    if idle and len(idle) == len(goals):
+        raise ValueError(
+            f"target {idle[0].name}: the model is not conditioned on it, so {idle[0].target} would "
+            f"change nothing; it knows {', '.join(sorted(known)) or 'none'}. Ask for a range to "
+            "filter by, or use molgen search"
+        )
+    steer = {name: target for name, target in goals.targets.items() if name in known}
+    model.check(steer, settings)
+    return steer
 
 
 @dataclass
-class _Search:
-    """The rounds of a design run: draws rows, keeps what fits, counts the rest."""
+class _Run:
+    """The rounds of a design run: says what fits, and counts everything."""
 
     model: Model
-    targets: Mapping[str, Target]
-    settings: Settings
-    seed: int
-    tolerance: float
+    goals: Goals
+    screens: Screens
+    source: Source
     allow_known: bool
     tally: Tally = field(default_factory=Tally)
     seen: set[str] = field(default_factory=set)
 
-    def round(self, n: int, budget: int) -> pd.DataFrame:
-        """Draw the next round: as many rows as the yield so far says are needed, within bounds."""
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        targets: Goals | Mapping[str, Target | str],
+        seed: int,
+        settings: Settings,
+        tolerance: float,
+        allow_known: bool,
+        screens: Screens | None,
+        source: Source | None,
+    ) -> _Run:
+        """Prepare a run; arguments as of :func:`design`."""
+        goals = _goals(targets).measured(model.prior, tolerance)
+        steer = steering(model, goals, settings)
+
+        def draw(rows: int, first: int) -> pd.DataFrame:
+            samples = model.draw(rows, steer, seed, first, settings)
+            return model.table(samples, [*goals.targets], first)
+
+        return cls(model, goals, screens or Screens(), source or draw, allow_known)
+
+    def size(self, n: int, budget: int) -> int:
+        """Return the rows of the next round: as many as the yield so far says, within bounds."""
         drawn, kept = self.tally.drawn, self.tally.kept
         size = FIRST_ROUND
         if drawn:
             rate = (kept + 1) / (drawn + 1)
             size = min(LARGEST_ROUND, 4 * drawn, math.ceil(1.1 * (n - kept) / rate))
-        size = min(max(size, FIRST_ROUND), budget - drawn)
-        samples = self.model.draw(size, self.targets, self.seed, drawn, self.settings)
-        return self.model.table(samples, [*self.targets], drawn)
+        return min(max(size, FIRST_ROUND), budget - drawn)
 
-    def fitting(self, rows: pd.DataFrame, wanted: int) -> pd.DataFrame:
-        """Return the first ``wanted`` rows that fit; count those and all before the last of them.
+    def judged(self, rows: pd.DataFrame, wanted: int) -> pd.DataFrame:
+        """Say what each row is lost to, up to the one that makes ``wanted``; count these rows.
 
-        ``unique`` is set over everything drawn so far.
+        ``unique`` and ``novel`` are set over everything drawn so far.
         """
-        rows = rows.copy()
-        keep = np.zeros(len(rows), dtype=bool)
-        std = self.model.prior.std
-        met = {
-            f"misses {name}": meets(
-                rows[name].to_numpy(), name, target, self.tolerance * std.get(name, 0.0)
-            )
-            for name, target in self.targets.items()
-        }
-        unique = np.zeros(len(rows), dtype=bool)
+        checks = self._checks(rows)
+        lost: list[str] = []
+        unique: list[bool] = []
+        reasons = ["invalid", "duplicate", *([] if self.allow_known else ["known"]), *checks]
+        for reason in reasons:  # in this order, whichever comes first
+            self.tally.lost.setdefault(reason, 0)
+        kept = 0
         for i, (smiles, novel) in enumerate(zip(rows["smiles"], rows["novel"], strict=True)):
-            if keep.sum() == wanted:
-                rows, keep, unique = rows.iloc[:i], keep[:i], unique[:i]
+            if kept == wanted:
                 break
-            reason = self._reason(smiles, bool(novel), {k: v[i] for k, v in met.items()})
-            unique[i] = bool(smiles) and smiles not in self.seen
+            unique.append(bool(smiles) and smiles not in self.seen)
+            failed = (
+                not smiles,
+                not unique[-1],
+                *([] if self.allow_known else [not novel]),
+                *(not passed[i] for passed in checks.values()),
+            )
+            lost.append(next((r for r, fails in zip(reasons, failed, strict=True) if fails), ""))
+            kept += lost[-1] == ""
             self.seen.add(smiles)
-            keep[i] = reason is None
-            if reason:
-                self.tally.lost[reason] += 1
-        self.tally.drawn += len(rows)
-        self.tally.forwards += int(rows["nfe"].sum())
-        self.tally.kept += int(keep.sum())
-        return rows.assign(unique=unique)[keep]
+        self.tally.forwards += rows.attrs.get("shared_nfe", 0)
+        first = np.array(unique, dtype=bool)
+        rows = rows.iloc[: len(lost)]
+        rows = rows.assign(unique=first, novel=first & rows["novel"].to_numpy(bool), lost=lost)
+        shown = {f"misses {goal.name}": str(goal) if goal.bounds else "" for goal in self.goals}
+        named = {shown.get(name, name): passed[: len(lost)] for name, passed in checks.items()}
+        every = np.logical_and.reduce([passed[: len(lost)] for passed in checks.values()])
+        self.tally.add(rows, {n: passed for n, passed in named.items() if n} | {ALL: every})
+        return rows
 
-    def _reason(self, smiles: str, novel: bool, met: Mapping[str, bool]) -> str | None:
-        """Return why a row is not delivered, or None if it is."""
-        if not smiles:
-            return "invalid"
-        if smiles in self.seen:
-            return "duplicate"
-        if not novel and not self.allow_known:
-            return "known"
-        return next((reason for reason, fits in met.items() if not fits), None)
+    def _checks(self, rows: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+        """Return which rows pass each check, by what is said of those that do not."""
+        checks = {}
+        if "constraint" in rows:
+            checks["constraint"] = rows["constraint"].eq("ok").to_numpy(dtype=bool)
+        passed, met = self.screens.met(rows["smiles"].tolist()), self.goals.met(rows)
+        checks |= {f"filter: {name}": passed[name].to_numpy() for name in passed}
+        return checks | {f"misses {name}": met[name].to_numpy() for name in met}
+
+    def table(self, parts: list[pd.DataFrame]) -> pd.DataFrame:
+        """Return what was delivered with its scores."""
+        import pandas as pd
+
+        table = self.model.sample(0, properties=[*self.goals.targets])
+        if parts:
+            table = pd.concat(parts, ignore_index=True)
+        scores = self.goals.score(table)
+        return table.assign(score=np.where(np.isneginf(scores), np.nan, scores))
+
+
+def _goals(targets: Goals | Mapping[str, Target | str]) -> Goals:
+    """Return goals, read if they are not."""
+    return targets if isinstance(targets, Goals) else read_goals(targets)

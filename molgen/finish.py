@@ -96,10 +96,12 @@ def describe(trainer: Trainer, facts: Mapping[str, Any], bound: Bound) -> dict[s
         "vocabulary": len(data.vocab),
         **facts.get("data", {}),
     }
+    tuned = f"{facts['init']}, fine-tuned on " if "init" in facts else ""
     return {
-        "summary": f"{len(data):,} molecules of {about['source']}",
+        "summary": f"{tuned}{len(data):,} molecules of {about['source']}",
         "representation": data.representation,
         "properties": list(data.properties),
+        "sampling": dict(SAMPLING),
         **facts,
         "data": about,
         "network": {name: getattr(shape, name) for name in NETWORK},
@@ -108,7 +110,6 @@ def describe(trainer: Trainer, facts: Mapping[str, Any], bound: Bound) -> dict[s
         "steps": trainer.step,
         "epochs": trainer.epoch,
         "seeds": {"split": 0, **facts.get("seeds", {}), "training": trainer.config.seed},
-        "sampling": dict(SAMPLING),
         "measured": {"held_out": measured(bound, trainer.dtype)},
         "software": software(),
     }

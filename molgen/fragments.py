@@ -14,6 +14,7 @@ Molecules are RDKit's, stereo included. Imports RDKit, never torch.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from rdkit import Chem, rdBase
 
 from molgen.molecules import interpret, parse
 
-_POINT = re.compile(r"\[[^\[\]]*\*[^\[\]]*\]|\*")
+_POINT = re.compile(r"\[\d*\*(?::\d+)?\]|(?P<other>\[[^\[\]]*\])|\*")
+"""A point in any of the four spellings, or something else in brackets."""
+_R_GROUP = re.compile(r"\[R\d*\]|(?<!\[)R")
 BOND_ORDERS = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
 """Of bonds to attachment points."""
 SHOWN = 80  # characters of a user's text that a message repeats
@@ -57,7 +60,7 @@ class Fragment:
     mol: Chem.Mol
     kept: frozenset[int]
 
-    @property
+    @functools.cached_property
     def cuts(self) -> list[tuple[int, int]]:
         """Bonds out of the fragment: a kept atom, and its neighbour that is not kept."""
         return [
@@ -113,7 +116,7 @@ def read(scaffold: str | Chem.Mol, task: Task | str | None = None) -> Constraint
             text = Chem.MolToSmiles(fragment.mol)
             raise ValueError(
                 f"fragment {i + 1} of scaffold {shown} ({text}) has no attachment point: mark with "
-                "* where the linker begins"
+                "* where the linker begins, or leave out what is a salt"
             )
     points = sum(len(fragment.cuts) for fragment in fragments)
     return Constraint(source, _task(task, len(parts), points, shown), fragments)
@@ -167,12 +170,21 @@ def _molecule(scaffold: str | Chem.Mol) -> tuple[str, Chem.Mol]:
         raise ValueError("scaffold is empty, expected SMILES")
     # told apart before they are read: two equal neighbours would take an atom's stereo away
     count = iter(range(1, len(text) + 1))
-    mol = parse(_POINT.sub(lambda _: f"[{next(count)}*]", text))
+    told_apart = _POINT.sub(lambda match: match["other"] or f"[{next(count)}*]", text)
+    mol = parse(told_apart)
     if mol is None:
         raise ValueError(
-            f"scaffold is {_shown(source)}, which is not readable SMILES: {interpret(text).status}"
+            f"scaffold is {_shown(source)}, which is not readable SMILES: "
+            f"{interpret(told_apart).status}{_hint(text)}"
         )
     return source, _numbered(mol)
+
+
+def _hint(text: str) -> str:
+    """Return what to do about a text that is not readable, where that can be told."""
+    if len(text.split()) > 1:
+        return " (nothing may stand behind the SMILES, neither a name nor |...|)"
+    return " (write an R group as [*:1])" if _R_GROUP.search(text) else ""
 
 
 def _numbered(mol: Chem.Mol) -> Chem.Mol:
@@ -184,6 +196,7 @@ def _numbered(mol: Chem.Mol) -> Chem.Mol:
             points += 1
             atom.SetIsotope(points)
             atom.SetFormalCharge(0)
+            atom.SetNumExplicitHs(0)
     return mol
 
 
@@ -210,7 +223,8 @@ def _check_points(mol: Chem.Mol, shown: str) -> None:
             continue
         name = f"attachment point {atom.GetIsotope()} of scaffold {shown}"
         if atom.GetDegree() != 1:
-            raise ValueError(f"{name} has {atom.GetDegree()} bonds, expected 1")
+            hint = ": an atom that may change is asked for in a lead" * (atom.GetDegree() > 1)
+            raise ValueError(f"{name} has {atom.GetDegree()} bonds, expected 1{hint}")
         if not atom.GetNeighbors()[0].GetAtomicNum():
             raise ValueError(f"{name} is bonded to another one, expected an atom")
         order = atom.GetBonds()[0].GetBondType()
@@ -229,8 +243,8 @@ def _task(task: Task | str | None, fragments: int, points: int, shown: str) -> T
         raise ValueError(f"task is {str(task)!r}, expected one of {', '.join(allowed)}")
     if not points and task != Task.SUPERSTRUCTURE:
         raise ValueError(
-            f"scaffold {shown} has no attachment point: mark with * where it may grow, or ask for "
-            f"the task {Task.SUPERSTRUCTURE}"
+            f"scaffold {shown} has no attachment point: mark with * where it may grow, ask for a "
+            f"{Task.SUPERSTRUCTURE}, or say of a whole lead what to keep or to change"
         )
     found = Task.LINKER if fragments > 1 else Task.MOTIF if points == 1 else Task.DECORATION
     found = found if points else Task.SUPERSTRUCTURE

@@ -30,6 +30,8 @@ PROPERTIES = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")
 MAX_TOKENS = 128  # nearly all drug-like molecules have fewer; cost grows with the square
 UNFIT = re.compile(r"[\s=,]")  # what a property's name may not hold: it is written NAME=VALUE
 COLUMN, COMPUTED = "column", "computed"
+MOSTLY = 0.5  # a column with numbers in more of its cells than this is one of numbers
+SERIES_PART, SERIES_LEAST, SERIES_MOST = 0.1, 10, 250  # held out of a series, where there is room
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Options:
         properties: to condition on.
         representation: ``"smiles"`` or ``"selfies"``.
         max_tokens: molecules with more are left out.
-        held_out: part of the molecules kept from training.
+        held_out: part of the molecules kept from training; None for what suits a series to
+            fine-tune on: see :func:`series_held_out`.
         keep_salts: keep all fragments of a row instead of the largest organic one.
         neutralise: remove charges where protons can.
         seed: of the held-out split.
@@ -51,7 +54,7 @@ class Options:
     properties: tuple[str, ...] = PROPERTIES
     representation: str = "smiles"
     max_tokens: int = MAX_TOKENS
-    held_out: float = HELD_OUT_FRACTION
+    held_out: float | None = HELD_OUT_FRACTION
     keep_salts: bool = False
     neutralise: bool = False
     seed: int = 0
@@ -62,7 +65,7 @@ class Options:
         Raises:
             ValueError: naming what came and what is allowed.
         """
-        if not 0 <= self.held_out < 1:
+        if self.held_out is not None and not 0 <= self.held_out < 1:
             raise ValueError(f"held_out is {self.held_out}, expected at least 0 and less than 1")
         if self.max_tokens < 1:
             raise ValueError(f"max_tokens is {self.max_tokens}, expected at least 1")
@@ -139,7 +142,7 @@ def ingest(
         tokenizer.vocab,
         options.representation,
         options.seed,
-        options.held_out,
+        series_held_out(len(kept)) if options.held_out is None else options.held_out,
     )
     unknown = np.isnan(data.values[~data.held_out]).all(axis=0)
     if unknown.any():
@@ -148,6 +151,35 @@ def ingest(
     label = "known molecules" if progress else ""
     known = KnownMolecules.from_smiles(cleaned.smiles, False, processes, label)
     return Ingested(data, known, cleaned, sources)
+
+
+def series_held_out(count: int) -> float:
+    """Return the part of a chemist's series to keep from training.
+
+    A tenth, but at least 10 molecules, because fewer say little, at most a fifth, because a small
+    series cannot spare more, and no more than 250 beyond the usual part.
+
+    Args:
+        count: distinct molecules of the series.
+    """
+    wanted = max(SERIES_PART * count, SERIES_LEAST)
+    return max(min(wanted / count, 2 * SERIES_PART, SERIES_MOST / count), HELD_OUT_FRACTION)
+
+
+def further_numbers(path: Path, options: Options) -> list[str]:
+    """Return the columns of numbers that a file has beside the properties asked for.
+
+    Raises:
+        ValueError: if the file cannot be read.
+        OSError: if it cannot be opened.
+    """
+    from molgen.reading import SMILES_COLUMN, read_header, read_table
+
+    smiles = (options.column or SMILES_COLUMN).casefold()
+    header = dict.fromkeys(name for name in read_header(path) if name.casefold() != smiles)
+    others = [name for name in header if name and name not in options.properties]
+    numbers = read_table(path, options.column, others).numbers if others else {}
+    return [name for name, cells in numbers.items() if (~np.isnan(cells)).mean() > MOSTLY]
 
 
 class Texts:

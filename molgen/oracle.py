@@ -93,7 +93,9 @@ def read_objectives(
     weights = dict(weights or {})
     stray = [name for name in weights if name not in targets]
     if stray:
-        raise ValueError(f"weight of {stray[0]}: there is no target of that name")
+        raise ValueError(
+            f"weight of {stray[0]}: there is no target of that name; there are {', '.join(targets)}"
+        )
     std, mean = prior.std, prior.mean
     spread = {name: value for name, value in std.items() if value > 0}  # NaN and 0 are no unit
     return tuple(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from molgen.model import Model
 
 DATASET, KNOWN, REPORT, RECORD = "dataset.npz", "known.safetensors", "report.csv", "prepared.json"
+LEAST = 20  # molecules to fine-tune on: of fewer, nothing can be held out that says anything
+PRESETS = ("sampling", "design", "presets")  # of molgen.json: how to draw
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def prepare(
         before = record.get("facts", {}).get("data", {}).get("source", "other data")
         raise ValueError(another_run(folder, f"made from {before}, or with other options"))
     made = ingest(source, options, init.tokenizer if init else None, processes, progress)
+    if init is not None:
+        check_enough(len(made.data), init, f"{source}: {made.cleaned.summary()}")
     prepared = Prepared(made.data, facts_of(source, made, options, init), made.cleaned.summary())
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD).unlink(missing_ok=True)  # it would speak of what is replaced now
@@ -104,11 +108,30 @@ def facts_of(source: Path, made: Ingested, options: Options, init: Model | None)
     return {"data": about, "seeds": {"split": options.seed}, **init_fact(init)}
 
 
-def init_fact(init: Model | None) -> dict[str, str]:
-    """Return what is said of the model to start from: a folder by its last name alone."""
+def init_fact(init: Model | None) -> dict[str, Any]:
+    """Return what is said of the model to start from, and how it recommends to draw."""
     if init is None:
         return {}
-    return {"init": Path(init.name).resolve().name if Path(init.name).is_dir() else init.name}
+    own = {name: init.info[name] for name in PRESETS if name in init.info}
+    return {"init": short_name(init), **own}
+
+
+def short_name(model: Model) -> str:
+    """Return what a model is called on a card: a folder by its last name alone."""
+    return Path(model.name).resolve().name if Path(model.name).is_dir() else model.name
+
+
+def check_enough(molecules: int, init: Model, found: str) -> None:
+    """Check that there are molecules enough to fine-tune on.
+
+    Raises:
+        ValueError: if not, saying what was found.
+    """
+    if molecules < LEAST:
+        raise ValueError(
+            f"{found}: {molecules} usable molecules, expected at least {LEAST} to fine-tune "
+            f"{short_name(init)!r} on"
+        )
 
 
 def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> Prepared:
@@ -120,6 +143,7 @@ def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> Prepa
     data, place = TokenDataset.load(source), folder / DATASET
     if init is not None:
         check_init(data, init)
+        check_enough(len(data), init, str(source))
     fingerprint = data.fingerprint()
     record = read_record(source.parent)
     if record.get("fingerprint") != fingerprint:

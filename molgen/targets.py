@@ -1,15 +1,18 @@
 """Targets, and the prior they are drawn from.
 
-A target is asked for in chemists' words: a value, a range, ``max`` or ``min``. The network wants a
-value and a length. Both come from a table of training molecules, the :class:`Prior`: the rows that
-fit the targets best are found, one is drawn for each molecule to be made, and that row lends its
-length and, where the target was not a plain number, its values. A molecule asked to have the
-highest QED is therefore given a QED that exists, and a length at which it exists.
+A target is asked for in chemists' words: a value, a range, which may be open on one side, ``max``
+or ``min``. The network wants a value and a length. Both come from a table of training molecules,
+the :class:`Prior`: the rows that fit the targets best are found, one is drawn for each molecule to
+be made, and that row lends its length and, where the target was not a plain number, its values. A
+molecule asked to have the highest QED is therefore given a QED that exists, and a length at which
+it exists.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -24,6 +27,7 @@ from molgen import randomness
 TAIL = 0.01  # part of the table that "max" and "min" draw from
 NEAREST = 128  # rows that a plain number draws its length from
 TABLE_ROWS = 16_384
+BOUND = re.compile(r"(.+?)=?([<>]=[^<>=]+)")  # a name, which may hold any of these, and a bound
 EXTREMES = 512  # rows of either tail of each property that are always in the table
 
 
@@ -45,6 +49,13 @@ class Range:
         if self.low > self.high or self.low == np.inf or self.high == -np.inf:
             raise ValueError(f"range {self.low}..{self.high} is empty: low must not exceed high")
 
+    def __str__(self) -> str:
+        """Return the range as it is written: ``LO..HI``, ``LO..`` or ``..HI``."""
+        low, high = (f"{bound:.12g}" for bound in (self.low, self.high))
+        if low == "-inf" and high != "inf":
+            return f"..{high}"
+        return f"{low}.." if high == "inf" and low != "-inf" else f"{low}..{high}"
+
 
 Target = float | Range | Literal["max", "min"]
 
@@ -52,20 +63,28 @@ Target = float | Range | Literal["max", "min"]
 def parse_target(text: str) -> Target:
     """Read ``max``, ``min``, a number, or ``LO..HI``.
 
+    One side may be left open: ``LO..`` or ``>=LO``, ``..HI`` or ``<=HI``.
+
     Raises:
         ValueError: naming what came and what is allowed.
     """
     word = text.strip()
     if word == "max" or word == "min":
         return word  # type: ignore[return-value]
-    low, dots, high = word.partition("..")
+    if word.startswith((">=", "<=")):
+        word = f"{word[2:]}.." if word[0] == ">" else f"..{word[2:]}"
+    low, dots, high = (part.strip() for part in word.partition(".."))
+    if dots and (low or high):
+        low, high = low or "-inf", high or "inf"
     try:
         bounds = [float(bound) for bound in ((low, high) if dots else (word,))]
     except ValueError as error:
-        raise ValueError(f"value is {text!r}, expected max, min, a number, or LO..HI") from error
+        raise ValueError(
+            f"value is {text!r}, expected max, min, a number, or LO..HI (one side may be left open)"
+        ) from error
     if dots:
         return Range(*bounds)
-    if not np.isfinite(bounds[0]):
+    if not math.isfinite(bounds[0]):
         raise ValueError(f"value is {text!r}, expected a finite number")
     return bounds[0]
 
@@ -77,6 +96,27 @@ def read_targets(targets: Mapping[str, Target | str]) -> dict[str, Target]:
         ValueError: naming the target that is neither a word, a finite number nor a range.
     """
     return {name: _read(name, value) for name, value in targets.items()}
+
+
+def split_targets(words: Sequence[str]) -> dict[str, str]:
+    """Take ``PROP=VALUE`` and ``PROP>=VALUE`` apart; a SMILES in the name may have its own ``=``.
+
+    Raises:
+        ValueError: naming what is not of this form, or a property that comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in words:
+        bound = BOUND.fullmatch(text.strip())
+        name, _, value = text.rpartition("=")
+        if bound:
+            name, value = bound.groups()
+        name = name.strip()
+        if not name or not value.strip():
+            raise ValueError(f"target is {text!r}, expected PROP=VALUE such as qed=max or sa=..3")
+        if name in found:
+            raise ValueError(f"target {name} is given twice")
+        found[name] = value
+    return found
 
 
 def _read(name: str, value: Target | str) -> Target:

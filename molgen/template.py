@@ -145,8 +145,9 @@ def templates(
         if template.spans:
             found.setdefault(template)
     if unknown and not found:
+        hint = ": leave its stereo out" if unknown in "/\\" or "@" in unknown else ""
         raise ValueError(
-            f"{name} is written with {unknown!r}, which the model's vocabulary does not hold"
+            f"{name} is written with {unknown!r}, which the model's vocabulary does not hold{hint}"
         )
     if not found:
         raise ValueError(f"{name} has no place to grow at, expected an atom with hydrogen")

@@ -25,6 +25,7 @@ COMMANDS = (
     "frontier",
     "scaling",
     "search",
+    "optimize",
     "tune",
     "evaluate",
     "score",

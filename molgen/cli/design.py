@@ -1,12 +1,21 @@
-"""Draw until N valid, unique, novel molecules meet the targets.
+r"""Draw until N valid, unique, novel molecules meet every target and pass every filter.
 
 A range is a filter; a number is met within --tolerance (whole-number properties exactly); max and
-min steer only. Everything drawn on the way is counted. The exit status is 0 with N molecules and 3
-with fewer.
+min steer only. Targets may be any property that can be computed: those that the model is
+conditioned on steer the draws, the others filter them. Weights act where molecules are ranked, in
+the column `score`: weighted distances from the targets, in training standard deviations. Everything
+drawn on the way is counted, and how much of it met each target and passed each filter. Without a
+target, any new molecule will do. The exit status is 0 with N molecules and 3 with fewer.
+
+With --no-filter, the first N rows are delivered as they are drawn, and counted in the same way.
 
 Example:
   molgen design qm9 --target qed=max --n 100 --out designs.csv --grid designs.png
   molgen design qm9 --target ring_count=3 --target logp=0..1 --n 50 --out rings.csv
+  molgen design qm9 --target qed=0.5.. --target logp=0..1 --target tpsa=40..70 --target sa=..4 \
+      --target hbd=1 --filter brenk --filter 'smarts:[N+](=O)[O-]' --n 50 --out several.csv
+  molgen design qm9 --target qed=max --target sa=min --weight qed=2 --n 50 --out ranked.csv
+  molgen design qm9 --target qed=0.5.. --target logp=0..1 --no-filter --n 1000 --out rows.csv
 """
 
 from __future__ import annotations
@@ -16,23 +25,42 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from molgen.cli import options
+from molgen.cli import options, scaffold_options
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.design import Designs, Tally
+    from molgen.goals import Goals
+    from molgen.screens import Screens
+    from molgen.tally import Designs, Tally
     from molgen.targets import Target
 
 SHOWN = 10  # molecules of the short table
 DRAWN = 20  # structures of the picture
 FEWER = 3
+WIDEST = 40  # characters of a name in the table of counts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
-    options.add_targets(parser, required=True)
+    options.add_targets(parser)
+    parser.add_argument(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="PROP=W",
+        help="of a target in the score (default 1); may be repeated",
+    )
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="FILTER",
+        help="pains, brenk, nih, zinc, chembl, moses, ..., smarts:PATTERN (must not match) or "
+        "need:PATTERN (must match); may be repeated",
+    )
+    scaffold_options.add_arguments(parser)
     parser.add_argument(
         "--n", type=options.positive, required=True, metavar="N", help="molecules to deliver"
     )
@@ -56,14 +84,90 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-known", action="store_true", help="deliver molecules of the training set too"
     )
+    parser.add_argument(
+        "--no-filter",
+        action="store_true",
+        help="deliver the first N rows as they are drawn, and say in the column `lost` what "
+        "each would be lost to",
+    )
     options.add_sampling(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Design and write; return the exit status."""
     started = time.monotonic()
+    goals, screens = _read(arguments)
+    constraints = scaffold_options.read(arguments)
+    from molgen import checkpoint
+    from molgen.design import design, steering, survey
+    from molgen.tables import write_table
+
+    model = checkpoint.load(arguments.model)
+    goals = goals.measured(model.prior, arguments.tolerance)
+    purpose = "sampling" if arguments.no_filter else "design"
+    settings = options.settings(arguments, model, purpose, goals.targets)
+    steer, names = steering(model, goals, settings), list(goals.targets)
+    source = None
+    if constraints is not None:
+        from molgen import constrained
+
+        source = constrained.source(model, constraints, steer, arguments.seed, settings, names)
+    for line in roles(goals, steer, arguments.no_filter):
+        options.say(line)
+    screen = Screen(names, arguments.n, started)
+    asked = {
+        "n": arguments.n,
+        "seed": arguments.seed,
+        "settings": settings,
+        "tolerance": arguments.tolerance,
+        "allow_known": arguments.allow_known,
+        "screens": screens,
+        "source": source,
+    }
+    try:
+        if arguments.no_filter:
+            designs = survey(model, goals, on_round=screen.drawn, **asked)
+        else:
+            budget = arguments.max_draws
+            designs = design(
+                model,
+                goals,
+                max_draws=budget,
+                on_found=screen.found,
+                on_round=screen.round,
+                **asked,
+            )
+    finally:
+        screen.close()
+    interrupted = designs.reason == "interrupted"
+    if interrupted and not len(designs.table):
+        raise KeyboardInterrupt
+    ranked = rank(designs.table)
+    write_table(designs.table, arguments.out)
+    print(report(designs, ranked, goals))
+    print(f"wrote {arguments.out}")
+    if arguments.grid and len(ranked):
+        _grid(ranked.head(DRAWN), names, arguments.grid, arguments.model)
+        print(f"wrote {arguments.grid}")
+    warning = model.known.check() if model.known is not None else None
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    if len(designs.table) < arguments.n:
+        kind = "rows" if arguments.no_filter else "molecules"
+        print(f"{len(designs.table)} of {arguments.n} {kind}: {designs.reason}", file=sys.stderr)
+        return 130 if interrupted else FEWER
+    return 0
+
+
+def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
+    """Check what can be checked without a model, and return goals and filters.
+
+    Raises:
+        ValueError: naming what is out of line.
+    """
+    from molgen.cli.search import read_weights
     from molgen.files import check_writable
-    from molgen.tables import check_extension, write_table
+    from molgen.tables import check_extension
 
     check_extension(arguments.out)
     for path in filter(None, (arguments.out, arguments.grid)):
@@ -72,45 +176,38 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"grid is {arguments.grid!r}, expected a .png file")
     if not 0 <= arguments.tolerance < float("inf"):
         raise ValueError(f"tolerance is {arguments.tolerance}, expected at least 0")
-    if arguments.guidance == "none":
+    if arguments.guidance == "none" and arguments.target:
         raise ValueError("guidance none cannot meet a target: use `molgen sample`")
-    targets = options.targets(arguments)
+    if arguments.no_filter and arguments.max_draws:
+        raise ValueError("max-draws does not go with no-filter, which draws N rows and no more")
+    from molgen.goals import read_goals
+    from molgen.screens import Screens
 
-    from molgen import checkpoint
-    from molgen.design import design
-
-    model = checkpoint.load(arguments.model)
-    settings = options.settings(arguments, model, "design")
-    screen = Screen(list(targets), arguments.n, started)
-    designs = design(
-        model,
-        targets,
-        arguments.n,
-        arguments.seed,
-        settings,
-        arguments.max_draws,
-        arguments.tolerance,
-        arguments.allow_known,
-        screen.found,
-        screen.round,
+    return read_goals(arguments.target, read_weights(arguments.weight)), Screens.read(
+        arguments.filter
     )
-    screen.close()
-    if designs.reason == "interrupted" and not len(designs.table):
-        raise KeyboardInterrupt
-    ranked = rank(designs.table, targets)
-    write_table(designs.table, arguments.out)
-    print(report(designs, ranked, list(targets)))
-    print(f"wrote {arguments.out}")
-    if arguments.grid and len(ranked):
-        _grid(ranked.head(DRAWN), list(targets), arguments.grid, arguments.model)
-        print(f"wrote {arguments.grid}")
-    warning = model.known.check() if model.known is not None else None
-    if warning:
-        print(f"warning: {warning}", file=sys.stderr)
-    if len(designs.table) < arguments.n:
-        print(f"{len(designs.table)} of {arguments.n} molecules: {designs.reason}", file=sys.stderr)
-        return 130 if designs.reason == "interrupted" else FEWER
-    return 0
+
+
+def roles(goals: Goals, steer: dict[str, Target], survey: bool) -> list[str]:
+    """Return what a user might not expect of the targets, in a line or two.
+
+    Args:
+        goals: what is asked for.
+        steer: what steers of it.
+        survey: whether rows that miss a goal are delivered, too.
+    """
+    from molgen.targets import Range
+
+    lines = []
+    idle = [goal for goal in goals if goal.name not in steer]
+    if idle:
+        does = {True: "counts" if survey else "filters", False: "ranks"}
+        only = ", ".join(f"{goal.name} {does[goal.bounds]} only" for goal in idle)
+        lines.append(f"steered by {', '.join(steer) or 'nothing'}; {only}: not known to the model")
+    weighted = len(set(goals.weights.values())) > 1
+    if weighted and not survey and all(isinstance(goal.target, Range) for goal in goals):
+        lines.append("whatever is delivered is inside every range, so weights rank nothing here")
+    return lines
 
 
 class Screen:
@@ -136,32 +233,62 @@ class Screen:
         """Show the running tally."""
         self.bar.set_postfix_str(f"{tally.drawn} drawn")
 
+    def drawn(self, tally: Tally) -> None:
+        """Show how many rows a survey has drawn."""
+        self.bar.update(tally.drawn - self.bar.n)
+
     def close(self) -> None:
         """Take the bar away."""
         self.bar.close()
 
 
-def rank(table: pd.DataFrame, targets: dict[str, Target]) -> pd.DataFrame:
-    """Return the molecules by the first property that is to be extreme, best first."""
-    for name, target in targets.items():
-        if isinstance(target, str):
-            return table.sort_values(name, ascending=target == "min", kind="stable")
-    return table
+def rank(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the molecules that met everything, by their scores, best first."""
+    if "lost" in table:
+        table = table[table["lost"] == ""]
+    return table.sort_values("score", ascending=False, kind="stable")
 
 
-def report(designs: Designs, ranked: pd.DataFrame, names: list[str]) -> str:
+def report(designs: Designs, ranked: pd.DataFrame, goals: Goals) -> str:
     """Return the short table and the honest counts."""
-    lines = [f"{'':>4} {'SMILES':<28}" + "".join(f"{name:>12}" for name in names)]
+    names = list(goals.targets)
+    width = min(60, max([28, *(len(smiles) for smiles in ranked["smiles"].head(SHOWN))]))
+    lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{name:>12}" for name in names)]
     for place, (_, row) in enumerate(ranked.head(SHOWN).iterrows(), 1):
         values = "".join(f"{row[name]:12.3f}" for name in names)
-        lines.append(f"{place:4d} {row['smiles']:<28}{values}")
+        lines.append(f"{place:4d} {row['smiles']:<{width}}{values}")
     if len(ranked) > SHOWN:
         lines.append(f"{'':>4} ... and {len(ranked) - SHOWN} more")
     for name in names:
         if len(ranked):
             lines.append(f"mean {name} of the {len(ranked)}: {ranked[name].mean():.3f}")
-    lines.append(str(designs.tally))
-    return "\n".join(lines)
+    return "\n".join([*lines, *counts(designs.tally, goals), str(designs.tally)])
+
+
+def counts(tally: Tally, goals: Goals) -> list[str]:
+    """Return how many met each goal, passed each filter, and did all of it, as a table.
+
+    Rows are out of all rows drawn, repeats and failures included; molecules are the different ones,
+    out of the different valid ones.
+    """
+    if len(tally.met) < 2:  # nothing but "all": there is nothing to be met
+        return []
+    weights = {str(goal): f"{goal.weight:g}" for goal in goals}
+    shown = {name: f"{name[: WIDEST - 3]}..." if len(name) > WIDEST else name for name in tally.met}
+    width = max(map(len, shown.values()))
+    of_rows, of_distinct = f"of {tally.drawn} rows", f"of {tally.distinct} molecules"
+    lines = [f"{'met':<{width}}  weight  {of_rows:>18}  {of_distinct:>18}"]
+    for name, met in tally.met.items():
+        rows = f"{met.rows} {percent(met.rows, tally.drawn)}"
+        distinct = f"{met.distinct} {percent(met.distinct, tally.distinct)}"
+        weight = weights.get(name, "")
+        lines.append(f"{shown[name]:<{width}}  {weight:>6}  {rows:>18}  {distinct:>18}")
+    return lines
+
+
+def percent(count: int, total: int) -> str:
+    """Return a share in per cent, with a fixed width."""
+    return f"{100 * count / total if total else 0.0:5.1f} %"
 
 
 def _grid(ranked: pd.DataFrame, names: list[str], path: str, model: str) -> None:

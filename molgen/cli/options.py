@@ -62,7 +62,8 @@ def add_targets(parser: argparse.ArgumentParser, required: bool = False) -> None
         default=[],
         required=required,
         metavar="PROP=VALUE",
-        help="a property to aim at: VALUE is max, min, a number, or LO..HI; may be repeated",
+        help="a property to aim at: VALUE is max, min, a number, LO..HI, LO.. or ..HI; "
+        "may be repeated",
     )
 
 
@@ -142,18 +143,9 @@ def targets(arguments: argparse.Namespace) -> dict[str, Target]:
     Raises:
         ValueError: if one is not PROP=VALUE, or a property is asked for twice.
     """
-    from molgen.targets import read_targets
+    from molgen.targets import read_targets, split_targets
 
-    found: dict[str, str] = {}
-    for text in arguments.target:
-        name, equals, value = text.rpartition("=")  # a SMILES in the name may have its own
-        name = name.strip()
-        if not equals or not name:
-            raise ValueError(f"target is {text!r}, expected PROP=VALUE such as qed=max")
-        if name in found:
-            raise ValueError(f"target {name} is given twice")
-        found[name] = value
-    return read_targets(found)
+    return read_targets(split_targets(arguments.target))
 
 
 def settings(

@@ -5,10 +5,14 @@ property's values are the file's column of that name where there is one, else RD
 command goes on where it was interrupted or killed. FILE may also be the dataset.npz of an earlier
 --prepare-only run; that needs no RDKit.
 
+With --init a model goes on from another one's weights. On a series of 20 to 10,000 molecules it is
+fine-tuned: training stops when the held-out part stops improving, and a report says what was
+learned and what was forgotten (DIR/fine_tuning.json, and on the model card).
+
 Example:
   molgen train molecules.csv --out my_model
   molgen train molecules.smi --out my_model --properties qed,logp --representation selfies
-  molgen train actives.csv --out tuned --init qm9 --epochs 5
+  molgen train actives.csv --out tuned --init qm9
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from typing import TYPE_CHECKING, Any, cast
 from molgen.cli import options, train_options
 
 if TYPE_CHECKING:
+    from molgen.denoiser import MoleculeDenoiser
+    from molgen.denoiser_config import DenoiserConfig
     from molgen.model import Model
     from molgen.prepared import Prepared
     from molgen.recipe import TrainConfig
@@ -70,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     source, folder = Path(arguments.file), Path(arguments.out)
-    config, wanted = train_options.recipe(arguments), train_options.changes(arguments)
+    train_options.check(arguments)
+    wanted = train_options.changes(arguments)
     check_source(source, wanted)
     for place in filter(None, (folder, arguments.export and Path(arguments.export))):
         check_folder(place)
@@ -79,10 +86,14 @@ def _run(arguments: argparse.Namespace) -> int:
     init = load_init(arguments)
     data = prepare(arguments, source, folder, wanted, init)
     options.say(data.summary)
+    if init is not None and source.suffix.lower() != ".npz":
+        say_aside(source, wanted, init)
+        if "left out" in data.summary:
+            options.say(f"every row left out, with its reason: {folder / 'report.csv'}")
     if arguments.prepare_only:
         options.say(f"{len(data.data):,} molecules in {folder / 'dataset.npz'}")
         return 0
-    return train(arguments, data, folder, config, init)
+    return train(arguments, data, folder, init)
 
 
 def check_source(source: Path, wanted: dict[str, Any]) -> None:
@@ -153,42 +164,104 @@ def prepare(
     return replace(prepared, facts={**prepared.facts, "data": about})
 
 
+def say_aside(source: Path, wanted: dict[str, Any], init: Model) -> None:
+    """Say which columns of numbers the model to start from has no use for."""
+    from molgen.ingest import Options, further_numbers
+
+    asked = Options(column=wanted.get("column"), properties=init.properties)
+    if aside := further_numbers(source, asked):
+        options.say(
+            f"left aside: {', '.join(aside)}: {init.name!r} is not conditioned on it; to steer by "
+            f"a measured property: molgen fit-property {source} --column C --out D --guide MODEL"
+        )
+
+
 def train(
-    arguments: argparse.Namespace,
-    prepared: Prepared,
-    folder: Path,
-    config: TrainConfig,
-    init: Model | None,
+    arguments: argparse.Namespace, prepared: Prepared, folder: Path, init: Model | None
 ) -> int:
     """Train and finish; return the exit status."""
     from molgen.denoiser import MoleculeDenoiser, with_quality_head
+    from molgen.fine_tuning import SERIES
     from molgen.pipeline import fit, shape_for
     from molgen.training_state import find, read_meta
 
-    network = (
-        shape_for(
+    exports = (Path(arguments.export),) if arguments.export else ()
+    network: DenoiserConfig | MoleculeDenoiser
+    if init is None:
+        config = train_options.recipe(arguments)
+        network = shape_for(
             prepared.data,
             *train_options.sizes(arguments),
             noise=arguments.noise or "masked",
             quality=config.self_correct,
         )
-        if init is None
-        else cast(MoleculeDenoiser, init.denoiser)
-    )
-    if config.self_correct and isinstance(network, MoleculeDenoiser):
-        network = with_quality_head(network)
-    exports = (Path(arguments.export),) if arguments.export else ()
+    else:
+        network = cast(MoleculeDenoiser, init.denoiser)
+        training = int((~prepared.data.held_out).sum())
+        series = training if training <= SERIES else 0
+        config = train_options.recipe(arguments, series, network.config.quality)
+        network = with_quality_head(network) if config.self_correct else network
+    held_out = bool(prepared.data.held_out.any())
+    stopping = init is not None and bool(series) and held_out and arguments.epochs is None
+    if init is not None:
+        options.say(plan(init, prepared, config, stopping))
     try:
         info = fit(
-            prepared, folder, network, config, not arguments.no_resume, True, exports, options.say
+            prepared,
+            folder,
+            network,
+            config,
+            not arguments.no_resume,
+            True,
+            exports,
+            options.say,
+            stopping,
         )
     except KeyboardInterrupt:
         place = find(folder)
         kept = f"the checkpoint of step {read_meta(place)['step']:,} is" if place else "nothing is"
         options.say(f"{kept} kept in {folder}; the same command goes on from there")
         raise
+    if init is not None:
+        info = compare(arguments, prepared, folder, exports, config)
     options.say(outcome(info, folder))
     return 0
+
+
+def plan(init: Model, prepared: Prepared, config: TrainConfig, stopping: bool) -> str:
+    """Return a line on how a model is fine-tuned."""
+    held_out = int(prepared.data.held_out.sum())
+    until = "until the held-out part stops improving, at most " if stopping else ""
+    return (
+        f"{init.name} goes on from its weights on {len(prepared.data) - held_out:,} molecules, "
+        f"{held_out:,} held out: {until}{config.epochs:g} epochs, {config.batch_size} molecules a "
+        f"step, learning rate {config.peak_rate:g}"
+    )
+
+
+def compare(
+    arguments: argparse.Namespace,
+    prepared: Prepared,
+    folder: Path,
+    exports: tuple[Path, ...],
+    config: TrainConfig,
+) -> dict[str, Any]:
+    """Measure and print what a fine-tuned model learned and forgot; return its ``molgen.json``."""
+    from molgen import checkpoint, fine_tuning
+    from molgen.card import fine_tuning as section
+
+    options.say("measuring what was learned and forgotten")
+    info = fine_tuning.conclude(
+        checkpoint.load(arguments.init),  # again: its weights have been trained on in place
+        folder,
+        prepared.data,
+        exports,
+        config.device,
+        config.dtype,
+        config.workers,
+    )
+    options.say(section(info["measured"]["fine_tuning"]))
+    return info
 
 
 def outcome(info: dict[str, Any], folder: Path) -> str:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from molgen.recipe import TrainConfig
 
 RATE = 2e-3
-INIT_RATE = 5e-4  # fine-tuning starts near a good place, which the full rate would leave at once
+INIT_RATE = 5e-4  # going on starts near a good place, which the full rate would leave at once
+EPOCHS, BATCH, CHECKPOINT = 30.0, 256, 500
 LAYERS, WIDTH, HEADS = 6, 256, 4
 
 
@@ -35,7 +36,10 @@ def add_data(group: Any) -> None:
         help="leave out molecules with more tokens (default: 128)",
     )
     group.add_argument(
-        "--held-out", type=float, metavar="X", help="part kept from training (default: 0.05)"
+        "--held-out",
+        type=float,
+        metavar="X",
+        help="part kept from training (default: 0.05; with --init up to 0.2 of a small series)",
     )
     group.add_argument(
         "--keep-salts",
@@ -54,15 +58,24 @@ def add_data(group: Any) -> None:
 
 def add_training(group: Any) -> None:
     """Add the network and how to train it."""
-    group.add_argument("--epochs", type=float, default=30.0, metavar="E", help="(default: 30)")
     group.add_argument(
-        "--batch-size", type=options.positive, default=256, metavar="B", help="(default: 256)"
+        "--epochs",
+        type=float,
+        metavar="E",
+        help=f"(default: {EPOCHS:g}; of a series with --init: until its held-out part stops "
+        "improving)",
+    )
+    group.add_argument(
+        "--batch-size",
+        type=options.positive,
+        metavar="B",
+        help=f"(default: {BATCH}; of a series with --init: an eighth of it, at most 64)",
     )
     group.add_argument(
         "--lr",
         type=float,
         metavar="R",
-        help=f"peak learning rate (default: {RATE}; with --init {INIT_RATE})",
+        help=f"peak learning rate (default: {RATE}; with --init {INIT_RATE}, of a series less)",
     )
     for name, default in (("layers", LAYERS), ("width", WIDTH), ("heads", HEADS)):
         text = f"of the network (default: {default})"
@@ -92,9 +105,9 @@ def add_training(group: Any) -> None:
     group.add_argument(
         "--checkpoint-every",
         type=options.positive,
-        default=500,
         metavar="N",
-        help="steps between checkpoints and held-out estimates (default: 500)",
+        help=f"steps between checkpoints and held-out estimates (default: {CHECKPOINT}; of a "
+        "series with --init: an epoch)",
     )
 
 
@@ -111,26 +124,49 @@ def seed(text: str) -> int:
     return value
 
 
-def recipe(arguments: argparse.Namespace) -> TrainConfig:
-    """Return how to train.
+def check(arguments: argparse.Namespace) -> None:
+    """Check the numbers that can be checked before any work.
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if one is out of range.
     """
+    for name in ("epochs", "lr"):
+        value = getattr(arguments, name)
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"--{name} is {value}, expected a number above 0")
+
+
+def recipe(arguments: argparse.Namespace, series: int = 0, correct: bool = False) -> TrainConfig:
+    """Return how to train.
+
+    Args:
+        arguments: of the command line, which have been checked.
+        series: molecules to train on, if a model is fine-tuned on a series; else 0.
+        correct: the network to start from mends and judges its own draws, and goes on doing so.
+    """
+    from molgen import fine_tuning
     from molgen.recipe import TrainConfig
 
-    rate = arguments.lr if arguments.lr is not None else INIT_RATE if arguments.init else RATE
-    for name, value in (("epochs", arguments.epochs), ("lr", rate)):
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"--{name} is {value}, expected a number above 0")
+    own: dict[str, Any] = {
+        "epochs": EPOCHS,
+        "batch_size": BATCH,
+        "peak_rate": INIT_RATE if arguments.init else RATE,
+        "evaluate_every": CHECKPOINT,
+        "checkpoint_every": CHECKPOINT,
+    }
+    own |= fine_tuning.recipe(series, arguments.batch_size) if series else {}
+    every = arguments.checkpoint_every
+    asked = {
+        "epochs": arguments.epochs,
+        "batch_size": arguments.batch_size,
+        "peak_rate": arguments.lr,
+        "evaluate_every": every,
+        "checkpoint_every": every,
+    }
     return TrainConfig(
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        peak_rate=rate,
-        self_correct=arguments.self_correct,
+        **{**own, **{name: value for name, value in asked.items() if value is not None}},
+        self_correct=arguments.self_correct or correct,
         seed=arguments.seed,
-        evaluate_every=arguments.checkpoint_every,
-        checkpoint_every=arguments.checkpoint_every,
         workers=arguments.workers or 0,
         device=arguments.device or "cpu",
         dtype=arguments.dtype or "auto",
@@ -167,6 +203,12 @@ def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Optio
     if init is None:
         return Options(**wanted, seed=seed)
     own = {"properties": init.properties, "representation": init.tokenizer.representation}
+    if further := [p for p in wanted.get("properties", ()) if p not in init.properties]:
+        raise ValueError(
+            f"properties {', '.join(further)}: {init.name!r} is not conditioned on it, and "
+            f"fine-tuning adds none; it knows {', '.join(init.properties) or 'none'}. Leave "
+            "--properties out, and steer by `molgen fit-property FILE --column C --guide MODEL`"
+        )
     for name, value in own.items():
         if wanted.get(name, value) != value:
             raise ValueError(
@@ -175,4 +217,5 @@ def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Optio
     longest = init.denoiser.max_length
     if wanted.get("max_tokens", 0) > longest:
         raise ValueError(f"--max-length is more than the {longest} tokens of {init.name!r}")
-    return Options(**{"max_tokens": min(MAX_TOKENS, longest), **wanted, **own}, seed=seed)
+    usual = {"max_tokens": min(MAX_TOKENS, longest), "held_out": None}
+    return Options(**{**usual, **wanted, **own}, seed=seed)

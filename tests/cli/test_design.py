@@ -20,7 +20,7 @@ def test_n_molecules_a_table_and_a_picture(molgen: Run, tiny_model: Path, tmp_pa
     ran = molgen("design", tiny_model, *words)
     assert (ran.status, ran.err) == (0, "")
     table = pd.read_csv(out)
-    assert list(table) == [*COLUMNS, "qed"]
+    assert list(table) == [*COLUMNS, "qed", "score"]
     assert len(table) == 12
     assert table["smiles"].is_unique
     assert not table["smiles"].isin(tiny.KNOWN).any()
@@ -37,6 +37,66 @@ def test_n_molecules_a_table_and_a_picture(molgen: Run, tiny_model: Path, tmp_pa
     assert f"mean qed of the 12: {table['qed'].mean():.3f}" in ran.out
     assert " drawn: 12 kept, " in ran.out
     assert rest[-2:] == [f"wrote {out}", f"wrote {grid}"]
+
+
+def test_several_goals_filters_and_a_table_of_what_met_them(
+    molgen: Run, tiny_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.csv"
+    words = ["--target", "qed=0.36..", "--target", "logp<=0.6", "--target", "hbd=..1"]
+    words += ["--weight", "qed=2", "--filter", "pains", "--filter", "smarts:N=O"]
+    ran = molgen("design", tiny_model, *words, "--n", 5, *FEW, "--out", out)
+    assert (ran.status, ran.err) == (0, "")
+    table = pd.read_csv(out)
+    assert list(table) == [*COLUMNS, "qed", "logp", "hbd", "score"]
+    assert (table["qed"] >= 0.36).all()
+    assert (table["logp"] <= 0.6).all()
+    assert (table["hbd"] <= 1).all()
+    lines = ran.out.splitlines()
+    assert lines[0] == "steered by qed, logp; hbd filters only: not known to the model"
+    assert lines[1] == "whatever is delivered is inside every range, so weights rank nothing here"
+    at = next(i for i, line in enumerate(lines) if line.startswith("met "))
+    drawn = int(lines[at + 7].split()[0])
+    assert f"of {drawn} rows" in lines[at]
+    assert [line.split("  ")[0] for line in lines[at + 1 : at + 7]] == [
+        "filter: pains", "filter: smarts:N=O", "qed=0.36..", "logp=..0.6", "hbd=..1", "all of them"
+    ]  # fmt: skip
+    assert lines[at + 3].split()[1] == "2"
+    assert " misses logp" in lines[at + 7]
+
+
+def test_without_filtering_the_rows_of_a_sample_are_counted(
+    molgen: Run, tiny_model: Path, tmp_path: Path
+) -> None:
+    out, plain = tmp_path / "a.csv", tmp_path / "b.csv"
+    words = ("--target", "qed=0.36..", "--n", 60, *FEW, "--seed", 3)
+    ran = molgen(
+        "design", tiny_model, *words, "--no-filter", "--filter", "smarts:O", "--out", out
+    )  # fmt: skip
+    assert (ran.status, ran.err) == (0, "")
+    assert molgen("sample", tiny_model, *words, "--out", plain).status == 0
+    rows, table = pd.read_csv(plain), pd.read_csv(out, keep_default_na=False)
+    assert table["smiles"].tolist() == rows["smiles"].fillna("").tolist()
+    meets = (rows["qed"] >= 0.36) & ~rows["smiles"].str.contains("O", na=True)
+    assert 0 < meets.sum() < 60
+    line = next(line for line in ran.out.splitlines() if line.startswith("all of them"))
+    assert line.split()[3:5] == [str(meets.sum()), f"{100 * meets.mean():.1f}"]
+    assert set(table["lost"]) >= {"", "invalid", "filter: smarts:O"}
+    kept = rows[meets & rows["novel"]].sort_values("qed", ascending=False, kind="stable")
+    assert ran.out.splitlines()[1].split()[1] in set(kept["smiles"])
+
+
+def test_a_scaffold_is_in_everything_delivered(
+    molgen: Run, tiny_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.csv"
+    words = ("--scaffold", "*CO", "--target", "qed=max", "--n", 3, *FEW, "--out", out)
+    ran = molgen("design", tiny_model, *words, "--filter", "need:CO")
+    assert (ran.status, ran.err) == (0, "")
+    table = pd.read_csv(out)
+    assert table["scaffold"].tolist() == ["*CO"] * 3
+    assert table["constraint"].tolist() == ["ok"] * 3
+    assert "\nconstraint " in ran.out
 
 
 def test_the_same_seed_delivers_the_same(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
@@ -57,7 +117,7 @@ def test_a_target_that_cannot_be_met_ends_with_3(
     assert ran.err == "0 of 4 molecules: the budget of 50 draws ended\n"
     assert "50 drawn: 0 kept, " in ran.out
     assert " misses ring_count" in ran.out
-    assert list(pd.read_csv(tmp_path / "a.csv")) == [*COLUMNS, "ring_count"]
+    assert list(pd.read_csv(tmp_path / "a.csv")) == [*COLUMNS, "ring_count", "score"]
 
 
 def test_a_budget_that_is_too_small_delivers_what_it_found(
@@ -105,7 +165,6 @@ def test_interrupted_with_nothing_found_leaves_nothing(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "the following arguments are required: --target"),
         (["--target", "qed=best"], "target qed: value is 'best'"),
         (["--target", "sa=min"], "target sa: the model is not conditioned on it"),
         (["--target", "qed=max", "--n", "0"], "argument --n: expected a whole number from 1"),
@@ -113,6 +172,15 @@ def test_interrupted_with_nothing_found_leaves_nothing(
         (["--target", "qed=max", "--max-draws", "0"], "--max-draws: expected a whole number"),
         (["--target", "qed=max", "--tolerance", "-1"], "tolerance is -1.0, expected at least 0"),
         (["--target", "qed=max", "--tolerance", "nan"], "tolerance is nan, expected at least 0"),
+        (["--target", "qed=0.9..0.8"], "target qed: range 0.9..0.8 is empty"),
+        (["--target", "qedd=max"], "property 'qedd' is unknown; did you mean 'qed'?"),
+        (["--target", "qed=max", "--weight", "sa=2"], "weight of sa: there is no target of that"),
+        (["--target", "qed=max", "--weight", "qed=nan"], "weight is 'qed=nan', expected PROP=W"),
+        (["--weight", "qed=2"], "weight of qed: there are no goals to weigh"),
+        (["--target", "qed=max", "--filter", "pain"], "filter is 'pain', expected pains_a, "),
+        (["--target", "qed=max", "--filter", "smarts:[N+"], "SMARTS '[N+' cannot be read"),
+        (["--target", "tpsa=2.5"], "the spread of tpsa in the training data is unknown"),
+        (["--no-filter", "--max-draws", "9"], "max-draws does not go with no-filter"),
         (["--target", "qed=max", "--grid", "a.gif"], "grid is 'a.gif', expected a .png file"),
         (["--target", "qed=max", "--grid", "no/a.png"], "there is no folder 'no'"),
         (["--target", "qed=max", "--gamma", "nan"], "gamma is 'nan', expected finite numbers"),

@@ -250,22 +250,27 @@ def test_without_matplotlib_there_is_a_note_instead_of_a_curve(
 
 
 def test_a_model_is_tuned_on_other_molecules(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path, out = tmp_path / "more.csv", tmp_path / "tuned"
-    new = ["CCCCO", "CCOC", "CCCN", "CC(O)CO", "BrCC"]
+    parts = ["CCCCO", "CCOC", "CCCN", "CC(O)CO"]
+    new = [f"{'C' * i}{part}" for part in parts for i in range(1, 6)] + ["BrCC"]
     path.write_text("smiles,activity\n" + "".join(f"{s},{i}\n" for i, s in enumerate(new)))
     options = ["--batch-size", 4, "--workers", 1, "--dtype", "fp32", "--lr", 1e-6, "--held-out", 0]
+    monkeypatch.setattr("molgen.fine_tuning.ROWS", 4)
     assert molgen("train", path, "--out", out, "--init", trained, "--epochs", 1, *options) == 0
-    assert "4 of 5 rows kept; left out: 1 unknown token" in capsys.readouterr().out
+    assert "20 of 21 rows kept; left out: 1 unknown token" in capsys.readouterr().out
     before, after = checkpoint.load(trained), checkpoint.load(out)
     assert after.tokenizer.vocab == before.tokenizer.vocab
     assert after.properties == before.properties
     assert before.known is not None
     assert after.known is not None
-    assert after.known.contains([*new[:4], *SMILES]).all()
+    assert after.known.contains([*new[:-1], *SMILES]).all()
     assert not before.known.contains(new).any()
-    assert len(after.known) == len(before.known) + 4
+    assert len(after.known) == len(before.known) + 20
     for p, q in zip(before.denoiser.parameters(), after.denoiser.parameters(), strict=True):  # type: ignore[attr-defined]
         torch.testing.assert_close(p, q, atol=0.02, rtol=0.02)
     assert json.loads((out / "molgen.json").read_text())["init"] == "model"

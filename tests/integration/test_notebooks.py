@@ -16,7 +16,12 @@ nbclient = pytest.importorskip("nbclient", reason="needs the extra 'notebooks'")
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MODEL, ROWS = "MOLGEN_NOTEBOOK_MODEL", "MOLGEN_NOTEBOOK_ROWS"
-PICTURES = {"01_quickstart": 5, "02_frontier": 3, "03_property_models": 2}
+PICTURES = {
+    "01_quickstart": 5,
+    "02_frontier": 3,
+    "03_property_models": 2,
+    "04_scaffold_and_lead": 5,
+}
 
 
 def outputs(notebook: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from molgen import constrained, plan
 from molgen.adaptive import Adaptive
 from molgen.fragments import Constraint, read, read_lead
 from molgen.model import Model
+from molgen.open_rows import OpenRows, Rows
 from molgen.steering import ClassifierBased
 from molgen.template import templates
 from molgen.verify import Verifier
@@ -47,9 +48,9 @@ def rows(
     n: int,
     first: int = 0,
     targets: Mapping[str, str] | None = None,
-) -> constrained.Rows:
+) -> Rows:
     request = model.request(512, targets, 2, 0, model.settings())
-    return constrained.rows(model, constraints, n, request, model.settings(), 2, first)
+    return OpenRows(model, constraints, request, model.settings(), 2)(n, first)
 
 
 def test_every_row_says_whether_it_keeps_its_constraint(table: pd.DataFrame) -> None:
@@ -90,6 +91,24 @@ def test_fewer_rows_are_a_prefix_and_company_does_not_matter(
     pd.testing.assert_frame_equal(both[columns], table[columns].head(11))
 
 
+def test_a_source_draws_any_part_of_one_endless_table(tiny: Model) -> None:
+    asked: dict[str, Any] = {"seed": 4, "settings": tiny.settings(steps=8), "properties": ["mw"]}
+    scaffolds = ["*CO", "*OC*", "*N.*O"]
+    source = constrained.source(tiny, scaffolds, {"qed": "max"}, **asked)
+    whole = source(30)
+    assert list(whole.columns[-4:]) == ["qed", "mw", "scaffold", "constraint"]
+    assert whole["index"].tolist() == list(range(30))
+    assert (whole["constraint"] == "ok").any()
+    assert whole.attrs["shared_nfe"] >= 1
+    tail, nothing, head = (source(n, first) for n, first in ((9, 21), (0, 21), (21, 0)))
+    assert len(nothing) == tail.attrs["shared_nfe"] == 0, "lengths are known by now"
+    again = pd.concat([head, tail], ignore_index=True)
+    columns = [name for name in whole.columns if name not in ("unique", "novel")]  # of a table each
+    pd.testing.assert_frame_equal(again[columns], whole[columns])
+    drawn = constrained.draw(tiny, scaffolds, 5, {"qed": "max"}, first=25, **asked)
+    pd.testing.assert_frame_equal(drawn[columns], whole[columns].tail(5).reset_index(drop=True))
+
+
 def test_guidance_and_constraint_act_together(model: Model) -> None:
     settings = model.settings(**QUICK)
     high, low = (
@@ -128,6 +147,7 @@ def test_lengths_come_from_the_prior_where_there_is_room(model: Model, tiny: Mod
     # tiny's prior ends at 9 tokens, and its network at 12
     long = rows(tiny, [read("*CCCCCCCCN")], 20)
     assert set(long.lengths) <= {10, 11, 12}
+    assert len(set(long.lengths)) > 1, "those of molecules with ordinary groups"
     with pytest.raises(ValueError, match=r"takes at least 13 tokens .* expected at most 12"):
         rows(tiny, [read("*CCCCCCCCCCCN")], 1)
 
@@ -146,6 +166,8 @@ def test_a_lead_changes_where_it_may_and_keeps_its_size(model: Model) -> None:
     lead = read_lead("CC(=O)NCC1CO1", change=[0])
     found = rows(model, [lead], 30)
     assert set(found.lengths) <= set(range(11, 16))  # 13 of the lead, 2 more or fewer
+    ring = rows(model, [read_lead("Nc1ccncc1", change=[3])], 30)
+    assert (ring.lengths == len("Nc1ccncc1")).mean() > 0.6, "rings are of one size mostly"
     table = constrained.draw(model, lead, 12, seed=3, settings=model.settings(**QUICK))
     ok = table[table["constraint"] == "ok"]
     assert len(ok) >= 6
@@ -167,7 +189,7 @@ REFUSED = [
     ("*c1ccco", {}, {}, "is not readable SMILES: kekulisation|not readable SMILES: ring_closure"),
     ("c1ccoc1", {}, {}, "has no attachment point"),
     ("*c1ccsc1", {}, {}, r"holds S, expected elements that the model writes: C, F, N, O"),
-    ("*[C@H](C)N", {}, {}, r"is written with '\[C@@?H\]', which the model's vocabulary"),
+    ("*[C@H](C)N", {}, {}, r"is written with '\[C@@?H\]', which .* hold: leave its stereo out"),
     ("*CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC", {}, {}, "takes at least 33 tokens"),
     ([], {}, {}, "scaffolds is empty, expected at least one"),
     ("*C", {"nothing": "max"}, {}, "nothing"),
@@ -185,7 +207,7 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_drawn(
 ) -> None:
     settings = model.settings(**{**QUICK, **changes})
     with pytest.raises(ValueError, match=reason) as caught:
-        constrained.draw(model, scaffolds, 4, targets, settings=settings)
+        constrained.source(model, scaffolds, targets, settings=settings)
     assert "\n" not in str(caught.value)
 
 

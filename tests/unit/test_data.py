@@ -102,12 +102,42 @@ def test_prepared_files_hold_distinct_canonical_molecules_with_properties(
     out = tmp_path / "out" / "qm9.csv.gz"
     assert prepare.main(["qm9", "--out", str(out), "--processes", "1"]) == 0
     assert "3 of 4 rows kept; left out: 1 duplicate" in capsys.readouterr().out
-    table = read_table(out, numbers=prepare.PROPERTIES)
+    table = read_table(out, numbers=prepare.PROPERTIES["qm9"])
     assert table.raw == ("CCO", "c1ccccc1", "C1CC1")
     assert table.numbers["ring_count"].tolist() == [0, 1, 1]
     assert table.numbers["mw"] == pytest.approx([46.069, 78.114, 42.081], abs=1e-3)  # g/mol
     assert table.numbers["tpsa"] == pytest.approx([20.23, 0, 0], abs=1e-9)  # one hydroxyl
     assert os.listdir(out.parent) == [out.name]
+
+
+DRUG_LIKE = (
+    "C[C@@H]1CC(Nc2cncc(-c3nncn3C)c2)C[C@@H](C)C1",
+    "C/C=C/C(=O)N1CC[NH+](C)CC1",
+    "O=C([O-])[C@H](F)Cl",
+    "C1CC2CCC1C2",
+)
+
+
+def test_drug_like_molecules_keep_stereo_and_charges_and_are_prepared_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `prepare.py` writes is what `molgen train` reads: no property is computed again."""
+    from molgen.ingest import Options, ingest
+
+    text = "\n".join(["smiles", *DRUG_LIKE])
+    (tmp_path / "zinc250k.csv.gz").write_bytes(gzip.compress(text.encode()))
+    monkeypatch.setitem(SOURCES, "zinc250k", Source("", len(DRUG_LIKE), checksum(DRUG_LIKE), ""))
+    monkeypatch.setenv("MOLGEN_DATA_DIR", str(tmp_path))
+    out = tmp_path / "out" / "zinc250k.csv.gz"
+    assert prepare.main(["zinc250k", "--out", str(out), "--processes", "1"]) == 0
+    made = ingest(out, Options(properties=prepare.PROPERTIES["zinc250k"]))
+    assert set(made.sources.values()) == {"column"}
+    assert len(made.sources) == 10
+    assert {"[C@@H]", "[C@H]", "[NH+]", "[O-]", "/"} <= set(made.data.vocab)
+    hbd = made.data.values[:, made.data.properties.index("hbd")]
+    assert hbd.tolist() == [1, 1, 0, 0]
+    smiles = "".join(made.data.vocab[i] for i in made.data.tokens[1, : made.data.lengths[1]])
+    assert smiles == "C/C=C/C(=O)N1CC[NH+](C)CC1"
 
 
 def test_prepare_refuses_other_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

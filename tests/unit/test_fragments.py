@@ -5,15 +5,8 @@ from __future__ import annotations
 import pytest
 from rdkit import Chem
 
+from drugs import SPELLINGS, spelled
 from molgen.fragments import Constraint, Task, read, read_lead
-
-SPELLINGS = ("*", "[*]", "[*:{}]", "[{}*]")
-
-
-def spelled(scaffold: str, spelling: str) -> str:
-    """Write the points of a scaffold, given as ``*``, in one of the four ways."""
-    first, *rest = scaffold.split("*")
-    return first + "".join(spelling.format(7 + i) + part for i, part in enumerate(rest))
 
 
 def written(constraint: Constraint) -> list[str]:
@@ -60,6 +53,7 @@ def test_a_molecule_object_is_read_like_its_smiles(scaffold: str) -> None:
 
 
 def test_labels_are_no_isotopes_and_no_maps() -> None:
+    assert written(read("[*H]C[*+]")) == ["[1*]C[2*]"]
     assert written(read("[CH3:4]c1c[nH:2]c([2*])c1[*:2]")) == ["[1*]c1[nH]cc(C)c1[2*]"]
 
 
@@ -75,13 +69,18 @@ REFUSED: dict[tuple[str, str | None], str] = {
     (" ", None): "scaffold is empty",
     ("*c1ccc", None): r"scaffold is '\*c1ccc', which is not readable SMILES: ring_closure",
     ("*C(C)(C)(C)C", None): "not readable SMILES: valence",
-    ("[R1]C", None): "not readable SMILES: parse",
-    ("*C name", None): "not readable SMILES: parse",
-    ("c1ccoc1", None): r"'c1ccoc1' has no attachment point: mark with \* where it may grow, or",
+    ("[R1]C", None): r"not readable SMILES: parse \(write an R group as \[\*:1\]\)",
+    ("c1ccccc1R", None): "write an R group as",
+    ("*C name", None): r"not readable SMILES: parse \(nothing may stand behind the SMILES",
+    ("*C |$_R1;$|", None): "nothing may stand behind the SMILES, neither a name nor",
+    ("[*;!#1]C", None): "not readable SMILES: parse$",  # SMARTS say more than an asterisk does
+    ("[*,N]C", None): "not readable SMILES: parse$",
+    ("c1ccoc1", None): r"'c1ccoc1' has no attachment point: mark with \* where it may grow, ask",
     ("c1ccoc1", "decoration"): "has no attachment point",
     ("*C.CC", None): r"fragment 2 of scaffold '\*C.CC' \(CC\) has no attachment point",
-    ("*", None): r"attachment point 1 of scaffold '\*' has 0 bonds, expected 1",
-    ("C*C", None): r"attachment point 1 of scaffold 'C\*C' has 2 bonds, expected 1",
+    ("*C.[Cl-]", None): "where the linker begins, or leave out what is a salt",
+    ("*", None): r"attachment point 1 of scaffold '\*' has 0 bonds, expected 1$",
+    ("C*C", None): r"attachment point 1 of scaffold 'C\*C' has 2 bonds, expected 1: an atom that",
     ("C*.*1CC1", None): "attachment point 2 .* has 2 bonds, expected 1",
     ("**", None): "attachment point 1 .* is bonded to another one, expected an atom",
     ("*~C", None): "attachment point 1 .* has a bond UNSPECIFIED, expected single,",

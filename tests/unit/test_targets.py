@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from molgen.targets import NEAREST, TAIL, Prior, Range, parse_target, read_targets
@@ -45,6 +45,26 @@ def test_words_and_open_ranges() -> None:
     assert parse_target("-1..+1e1") == Range(-1, 10)
     assert parse_target("5..inf") == Range(5, math.inf)
     assert parse_target("1..1") == Range(1, 1)
+    for text in ("0.8..", ">=0.8", " 0.8 .. ", ">= .8", "0.8..inf"):
+        assert parse_target(text) == Range(0.8, math.inf)
+    for text in ("..3", "<=3", " .. 3", "-inf..3"):
+        assert parse_target(text) == Range(-math.inf, 3)
+
+
+@given(st.floats(allow_nan=False), st.floats(allow_nan=False))
+def test_a_range_is_written_as_it_is_read(a: float, b: float) -> None:
+    low, high = min(a, b), max(a, b)
+    assume(low < math.inf and high > -math.inf)
+    found = parse_target(str(Range(low, high)))
+    assert isinstance(found, Range)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-11)
+
+
+def test_an_open_range_draws_what_is_on_its_side() -> None:
+    drawn = column({"qed": "0.6.."}, "qed")
+    assert drawn.min() >= 0.6 - 1e-7
+    assert drawn.mean() == pytest.approx(QED[QED >= 0.6].mean(), abs=0.004)
+    assert column({"qed": "..0.3"}, "qed").max() <= 0.3 + 1e-7
 
 
 @pytest.mark.parametrize(
@@ -53,7 +73,14 @@ def test_words_and_open_ranges() -> None:
         ("abc", "value is 'abc', expected max, min, a number, or LO..HI"),
         ("", "value is '', expected"),
         ("MAX", "value is 'MAX', expected"),
-        ("0.5..", "expected max, min, a number, or LO..HI"),
+        (">= ", "value is '>= ', expected max, min, a number, or LO..HI"),
+        (">0.5", "value is '>0.5', expected max, min, a number, or LO..HI"),
+        (">=0..1", "expected max, min, a number, or LO..HI"),
+        ("0.5...", "expected max, min, a number, or LO..HI"),
+        (">=nan", "both bounds must be numbers"),
+        ("nan..", "both bounds must be numbers"),
+        ("inf..", "is empty"),
+        ("..-inf", "is empty"),
         ("..", "expected max, min, a number, or LO..HI"),
         ("0..1..2", "expected max, min, a number, or LO..HI"),
         ("nan", "value is 'nan', expected a finite number"),
@@ -105,7 +132,7 @@ PRIOR = Prior.from_training(LENGTHS, VALUES, NAMES)
 
 
 def column(targets: dict[str, object], name: str, count: int = 2000) -> np.ndarray:
-    _, condition = PRIOR.draw(targets, count, seed=1)  # type: ignore[arg-type]
+    _, condition = PRIOR.draw(read_targets(targets), count, seed=1)  # type: ignore[arg-type]
     assert condition is not None
     for i, other in enumerate(NAMES):
         assert np.isnan(condition[:, i]).all() == (other not in targets)

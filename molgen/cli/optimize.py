@@ -1,0 +1,250 @@
+r"""Improve leads: redraw the part that holds the goal back, and stay similar to the lead.
+
+LEADS is a SMILES or a file of them. A try opens a part of a lead, keeps the rest and draws the part
+anew under guidance; every try is a row, with its similarity to the lead (Tanimoto, Morgan radius 2,
+2,048 bits), its gain over the lead in training standard deviations, and what became of it: invalid,
+unchanged, duplicate, constraint lost, similarity below, filter failed, target missed, or ok. A
+range or a number is met or missed; max and min are met by whatever is better than the lead.
+
+Two tiers, told apart in the column `tier` and in the report. By default nothing is computed of the
+properties while drawing: which part to open is told by the network. With --oracle-calls M, up to M
+distinct molecules a lead are scored on the way, and tries go on from what is better.
+
+The exit status is 0 if every lead was improved and 3 if not. What is finished is written every 64
+leads. Leads that cannot be worked on are rows with the reason.
+
+Example:
+  molgen optimize qm9 'CCC1=CNC(=O)N1' --target qed=max --similarity 0.4 --out better.csv
+  molgen optimize qm9 leads.smi --target qed=0.5.. --tries 20 --oracle-calls 20 --out better.csv
+  molgen optimize qm9 'OCC1CCCO1' --target logp=0.5..1.5 --keep 'C1CCCO1' --out better.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from molgen.cli import options, scaffold_options
+from molgen.cli.design import FEWER, SHOWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molgen.goals import Goals
+    from molgen.lead import Atoms
+    from molgen.lead_report import Optimized
+
+WIDEST = 36  # characters of a molecule in the short table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    options.add_model(parser)
+    parser.add_argument("leads", metavar="LEADS", help="a SMILES, or a .smi or .csv file of them")
+    options.add_targets(parser, required=True)
+    parser.add_argument(
+        "--similarity", type=float, default=0.4, metavar="S", help="least, to the lead (0.4)"
+    )
+    parser.add_argument(
+        "--tries", type=options.positive, default=20, metavar="K", help="draws a lead (default 20)"
+    )
+    parser.add_argument(
+        "--oracle-calls",
+        type=options.whole,
+        default=0,
+        metavar="M",
+        help="distinct molecules a lead, itself included, that may be scored while drawing "
+        "(default 0: none)",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--keep", metavar="ATOMS", help="atoms that stay: SMARTS, or for one lead 0,3,5-8"
+    )
+    which.add_argument("--change", metavar="ATOMS", help="atoms that may change, likewise")
+    parser.add_argument("--column", metavar="C", help="of the file that holds the leads")
+    parser.add_argument(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="PROP=W",
+        help="of a target in the gain (default 1); may be repeated",
+    )
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="FILTER",
+        help="as of molgen design: pains, brenk, ..., smarts:PATTERN, need:PATTERN",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.05,
+        metavar="X",
+        help="how near a number must be, in training standard deviations (default 0.05)",
+    )
+    options.add_sampling(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Improve and write; return the exit status."""
+    from molgen.cli.search import read_weights
+    from molgen.files import check_writable
+    from molgen.goals import read_goals
+    from molgen.screens import Screens
+    from molgen.tables import check_extension
+
+    check_extension(arguments.out)
+    check_writable(arguments.out)
+    if arguments.adapt not in (None, "none"):
+        raise ValueError(f"adapt is {arguments.adapt!r}, but a try is one draw: expected none")
+    goals = read_goals(arguments.target, read_weights(arguments.weight))
+    screens = Screens.read(arguments.filter)
+    leads, single = read_leads(arguments.leads, arguments.column)
+    keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
+
+    from molgen import checkpoint
+    from molgen.lead import Refused, read
+    from molgen.lead_optimization import optimize
+
+    model = checkpoint.load(arguments.model)
+    settings = options.settings(arguments, model, targets=goals.targets)
+    if single:
+        longest = model.denoiser.max_length
+        lead = read(0, leads[0], model.tokenizer, longest, keep, change)
+        if isinstance(lead, Refused):
+            raise ValueError(lead.reason)
+    screen = Screen(len(leads) * arguments.tries, arguments.out)
+    try:
+        found = optimize(
+            model,
+            leads,
+            goals.targets,
+            arguments.similarity,
+            arguments.tries,
+            arguments.oracle_calls,
+            arguments.seed,
+            settings,
+            keep,
+            change,
+            goals.weights,
+            arguments.tolerance,
+            screens,
+            arguments.guidance != "none",
+            screen.ended,
+            screen.finished,
+        )
+    finally:
+        screen.close()
+    interrupted = found.reason == "interrupted"
+    if interrupted and not len(found.table):
+        raise KeyboardInterrupt
+    print(report(found, goals, single))
+    print(f"wrote {arguments.out}")
+    if not found.every_lead:
+        why = f": {found.reason}" if interrupted else ""
+        improved = f"{found.tally.improved} of {found.asked} leads improved"
+        print(f"{improved}{why}", file=sys.stderr)
+    return 130 if interrupted else 0 if found.every_lead else FEWER
+
+
+class Screen:
+    """Shows a bar of tries, and writes what is finished."""
+
+    def __init__(self, tries: int, out: str) -> None:
+        from tqdm import tqdm
+
+        self.bar, self.out = tqdm(total=tries, unit="try", disable=None), out
+        self.tables: list[pd.DataFrame] = []
+
+    def ended(self, tries: int) -> None:
+        """Count tries that have ended."""
+        self.bar.update(tries)
+
+    def finished(self, rows: pd.DataFrame) -> None:
+        """Write the rows of all leads that are finished."""
+        import pandas as pd
+
+        from molgen.tables import write_table
+
+        self.tables.append(rows)
+        write_table(pd.concat(self.tables, ignore_index=True), self.out)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
+
+
+def read_leads(text: str, column: str | None) -> tuple[list[str], bool]:
+    """Return the leads, and whether it is a single one from the command line.
+
+    Raises:
+        ValueError: if the text is neither a file nor a molecule, or the file cannot be read.
+    """
+    from molgen.cli.rows import texts
+    from molgen.molecules import interpret
+
+    try:
+        is_file = Path(text).is_file()
+    except (OSError, ValueError):  # no system allows such a name
+        is_file = False
+    if is_file:
+        return texts(text, column), False
+    molecule = interpret(text.strip())
+    if not molecule.ok:
+        raise ValueError(f"leads is {text!r}, which is no file and no molecule: {molecule.status}")
+    if column is not None:
+        raise ValueError(f"column is {column!r}, but leads is a molecule: expected a file")
+    return [text.strip()], True
+
+
+def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:
+    """Read SMARTS, or indices such as ``0,3,5-8``.
+
+    Raises:
+        ValueError: if it is neither, or indices are given for several leads.
+    """
+    try:
+        found = scaffold_options.atoms(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if isinstance(found, str):
+        from property_models.patterns import read_smarts
+
+        read_smarts(found, name)
+    elif found is not None and not single:
+        raise ValueError(f"{name} is {text!r}: with a file of leads, expected SMARTS")
+    return found
+
+
+def report(found: Optimized, goals: Goals, single: bool) -> str:
+    """Return the short table and the honest counts."""
+    from molgen.lead import Outcome
+
+    names = list(goals.targets)
+    ok = found.table[found.table["outcome"] == Outcome.OK]
+    ok = ok.sort_values(["gain", "similarity"], ascending=False, kind="stable")
+    if not single:
+        ok = ok.drop_duplicates("lead_index").sort_values("lead_index")
+    lines = [f"{'lead':<{WIDEST}} {'better':<{WIDEST}} {'similarity':>10}"]
+    lines[0] += "".join(f"{name:>18}" for name in names)
+    for _, row in ok.head(SHOWN).iterrows():
+        values = "".join(f"{row[f'lead_{name}']:8.3f} ->{row[name]:7.3f}" for name in names)
+        text = f"{_short(row['lead'])} {_short(row['smiles'])} {row['similarity']:10.3f}"
+        lines.append(text + values)
+    if len(ok) > SHOWN:
+        lines.append(f"... and {len(ok) - SHOWN} more")
+    refused = found.table[found.table["try"] == 0]
+    lines += [
+        f"{_short(row['lead'])} {row['outcome']}" for _, row in refused.head(SHOWN).iterrows()
+    ]
+    return "\n".join([*lines, str(found.tally)])
+
+
+def _short(text: str) -> str:
+    return f"{text if len(text) <= WIDEST else text[: WIDEST - 3] + '...':<{WIDEST}}"

@@ -1,0 +1,157 @@
+"""Options that say what every molecule has to contain: scaffolds, linker ends, parts of a lead.
+
+Scaffolds are SMILES with ``*`` (also ``[*]``, ``[*:1]``, ``[1*]``) where they may grow, each an
+argument or a line of a file; what they mean is :mod:`molgen.fragments`'s to say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from molgen.fragments import Constraint
+
+COLUMNS = ("scaffold", "smiles")
+"""Of a file with a header line; the first that there is."""
+ATOMS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+MOST_ATOMS = 10_000  # a range of indices beyond that is a slip of the finger
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    group = parser.add_argument_group(
+        "scaffold",
+        "what every molecule contains; with several scaffolds, rows take turns. Quote SMILES, "
+        "because * means something to a shell",
+    )
+    group.add_argument(
+        "--scaffold",
+        action="append",
+        default=[],
+        metavar="SMILES",
+        help="to be grown at its attachment points, * or [*] or [*:1] or [1*]; fragments joined by "
+        "a dot are to be linked; may be repeated",
+    )
+    group.add_argument(
+        "--scaffold-file",
+        metavar="FILE",
+        help="a scaffold a line (.smi, .txt), or a table (.csv, .tsv) with a column scaffold or "
+        "smiles",
+    )
+    group.add_argument(
+        "--superstructure",
+        action="store_true",
+        help="a scaffold without attachment points may grow anywhere",
+    )
+    group.add_argument(
+        "--keep",
+        metavar="ATOMS",
+        help="scaffolds are whole leads of which these atoms stay and all others may change: "
+        "SMARTS, or numbers such as 0,3,5-8, from 0 in the order of the SMILES",
+    )
+    group.add_argument("--change", metavar="ATOMS", help="these atoms may change, likewise")
+
+
+def read(arguments: argparse.Namespace) -> list[Constraint] | None:
+    """Return the constraints asked for, or None for none.
+
+    Raises:
+        ValueError: if a scaffold cannot be read, in a file with the number of its line, or options
+            do not go together.
+    """
+    asked = _asked(arguments)
+    if asked is None:
+        return None
+    return [_constraint(text, place, arguments) for place, text in asked]
+
+
+def _asked(arguments: argparse.Namespace) -> list[tuple[str, str]] | None:
+    """Return every scaffold and where it is written, empty for the command line.
+
+    Raises:
+        ValueError: if options do not go together, or the file cannot be read.
+    """
+    found = [("", text) for text in arguments.scaffold]
+    if arguments.scaffold_file is not None:
+        found += _lines(arguments.scaffold_file)
+    given = {"keep": arguments.keep is not None, "change": arguments.change is not None}
+    given |= {"superstructure": arguments.superstructure}
+    flags = [name for name, is_given in given.items() if is_given]
+    if not found:
+        for name in flags:
+            raise ValueError(f"--{name} is given without --scaffold or --scaffold-file")
+        return None
+    if len(flags) > 1:
+        names = " and ".join(f"--{name}" for name in flags)
+        raise ValueError(f"{names} are given, expected one of them at most")
+    if arguments.superstructure and all("*" in text for _, text in found):
+        raise ValueError(
+            "--superstructure is given, but every scaffold has attachment points and grows at them "
+            "alone: leave it out, or write a scaffold without *"
+        )
+    return found
+
+
+def _constraint(text: str, place: str, arguments: argparse.Namespace) -> Constraint:
+    """Return a scaffold as it is asked for.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    from molgen import fragments
+
+    try:
+        if arguments.keep is not None or arguments.change is not None:
+            change, keep = atoms(arguments.change), atoms(arguments.keep)
+            return fragments.read_lead(text, change, keep)
+        core = arguments.superstructure and "*" not in text
+        return fragments.read(text, fragments.Task.SUPERSTRUCTURE if core else None)
+    except ValueError as error:
+        hint = (
+            "; a file is given with --scaffold-file" if not place and Path(text).is_file() else ""
+        )
+        raise ValueError(f"{place}: {error}" if place else f"{error}{hint}") from error
+
+
+def _lines(path: str) -> list[tuple[str, str]]:
+    """Return where each scaffold of a file is, and the scaffold.
+
+    Raises:
+        ValueError: if the file cannot be read, or has no column of scaffolds.
+    """
+    from molgen.reading import read_header, read_table
+
+    header = read_header(path)
+    folded = [name.casefold() for name in header]
+    column = next((name for name in COLUMNS if name in folded), None)
+    if header and column is None:
+        raise ValueError(f"{path} has no column {' or '.join(COLUMNS)}; it has {', '.join(header)}")
+    table = read_table(path, column)
+    rows = list(zip(table.lines, table.raw, strict=True))
+    if not header and rows[0][1].casefold() in COLUMNS:  # a header line after all
+        rows = rows[1:]
+    if not rows:
+        raise ValueError(f"{path}: a header line and no rows")
+    return [(f"{path}, line {line}", text) for line, text in rows]
+
+
+def atoms(text: str | None) -> Sequence[int] | str | None:
+    """Return numbers of atoms, or SMARTS as they are.
+
+    Raises:
+        ValueError: if a range of atoms is empty or endless.
+    """
+    if text is None or not ATOMS.fullmatch(packed := "".join(text.split())):
+        return text
+    found: list[int] = []
+    for part in packed.split(","):
+        first, _, last = part.partition("-")
+        low, high = int(first), int(last or first)
+        if not low <= high < MOST_ATOMS:
+            raise ValueError(f"atoms are {text!r}, expected numbers such as 0,3,5-8")
+        found += range(low, high + 1)
+    return found

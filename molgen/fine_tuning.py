@@ -1,0 +1,299 @@
+"""Fine-tuning on a chemist's own series: how to train, and what was learned and forgotten.
+
+A model that goes on training on 50 to 5,000 molecules moves towards them and away from what it
+knew. Both are measured, before and after, on the same rows under the same noise:
+
+    learned   = bound(series, held out)        before - after
+    forgotten = bound(the original's molecules) after - before
+
+in nats per molecule given its length (lengths are drawn from a table, which is replaced). A bundled
+model carries no data; what stands for them then is the distinct valid molecules among rows that the
+original draws itself with a fixed seed. It finds them likelier than its data; the difference is
+what counts. Beside that, what both draw: valid, unique, novel, found in either set, and like what.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen import checkpoint
+from molgen.card import DATA, DRAWN, rewrite
+from molgen.files import replacing
+from molgen.prepared import short_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molgen.dataset import TokenDataset
+    from molgen.known import KnownMolecules
+    from molgen.model import Model
+    from molgen.threads import Workers
+
+REPORT = "fine_tuning.json"
+SERIES = 10_000  # molecules to train on up to which a file is a series, not another training set
+PASSES, EPOCHS = 30_000, (4, 40)  # molecules to see in all, and the epochs that may be
+BATCH, STEPS_AN_EPOCH = 64, 8  # molecules in a step at most; steps in an epoch of a small series
+RATE = 1e-4  # of 1e-3, 3e-4 and 1e-4 what learned most of 300 molecules and forgot least
+ROWS, SEED = 128, 0  # drawn by either model
+COMPARED = 128  # molecules of each set that likelihoods are taken of
+NOISINGS = 8  # of each of them
+CHUNK = 64  # rows of a forward, fewer than there are, for several cores
+
+
+def recipe(training: int, batch_size: int | None = None) -> dict[str, Any]:
+    """Return how to fine-tune on so many molecules, as fields of ``TrainConfig``.
+
+    Steps are small and many, and AdamW takes them all: Muon's products cost more than the
+    gradients of so few molecules. A batch is cut in two, whatever the cores, so that they share it
+    and the result is the same on any number of them.
+
+    Args:
+        training: molecules to train on.
+        batch_size: molecules in a step, if that is decided.
+    """
+    batch = batch_size or int(np.clip(training // STEPS_AN_EPOCH, min(8, training), BATCH))
+    epochs = float(np.clip(PASSES / training, *EPOCHS))
+    each = max(1, round(training / batch))  # a check at the end of every epoch
+    return {
+        "epochs": epochs,
+        "batch_size": batch,
+        "peak_rate": RATE,
+        "muon": False,
+        "decay_fraction": 1.0,
+        "shard": max(1, batch // 2),
+        "evaluate_every": each,
+        "checkpoint_every": each,
+    }
+
+
+def conclude(
+    original: Model,
+    folder: Path,
+    data: TokenDataset,
+    places: Sequence[Path] = (),
+    device: str = "cpu",
+    dtype: str = "auto",
+    threads: int = 0,
+) -> dict[str, Any]:
+    """Measure a fine-tuned model against its original, and write it into its folder and card.
+
+    The original's guide goes with it: it knows the same tokens.
+
+    Args:
+        original: the model before, as it was loaded.
+        folder: of the run, with the model after.
+        data: the series.
+        places: further folders that the model was written to.
+        device: where to measure.
+        dtype: of the matrix products.
+        threads: on a CPU; 0 means one per core.
+
+    Returns:
+        What ``molgen.json`` holds, with what was found under ``measured.fine_tuning``.
+    """
+    from molgen.threads import workers
+
+    tuned = checkpoint.load(folder)
+    settings = {"device": device, "dtype": dtype}
+    with workers(device, threads) as pool:
+        found = compare(original, tuned, data, pool, settings)
+    for place in dict.fromkeys((folder, *places)):
+        if original.folder and (original.folder / checkpoint.GUIDE).is_dir():
+            guide = place / checkpoint.GUIDE
+            shutil.copytree(original.folder / checkpoint.GUIDE, guide, dirs_exist_ok=True)
+        info = checkpoint.read_info(place)
+        info["measured"] = {**info["measured"], "fine_tuning": found}
+        for name, content in ((REPORT, found), ("molgen.json", info)):
+            with replacing(place / name) as part:
+                part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        rewrite(place)
+    return info
+
+
+def compare(
+    original: Model,
+    tuned: Model,
+    data: TokenDataset,
+    pool: Workers,
+    settings: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return what a fine-tuned model learned and forgot, in plain words and numbers.
+
+    Args:
+        original: the model before.
+        tuned: the model after.
+        data: the series.
+        pool: threads to measure likelihoods on.
+        settings: ``device`` and ``dtype``.
+    """
+    from molgen.known import KnownMolecules
+    from molgen.likelihood import noise_of
+
+    models = {"before": original, "after": tuned}
+    texts = np.array([tuned.tokenizer.smiles(tuned.tokenizer.decode(row)) for row in data.tokens])
+    fresh = data.representation == "selfies"  # else the texts are canonical already
+    parts = {
+        name: KnownMolecules.from_smiles(texts[rows].tolist(), fresh)
+        for name, rows in (("training", ~data.held_out), ("held_out", data.held_out))
+    }
+    changes: dict[str, Any] = dict(settings)
+    tables = {name: model.sample(ROWS, seed=SEED, **changes) for name, model in models.items()}
+    what, kept = remembered(original, tables["before"])
+    sets = {
+        "series, held out": ids(data, data.held_out),
+        "series, trained on": ids(data, ~data.held_out),
+        what: kept,
+    }
+    series = parts["training"].union(parts["held_out"])
+    known = original.known.contains(texts.tolist()) if original.known else np.zeros(0, bool)
+    return {
+        "original": short_name(original),
+        "stopped": "stopping" in tuned.info,
+        "length_included": noise_of(tuned.denoiser) == "none",
+        "training": int((~data.held_out).sum()),
+        "held_out": int(data.held_out.sum()),
+        "known_before": int(known.sum()),
+        "forgotten_on": what,
+        "likelihood": [
+            {"molecules": name, **change(models, rows, pool, settings)}
+            for name, rows in sets.items()
+            if len(rows)
+        ],
+        "draws": {
+            "rows": ROWS,
+            "seed": SEED,
+            **{k: counts(t, original.known, parts, series, texts) for k, t in tables.items()},
+        },
+        "properties": means(data, tables),
+    }
+
+
+def remembered(original: Model, drawn: pd.DataFrame) -> tuple[str, list[list[int]]]:
+    """Return what stands for a model's own molecules, and their ids.
+
+    That is the held-out part of what it was trained on, where that lies in its folder, and what it
+    draws where not.
+    """
+    from molgen.dataset import TokenDataset
+
+    path = original.folder / "dataset.npz" if original.folder else None
+    if path is not None and path.is_file():
+        data = TokenDataset.load(path)
+        if tuple(original.tokenizer.vocab) == data.vocab and data.held_out.any():
+            return DATA, ids(data, data.held_out)
+    fine = drawn[(drawn["status"] == "ok") & drawn["unique"]]
+    texts = fine["tokens" if "tokens" in fine else "raw"]
+    return DRAWN, [original.tokenizer.encode(text) for text in texts]
+
+
+def ids(data: TokenDataset, marks: NDArray[np.bool_]) -> list[list[int]]:
+    """Return the ids of at most :data:`COMPARED` marked rows, spread over the data set."""
+    from molgen.likelihood import spread
+
+    rows = spread(np.flatnonzero(marks), COMPARED)
+    return [data.tokens[row, : data.lengths[row]].tolist() for row in rows]
+
+
+def change(
+    models: Mapping[str, Model],
+    rows: Sequence[Sequence[int]],
+    pool: Workers,
+    settings: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the bound of the same rows before and after, and the difference with its error."""
+    found = {name: nats(model, rows, pool, settings) for name, model in models.items()}
+    gained = found["after"] - found["before"]
+    return {
+        "count": len(rows),
+        **{name: float(values.mean()) for name, values in found.items()},
+        "change": float(gained.mean()),
+        "error": float(gained.std() / math.sqrt(len(gained))),
+    }
+
+
+def nats(
+    model: Model, rows: Sequence[Sequence[int]], pool: Workers, settings: Mapping[str, str]
+) -> NDArray[np.float64]:
+    """Return the bound of each row given its length, shape (rows,), under the same noise always."""
+    import torch
+
+    from molgen.likelihood import row_bounds
+    from molgen.threads import resolve_dtype
+
+    device = torch.device(settings["device"])
+    half = resolve_dtype(settings["dtype"], settings["device"]) is torch.bfloat16
+    network: Any = model.denoiser
+    network.to(device)
+
+    def bounds(start: int) -> NDArray[np.float64]:
+        part = [torch.tensor(row) for row in rows[start : start + CHUNK]]
+        x_0 = torch.nn.utils.rnn.pad_sequence(part, True, network.pad_id).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            return row_bounds(network, x_0, False, SEED + start, NOISINGS).cpu().numpy()
+
+    return np.concatenate(list(pool.map(bounds, range(0, len(rows), CHUNK))))
+
+
+def counts(
+    table: pd.DataFrame,
+    original: KnownMolecules | None,
+    parts: Mapping[str, KnownMolecules],
+    series: KnownMolecules,
+    texts: NDArray[np.str_],
+) -> dict[str, float | None]:
+    """Return what was drawn, as parts of the rows asked for."""
+    from molgen.similarity import fingerprints, nearest_similarity
+
+    smiles, unique = table["smiles"].tolist(), table["unique"].to_numpy()
+    valid = (table["status"] == "ok").to_numpy()
+    before = original.contains(smiles) if original else np.zeros(len(table), dtype=bool)
+    own = {name: valid & part.contains(smiles) for name, part in parts.items()}
+    rows = {
+        "valid": valid,
+        "unique": unique,
+        "novel": unique & ~before & ~series.contains(smiles),
+        "in_training": own["training"],
+        "in_held_out": own["held_out"],
+        "in_original": valid & before,
+    }
+    found: dict[str, float | None] = {name: float(marks.mean()) for name, marks in rows.items()}
+    drawn = fingerprints(table.loc[unique, "smiles"].tolist())
+    return {
+        **found,
+        "nearest_similarity": mean(nearest_similarity(drawn, fingerprints(texts.tolist()))),
+        "nfe": float(table["nfe"].mean()),
+    }
+
+
+def means(data: TokenDataset, tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Return the mean of each property over the series and over distinct valid draws.
+
+    A property that was only ever measured has no mean over draws.
+    """
+    from property_models import compute
+
+    found = []
+    for i, name in enumerate(data.properties):
+        entry: dict[str, Any] = {"property": name, "series": mean(data.values[:, i])}
+        for when, table in tables.items():
+            try:
+                drawn = compute([name], table.loc[table["unique"], "smiles"].tolist())[name]
+            except ValueError:
+                continue
+            entry[when] = mean(drawn)
+        found.append(entry)
+    return found
+
+
+def mean(values: NDArray[np.floating]) -> float | None:
+    """Return the mean of the values that are known, None of none."""
+    known = values[~np.isnan(values)].astype(np.float64)
+    return float(known.mean()) if len(known) else None

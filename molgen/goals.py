@@ -1,0 +1,193 @@
+"""Goals: what a molecule is to be, several at once, each with its weight.
+
+    met_j(x)  =  v_j(x) in [low_j, high_j]        a value is a range of twice its tolerance
+    score(x)  =  sum_j w_j gain_j(x)
+
+with the gains of :mod:`molgen.oracle`, in standard deviations of the training data: a range costs
+what a molecule is outside of it, a value what it is away, ``max`` and ``min`` gain without end, and
+are met by any number. Any registered property may be a goal, whatever a model is conditioned on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.oracle import Floats, Objective, WeightedSum, read_objectives
+from molgen.targets import Prior, Range, Target, split_targets
+from property_models import get
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOLERANCE = 0.05  # of the training standard deviation
+EXACT = 1e-9  # whole numbers differ by more
+_NOTHING = Prior(np.zeros(0, np.int64), np.zeros((0, 0)), (), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Goal(Objective):
+    """What one property is to be.
+
+    Attributes:
+        slack: how far from a plain number is near enough, in the property's unit; a property of
+            whole numbers has to be that number.
+    """
+
+    slack: float = 0.0
+
+    def __str__(self) -> str:
+        """Return the goal as it is written on the command line."""
+        target = self.target
+        shown = f"{target:.12g}" if isinstance(target, float | int) else str(target)
+        return f"{self.name}={shown}"
+
+    @property
+    def bounds(self) -> bool:
+        """Whether some numbers miss it: those of a value or a range do, none of an extreme."""
+        return not isinstance(self.target, str)
+
+    def met(self, values: Floats) -> NDArray[np.bool_]:
+        """Say which values meet the goal; NaN meets nothing.
+
+        Args:
+            values: of the property, shape (molecules,).
+
+        Returns:
+            With the same shape.
+        """
+        target = self.target
+        if isinstance(target, str):
+            return ~np.isnan(values)
+        if isinstance(target, Range):
+            return (values >= target.low) & (values <= target.high)
+        slack = EXACT if get(self.name).integer else self.slack
+        return np.abs(values - target) <= slack
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Several goals, in the order they were asked for; possibly none.
+
+    Attributes:
+        goals: of different properties.
+    """
+
+    goals: tuple[Goal, ...] = ()
+
+    def __iter__(self) -> Iterator[Goal]:
+        """Go through the goals."""
+        return iter(self.goals)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.goals)
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """What is asked of each property."""
+        return {goal.name: goal.target for goal in self.goals}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each property."""
+        return {goal.name: goal.weight for goal in self.goals}
+
+    def met(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Say which rows meet which goal.
+
+        Args:
+            table: with a column for each property; NaN meets nothing.
+
+        Returns:
+            Of booleans, a column for each goal by its property's name, with the table's index.
+        """
+        import pandas as pd
+
+        columns = {goal.name: goal.met(_values(table, goal)) for goal in self.goals}
+        return pd.DataFrame(columns, index=table.index)
+
+    def score(self, table: pd.DataFrame) -> Floats:
+        """Return the weighted sum of the gains.
+
+        Args:
+            table: with a column for each property.
+
+        Returns:
+            With shape (rows,); larger is better, minus infinity where a value is missing, and 0
+            where there are no goals.
+        """
+        if not self.goals:
+            return np.zeros(len(table))
+        gains = [goal.gain(_values(table, goal)) for goal in self.goals]
+        return WeightedSum(tuple(self.weights.values()))(np.stack(gains, axis=1))
+
+    def measured(self, prior: Prior, tolerance: float = TOLERANCE) -> Goals:
+        """Return the goals in units of the training data.
+
+        Args:
+            prior: mean and standard deviation of each property in the training data; one that it
+                does not tell of counts in its own unit.
+            tolerance: how near a plain number is to be met, in training standard deviations.
+
+        Raises:
+            ValueError: if the tolerance is no number from 0, or a plain number is asked of a
+                property that is no whole number and whose spread is unknown.
+        """
+        if not (math.isfinite(tolerance) and tolerance >= 0):
+            raise ValueError(f"tolerance is {tolerance}, expected at least 0")
+        return read_goals(self.targets, self.weights, prior, tolerance)
+
+
+def read_goals(
+    words: Sequence[str] | Mapping[str, Target | str],
+    weights: Mapping[str, float] | None = None,
+    prior: Prior | None = None,
+    tolerance: float = TOLERANCE,
+) -> Goals:
+    """Return goals with their words read.
+
+    Args:
+        words: ``PROP=VALUE`` each, where VALUE is ``max``, ``min``, a number, ``LO..HI``, ``LO..``
+            or ``..HI``; ``PROP>=LO`` and ``PROP<=HI`` do as well. Or property names to targets.
+        weights: of some of the properties; the others count 1.
+        prior: of the training data, to measure in; None for each property's own unit, and no slack
+            around plain numbers.
+        tolerance: see :meth:`Goals.measured`.
+
+    Raises:
+        ValueError: naming the goal that cannot be read or whose property is unknown, or the weight
+            that is out of line or belongs to none.
+    """
+    targets = words if isinstance(words, Mapping) else split_targets(words)
+    if not targets and weights:
+        raise ValueError(f"weight of {next(iter(weights))}: there are no goals to weigh")
+    if not targets:
+        return Goals()
+    objectives = read_objectives(targets, prior or _NOTHING, weights)
+    goals = [Goal(**vars(objective)) for objective in objectives]
+    if prior is not None:
+        goals = [replace(goal, slack=_slack(goal, prior, tolerance)) for goal in goals]
+    return Goals(tuple(goals))
+
+
+def _slack(goal: Goal, prior: Prior, tolerance: float) -> float:
+    """Return how far from a plain number is near enough; see :meth:`Goals.measured`."""
+    std = prior.std.get(goal.name, math.nan)
+    plain = goal.bounds and not isinstance(goal.target, Range) and not get(goal.name).integer
+    if plain and math.isnan(std):
+        raise ValueError(
+            f"target {goal}: the spread of {goal.name} in the training data is unknown, so the "
+            "tolerance is, too: ask for a range"
+        )
+    return tolerance * std if plain else 0.0
+
+
+def _values(table: pd.DataFrame, goal: Goal) -> Floats:
+    """Return the column of a goal's property, shape (rows,)."""
+    return table[goal.name].to_numpy(dtype=np.float64)

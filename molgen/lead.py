@@ -1,0 +1,203 @@
+"""A lead: what is to be improved, what of it must stay, and what became of a try.
+
+    T(a, b) = |a and b| / |a or b|
+
+over the bits of Morgan fingerprints, radius 2 and 2,048 bits, without chirality: what published
+lead optimisation measures similarity by (Jin et al., "Hierarchical Generation of Molecular Graphs
+using Structural Motifs", 2020). Imports RDKit, never torch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rdkit import Chem
+from rdkit.Chem import rdFingerprintGenerator
+
+from molgen.fragments import Constraint, read_lead
+from molgen.molecules import interpret, parse
+from molgen.tokenizer import TokenError, Tokenizer, split
+from molgen.verify import OK, Verifier
+
+RADIUS, BITS = 2, 2048
+LEAST_ATOMS = 2  # one to change and one to stay
+
+Bits = frozenset[int]
+Atoms = Sequence[int] | str
+"""Indices of atoms, or SMARTS that match them."""
+
+
+class Outcome(StrEnum):
+    """What became of a try; the first of these that holds."""
+
+    INVALID = "invalid"
+    UNCHANGED = "unchanged"
+    """The lead itself."""
+    DUPLICATE = "duplicate"
+    """Met by an earlier try at the same lead."""
+    CONSTRAINT = "constraint lost"
+    SIMILARITY = "similarity below"
+    FILTER = "filter failed"
+    TARGET = "target missed"
+    OK = "ok"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A lead that cannot be worked on.
+
+    Attributes:
+        index: of the lead among all.
+        source: as it was written.
+        reason: why.
+    """
+
+    index: int
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Lead:
+    """A lead.
+
+    Attributes:
+        index: of the lead among all.
+        source: as it was written.
+        smiles: canonical.
+        mol: the molecule, its atoms in the order they were written.
+        bits: of its fingerprint.
+        constraint: which atoms must stay; None where any may change.
+    """
+
+    index: int
+    source: str
+    smiles: str
+    mol: Chem.Mol
+    bits: Bits
+    constraint: Constraint | None = None
+
+    @functools.cached_property
+    def verifier(self) -> Verifier | None:
+        """Says whether a molecule keeps what must stay."""
+        return None if self.constraint is None else Verifier(self.constraint)
+
+    def keeps(self, smiles: str) -> bool:
+        """Return whether a molecule keeps what must stay."""
+        return self.verifier is None or self.verifier(smiles) == OK
+
+    def similarity(self, mol: Chem.Mol) -> float:
+        """Return the similarity of a molecule to the lead."""
+        return tanimoto(self.bits, fingerprint(mol))
+
+    def free(self, mol: Chem.Mol) -> frozenset[int]:
+        """Return the atoms that may change, of the lead or of a molecule that keeps what must stay.
+
+        Of another molecule they are all but one match of what stays; none where there is no match.
+        """
+        atoms = frozenset(range(mol.GetNumAtoms()))
+        if self.constraint is None:
+            return atoms
+        if mol is self.mol:
+            return atoms - self.constraint.kept
+        match = mol.GetSubstructMatch(self._pattern)
+        return atoms.difference(match) if match else frozenset()
+
+    @functools.cached_property
+    def _pattern(self) -> Chem.Mol:
+        kept = sorted(self.constraint.kept) if self.constraint else []
+        return Chem.MolFromSmarts(Chem.MolFragmentToSmarts(self.mol, kept))
+
+
+def read(
+    index: int,
+    source: str,
+    tokenizer: Tokenizer,
+    longest: int,
+    keep: Atoms | None = None,
+    change: Atoms | None = None,
+) -> Lead | Refused:
+    """Read a lead, or say why it cannot be worked on.
+
+    Args:
+        index: of the lead among all.
+        source: SMILES.
+        tokenizer: of the model, for SMILES.
+        longest: most tokens of a row.
+        keep: atoms that stay, as of :func:`molgen.fragments.read_lead`.
+        change: atoms that may change, likewise; at most one of both.
+    """
+    molecule = interpret(source)
+    mol = parse(source) if molecule.ok else None
+    if mol is None:
+        return Refused(index, source, f"lead not read: {molecule.status}")
+    constraint = None
+    if keep is not None or change is not None:
+        try:
+            constraint = read_lead(source, change, keep)
+        except ValueError as error:
+            return Refused(index, source, f"lead not read: {error}")
+        mol = constraint.fragments[0].mol
+    for atom in mol.GetAtoms():  # a label, not chemistry
+        atom.SetAtomMapNum(0)
+    smiles = Chem.MolToSmiles(mol)
+    if mol.GetNumAtoms() < LEAST_ATOMS:
+        return Refused(index, source, f"lead too small: 1 atom, expected at least {LEAST_ATOMS}")
+    if reason := unwritable(smiles, tokenizer, longest):
+        return Refused(index, source, reason)
+    return Lead(index, source, smiles, mol, fingerprint(mol), constraint)
+
+
+def unwritable(smiles: str, tokenizer: Tokenizer, longest: int) -> str:
+    """Return why a model cannot write a molecule; empty if it can.
+
+    Args:
+        smiles: canonical.
+        tokenizer: of the model.
+        longest: most tokens of a row.
+    """
+    try:
+        length = len(tokenizer.encode(smiles))
+    except TokenError as error:
+        return f"lead holds {split(error.text[error.position :])[0]!r}, unknown to the model"
+    if length > longest:
+        return f"lead too long: {length} tokens, expected at most {longest}"
+    return ""
+
+
+def fingerprint(mol: Chem.Mol) -> Bits:
+    """Return the bits of a molecule's fingerprint."""
+    return frozenset(_generator().GetFingerprint(mol).GetOnBits())
+
+
+def environments(mol: Chem.Mol) -> dict[int, list[frozenset[int]]]:
+    """Return, for each bit of a molecule's fingerprint, the atoms of each place that sets it."""
+    output = rdFingerprintGenerator.AdditionalOutput()
+    output.AllocateBitInfoMap()
+    _generator().GetFingerprint(mol, additionalOutput=output)
+    return {
+        bit: [_environment(mol, atom, radius) for atom, radius in places]
+        for bit, places in output.GetBitInfoMap().items()
+    }
+
+
+def tanimoto(a: Bits, b: Bits) -> float:
+    """Return ``|a and b| / |a or b|``, 1 for two molecules without bits."""
+    either = len(a | b)
+    return len(a & b) / either if either else 1.0
+
+
+def _environment(mol: Chem.Mol, atom: int, radius: int) -> frozenset[int]:
+    bonds = Chem.FindAtomEnvironmentOfRadiusN(mol, radius, atom) if radius else ()
+    ends = (mol.GetBondWithIdx(bond) for bond in bonds)
+    return frozenset([atom]).union(
+        *((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in ends)
+    )
+
+
+@functools.cache
+def _generator() -> rdFingerprintGenerator.FingerprintGenerator64:
+    return rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)

@@ -1,0 +1,115 @@
+"""Parts of a molecule that may be redrawn, and how alike the rest leaves it to a lead.
+
+A part is a connected set of atoms, grown from a random one: atom by atom, or by whole rings and
+chain atoms, since a chemist replaces a ring and not two thirds of it. Redrawing it keeps those bits
+of the fingerprint whose surroundings lie in the rest,
+
+    c = |bits(rest) and bits(lead)|,      T  ~  c / (|bits(lead)| + |bits(molecule)| - c)
+
+is the similarity to expect if nothing of what is drawn is like the lead and it sets as many bits as
+what was there. It can be told before anything is drawn, and says how large a part may be. Imports
+RDKit, never torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from molgen.lead import Bits, environments
+
+POOL = 24  # parts to choose from
+ATTEMPTS = 96  # at so many
+FEWEST = 6  # parts, if there are as many: what is drawn may be more like the lead than expected
+LARGEST = 0.7  # part of the atoms
+
+
+@dataclass(frozen=True)
+class Part:
+    """Atoms to redraw.
+
+    Attributes:
+        atoms: their indices.
+        similarity: to the lead, to be expected; see this module.
+    """
+
+    atoms: frozenset[int]
+    similarity: float
+
+
+def parts(
+    mol: Chem.Mol, free: frozenset[int], lead: Bits, least: float, u: NDArray[np.float64]
+) -> list[Part]:
+    """Return distinct parts of a molecule.
+
+    Args:
+        mol: the molecule.
+        free: atoms that may change.
+        lead: the bits of the lead.
+        least: similarity to be expected; where fewer than :data:`FEWEST` parts leave as much, those
+            that leave most.
+        u: uniforms in [0, 1) with shape (attempts, atoms + 2).
+
+    Returns:
+        At most :data:`POOL`; none where nothing may change.
+    """
+    ways = [[frozenset([atom]) for atom in sorted(free)], _blocks(mol, free)]
+    surroundings = environments(mol)
+    everything = frozenset(range(mol.GetNumAtoms()))
+    found: dict[frozenset[int], Part] = {}
+    for attempt, row in enumerate(u):
+        units, numbers = ways[attempt % len(ways)], iter(row.tolist())
+        size = 1 + int(next(numbers) * LARGEST * mol.GetNumAtoms())
+        atoms = _grown(mol, units, size, numbers) if units else frozenset()
+        if atoms and atoms != everything and atoms not in found:
+            found[atoms] = Part(atoms, _expected(surroundings, everything - atoms, lead))
+    near = [part for part in found.values() if part.similarity >= least]
+    if len(near) < FEWEST:
+        near = sorted(found.values(), key=lambda part: -part.similarity)[:FEWEST]
+    return near[:POOL]
+
+
+def _expected(
+    surroundings: dict[int, list[frozenset[int]]], rest: frozenset[int], lead: Bits
+) -> float:
+    kept = {bit for bit, places in surroundings.items() if any(place <= rest for place in places)}
+    common = len(kept & lead)
+    either = len(lead) + len(surroundings) - common
+    return common / either if either else 1.0
+
+
+def _blocks(mol: Chem.Mol, free: frozenset[int]) -> list[frozenset[int]]:
+    """Return what is left together when every single bond outside of rings is cut."""
+    cut = [
+        bond.GetIdx()
+        for bond in mol.GetBonds()
+        if bond.GetBondType() == Chem.BondType.SINGLE and not bond.IsInRing()
+    ]
+    pieces = Chem.FragmentOnBonds(mol, cut, addDummies=False) if cut else mol
+    blocks = (free.intersection(atoms) for atoms in Chem.GetMolFrags(pieces))
+    return [block for block in blocks if block]
+
+
+def _grown(
+    mol: Chem.Mol, units: Sequence[frozenset[int]], size: int, u: Iterator[float]
+) -> frozenset[int]:
+    """Return a connected union of units with at least so many atoms, or all that is connected."""
+    owner = {atom: unit for unit in units for atom in unit}
+    atoms = set(units[int(next(u) * len(units))])
+    while len(atoms) < size:
+        edge = sorted(
+            {
+                min(owner[other.GetIdx()])
+                for atom in atoms
+                for other in mol.GetAtomWithIdx(atom).GetNeighbors()
+                if other.GetIdx() in owner and other.GetIdx() not in atoms
+            }
+        )
+        if not edge:
+            break
+        atoms |= owner[edge[int(next(u) * len(edge))]]
+    return frozenset(atoms)

@@ -1,0 +1,152 @@
+"""Which part of a molecule holds a goal back: said without an oracle, before anything is drawn.
+
+With a part S of a molecule masked, Bayes' rule gives
+
+    log p(x_S | rest, y) - log p(x_S | rest)  =  log p(y | x) - log p(y | rest)
+
+so of all parts the one with the lowest difference leaves the rest that fits ``y`` best. A network
+that was trained with and without conditions tells it in a pair of forwards a part, each token's
+prediction taken on its own; a guide says ``log p(y | rest)`` itself, in one of its own forwards.
+
+Reference: Gruver et al., "Protein design with guided discrete diffusion" (2023), which chooses what
+to edit by the gradient of a value function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from molgen.classifier import Aim, PropertyClassifier
+from molgen.lead_rows import OpenPart
+from molgen.model import Model, Request, label
+from molgen.predict import NetworkPredictor, Shaping
+from molgen.rows import Floats, Ids, Mask
+from molgen.settings import Settings
+from molgen.shards import shards
+from molgen.steering import ClassifierBased
+from molgen.targets import Target
+from molgen.threads import Workers
+
+CLIP = 6.0  # nats that one token is credited with at most: predictions of rare tokens are rough
+TINY = 1e-12  # what single precision cannot tell from 0
+
+
+class Prospects(Protocol):
+    """Says of parts how well what stays goes with what is asked for.
+
+    Attributes:
+        forwards: of the network, for each part.
+        classifier_forwards: of a guide, for each part.
+    """
+
+    forwards: int
+    classifier_forwards: int
+
+    def __call__(self, parts: Sequence[OpenPart]) -> Floats:
+        """Return ``log p(y | rest)`` of each part, up to a constant of its molecule: (parts,)."""
+        ...
+
+
+def prospects(
+    model: Model,
+    settings: Settings,
+    targets: Mapping[str, Target],
+    request: Request,
+    pool: Workers,
+) -> Prospects:
+    """Return what says which part holds a goal back.
+
+    Args:
+        model: with its guide.
+        settings: how guidance is done, and where.
+        targets: what steers; none for parts that are all alike.
+        request: conditions, the median of which stands for what is asked for.
+        pool: threads to run on.
+    """
+    place = settings.device, settings.dtype
+    ids = model.denoiser.pad_id, model.denoiser.mask_id
+    if targets and isinstance(settings.steering, ClassifierBased):
+        guide = model.guide_for(targets, settings.steering.guide)
+        aims = [Aim(label(guide, name), target) for name, target in targets.items()]
+        return ByGuide(PropertyClassifier(guide, aims, *place), *ids)
+    if request.condition is None:
+        return Alike()
+    network = NetworkPredictor(model.denoiser, pool, None, Shaping(), *place)
+    return ByNetwork(network, request.condition)
+
+
+class Alike:
+    """Says the same of every part."""
+
+    forwards = classifier_forwards = 0
+
+    def __call__(self, parts: Sequence[OpenPart]) -> Floats:
+        """Return zeros; see :class:`Prospects`."""
+        return np.zeros(len(parts))
+
+
+class ByNetwork:
+    """Asks the network with and without the condition."""
+
+    forwards, classifier_forwards = 2, 0
+
+    def __init__(self, network: NetworkPredictor, conditions: NDArray[np.float32]) -> None:
+        """Take the network.
+
+        Args:
+            network: without guidance.
+            conditions: with shape (rows, properties), NaN where left out.
+        """
+        self._network = network
+        told = ~np.isnan(conditions).all(0)
+        self._wish = np.full(conditions.shape[1], np.nan, dtype=np.float32)
+        self._wish[told] = np.nanmedian(conditions[:, told], axis=0)
+
+    def __call__(self, parts: Sequence[OpenPart]) -> Floats:
+        """Return minus the difference of the two predictions; see :class:`Prospects`."""
+        whole, wanted, lengths = _masked(parts, self._network.pad_id)
+        tokens = np.where(wanted, self._network.mask_id, whole)
+        alpha = 1 - wanted.sum(1) / lengths
+        at = np.arange(int(wanted.sum())), whole[wanted]
+        with_y, without = (
+            np.log(np.maximum(self._network(tokens, wanted, y, alpha).p[at], TINY))
+            for y in (np.tile(self._wish, (len(parts), 1)), None)
+        )
+        held = np.zeros(whole.shape)
+        held[wanted] = np.clip(with_y - without, -CLIP, CLIP)
+        return np.asarray(-held.sum(1))
+
+
+class ByGuide:
+    """Asks a guide of noised rows."""
+
+    forwards, classifier_forwards = 0, 1
+
+    def __init__(self, guide: PropertyClassifier, pad_id: int, mask_id: int) -> None:
+        self._guide, self._pad_id, self._mask_id = guide, pad_id, mask_id
+
+    @torch.inference_mode()
+    def __call__(self, parts: Sequence[OpenPart]) -> Floats:
+        """Return what the guide says; see :class:`Prospects`."""
+        whole, wanted, lengths = _masked(parts, self._pad_id)
+        tokens = torch.from_numpy(np.where(wanted, self._mask_id, whole))
+        alpha = torch.from_numpy(1 - wanted.sum(1) / lengths)
+        scores = np.zeros(len(parts))
+        for rows in shards(lengths, self._guide.device):
+            scores[rows] = self._guide(tokens[rows, : lengths[rows[0]]], alpha[rows]).numpy()
+        return scores
+
+
+def _masked(parts: Sequence[OpenPart], pad_id: int) -> tuple[Ids, Mask, Ids]:
+    """Return molecules as padded rows, which of their tokens are open, and their lengths."""
+    lengths = np.array([len(item.tokens) for item in parts], dtype=np.int64)
+    shape = len(parts), int(lengths.max(initial=0))
+    whole, wanted = np.full(shape, pad_id, dtype=np.int64), np.zeros(shape, dtype=bool)
+    for i, item in enumerate(parts):
+        whole[i, : lengths[i]], wanted[i, : lengths[i]] = item.tokens, item.masked
+    return whole, wanted, lengths

@@ -1,0 +1,243 @@
+"""Open rows: which template a row is under a constraint, how long it is, what its spans may hold.
+
+A row is a template (:mod:`molgen.template`) with a mask on every token of its open spans. Which
+template, and how long its spans are, is drawn: lengths from the model's prior, or where few of them
+have room for the constraint, those of whole molecules with ordinary groups too. Of several
+candidates each row takes one in proportion to what the network thinks of its fixed tokens ``F``,
+
+    w  =  prod_(l in F) p(x_l | everything masked, L)
+
+which asks for one forward for each length, whatever the number of rows. Row ``i`` depends on the
+seed and ``i`` alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen import randomness
+from molgen.fragments import Constraint, Task
+from molgen.likelihood import noise_of
+from molgen.model import Model, Request
+from molgen.predict import NetworkPredictor, Shaping
+from molgen.rows import Floats, Given, Ids
+from molgen.settings import Settings
+from molgen.spans import BOND, CLOSING, LABEL, OPENING, SpanRules, kind
+from molgen.template import Template, templates
+from molgen.threads import workers
+
+CANDIDATES = 8  # for each row
+ENOUGH = 32  # rows of the prior to choose a length from; below, whole molecules lend theirs, too
+LEAD_CHANGE = 2  # tokens by which a lead's length may change at least
+NEAR = 2.0  # tokens by which a template's usual length may well differ from the row's
+NEAR_IN_RING = 0.7  # the same of a lead with an open place in a ring, which is of one size mostly
+SINGLE = frozenset("-/\\")
+"""Bond symbols that leave a single bond single."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a sampler is given.
+
+    Attributes:
+        lengths: tokens of each row, shape (rows,).
+        condition: property values with shape (rows, properties), or None; as in ``Request``.
+        given: templates with masks in their spans.
+        rules: what the spans may hold.
+        which: index of each row's constraint, shape (rows,).
+        forwards: of the network, that choosing these templates took, all rows together.
+    """
+
+    lengths: Ids
+    condition: NDArray[np.float32] | None
+    given: Given
+    rules: SpanRules
+    which: Ids
+    forwards: int
+
+
+class OpenRows:
+    """Chooses the rows of one endless table; constraints are prepared once."""
+
+    def __init__(
+        self,
+        model: Model,
+        constraints: Sequence[Constraint],
+        request: Request,
+        settings: Settings,
+        seed: int = 0,
+    ) -> None:
+        """Prepare constraints.
+
+        Args:
+            model: that will draw the rows.
+            constraints: what stays; of ``k``, row ``i`` is under number ``i mod k``.
+            request: lengths and conditions to choose from.
+            settings: where the network runs.
+            seed: row ``i`` depends on the seed and ``i`` alone.
+
+        Raises:
+            ValueError: if there is no constraint, or one does not go with the model; see
+                :func:`molgen.template.templates`.
+        """
+        if noise_of(model.denoiser) != "masked":
+            raise ValueError(
+                f"model {model.name!r} does not write by taking masks off, expected one that does: "
+                "under a constraint, some tokens are there from the start"
+            )
+        if not constraints:
+            raise ValueError("scaffolds is empty, expected at least one")
+        self.model, self.request, self.settings, self.seed = model, request, settings, seed
+        self._pools = [_Pool.of(item, model, request, seed) for item in constraints]
+        self._expected: dict[int, Floats] = {}  # by length
+
+    def __call__(self, n: int, first: int = 0) -> Rows:
+        """Return what a sampler is given for rows ``first`` to ``first + n - 1``."""
+        index = first + np.arange(n)
+        which = index % len(self._pools)
+        u = randomness.uniform(
+            self.seed,
+            randomness.SHUFFLE,
+            index[:, None, None],
+            np.arange(CANDIDATES)[:, None],
+            np.arange(self.model.denoiser.max_length + 2),
+        )
+        candidates = [[self._pools[which[i]].choose(each) for each in u[i]] for i in range(n)]
+        lengths = {len(item.tokens) for several in candidates for item in several}
+        new = sorted(lengths - self._expected.keys())
+        self._expected |= _expected(self.model, new, self.settings)
+        last = randomness.uniform(self.seed, randomness.SHUFFLE, index, CANDIDATES)
+        chosen = [_pick(candidates[i], self._expected, last[i]) for i in range(n)]
+        return _assembled(chosen, which, self.request, self.model, len(new))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A row: its tokens, the span that each is in, the template, and the row of the prior."""
+
+    tokens: list[int]
+    owner: list[int]
+    template: Template
+    prior: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """What the rows under one constraint are chosen from.
+
+    Attributes:
+        templates: of the constraint.
+        prior: rows of the request to choose from.
+        lengths: of rows, for each of them.
+        weights: of each of them.
+        mask_id: id of the mask.
+    """
+
+    templates: list[Template]
+    prior: Ids
+    lengths: Ids
+    weights: Floats
+    mask_id: int
+
+    @classmethod
+    def of(cls, constraint: Constraint, model: Model, request: Request, seed: int) -> _Pool:
+        """Prepare a constraint; see :class:`OpenRows`."""
+        mask_id, high = model.denoiser.mask_id, model.denoiser.max_length
+        found = templates(constraint, model.tokenizer, high, seed)
+        low = min(item.shortest for item in found)
+        lead = constraint.task is Task.LEAD
+        if lead:  # what changes stays about as large as it was
+            change = max(LEAD_CHANGE, sum(span.usual for span in found[0].spans) // 2)
+            low, high = max(low, found[0].usual - change), min(high, found[0].usual + change)
+        prior = np.flatnonzero((request.lengths >= low) & (request.lengths <= high))
+        lengths = request.lengths[prior]
+        if len(prior) < ENOUGH:  # they take the conditions of the longest rows
+            whole = np.array([item.usual for item in found]).clip(low, high)
+            lengths = np.concatenate([lengths, np.arange(low, high + 1) if lead else whole])
+            longest = np.argsort(-request.lengths, kind="stable")[:ENOUGH]
+            prior = longest[np.arange(len(lengths)) % len(longest)]
+        weights = np.ones(len(prior))
+        if lead:
+            near = NEAR_IN_RING if any(span.labels for span in found[0].spans) else NEAR
+            weights = np.exp(-np.abs(lengths - found[0].usual) / near)
+        return cls(found, prior, lengths, weights, mask_id)
+
+    @functools.cached_property
+    def _shortest(self) -> Ids:
+        return np.array([item.shortest for item in self.templates])
+
+    @functools.cached_property
+    def _usual(self) -> Ids:
+        return np.array([item.usual for item in self.templates])
+
+    def choose(self, u: Floats) -> _Candidate:
+        """Choose a row by uniforms with shape (longest + 2,)."""
+        k = _at(self.weights, u[0])
+        length = int(self.lengths[k])
+        weights = np.exp(-np.abs(self._usual - length) / NEAR)
+        template = self.templates[_at(np.where(self._shortest <= length, weights, 0.0), u[1])]
+        tokens, owner = template.row(template.stretch(length, u[2:]), self.mask_id)
+        return _Candidate(tokens, owner, template, int(self.prior[k]))
+
+
+def _expected(model: Model, lengths: Sequence[int], settings: Settings) -> dict[int, Floats]:
+    """Return ``log p(x_l | everything masked, L)`` for each length: (length, vocab)."""
+    if not lengths:
+        return {}
+    width, mask_id = max(lengths), model.denoiser.mask_id
+    wanted = np.arange(width) < np.array(lengths, dtype=np.int64)[:, None]
+    tokens = np.where(wanted, mask_id, model.denoiser.pad_id)
+    with workers(settings.device) as pool:
+        place = settings.device, settings.dtype
+        predictor = NetworkPredictor(model.denoiser, pool, None, Shaping(), *place)
+        p = predictor(tokens, wanted, None, np.zeros(len(lengths))).p
+    log_p = np.log(np.maximum(p, np.finfo(np.float64).tiny))
+    ends = np.cumsum(lengths)[:-1]
+    return dict(zip(lengths, np.split(log_p, ends), strict=True))
+
+
+def _pick(candidates: Sequence[_Candidate], expected: dict[int, Floats], u: float) -> _Candidate:
+    """Choose a candidate in proportion to what the network thinks of its fixed tokens."""
+    scores = []
+    for item in candidates:
+        fixed = [at for at, span in enumerate(item.owner) if span < 0]
+        scores.append(expected[len(item.tokens)][fixed, [item.tokens[at] for at in fixed]].sum())
+    return candidates[_at(np.exp(np.array(scores) - max(scores)), u)]
+
+
+def _at(weights: Floats, u: float) -> int:
+    """Return the index that a uniform falls on."""
+    cdf = np.cumsum(weights)
+    return int(min(np.searchsorted(cdf, u * cdf[-1], side="right"), len(weights) - 1))
+
+
+def _assembled(
+    chosen: Sequence[_Candidate], which: Ids, request: Request, model: Model, forwards: int
+) -> Rows:
+    """Return chosen rows as a sampler takes them."""
+    vocab, pad_id = model.tokenizer.vocab, model.denoiser.pad_id
+    lengths = np.array([len(item.tokens) for item in chosen], dtype=np.int64)
+    shape = len(chosen), int(lengths.max(initial=0))
+    tokens, span = np.full(shape, pad_id, dtype=np.int64), np.full(shape, -1, dtype=np.int64)
+    barred = np.zeros((*shape, len(vocab)), dtype=bool)
+    kinds = [kind(token) if token not in SINGLE else -1 for token in vocab]
+    never_first = np.isin(kinds, [BOND, OPENING, CLOSING, LABEL])
+    never_last = np.isin(kinds, [BOND, OPENING])
+    for i, item in enumerate(chosen):
+        tokens[i, : lengths[i]], span[i, : lengths[i]] = item.tokens, item.owner
+        for k, rule in enumerate(item.template.spans):
+            at = np.flatnonzero(span[i] == k)
+            barred[i, at[:, None], list(rule.labels)] = True
+            if len(at):
+                barred[i, at[0]] |= never_first & rule.hangs
+                barred[i, at[-1]] |= never_last & rule.holds
+    condition = request.condition
+    if condition is not None:
+        condition = condition[[item.prior for item in chosen]]
+    given = Given(tokens, fixed=(span < 0) & (tokens != pad_id))
+    return Rows(lengths, condition, given, SpanRules(span, barred, vocab), which, forwards)

@@ -1,0 +1,179 @@
+"""Screens: substructures that a molecule must not have, or must have, by name or as a pattern.
+
+===================  =============================================================================
+``pains`` ``brenk``  any catalogue of RDKit's FilterCatalog by its name in small letters: also
+                     ``nih``, ``zinc``, ``chembl``, ``chembl_bms``, ``pains_a``, ...
+``moses``            the medicinal chemistry filters of MOSES: :mod:`molgen.alerts`
+``smarts:PATTERN``   must not match
+``need:PATTERN``     must match
+===================  =============================================================================
+
+References: Baell and Holloway, "New substructure filters for removal of pan assay interference
+compounds (PAINS) from screening libraries" (2010); Brenk et al., "Lessons learnt from assembling
+screening libraries for drug discovery for neglected diseases" (2008). RDKit names that of each
+other catalogue.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rdkit import Chem, rdBase
+from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
+
+from molgen.alerts import pass_filters
+from molgen.molecules import parse
+from property_models.patterns import read_smarts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOSES, WITHOUT, NEED = "moses", "smarts:", "need:"
+NO_MOLECULE = "no molecule"
+CATALOGUES = {
+    name.lower(): value for name, value in FilterCatalogParams.FilterCatalogs.names.items()
+}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A hard filter.
+
+    Attributes:
+        name: as it was asked for.
+        alert: returns what is wrong with a sanitised molecule, or None if it passes.
+    """
+
+    name: str
+    alert: Callable[[Chem.Mol], str | None]
+
+
+@dataclass(frozen=True)
+class Screens:
+    """Hard filters, in the order they were asked for; possibly none.
+
+    Attributes:
+        filters: of different names.
+    """
+
+    filters: tuple[Filter, ...] = ()
+
+    @classmethod
+    def read(cls, words: Sequence[str]) -> Screens:
+        """Return the filters of these names; see this module.
+
+        Raises:
+            ValueError: naming the filter that is unknown, given twice, or whose pattern cannot be
+                read.
+        """
+        filters = tuple(_filter(word.strip()) for word in words)
+        names = [each.name for each in filters]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"filter {name} is given twice")
+        return cls(filters)
+
+    def __iter__(self) -> Iterator[Filter]:
+        """Go through the filters."""
+        return iter(self.filters)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.filters)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the filters."""
+        return tuple(each.name for each in self.filters)
+
+    def reason(self, mol: Chem.Mol) -> str | None:
+        """Return the first filter that a molecule fails and the alert, or None if it passes all."""
+        for each in self.filters:
+            if alert := each.alert(mol):
+                return each.name if alert == each.name else f"{each.name}: {alert}"
+        return None
+
+    def reasons(self, smiles: Sequence[str]) -> list[str | None]:
+        """Return :meth:`reason` of each molecule; equal strings are looked at once.
+
+        Args:
+            smiles: one a row; whatever is no molecule fails as ``no molecule``.
+        """
+        found: dict[str, str | None] = {}
+        for text in dict.fromkeys(smiles):
+            mol = parse(text) if text else None
+            found[text] = NO_MOLECULE if mol is None else self.reason(mol)
+        return [found[text] for text in smiles]
+
+    def met(self, smiles: Sequence[str]) -> pd.DataFrame:
+        """Say which molecules pass which filter; equal strings are looked at once.
+
+        Args:
+            smiles: one a row; whatever is no molecule passes nothing.
+
+        Returns:
+            Of booleans, with shape (rows, filters), a column for each filter by its name.
+        """
+        import pandas as pd
+
+        found: dict[str, list[bool]] = {}
+        for text in dict.fromkeys(smiles):
+            mol = parse(text) if text else None
+            found[text] = [mol is not None and each.alert(mol) is None for each in self.filters]
+        rows = [found[text] for text in smiles]
+        return pd.DataFrame(rows, columns=list(self.names), index=range(len(smiles)), dtype=bool)
+
+
+def names() -> tuple[str, ...]:
+    """Return the plain names of filters; see this module for patterns."""
+    return (*CATALOGUES, MOSES)
+
+
+def _filter(word: str) -> Filter:
+    """Return the filter that a word stands for; see :meth:`Screens.read`."""
+    if word.startswith((WITHOUT, NEED)):
+        return _pattern(word)
+    name = word.lower()
+    if name == MOSES:
+        return Filter(name, lambda mol: None if pass_filters([mol])[0] else name)
+    if name in CATALOGUES:
+        return Filter(name, functools.partial(_first, _catalogue(name)))
+    close = difflib.get_close_matches(name, names(), 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise ValueError(
+        f"filter is {word!r}, expected {', '.join(names())}, {WITHOUT}PATTERN or {NEED}PATTERN"
+        f"{hint}"
+    )
+
+
+def _pattern(word: str) -> Filter:
+    """Return the filter of a pattern that must not match, or must."""
+    kind, _, smarts = word.partition(":")
+    try:
+        pattern = read_smarts(smarts, word)
+    except ValueError as error:
+        reason = str(error).removeprefix(f"property {word!r}: ")
+        raise ValueError(f"filter {word!r}: {reason}") from error
+    wanted = kind == NEED.removesuffix(":")
+
+    def alert(mol: Chem.Mol) -> str | None:
+        return None if mol.HasSubstructMatch(pattern) == wanted else word
+
+    return Filter(word, alert)
+
+
+@functools.cache
+def _catalogue(name: str) -> FilterCatalog:
+    """Return one of RDKit's catalogues; reading it takes a while."""
+    return FilterCatalog(FilterCatalogParams(CATALOGUES[name]))
+
+
+def _first(catalogue: FilterCatalog, mol: Chem.Mol) -> str | None:
+    """Return what the first alert that matches is called, or None."""
+    with rdBase.BlockLogs():
+        entry = catalogue.GetFirstMatch(mol)
+    return None if entry is None else str(entry.GetDescription()).strip()

@@ -1,0 +1,159 @@
+"""The command that improves leads: what it reads, writes, says, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import molgen.cli
+from commands import Run
+from molgen import lead_optimization
+
+FEW = ("--steps", 12, "--gamma", 2, "--similarity", 0.3)
+
+
+@pytest.fixture
+def leads(tmp_path: Path) -> Path:
+    path = tmp_path / "leads.smi"
+    path.write_text("CCO first\nNCC=O second\nCC( third\n")
+    return path
+
+
+def test_it_is_a_command() -> None:
+    assert "optimize" in molgen.cli.COMMANDS
+
+
+def test_a_single_lead(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.csv"
+    how = ("--target", "mw=47..", "--guidance", "none", "--tries", 12, *FEW)
+    words = ("optimize", tiny_model, "CCO", *how)
+    ran = molgen(*words, "--out", out)
+    assert (ran.status, ran.err) == (0, "")
+    table = pd.read_csv(out, keep_default_na=False)
+    assert len(table) == 12
+    assert table["lead"].unique().tolist() == ["CCO"]
+    ok = table[table["outcome"] == "ok"].astype({"mw": float, "similarity": float, "gain": float})
+    assert (ok["mw"] >= 47).all()
+    assert (ok["similarity"] >= 0.3).all()
+    ok = ok.sort_values(["gain", "similarity"], ascending=False, kind="stable")
+    best = ok["smiles"].head(10).tolist()
+    lines = ran.out.splitlines()
+    assert [line.split()[1] for line in lines[1 : 1 + len(best)]] == best
+    assert "tier: no oracle (nothing computed while drawing)" in lines
+    assert "1 of 1 leads improved (100.0 %): similarity at least 0.3" in ran.out
+    assert lines[-1] == f"wrote {out}"
+    again = tmp_path / "b.csv"
+    assert molgen(*words, "--batch-size", 3, "--out", again).status == 0
+    assert again.read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".smi", ".sdf"])
+def test_a_file_of_leads_some_of_which_are_none(
+    molgen: Run, tiny_model: Path, tmp_path: Path, leads: Path, suffix: str
+) -> None:
+    out = tmp_path / f"a{suffix}"
+    words = ("optimize", tiny_model, leads, "--target", "mw=max", "--tries", 6, *FEW)
+    ran = molgen(*words, "--oracle-calls", 4, "--out", out)
+    assert ran.status == 3
+    assert ran.err.endswith("of 3 leads improved\n")
+    assert "tier: oracle: 4 (at most 4 calls a lead while drawing)" in ran.out
+    assert "1 of them not worked on" in ran.out
+    assert "lead not read: parse" in ran.out
+    if suffix == ".csv":
+        table = pd.read_csv(out)
+        assert table.groupby("lead_index").size().tolist() == [6, 6, 1]
+        assert table["lead"].tolist() == ["CCO"] * 6 + ["NCC=O"] * 6 + ["CC("]
+        assert table["tier"].unique().tolist() == ["oracle: 4"]
+        assert table["outcome"].iloc[-1] == "lead not read: parse"
+    else:
+        text = out.read_text()
+        assert (text.count("\n") if suffix == ".smi" else text.count("$$$$")) == 13
+
+
+def test_columns_and_what_stays(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "leads.csv", tmp_path / "a.csv"
+    source.write_text("id,structure\n1,CCCO\n2,NCCO\n")
+    words = ("optimize", tiny_model, source, "--target", "qed=max", "--tries", 8, *FEW)
+    ran = molgen(*words, "--column", "structure", "--keep", "CO", "--out", out)
+    assert ran.status in (0, 3)
+    table = pd.read_csv(out)
+    assert table["lead"].unique().tolist() == ["CCCO", "NCCO"]
+    ok = table[table["outcome"] == "ok"]
+    assert len(ok)
+    assert ok["smiles"].str.contains("O").all()
+    assert "O" not in "".join(table["part"])
+    ran = molgen("optimize", tiny_model, "OCCC", "--change", "2-3", *words[3:], "--out", out)
+    assert ran.status in (0, 3)
+    assert "O" not in "".join(pd.read_csv(out)["part"])
+
+
+def test_what_is_finished_is_written(
+    molgen: Run, tiny_model: Path, tmp_path: Path, leads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lead_optimization, "AT_ONCE", 1)
+    out = tmp_path / "a.csv"
+    seen: list[int] = []
+
+    def interrupt(*_: object) -> None:
+        seen.append(len(pd.read_csv(out)) if out.exists() else 0)
+        if len(seen) > 8:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("molgen.cli.optimize.Screen.ended", interrupt)
+    words = ("optimize", tiny_model, leads, "--target", "qed=max", "--tries", 6, *FEW)
+    ran = molgen(*words, "--batch-size", 1, "--out", out)
+    assert ran.status == 130
+    assert ran.err.endswith("of 3 leads improved: interrupted\n")
+    assert pd.read_csv(out)["lead"].tolist() == ["CCO"] * 6
+    assert seen[0] == 0
+    assert seen[-1] == 6, "written before the next lead is finished"
+    out.unlink()
+    seen[:] = [0] * 9
+    ran = molgen(*words, "--batch-size", 1, "--out", out)
+    assert (ran.status, ran.err) == (130, "molgen optimize: interrupted\n")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["CCO"], "the following arguments are required: --target"),
+        (["CC(", "--target", "qed=max"], "leads is 'CC(', which is no file and no molecule: parse"),
+        (["none.smi", "--target", "qed=max"], "leads is 'none.smi', which is no file"),
+        (["C", "--target", "qed=max"], "lead too small: 1 atom"),
+        (["CSC", "--target", "qed=max"], "lead holds 'S', unknown to the model"),
+        (["CCO", "--target", "qed=best"], "target qed: value is 'best'"),
+        (["CCO", "--target", "mw=47.."], "the model is not conditioned on it"),
+        (["CCO", "--target", "qed=max", "--similarity", "2"], "similarity is 2.0, expected"),
+        (["CCO", "--target", "qed=max", "--tries", "0"], "--tries: expected a whole number"),
+        (["CCO", "--target", "qed=max", "--oracle-calls", "-1"], "oracle_calls is -1, expected"),
+        (["CCO", "--target", "qed=max", "--keep", "C(("], "keep"),
+        (["CCO", "--target", "qed=max", "--keep", "N"], "keep is 'N', which matches nothing"),
+        (["CCO", "--target", "qed=max", "--keep", "7"], "keep holds atom 7, expected indices"),
+        (["CCO", "--target", "qed=max", "--keep", "2-0"], "keep: atoms are '2-0', expected"),
+        (["CCO", "--target", "qed=max", "--keep", "0-2"], "no atom of lead 'CCO' may change"),
+        (["CCO", "--target", "qed=max", "--keep", "C", "--change", "O"], "not allowed with"),
+        (["CCO", "--target", "qed=max", "--column", "a"], "column is 'a', but leads is a molecule"),
+        (["CCO", "--target", "qed=max", "--filter", "painz"], "filter is 'painz'"),
+        (["CCO", "--target", "qed=max", "--weight", "logp=2"], "weight of logp"),
+        (["CCO", "--target", "qed=max", "--adapt", "restart"], "a try is one draw"),
+    ],
+)
+def test_bad_input(
+    molgen: Run, tiny_model: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    ran = molgen("optimize", tiny_model, *words, "--out", tmp_path / "a.csv")
+    assert message in ran.refused()
+    assert ran.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_indices_do_not_go_with_a_file(
+    molgen: Run, tiny_model: Path, tmp_path: Path, leads: Path
+) -> None:
+    words = ("optimize", tiny_model, leads, "--target", "qed=max", "--keep", "0")
+    ran = molgen(*words, "--out", tmp_path / "a.csv")
+    assert "keep is '0': with a file of leads, expected SMARTS" in ran.refused()

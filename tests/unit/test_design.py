@@ -1,0 +1,220 @@
+"""Several goals and hard filters: what is counted, what steers, and what only filters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import molgen
+from molgen.design import design, steering, survey
+from molgen.goals import read_goals
+from molgen.model import Model
+from molgen.screens import Screens
+from molgen.settings import Settings
+from molgen.steering import ClassifierBased
+from molgen.tally import ALL, Designs, Met
+from molgen.targets import Range
+from property_models import compute
+from tiny_guide import guide
+
+NO_NITRO = Screens.read(["smarts:N=O", "need:O"])
+FEW: dict[str, Any] = {"steps": 6, "gamma": 2.0}
+WORDS = ["qed=0.36..", "logp=..0.6", "hbd=..1"]
+"""The last is no condition of the tiny model."""
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Model:
+    return molgen.load(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def settings(model: Model) -> Settings:
+    return model.settings(**FEW)
+
+
+def rows_of(smiles: list[str], **columns: list[Any]) -> pd.DataFrame:
+    """A table as a model writes it; what starts with an exclamation mark is invalid."""
+    texts = ["" if text.startswith("!") else text for text in smiles]
+    return pd.DataFrame(
+        {
+            "index": range(len(texts)),
+            "raw": smiles,
+            "smiles": texts,
+            "status": ["ok" if text else "parse" for text in texts],
+            "unique": False,
+            "novel": [text not in ("", "CC") for text in texts],
+            "nfe": 10,
+            "classifier_nfe": 0,
+            **compute(["qed", "hbd"], texts),
+            **columns,
+        }
+    )
+
+
+class FixedSource:
+    """Rows of one table, over and over."""
+
+    def __init__(self, table: pd.DataFrame, shared: int = 0) -> None:
+        self.rows, self.shared = table, shared
+        self.calls: list[tuple[int, int]] = []
+
+    def __call__(self, rows: int, first: int) -> pd.DataFrame:
+        self.calls.append((rows, first))
+        found = self.rows.iloc[(first + np.arange(rows)) % len(self.rows)].reset_index(drop=True)
+        found = found.assign(index=first + np.arange(rows))
+        found.attrs["shared_nfe"] = self.shared
+        return found
+
+
+SMILES = ["!C(", "CCO", "CC", "CCO", "OCO", "CN=O", "CCCC", "OCCO", "CCCO", "NCCO"]
+ROWS = rows_of(SMILES, constraint=["no molecule", *["ok"] * 7, "missing", "ok"])
+
+
+def run(model: Model, n: int, **changes: Any) -> Designs:
+    return design(model, read_goals(["hbd=..1", "qed=max"]), n, screens=NO_NITRO, **changes)
+
+
+def test_losses_are_counted_in_order_of_reasons(model: Model) -> None:
+    source = FixedSource(ROWS, shared=7)
+    designs = run(model, 9, source=source, max_draws=10)
+    tally = designs.tally
+    assert source.calls == [(10, 0)]
+    assert list(tally.lost.items()) == [
+        ("invalid", 1),
+        ("duplicate", 1),
+        ("known", 1),
+        ("constraint", 1),  # CCCO
+        ("filter: smarts:N=O", 1),  # CN=O
+        ("filter: need:O", 1),  # CCCC
+        ("misses hbd", 3),  # OCO, OCCO, NCCO
+        ("misses qed", 0),
+    ]
+    assert designs.table["smiles"].tolist() == ["CCO"]
+    assert designs.reason == "the budget of 10 draws ended"
+    assert (tally.drawn, tally.distinct, tally.kept) == (10, 8, 1)
+    assert tally.forwards == 10 * 10 + 7
+    assert str(tally).startswith(
+        "10 drawn: 1 kept, 1 invalid, 1 duplicate, 1 known, 1 constraint, 1 filter: smarts:N=O, "
+        "1 filter: need:O, 3 misses hbd; 107.0 forwards"
+    )
+
+
+def test_every_goal_and_filter_is_counted_whatever_else_fails(model: Model) -> None:
+    tally = run(model, 9, source=FixedSource(ROWS), max_draws=10).tally
+    assert tally.met == {
+        "constraint": Met(8, 7),
+        "filter: smarts:N=O": Met(8, 7),
+        "filter: need:O": Met(7, 6),
+        "hbd=..1": Met(6, 5),  # CCO twice, CC, CN=O, CCCC, CCCO
+        ALL: Met(2, 1),
+    }
+
+
+def test_nothing_is_counted_beyond_the_last_one_delivered(model: Model) -> None:
+    tally = run(model, 1, source=FixedSource(ROWS)).tally
+    assert (tally.drawn, tally.distinct, tally.kept) == (2, 1, 1)
+    assert tally.met["hbd=..1"] == tally.met[ALL] == Met(1, 1)
+
+
+def test_a_survey_delivers_every_row_with_what_it_is_lost_to(model: Model) -> None:
+    goals = read_goals(["hbd=..1", "qed=max"])
+    found = survey(model, goals, 10, screens=NO_NITRO, source=FixedSource(ROWS))
+    assert found.reason == "complete"
+    assert found.table["index"].tolist() == list(range(10))
+    assert found.table["lost"].tolist() == [
+        "invalid", "", "known", "duplicate", "misses hbd", "filter: smarts:N=O",
+        "filter: need:O", "misses hbd", "constraint", "misses hbd",
+    ]  # fmt: skip
+    assert np.isnan(found.table["score"][0])
+    assert not np.isnan(found.table["score"][1:]).any()
+    assert found.tally == run(model, 9, source=FixedSource(ROWS), max_draws=10).tally
+
+
+def test_a_survey_is_a_sample_counted(model: Model, settings: Settings) -> None:
+    goals = read_goals(WORDS)
+    found = survey(model, goals, 300, 3, settings)
+    steer = {"qed": Range(0.36, np.inf), "logp": Range(-np.inf, 0.6)}
+    table = model.sample(300, steer, 3, properties=["hbd"], **FEW)
+    columns = list(table)
+    pd.testing.assert_frame_equal(found.table[columns], table)
+    meets = (table["qed"] >= 0.36) & (table["logp"] <= 0.6) & (table["hbd"] <= 1)
+    assert 0 < meets.sum() < 300
+    assert found.tally.met[ALL] == Met(int(meets.sum()), int((meets & table["unique"]).sum()))
+    assert (found.table["lost"] == "").sum() == (meets & table["novel"]).sum()
+    assert found.tally.distinct == table["unique"].sum()
+
+
+def test_what_the_model_does_not_know_filters_and_no_more(model: Model, settings: Settings) -> None:
+    goals = read_goals(WORDS)
+    assert list(steering(model, goals, settings)) == ["qed", "logp"]
+    designs = design(model, goals, 6, 3, settings)
+    assert len(designs.table) == 6
+    assert designs.table["hbd"].max() <= 1
+    assert designs.tally.lost["misses hbd"] > 0
+    drawn = survey(model, goals, designs.tally.drawn, 3, settings).table
+    kept = drawn[drawn["lost"] == ""].drop(columns="lost").reset_index(drop=True)
+    pd.testing.assert_frame_equal(designs.table, kept)
+    alone = design(model, {"hbd": "..1"}, 3, settings=settings, max_draws=300)
+    unguided = model.sample(alone.tally.drawn, **FEW)
+    assert alone.tally.forwards == unguided["nfe"].sum(), "nothing steers: one forward a step"
+
+
+def test_a_guide_steers_what_it_knows(model: Model, tmp_path: Path) -> None:
+    guide().save_pretrained(tmp_path)
+    goals = read_goals(["qed=0.36..", "logp=..0.6", "ring_count=0", "hbd=..1"])
+    for cfg, known in ((0.0, ["qed", "ring_count"]), (1.0, ["qed", "ring_count"])):
+        how = model.settings(**FEW, steering=ClassifierBased(guide=str(tmp_path), cfg=cfg))
+        assert list(steering(model, goals, how)) == known
+    found = design(model, goals, 3, 0, how, max_draws=200)
+    assert found.tally.lost["misses logp"] > 0
+    assert found.table["classifier_nfe"].gt(0).all()
+    with pytest.raises(ValueError, match=r"target logp: .* so max would change nothing"):
+        design(model, {"logp": "max"}, 3, 0, how)
+    alone = model.settings(**FEW, steering=ClassifierBased())
+    with pytest.raises(ValueError, match="has no guide for qed"):
+        design(model, {"qed": "max"}, 3, 0, alone)
+
+
+def test_filters_hold_of_everything_delivered(model: Model, settings: Settings) -> None:
+    screens = Screens.read(["smarts:O", "need:N"])
+    designs = design(model, {"qed": "max"}, 8, 1, settings, screens=screens)
+    assert len(designs.table) == 8
+    assert not designs.table["smiles"].str.contains("O").any()
+    assert designs.table["smiles"].str.contains("N").all()
+    assert designs.tally.lost["filter: smarts:O"] > 0
+
+
+def test_weights_rank_by_the_score(model: Model, settings: Settings) -> None:
+    scores = []
+    for weight in (1.0, 8.0):
+        goals = read_goals(["qed=max", "logp=max"], {"logp": weight})
+        table = design(model, goals, 12, 2, settings).table
+        mean, std = model.prior.mean, model.prior.std
+        truth = (table["qed"] - mean["qed"]) / std["qed"]
+        truth += weight * (table["logp"] - mean["logp"]) / std["logp"]
+        np.testing.assert_allclose(table["score"], truth)
+        scores.append(table.sort_values("score")["smiles"].tolist())
+    assert set(scores[0]) == set(scores[1]), "weights do not act on the draws"
+    assert scores[0] != scores[1]
+
+
+def test_without_goals_anything_new_will_do(model: Model, settings: Settings) -> None:
+    designs = design(model, {}, 7, 5, settings)
+    plain = model.sample(designs.tally.drawn, seed=5, **FEW)
+    assert designs.table["smiles"].tolist() == plain.loc[plain["novel"], "smiles"].tolist()
+    assert list(designs.tally.met) == [ALL]
+
+
+def test_what_would_change_nothing_is_refused(model: Model) -> None:
+    for run_ in (design, survey):
+        with pytest.raises(ValueError, match=r"target sa: the model is not conditioned on it, so "):
+            run_(model, {"sa": "min"}, 2)
+    with pytest.raises(ValueError, match="property 'nothing' is unknown"):
+        design(model, {"nothing": "max"}, 2)
+    with pytest.raises(ValueError, match=r"target tpsa=2\.5: the spread of tpsa"):
+        design(model, {"tpsa": 2.5}, 2)
