@@ -26,7 +26,7 @@ from transformers.modeling_outputs import MaskedLMOutput
 from molgen.denoiser_config import DenoiserConfig
 from molgen.trunk import Block, Trunk
 
-__all__ = ["Block", "Denoiser", "DenoiserConfig", "MaskedLM", "MoleculeDenoiser"]
+__all__ = ["Block", "Denoiser", "DenoiserConfig", "MaskedLM", "MoleculeDenoiser", "noise_of"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,11 @@ class Denoiser(Protocol):
             Logits with shape (batch, length, vocab), ``-inf`` at padding and mask tokens.
         """
         ...
+
+
+def noise_of(model: Denoiser) -> str:
+    """Return what noise a network undoes; one that does not say undoes masking."""
+    return str(getattr(getattr(model, "config", None), "noise", "masked"))
 
 
 class MoleculeDenoiser(Trunk):

@@ -27,12 +27,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molgen.constrained import PRIOR_ROWS
+from molgen.denoiser import noise_of
 from molgen.design import steering
 from molgen.goals import TOLERANCE, Goals, read_goals
 from molgen.lead import Atoms, read
 from molgen.lead_report import Optimized, Tally, frame
 from molgen.lead_search import LeadSearch
-from molgen.likelihood import noise_of
 from molgen.model import Model
 from molgen.screens import Screens
 from molgen.settings import Settings

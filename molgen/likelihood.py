@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from molgen import noise
 from molgen.dataset import TokenDataset
-from molgen.denoiser import Denoiser
+from molgen.denoiser import Denoiser, noise_of
 from molgen.objective import (
     LEAST_NOISE,
     alpha_given_counts,
@@ -86,11 +86,6 @@ def row_bounds(
     if kind == "uniform":
         return uniform_bounds(model, x_0, (x_0.shape[1] if every_count else 1) * draws, seed)
     return masked_bounds(model, x_0, every_count, seed, draws)
-
-
-def noise_of(model: Denoiser) -> str:
-    """Return what noise a network undoes; one that does not say undoes masking."""
-    return str(getattr(getattr(model, "config", None), "noise", "masked"))
 
 
 def uniform_bounds(model: Denoiser, x_0: Tensor, times: int, seed: int) -> Tensor:

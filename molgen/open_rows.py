@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen import randomness
+from molgen.denoiser import noise_of
 from molgen.fragments import Constraint, Task
-from molgen.likelihood import noise_of
 from molgen.model import Model, Request
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.rows import Floats, Given, Ids

@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from molgen.autoregressive import AutoregressiveSampler
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
 from molgen.classifier import Aim, PropertyClassifier
+from molgen.denoiser import noise_of
 from molgen.dense import DenseSampler
 from molgen.guidance import CandidateScores, ClassifierFree, Guidance
 from molgen.guidance import ClassifierBased as Tilt
 from molgen.kv_cache import CachedDenoiser
 from molgen.language_model import LanguageModel
-from molgen.likelihood import noise_of
 from molgen.model import Model, label
 from molgen.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.ordered import OrderedSampler

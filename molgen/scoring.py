@@ -32,9 +32,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from molgen import randomness
-from molgen.denoiser import Denoiser
+from molgen.denoiser import Denoiser, noise_of
 from molgen.language_model import sequence_log_prob
-from molgen.likelihood import noise_of
 from molgen.objective import LEAST_NOISE, uniform_nats
 from molgen.targets import Prior, Target
 from molgen.threads import Workers

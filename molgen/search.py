@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from molgen.likelihood import noise_of
+from molgen.denoiser import noise_of
 from molgen.model import Model, Request
 from molgen.molecules import interpret_all
 from molgen.oracle import Floats, Oracle, ParetoRank, Score, WeightedSum, read_objectives

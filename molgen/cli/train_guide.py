@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
     from molgen import checkpoint
-    from molgen.likelihood import noise_of
+    from molgen.denoiser import noise_of
     from molgen.prepared import prepare
     from molgen.recipe import TrainConfig
     from property_models.guide_training import RECIPE, train_guide

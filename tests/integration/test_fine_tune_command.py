@@ -9,7 +9,7 @@ import pytest
 
 import tiny
 from commands import Run
-from molgen import checkpoint, fine_tuning, pipeline
+from molgen import checkpoint, early_stopping, fine_tuning
 from molgen.card import DATA
 from molgen.dataset import TokenDataset
 
@@ -27,7 +27,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fine_tuning, "ROWS", 32)
     monkeypatch.setattr(fine_tuning, "EPOCHS", (4, 6))
     monkeypatch.setattr(fine_tuning, "RATE", 1e-3)  # so little a network has far to go
-    monkeypatch.setattr(pipeline, "NOISED", 8)
+    monkeypatch.setattr(early_stopping, "NOISED", 8)
 
 
 @pytest.fixture(scope="module")

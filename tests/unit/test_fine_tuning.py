@@ -15,13 +15,14 @@ import torch
 from safetensors.torch import load_file
 
 import tiny
-from molgen import card, checkpoint, fine_tuning, pipeline
+from molgen import card, checkpoint, early_stopping, fine_tuning
 from molgen.dataset import TokenDataset
 from molgen.denoiser import MoleculeDenoiser
+from molgen.early_stopping import CHECKS, EarlyStopping
 from molgen.ingest import Options, further_numbers, series_held_out
 from molgen.known import KnownMolecules
 from molgen.model import Model
-from molgen.pipeline import CHECKS, EarlyStopping, Prepared, fit
+from molgen.pipeline import Prepared, fit
 from molgen.recipe import TrainConfig
 from molgen.threads import Workers, workers
 from molgen.tokenizer import Tokenizer
@@ -38,7 +39,7 @@ QUICK = recipe(epochs=30, peak_rate=3e-2, muon=False, ema_decay=0.5)
 def _coarse() -> Iterator[None]:
     """Judge checkpoints on every held-out molecule once: these networks are judged often."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pipeline, "NOISED", 12)
+        patched.setattr(early_stopping, "NOISED", 12)
         yield
 
 
