@@ -225,7 +225,8 @@ class Screen:
             row = rows.iloc[0]
             values = ", ".join(f"{name} {row[name]:.3g}" for name in self.names)
             seconds = time.monotonic() - self.started
-            options.say(f"first molecule after {seconds:.1f} s: {row['smiles']} ({values})")
+            shown = f"{row['smiles']} ({values})" if values else row["smiles"]
+            options.say(f"first molecule after {seconds:.1f} s: {shown}")
             self.first = False
         self.bar.update(len(rows))
 
