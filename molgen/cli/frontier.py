@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only-charts",
         action="store_true",
-        help="draw no molecules: chart what the folder holds, such as after an interruption",
+        help="draw no molecules: chart what the folder holds, such as after an interruption; arms "
+        "that --arm names come first",
     )
 
 
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     figure_class()  # what the charts need is looked for before hours are spent
     plotly_script()
     store = Store(folder)
-    order: tuple[str, ...] = ()
+    order = sweeping.labels(arguments)
     if arguments.only_charts:
         records = sweeping.finished(store, arguments)
     else:

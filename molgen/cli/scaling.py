@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only-charts",
         action="store_true",
-        help="draw no molecules: chart what the folder holds, such as after an interruption",
+        help="draw no molecules: chart what the folder holds, such as after an interruption; arms "
+        "that --arm names come first",
     )
 
 
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"gamma is {given}, expected one number: the chart is over steps")
     folder = sweeping.out_folder(arguments.out)
     figure_class()  # what the chart needs is looked for before hours are spent
-    order: tuple[str, ...] = ()
+    order = sweeping.labels(arguments)
     if arguments.only_charts:
         records = sweeping.finished(Store(folder), arguments)
     else:

@@ -134,6 +134,17 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
     return sweep, models
 
 
+def labels(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the labels of the arms that were named, in their order; charts follow it.
+
+    Raises:
+        ValueError: if an arm cannot be read.
+    """
+    from molgen.arm import Arm
+
+    return tuple(Arm.parse(text, arguments.model).label for text in arguments.arm)
+
+
 def _target(arguments: argparse.Namespace) -> str | None:
     """Return the target's words; ``PROP=VALUE`` may name no other property."""
     text = arguments.target

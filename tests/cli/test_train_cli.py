@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -179,31 +178,42 @@ def test_training_needs_no_rdkit(tmp_path: Path) -> None:
     assert done.stderr == "molgen train: this needs the package 'rdkit', which is not installed\n"
 
 
+# It watches itself: a busy machine may leave no time to another process until the run is over.
+KILLED_AT_THE_FIRST_CHECKPOINT = """
+import os, sys, threading, time
+from pathlib import Path
+from molgen.cli import main
+from molgen.training_state import find
+
+def watch(folder, kill):
+    while find(folder) is None:
+        time.sleep(0.001)
+    os.kill(os.getpid(), kill)
+
+watched = Path(sys.argv[1]), int(sys.argv[2])
+threading.Thread(target=watch, args=watched, daemon=True).start()
+sys.exit(main(sys.argv[3:]))
+"""
+
+
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, kill: signal.Signals) -> None:
     dataset().save(tmp_path / "set.npz")
     whole, out = tmp_path / "whole", tmp_path / "out"
     options = ["--epochs", "150", "--checkpoint-every", "10", *TINY]
-    script = "import sys; from molgen.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", script, "train", str(tmp_path / "set.npz")]
-    with subprocess.Popen(
-        [*command, "--out", str(out), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    ) as process:
-        while find(out) is None and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(kill)
-        said, complained = process.communicate(timeout=300)
+    code = [sys.executable, "-c", KILLED_AT_THE_FIRST_CHECKPOINT, str(out), str(int(kill))]
+    command = ["train", str(tmp_path / "set.npz"), "--out", str(out), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [*code, *command], capture_output=True, text=True, check=False, env=environment
+    )
     place = find(out)
-    assert place is not None, complained
+    assert place is not None, ran.stderr
     assert read_meta(place)["step"] < 600, "killed before its end"
     if kill == signal.SIGTERM:
-        assert process.returncode == 130
-        assert "the same command goes on from there" in said
-        assert "Traceback" not in complained
+        assert ran.returncode == 130
+        assert "the same command goes on from there" in ran.stdout
+        assert "Traceback" not in ran.stderr
     for folder in (whole, out):
         assert molgen("train", tmp_path / "set.npz", "--out", folder, *options) == 0
     for file in ("model.safetensors", "state/state.safetensors"):
