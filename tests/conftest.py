@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +13,10 @@ from commands import Ran, Run
 # A machine that does something else meanwhile makes any example slow.
 hypothesis.settings.register_profile("molgen", deadline=None)
 hypothesis.settings.load_profile("molgen")
+
+# What is started in the background ignores interrupts, and some tests send them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
