@@ -51,8 +51,8 @@ def test_one_command_from_nothing_to_a_page(molgen: Run, tiny_model: Path, tmp_p
     charts = molgen("frontier", tiny_model, "--property", "qed", "--out", out, "--only-charts")
     assert charts.status == 0
     assert "8 points" in charts.out
-    words = ("--property", "qed", "--out", out, "--only-charts", "--arm", "ReMDM", "--arm", "MDLM")
-    assert molgen("frontier", tiny_model, *words).status == 0
+    turned = ("--property", "qed", "--out", out, "--only-charts", "--arm", "ReMDM", "--arm", "MDLM")
+    assert molgen("frontier", tiny_model, *turned).status == 0
     assert pd.read_csv(out / "frontier.csv")["arm"].unique().tolist() == ["ReMDM", "MDLM"]
 
 
