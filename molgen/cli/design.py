@@ -21,11 +21,10 @@ Example:
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, scaffold_options
+from molgen.cli import delivery, options, scaffold_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,52 +34,25 @@ if TYPE_CHECKING:
     from molgen.tally import Designs, Tally
     from molgen.targets import Target
 
-SHOWN = 10  # molecules of the short table
-DRAWN = 20  # structures of the picture
-FEWER = 3
 WIDEST = 40  # characters of a name in the table of counts
+WIDEST_SMILES = 60  # of a molecule in the short table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
     options.add_targets(parser)
-    parser.add_argument(
-        "--weight",
-        action="append",
-        default=[],
-        metavar="PROP=W",
-        help="of a target in the score (default 1); may be repeated",
-    )
-    parser.add_argument(
-        "--filter",
-        action="append",
-        default=[],
-        metavar="FILTER",
-        help="pains, brenk, nih, zinc, chembl, moses, ..., smarts:PATTERN (must not match) or "
-        "need:PATTERN (must match); may be repeated",
-    )
+    delivery.add_weights(parser, "score")
+    delivery.add_filters(parser)
     scaffold_options.add_arguments(parser)
-    parser.add_argument(
-        "--n", type=options.positive, required=True, metavar="N", help="molecules to deliver"
-    )
-    parser.add_argument(
-        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
-    )
-    parser.add_argument("--grid", metavar="PNG", help=f"also draw the best {DRAWN} structures")
+    delivery.add_arguments(parser)
     parser.add_argument(
         "--max-draws",
         type=options.positive,
         metavar="M",
         help="budget (default: 100 draws a molecule)",
     )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=0.05,
-        metavar="X",
-        help="how near a number must be, in training standard deviations (default 0.05)",
-    )
+    delivery.add_tolerance(parser)
     parser.add_argument(
         "--allow-known", action="store_true", help="deliver molecules of the training set too"
     )
@@ -139,24 +111,17 @@ def run(arguments: argparse.Namespace) -> int:
             )
     finally:
         screen.close()
-    interrupted = designs.reason == "interrupted"
-    if interrupted and not len(designs.table):
+    if designs.reason == "interrupted" and not len(designs.table):
         raise KeyboardInterrupt
     ranked = rank(designs.table)
     write_table(designs.table, arguments.out)
     print(report(designs, ranked, goals))
     print(f"wrote {arguments.out}")
     if arguments.grid and len(ranked):
-        _grid(ranked.head(DRAWN), names, arguments.grid, arguments.model)
-        print(f"wrote {arguments.grid}")
-    warning = model.known.check() if model.known is not None else None
-    if warning:
-        print(f"warning: {warning}", file=sys.stderr)
-    if len(designs.table) < arguments.n:
-        kind = "rows" if arguments.no_filter else "molecules"
-        print(f"{len(designs.table)} of {arguments.n} {kind}: {designs.reason}", file=sys.stderr)
-        return 130 if interrupted else FEWER
-    return 0
+        title = f"{arguments.model}: {', '.join(names)}\nvalid, unique and new to the training set"
+        delivery.draw_grid(ranked, names, arguments.grid, title)
+    kind = "rows" if arguments.no_filter else "molecules"
+    return delivery.end(model, len(designs.table), arguments.n, designs.reason, kind)
 
 
 def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
@@ -165,15 +130,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
     Raises:
         ValueError: naming what is out of line.
     """
-    from molgen.cli.search import read_weights
-    from molgen.files import check_writable
-    from molgen.tables import check_extension
-
-    check_extension(arguments.out)
-    for path in filter(None, (arguments.out, arguments.grid)):
-        check_writable(path)
-    if arguments.grid and not arguments.grid.lower().endswith(".png"):
-        raise ValueError(f"grid is {arguments.grid!r}, expected a .png file")
+    delivery.check_files(arguments.out, arguments.grid)
     if not 0 <= arguments.tolerance < float("inf"):
         raise ValueError(f"tolerance is {arguments.tolerance}, expected at least 0")
     if arguments.guidance == "none" and arguments.target:
@@ -183,9 +140,8 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
     from molgen.goals import read_goals
     from molgen.screens import Screens
 
-    return read_goals(arguments.target, read_weights(arguments.weight)), Screens.read(
-        arguments.filter
-    )
+    goals = read_goals(arguments.target, delivery.read_weights(arguments.weight))
+    return goals, Screens.read(arguments.filter)
 
 
 def roles(goals: Goals, steer: dict[str, Target], survey: bool) -> list[str]:
@@ -252,17 +208,7 @@ def rank(table: pd.DataFrame) -> pd.DataFrame:
 
 def report(designs: Designs, ranked: pd.DataFrame, goals: Goals) -> str:
     """Return the short table and the honest counts."""
-    names = list(goals.targets)
-    width = min(60, max([28, *(len(smiles) for smiles in ranked["smiles"].head(SHOWN))]))
-    lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{name:>12}" for name in names)]
-    for place, (_, row) in enumerate(ranked.head(SHOWN).iterrows(), 1):
-        values = "".join(f"{row[name]:12.3f}" for name in names)
-        lines.append(f"{place:4d} {row['smiles']:<{width}}{values}")
-    if len(ranked) > SHOWN:
-        lines.append(f"{'':>4} ... and {len(ranked) - SHOWN} more")
-    for name in names:
-        if len(ranked):
-            lines.append(f"mean {name} of the {len(ranked)}: {ranked[name].mean():.3f}")
+    lines = delivery.short_table(ranked, list(goals.targets), WIDEST_SMILES)
     return "\n".join([*lines, *counts(designs.tally, goals), str(designs.tally)])
 
 
@@ -290,15 +236,3 @@ def counts(tally: Tally, goals: Goals) -> list[str]:
 def percent(count: int, total: int) -> str:
     """Return a share in per cent, with a fixed width."""
     return f"{100 * count / total if total else 0.0:5.1f} %"
-
-
-def _grid(ranked: pd.DataFrame, names: list[str], path: str, model: str) -> None:
-    """Draw the best molecules with their values."""
-    from molgen.plot import grid_png
-
-    captions = [
-        "  ".join(f"{name.replace('_', ' ')} {row[name]:.3g}" for name in names)
-        for _, row in ranked.iterrows()
-    ]
-    title = f"{model}: {', '.join(names)}\nvalid, unique and new to the training set"
-    grid_png(ranked["smiles"].tolist(), captions, path, title)

@@ -26,8 +26,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, scaffold_options
-from molgen.cli.design import FEWER, SHOWN
+from molgen.cli import delivery, options, scaffold_options
+from molgen.cli.delivery import FEWER, SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,52 +58,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="distinct molecules a lead, itself included, that may be scored while drawing "
         "(default 0: none)",
     )
-    parser.add_argument(
-        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
-    )
+    delivery.add_out(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--keep", metavar="ATOMS", help="atoms that stay: SMARTS, or for one lead 0,3,5-8"
     )
     which.add_argument("--change", metavar="ATOMS", help="atoms that may change, likewise")
     parser.add_argument("--column", metavar="C", help="of the file that holds the leads")
-    parser.add_argument(
-        "--weight",
-        action="append",
-        default=[],
-        metavar="PROP=W",
-        help="of a target in the gain (default 1); may be repeated",
-    )
-    parser.add_argument(
-        "--filter",
-        action="append",
-        default=[],
-        metavar="FILTER",
-        help="as of molgen design: pains, brenk, ..., smarts:PATTERN, need:PATTERN",
-    )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=0.05,
-        metavar="X",
-        help="how near a number must be, in training standard deviations (default 0.05)",
-    )
+    delivery.add_weights(parser, "gain")
+    delivery.add_filters(parser)
+    delivery.add_tolerance(parser)
     options.add_sampling(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
-    from molgen.cli.search import read_weights
-    from molgen.files import check_writable
     from molgen.goals import read_goals
     from molgen.screens import Screens
-    from molgen.tables import check_extension
 
-    check_extension(arguments.out)
-    check_writable(arguments.out)
+    delivery.check_files(arguments.out)
     if arguments.adapt not in (None, "none"):
         raise ValueError(f"adapt is {arguments.adapt!r}, but a try is one draw: expected none")
-    goals = read_goals(arguments.target, read_weights(arguments.weight))
+    goals = read_goals(arguments.target, delivery.read_weights(arguments.weight))
     screens = Screens.read(arguments.filter)
     leads, single = read_leads(arguments.leads, arguments.column)
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))

@@ -15,16 +15,12 @@ Example:
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import options
-from molgen.cli.design import DRAWN, FEWER, SHOWN
+from molgen.cli import delivery, options
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from molgen.search import Found, Method, Search
 
 METHODS = ("metropolis", "best-of-n", "smc")
@@ -34,13 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
     options.add_targets(parser, required=True)
-    parser.add_argument(
-        "--n", type=options.positive, required=True, metavar="N", help="molecules to deliver"
-    )
-    parser.add_argument(
-        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
-    )
-    parser.add_argument("--grid", metavar="PNG", help=f"also draw the best {DRAWN} structures")
+    delivery.add_arguments(parser)
     parser.add_argument(
         "--method",
         default="metropolis",
@@ -60,13 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="budget: forwards of the network for each of the N molecules (default 400)",
     )
-    parser.add_argument(
-        "--weight",
-        action="append",
-        default=[],
-        metavar="PROP=W",
-        help="of a target in the sum of several (default 1); may be repeated",
-    )
+    delivery.add_weights(parser, "sum of several")
     parser.add_argument(
         "--pareto", action="store_true", help="rank by dominance instead of a weighted sum"
     )
@@ -78,15 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search and write; return the exit status."""
-    from molgen.files import check_writable
-    from molgen.tables import check_extension, write_table
+    from molgen.tables import write_table
 
-    check_extension(arguments.out)
-    for path in filter(None, (arguments.out, arguments.grid)):
-        check_writable(path)
-    if arguments.grid and not arguments.grid.lower().endswith(".png"):
-        raise ValueError(f"grid is {arguments.grid!r}, expected a .png file")
-    targets, weights = options.targets(arguments), read_weights(arguments.weight)
+    delivery.check_files(arguments.out, arguments.grid)
+    targets, weights = options.targets(arguments), delivery.read_weights(arguments.weight)
     if arguments.pareto and (weights or len(targets) < 2):
         raise ValueError("pareto ranks several targets, and takes no weights")
 
@@ -117,41 +96,16 @@ def run(arguments: argparse.Namespace) -> int:
         )
     finally:
         screen.close()
-    interrupted = found.reason == "interrupted"
-    if interrupted and not len(found.table):
+    if found.reason == "interrupted" and not len(found.table):
         raise KeyboardInterrupt
     write_table(found.table, arguments.out)
     print(report(found, list(targets)))
     print(f"wrote {arguments.out}")
     if arguments.grid and len(found.table):
-        _grid(found.table.head(DRAWN), list(targets), arguments.grid, arguments.model)
-        print(f"wrote {arguments.grid}")
-    warning = model.known.check() if model.known is not None else None
-    if warning:
-        print(f"warning: {warning}", file=sys.stderr)
-    if len(found.table) < arguments.n:
-        print(f"{len(found.table)} of {arguments.n} molecules: {found.reason}", file=sys.stderr)
-        return 130 if interrupted else FEWER
-    return 0
-
-
-def read_weights(texts: list[str]) -> dict[str, float]:
-    """Read ``PROP=W``, each once.
-
-    Raises:
-        ValueError: naming what came and what is allowed.
-    """
-    found: dict[str, float] = {}
-    for text in texts:
-        name, _, value = text.rpartition("=")
-        try:
-            weight = float(value)
-        except ValueError:
-            weight = 0.0
-        if not name or name in found or not 0 < weight < float("inf"):
-            raise ValueError(f"weight is {text!r}, expected PROP=W with W above 0, once each")
-        found[name] = weight
-    return found
+        names = ", ".join(targets)
+        title = f"{arguments.model}: {names}\nfound with an oracle; valid, unique and new"
+        delivery.draw_grid(found.table, list(targets), arguments.grid, title)
+    return delivery.end(model, len(found.table), arguments.n, found.reason)
 
 
 def method(text: str) -> Method:
@@ -219,27 +173,6 @@ class Screen:
 
 def report(found: Found, names: list[str]) -> str:
     """Return the short table and the honest counts."""
-    table = found.table
-    lines = [f"{'':>4} {'SMILES':<28}" + "".join(f"{name:>12}" for name in names)]
-    for place, (_, row) in enumerate(table.head(SHOWN).iterrows(), 1):
-        values = "".join(f"{row[name]:12.3f}" for name in names)
-        lines.append(f"{place:4d} {row['smiles']:<28}{values}")
-    if len(table) > SHOWN:
-        lines.append(f"{'':>4} ... and {len(table) - SHOWN} more")
-    for name in names:
-        if len(table):
-            lines.append(f"mean {name} of the {len(table)}: {table[name].mean():.3f}")
+    lines = delivery.short_table(found.table, names)
     lines += [str(found.tally), f"ended: {found.reason}"]
     return "\n".join(lines)
-
-
-def _grid(best: pd.DataFrame, names: list[str], path: str, model: str) -> None:
-    """Draw the best molecules with their values."""
-    from molgen.plot import grid_png
-
-    captions = [
-        "  ".join(f"{name.replace('_', ' ')} {row[name]:.3g}" for name in names)
-        for _, row in best.iterrows()
-    ]
-    title = f"{model}: {', '.join(names)}\nfound with an oracle; valid, unique and new"
-    grid_png(best["smiles"].tolist(), captions, path, title)

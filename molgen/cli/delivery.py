@@ -1,0 +1,164 @@
+"""What commands that deliver molecules share: options, the short table, the picture, the end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from molgen.cli import options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molgen.model import Model
+
+SHOWN = 10  # molecules of the short table
+DRAWN = 20  # structures of the picture
+FEWER = 3  # exit status
+NARROW = 28  # characters of a molecule in the short table, at least
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Add ``--out``."""
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how many molecules to deliver, and where to."""
+    parser.add_argument(
+        "--n", type=options.positive, required=True, metavar="N", help="molecules to deliver"
+    )
+    add_out(parser)
+    parser.add_argument("--grid", metavar="PNG", help=f"also draw the best {DRAWN} structures")
+
+
+def add_weights(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``--weight``, of a target in what the command makes of several."""
+    parser.add_argument(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="PROP=W",
+        help=f"of a target in the {what} (default 1); may be repeated",
+    )
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add ``--filter``."""
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="FILTER",
+        help="pains, brenk, nih, zinc, chembl, moses, ..., smarts:PATTERN (must not match) or "
+        "need:PATTERN (must match); may be repeated",
+    )
+
+
+def add_tolerance(parser: argparse.ArgumentParser) -> None:
+    """Add ``--tolerance``."""
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.05,
+        metavar="X",
+        help="how near a number must be, in training standard deviations (default 0.05)",
+    )
+
+
+def read_weights(texts: list[str]) -> dict[str, float]:
+    """Read ``PROP=W``, each once.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            weight = float(value)
+        except ValueError:
+            weight = 0.0
+        if not name or name in found or not 0 < weight < float("inf"):
+            raise ValueError(f"weight is {text!r}, expected PROP=W with W above 0, once each")
+        found[name] = weight
+    return found
+
+
+def check_files(out: str, grid: str | None = None) -> None:
+    """Check that what is to be written can be.
+
+    Raises:
+        ValueError: naming the file that cannot, or is of another kind than expected.
+    """
+    from molgen.files import check_writable
+    from molgen.tables import check_extension
+
+    check_extension(out)
+    for path in filter(None, (out, grid)):
+        check_writable(path)
+    if grid and not grid.lower().endswith(".png"):
+        raise ValueError(f"grid is {grid!r}, expected a .png file")
+
+
+def short_table(table: pd.DataFrame, names: list[str], widest: int = NARROW) -> list[str]:
+    """Return the first molecules and the means of all, as lines.
+
+    Args:
+        table: with the column ``smiles`` and one for each name.
+        names: of properties.
+        widest: characters of a molecule at most.
+    """
+    width = min(widest, max([NARROW, *(len(smiles) for smiles in table["smiles"].head(SHOWN))]))
+    lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{name:>12}" for name in names)]
+    for place, (_, row) in enumerate(table.head(SHOWN).iterrows(), 1):
+        values = "".join(f"{row[name]:12.3f}" for name in names)
+        lines.append(f"{place:4d} {row['smiles']:<{width}}{values}")
+    if len(table) > SHOWN:
+        lines.append(f"{'':>4} ... and {len(table) - SHOWN} more")
+    for name in names:
+        if len(table):
+            lines.append(f"mean {name} of the {len(table)}: {table[name].mean():.3f}")
+    return lines
+
+
+def draw_grid(best: pd.DataFrame, names: list[str], path: str, title: str) -> None:
+    """Draw the first molecules with their values, and say so.
+
+    Args:
+        best: with the column ``smiles`` and one for each name, best first.
+        names: of properties.
+        path: of the picture.
+        title: above it.
+    """
+    from molgen.plot import grid_png
+
+    best = best.head(DRAWN)
+    captions = [
+        "  ".join(f"{name.replace('_', ' ')} {row[name]:.3g}" for name in names)
+        for _, row in best.iterrows()
+    ]
+    grid_png(best["smiles"].tolist(), captions, path, title)
+    print(f"wrote {path}")
+
+
+def end(model: Model, delivered: int, asked: int, reason: str, kind: str = "molecules") -> int:
+    """Say what a user should know of a run that has ended; return the exit status.
+
+    Args:
+        model: that drew.
+        delivered: how many there are.
+        asked: how many there were to be.
+        reason: why the run ended.
+        kind: what they are.
+    """
+    warning = model.known.check() if model.known is not None else None
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    if delivered >= asked:
+        return 0
+    print(f"{delivered} of {asked} {kind}: {reason}", file=sys.stderr)
+    return 130 if reason == "interrupted" else FEWER
