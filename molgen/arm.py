@@ -124,26 +124,15 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
     Raises:
         ValueError: naming the arm and what is wrong with it.
     """
-    from molgen.presets import (
-        adapt,
-        context,
-        corrector,
-        guidance,
-        order,
-        strategy,
-        token_weights,
-    )
+    from molgen.presets import OPTIONAL, guidance, strategy, token_weights
 
     try:
         if arm.guided:
             changes["steering"] = guidance(arm.guidance)
+        changes |= {name: read(getattr(arm, name)) for name, read in OPTIONAL.items()}
         settings = model.settings(
             strategy=strategy(arm.remask),
             weights=token_weights(arm.weights),
-            context=context(arm.context),
-            corrector=corrector(arm.corrector),
-            order=order(arm.order),
-            adapt=adapt(arm.adapt),
             gamma=gamma,
             steps=steps,
             **changes,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from molgen.lead_parts import Part
 from molgen.model import Model, Request
-from molgen.rows import Floats, Given, Ids
-from molgen.spans import SpanRules
+from molgen.rows import Floats, Ids, Mask
+from molgen.span_rows import Draft, Rows, laid_out
 from molgen.template import Template
 
 LEAST_CHANGE = 3  # tokens by which a length may change at least: c may become c(F), and back
@@ -39,23 +39,6 @@ class OpenPart:
         return np.array(self.template.row(sizes, 0)[1]) >= 0
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What a sampler is given.
-
-    Attributes:
-        lengths: tokens of each row, shape (rows,).
-        condition: property values with shape (rows, properties), or None.
-        given: molecules with masks in their parts.
-        rules: what the masks may become.
-    """
-
-    lengths: Ids
-    condition: NDArray[np.float32] | None
-    given: Given
-    rules: SpanRules
-
-
 def rows(
     model: Model, request: Request, parts: Sequence[OpenPart], numbers: Ids, u: Floats
 ) -> Rows:
@@ -68,26 +51,20 @@ def rows(
         numbers: which row of the endless table each is, shape (rows,).
         u: uniforms with shape (rows, longest + 1).
     """
-    vocab, pad_id, mask_id = model.tokenizer.vocab, model.denoiser.pad_id, model.denoiser.mask_id
-    prior, drawn = [], []
+    drafts = []
     for item, own in zip(parts, u, strict=True):
         k, length = _length(item.template, request.lengths, model.denoiser.max_length, own)
-        prior.append(k)
-        drawn.append(item.template.row(item.template.stretch(length, own[1:]), mask_id))
-    lengths = np.array([len(tokens) for tokens, _ in drawn], dtype=np.int64)
-    shape = len(drawn), int(lengths.max(initial=0))
-    tokens, span = np.full(shape, pad_id, dtype=np.int64), np.full(shape, -1, dtype=np.int64)
-    barred = np.zeros((*shape, len(vocab)), dtype=bool)
-    for i, (ids, owner) in enumerate(drawn):
-        tokens[i, : lengths[i]], span[i, : lengths[i]] = ids, owner
-        for k, rule in enumerate(parts[i].template.spans):
-            barred[i, np.flatnonzero(span[i] == k)[:, None], list(rule.labels)] = True
-        at = np.flatnonzero(span[i] >= 0)
-        if len(at) == 1 and lengths[i] == len(parts[i].tokens):
-            barred[i, at[0], parts[i].tokens[at[0]]] = True
-    given = Given(tokens, fixed=(span < 0) & (tokens != pad_id), rows=numbers)
-    condition = None if request.condition is None else request.condition[prior]
-    return Rows(lengths, condition, given, SpanRules(span, barred, vocab))
+        stretched = item.template.stretch(length, own[1:])
+        drafts.append(
+            Draft(*item.template.row(stretched, model.denoiser.mask_id), item.template, k)
+        )
+
+    def bar_itself(i: int, span: Ids, barred: Mask) -> None:
+        at = np.flatnonzero(span >= 0)
+        if len(at) == 1 and len(drafts[i].tokens) == len(parts[i].tokens):
+            barred[at[0], parts[i].tokens[at[0]]] = True
+
+    return laid_out(drafts, model, request, bar_itself, numbers)
 
 
 def _length(template: Template, lengths: Ids, longest: int, u: Floats) -> tuple[int, int]:

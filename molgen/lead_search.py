@@ -233,9 +233,8 @@ class LeadSearch:
         aim = low + (high - low) * (number * GOLDEN % 1)
         expected = np.array([each.part.similarity for each in item.pool])
         log_w = item.prospects / TAU - np.abs(expected - aim) / WIDTH - AGAIN * item.opened
-        cdf = np.cumsum(np.exp(log_w - log_w.max()))
         u = randomness.uniform(self.seed, randomness.SHUFFLE, item.lead.index, number, CHOICE)
-        at = int(min(np.searchsorted(cdf, u * cdf[-1], side="right"), len(cdf) - 1))
+        at = int(randomness.choose(np.exp(log_w - log_w.max()), u))
         item.opened[at] += 1
         return item.pool[at]
 

@@ -18,16 +18,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from molgen import randomness
 from molgen.denoiser import noise_of
 from molgen.fragments import Constraint, Task
 from molgen.model import Model, Request
 from molgen.predict import NetworkPredictor, Shaping
-from molgen.rows import Floats, Given, Ids
+from molgen.rows import Floats, Ids, Mask
 from molgen.settings import Settings
-from molgen.spans import BOND, CLOSING, LABEL, OPENING, SpanRules, kind
+from molgen.span_rows import Draft, Rows, laid_out
+from molgen.spans import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.template import Template, templates
 from molgen.threads import workers
 
@@ -41,22 +41,14 @@ SINGLE = frozenset("-/\\")
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What a sampler is given.
+class ConstrainedRows(Rows):
+    """Rows under constraints, and how they came about.
 
     Attributes:
-        lengths: tokens of each row, shape (rows,).
-        condition: property values with shape (rows, properties), or None; as in ``Request``.
-        given: templates with masks in their spans.
-        rules: what the spans may hold.
         which: index of each row's constraint, shape (rows,).
         forwards: of the network, that choosing these templates took, all rows together.
     """
 
-    lengths: Ids
-    condition: NDArray[np.float32] | None
-    given: Given
-    rules: SpanRules
     which: Ids
     forwards: int
 
@@ -96,7 +88,7 @@ class OpenRows:
         self._pools = [_Pool.of(item, model, request, seed) for item in constraints]
         self._expected: dict[int, Floats] = {}  # by length
 
-    def __call__(self, n: int, first: int = 0) -> Rows:
+    def __call__(self, n: int, first: int = 0) -> ConstrainedRows:
         """Return what a sampler is given for rows ``first`` to ``first + n - 1``."""
         index = first + np.arange(n)
         which = index % len(self._pools)
@@ -113,17 +105,8 @@ class OpenRows:
         self._expected |= _expected(self.model, new, self.settings)
         last = randomness.uniform(self.seed, randomness.SHUFFLE, index, CANDIDATES)
         chosen = [_pick(candidates[i], self._expected, last[i]) for i in range(n)]
-        return _assembled(chosen, which, self.request, self.model, len(new))
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A row: its tokens, the span that each is in, the template, and the row of the prior."""
-
-    tokens: list[int]
-    owner: list[int]
-    template: Template
-    prior: int
+        rows = _laid_out(chosen, self.request, self.model)
+        return ConstrainedRows(**vars(rows), which=which, forwards=len(new))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,14 +158,15 @@ class _Pool:
     def _usual(self) -> Ids:
         return np.array([item.usual for item in self.templates])
 
-    def choose(self, u: Floats) -> _Candidate:
+    def choose(self, u: Floats) -> Draft:
         """Choose a row by uniforms with shape (longest + 2,)."""
-        k = _at(self.weights, u[0])
+        k = int(randomness.choose(self.weights, u[0]))
         length = int(self.lengths[k])
         weights = np.exp(-np.abs(self._usual - length) / NEAR)
-        template = self.templates[_at(np.where(self._shortest <= length, weights, 0.0), u[1])]
+        able = np.where(self._shortest <= length, weights, 0.0)
+        template = self.templates[int(randomness.choose(able, u[1]))]
         tokens, owner = template.row(template.stretch(length, u[2:]), self.mask_id)
-        return _Candidate(tokens, owner, template, int(self.prior[k]))
+        return Draft(tokens, owner, template, int(self.prior[k]))
 
 
 def _expected(model: Model, lengths: Sequence[int], settings: Settings) -> dict[int, Floats]:
@@ -201,43 +185,26 @@ def _expected(model: Model, lengths: Sequence[int], settings: Settings) -> dict[
     return dict(zip(lengths, np.split(log_p, ends), strict=True))
 
 
-def _pick(candidates: Sequence[_Candidate], expected: dict[int, Floats], u: float) -> _Candidate:
+def _pick(candidates: Sequence[Draft], expected: dict[int, Floats], u: float) -> Draft:
     """Choose a candidate in proportion to what the network thinks of its fixed tokens."""
     scores = []
     for item in candidates:
         fixed = [at for at, span in enumerate(item.owner) if span < 0]
         scores.append(expected[len(item.tokens)][fixed, [item.tokens[at] for at in fixed]].sum())
-    return candidates[_at(np.exp(np.array(scores) - max(scores)), u)]
+    return candidates[int(randomness.choose(np.exp(np.array(scores) - max(scores)), u))]
 
 
-def _at(weights: Floats, u: float) -> int:
-    """Return the index that a uniform falls on."""
-    cdf = np.cumsum(weights)
-    return int(min(np.searchsorted(cdf, u * cdf[-1], side="right"), len(weights) - 1))
-
-
-def _assembled(
-    chosen: Sequence[_Candidate], which: Ids, request: Request, model: Model, forwards: int
-) -> Rows:
-    """Return chosen rows as a sampler takes them."""
-    vocab, pad_id = model.tokenizer.vocab, model.denoiser.pad_id
-    lengths = np.array([len(item.tokens) for item in chosen], dtype=np.int64)
-    shape = len(chosen), int(lengths.max(initial=0))
-    tokens, span = np.full(shape, pad_id, dtype=np.int64), np.full(shape, -1, dtype=np.int64)
-    barred = np.zeros((*shape, len(vocab)), dtype=bool)
-    kinds = [kind(token) if token not in SINGLE else -1 for token in vocab]
+def _laid_out(drafts: Sequence[Draft], request: Request, model: Model) -> Rows:
+    """Return chosen rows; at the end of a span that hangs on something, no bond dangles."""
+    kinds = [kind(token) if token not in SINGLE else -1 for token in model.tokenizer.vocab]
     never_first = np.isin(kinds, [BOND, OPENING, CLOSING, LABEL])
     never_last = np.isin(kinds, [BOND, OPENING])
-    for i, item in enumerate(chosen):
-        tokens[i, : lengths[i]], span[i, : lengths[i]] = item.tokens, item.owner
-        for k, rule in enumerate(item.template.spans):
-            at = np.flatnonzero(span[i] == k)
-            barred[i, at[:, None], list(rule.labels)] = True
+
+    def bar_ends(i: int, span: Ids, barred: Mask) -> None:
+        for k, rule in enumerate(drafts[i].template.spans):
+            at = np.flatnonzero(span == k)
             if len(at):
-                barred[i, at[0]] |= never_first & rule.hangs
-                barred[i, at[-1]] |= never_last & rule.holds
-    condition = request.condition
-    if condition is not None:
-        condition = condition[[item.prior for item in chosen]]
-    given = Given(tokens, fixed=(span < 0) & (tokens != pad_id))
-    return Rows(lengths, condition, given, SpanRules(span, barred, vocab), which, forwards)
+                barred[at[0]] |= never_first & rule.hangs
+                barred[at[-1]] |= never_last & rule.holds
+
+    return laid_out(drafts, model, request, bar_ends)

@@ -250,9 +250,7 @@ def systematic(weights: Floats, u: float) -> Ids:
         Indices in ascending order, shape (particles,).
     """
     k = len(weights)
-    cdf = np.cumsum(weights)
-    places = (np.arange(k) + u) / k * cdf[-1]
-    return np.searchsorted(cdf, places, side="right").clip(max=k - 1)
+    return randomness.choose(weights, (np.arange(k) + u) / k)
 
 
 def merged(keys: Sequence[str], log_w: Floats) -> tuple[Ids, Floats]:

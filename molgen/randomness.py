@@ -25,6 +25,20 @@ def _mix(h: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return h ^ (h >> np.uint64(31))
 
 
+def choose(weights: ArrayLike, u: ArrayLike) -> NDArray[np.int64]:
+    """Return the index that each uniform falls on: ``i`` with probability ``w_i / sum(w)``.
+
+    Args:
+        weights: of the choices, none negative, shape (choices,).
+        u: uniforms in [0, 1), of any shape.
+
+    Returns:
+        Indices with the shape of ``u``.
+    """
+    cdf = np.cumsum(weights)
+    return np.searchsorted(cdf, np.asarray(u) * cdf[-1], side="right").clip(max=len(cdf) - 1)
+
+
 def uniform(seed: int, stream: int, *coordinates: ArrayLike) -> NDArray[np.float64]:
     """Return uniforms in [0, 1) for the given coordinates.
 

@@ -153,11 +153,7 @@ def _filter(word: str) -> Filter:
 def _pattern(word: str) -> Filter:
     """Return the filter of a pattern that must not match, or must."""
     kind, _, smarts = word.partition(":")
-    try:
-        pattern = read_smarts(smarts, word)
-    except ValueError as error:
-        reason = str(error).removeprefix(f"property {word!r}: ")
-        raise ValueError(f"filter {word!r}: {reason}") from error
+    pattern = read_smarts(smarts, f"filter {word!r}")
     wanted = kind == NEED.removesuffix(":")
 
     def alert(mol: Chem.Mol) -> str | None:

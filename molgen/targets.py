@@ -254,9 +254,8 @@ class Prior:
         """
         self.check(targets)
         rows = self._fitting(targets)
-        cdf = np.cumsum(self.weight[rows])
         u = randomness.uniform(seed, randomness.LENGTH, first + np.arange(count))
-        drawn = rows[np.searchsorted(cdf, u * cdf[-1], side="right").clip(max=len(rows) - 1)]
+        drawn = rows[randomness.choose(self.weight[rows], u)]
         if not targets:
             return self.lengths[drawn], None
         condition = np.full((count, len(self.properties)), np.nan, dtype=np.float32)

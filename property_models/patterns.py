@@ -58,7 +58,7 @@ def count(name: str) -> Property:
         ValueError: if the pattern is not SMARTS, pointing at the character.
     """
     smarts = name.removeprefix(COUNT)
-    pattern = read_smarts(smarts, name)
+    pattern = read_smarts(smarts, f"property {name!r}")
 
     def matches(mol: Chem.Mol) -> int:
         return len(mol.GetSubstructMatches(pattern, uniquify=True, maxMatches=MAX_MATCHES))
@@ -73,21 +73,21 @@ def has(name: str) -> Property:
         ValueError: if the pattern is not SMARTS, pointing at the character.
     """
     smarts = name.removeprefix(HAS)
-    pattern = read_smarts(smarts, name)
+    pattern = read_smarts(smarts, f"property {name!r}")
     return Property(
         name, "", "none", lambda mol: mol.HasSubstructMatch(pattern), True, f"contains {smarts}"
     )
 
 
-def read_smarts(smarts: str, name: str) -> Chem.Mol:
+def read_smarts(smarts: str, noun: str) -> Chem.Mol:
     """Return the pattern that a SMARTS string stands for.
 
     Args:
         smarts: the pattern.
-        name: of the property it came with, for messages.
+        noun: what it came with, for messages, such as ``property 'substructures:C'``.
 
     Raises:
-        ValueError: if it is empty or no SMARTS.
+        ValueError: if it is empty or no SMARTS; it begins with the noun.
     """
     pattern = None
     with rdBase.CaptureErrorLog() as log:
@@ -95,7 +95,7 @@ def read_smarts(smarts: str, name: str) -> Chem.Mol:
             pattern = Chem.MolFromSmarts(smarts)
     if pattern is None or not pattern.GetNumAtoms():
         reason = _reason(smarts, log.messages, "SMARTS") if smarts else "the SMARTS is empty"
-        raise ValueError(f"property {name!r}: {reason}")
+        raise ValueError(f"{noun}: {reason}")
     return pattern
 
 

@@ -1,9 +1,15 @@
-"""Running the command line within the test's own process."""
+"""Running the command line within the test's own process, or stopping one of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -24,3 +30,20 @@ class Ran:
 
 Run = Callable[..., Ran]
 """Takes the words of a command; the fixture ``molgen`` is one."""
+
+
+def stopped(words: Sequence[object], folder: Path, kind: signal.Signals) -> Ran:
+    """Run a command in a process that gets a signal once a folder holds two finished points."""
+    command = [sys.executable, "-c", "from molgen.cli import main; raise SystemExit(main())"]
+    process = subprocess.Popen(
+        [*command, *map(str, words)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    while len(list(folder.rglob("*.json"))) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(kind)
+    _, errors = process.communicate(timeout=120)
+    return Ran(process.returncode, "", errors)

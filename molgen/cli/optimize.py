@@ -192,7 +192,7 @@ def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:
     if isinstance(found, str):
         from property_models.patterns import read_smarts
 
-        read_smarts(found, name)
+        read_smarts(found, f"{name} {text!r}")
     elif found is not None and not single:
         raise ValueError(f"{name} is {text!r}: with a file of leads, expected SMARTS")
     return found

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import os
 import re
 import resource
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import tiny
-from commands import Run
+from commands import Run, stopped
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
 pytest.importorskip("plotly", reason="needs the extra 'plots'")
@@ -191,23 +187,14 @@ def test_an_interrupted_run_goes_on(
 ) -> None:
     words = ["frontier", tiny_model, "--property", "qed", "--n", 24, "--steps", 8, "--seeds"]
     words += ["0,1", "--gamma", "1,2,3,4,5,6", "--arm", "MDLM", "--out", tmp_path]
-    command = [sys.executable, "-c", "from molgen.cli import main; raise SystemExit(main())"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [*command, *map(str, words)], stderr=subprocess.PIPE, text=True, env=environment
-    )
-    while len(list((tmp_path / "points").glob("*.json"))) < 2:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    process.send_signal(kind)
-    _, errors = process.communicate(timeout=120)
+    ran = stopped(words, tmp_path / "points", kind)
     finished = len(list((tmp_path / "points").glob("*.json")))
     assert 2 <= finished < 12, "it ended too early or too late to tell"
     if kind is signal.SIGKILL:
-        assert process.returncode == -kind
+        assert ran.status == -kind
     else:
-        assert process.returncode == 130
-        assert errors == (
+        assert ran.status == 130
+        assert ran.err == (
             f"{finished} of 12 points are finished; the same command goes on\n"
             "molgen frontier: interrupted\n"
         )

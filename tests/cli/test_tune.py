@@ -1,18 +1,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import tiny
-from commands import Run
+from commands import Run, stopped
 from molgen.preset_file import read_preset
 
 SMALL = ("--target", "logp=min", "--n", 15, "--start", 5, "--candidates", 6, "--seeds", "0,1")
@@ -166,21 +162,12 @@ def test_a_shipped_preset_that_cannot_be_read_is_refused(molgen: Run, tmp_path: 
 
 def test_an_interrupted_run_goes_on(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     words = ["tune", tiny_model, *SMALL, "--out", tmp_path / "p.json"]
-    command = [sys.executable, "-c", "from molgen.cli import main; raise SystemExit(main())"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [*command, *map(str, words)], stderr=subprocess.PIPE, text=True, env=environment
-    )
-    while len(list((tmp_path / "p-rungs").rglob("*.json"))) < 2:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert errors.endswith(
+    ran = stopped(words, tmp_path / "p-rungs", signal.SIGINT)
+    assert ran.status == 130
+    assert ran.err.endswith(
         " of 2 rungs are finished; the same command goes on\nmolgen tune: interrupted\n"
     )
-    assert errors.count("\n") == 2
+    assert ran.err.count("\n") == 2
     assert names(tmp_path) == ["p-rungs", "p.csv"], "no preset before the end"
     finished = {p: p.stat().st_mtime_ns for p in (tmp_path / "p-rungs").rglob("*.json")}
     assert 1 <= len(pd.read_csv(tmp_path / "p.csv")) <= 6

@@ -16,7 +16,7 @@ from molgen import constrained, plan
 from molgen.adaptive import Adaptive
 from molgen.fragments import Constraint, read, read_lead
 from molgen.model import Model
-from molgen.open_rows import OpenRows, Rows
+from molgen.open_rows import ConstrainedRows, OpenRows
 from molgen.steering import ClassifierBased
 from molgen.template import templates
 from molgen.verify import Verifier
@@ -48,7 +48,7 @@ def rows(
     n: int,
     first: int = 0,
     targets: Mapping[str, str] | None = None,
-) -> Rows:
+) -> ConstrainedRows:
     request = model.request(512, targets, 2, 0, model.settings())
     return OpenRows(model, constraints, request, model.settings(), 2)(n, first)
 

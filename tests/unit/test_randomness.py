@@ -71,3 +71,11 @@ def test_shapes() -> None:
     assert uniform(0, STEP, np.arange(0)[:, None], np.arange(3)).shape == (0, 3)
     assert np.shape(uniform(0, STEP, 1, 2)) == ()
     assert len({randomness.STEP, LENGTH, TARGET, SHUFFLE}) == 4
+
+
+def test_choose_follows_the_weights_and_never_takes_what_has_none() -> None:
+    u = (np.arange(1000) + 0.5) / 1000
+    found = randomness.choose([0.0, 3.0, 0.0, 1.0, 0.0], u)
+    assert np.bincount(found, minlength=5).tolist() == [0, 750, 0, 250, 0]
+    assert randomness.choose([2.0], 0.999) == 0
+    assert randomness.choose([1.0, 1.0], u.reshape(10, 100)).shape == (10, 100)

@@ -1,0 +1,76 @@
+"""Rows with open spans, laid out as a sampler takes them: tokens, what is fixed, what is barred."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.model import Model, Request
+from molgen.rows import Given, Ids, Mask
+from molgen.spans import SpanRules
+from molgen.template import Template
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One row: its tokens, the span that each is in, its template, and its row of the prior."""
+
+    tokens: list[int]
+    owner: list[int]
+    template: Template
+    prior: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a sampler is given.
+
+    Attributes:
+        lengths: tokens of each row, shape (rows,).
+        condition: property values with shape (rows, properties), or None; as in ``Request``.
+        given: templates with masks in their spans.
+        rules: what the spans may hold.
+    """
+
+    lengths: Ids
+    condition: NDArray[np.float32] | None
+    given: Given
+    rules: SpanRules
+
+
+def laid_out(
+    drafts: Sequence[Draft],
+    model: Model,
+    request: Request,
+    bar: Callable[[int, Ids, Mask], None],
+    numbers: Ids | None = None,
+) -> Rows:
+    """Return drafts as a sampler takes them.
+
+    Args:
+        drafts: one for each row.
+        model: that will draw them.
+        request: where their conditions are taken from.
+        bar: bars more than a span's labels: called with the index of a row, the span of each of
+            its positions, shape (longest,), and what is barred there, shape (longest, vocab), to
+            be changed in place.
+        numbers: which row of the endless table each is, shape (rows,); by default 0, 1, ...
+    """
+    vocab, pad_id = model.tokenizer.vocab, model.denoiser.pad_id
+    lengths = np.array([len(draft.tokens) for draft in drafts], dtype=np.int64)
+    shape = len(drafts), int(lengths.max(initial=0))
+    tokens, span = np.full(shape, pad_id, dtype=np.int64), np.full(shape, -1, dtype=np.int64)
+    barred = np.zeros((*shape, len(vocab)), dtype=bool)
+    for i, draft in enumerate(drafts):
+        tokens[i, : lengths[i]], span[i, : lengths[i]] = draft.tokens, draft.owner
+        for k, rule in enumerate(draft.template.spans):
+            barred[i, np.flatnonzero(span[i] == k)[:, None], list(rule.labels)] = True
+        bar(i, span[i], barred[i])
+    condition = request.condition
+    if condition is not None:
+        condition = condition[[draft.prior for draft in drafts]]
+    given = Given(tokens, fixed=(span < 0) & (tokens != pad_id), rows=numbers)
+    return Rows(lengths, condition, given, SpanRules(span, barred, vocab))
