@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -145,6 +145,11 @@ def survey(
     return Designs(run.table(found), run.tally, n, reason)
 
 
+def weighed(settings: Settings, goals: Goals) -> Settings:
+    """Return settings under which goals are steered to by their weights, unless they say how."""
+    return settings if settings.emphasis else replace(settings, emphasis=goals.weights)
+
+
 def steering(model: Model, goals: Goals, settings: Settings) -> dict[str, Target]:
     """Return the targets that steer: of properties that the model, or its guide, knows.
 
@@ -195,6 +200,7 @@ class _Run:
     ) -> _Run:
         """Prepare a run; arguments as of :func:`design`."""
         goals = _goals(targets).measured(model.prior, tolerance)
+        settings = weighed(settings, goals)
         steer = steering(model, goals, settings)
 
         def draw(rows: int, first: int) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from molgen.constrained import PRIOR_ROWS
 from molgen.denoiser import noise_of
-from molgen.design import steering
+from molgen.design import steering, weighed
 from molgen.goals import TOLERANCE, Goals, read_goals
 from molgen.lead import Atoms, read
 from molgen.lead_report import Optimized, Tally, frame
@@ -98,6 +98,7 @@ def optimize(
     if keep is not None and change is not None:
         raise ValueError("keep and change are both given, expected at most one of them")
     settings = replace(settings or model.settings(targets=targets), adapt=None)
+    settings = weighed(settings, goals)
     steer = _steered(model, goals, settings, oracle_calls) if guided else {}
     request = model.request(PRIOR_ROWS, steer, seed, 0, settings)
     found: list[pd.DataFrame] = []

@@ -21,11 +21,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molgen.classifier import Aim, PropertyClassifier
+from molgen.classifier import PropertyClassifier
 from molgen.lead_rows import OpenPart
-from molgen.model import Model, Request, label
+from molgen.model import Model, Request
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.rows import Floats, Ids, Mask
+from molgen.samplers import weighed_aims
 from molgen.settings import Settings
 from molgen.shards import shards
 from molgen.steering import ClassifierBased
@@ -72,8 +73,9 @@ def prospects(
     ids = model.denoiser.pad_id, model.denoiser.mask_id
     if targets and isinstance(settings.steering, ClassifierBased):
         guide = model.guide_for(targets, settings.steering.guide)
-        aims = [Aim(label(guide, name), target) for name, target in targets.items()]
-        return ByGuide(PropertyClassifier(guide, aims, *place), *ids)
+        return ByGuide(
+            PropertyClassifier(guide, weighed_aims(guide, settings, targets), *place), *ids
+        )
     if request.condition is None:
         return Alike()
     network = NetworkPredictor(model.denoiser, pool, None, Shaping(), *place)

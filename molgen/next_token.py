@@ -24,6 +24,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from molgen.emphasis import Emphasis
 from molgen.guidance import classifier_free_masked, tilt
 from molgen.language_model import LanguageModel, Prefixes
 
@@ -57,20 +58,25 @@ class GuidedModel:
 class ClassifierFreeModel(GuidedModel):
     """D-CFG of a language model; both predictions are one batch of twice the rows."""
 
-    def __init__(self, model: LanguageModel, gamma: float) -> None:
+    def __init__(
+        self, model: LanguageModel, gamma: float, emphasis: Emphasis | None = None
+    ) -> None:
         """Wrap a model.
 
         Args:
             model: one that takes conditions.
             gamma: weight of the conditional prediction: 0 ignores the condition, more than 1
                 exaggerates it.
+            emphasis: of goals whose weights differ; a forward more for each further weight.
 
         Raises:
             ValueError: if gamma is no finite number.
         """
         super().__init__(model)
-        self.gamma = number(gamma)
-        self.forwards, self.classifier_forwards = 2 * model.forwards, 2 * model.classifier_forwards
+        self.gamma, self.emphasis = number(gamma), emphasis
+        asked = 1 + (len(emphasis.share) if emphasis else 1)
+        self.forwards = asked * model.forwards
+        self.classifier_forwards = asked * model.classifier_forwards
 
     def begin(self, rows: int, condition: Tensor | None = None) -> Prefixes:
         """Begin rows; see :class:`molgen.language_model.LanguageModel`.
@@ -80,23 +86,30 @@ class ClassifierFreeModel(GuidedModel):
         """
         if condition is None:
             raise ValueError("condition is None, but guidance needs one")
-        both = torch.cat([condition, torch.full_like(condition, float("nan"))])
-        return _Both(self.model.begin(2 * rows, both), rows, self.gamma)
+        told = self.emphasis.conditions(condition) if self.emphasis else [condition]
+        told.append(torch.full_like(condition, torch.nan))
+        begun = self.model.begin(len(told) * rows, torch.cat(told))
+        return _Together(begun, rows, len(told), self)
 
 
-class _Both:
-    """Rows written once, and read with and without their condition."""
+class _Together:
+    """Rows written once, and read with and without what they are told."""
 
-    def __init__(self, prefixes: Prefixes, rows: int, gamma: float) -> None:
-        self._prefixes, self._rows, self._gamma = prefixes, rows, gamma
+    def __init__(
+        self, prefixes: Prefixes, rows: int, readings: int, guided: ClassifierFreeModel
+    ) -> None:
+        self._prefixes, self._rows, self._readings = prefixes, rows, readings
+        self._guided = guided
 
     def append(self, tokens: Tensor) -> Tensor:
-        log_p = self._prefixes.append(torch.cat([tokens, tokens]))
-        given, free = log_p[:, None].split(self._rows)
-        return classifier_free_masked(given, free, self._gamma)[:, 0]
+        log_p = self._prefixes.append(tokens.repeat(self._readings))
+        *told, free = log_p[:, None].split(self._rows)
+        emphasis = self._guided.emphasis
+        given = emphasis.combine(told) if emphasis else told[0]
+        return classifier_free_masked(given, free, self._guided.gamma)[:, 0]
 
     def keep(self, rows: Tensor) -> None:
-        self._prefixes.keep(torch.cat([rows, rows + self._rows]))
+        self._prefixes.keep(torch.cat([rows + i * self._rows for i in range(self._readings)]))
         self._rows = len(rows)
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from molgen.context import Context
 from molgen.denoiser import Denoiser
+from molgen.emphasis import Emphasis
 from molgen.guidance import ClassifierFree, Guidance, nest
 from molgen.shards import ShardedDenoiser, filling, shards
 from molgen.threads import Workers
@@ -132,6 +133,7 @@ class NetworkPredictor:
         dtype: str = "auto",
         tilts: Sequence[Guidance] = (),
         context: Context | None = None,
+        emphasis: Emphasis | None = None,
     ) -> None:
         """Prepare the network.
 
@@ -146,14 +148,16 @@ class NetworkPredictor:
             tilts: further guidance, by classifiers, in this order; it acts on the mixture.
             context: contrasts the mixture with that of rows that show less; each row then costs
                 twice the forwards.
+            emphasis: of goals whose weights differ; a forward more for each further weight.
         """
-        self.network = ShardedDenoiser(denoiser, device, dtype)
+        self.network = ShardedDenoiser(denoiser, device, dtype, emphasis=emphasis)
         self.guidance, self.shaping, self.workers = guidance, shaping, workers
         self.tilts, self.context = tuple(tilts), context
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
         self.max_length = denoiser.max_length
         self.branches = 1 if guidance is None else 2
-        self.forwards = self.branches * (1 if context is None else 2)
+        asked = self.network.forwards + self.branches - 1
+        self.forwards = asked * (1 if context is None else 2)
 
     def __call__(
         self,

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
 from molgen.classifier import Aim, PropertyClassifier
 from molgen.denoiser import noise_of
 from molgen.dense import DenseSampler
+from molgen.emphasis import Emphasis, scaled
 from molgen.guidance import CandidateScores, ClassifierFree, Guidance
 from molgen.guidance import ClassifierBased as Tilt
 from molgen.kv_cache import CachedDenoiser
@@ -46,6 +47,9 @@ from molgen.targets import Target
 from molgen.threads import Workers, workers
 from molgen.token_weights import PROPERTY, PSI
 from molgen.transition import MaskedTransition, Transition, UniformTransition
+
+if TYPE_CHECKING:
+    from property_models.noisy import NoisyGuide
 
 Ids = NDArray[np.int64]
 
@@ -192,6 +196,7 @@ def _predictor(
         settings.dtype,
         tilts(model, settings, targets, model.denoiser.mask_id),
         settings.context,
+        _emphasis(model, settings, targets),
     )
 
 
@@ -222,7 +227,8 @@ def _dense(
     uniform = noise_of(model.denoiser) == "uniform"
     denoiser = model.denoiser
     classes = denoiser.pad_id if uniform else None
-    network = ShardedDenoiser(denoiser, settings.device, settings.dtype, classes)
+    emphasis = _emphasis(model, settings, targets)
+    network = ShardedDenoiser(denoiser, settings.device, settings.dtype, classes, emphasis)
     mixture, shaping = _mixture(settings, targets), _shaping(settings)
     guides = tilts(model, settings, targets, None if uniform else denoiser.mask_id)
     transition: Transition
@@ -245,9 +251,10 @@ def _left_to_right(
         )
     steering, device, dtype = settings.steering, settings.device, settings.dtype
     network: LanguageModel = CachedDenoiser(model.denoiser, device, dtype)  # type: ignore[arg-type]
-    mixture = _mixture(settings, targets)
-    if mixture is not None:
-        network = ClassifierFreeModel(network, number(mixture.gamma))
+    mixture, emphasis = _mixture(settings, targets), _emphasis(model, settings, targets)
+    if mixture is not None or emphasis is not None:
+        gamma = number(mixture.gamma) if mixture else 1.0
+        network = ClassifierFreeModel(network, gamma, emphasis)
     if targets and isinstance(steering, ClassifierBased):
         if steering.scores != "amortised":
             raise ValueError(
@@ -255,9 +262,10 @@ def _left_to_right(
                 "amortised scores alone: one forward tells of every next token"
             )
         guide = model.guide_for(targets, steering.guide)
-        aims = [Aim(label(guide, name), target) for name, target in targets.items()]
         network = FudgeModel(
-            network, GuideScores(guide, aims, device, dtype), number(settings.gamma)
+            network,
+            GuideScores(guide, weighed_aims(guide, settings, targets), device, dtype),
+            number(settings.gamma),
         )
     return AutoregressiveSampler(network, pool, _shaping(settings), settings.batch_size)
 
@@ -291,8 +299,8 @@ def tilts(
             f"the guide was trained on noise {guide.noise!r}, the network "
             f"{model.name!r} on {noise_of(model.denoiser)!r}"
         )
-    aims = [Aim(label(guide, name), target) for name, target in targets.items()]
-    classifier = PropertyClassifier(guide, aims, settings.device, settings.dtype)
+    asked = weighed_aims(guide, settings, targets)
+    classifier = PropertyClassifier(guide, asked, settings.device, settings.dtype)
     scores: CandidateScores
     if steering.scores == "exact":
         scores = ExactScores(classifier)
@@ -302,6 +310,17 @@ def tilts(
         scores = AmortisedScores(classifier, mask_id)
     whole = steering.tilt_mask, steering.guided_remasking
     return (Tilt(scores, settings.gamma, mask_id, *whole),)
+
+
+def weighed_aims(guide: NoisyGuide, settings: Settings, targets: Mapping[str, Target]) -> list[Aim]:
+    """Return what a guide is to steer to, each with its weight."""
+    w = scaled(targets, settings.emphasis)
+    return [Aim(label(guide, name), target, w[name]) for name, target in targets.items()]
+
+
+def _emphasis(model: Model, settings: Settings, targets: Mapping[str, Target]) -> Emphasis | None:
+    """Return the weights of the goals that the network itself is told."""
+    return Emphasis.of(model.properties, targets, settings.emphasis)
 
 
 def _shaping(settings: Settings) -> Shaping:

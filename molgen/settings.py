@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,8 @@ class Settings:
         order: in which order tokens are placed, where the network has a say in it; None for the
             plan's: at random.
         adapt: whether rows that fail go on, and how; None for one draw a row.
+        emphasis: weights of goals in the guidance, 1 where left out; only their proportions count.
+            Classifier-free, each further weight takes a forward more (:mod:`molgen.emphasis`).
     """
 
     strategy: Strategy
@@ -55,6 +58,7 @@ class Settings:
     corrector: Corrector | None = None
     order: Order | None = None
     adapt: Adaptive | None = None
+    emphasis: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what no later object checks.

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from molgen.denoiser import Denoiser, MoleculeDenoiser
+from molgen.emphasis import Emphasis
 from molgen.threads import resolve_dtype
 from molgen.trunk import Block
 
@@ -97,6 +98,7 @@ class ShardedDenoiser:
         device: str = "cpu",
         dtype: str = "auto",
         classes: int | None = None,
+        emphasis: Emphasis | None = None,
     ) -> None:
         """Prepare the network.
 
@@ -105,6 +107,7 @@ class ShardedDenoiser:
             device: where to run.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
             classes: how many ids, from the first on, a token may have; None for all of them.
+            emphasis: makes the conditional prediction a mixture, a forward for each of its parts.
         """
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self.denoiser = prepared(denoiser, self.device, self.dtype)
@@ -112,13 +115,16 @@ class ShardedDenoiser:
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
         self.max_length = denoiser.max_length
         self.judges = getattr(denoiser, "quality_head", None) is not None
+        self.emphasis = emphasis
+        self.forwards = len(emphasis.share) if emphasis else 1
+        """That a conditional prediction takes of each row; the unconditional one is one more."""
 
     def answer(
         self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor, both: bool = False
     ) -> Answered:
         """Return ``log p(x_0 | x_t, y)`` and, where both are asked for, ``log p(x_0 | x_t)``.
 
-        Both are one batch of twice the rows.
+        Everything is one batch of as many times the rows.
 
         Args:
             tokens: ids of a filled shard, shape (rows, length).
@@ -130,20 +136,27 @@ class ShardedDenoiser:
             ValueError: if both are asked for without a condition.
         """
         rows = len(tokens)
-        if both:
-            if condition is None:
-                raise ValueError("condition is None, but guidance needs one")
-            tokens, alpha_t = torch.cat([tokens, tokens]), torch.cat([alpha_t, alpha_t])
-            condition = torch.cat([condition, torch.full_like(condition, float("nan"))])
+        if both and condition is None:
+            raise ValueError("condition is None, but guidance needs one")
+        parts = 1
+        if condition is not None:
+            told = self.emphasis.conditions(condition) if self.emphasis else [condition]
+            parts = len(told)
+            told += [torch.full_like(condition, torch.nan)] if both else []
+            tokens, alpha_t = tokens.repeat(len(told), 1), alpha_t.repeat(len(told))
+            condition = torch.cat(told)
         alpha = alpha_t.float().to(self.device) if self.denoiser.time_input else None
         condition = None if condition is None else condition.to(self.device)
         with precision(self.device, self.dtype):
             logits, quality = self._ask(tokens.to(self.device), condition, alpha)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         log_p = logits[..., : self.classes].log_softmax(-1).cpu().split(rows)
+        if self.emphasis is not None and parts > 1:
+            log_p = (self.emphasis.combine(log_p[:parts]), *log_p[parts:])
         if quality is None:
             return Answered(log_p, ())
-        return Answered(log_p, F.logsigmoid(quality).cpu().split(rows))
+        log_quality = F.logsigmoid(quality).cpu().split(rows)
+        return Answered(log_p, (log_quality[0], *log_quality[parts:]))
 
     def _ask(
         self, tokens: Tensor, condition: Tensor | None, alpha: Tensor | None

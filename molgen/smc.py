@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from molgen.emphasis import Emphasis
 from molgen.molecules import interpret_all
 from molgen.oracle import Floats, WeightedSum
 from molgen.particles import (
@@ -104,6 +105,7 @@ class SequentialMonteCarlo:
             Logarithms(),
             settings.device,
             settings.dtype,
+            emphasis=Emphasis.of(search.model.properties, search.steer, settings.emphasis),
         )
         score = WeightedSum(tuple(objective.weight for objective in search.oracle.objectives))
 

@@ -117,7 +117,7 @@ class _NetworkStep:
         self.shaping = shaping
         self.device, self.max_length = network.device, network.max_length
         self.mask_id, self.pad_id = network.mask_id, network.pad_id
-        self.forwards = 1 if guidance is None else 2
+        self.forwards = network.forwards + (guidance is not None)
         self.repeats = not network.denoiser.time_input
 
     def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:

@@ -57,7 +57,10 @@ class Table:
 
 
 def network(
-    properties: tuple[str, ...] = PROPERTIES, time_input: bool = False, width: int = 32
+    properties: tuple[str, ...] = PROPERTIES,
+    time_input: bool = False,
+    width: int = 32,
+    noise: str = "masked",
 ) -> MoleculeDenoiser:
     """A network with random parameters, so that its output depends on everything it is given."""
     n = len(properties)
@@ -72,6 +75,7 @@ def network(
         property_mean=[0.4] * n,
         property_std=[0.2] * n,
         time_input=time_input,
+        noise=noise,
     )
     denoiser = MoleculeDenoiser(config)
     generator = torch.Generator().manual_seed(0)

@@ -42,7 +42,7 @@ def add_weights(parser: argparse.ArgumentParser, what: str) -> None:
         action="append",
         default=[],
         metavar="PROP=W",
-        help=f"of a target in the {what} (default 1); may be repeated",
+        help=f"of a target in {what} (default 1); may be repeated",
     )
 
 

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
     options.add_targets(parser)
-    delivery.add_weights(parser, "score")
+    delivery.add_weights(parser, "the guidance and the score")
     delivery.add_filters(parser)
     scaffold_options.add_arguments(parser)
     delivery.add_arguments(parser)
@@ -71,13 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
     goals, screens = _read(arguments)
     constraints = scaffold_options.read(arguments)
     from molgen import checkpoint
-    from molgen.design import design, steering, survey
+    from molgen.design import design, steering, survey, weighed
     from molgen.tables import write_table
 
     model = checkpoint.load(arguments.model)
     goals = goals.measured(model.prior, arguments.tolerance)
     purpose = "sampling" if arguments.no_filter else "design"
-    settings = options.settings(arguments, model, purpose, goals.targets)
+    settings = weighed(options.settings(arguments, model, purpose, goals.targets), goals)
     steer, names = steering(model, goals, settings), list(goals.targets)
     source = None
     if constraints is not None:
@@ -162,7 +162,7 @@ def roles(goals: Goals, steer: dict[str, Target], survey: bool) -> list[str]:
         lines.append(f"steered by {', '.join(steer) or 'nothing'}; {only}: not known to the model")
     weighted = len(set(goals.weights.values())) > 1
     if weighted and not survey and all(isinstance(goal.target, Range) for goal in goals):
-        lines.append("whatever is delivered is inside every range, so weights rank nothing here")
+        lines.append("what is delivered is inside every range, so weights steer and rank nothing")
     return lines
 
 

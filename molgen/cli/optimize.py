@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--change", metavar="ATOMS", help="atoms that may change, likewise")
     parser.add_argument("--column", metavar="C", help="of the file that holds the leads")
-    delivery.add_weights(parser, "gain")
+    delivery.add_weights(parser, "the guidance and the gain")
     delivery.add_filters(parser)
     delivery.add_tolerance(parser)
     options.add_sampling(parser)

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="budget: forwards of the network for each of the N molecules (default 400)",
     )
-    delivery.add_weights(parser, "sum of several")
+    delivery.add_weights(parser, "the sum of several")
     parser.add_argument(
         "--pareto", action="store_true", help="rank by dominance instead of a weighted sum"
     )

@@ -54,7 +54,7 @@ def test_several_goals_filters_and_a_table_of_what_met_them(
     assert (table["hbd"] <= 1).all()
     lines = ran.out.splitlines()
     assert lines[0] == "steered by qed, logp; hbd filters only: not known to the model"
-    assert lines[1] == "whatever is delivered is inside every range, so weights rank nothing here"
+    assert lines[1] == "what is delivered is inside every range, so weights steer and rank nothing"
     at = next(i for i, line in enumerate(lines) if line.startswith("met "))
     drawn = int(lines[at + 7].split()[0])
     assert f"of {drawn} rows" in lines[at]

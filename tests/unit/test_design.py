@@ -199,8 +199,7 @@ def test_weights_rank_by_the_score(model: Model, settings: Settings) -> None:
         truth += weight * (table["logp"] - mean["logp"]) / std["logp"]
         np.testing.assert_allclose(table["score"], truth)
         scores.append(table.sort_values("score")["smiles"].tolist())
-    assert set(scores[0]) == set(scores[1]), "weights do not act on the draws"
-    assert scores[0] != scores[1]
+    assert set(scores[0]) != set(scores[1]), "weights act on the draws, too"
 
 
 def test_without_goals_anything_new_will_do(model: Model, settings: Settings) -> None:
