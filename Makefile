@@ -101,7 +101,7 @@ train-selfies: out/qm9.csv.gz ## train the SELFIES twin of the QM9 model with th
 DRUG_LIKE := qed,ring_count,logp,tpsa,mw,sa,hbd,hba,rotatable_bonds,fsp3
 
 train-zinc250k: out/zinc250k.csv.gz ## train the model of drug-like molecules
-	$(VENV)/bin/molgen train $< --out out/zinc250k --properties $(DRUG_LIKE) $(RECIPE)
+	$(VENV)/bin/molgen train $< --out out/zinc250k --properties $(DRUG_LIKE) --max-length 66 $(RECIPE)
 
 train-guides: out/qm9.csv.gz ## train the guides of the three bundled models
 	for model in qm9 qm9-udlm qm9-ar; do \
