@@ -57,14 +57,14 @@ def parts(
     Returns:
         At most :data:`POOL`; none where nothing may change.
     """
-    ways = [[frozenset([atom]) for atom in sorted(free)], _blocks(mol, free)]
+    ways = [[frozenset([atom]) for atom in sorted(free)], blocks(mol, free)]
     surroundings = environments(mol)
     everything = frozenset(range(mol.GetNumAtoms()))
     found: dict[frozenset[int], Part] = {}
     for attempt, row in enumerate(u):
         units, numbers = ways[attempt % len(ways)], iter(row.tolist())
         size = 1 + int(next(numbers) * LARGEST * mol.GetNumAtoms())
-        atoms = _grown(mol, units, size, numbers) if units else frozenset()
+        atoms = grown(mol, units, size, numbers) if units else frozenset()
         if atoms and atoms != everything and atoms not in found:
             found[atoms] = Part(atoms, _expected(surroundings, everything - atoms, lead))
     near = [part for part in found.values() if part.similarity >= least]
@@ -82,7 +82,7 @@ def _expected(
     return common / either if either else 1.0
 
 
-def _blocks(mol: Chem.Mol, free: frozenset[int]) -> list[frozenset[int]]:
+def blocks(mol: Chem.Mol, free: frozenset[int]) -> list[frozenset[int]]:
     """Return what is left together when every single bond outside of rings is cut."""
     cut = [
         bond.GetIdx()
@@ -94,7 +94,7 @@ def _blocks(mol: Chem.Mol, free: frozenset[int]) -> list[frozenset[int]]:
     return [block for block in blocks if block]
 
 
-def _grown(
+def grown(
     mol: Chem.Mol, units: Sequence[frozenset[int]], size: int, u: Iterator[float]
 ) -> frozenset[int]:
     """Return a connected union of units with at least so many atoms, or all that is connected."""

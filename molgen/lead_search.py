@@ -30,7 +30,6 @@ from molgen.lead_parts import ATTEMPTS, parts
 from molgen.lead_prospects import Prospects, prospects
 from molgen.lead_report import Try
 from molgen.lead_rows import OpenPart, rows
-from molgen.metropolis import accepted
 from molgen.model import Model, Request
 from molgen.molecules import Molecule, interpret_all, parse
 from molgen.oracle import Floats, Oracle, WeightedSum
@@ -42,6 +41,7 @@ from molgen.spans import numbered
 from molgen.targets import Target
 from molgen.template import cut
 from molgen.threads import Workers
+from molgen.walkers import accepted
 
 ROUND = 4  # tries of a lead between two looks at the oracle
 LOW, HIGH = 0.9, 0.5

@@ -18,21 +18,25 @@ rounds; the Metropolis step on clean states follows "Clean-sample Markov chains"
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from molgen import randomness
-from molgen.molecules import mark_unique
+from molgen.constrained import restrained
+from molgen.fragment_moves import opened
 from molgen.moves import masked, resized
 from molgen.oracle import Floats
 from molgen.plan import Ancestral
-from molgen.rows import Given, Ids, Mask, Samples
+from molgen.rows import Given, Ids, Samples
 from molgen.samplers import AnySampler
-from molgen.search import Judged, Search
+from molgen.search import Search
+from molgen.spans import numbered
+from molgen.walkers import Walkers, accepted
 
 APART = 2**32  # rows of the endless table from one round to the next
-PART, CHANGE, PLACE, ACCEPT = (2**40 + use for use in range(4))  # in place of a position
+PART, CHANGE, PLACE, ACCEPT, KIND = (2**40 + use for use in range(5))  # in place of a position
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Metropolis:
         steps: of the plan that a redraw follows; more are dearer and less independent.
         exchange: whether after each round the best of rows and moves together go on; ``beta`` then
             has no say.
+        fragments: chance that a move of a molecule takes whole fragments off, of as large a part,
+            instead of tokens (:mod:`molgen.fragment_moves`); for models that write SMILES.
     """
 
     beta: float = 0.0
@@ -56,6 +62,7 @@ class Metropolis:
     resize: float = 0.5
     steps: int = 4
     exchange: bool = False
+    fragments: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -69,8 +76,9 @@ class Metropolis:
             raise ValueError(
                 f"low and high are {self.low} and {self.high}, expected 0 < low <= high <= 1"
             )
-        if not 0 <= self.resize <= 1:
-            raise ValueError(f"resize is {self.resize}, expected a number in [0, 1]")
+        for name in ("resize", "fragments"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected a number in [0, 1]")
         if not isinstance(self.steps, int) or self.steps < 1:
             raise ValueError(f"steps is {self.steps!r}, expected a whole number of at least 1")
 
@@ -78,13 +86,17 @@ class Metropolis:
         """Draw and judge until a budget ends; return why it stopped.
 
         Raises:
-            ValueError: if the model's noise is not masks, so that no part can be redrawn.
+            ValueError: if the model's noise is not masks, so that no part can be redrawn, or it
+                writes no SMILES, so that no fragment can.
         """
         search.check_masks()
+        written = search.model.tokenizer.representation
+        if self.fragments and written != "smiles":
+            raise ValueError(f"fragments is {self.fragments}, but the model writes {written}")
         rows = min(search.n, search.left // search.dearest)
         if rows < 1:
             return search.out_of_forwards()
-        chains = _Chains.start(search, search.draw(rows, 0))
+        walkers = Walkers.start(search, search.draw(rows, 0))
         moves = replace(
             search.settings,
             strategy=Ancestral(),
@@ -99,46 +111,65 @@ class Metropolis:
         with search.model.sampler(moves, search.steer) as sampler:
             while not (reason := search.ended()):
                 round += 1
-                rows = min(len(chains.smiles), search.left // dearest)
+                rows = min(len(walkers.smiles), search.left // dearest)
                 if rows < 1:
                     return search.out_of_forwards()
-                self._move(search, chains, sampler, rows, round)
+                self._move(search, walkers, sampler, rows, round)
         return reason
 
     def _move(
-        self, search: Search, chains: _Chains, sampler: AnySampler, rows: int, round: int
+        self, search: Search, walkers: Walkers, sampler: AnySampler, rows: int, round: int
     ) -> None:
         """Propose a move for each of the first rows, and decide."""
-        given = self._masked(search, chains.tokens[:rows], round)
-        first = round * APART
-        asked = search.request(rows, first)
-        samples = sampler.run(
-            (given != search.model.denoiser.pad_id).sum(1),
-            asked.condition,
-            search.seed,
-            given=Given(given, rows=first + np.arange(rows)),
-        )
-        chains.nfe[:rows] += samples.nfe
-        chains.classifier_nfe[:rows] += samples.classifier_nfe
-        proposals = search.judge(samples, chains.nfe[:rows], chains.classifier_nfe[:rows])
+        samples = self._redrawn(search, walkers, sampler, rows, round)
+        walkers.nfe[:rows] += samples.nfe
+        walkers.classifier_nfe[:rows] += samples.classifier_nfe
+        proposals = search.judge(samples, walkers.nfe[:rows], walkers.classifier_nfe[:rows])
         if self.exchange:
-            chains.exchange(search, proposals)
+            walkers.exchange(search, proposals)
             return
-        scores = search.score(np.concatenate([chains.gains[:rows], proposals.gains]))
+        scores = search.score(np.concatenate([walkers.gains[:rows], proposals.gains]))
         u = randomness.uniform(search.seed, randomness.SHUFFLE, round, np.arange(rows), ACCEPT)
         takes = accepted(scores[:rows], scores[rows:], self.beta, u)
-        chains.decide(proposals, takes)
+        walkers.decide(proposals, takes)
 
-    def _masked(self, search: Search, tokens: Ids, round: int) -> Ids:
-        """Return rows of which a part is masked, in a random order and size."""
-        denoiser = search.model.denoiser
-        rows, longest = tokens.shape
+    def _redrawn(
+        self, search: Search, walkers: Walkers, sampler: AnySampler, rows: int, round: int
+    ) -> Samples:
+        """Return the first rows with a part of each drawn anew."""
+        tokens, numbers = walkers.tokens[:rows], round * APART + np.arange(rows)
+        pad_id = search.model.denoiser.pad_id
 
         def uniform(use: int | Ids) -> Floats:
             row = np.arange(rows)[:, None]
             return randomness.uniform(search.seed, randomness.SHUFFLE, round, row, use)
 
         part = self.low + (self.high - self.low) * uniform(PART)[:, 0]
+        asked = search.request(rows, round * APART)
+        whole = uniform(KIND)[:, 0] < self.fragments
+        texts = [text if cut else "" for text, cut in zip(walkers.smiles, whole, strict=False)]
+        longest = tokens.shape[1]
+        index, ready = opened(search.model, asked, texts, part, search.seed, numbers, longest)
+        rest = np.setdiff1d(np.arange(rows), index)
+        given = self._masked(search, tokens, part, uniform)[rest]
+        by_tokens = sampler.run(
+            (given != pad_id).sum(1),
+            None if asked.condition is None else asked.condition[rest],
+            search.seed,
+            given=Given(given, rows=numbers[rest]),
+        )
+        if not len(index):
+            return by_tokens
+        by_fragments = restrained(sampler, ready.rules).run(
+            ready.lengths, numbered(ready.condition, len(index)), search.seed, given=ready.given
+        )
+        return _merged([(rest, by_tokens), (index, by_fragments)], (rows, longest), pad_id)
+
+    def _masked(
+        self, search: Search, tokens: Ids, part: Floats, uniform: Callable[[int | Ids], Floats]
+    ) -> Ids:
+        """Return rows of which a part is masked, in a random order."""
+        denoiser, longest = search.model.denoiser, tokens.shape[1]
         ids = denoiser.mask_id, denoiser.pad_id
         given = masked(tokens, part, uniform(np.arange(longest)), *ids)
         u = uniform(CHANGE)[:, 0]
@@ -146,85 +177,11 @@ class Metropolis:
         return resized(given, change, uniform(PLACE)[:, 0], longest, *ids)
 
 
-@dataclass
-class _Chains:
-    """Rows that move.
-
-    Attributes:
-        tokens: ids with shape (rows, longest), padded.
-        smiles: canonical SMILES, empty for no molecule.
-        fits: whether a row may be delivered: new, and held by no row before it.
-        gains: shape (rows, objectives).
-        nfe: forwards of each row so far, its refused moves included.
-        classifier_nfe: forwards of a guide, likewise.
-    """
-
-    tokens: Ids
-    smiles: list[str]
-    fits: Mask
-    gains: Floats
-    nfe: Ids
-    classifier_nfe: Ids
-
-    @classmethod
-    def start(cls, search: Search, samples: Samples) -> _Chains:
-        """Return rows as they were first drawn."""
-        judged = search.judge(samples)
-        longest = max(samples.tokens.shape[1], int(search.model.prior.lengths.max()))
-        room = longest - samples.tokens.shape[1]
-        pad_id = search.model.denoiser.pad_id
-        tokens = np.pad(samples.tokens, ((0, 0), (0, room)), constant_values=pad_id)
-        fits = judged.fits & mark_unique(judged.smiles)
-        costs = samples.nfe.copy(), samples.classifier_nfe.copy()
-        return cls(tokens, judged.smiles, fits, judged.gains, *costs)
-
-    def decide(self, proposals: Judged, takes: Mask) -> None:
-        """Take moves, in order of the rows.
-
-        Args:
-            proposals: one for each of the first rows.
-            takes: whether each would take its move, shape (rows,).
-        """
-        held = {text for text, fits in zip(self.smiles, self.fits, strict=True) if fits}
-        for i, text in enumerate(proposals.smiles):
-            if not proposals.fits[i] or text in held or (self.fits[i] and not takes[i]):
-                continue
-            if self.fits[i]:
-                held.discard(self.smiles[i])
-            held.add(text)
-            self.tokens[i], self.smiles[i] = proposals.tokens[i], text
-            self.fits[i], self.gains[i] = True, proposals.gains[i]
-
-    def exchange(self, search: Search, proposals: Judged) -> None:
-        """Let the best of rows and moves go on; what a move has cost is its row's forwards so far.
-
-        Args:
-            search: says what is best.
-            proposals: one for each of the first rows.
-        """
-        own = slice(len(proposals.smiles))
-        smiles = self.smiles + proposals.smiles
-        fits = np.concatenate([self.fits, proposals.fits])
-        fits &= mark_unique([text if ok else "" for text, ok in zip(smiles, fits, strict=True)])
-        gains = np.concatenate([self.gains, proposals.gains])
-        scores = np.where(fits, search.score(gains), -np.inf)
-        best = np.argsort(-scores, kind="stable")[: len(self.smiles)]
-        self.smiles = [smiles[i] for i in best]
-        self.fits, self.gains = fits[best], gains[best]
-        self.tokens = np.concatenate([self.tokens, proposals.tokens])[best]
-        self.nfe = np.concatenate([self.nfe, self.nfe[own]])[best]
-        self.classifier_nfe = np.concatenate([self.classifier_nfe, self.classifier_nfe[own]])[best]
-
-
-def accepted(now: Floats, then: Floats, beta: float, u: Floats) -> Mask:
-    """Return whether moves are taken: with probability ``min(1, exp((then - now) / beta))``.
-
-    Args:
-        now: scores, shape (rows,); anything is better than minus infinity.
-        then: scores of the moves, same shape.
-        beta: temperature; at 0 nothing worse is taken.
-        u: uniforms in [0, 1), same shape.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        gain = np.where(then >= now, 0.0, then - now)
-        return u < np.exp(gain / beta) if beta else gain == 0.0
+def _merged(parts: Sequence[tuple[Ids, Samples]], shape: tuple[int, int], pad_id: int) -> Samples:
+    """Return samples of some rows each as those of all rows, in order; shape (rows, longest)."""
+    tokens = np.full(shape, pad_id, dtype=np.int64)
+    costs = np.zeros((2, shape[0]), dtype=np.int64)
+    for index, found in parts:
+        tokens[index, : found.tokens.shape[1]] = found.tokens
+        costs[:, index] = found.nfe, found.classifier_nfe
+    return Samples(tokens, costs[0], None, costs[1])

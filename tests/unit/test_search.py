@@ -12,7 +12,7 @@ import chains
 import tiny
 from molgen import checkpoint, plan, randomness
 from molgen.best_of import BestOf
-from molgen.metropolis import Metropolis, accepted
+from molgen.metropolis import Metropolis
 from molgen.model import Model
 from molgen.moves import masked, resized
 from molgen.oracle import WeightedSum, read_objectives
@@ -22,6 +22,7 @@ from molgen.rows import Given
 from molgen.sample import Sampler
 from molgen.search import Found, Method, Search, search
 from molgen.smc import SequentialMonteCarlo
+from molgen.walkers import accepted
 from property_models import compute
 
 METHODS: dict[str, Method] = {
@@ -29,6 +30,7 @@ METHODS: dict[str, Method] = {
     "metropolis": Metropolis(),
     "warm": Metropolis(beta=0.5, resize=0.0),
     "exchange": Metropolis(exchange=True),
+    "fragments": Metropolis(fragments=0.7),
     "smc": SequentialMonteCarlo(particles=4, every=2),
     "twisted": SequentialMonteCarlo(particles=4, every=2, twist=1.0, draws=2),
 }
@@ -73,7 +75,7 @@ def test_what_is_delivered_and_what_it_cost(model: Model, name: str) -> None:
     assert (table["nfe"] <= tally.forwards).all()
 
 
-@pytest.mark.parametrize("name", ["best of n", "warm", "exchange", "twisted"])
+@pytest.mark.parametrize("name", ["best of n", "warm", "exchange", "fragments", "twisted"])
 def test_the_seed_decides_and_the_batch_does_not(model: Model, name: str) -> None:
     first = run(model, METHODS[name], seed=3, nfe=40)
     again = run(model, METHODS[name], seed=3, nfe=40, batch_size=2)

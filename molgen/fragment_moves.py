@@ -1,0 +1,81 @@
+"""Fragment moves: take a fragment off each molecule, and leave masks for another one.
+
+A fragment is what hangs together when single bonds outside of rings are cut, or several such pieces
+side by side. Its tokens are masked, the length of the row is drawn from training molecules near it,
+and the rest is clamped while the network fills the gap. Rows that are no molecule, or that cannot
+be cut, are not opened.
+
+Reference: Lee et al., "GenMol: A drug discovery generalist with discrete diffusion" (2025), which
+calls this fragment remasking and puts 5 to 15 masks in the place of a fragment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rdkit import Chem
+
+from molgen import randomness
+from molgen.fragments import Task
+from molgen.lead import unwritable
+from molgen.lead_parts import Part, blocks, grown
+from molgen.lead_rows import OpenPart, rows
+from molgen.model import Model, Request
+from molgen.molecules import parse
+from molgen.rows import Floats, Ids
+from molgen.span_rows import Rows
+from molgen.template import cut
+
+PIECES, LENGTH = (2**41 + 2**20 * use for use in range(4, 6))  # in place of a position
+
+
+def opened(
+    model: Model,
+    request: Request,
+    smiles: Sequence[str],
+    share: Floats,
+    seed: int,
+    numbers: Ids,
+    longest: int,
+) -> tuple[Ids, Rows]:
+    """Return which molecules could be opened, and rows in which a fragment of each is masked.
+
+    Args:
+        model: that will draw the rows; it writes SMILES.
+        request: lengths and conditions to choose from.
+        smiles: canonical, empty where a row is no molecule.
+        share: the part of each molecule's atoms that goes at least, in [0, 1], shape (molecules,).
+        seed: of the fragments and lengths.
+        numbers: which row of the endless table each is, shape (molecules,).
+        longest: most tokens of a row, at least those of the longest training molecule.
+    """
+    found, parts = [], []
+    for i, text in enumerate(smiles):
+        mol = parse(text) if text and not unwritable(text, model.tokenizer, longest) else None
+        if mol is None:
+            continue
+        atoms = fragment(mol, share[i], seed, int(numbers[i]))
+        if len(atoms) < mol.GetNumAtoms():
+            template = cut(mol, atoms, model.tokenizer, Task.LEAD)
+            found.append(i)
+            parts.append(OpenPart(Part(atoms, np.nan), template, model.tokenizer.encode(text)))
+    index = np.array(found, dtype=np.int64)
+    place = LENGTH + np.arange(model.denoiser.max_length + 1)
+    u = randomness.uniform(seed, randomness.SHUFFLE, numbers[index][:, None], place)
+    return index, rows(model, request, parts, numbers[index], u)
+
+
+def fragment(mol: Chem.Mol, share: float, seed: int, number: int) -> frozenset[int]:
+    """Return the atoms of a fragment.
+
+    Args:
+        mol: a molecule of ``n`` atoms.
+        share: the part of them that it holds at least; pieces are whole, so it may be all.
+        seed: of the draw.
+        number: of the row, likewise.
+    """
+    place = PIECES + np.arange(mol.GetNumAtoms() + 1)
+    u = randomness.uniform(seed, randomness.SHUFFLE, number, place)
+    units = blocks(mol, frozenset(range(mol.GetNumAtoms())))
+    return grown(mol, units, max(1, round(share * mol.GetNumAtoms())), iter(u.tolist()))

@@ -1,0 +1,71 @@
+"""Fragment moves: what is opened is a fragment, and the rest of the molecule stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+import molgen
+from molgen.fragment_moves import fragment, opened
+from molgen.metropolis import Metropolis
+from molgen.model import Model
+from molgen.search import search
+
+MOLECULES = ["CC(=O)NC1CCOC1", "", "c1ccncc1", "OCC1CC1C#N", "OCCBr", "CCO"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return molgen.load("qm9")
+
+
+def test_a_fragment_is_whole_pieces_and_at_least_as_large_as_asked() -> None:
+    mol = Chem.MolFromSmiles("CC(=O)NC1CCOC1")
+    seen = set()
+    for number in range(200):
+        share = 0.1 + 0.5 * (number % 7) / 6
+        atoms = fragment(mol, share, 0, number)
+        assert len(atoms) >= round(share * mol.GetNumAtoms())
+        assert len(Chem.GetMolFrags(Chem.MolFromSmiles(Chem.MolFragmentToSmiles(mol, atoms)))) == 1
+        ring = frozenset(range(4, 9))
+        assert ring <= atoms or not ring & atoms, "a ring goes as a whole"
+        assert ({1, 2} <= atoms) or not {1, 2} & atoms, "and so does a double bond"
+        seen.add(atoms)
+    assert len(seen) > 8
+
+
+def test_the_rest_is_clamped_and_the_gap_is_masked(model: Model) -> None:
+    mask_id = model.denoiser.mask_id
+    numbers = np.arange(len(MOLECULES)) + 2**33
+    request = model.request(len(MOLECULES), {}, 0, 0, model.settings())
+    share = np.full(len(MOLECULES), 0.3)
+    index, rows = opened(model, request, MOLECULES, share, 0, numbers, 22)
+    assert index.tolist() == [0, 3, 5], "no molecule, one piece, and foreign text are left alone"
+    assert rows.given.rows is not None
+    assert rows.given.fixed is not None
+    np.testing.assert_array_equal(rows.given.rows, numbers[index])
+    for i, at in enumerate(index):
+        tokens = rows.given.tokens[i, : rows.lengths[i]]
+        mol = Chem.MolFromSmiles(MOLECULES[at])
+        gone = fragment(mol, 0.3, 0, int(numbers[at]))
+        kept = [a for a in range(mol.GetNumAtoms()) if a not in gone]
+        elements = sorted(mol.GetAtomWithIdx(a).GetSymbol().lower() for a in kept)
+        fixed = model.tokenizer.decode(tokens[tokens != mask_id])
+        assert sorted(letter.lower() for letter in fixed if letter.isalpha()) == elements
+        assert (rows.given.fixed[i, : rows.lengths[i]] == (tokens != mask_id)).all()
+        assert (tokens == mask_id).any()
+
+
+def test_a_model_without_smiles_is_told_so(model: Model) -> None:
+    class Selfies:
+        representation = "selfies"
+
+    other = object.__new__(Model)
+    for name, value in vars(model).items():
+        object.__setattr__(other, name, value)
+    object.__setattr__(other, "tokenizer", Selfies())
+    with pytest.raises(ValueError, match=r"fragments is 0\.5, but the model writes selfies"):
+        search(other, {"qed": "max"}, 4, Metropolis(fragments=0.5))
+    with pytest.raises(ValueError, match="fragments is 2"):
+        Metropolis(fragments=2)
