@@ -4,10 +4,11 @@
      ^        |
      +--------+  it fails: tokens go back to the mask (`molgen.retry`)
 
-A row fails if it is no molecule, a known one, or one that another row is already; it may be parsed
-and looked up, but no property is computed. All rows that failed are tried again together, in rounds
-of one call of a sampler each. Every forward of every try counts, and no row is dropped: one whose
-budget ends as a failure stays, in the best state it was in.
+A row fails if it is no molecule, does not keep its constraint, is a known one, or one that another
+row is already; it may be parsed and looked up, but no property is computed. All rows that failed
+are tried again together, in rounds of one call of a sampler each. Every forward of every try
+counts, and no row is dropped: one whose budget ends as a failure stays, in the best state it was
+in.
 
 A try depends on the seed, the round and the row, so a row is the same in any company - but for the
 demand to be *unique*, which makes rows depend on each other by its nature. Of two rows that are the
@@ -28,7 +29,18 @@ from numpy.typing import NDArray
 
 from molgen import randomness
 from molgen.plan import Plan
-from molgen.retry import DUPLICATE, INVALID, KNOWN, Failed, Judge, MoleculeJudge, Restart, Retry
+from molgen.retry import (
+    BROKEN,
+    DUPLICATE,
+    INVALID,
+    KNOWN,
+    Failed,
+    Judge,
+    Keeps,
+    MoleculeJudge,
+    Restart,
+    Retry,
+)
 from molgen.rows import Floats, Given, Ids, OnDone, RowSampler, Samples
 from molgen.token_weights import PSI
 from molgen.trajectory import PLACED
@@ -39,9 +51,9 @@ if TYPE_CHECKING:
 
 Condition = NDArray[np.float32] | None
 DEMANDS = ("valid", "unique", "novel")
-RANK = {INVALID: 0, KNOWN: 1, "": 3}
+RANK = {INVALID: 0, BROKEN: 1, KNOWN: 2, "": 4}
 """Which state of a row is kept: a molecule before none, a new one before a known one."""
-OTHER_RANK = 2  # a new molecule that fails for another reason
+OTHER_RANK = 3  # a new molecule that fails for another reason
 
 
 @dataclass(frozen=True)
@@ -88,9 +100,20 @@ class AdaptiveSamples(Samples):
 
 
 def adaptive_sampler(
-    model: Model, inner: AnySampler, settings: Adaptive, redraw: Redraw | None = None
+    model: Model,
+    inner: AnySampler,
+    settings: Adaptive,
+    redraw: Redraw | None = None,
+    keeps: Keeps | None = None,
 ) -> AdaptiveSampler:
     """Return a sampler of a model's molecules; see `AdaptiveSampler`.
+
+    Args:
+        model: the model.
+        inner: draws the tries.
+        settings: how rows go on.
+        redraw: lengths and conditions of a restart.
+        keeps: says whether rows keep their constraints; one that does not fails.
 
     Raises:
         ValueError: if rows are to be novel and the model does not tell what is known.
@@ -101,7 +124,7 @@ def adaptive_sampler(
             f"until is {'+'.join(settings.until)}, but model {model.name!r} has no index of known "
             "molecules, so novelty is unknown"
         )
-    denoiser, judge = model.denoiser, MoleculeJudge(model.tokenizer, known)
+    denoiser, judge = model.denoiser, MoleculeJudge(model.tokenizer, known, keeps)
     ids = denoiser.mask_id, denoiser.pad_id, denoiser.max_length
     return AdaptiveSampler(inner, settings, judge, *ids, redraw)
 
@@ -294,7 +317,8 @@ class _Run:
         self.cost[rows] = found.nfe
         self.tries[rows] += 1
         self.since[rows] += 1
-        for row, verdict in zip(rows.tolist(), self.sampler.judge(self.tokens[rows]), strict=True):
+        verdicts = self.sampler.judge(self.tokens[rows], rows)
+        for row, verdict in zip(rows.tolist(), verdicts, strict=True):
             self._settle(row, verdict.key, verdict.reason)
 
     def _settle(self, row: int, key: str, reason: str) -> None:

@@ -29,7 +29,7 @@ from molgen.samplers import AnySampler
 from molgen.settings import Settings
 from molgen.spans import SpanPredictor, SpanRules, numbered
 from molgen.targets import Target
-from molgen.verify import Verifier
+from molgen.verify import OK, Verifier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,12 @@ class Source:
         with self.model.sampler(self.settings, self.targets) as free:
             sampler = restrained(free, found.rules)
             if self.settings.adapt is not None:
-                sampler = adaptive_sampler(self.model, sampler, self.settings.adapt)
+                sampler = adaptive_sampler(
+                    self.model,
+                    sampler,
+                    self.settings.adapt,
+                    keeps=lambda row, smiles: self.verifiers[found.which[row]](smiles) == OK,
+                )
             samples = sampler.run(found.lengths, condition, self.seed, first, given=found.given)
         table = self.model.table(samples, self.properties, first)
         rows = list(zip(found.which.tolist(), table["smiles"], strict=True))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-INVALID, KNOWN, DUPLICATE = "invalid", "known", "duplicate"
+INVALID, BROKEN, KNOWN, DUPLICATE = "invalid", "broken", "known", "duplicate"
 RANDOM = "random"
 TINY, ROUNDING = np.finfo(np.float64).tiny, 1e-9
 
@@ -44,16 +44,19 @@ class Verdict:
 
     Attributes:
         key: what makes it the same as another: canonical SMILES, empty if it is no molecule.
-        reason: why it fails: ``"invalid"``, ``"known"``, or another word for a new molecule that
-            will not do; empty if it passes.
+        reason: why it fails: ``"invalid"``, ``"broken"`` (it does not keep its constraint),
+            ``"known"``, or another word for a new molecule that will not do; empty if it passes.
     """
 
     key: str
     reason: str = ""
 
 
-Judge = Callable[[Ids], Sequence[Verdict]]
-"""From tokens with shape (rows, longest) to a verdict a row, each on its own."""
+Judge = Callable[[Ids, Ids], Sequence[Verdict]]
+"""From tokens with shape (rows, longest), and the index that each row has in its call, to a verdict
+a row, each on its own."""
+Keeps = Callable[[int, str], bool]
+"""Whether a row, by its index in the call, keeps its constraint as this molecule."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +66,29 @@ class MoleculeJudge:
     Attributes:
         tokenizer: of the model.
         known: what counts as known; None to let known molecules pass.
+        keeps: whether rows keep their constraints; None where there are none.
     """
 
     tokenizer: Tokenizer
     known: KnownMolecules | None = None
+    keeps: Keeps | None = None
 
-    def __call__(self, tokens: Ids) -> list[Verdict]:
+    def __call__(self, tokens: Ids, rows: Ids) -> list[Verdict]:
         """Return a verdict a row; see `Judge`."""
         texts = [self.tokenizer.decode(row) for row in tokens]
         smiles = [m.smiles for m in interpret_all([self.tokenizer.smiles(text) for text in texts])]
         known = np.zeros(len(smiles), bool) if self.known is None else self.known.contains(smiles)
-        reasons = np.where(known, KNOWN, "").tolist()
-        return [Verdict(s, r if s else INVALID) for s, r in zip(smiles, reasons, strict=True)]
+        return [
+            Verdict(text, self._reason(int(row), text, bool(old)))
+            for row, text, old in zip(rows, smiles, known, strict=True)
+        ]
+
+    def _reason(self, row: int, smiles: str, known: bool) -> str:
+        if not smiles:
+            return INVALID
+        if self.keeps is not None and not self.keeps(row, smiles):
+            return BROKEN
+        return KNOWN if known else ""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ RETRIES: dict[str, Retry] = {
 }
 
 
-def judge(tokens: Ids) -> list[Verdict]:
+def judge(tokens: Ids, rows: Ids | None = None) -> list[Verdict]:
     """A third is no molecule and a quarter known; few keys, so many are the same."""
     found = []
     for row in tokens:
@@ -167,7 +167,7 @@ def test_the_best_state_is_kept() -> None:
     script = iter([KNOWN, INVALID, "other", KNOWN, INVALID])
     tried: list[Ids] = []
 
-    def scripted(tokens: Ids) -> Sequence[Verdict]:
+    def scripted(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
         tried.append(tokens[0].copy())
         reason = next(script)
         return [Verdict("" if reason == INVALID else "C", reason)]
@@ -284,7 +284,7 @@ def test_a_random_part_redrawn_keeps_the_distribution_and_a_chosen_one_does_not(
     table = plan.Ancestral().plan(150)
     expected = chains.TARGET.numpy() * rows
 
-    def never(tokens: Ids) -> list[Verdict]:
+    def never(tokens: Ids, rows: Ids) -> list[Verdict]:
         return [Verdict("", INVALID)] * len(tokens)
 
     distances = []
@@ -300,7 +300,7 @@ def test_a_random_part_redrawn_keeps_the_distribution_and_a_chosen_one_does_not(
 
 
 def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
-    def picky(tokens: Ids) -> list[Verdict]:
+    def picky(tokens: Ids, rows: Ids) -> list[Verdict]:
         texts = ["".join(map(str, row[row < 2])) for row in tokens]
         return [Verdict(t, "" if t.endswith("1") else INVALID) for t in texts]
 
@@ -312,8 +312,8 @@ def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
         same(sampler.run(rows[:3], seed=1), some(found, slice(3)))
         with pytest.raises(ValueError, match=r"no rows given in part.*expected a restart"):
             replace(sampler, settings=Adaptive(retry=Remask()))
-    good = {v.key for v in picky(found.tokens) if not v.reason}
-    assert len(good) == len(rows) > sum(not v.reason for v in picky(plain.tokens))
+    good = {v.key for v in picky(found.tokens, rows) if not v.reason}
+    assert len(good) == len(rows) > sum(not v.reason for v in picky(plain.tokens, rows))
     assert found.nfe[found.tries > 2].min() > 3
 
 
@@ -354,7 +354,9 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     inner = Sampler(Table(), plan.Ancestral().plan(4))
     with pytest.raises(ValueError, match=r"until is valid\+unique\+novel, but .* no index"):
         adaptive_sampler(model, inner, Adaptive())
-    assert adaptive_sampler(model, inner, Adaptive(("valid",))).judge(np.array([[PAD]]))
+    assert adaptive_sampler(model, inner, Adaptive(("valid",))).judge(
+        np.array([[PAD]]), np.zeros(1, int)
+    )
 
 
 def test_no_rows() -> None:

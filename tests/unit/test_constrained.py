@@ -230,6 +230,21 @@ def test_rows_that_fail_go_on_where_that_is_asked_for(model: Model) -> None:
     assert table["nfe"].max() > 6, "some failed at first"
 
 
+def test_a_molecule_that_breaks_its_constraint_goes_on(model: Model) -> None:
+    lead = read_lead("O=c1[nH]cc(F)c(=O)[nH]1", change=[2, 3, 4])  # a ring of six must come out
+    quick = {**QUICK, "steps": 4, "temperature": 2.0}
+    once = constrained.draw(model, lead, 24, seed=1, settings=model.settings(**quick))
+    broken = (once["status"] == "ok") & (once["constraint"] != "ok")
+    assert broken.any(), "there is something to mend"
+    settings = model.settings(**quick, adapt=Adaptive(("valid",), budget=60))
+    table = constrained.draw(model, lead, 24, seed=1, settings=settings)
+    kept = (once["constraint"] == "ok").to_numpy()
+    assert (table["constraint"] == "ok").sum() > kept.sum()
+    same = ["raw", "constraint", "nfe"]
+    assert table[same][kept].equals(once[same][kept]), "what passes is left alone"
+    assert (table["nfe"] > once["nfe"])[broken].all()
+
+
 def test_no_rows(model: Model) -> None:
     table = constrained.draw(model, "*C", 0)
     assert len(table) == 0

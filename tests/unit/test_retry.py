@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from molgen import randomness
 from molgen.known import KnownMolecules
-from molgen.retry import DUPLICATE, INVALID, KNOWN, Failed, MoleculeJudge, Remask, Restart, Verdict
+from molgen.retry import (
+    BROKEN,
+    DUPLICATE,
+    INVALID,
+    KNOWN,
+    Failed,
+    MoleculeJudge,
+    Remask,
+    Restart,
+    Verdict,
+)
 from molgen.tokenizer import Tokenizer
 from tiny import CHARACTERS
 
@@ -115,5 +125,15 @@ def test_molecules_are_parsed_and_looked_up() -> None:
         row[: len(text)] = tokenizer.encode(text)
     judge = MoleculeJudge(tokenizer, KnownMolecules.from_smiles(["CCO"]))
     expected = [("CCO", KNOWN), ("", INVALID), ("NCN", ""), ("CCO", KNOWN), ("", INVALID)]
-    assert judge(tokens) == [Verdict(*pair) for pair in expected]
-    assert MoleculeJudge(tokenizer)(tokens)[0] == Verdict("CCO")
+    assert judge(tokens, np.arange(len(tokens))) == [Verdict(*pair) for pair in expected]
+    rows = np.arange(len(tokens)) + 7
+    assert MoleculeJudge(tokenizer)(tokens, rows)[0] == Verdict("CCO")
+    asked: list[tuple[int, str]] = []
+
+    def keeps(row: int, smiles: str) -> bool:
+        asked.append((row, smiles))
+        return row != 9
+
+    found = MoleculeJudge(tokenizer, judge.known, keeps)(tokens, rows)
+    assert [verdict.reason for verdict in found] == [KNOWN, INVALID, BROKEN, KNOWN, INVALID]
+    assert asked == [(7, "CCO"), (9, "NCN"), (10, "CCO")], "of molecules, by their row"
