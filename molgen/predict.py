@@ -25,7 +25,7 @@ from molgen.context import Context
 from molgen.denoiser import Denoiser
 from molgen.emphasis import Emphasis
 from molgen.guidance import ClassifierFree, Guidance, nest
-from molgen.shards import ShardedDenoiser, filling, shards
+from molgen.shards import ShardedDenoiser, filling, shards, whole_rows
 from molgen.threads import Workers
 
 
@@ -154,7 +154,7 @@ class NetworkPredictor:
         self.guidance, self.shaping, self.workers = guidance, shaping, workers
         self.tilts, self.context = tuple(tilts), context
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
-        self.max_length = denoiser.max_length
+        self.max_length, self._whole = denoiser.max_length, whole_rows(denoiser)
         self.branches = 1 if guidance is None else 2
         asked = self.network.forwards + self.branches - 1
         self.forwards = asked * (1 if context is None else 2)
@@ -204,7 +204,7 @@ class NetworkPredictor:
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Return probabilities at the wanted positions of rows of one length, cost, quality."""
         rows, length = tokens.shape
-        fill = filling(rows, length, self.network.device)
+        fill = filling(rows, length, self.network.device, self._whole)
         filled, clock = tokens[fill], alpha_t[fill]
         condition = None if condition is None else condition[fill]
         log_p, log_quality = self._mixture(filled, condition, clock)

@@ -11,6 +11,7 @@ of four, attention's products round by how a row lies in memory (1e-7).
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,13 +45,31 @@ def shards(lengths: NDArray[np.int64], device: torch.device) -> list[NDArray[np.
     return found
 
 
-def filling(rows: int, length: int, device: torch.device) -> Tensor:
-    """Return the rows of the filled shard as indices, the last repeated; shape (at least rows,)."""
+def filling(rows: int, length: int, device: torch.device, whole: int = WHOLE_ROWS) -> Tensor:
+    """Return the rows of the filled shard as indices, the last repeated; shape (at least rows,).
+
+    Args:
+        rows: of the shard.
+        length: of each.
+        device: where it will run.
+        whole: rows that fill whole vectors; see :func:`whole_rows`.
+    """
     full = rows
     if device.type == "cpu":
         full = max(rows, LEAST_TOKENS // length)
-        full = -(-full // WHOLE_ROWS) * WHOLE_ROWS
+        full = -(-full // whole) * whole
     return torch.arange(full).clamp(max=rows - 1)
+
+
+def whole_rows(network: Denoiser) -> int:
+    """Return how many rows of a network fill whole vectors, whatever their length.
+
+    Per row, attention has a multiple of its heads to work out, a quality head one number a token,
+    and everything else far more.
+    """
+    heads = getattr(getattr(network, "config", None), "num_heads", 1)
+    judges = getattr(network, "quality_head", None) is not None
+    return WHOLE_ROWS if judges else WHOLE_ROWS // math.gcd(WHOLE_ROWS, heads)
 
 
 def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
