@@ -34,7 +34,7 @@ from molgen.train import Trainer
 LAST = "molgen.json"
 NETWORK = ("noise", "quality", "num_layers", "hidden_size", "num_heads")  # of its shape
 SAMPLING = {"remask": "ancestral", "steps": 128}
-MEASURED_ON = 10_000  # held-out molecules at most: each takes as many forwards as it has tokens
+MEASURED_WITH = 100_000  # forwards at most: each molecule takes as many as it has tokens
 
 
 def finish(
@@ -69,7 +69,7 @@ def finish(
         bound = held_out_bound(
             trainer.model,
             trainer.data,
-            MEASURED_ON,
+            round(MEASURED_WITH / max(1.0, float(trainer.data.lengths.mean()))),
             pool=trainer.pool,
             dtype=trainer.dtype,
             progress=label,

@@ -11,7 +11,6 @@ of four, attention's products round by how a row lies in memory (1e-7).
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from molgen.trunk import Block
 
 SHARD = 64  # rows of a forward on a CPU; about where larger shards stop paying
 SHARD_GPU = 8192
-LEAST_TOKENS, WHOLE_ROWS = 256, 32
+LEAST_TOKENS, WHOLE_ROWS, FEW_ROWS = 256, 32, 8
 
 Network = TypeVar("Network")
 
@@ -64,12 +63,11 @@ def filling(rows: int, length: int, device: torch.device, whole: int = WHOLE_ROW
 def whole_rows(network: Denoiser) -> int:
     """Return how many rows of a network fill whole vectors, whatever their length.
 
-    Per row, attention has a multiple of its heads to work out, a quality head one number a token,
-    and everything else far more.
+    A quality head has one number a token to work out; everything else has far more, so that its
+    vectors end where rows do.
     """
-    heads = getattr(getattr(network, "config", None), "num_heads", 1)
     judges = getattr(network, "quality_head", None) is not None
-    return WHOLE_ROWS if judges else WHOLE_ROWS // math.gcd(WHOLE_ROWS, heads)
+    return WHOLE_ROWS if judges else FEW_ROWS
 
 
 def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
