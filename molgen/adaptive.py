@@ -234,7 +234,7 @@ class _Run:
         self.tokens = np.full(shape, self.sampler.pad_id)
         self.trust = np.ones(shape)
         self.kept, self.kept_trust = self.tokens.copy(), self.trust.copy()
-        self.fixed, self.faults = np.zeros((2, *shape), dtype=bool)
+        self.fixed = np.zeros(shape, dtype=bool)
         if given is not None and given.fixed is not None:
             self.fixed[:, : given.fixed.shape[1]] = given.fixed
         own = None if given is None else given.rows
@@ -257,9 +257,7 @@ class _Run:
             seed, randomness.SHUFFLE, self.ids[rows][:, None], np.arange(self.tokens.shape[1])
         )
         open = (self.tokens[rows] != self.sampler.pad_id) & ~self.fixed[rows]
-        failed = Failed(
-            open, self.trust[rows], self.reason[rows].tolist(), self.since[rows], self.faults[rows]
-        )
+        failed = Failed(open, self.trust[rows], self.reason[rows].tolist(), self.since[rows])
         back = self.sampler.settings.retry.choose(failed, u)
         i, position = np.nonzero(back)
         self.tokens[rows[i], position] = self.sampler.mask_id
@@ -320,9 +318,7 @@ class _Run:
         self.tries[rows] += 1
         self.since[rows] += 1
         verdicts = self.sampler.judge(self.tokens[rows], rows)
-        self.faults[rows] = False
         for row, verdict in zip(rows.tolist(), verdicts, strict=True):
-            self.faults[row, list(verdict.faults)] = True
             self._settle(row, verdict.key, verdict.reason)
 
     def _settle(self, row: int, key: str, reason: str) -> None:

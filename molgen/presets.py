@@ -16,7 +16,7 @@ from molgen.context import CONTEXTS, Context
 from molgen.corrector import CORRECTORS, Corrector
 from molgen.order import ORDERS, Order
 from molgen.plan import STRATEGIES, Strategy, Switch
-from molgen.retry import Faults, Remask, Restart, Retry
+from molgen.retry import Remask, Restart, Retry
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased, ClassifierFree, Steering
 from molgen.token_weights import WEIGHTS, TokenWeights
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 # parameters that are words; the others are numbers
 WORDS = ("then", "normalise", "mix", "scores", "guide", "by", "until")
 SWITCHES = ("tilt_mask", "guided_remasking", "rising")  # 0 or 1
-COUNTS = ("every", "rounds", "at_once", "forwards", "budget", "reach")  # whole numbers
+COUNTS = ("every", "rounds", "at_once", "forwards", "budget")  # whole numbers
 # numbers that may exceed 1
 UNBOUNDED = ("beta", "tau", "clamp", "cfg", "gamma", "kl", "strength", *COUNTS)
-RETRIES: dict[str, type[Retry]] = {"restart": Restart, "remask": Remask, "faults": Faults}
+RETRIES: dict[str, type[Retry]] = {"restart": Restart, "remask": Remask}
 GUIDANCE: dict[str, type[ClassifierFree | ClassifierBased]] = {
     "cfg": ClassifierFree,
     "cbg": ClassifierBased,

@@ -2,10 +2,8 @@
 
     restart   all of them: the row is thrown away and drawn again, its length too
     remask    the k = ceil(share * length) first in the order of  -log q / tau + Gumbel noise
-    faults    those that the parser blames (`molgen.faults`), and reach * 2^(failures - 1) tokens on
-              either side of them
 
-The other two keep what is right with the row and pay only for what goes back: with one forward a
+The second keeps what is right with the row and pays only for what goes back: with one forward a
 token, a share of the cost of a restart. With the noise, the choice is a draw without replacement in
 proportion to ``q ** (-1 / tau)`` (the Gumbel-top-k trick; Kool et al., "Stochastic beams and where
 to find them", 2019), so doubtful tokens go first and no two tries are alike.
@@ -25,10 +23,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.faults import faults
 from molgen.molecules import interpret_all
 from molgen.token_weights import PSI, QUALITY
-from molgen.tokenizer import split
 
 if TYPE_CHECKING:
     from molgen.known import KnownMolecules
@@ -50,12 +46,10 @@ class Verdict:
         key: what makes it the same as another: canonical SMILES, empty if it is no molecule.
         reason: why it fails: ``"invalid"``, ``"broken"`` (it does not keep its constraint),
             ``"known"``, or another word for a new molecule that will not do; empty if it passes.
-        faults: positions of tokens that are to blame for its being no molecule, where that is told.
     """
 
     key: str
     reason: str = ""
-    faults: tuple[int, ...] = ()
 
 
 Judge = Callable[[Ids, Ids], Sequence[Verdict]]
@@ -84,14 +78,9 @@ class MoleculeJudge:
         texts = [self.tokenizer.decode(row) for row in tokens]
         smiles = [m.smiles for m in interpret_all([self.tokenizer.smiles(text) for text in texts])]
         known = np.zeros(len(smiles), bool) if self.known is None else self.known.contains(smiles)
-        blame = self.tokenizer.representation == "smiles"
         return [
-            Verdict(
-                smiles[i],
-                self._reason(int(rows[i]), smiles[i], bool(known[i])),
-                tuple(faults(split(texts[i]))) if blame and not smiles[i] else (),
-            )
-            for i in range(len(tokens))
+            Verdict(text, self._reason(int(row), text, bool(old)))
+            for row, text, old in zip(rows, smiles, known, strict=True)
         ]
 
     def _reason(self, row: int, smiles: str, known: bool) -> str:
@@ -111,19 +100,12 @@ class Failed:
         trust: how probable each token is to be right, same shape; ones where nobody knows.
         reason: why each row failed, one a row.
         tries: how often each has failed since it was last drawn as a whole, shape (rows,).
-        faults: tokens that are to blame, with the shape of ``open``; none if left out.
     """
 
     open: Mask
     trust: Floats
     reason: Sequence[str]
     tries: Ids
-    faults: Mask | None = None
-
-    @property
-    def invalid(self) -> Mask:
-        """Whether each row is no molecule, shape (rows,)."""
-        return np.array([reason == INVALID for reason in self.reason], dtype=bool)
 
 
 class Retry(Protocol):
@@ -198,62 +180,15 @@ class Remask:
 
     def choose(self, failed: Failed, u: Floats) -> Mask:
         """Return the first of each row's order; see `Retry`."""
-        invalid = failed.invalid
+        invalid = np.array([reason == INVALID for reason in failed.reason], dtype=bool)
         share = np.where(invalid, self.share, self.move)
         if self.rising:
             share = share * failed.tries
+        count = np.ceil(share.clip(max=1) * failed.open.sum(1) - ROUNDING)
         score = -np.log(-np.log(u.clip(TINY)))
         if self.by != RANDOM:
             doubt = -np.log(failed.trust.clip(TINY)) / self.tau
             score = score + np.where(invalid[:, None], doubt, 0.0)
-        return _first(failed.open, score, share)
-
-
-@dataclass(frozen=True)
-class Faults:
-    """What the parser blames goes back, and a little more on either side with every failure.
-
-    Attributes:
-        reach: tokens on either side of a fault; twice as many with each further failure, until the
-            row is drawn anew as a whole.
-        move: the share that goes back at random of a row that nobody finds a fault with: a molecule
-            that is known or a duplicate.
-    """
-
-    reach: int = 1
-    move: float = 0.4
-
-    reads = RANDOM
-
-    def __post_init__(self) -> None:
-        """Check the parameters.
-
-        Raises:
-            ValueError: if one is out of range.
-        """
-        if not isinstance(self.reach, int) or self.reach < 0:
-            raise ValueError(f"reach is {self.reach!r}, expected a whole number of at least 0")
-        if not 0 < self.move <= 1:
-            raise ValueError(f"move is {self.move}, expected more than 0 and at most 1")
-
-    def choose(self, failed: Failed, u: Floats) -> Mask:
-        """Return the faults with what is beside them; see `Retry`."""
-        none = np.zeros(failed.open.shape, dtype=bool)
-        blamed = none if failed.faults is None else failed.faults & failed.open
-        told = blamed.any(1) & failed.invalid
-        at_random = _first(failed.open, u, np.full(len(u), self.move))
-        reach = self.reach * 2.0 ** (failed.tries - 1)
-        near = blamed.copy()
-        for step in range(1, blamed.shape[1]):
-            more = (reach >= step)[:, None]
-            near[:, step:] |= blamed[:, :-step] & more
-            near[:, :-step] |= blamed[:, step:] & more
-        return np.where(told[:, None], near & failed.open, at_random)
-
-
-def _first(open: Mask, score: Floats, share: Floats) -> Mask:
-    """Return that share of each row's open tokens, rounded up: those with the highest scores."""
-    count = np.ceil(share.clip(max=1) * open.sum(1) - ROUNDING)
-    score = np.where(open, score, -np.inf)
-    rank = np.argsort(np.argsort(-score, axis=1, kind="stable"), axis=1, kind="stable")
-    return open & (rank < count[:, None])
+        score = np.where(failed.open, score, -np.inf)
+        rank = np.argsort(np.argsort(-score, axis=1, kind="stable"), axis=1, kind="stable")
+        return failed.open & (rank < count[:, None])
