@@ -79,6 +79,23 @@ class Emphasis:
         return torch.as_tensor(mixed).log_softmax(-1)
 
 
+def readings(emphasis: Emphasis | None, condition: Tensor, free: bool) -> list[Tensor]:
+    """Return what each forward of a step is told: every part's conditions, and nothing at last.
+
+    Args:
+        emphasis: of the goals; None where one part is told everything.
+        condition: what is asked for, with shape (rows, properties).
+        free: whether a last forward is told nothing.
+    """
+    told = emphasis.conditions(condition) if emphasis else [condition]
+    return [*told, torch.full_like(condition, torch.nan)] if free else told
+
+
+def parts(emphasis: Emphasis | None) -> int:
+    """Return the forwards that a conditional prediction takes."""
+    return len(emphasis.share) if emphasis else 1
+
+
 def scaled(goals: Iterable[str], weights: Mapping[str, float]) -> dict[str, float]:
     """Return the weight of every goal, the largest 1.
 

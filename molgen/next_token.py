@@ -24,7 +24,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from molgen.emphasis import Emphasis
+from molgen.emphasis import Emphasis, parts, readings
 from molgen.guidance import classifier_free_masked, tilt
 from molgen.language_model import LanguageModel, Prefixes
 
@@ -74,7 +74,7 @@ class ClassifierFreeModel(GuidedModel):
         """
         super().__init__(model)
         self.gamma, self.emphasis = number(gamma), emphasis
-        asked = 1 + (len(emphasis.share) if emphasis else 1)
+        asked = parts(emphasis) + 1
         self.forwards = asked * model.forwards
         self.classifier_forwards = asked * model.classifier_forwards
 
@@ -86,8 +86,7 @@ class ClassifierFreeModel(GuidedModel):
         """
         if condition is None:
             raise ValueError("condition is None, but guidance needs one")
-        told = self.emphasis.conditions(condition) if self.emphasis else [condition]
-        told.append(torch.full_like(condition, torch.nan))
+        told = readings(self.emphasis, condition, free=True)
         begun = self.model.begin(len(told) * rows, torch.cat(told))
         return _Together(begun, rows, len(told), self)
 

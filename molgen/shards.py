@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from molgen.denoiser import Denoiser, MoleculeDenoiser
-from molgen.emphasis import Emphasis
+from molgen.emphasis import Emphasis, parts, readings
 from molgen.threads import resolve_dtype
 from molgen.trunk import Block
 
@@ -133,7 +133,7 @@ class ShardedDenoiser:
         self.max_length = denoiser.max_length
         self.judges = getattr(denoiser, "quality_head", None) is not None
         self.emphasis = emphasis
-        self.forwards = len(emphasis.share) if emphasis else 1
+        self.forwards = parts(emphasis)
         """That a conditional prediction takes of each row; the unconditional one is one more."""
 
     def answer(
@@ -155,11 +155,9 @@ class ShardedDenoiser:
         rows = len(tokens)
         if both and condition is None:
             raise ValueError("condition is None, but guidance needs one")
-        parts = 1
+        asked = 1
         if condition is not None:
-            told = self.emphasis.conditions(condition) if self.emphasis else [condition]
-            parts = len(told)
-            told += [torch.full_like(condition, torch.nan)] if both else []
+            asked, told = self.forwards, readings(self.emphasis, condition, both)
             tokens, alpha_t = tokens.repeat(len(told), 1), alpha_t.repeat(len(told))
             condition = torch.cat(told)
         alpha = alpha_t.float().to(self.device) if self.denoiser.time_input else None
@@ -168,12 +166,12 @@ class ShardedDenoiser:
             logits, quality = self._ask(tokens.to(self.device), condition, alpha)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         log_p = logits[..., : self.classes].log_softmax(-1).cpu().split(rows)
-        if self.emphasis is not None and parts > 1:
-            log_p = (self.emphasis.combine(log_p[:parts]), *log_p[parts:])
+        if self.emphasis is not None and asked > 1:
+            log_p = (self.emphasis.combine(log_p[:asked]), *log_p[asked:])
         if quality is None:
             return Answered(log_p, ())
         log_quality = F.logsigmoid(quality).cpu().split(rows)
-        return Answered(log_p, (log_quality[0], *log_quality[parts:]))
+        return Answered(log_p, (log_quality[0], *log_quality[asked:]))
 
     def _ask(
         self, tokens: Tensor, condition: Tensor | None, alpha: Tensor | None
