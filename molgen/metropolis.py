@@ -146,24 +146,29 @@ class Metropolis:
 
         part = self.low + (self.high - self.low) * uniform(PART)[:, 0]
         asked = search.request(rows, round * APART)
+        given = self._masked(search, tokens, part, uniform)
+
+        def by_tokens(which: Ids) -> Samples:
+            return sampler.run(
+                (given[which] != pad_id).sum(1),
+                None if asked.condition is None else asked.condition[which],
+                search.seed,
+                given=Given(given[which], rows=numbers[which]),
+            )
+
+        if not self.fragments:
+            return by_tokens(np.arange(rows))
         whole = uniform(KIND)[:, 0] < self.fragments
         texts = [text if cut else "" for text, cut in zip(walkers.smiles, whole, strict=False)]
         longest = tokens.shape[1]
         index, ready = opened(search.model, asked, texts, part, search.seed, numbers, longest)
         rest = np.setdiff1d(np.arange(rows), index)
-        given = self._masked(search, tokens, part, uniform)[rest]
-        by_tokens = sampler.run(
-            (given != pad_id).sum(1),
-            None if asked.condition is None else asked.condition[rest],
-            search.seed,
-            given=Given(given, rows=numbers[rest]),
-        )
         if not len(index):
-            return by_tokens
+            return by_tokens(rest)
         by_fragments = restrained(sampler, ready.rules).run(
             ready.lengths, numbered(ready.condition, len(index)), search.seed, given=ready.given
         )
-        return _merged([(rest, by_tokens), (index, by_fragments)], (rows, longest), pad_id)
+        return _merged([(rest, by_tokens(rest)), (index, by_fragments)], (rows, longest), pad_id)
 
     def _masked(
         self, search: Search, tokens: Ids, part: Floats, uniform: Callable[[int | Ids], Floats]
