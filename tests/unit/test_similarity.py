@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from molgen.similarity import (
     internal_diversities,
     internal_diversity,
     nearest_similarity,
+    pairwise_diversity,
     weighted_diversities,
 )
 
@@ -75,3 +77,13 @@ def test_fingerprints_are_those_of_moses() -> None:
     assert fingerprints(smiles).tolist() == old
     with pytest.raises(ValueError, match="'x' is no molecule"):
         fingerprints(["C", "x"])
+
+
+@pytest.mark.parametrize("size", [64, 2048])
+def test_pairwise_diversity_is_the_mean_over_different_pairs(size: int) -> None:
+    smiles = ["CCO", "c1ccccc1O", "CC(=O)Nc1ccc(O)cc1", "C1CCNCC1"]
+    bits = fingerprints(smiles, size=size)
+    assert bits.shape == (len(smiles), size)
+    expected = 1 - np.mean([tanimoto(a, b) for a, b in combinations(bits, 2)])
+    assert pairwise_diversity(bits) == pytest.approx(expected, abs=1e-6)
+    assert math.isnan(pairwise_diversity(bits[:1]))

@@ -1,0 +1,249 @@
+"""Drug-like molecules: what chemists ask of a model, task by task.
+
+    .venv/bin/python benchmarks/drug_like.py zinc250k --tasks de-novo,delivered,steered,goals
+    .venv/bin/python benchmarks/drug_like.py zinc250k --tasks fragments --n 100 --drugs drugs.csv
+    .venv/bin/python benchmarks/drug_like.py zinc250k --tasks leads --leads leads.csv --first 40
+
+=========  ========================================================================================
+de-novo    N rows, nothing asked, nothing repaired or drawn again: how many are molecules
+delivered  N new molecules, nothing else asked: what one costs
+steered    N new molecules steered on QED and SA, no property filter
+fragments  N new molecules for each drug of a table and each of its scaffolds, likewise steered
+leads      leads, 20 tries each: similarity of 0.4 to the lead, and QED of 0.9 at least
+goals      N rows, four goals at once, nothing computed while drawing
+=========  ========================================================================================
+
+*valid*: rows that are molecules and keep what they must contain, of all rows drawn. *delivered*: of
+those asked for, valid, unique and strictly novel. *quality*: distinct molecules with QED >= 0.6 and
+SA <= 4, over the number asked for. *diversity*: mean Tanimoto distance of all pairs (Morgan, radius
+2, 2,048 bits), as in Therapeutics Data Commons. *drift*: see ``quality.py``. *NFE*: forwards of the
+network for each row drawn (de-novo, goals), molecule delivered, or lead. How rows are drawn can be
+changed as for ``molgen sample``. Figures are means over seeds with their standard deviation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from quality import DRIFT, RESULTS, Reference, cell, mean, write_csv
+
+import molgen
+from molgen import constrained
+from molgen.cli import options as sampling
+from molgen.design import Source, design, survey
+from molgen.fragments import read
+from molgen.lead_optimization import optimize
+from molgen.model import Model
+from molgen.settings import Settings
+from molgen.similarity import fingerprints, pairwise_diversity
+from molgen.tally import ALL, Designs
+from property_models import compute
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Figures = dict[str, float]
+Measured = Iterator[tuple[str, Figures]]  # what was asked, and what came of it
+
+STEER = {"qed": "0.75..", "sa": "..3"}  # asked for, and not filtered by
+GOALS = {"qed": "0.8..", "logp": "2..3", "tpsa": "60..90", "sa": "..3"}
+FRAGMENTS = ("motif_extension", "scaffold_decoration", "superstructure_generation", "linker_design")
+LEAD = {"qed": "0.9.."}
+QED, SA = 0.6, 4.0  # of a molecule of quality
+BITS = 2048
+
+
+def quality(table: pd.DataFrame, asked: int) -> Figures:
+    """Return uniqueness and quality over the number asked for, and diversity."""
+    smiles = sorted({text for text in table["smiles"] if text})
+    values = compute(["qed", "sa"], smiles)
+    good = (values["qed"] >= QED) & (values["sa"] <= SA)
+    return {
+        "unique": len(smiles) / asked,
+        "quality": float(good.sum()) / asked,
+        "diversity": pairwise_diversity(fingerprints(smiles, size=BITS)),
+        "mean QED": mean(values["qed"], np.ones(len(smiles), bool)),
+        "mean SA": mean(values["sa"], np.ones(len(smiles), bool)),
+    }
+
+
+def delivered(designs: Designs) -> Figures:
+    """Return the figures of molecules that were drawn until there were enough."""
+    tally = designs.tally
+    kept = tally.drawn - tally.lost["invalid"] - tally.lost["constraint"]
+    return {
+        "valid": kept / max(1, tally.drawn),
+        "delivered": len(designs.table) / designs.asked,
+        **quality(designs.table, designs.asked),
+        "NFE": tally.forwards / max(1, tally.kept),
+    }
+
+
+def de_novo(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
+    """Draw rows without a target."""
+    samples = model.draw(options.n, None, seed, settings=settings)
+    table = model.table(samples, DRIFT)
+    valid = (table["smiles"] != "").to_numpy()
+    lengths = (samples.tokens != model.tokenizer.pad_id).sum(1).astype(np.float64)
+    values = {name: table[name].to_numpy(np.float64) for name in DRIFT}
+    yield (
+        "",
+        {
+            "valid": float(valid.mean()),
+            "novel": float(table["novel"].mean()),
+            **quality(table, options.n),
+            "NFE": float(samples.nfe.mean()),
+            **Reference(model.prior).drift({**values, "length": np.where(valid, lengths, np.nan)}),
+        },
+    )
+
+
+def molecules(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
+    """Draw until there are enough new molecules."""
+    yield "", delivered(design(model, {}, options.n, seed, settings))
+
+
+def steered(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
+    """Draw until there are enough new molecules, all of them steered."""
+
+    def draw(rows: int, first: int) -> pd.DataFrame:
+        return model.table(model.draw(rows, STEER, seed, first, settings), [], first)
+
+    yield "", delivered(design(model, {}, options.n, seed, settings, source=draw))
+
+
+def fragments(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
+    """Draw new molecules that contain parts of drugs."""
+    with options.drugs.open(newline="", encoding="utf-8") as file:
+        drugs = list(csv.DictReader(file))
+    for kind in FRAGMENTS:
+        for drug in drugs[: options.first]:
+            task = "superstructure" if kind.startswith("superstructure") else None
+            scaffold = read(drug[kind], task)
+            source: Source = constrained.source(model, scaffold, STEER, seed, settings)
+            found = design(
+                model, {}, options.n, seed, settings, options.n * options.draws, source=source
+            )
+            yield f"{kind} {drug['name']}", delivered(found)
+
+
+def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
+    """Improve leads, with and without an oracle."""
+    with options.leads.open(newline="", encoding="utf-8") as file:
+        smiles = [row["smiles"] for row in csv.DictReader(file)][: options.first]
+    for calls in options.oracle_calls:
+        found = optimize(model, smiles, LEAD, 0.4, 20, calls, seed, settings).tally
+        yield (
+            f"{calls} oracle calls",
+            {
+                "success": found.improved / len(smiles),
+                "NFE": found.forwards / len(smiles),
+                "oracle calls": found.calls / len(smiles),
+            },
+        )
+
+
+def goals(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
+    """Draw rows towards four goals at once, and count what met them."""
+    tally = survey(model, GOALS, options.n, seed, settings).tally
+    yield (
+        "",
+        {
+            "valid": 1 - tally.lost["invalid"] / tally.drawn,
+            **{f"meets {name}": met.rows / tally.drawn for name, met in tally.met.items()},
+            "meets all, distinct": tally.met[ALL].distinct / tally.drawn,
+            "NFE": tally.forwards / tally.drawn,
+        },
+    )
+
+
+TASKS: dict[str, Callable[[Model, Settings, int, argparse.Namespace], Measured]] = {
+    "de-novo": de_novo,
+    "delivered": molecules,
+    "steered": steered,
+    "fragments": fragments,
+    "leads": leads,
+    "goals": goals,
+}
+
+
+def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield a row of the table for every task, and for every part of one."""
+    settings = sampling.settings(options, model)
+    for task in options.tasks:
+        found: dict[str, list[Figures]] = {}
+        for seed in options.seeds:
+            start = time.perf_counter()
+            for part, figures in TASKS[task](model, settings, seed, options):
+                seconds = time.perf_counter() - start
+                found.setdefault(part, []).append({**figures, "seconds": seconds})
+                start = time.perf_counter()
+        for part, drawn in found.items():
+            yield {"task": task, "part": part, **described(options, settings), **spread(drawn)}
+
+
+def described(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Return what was drawn and how."""
+    names = ("steps", "strategy", "weights", "gamma", "temperature", "order", "adapt")
+    row = {"model": options.model, "N": options.n, "seeds": " ".join(map(str, options.seeds))}
+    return row | {name: getattr(settings, name) or "" for name in names}
+
+
+def spread(drawn: list[Figures]) -> Figures:
+    """Return the mean and the standard deviation over seeds of every figure."""
+    found = {}
+    for key in drawn[0]:
+        column = np.array([figures[key] for figures in drawn])
+        found[key] = float(column.mean())
+        found[f"{key} sd"] = float(column.std(ddof=1)) if len(column) > 1 else float("nan")
+    return found
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """Return one line for reading."""
+    shares = ("NFE", "seconds", "diversity", "mean", "drift", "oracle")
+    cells = []
+    for key in (key for key in row if f"{key} sd" in row):
+        percent = not key.startswith(shares)
+        digits = 1 if percent or key in ("NFE", "seconds") else 3
+        if text := cell(row, key, 100 if percent else 1, digits):
+            cells.append(f"{key} {text}{' %' if percent else ''}")
+    return f"{row['task']} {row['part']}".strip() + ": " + ", ".join(cells)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sampling.add_model(parser)
+    numbers = lambda text: [int(part) for part in text.split(",")]  # noqa: E731
+    parser.add_argument("--tasks", default="de-novo,delivered,steered,goals")
+    parser.add_argument("--n", type=sampling.positive, default=1000)
+    parser.add_argument("--seeds", type=numbers, default=[0, 1, 2])  # in place of --seed
+    parser.add_argument("--drugs", type=Path, metavar="FILE", help="for fragments")
+    parser.add_argument("--leads", type=Path, metavar="FILE", help="for leads")
+    parser.add_argument("--first", type=int, help="drugs or leads to take; default all")
+    parser.add_argument("--draws", type=int, default=100, help="most for each molecule asked for")
+    parser.add_argument("--oracle-calls", type=numbers, default=[0, 20])
+    parser.add_argument("--out", type=Path, default=RESULTS / "drug_like.csv")
+    sampling.add_sampling(parser)
+    options = parser.parse_args()
+    options.tasks = options.tasks.split(",")
+    for task, flag in (("fragments", "drugs"), ("leads", "leads")):
+        if task in options.tasks and getattr(options, flag) is None:
+            parser.error(f"task {task} needs a file: --{flag}")
+    rows = []
+    for row in measure(molgen.load(options.model), options):
+        rows.append(row)
+        print(line(row), flush=True)
+        write_csv(rows, options.out)
+
+
+if __name__ == "__main__":
+    main()
