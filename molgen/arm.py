@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from molgen.sweep_store import Point
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
+OWN = "own"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Arm:
         corrector: as in ``likeliest:every=8,rounds=1``.
         order: as in ``entropy-bounded:gamma=.1``.
         adapt: as in ``remask:share=.4,budget=128``.
+        temperature: divides log-probabilities; ``own`` for what the model recommends.
     """
 
     label: str
@@ -46,6 +48,7 @@ class Arm:
     corrector: str = "none"
     order: str = "none"
     adapt: str = "none"
+    temperature: str = OWN
 
     def __post_init__(self) -> None:
         """Check what would not survive being written down.
@@ -112,7 +115,7 @@ class Arm:
 def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: Any) -> Settings:
     """Return the settings of a point: the only place where an arm's words become objects.
 
-    What the arm does not speak of (temperature, nucleus) is as the model recommends.
+    What the arm does not speak of (the nucleus) is as the model recommends.
 
     Args:
         model: the arm's.
@@ -124,11 +127,13 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
     Raises:
         ValueError: naming the arm and what is wrong with it.
     """
-    from molgen.presets import OPTIONAL, guidance, strategy, token_weights
+    from molgen.presets import OPTIONAL, guidance, strategy, temperature, token_weights
 
     try:
         if arm.guided:
             changes["steering"] = guidance(arm.guidance)
+        if arm.temperature != OWN:
+            changes["temperature"] = temperature(arm.temperature)
         changes |= {name: read(getattr(arm, name)) for name, read in OPTIONAL.items()}
         settings = model.settings(
             strategy=strategy(arm.remask),

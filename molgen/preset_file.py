@@ -24,7 +24,8 @@ from molgen.targets import Range, Target, read_targets
 
 FORMAT = 1
 KEYS = ("format", "model", "target", "sampling", "measured", "molgen")
-ARM_WORDS = tuple(f.name for f in dataclasses.fields(Arm) if f.name not in ("label", "model"))
+APART = ("label", "model", "temperature")  # of an arm, but no words of a preset
+ARM_WORDS = tuple(f.name for f in dataclasses.fields(Arm) if f.name not in APART)
 SAMPLING = (*ARM_WORDS, "gamma", "steps", "temperature", "top_p")
 
 

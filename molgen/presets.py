@@ -16,6 +16,7 @@ from molgen.context import CONTEXTS, Context
 from molgen.corrector import CORRECTORS, Corrector
 from molgen.order import ORDERS, Order
 from molgen.plan import STRATEGIES, Strategy, Switch
+from molgen.predict import Shaping
 from molgen.retry import Remask, Restart, Retry
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased, ClassifierFree, Steering
@@ -207,6 +208,18 @@ def gamma(text: str) -> Strength:
     if not all(map(math.isfinite, found)):
         raise ValueError(f"gamma is {text!r}, expected finite numbers")
     return Linear(*found) if dots else found[0]
+
+
+def temperature(text: str) -> float:
+    """Read a temperature.
+
+    Raises:
+        ValueError: if it is no finite number above 0.
+    """
+    try:
+        return Shaping(float(text)).temperature
+    except ValueError as error:
+        raise ValueError(f"temperature is {text!r}, expected a finite number above 0") from error
 
 
 def from_info(sampling: Mapping[str, Any]) -> Settings:
