@@ -8,7 +8,7 @@ A row fails if it is no molecule, does not keep its constraint, is a known one, 
 row is already; it may be parsed and looked up, but no property is computed. All rows that failed
 are tried again together, in rounds of one call of a sampler each. Every forward of every try
 counts, and no row is dropped: one whose budget ends as a failure stays, in the best state it was
-in.
+in (:mod:`molgen.adaptive_rows`).
 
 A try depends on the seed, the round and the row, so a row is the same in any company - but for the
 demand to be *unique*, which makes rows depend on each other by its nature. Of two rows that are the
@@ -20,40 +20,21 @@ Each `Retry` is a way to spend the budget; `Restart` is the control.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from molgen import randomness
-from molgen.plan import Plan
-from molgen.retry import (
-    BROKEN,
-    DUPLICATE,
-    INVALID,
-    KNOWN,
-    Failed,
-    Judge,
-    Keeps,
-    MoleculeJudge,
-    Restart,
-    Retry,
-)
-from molgen.rows import Floats, Given, Ids, OnDone, RowSampler, Samples
-from molgen.token_weights import PSI
-from molgen.trajectory import PLACED
+from molgen.adaptive_rows import AdaptiveRows, AdaptiveSamples, Condition, Redraw
+from molgen.retry import Judge, Keeps, MoleculeJudge, Restart, Retry
+from molgen.rows import Given, Ids, OnDone, RowSampler
 
 if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.samplers import AnySampler
 
-Condition = NDArray[np.float32] | None
 DEMANDS = ("valid", "unique", "novel")
-RANK = {INVALID: 0, BROKEN: 1, KNOWN: 2, "": 4}
-"""Which state of a row is kept: a molecule before none, a new one before a known one."""
-OTHER_RANK = 3  # a new molecule that fails for another reason
 
 
 @dataclass(frozen=True)
@@ -82,21 +63,6 @@ class Adaptive:
             raise ValueError(f"until is {self.until}, expected some of {', '.join(DEMANDS)}")
         if not isinstance(self.budget, int) or self.budget < 1:
             raise ValueError(f"budget is {self.budget!r}, expected a whole number of at least 1")
-
-
-Redraw = Callable[[int], tuple[Ids, Condition]]
-"""From a seed to other lengths and conditions for all the rows asked for: those of a restart."""
-
-
-@dataclass(frozen=True)
-class AdaptiveSamples(Samples):
-    """What came out; every count is over all tries.
-
-    Attributes:
-        tries: draws each row took, shape (molecules,).
-    """
-
-    tries: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 def adaptive_sampler(
@@ -197,7 +163,8 @@ class AdaptiveSampler:
         """
         if record:
             raise ValueError("record is True, but rows that are drawn again keep no trajectory")
-        run = _Run(self, lengths.copy(), _copy(condition), seed, first, given)
+        own = None if condition is None else condition.copy()
+        run = AdaptiveRows(self, lengths.copy(), own, seed, first, given)
         going, round = np.arange(len(lengths)), 0
         while len(going):
             run.take(going, run.first_draw() if round == 0 else run.again(going, fork(seed, round)))
@@ -207,170 +174,6 @@ class AdaptiveSampler:
         return run.samples(np.arange(len(lengths)), run.longest())
 
 
-@dataclass
-class _Run:
-    """The rows of a run, try after try.
-
-    Attributes:
-        sampler: what draws and judges them.
-        lengths: tokens of each row in its present try, shape (molecules,).
-        condition: of each row in its present try.
-        seed: of the run.
-        first: index of the first row.
-        given: what rows start from, or None.
-    """
-
-    sampler: AdaptiveSampler
-    lengths: Ids
-    condition: Condition
-    seed: int
-    first: int
-    given: Given | None
-
-    def __post_init__(self) -> None:
-        """Prepare the columns."""
-        n, given = len(self.lengths), self.given
-        shape = n, self.sampler.max_length
-        self.tokens = np.full(shape, self.sampler.pad_id)
-        self.trust = np.ones(shape)
-        self.kept, self.kept_trust = self.tokens.copy(), self.trust.copy()
-        self.fixed = np.zeros(shape, dtype=bool)
-        if given is not None and given.fixed is not None:
-            self.fixed[:, : given.fixed.shape[1]] = given.fixed
-        own = None if given is None else given.rows
-        self.ids = self.first + np.arange(n) if own is None else own
-        self.reason, self.best = np.full((2, n), INVALID, dtype=object)
-        self.nfe, self.classifier_nfe, self.cost, self.tries, self.since = np.zeros((5, n), int)
-        self.told = np.zeros(n, dtype=bool)
-        self.owner: dict[str, int] = {}
-
-    def first_draw(self) -> Samples:
-        """Draw every row for the first time."""
-        return self._draw(np.arange(len(self.lengths)), self.seed, self.first, self.given)
-
-    def again(self, rows: Ids, seed: int) -> Samples:
-        """Draw some rows once more, in whole or in part."""
-        if not self.sampler.takes_parts:
-            self._start_again(rows, seed)
-            return self._draw(rows, seed, self.first, None)
-        u = randomness.uniform(
-            seed, randomness.SHUFFLE, self.ids[rows][:, None], np.arange(self.tokens.shape[1])
-        )
-        open = (self.tokens[rows] != self.sampler.pad_id) & ~self.fixed[rows]
-        failed = Failed(open, self.trust[rows], self.reason[rows].tolist(), self.since[rows])
-        back = self.sampler.settings.retry.choose(failed, u)
-        i, position = np.nonzero(back)
-        self.tokens[rows[i], position] = self.sampler.mask_id
-        self.trust[rows[i], position] = 1.0
-        whole = (back == open).all(1)
-        step = self._step(1 - back.sum(1) / open.sum(1))
-        step[whole] = self._start_again(rows[whole], seed)
-        parts = Given(self.tokens[rows], self.trust[rows], self.fixed[rows], step, self.ids[rows])
-        return self._draw(rows, seed, 0, parts)
-
-    def _start_again(self, rows: Ids, seed: int) -> Ids:
-        """Take rows back to where they start; return the step they start at, shape (rows,)."""
-        self.since[rows] = 0
-        if self.given is not None:
-            width = self.given.tokens.shape[1]
-            self.tokens[rows, :width] = self.given.tokens[rows]
-            self.trust[rows, :width] = 1.0 if self.given.psi is None else self.given.psi[rows]
-            return np.zeros_like(rows) if self.given.step is None else self.given.step[rows]
-        if self.sampler.redraw is not None:
-            lengths, condition = self.sampler.redraw(seed)
-            self.lengths[rows] = lengths[rows]
-            if self.condition is not None and condition is not None:
-                self.condition[rows] = condition[rows]
-        real = np.arange(self.tokens.shape[1]) < self.lengths[rows, None]
-        self.tokens[rows] = np.where(real, self.sampler.mask_id, self.sampler.pad_id)
-        self.trust[rows] = 1.0
-        return np.zeros_like(rows)
-
-    def _step(self, placed: Floats) -> Ids:
-        """Return the step of the plan at which that share of tokens is placed, shape (rows,)."""
-        plan: Plan = self.sampler.inner.plan  # type: ignore[attr-defined]
-        return np.searchsorted(plan.alpha_t, placed, side="right") - 1
-
-    def _draw(self, rows: Ids, seed: int, first: int, given: Given | None) -> Samples:
-        """Draw rows; their quality is what the retry goes by."""
-        own = None if self.condition is None else self.condition[rows]
-        record = self.sampler.settings.retry.reads == PSI
-        found = self.sampler.inner.run(self.lengths[rows], own, seed, first, record, given=given)
-        events = found.trajectory
-        if events is None:
-            return found
-        psi = np.ones(found.tokens.shape)
-        if given is not None and given.psi is not None:
-            psi = given.psi.copy()
-        placed = events.action == PLACED
-        where = events.molecule[placed] - first, events.position[placed]
-        psi[where] = events.probability[placed]  # the last word on a position counts
-        return replace(found, quality=psi)
-
-    def take(self, rows: Ids, found: Samples) -> None:
-        """Take in what came out of a try."""
-        width = found.tokens.shape[1]
-        self.tokens[rows], self.trust[rows] = self.sampler.pad_id, 1.0
-        self.tokens[rows, :width], self.trust[rows, :width] = found.tokens, found.quality
-        self.nfe[rows] += found.nfe
-        self.classifier_nfe[rows] += found.classifier_nfe
-        self.cost[rows] = found.nfe
-        self.tries[rows] += 1
-        self.since[rows] += 1
-        verdicts = self.sampler.judge(self.tokens[rows], rows)
-        for row, verdict in zip(rows.tolist(), verdicts, strict=True):
-            self._settle(row, verdict.key, verdict.reason)
-
-    def _settle(self, row: int, key: str, reason: str) -> None:
-        """Note why a row fails, or that it passes."""
-        if not reason and "unique" in self.sampler.settings.until:
-            owner = self.owner.get(key, row)
-            if owner < row:
-                reason = DUPLICATE
-            else:
-                self.owner[key] = row
-            if owner > row:
-                self.reason[owner] = self.best[owner] = DUPLICATE
-        self.reason[row] = reason
-        if _rank(reason) >= _rank(self.best[row]):
-            self.best[row], self.kept[row] = reason, self.tokens[row]
-            self.kept_trust[row] = self.trust[row]
-
-    def going(self) -> Ids:
-        """Return the rows that fail and have forwards left; one with nothing to change has not."""
-        left = (self.nfe < self.sampler.settings.budget) & (self.cost > 0)
-        return np.flatnonzero((self.reason != "") & left)
-
-    def tell(self, on_done: OnDone) -> None:
-        """Tell of rows that nothing changes any more: with unique, none before them goes on."""
-        over = np.ones(len(self.told), dtype=bool)
-        over[self.going()] = False
-        if "unique" in self.sampler.settings.until:
-            over = np.logical_and.accumulate(over)
-        new = np.flatnonzero(over & ~self.told)
-        self.told |= over
-        if len(new):
-            on_done(new, self.samples(new, self.kept.shape[1]))
-
-    def longest(self) -> int:
-        """Return the tokens of the longest row that is kept."""
-        return int((self.kept != self.sampler.pad_id).sum(1).max(initial=0))
-
-    def samples(self, rows: Ids, width: int) -> AdaptiveSamples:
-        """Return rows as they are kept, with that many columns."""
-        tokens, trust = self.kept[rows, :width], self.kept_trust[rows, :width]
-        costs = self.nfe[rows], None, self.classifier_nfe[rows]
-        return AdaptiveSamples(tokens, *costs, trust, self.tries[rows])
-
-
 def fork(seed: int, round: int) -> int:
     """Return the seed of a round: another for each, which no other use of the seed shares."""
     return int(randomness.uniform(seed, randomness.SHUFFLE, round) * 2**53)
-
-
-def _rank(reason: str) -> int:
-    return RANK.get(reason, OTHER_RANK)
-
-
-def _copy(condition: Condition) -> Condition:
-    return None if condition is None else condition.copy()

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from molgen.aims import Aim
 from molgen.guidance import Strength, strength
 from molgen.shards import filling, precision, prepared
 from molgen.targets import Target
@@ -73,18 +74,6 @@ class Guide(Protocol):
             at: places as indices into those of all rows one after another, shape (places,).
         """
         ...
-
-
-@dataclass(frozen=True)
-class Aim:
-    """One property to steer, where to, and how strongly against the others."""
-
-    name: str
-    """Of the property."""
-    target: Target
-    """A value, a range, ``"max"`` or ``"min"``."""
-    gamma: Strength = 1.0
-    """Weight of this property's log-probability."""
 
 
 class PropertyClassifier:

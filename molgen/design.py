@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.aims import label
 from molgen.goals import TOLERANCE, Goals, read_goals
-from molgen.model import Model, label
+from molgen.model import Model
 from molgen.screens import Screens
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased

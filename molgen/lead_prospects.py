@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from molgen.aims import aims
 from molgen.classifier import PropertyClassifier
 from molgen.lead_rows import OpenPart
 from molgen.model import Model, Request
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.rows import Floats, Ids, Mask
-from molgen.samplers import weighed_aims
 from molgen.settings import Settings
 from molgen.shards import shards
 from molgen.steering import ClassifierBased
@@ -74,7 +74,7 @@ def prospects(
     if targets and isinstance(settings.steering, ClassifierBased):
         guide = model.guide_for(targets, settings.steering.guide)
         return ByGuide(
-            PropertyClassifier(guide, weighed_aims(guide, settings, targets), *place), *ids
+            PropertyClassifier(guide, aims(guide, targets, settings.emphasis), *place), *ids
         )
     if request.condition is None:
         return Alike()

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.adaptive import AdaptiveSamples, adaptive_sampler
+from molgen.adaptive import adaptive_sampler
+from molgen.adaptive_rows import AdaptiveSamples
+from molgen.aims import label
 from molgen.known import KnownMolecules
 from molgen.metrics import STRICT, count
 from molgen.molecules import interpret_all
@@ -280,13 +282,3 @@ class Model:
             columns["tokens"] = texts
         names = list(dict.fromkeys(properties))
         return pd.DataFrame({**columns, **compute(names, [m.smiles for m in molecules])})
-
-
-def label(guide: NoisyGuide, name: str) -> str:
-    """Return what a guide calls a property.
-
-    A learned property is named by where it lies now, and its guide, which tells nothing else, by
-    where it was made.
-    """
-    alone = len(guide.properties) == 1 and name.startswith(MODEL)
-    return guide.properties[0] if alone else name

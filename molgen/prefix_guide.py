@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from molgen.classifier import Aim
+from molgen.aims import Aim
 from molgen.kv_cache import KVCache
 from molgen.next_token import ScoredPrefixes, number
 from molgen.shards import precision, prepared

@@ -23,17 +23,18 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.aims import aims
 from molgen.autoregressive import AutoregressiveSampler
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.classifier import Aim, PropertyClassifier
+from molgen.classifier import PropertyClassifier
 from molgen.denoiser import noise_of
 from molgen.dense import DenseSampler
-from molgen.emphasis import Emphasis, scaled
+from molgen.emphasis import Emphasis
 from molgen.guidance import CandidateScores, ClassifierFree, Guidance
 from molgen.guidance import ClassifierBased as Tilt
 from molgen.kv_cache import CachedDenoiser
 from molgen.language_model import LanguageModel
-from molgen.model import Model, label
+from molgen.model import Model
 from molgen.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.ordered import OrderedSampler
 from molgen.predict import NetworkPredictor, Shaping
@@ -49,7 +50,7 @@ from molgen.token_weights import PROPERTY, PSI
 from molgen.transition import MaskedTransition, Transition, UniformTransition
 
 if TYPE_CHECKING:
-    from property_models.noisy import NoisyGuide
+    pass
 
 Ids = NDArray[np.int64]
 
@@ -264,7 +265,7 @@ def _left_to_right(
         guide = model.guide_for(targets, steering.guide)
         network = FudgeModel(
             network,
-            GuideScores(guide, weighed_aims(guide, settings, targets), device, dtype),
+            GuideScores(guide, aims(guide, targets, settings.emphasis), device, dtype),
             number(settings.gamma),
         )
     return AutoregressiveSampler(network, pool, _shaping(settings), settings.batch_size)
@@ -299,7 +300,7 @@ def tilts(
             f"the guide was trained on noise {guide.noise!r}, the network "
             f"{model.name!r} on {noise_of(model.denoiser)!r}"
         )
-    asked = weighed_aims(guide, settings, targets)
+    asked = aims(guide, targets, settings.emphasis)
     classifier = PropertyClassifier(guide, asked, settings.device, settings.dtype)
     scores: CandidateScores
     if steering.scores == "exact":
@@ -310,12 +311,6 @@ def tilts(
         scores = AmortisedScores(classifier, mask_id)
     whole = steering.tilt_mask, steering.guided_remasking
     return (Tilt(scores, settings.gamma, mask_id, *whole),)
-
-
-def weighed_aims(guide: NoisyGuide, settings: Settings, targets: Mapping[str, Target]) -> list[Aim]:
-    """Return what a guide is to steer to, each with its weight."""
-    w = scaled(targets, settings.emphasis)
-    return [Aim(label(guide, name), target, w[name]) for name, target in targets.items()]
 
 
 def _emphasis(model: Model, settings: Settings, targets: Mapping[str, Target]) -> Emphasis | None:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 import strings
 import tiny
+from molgen.aims import Aim
 from molgen.autoregressive import AutoregressiveSampler
-from molgen.classifier import Aim
 from molgen.denoiser import MoleculeDenoiser
 from molgen.kv_cache import CachedDenoiser, KVCache
 from molgen.language_model import LanguageModel, sequence_log_prob

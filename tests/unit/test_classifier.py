@@ -6,8 +6,9 @@ import torch
 from torch.nn import functional as F
 
 import tiny
+from molgen.aims import Aim
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.classifier import Aim, PropertyClassifier
+from molgen.classifier import PropertyClassifier
 from molgen.guidance import Linear
 from molgen.targets import Range
 from property_models.noisy import NoisyGuide, log_meets

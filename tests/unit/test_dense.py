@@ -11,8 +11,9 @@ import torch
 import chains
 import tiny
 from molgen import plan, token_weights
+from molgen.aims import Aim
 from molgen.candidates import AmortisedScores, ExactScores
-from molgen.classifier import Aim, PropertyClassifier
+from molgen.classifier import PropertyClassifier
 from molgen.dense import DenseSampler, draw_changes
 from molgen.guidance import ClassifierBased, ClassifierFree
 from molgen.predict import NetworkPredictor, Shaping

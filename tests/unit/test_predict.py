@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 import tiny
+from molgen.aims import Aim
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.classifier import Aim, PropertyClassifier
+from molgen.classifier import PropertyClassifier
 from molgen.denoiser import MoleculeDenoiser
 from molgen.guidance import (
     CandidateScores,
