@@ -37,7 +37,7 @@ Axes = Mapping[str, tuple[Any, ...]]
 SHARED: Axes = {
     # strengths: early guidance hurts, late guidance does the work, so all lines rise
     "gamma": (1.0, 1.5, 2.0, 3.0, "1..2", "1..3", "0..3"),
-    "steps": (32, 64, 128),
+    "steps": (8, 32, 128),
     "temperature": (0.9, 1.0),
 }
 WEIGHTS = ("uniform", "sharpened:tau=0.5", "sharpened:tau=1")
@@ -52,8 +52,15 @@ FAMILIES: Mapping[str, Axes] = {
         "weights": WEIGHTS,
     },
     "order": {  # without a plan: steps mean nothing, and nothing acts on them
-        "order": ("entropy-bounded:gamma=0.1", "entropy-bounded:gamma=1", "klass"),
+        "order": (
+            "entropy",
+            "entropy-bounded:gamma=0.01",
+            "entropy-bounded:gamma=0.1",
+            "entropy-bounded:gamma=0.5",
+            "klass",
+        ),
         "steps": (128,),
+        "temperature": (1.0, 1.2, 1.4),  # the surest first makes up for heat
         "corrector": ("none",),
     },
 }
