@@ -35,8 +35,8 @@ import molgen
 from molgen.metrics import PAPER, STRICT, count, wasserstein
 from molgen.model import Model
 from molgen.molecules import interpret_all
+from molgen.prior import Prior
 from molgen.settings import Settings
-from molgen.targets import Prior
 from property_models import compute
 
 RESULTS = Path(__file__).parent / "results"

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from molgen.targets import Prior
+from molgen.prior import Prior
 from molgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

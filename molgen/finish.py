@@ -27,7 +27,7 @@ from molgen.dataset import TokenDataset
 from molgen.denoiser import MoleculeDenoiser
 from molgen.likelihood import Bound, held_out_bound
 from molgen.plot import loss_curve
-from molgen.targets import Prior
+from molgen.prior import Prior
 from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.oracle import Floats, Objective, WeightedSum, read_objectives
-from molgen.targets import Prior, Range, Target, split_targets
+from molgen.prior import Prior
+from molgen.targets import Range, Target, split_targets
 from property_models import get
 
 if TYPE_CHECKING:

@@ -27,9 +27,10 @@ from molgen.metrics import STRICT, count
 from molgen.molecules import interpret_all
 from molgen.preset_file import match
 from molgen.presets import from_info
+from molgen.prior import Prior
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased, ClassifierFree
-from molgen.targets import Prior, Target, read_targets
+from molgen.targets import Target, read_targets
 from molgen.tokenizer import Tokenizer
 from property_models import compute
 from property_models.registry import MODEL

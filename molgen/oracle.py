@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.pareto import nondominated
-from molgen.targets import Prior, Range, Target, read_targets
+from molgen.prior import Prior
+from molgen.targets import Range, Target, read_targets
 from property_models import compute, get
 
 Floats = NDArray[np.float64]

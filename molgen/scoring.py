@@ -35,7 +35,8 @@ from molgen import randomness
 from molgen.denoiser import Denoiser, noise_of
 from molgen.language_model import sequence_log_prob
 from molgen.objective import LEAST_NOISE, uniform_nats
-from molgen.targets import Prior, Target
+from molgen.prior import Prior
+from molgen.targets import Target
 from molgen.threads import Workers
 
 STATES = 256  # noised rows of one forward: several for each CPU worker

@@ -16,7 +16,7 @@ from molgen import checkpoint
 from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.known import KnownMolecules
 from molgen.predict import Prediction
-from molgen.targets import Prior
+from molgen.prior import Prior
 from molgen.tokenizer import Tokenizer
 
 CHARACTERS = ["(", "=", "C", "N", "O"]

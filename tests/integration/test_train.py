@@ -16,8 +16,8 @@ from molgen import training_state
 from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.known import KnownMolecules
 from molgen.model import Model
+from molgen.prior import Prior
 from molgen.recipe import TrainConfig
-from molgen.targets import Prior
 from molgen.threads import Workers
 from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer, new_model, train

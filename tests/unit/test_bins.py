@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from molgen.targets import TAIL, Range
+from molgen.prior import TAIL
+from molgen.targets import Range
 from property_models.bins import Bins
 
 RINGS = Bins.of(np.array([0.0] * 30 + [1] * 30 + [2] * 25 + [4] * 9 + [5] * 6))

@@ -22,8 +22,8 @@ from molgen import constrained, plan
 from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.fragments import Constraint, read, read_lead
 from molgen.model import Model
+from molgen.prior import Prior
 from molgen.settings import Settings
-from molgen.targets import Prior
 from molgen.tokenizer import Tokenizer
 from molgen.verify import OK, Verifier
 

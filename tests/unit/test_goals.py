@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from molgen.goals import Goal, Goals, read_goals
-from molgen.targets import Prior, Range
+from molgen.prior import Prior
+from molgen.targets import Range
 
 RNG = np.random.default_rng(0)
 ROWS = 4000

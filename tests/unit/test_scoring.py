@@ -17,9 +17,9 @@ import tiny
 from molgen import scored
 from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.molecules import interpret
+from molgen.prior import Prior
 from molgen.scored import combine, entry, random_spellings
 from molgen.scoring import Ids, Score, Scorer, length_nats, order_part, uniform_part
-from molgen.targets import Prior
 from molgen.threads import Workers
 from molgen.tokenizer import Tokenizer
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from molgen.targets import NEAREST, TAIL, Prior, Range, parse_target, read_targets
+from molgen.prior import NEAREST, TAIL, Prior
+from molgen.targets import Range, parse_target, read_targets
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
