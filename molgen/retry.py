@@ -154,7 +154,7 @@ class Remask:
 
     share: float = 0.4
     by: str = QUALITY
-    tau: float = 1.0
+    tau: float = 0.3
     move: float = 0.4
     rising: bool = False
 
