@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,10 +119,7 @@ class Model:
         Raises:
             ValueError: if a setting is not known or out of range.
         """
-        try:
-            return replace(from_info(self.preset(purpose, targets)), **changes)
-        except TypeError as error:
-            raise ValueError(f"settings: {error}") from error
+        return from_info(self.preset(purpose, targets)).changed(**changes)
 
     def sample(
         self,

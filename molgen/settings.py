@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from molgen.adaptive import Adaptive
 from molgen.context import Context
 from molgen.corrector import Corrector
 from molgen.order import Order
-from molgen.plan import Strategy
+from molgen.plan import Ancestral, Strategy
 from molgen.steering import ClassifierFree, Steering
 from molgen.token_weights import TokenWeights
 
@@ -72,3 +72,22 @@ class Settings:
                 raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
         if not callable(self.gamma) and not math.isfinite(self.gamma):
             raise ValueError(f"gamma is {self.gamma}, expected a finite number")
+
+    def changed(self, **changes: Any) -> Settings:
+        """Return these settings with some of them changed, as a caller means it.
+
+        An order of placing goes without a plan, so one that is asked for takes the place of the
+        strategy, weights and corrector that are not asked for beside it.
+
+        Args:
+            **changes: the attributes to change.
+
+        Raises:
+            ValueError: if one is not known or out of range.
+        """
+        if changes.get("order") is not None:
+            changes = {"strategy": Ancestral(), "weights": None, "corrector": None, **changes}
+        try:
+            return replace(self, **changes)
+        except TypeError as error:
+            raise ValueError(f"settings: {error}") from error

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -194,7 +193,7 @@ def settings(
     for name, read in OPTIONAL.items():
         if (text := getattr(arguments, name)) is not None:
             changes[name] = read(text)
-    found = replace(from_info(own), **changes)
+    found = from_info(own).changed(**changes)
     check_device(found.device)
     if arguments.weights and found.weights and not found.strategy.plan(found.steps).sigma.any():
         raise ValueError(

@@ -164,3 +164,15 @@ def test_words_for_them_that_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         read(text)
+
+
+def test_an_order_takes_the_place_of_a_recommended_plan() -> None:
+    own = from_info({"remask": "rescale:eta=0.1", "weights": "sharpened", "steps": 9})
+    found = own.changed(order=presets.order("entropy"), gamma=2.0)
+    assert (found.strategy, found.weights) == (plan.Ancestral(), None)
+    assert (found.steps, found.gamma, found.order) == (9, 2.0, presets.order("entropy"))
+    asked = own.changed(order=presets.order("entropy"), strategy=own.strategy)
+    assert asked.strategy == own.strategy  # and is refused where it is put together
+    assert own.changed(order=None).strategy == own.strategy
+    with pytest.raises(ValueError, match=r"settings: .*'stepps'"):
+        own.changed(stepps=3)
