@@ -223,7 +223,11 @@ def temperature(text: str) -> float:
 
 
 def from_info(sampling: Mapping[str, Any]) -> Settings:
-    """Return the settings that a checkpoint's ``molgen.json`` recommends."""
+    """Return the settings that a checkpoint's ``molgen.json`` recommends.
+
+    Raises:
+        ValueError: if a word or a number is not understood.
+    """
     values = dict(sampling)
     remask = strategy(values.pop("remask", "ancestral"))
     weights = token_weights(values.pop("weights", "uniform"))
@@ -232,7 +236,10 @@ def from_info(sampling: Mapping[str, Any]) -> Settings:
         values["gamma"] = gamma(values["gamma"])
     for name, read in OPTIONAL.items():
         values[name] = read(values.get(name, "none"))
-    return Settings(strategy=remask, weights=weights, steering=steering, **values)
+    try:
+        return Settings(strategy=remask, weights=weights, steering=steering, **values)
+    except TypeError as error:
+        raise ValueError(f"settings: {error}") from error
 
 
 OPTIONAL = {"context": context, "corrector": corrector, "order": order, "adapt": adapt}
