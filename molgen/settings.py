@@ -76,8 +76,9 @@ class Settings:
     def changed(self, **changes: Any) -> Settings:
         """Return these settings with some of them changed, as a caller means it.
 
-        An order of placing goes without a plan, so one that is asked for takes the place of the
-        strategy, weights and corrector that are not asked for beside it.
+        An order of placing goes without a plan: one that is asked for takes the place of the
+        strategy, weights and corrector that are not asked for beside it, and a strategy that is
+        asked for takes the place of an order.
 
         Args:
             **changes: the attributes to change.
@@ -87,6 +88,8 @@ class Settings:
         """
         if changes.get("order") is not None:
             changes = {"strategy": Ancestral(), "weights": None, "corrector": None, **changes}
+        elif "strategy" in changes:
+            changes = {"order": None, **changes}
         try:
             return replace(self, **changes)
         except TypeError as error:

@@ -174,5 +174,7 @@ def test_an_order_takes_the_place_of_a_recommended_plan() -> None:
     asked = own.changed(order=presets.order("entropy"), strategy=own.strategy)
     assert asked.strategy == own.strategy  # and is refused where it is put together
     assert own.changed(order=None).strategy == own.strategy
+    again = found.changed(strategy=own.strategy)
+    assert (again.strategy, again.order) == (own.strategy, None)
     with pytest.raises(ValueError, match=r"settings: .*'stepps'"):
         own.changed(stepps=3)
