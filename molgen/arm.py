@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from molgen.sweep_store import Point
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
-OWN = "own"
+OWN = "own"  # as the model recommends
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +48,6 @@ from molgen.targets import Target
 from molgen.threads import Workers, workers
 from molgen.token_weights import PROPERTY, PSI
 from molgen.transition import MaskedTransition, Transition, UniformTransition
-
-if TYPE_CHECKING:
-    pass
 
 Ids = NDArray[np.int64]
 
