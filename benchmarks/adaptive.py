@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from quality import RESULTS, cell, mean, write_csv
+from quality import RESULTS, cell, mean, spread, write_csv
 from tqdm import tqdm
 
 import molgen
@@ -113,11 +113,7 @@ def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any
         row["seeds"] = " ".join(map(str, options.seeds))
         row["target"] = " ".join(f"{k}={v}" for k, v in options.target)
         row |= {"remask": options.remask, "weights": options.weights}
-        for key in drawn[0]:
-            column = np.array([figure[key] for figure in drawn])
-            row[key] = float(column.mean())
-            row[f"{key} sd"] = float(column.std(ddof=1)) if len(column) > 1 else float("nan")
-        yield row
+        yield row | spread(drawn)
 
 
 COLUMNS = {

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from quality import DRIFT, RESULTS, Reference, cell, mean, write_csv
+from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
 
 import molgen
 from molgen import constrained
@@ -193,16 +193,6 @@ def described(options: argparse.Namespace, settings: Settings) -> dict[str, Any]
     names = ("steps", "strategy", "weights", "gamma", "temperature", "order", "adapt")
     row = {"model": options.model, "N": options.n, "seeds": " ".join(map(str, options.seeds))}
     return row | {name: getattr(settings, name) or "" for name in names}
-
-
-def spread(drawn: list[Figures]) -> Figures:
-    """Return the mean and the standard deviation over seeds of every figure."""
-    found = {}
-    for key in drawn[0]:
-        column = np.array([figures[key] for figures in drawn])
-        found[key] = float(column.mean())
-        found[f"{key} sd"] = float(column.std(ddof=1)) if len(column) > 1 else float("nan")
-    return found
 
 
 def line(row: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality import DRIFT, RESULTS, Reference, cell, mean, write_csv
+from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
 from tqdm import tqdm
 
 import molgen
@@ -125,11 +125,7 @@ def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any
         row["target"] = " ".join(f"{k}={v}" for k, v in options.target.items())
         row["property"] = next(iter(options.target), "qed")
         row["gamma"], row["temperature"] = options.gamma, options.temperature
-        for key in drawn[0]:
-            column = np.array([figure[key] for figure in drawn])
-            row[key] = float(column.mean())
-            row[f"{key} sd"] = float(column.std(ddof=1)) if len(column) > 1 else float("nan")
-        yield row
+        yield row | spread(drawn)
 
 
 PERCENT = {

@@ -137,11 +137,17 @@ def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any
                 for seed in options.seeds
             ]
         row = describe(name, setting, settings, options)
-        for key in drawn[0]:
-            column = np.array([figure[key] for figure in drawn])
-            row[key] = float(column.mean())
-            row[f"{key} sd"] = float(column.std(ddof=1)) if len(column) > 1 else float("nan")
-        yield row
+        yield row | spread(drawn)
+
+
+def spread(drawn: list[dict[str, float]]) -> dict[str, float]:
+    """Return the mean and, as ``KEY sd``, the standard deviation over seeds of every figure."""
+    found = {}
+    for key in drawn[0]:
+        column = np.array([figures[key] for figures in drawn])
+        found[key] = float(column.mean())
+        found[f"{key} sd"] = float(column.std(ddof=1)) if len(column) > 1 else float("nan")
+    return found
 
 
 def describe(

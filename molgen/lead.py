@@ -19,10 +19,11 @@ from rdkit.Chem import rdFingerprintGenerator
 
 from molgen.fragments import Constraint, read_lead
 from molgen.molecules import interpret, parse
+from molgen.similarity import morgan
 from molgen.tokenizer import TokenError, Tokenizer, split
 from molgen.verify import OK, Verifier
 
-RADIUS, BITS = 2, 2048
+BITS = 2048  # of the fingerprints that similarity to a lead goes by
 LEAST_ATOMS = 2  # one to change and one to stay
 
 Bits = frozenset[int]
@@ -170,14 +171,14 @@ def unwritable(smiles: str, tokenizer: Tokenizer, longest: int) -> str:
 
 def fingerprint(mol: Chem.Mol) -> Bits:
     """Return the bits of a molecule's fingerprint."""
-    return frozenset(_generator().GetFingerprint(mol).GetOnBits())
+    return frozenset(morgan(BITS).GetFingerprint(mol).GetOnBits())
 
 
 def environments(mol: Chem.Mol) -> dict[int, list[frozenset[int]]]:
     """Return, for each bit of a molecule's fingerprint, the atoms of each place that sets it."""
     output = rdFingerprintGenerator.AdditionalOutput()
     output.AllocateBitInfoMap()
-    _generator().GetFingerprint(mol, additionalOutput=output)
+    morgan(BITS).GetFingerprint(mol, additionalOutput=output)
     return {
         bit: [_environment(mol, atom, radius) for atom, radius in places]
         for bit, places in output.GetBitInfoMap().items()
@@ -196,8 +197,3 @@ def _environment(mol: Chem.Mol, atom: int, radius: int) -> frozenset[int]:
     return frozenset([atom]).union(
         *((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in ends)
     )
-
-
-@functools.cache
-def _generator() -> rdFingerprintGenerator.FingerprintGenerator64:
-    return rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)

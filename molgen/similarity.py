@@ -191,11 +191,12 @@ def _ratio(
 
 def fingerprint(mol: Chem.Mol, size: int = BITS) -> Bits:
     """Return the fingerprint of one RDKit molecule, zeros and ones with shape (size,)."""
-    return _generator(size).GetFingerprintAsNumPy(mol)
+    return morgan(size).GetFingerprintAsNumPy(mol)
 
 
 @functools.cache
-def _generator(size: int) -> rdFingerprintGenerator.FingerprintGenerator64:
+def morgan(size: int) -> rdFingerprintGenerator.FingerprintGenerator64:
+    """Return what makes Morgan fingerprints of that many bits."""
     return rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=size)
 
 
