@@ -7,11 +7,12 @@ to date: ``measured.held_out`` by training, ``measured.fine_tuning`` by :mod:`mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from molgen.card_measured import fine_tuning, numbers, presets
 from molgen.checkpoint import read_info
 from molgen.files import replacing
 
@@ -48,21 +49,6 @@ canonical SMILES of all molecules given to training, {probes} of them spelled ou
 without the data. `molgen.json`: everything said here, for programs."""
 
 PROBES = 32  # what molgen.known spells out
-WHEN = ("before", "after")
-DATA = "original's data, held out"  # what forgetting is measured on where it is at hand, else:
-DRAWN = "drawn by the original"
-NO_DATA = """The data of the original are not at hand: what it knew is told by the distinct valid
-molecules among its own draws, which it finds likelier than its data; the change is what counts."""
-DRAWS = {
-    "valid": "valid",
-    "unique": "unique",
-    "novel": "novel to both",
-    "in_training": "in the series, trained on",
-    "in_held_out": "in the series, held out",
-    "in_original": "known to the original",
-}
-SAID_WHEN = ", which also said when to stop"
-NEAREST = "likeness to the nearest of the series (Tanimoto)"
 
 
 @dataclass(frozen=True)
@@ -121,8 +107,8 @@ def card(name: str, info: Mapping[str, Any]) -> str:
         targets=', targets={"qed": "max"}' if "qed" in properties else "",
     )
     tuned: Mapping[str, Any] = info.get("measured", {}).get("fine_tuning") or {}
-    parts = [top, _data(info), _recipe(info), _numbers(info), fine_tuning(tuned) if tuned else ""]
-    parts += [BOTTOM.format(probes=PROBES)]
+    parts = [top, _data(info), _recipe(info), numbers(info, kind(info).measure), presets(info)]
+    parts += [fine_tuning(tuned) if tuned else "", BOTTOM.format(probes=PROBES)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -206,80 +192,3 @@ def _recipe(info: Mapping[str, Any]) -> str:
         Seed {info["seeds"]["training"]}, matrix products in
         {products} on {recipe["device"]}."""
     return f"## Recipe\n\n{' '.join(text.split())}"
-
-
-def _numbers(info: Mapping[str, Any]) -> str:
-    """Return what was measured."""
-    measured: Mapping[str, Any] = info.get("measured", {})
-    held_out: Mapping[str, Any] = measured.get("held_out") or {}
-    lines = []
-    if held_out.get("molecules"):
-        lines.append(
-            f"Held-out likelihood, unconditional: {kind(info).measure} "
-            f"{held_out['nats_per_molecule']:.2f} ± {held_out['standard_error']:.2f} nats per "
-            f"molecule over {held_out['molecules']:,} molecules, of which the length costs "
-            f"{held_out['length_nats']:.2f}; perplexity per token "
-            f"{held_out['perplexity_per_token']:.3f} over {held_out['tokens']:,} tokens."
-        )
-    lines += [_table(measured["sampling"])] if measured.get("sampling") else []
-    return "\n\n".join(["## Numbers", *lines]) if lines else ""
-
-
-def fine_tuning(found: Mapping[str, Any]) -> str:
-    """Return what fine-tuning changed, from what :mod:`molgen.fine_tuning` found."""
-    original, draws = found["original"], found["draws"]
-    length = "its end included" if found["length_included"] else "given its length"
-    said = SAID_WHEN if found["stopped"] else ""
-    text = f"""`{original}` before, this model after, on the same rows: {found["training"]:,}
-        molecules to train on, {found["held_out"]:,} held out{said};
-        {found["known_before"]:,} of them were known to `{original}` already. Nats per molecule,
-        {length}: a fall is what was learned, a rise what was forgotten."""
-    own = "" if found["forgotten_on"] == DATA else NO_DATA
-    likelihood = [
-        {
-            "nats per molecule": row["molecules"],
-            "molecules": row["count"],
-            "before": f"{row['before']:.2f}",
-            "after": f"{row['after']:.2f}",
-            "change": f"{row['change']:+.2f} ± {row['error']:.2f}",
-        }
-        for row in found["likelihood"]
-    ]
-    drawn = [
-        {name: label, **{when: _share(draws[when][key]) for when in WHEN}}
-        for name in [f"of {draws['rows']} draws, seed {draws['seed']}"]
-        for key, label in DRAWS.items()
-    ]
-    drawn += [
-        {next(iter(drawn[0])): label, **{when: _number(draws[when][key]) for when in WHEN}}
-        for key, label in (("nearest_similarity", NEAREST), ("nfe", "forwards a row (NFE)"))
-    ]
-    means = [
-        {
-            "mean": row["property"],
-            "series": _number(row["series"]),
-            **{f"draws {when}": _number(row.get(when)) for when in WHEN},
-        }
-        for row in found["properties"]
-    ]
-    parts = [" ".join(f"{text} {own}".split()), *(_table(rows) for rows in (likelihood, drawn))]
-    return "\n\n".join(["## Fine-tuning", *parts, *([_table(means)] if means else [])])
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as a Markdown table."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[_cell(row.get(name, "")) for name in names] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [names, ["---"] * len(names), *cells])
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

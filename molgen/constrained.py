@@ -120,7 +120,7 @@ def source(
     Raises:
         ValueError: if a scaffold, a target or a setting is out of line; nothing has been drawn.
     """
-    settings = settings or model.settings(targets=targets)
+    settings = settings or model.settings()
     several = [scaffolds] if isinstance(scaffolds, Constraint | str | Chem.Mol) else scaffolds
     constraints = tuple(item if isinstance(item, Constraint) else read(item) for item in several)
     request = model.request(PRIOR_ROWS, targets, seed, 0, settings)

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen import checkpoint
-from molgen.card import DATA, DRAWN, rewrite
+from molgen.card import rewrite
+from molgen.card_measured import DATA, DRAWN
 from molgen.files import replacing
 from molgen.prepared import short_name
 

@@ -97,7 +97,7 @@ def optimize(
     _check(model, leads, goals, similarity, tries, oracle_calls)
     if keep is not None and change is not None:
         raise ValueError("keep and change are both given, expected at most one of them")
-    settings = replace(settings or model.settings(targets=targets), adapt=None)
+    settings = replace(settings or model.settings(), adapt=None)
     settings = weighed(settings, goals)
     steer = _steered(model, goals, settings, oracle_calls) if guided else {}
     request = model.request(PRIOR_ROWS, steer, seed, 0, settings)

@@ -28,7 +28,7 @@ from molgen.molecules import interpret_all
 from molgen.preset_file import match
 from molgen.presets import from_info
 from molgen.prior import Prior
-from molgen.settings import Settings
+from molgen.settings import METHOD, Settings
 from molgen.steering import ClassifierBased, ClassifierFree
 from molgen.targets import Target, read_targets
 from molgen.tokenizer import Tokenizer
@@ -95,7 +95,8 @@ class Model:
         Args:
             purpose: ``"sampling"``, where every row counts, or ``"design"``, where rows that fail
                 are drawn again and what counts is forwards per delivered molecule.
-            targets: what is aimed at: for sampling, a preset tuned for it is preferred.
+            targets: what is aimed at with whole molecules: for sampling, a preset tuned for it is
+                preferred. None where something else is drawn, such as what a scaffold leaves open.
         """
         found = {**self.info.get("sampling", {}), **self.info.get(purpose, {})}
         if purpose == "sampling" and targets:
@@ -113,13 +114,14 @@ class Model:
 
         Args:
             purpose: see :meth:`preset`.
-            targets: likewise.
+            targets: likewise, unless a change names a method (:data:`molgen.settings.METHOD`).
             **changes: of :class:`Settings`.
 
         Raises:
             ValueError: if a setting is not known or out of range.
         """
-        return from_info(self.preset(purpose, targets)).changed(**changes)
+        own = self.preset(purpose, None if set(METHOD) & set(changes) else targets)
+        return from_info(own).changed(**changes)
 
     def sample(
         self,

@@ -18,6 +18,10 @@ from molgen.token_weights import TokenWeights
 if TYPE_CHECKING:
     from molgen.guidance import Strength
 
+METHOD = ("strategy", "weights", "steering", "context", "corrector", "order")
+"""Settings that say by which method to draw: whoever names one of them goes without a preset that
+was tuned for a target, because its numbers belong to the method it was tuned with."""
+
 
 @dataclass(frozen=True)
 class Settings:

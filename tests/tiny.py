@@ -105,12 +105,13 @@ def save(
     index: bool = True,
     sampling: dict[str, object] | None = None,
     card: str = "# Tiny\n",
+    noise: str = "masked",
 ) -> Path:
     """Write a checkpoint."""
     vocab = CHARACTERS if representation == "smiles" else ["[=C]", "[Branch1]", "[C]", "[N]", "[O]"]
     checkpoint.save(
         folder,
-        network(),
+        network(noise=noise),
         Tokenizer(vocab, representation),
         prior(),
         KnownMolecules.from_smiles(KNOWN) if index else None,

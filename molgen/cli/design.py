@@ -77,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     model = checkpoint.load(arguments.model)
     goals = goals.measured(model.prior, arguments.tolerance)
     purpose = "sampling" if arguments.no_filter else "design"
-    settings = weighed(options.settings(arguments, model, purpose, goals.targets), goals)
+    whole = goals.targets if constraints is None else None  # no preset is for part of a molecule
+    settings = weighed(options.settings(arguments, model, purpose, whole), goals)
     steer, names = steering(model, goals, settings), list(goals.targets)
     source = None
     if constraints is not None:

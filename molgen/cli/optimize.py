@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.lead_optimization import optimize
 
     model = checkpoint.load(arguments.model)
-    settings = options.settings(arguments, model, targets=goals.targets)
+    settings = options.settings(arguments, model)
     if single:
         longest = model.denoiser.max_length
         lead = read(0, leads[0], model.tokenizer, longest, keep, change)

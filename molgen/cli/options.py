@@ -155,7 +155,8 @@ def settings(
 ) -> Settings:
     """Return the model's recommended settings with what the command line changes.
 
-    A strategy that is named comes with uniform weights, as published, unless weights are named too.
+    A strategy that is named comes with uniform weights, as published, unless weights are named too,
+    and whoever names a method goes without a preset that is tuned for the targets.
 
     Args:
         arguments: of the command line.
@@ -169,7 +170,9 @@ def settings(
     from molgen.preset_file import read_preset
     from molgen.presets import OPTIONAL, from_info, gamma, guidance, strategy, token_weights
 
-    own = model.preset(purpose, targets)
+    methods = ("remask", "eta", "weights", "guidance", "context", "corrector", "order")
+    named = any(getattr(arguments, name) is not None for name in methods)
+    own = model.preset(purpose, None if named else targets)
     if arguments.preset is not None:
         own |= read_preset(arguments.preset)["sampling"]
     changes: dict[str, Any] = {

@@ -248,7 +248,7 @@ def compare(
 ) -> dict[str, Any]:
     """Measure and print what a fine-tuned model learned and forgot; return its ``molgen.json``."""
     from molgen import checkpoint, fine_tuning
-    from molgen.card import fine_tuning as section
+    from molgen.card_measured import fine_tuning as section
 
     options.say("measuring what was learned and forgotten")
     info = fine_tuning.conclude(

@@ -10,7 +10,7 @@ import pytest
 import tiny
 from commands import Run
 from molgen import checkpoint, early_stopping, fine_tuning
-from molgen.card import DATA
+from molgen.card_measured import DATA
 from molgen.dataset import TokenDataset
 
 CPU = ["--workers", 1, "--dtype", "fp32"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from safetensors.torch import load_file, save_file
 import molgen
 import tiny
 from molgen import checkpoint, plan, token_weights
+from molgen.card import card
 from molgen.model import Model
+from molgen.order import EntropyBounded
 from molgen.settings import Settings
 from molgen.tokenizer import selfies_to_smiles
 
@@ -152,6 +155,44 @@ def test_a_model_may_recommend_how_to_sample(tmp_path: Path, model: Model) -> No
     expected = model.sample(9, temperature=0.5, **BUSY)
     pd.testing.assert_frame_equal(other.sample(9), expected)
     assert other.settings(steps=3).steps == 3
+
+
+TUNED = {
+    "sampling": {
+        **{"remask": "ancestral", "order": "entropy-bounded:gamma=0.1"},
+        **{"gamma": 1.5, "temperature": 1.4},
+    },
+    "measured": {
+        **{"n": 256, "seeds": "0,1,2", "valid": 0.85, "novel": 0.152, "mean": 0.592, "nfe": 24.5},
+    },
+}
+
+
+def test_a_preset_is_for_its_target_and_for_who_names_no_method(tmp_path: Path) -> None:
+    folder = tiny.save(tmp_path / "m", sampling={"remask": "rescale:eta=0.1", "steps": 9})
+    info = json.loads((folder / "molgen.json").read_text())
+    (folder / "molgen.json").write_text(json.dumps({**info, "presets": {"qed=max": TUNED}}))
+    model, aim = molgen.load(folder), {"qed": "max"}
+    own, tuned = model.settings(), model.settings(targets=aim)
+    assert (own.order, own.strategy, own.temperature) == (None, plan.Rescale(0.1), 1.0)
+    assert (tuned.order, tuned.gamma, tuned.temperature) == (EntropyBounded(0.1), 1.5, 1.4)
+    assert tuned.steps == 9, "what a preset leaves out is as the model recommends"
+    assert model.settings(targets={"logp": "max"}) == own
+    assert model.settings("design", aim) == own
+    assert model.settings(targets=aim, steps=4, gamma=3.0) == replace(tuned, steps=4, gamma=3.0)
+    assert model.settings(targets=aim, weights=None) == own
+    assert model.settings(targets=aim, strategy=plan.Loop()) == own.changed(strategy=plan.Loop())
+    plain = model.sample(8, aim, seed=1, weights=None)["raw"].tolist()
+    assert model.sample(8, aim, seed=1)["raw"].tolist() != plain
+
+
+def test_a_card_shows_presets(tmp_path: Path) -> None:
+    info = {"presets": {"qed=max": TUNED}, "representation": "smiles"}
+    text = card("named", info)
+    assert "## Presets" in text
+    assert "| `qed=max` | order entropy-bounded:gamma=0.1, gamma 1.5, temperature 1.4 |" in text
+    assert "| 85.0 % | 15.2 % | 0.592 | 24.5 | 256, 0,1,2 |" in text
+    assert "## Presets" not in card("named", {**info, "presets": {}})
 
 
 def test_without_an_index_nothing_counts_as_novel(tmp_path: Path) -> None:
