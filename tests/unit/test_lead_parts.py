@@ -1,0 +1,177 @@
+"""Parts of a lead: how near what stays is, what the network says of them, rows that open them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rdkit import Chem, DataStructs
+from rdkit.Chem import rdFingerprintGenerator
+
+import molgen
+from molgen import lead_rows, randomness
+from molgen.fragments import Task
+from molgen.lead import environments, fingerprint, tanimoto
+from molgen.lead_optimization import optimize
+from molgen.lead_parts import FEWEST, Part, parts
+from molgen.lead_prospects import prospects
+from molgen.lead_rows import OpenPart
+from molgen.model import Model
+from molgen.targets import read_targets
+from molgen.template import cut
+from molgen.threads import workers
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_model: Path) -> Model:
+    return molgen.load(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def qm9() -> Model:
+    return molgen.load("qm9")
+
+
+def mol(smiles: str) -> Chem.Mol:
+    return Chem.MolFromSmiles(smiles)
+
+
+def test_similarity_is_rdkits() -> None:
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+    pairs = [("CCOc1ccccc1", "CCNc1ccccc1"), ("C[C@H](N)O", "C[C@@H](N)O"), ("C", "N")]
+    for a, b in pairs:
+        expected = DataStructs.TanimotoSimilarity(*map(generator.GetFingerprint, (mol(a), mol(b))))
+        assert tanimoto(fingerprint(mol(a)), fingerprint(mol(b))) == pytest.approx(expected)
+    assert set(environments(mol("CCOc1ccccc1"))) == fingerprint(mol("CCOc1ccccc1"))
+
+
+@pytest.mark.parametrize(
+    ("lead", "part", "other"),
+    [("Oc1ccccc1CC", [0], "Nc1ccccc1CC"), ("CCC1CC1", [0, 1], "OCC1CC1"), ("CCO", [2], "CCN")],
+)
+def test_what_stays_keeps_its_bits(lead: str, part: list[int], other: str) -> None:
+    surroundings, free = environments(mol(lead)), frozenset(part)
+    rest = frozenset(range(mol(lead).GetNumAtoms())) - free
+    kept = {bit for bit, places in surroundings.items() if any(place <= rest for place in places)}
+    assert kept, "the test would notice nothing otherwise"
+    assert kept <= fingerprint(mol(other))
+    u = randomness.uniform(0, 3, np.arange(200)[:, None], np.arange(mol(lead).GetNumAtoms() + 2))
+    found = {p.atoms: p for p in parts(mol(lead), free, fingerprint(mol(lead)), 0.0, u)}
+    common = len(kept)
+    expected = common / (2 * len(surroundings) - common)
+    assert found[free].similarity == pytest.approx(expected)
+    assert found[free].similarity <= tanimoto(fingerprint(mol(lead)), fingerprint(mol(other)))
+
+
+def test_parts_are_connected_and_free_and_leave_what_is_asked() -> None:
+    whole, bits = mol("CC(=O)NCCc1ccccc1Cl"), fingerprint(mol("CC(=O)NCCc1ccccc1Cl"))
+    u = randomness.uniform(0, 3, np.arange(90)[:, None], np.arange(whole.GetNumAtoms() + 2))
+    ring = frozenset(range(6, 12))
+    for free in (frozenset(range(13)), ring):
+        found = parts(whole, free, bits, 0.2, u)
+        assert len({part.atoms for part in found}) == len(found) >= 3
+        for part in found:
+            assert part.atoms <= free
+            assert len(part.atoms) < 13
+            assert "." not in Chem.MolFragmentToSmiles(whole, sorted(part.atoms))
+    every = parts(whole, frozenset(range(13)), bits, 0.0, u)
+    near = parts(whole, frozenset(range(13)), bits, 0.5, u)
+    assert min(part.similarity for part in near) >= 0.5 > min(part.similarity for part in every)
+    assert any(ring <= part.atoms for part in every), "rings are taken whole, too"
+    best = parts(whole, frozenset(range(13)), bits, 2.0, u)
+    assert len(best) == FEWEST
+    assert min(part.similarity for part in best) >= sorted(p.similarity for p in every)[-FEWEST]
+
+
+def opened(model: Model, smiles: str, atoms: list[int]) -> OpenPart:
+    whole = mol(smiles)
+    template = cut(whole, frozenset(atoms), model.tokenizer, Task.LEAD)
+    text = Chem.MolToSmiles(whole)
+    return OpenPart(Part(frozenset(atoms), 0.5), template, model.tokenizer.encode(text))
+
+
+def said(model: Model, targets: dict[str, str], several: list[OpenPart], **how: Any) -> Any:
+    settings, wanted = model.settings(dtype="fp32", **how), read_targets(targets)
+    request = model.request(512, wanted, 0, 0, settings)
+    with workers() as pool:
+        asked = prospects(model, settings, wanted, request, pool)
+        return asked, asked(several)
+
+
+def test_prospects_by_hand(tiny: Model) -> None:
+    items = [opened(tiny, "CCO", [2]), opened(tiny, "CCC=O", [1, 3]), opened(tiny, "CCO", [0, 1])]
+    asked, found = said(tiny, {"qed": "0.7", "logp": "1"}, items)
+    assert (asked.forwards, asked.classifier_forwards) == (2, 0)
+    condition = torch.tensor([[0.7, torch.nan, 1.0]])
+    for item, value in zip(items, found, strict=True):
+        tokens, at = torch.tensor([item.tokens]), torch.from_numpy(item.masked)
+        masked = tokens.masked_fill(at, tiny.denoiser.mask_id)
+        with torch.no_grad():
+            answers = [
+                tiny.denoiser.logits(masked, y)[0].log_softmax(-1)[at, tokens[0][at]]
+                for y in (condition, torch.full_like(condition, torch.nan))
+            ]
+        assert value == pytest.approx(-float((answers[0] - answers[1]).sum()), abs=1e-4)
+    assert len(set(found.round(6))) == 3
+
+
+def test_prospects_find_what_holds_a_goal_back(qm9: Model) -> None:
+    smiles = "CCCOC1CC1"
+    chain, ring = opened(qm9, smiles, [0, 1, 2]), opened(qm9, smiles, [4, 5, 6])
+    _, no_rings = said(qm9, {"ring_count": "0"}, [chain, ring])
+    assert no_rings[1] > no_rings[0] + 1
+    _, rings = said(qm9, {"ring_count": "2"}, [chain, ring])
+    assert rings[0] > rings[1]
+    from molgen.steering import ClassifierBased
+
+    asked, judged = said(qm9, {"ring_count": "0"}, [chain, ring], steering=ClassifierBased()
+    )  # fmt: skip
+    assert (asked.forwards, asked.classifier_forwards) == (0, 1)
+    assert judged[1] > judged[0] + 1
+    asked, alike = said(qm9, {}, [chain, ring])
+    assert asked.forwards == 0
+    assert alike.tolist() == [0, 0]
+
+
+def test_rows_hold_what_stays(tiny: Model) -> None:
+    settings = tiny.settings()
+    request = tiny.request(512, {}, 0, 0, settings)
+    items = [opened(tiny, "CCC=O", [1, 3]), opened(tiny, "CCCCCCCO", [5, 6, 7])] * 30
+    u = randomness.uniform(0, 1, np.arange(60)[:, None], np.arange(13))
+    ready = lead_rows.rows(tiny, request, items, 7 + np.arange(60), u)
+    assert ready.given.rows is not None
+    assert ready.given.fixed is not None
+    assert ready.given.rows.tolist() == [*range(7, 67)]
+    masks = ready.given.tokens == tiny.denoiser.mask_id
+    real = ready.given.tokens != tiny.denoiser.pad_id
+    assert (ready.given.fixed == (real & ~masks)).all()
+    assert (real.sum(1) == ready.lengths).all()
+    for i, item in enumerate(items):
+        stays = np.array(item.tokens)[~item.masked].tolist()
+        assert ready.given.tokens[i][ready.given.fixed[i]].tolist() == stays
+    change = ready.lengths[1::2] - 8
+    assert {0} < set(change.tolist()), "lengths are drawn"
+    assert abs(change).max() <= lead_rows.LEAST_CHANGE
+    again = lead_rows.rows(tiny, request, items[:2], np.arange(2), u[:2])
+    assert again.lengths.tolist() == ready.lengths[:2].tolist()
+
+
+def test_one_token_becomes_another(tiny: Model) -> None:
+    request = tiny.request(512, {}, 0, 0, tiny.settings())
+    items = [opened(tiny, "CCO", [1]), opened(tiny, "CC=O", [1, 2])] * 20
+    u = randomness.uniform(0, 1, np.arange(40)[:, None], np.arange(13))
+    ready = lead_rows.rows(tiny, request, items, np.arange(40), u)
+    own = tiny.tokenizer.encode("C")[0]
+    for i, item in enumerate(items):
+        same = len(item.part.atoms) == 1 and ready.lengths[i] == 3
+        assert ready.rules.barred[i, 1, own] == same
+        assert ready.rules.barred[i].sum() == same
+    assert (ready.lengths[::2] == 3).any()
+    settings = tiny.settings(steps=12, gamma=2.0)
+    found = optimize(tiny, ["CO", "NCO"], {"qed": "max"}, 0.3, 16, seed=1, settings=settings)
+    changed = found.table
+    kept = changed[(changed["outcome"] == "unchanged") & (changed["part"].str.len() == 1)]
+    assert not len(kept[kept["raw"].str.len() == kept["lead"].str.len()])
