@@ -19,6 +19,7 @@ DRAWS = {
     "in_original": "known to the original",
 }
 SAID_WHEN = ", which also said when to stop"
+USUAL = {"remask": "ancestral", "weights": "uniform", "guidance": "cfg", "temperature": 1.0}
 NEAREST = "likeness to the nearest of the series (Tanimoto)"
 
 
@@ -49,8 +50,10 @@ def presets(info: Mapping[str, Any]) -> str:
     rows = []
     for target, preset in info.get("presets", {}).items():
         said, found = preset["sampling"], preset["measured"]
-        plain = {"remask": "ancestral", "weights": "uniform", "guidance": "cfg"}
-        how = {k: v for k, v in said.items() if v != "none" and plain.get(k) != v}
+        usual = (
+            {**USUAL, "steps": said.get("steps")} if said.get("order", "none") != "none" else USUAL
+        )
+        how = {name: word for name, word in said.items() if word not in ("none", usual.get(name))}
         rows.append(
             {
                 "target": f"`{target}`",
@@ -62,9 +65,8 @@ def presets(info: Mapping[str, Any]) -> str:
                 "rows, seeds": f"{found['n']}, {found['seeds']}",
             }
         )
-    text = """Taken where these targets, and no method, are asked of `molgen sample`; found by
-        `molgen tune`, which looks for the most novelty times property per forward, and measured on
-        the rows it was found with."""
+    text = """Taken where these targets, and no method, are asked of `molgen sample`; chosen for the
+        most novelty times property per forward (`molgen tune`), on the rows that are shown."""
     return "\n\n".join(["## Presets", " ".join(text.split()), _table(rows)]) if rows else ""
 
 
