@@ -103,9 +103,9 @@ DRUG_LIKE := qed,ring_count,logp,tpsa,mw,sa,hbd,hba,rotatable_bonds,fsp3
 train-zinc250k: out/zinc250k.csv.gz ## train the model of drug-like molecules
 	$(VENV)/bin/molgen train $< --out out/zinc250k --properties $(DRUG_LIKE) --max-length 66 $(RECIPE)
 
-train-guides: out/qm9.csv.gz ## train the guides of the three bundled models
-	for model in qm9 qm9-udlm qm9-ar; do \
-	  $(VENV)/bin/molgen train-guide $< --model $$model --out out/guide-$$model --epochs 16 \
+train-guides: out/qm9.csv.gz ## train the guides of the bundled QM9 models and of out/qm9-udlm
+	for model in qm9 qm9-ar out/qm9-udlm; do \
+	  $(VENV)/bin/molgen train-guide $< --model $$model --out out/guide-$$(basename $$model) --epochs 16 \
 	    --batch-size 512 --lr 2.5e-3 --device $(DEVICE) || exit; \
 	done
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 REMASKING = "rescale:eta=.1"  # where a model recommends none
 LOOP, LOOP_WEIGHTS = "loop:t_on=.55,t_off=.05,eta=.05", "sharpened:tau=1"
-BASELINES = ("ar", "udlm")  # bundled as MODEL-ar, MODEL-udlm
+BASELINES = ("ar",)  # bundled as MODEL-ar
 LABELS = {"none": "AR", "uniform": "UDLM"}  # of a baseline, by the noise it was trained on
 
 
