@@ -35,6 +35,7 @@ class Arm:
         context: as in ``hide:share=.3,strength=2``.
         corrector: as in ``likeliest:every=8,rounds=1``.
         order: as in ``entropy-bounded:gamma=.1``.
+        grammar: as in ``smiles``.
         adapt: as in ``remask:share=.4,budget=128``.
         temperature: divides log-probabilities; ``own`` for what the model recommends.
     """
@@ -47,6 +48,7 @@ class Arm:
     context: str = "none"
     corrector: str = "none"
     order: str = "none"
+    grammar: str = "none"
     adapt: str = "none"
     temperature: str = OWN
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from molgen import randomness
 from molgen.language_model import LanguageModel
 from molgen.predict import Shaping
+from molgen.randomness import inverse_cdf
 from molgen.rows import Draw, Ids, OnDone, Samples
-from molgen.sample import inverse_cdf
 from molgen.threads import Workers
 from molgen.trajectory import Recorder
 

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from molgen import randomness
+from molgen.grammar import Language, spread
 from molgen.order import Order, Outlook
 from molgen.plan import Ancestral
 from molgen.predict import Predictor
+from molgen.randomness import inverse_cdf
 from molgen.rows import Draw, Floats, Ids, Mask, RowSampler, State
-from molgen.sample import inverse_cdf
 
 ORDER = 2**61  # added to the step: the numbers that an order decides by
 
@@ -38,11 +39,14 @@ class OrderedSampler(RowSampler):
         predictor: the network with its guidance.
         order: says which tokens are placed after a forward.
         batch_size: rows in flight at once; it changes speed and memory, not results.
+        language: that rows are to be texts of; None for any text. The order goes by what is drawn
+            from, so by the marginals of the prediction given the language.
     """
 
     predictor: Predictor
     order: Order
     batch_size: int = 256
+    language: Language | None = None
 
     def __post_init__(self) -> None:
         """Prepare what every step needs."""
@@ -80,8 +84,10 @@ class OrderedSampler(RowSampler):
         real = tokens != self.pad_id
         alpha_t = 1 - masked.sum(1) / real.sum(1)
         found = self.predictor(tokens, masked, draw.conditions(molecules), alpha_t)
-        p = np.zeros((*masked.shape, found.p.shape[1]))
-        p[masked] = found.p
+        p = spread(found.p, masked)
+        language = self.language
+        completions = None if language is None else language.given(tokens, masked, p)
+        p = p if completions is None else completions.marginals()
         row, position = draw.rows(molecules)[:, None], np.arange(masked.shape[1])
         u, u_order = (
             randomness.uniform(draw.seed, randomness.STEP, row, at[:, None], position)
@@ -89,8 +95,12 @@ class OrderedSampler(RowSampler):
         )
         chosen = self.order(Outlook(masked, p, self._past(molecules, p, draw), u_order))
         i, at = np.nonzero(chosen)
-        token = inverse_cdf(p[i, at], u[i, at])
-        psi = p[i, at, token]
+        if completions is None:
+            token = inverse_cdf(p[i, at], u[i, at])
+            psi = p[i, at, token]
+        else:
+            drawn, chance = completions.draw(chosen, u)
+            token, psi = drawn[i, at], chance[i, at]
         if found.quality is not None:
             placed = real & ~masked
             state.quality[rows] = np.where(placed, found.quality[:, : masked.shape[1]], 1.0)

@@ -37,8 +37,8 @@ from molgen import randomness
 from molgen.guidance import ClassifierFree, strength
 from molgen.posterior import Scalar
 from molgen.predict import Predictor, Shaping
+from molgen.randomness import inverse_cdf
 from molgen.rows import Floats, Ids, Mask
-from molgen.sample import inverse_cdf
 
 RESAMPLE = 2**40  # in place of a position: the number that a group is resampled with
 LEAST_ESS = 0.5  # of the particles of a group

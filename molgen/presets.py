@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from molgen.adaptive import Adaptive
 from molgen.context import CONTEXTS, Context
 from molgen.corrector import CORRECTORS, Corrector
+from molgen.grammar import GRAMMARS, SmilesGrammar
 from molgen.order import ORDERS, Order
 from molgen.plan import STRATEGIES, Strategy, Switch
 from molgen.predict import Shaping
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # parameters that are words; the others are numbers
 WORDS = ("then", "normalise", "mix", "scores", "guide", "by", "until")
 SWITCHES = ("tilt_mask", "guided_remasking", "rising")  # 0 or 1
-COUNTS = ("every", "rounds", "at_once", "forwards", "budget")  # whole numbers
+COUNTS = ("every", "rounds", "at_once", "forwards", "budget", "depth", "labels")  # whole numbers
 # numbers that may exceed 1
 UNBOUNDED = ("beta", "tau", "clamp", "cfg", "gamma", "kl", "strength", *COUNTS)
 RETRIES: dict[str, type[Retry]] = {"restart": Restart, "remask": Remask}
@@ -146,6 +147,15 @@ def order(text: str) -> Order | None:
     return _optional("order", text, {"none": None, **ORDERS})  # type: ignore[no-any-return]
 
 
+def grammar(text: str) -> SmilesGrammar | None:
+    """Read ``none``, ``smiles`` or ``smiles:depth=5,labels=5``.
+
+    Raises:
+        ValueError: naming what came and what is allowed.
+    """
+    return _optional("grammar", text, GRAMMARS)  # type: ignore[no-any-return]
+
+
 def adapt(text: str) -> Adaptive | None:
     """Read ``none`` or ``RETRY:key=value,...``, such as ``remask:share=.4,budget=128``.
 
@@ -242,5 +252,11 @@ def from_info(sampling: Mapping[str, Any]) -> Settings:
         raise ValueError(f"settings: {error}") from error
 
 
-OPTIONAL = {"context": context, "corrector": corrector, "order": order, "adapt": adapt}
+OPTIONAL = {
+    "context": context,
+    "corrector": corrector,
+    "order": order,
+    "grammar": grammar,
+    "adapt": adapt,
+}
 """What may be ``none``, by the name of its setting."""

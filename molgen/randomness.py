@@ -62,3 +62,20 @@ def uniform(seed: int, stream: int, *coordinates: ArrayLike) -> NDArray[np.float
         if not coordinates
         else u.reshape(np.broadcast_shapes(*(np.shape(c) for c in coordinates)))
     )
+
+
+def inverse_cdf(p: NDArray[np.float64], quantile: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the category at each quantile.
+
+    Args:
+        p: probabilities with shape (rows, vocab), summing to one.
+        quantile: numbers in [0, 1), shape (rows,).
+
+    Returns:
+        Ids with shape (rows,); never a category of probability zero.
+    """
+    cdf = np.cumsum(p, axis=1)
+    index = (cdf <= quantile[:, None] * cdf[:, -1:]).sum(1)
+    # the largest quantile times the sum may round up to the sum itself
+    last = p.shape[1] - 1 - (p[:, ::-1] > 0).argmax(1)
+    return np.asarray(np.minimum(index, last), dtype=np.int64)

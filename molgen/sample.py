@@ -24,8 +24,10 @@ import numpy as np
 
 from molgen import randomness
 from molgen.corrector import Corrector, mend
+from molgen.grammar import Language, spread
 from molgen.plan import Plan
 from molgen.predict import Predictor
+from molgen.randomness import inverse_cdf
 from molgen.rows import (
     LOOK_AHEAD,
     Draw,
@@ -39,7 +41,7 @@ from molgen.rows import (
 )
 from molgen.token_weights import TokenWeights
 
-__all__ = ["Sampler", "Samples", "inverse_cdf"]
+__all__ = ["Sampler", "Samples"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Sampler(RowSampler):
         batch_size: rows in flight at once; it changes speed and memory, not results.
         corrector: when to mend rows on the way; None for never.
         mender: what mends them: the network under its condition alone.
+        language: that rows are to be texts of; None for any text.
     """
 
     predictor: Predictor
@@ -80,6 +83,7 @@ class Sampler(RowSampler):
     batch_size: int = 256
     corrector: Corrector | None = None
     mender: Predictor | None = None
+    language: Language | None = None
 
     def __post_init__(self) -> None:
         """Prepare what every step needs."""
@@ -164,21 +168,24 @@ class Sampler(RowSampler):
         """Take the step that each waiting row waits for."""
         rows = events.rows
         molecules = state.molecule[rows]
-        found = self.predictor(
-            state.tokens[rows],
-            events.place,
-            draw.conditions(molecules),
-            self.plan.alpha_t[state.step[rows]],
-        )
-        placed = state.tokens[rows] != self.mask_id
+        masked = state.tokens[rows] == self.mask_id
+        wanted = events.place if self.language is None else masked
+        alpha_t = self.plan.alpha_t[state.step[rows]]
+        found = self.predictor(state.tokens[rows], wanted, draw.conditions(molecules), alpha_t)
+        placed = ~masked
         if found.quality is not None:
             state.quality[rows] = np.where(placed, found.quality, 1.0)
         if found.delta is not None:
             state.delta[rows] = np.where(placed, found.delta, 0.0)
         i, position = np.nonzero(events.place)
-        token = inverse_cdf(found.p, events.quantile[i, position])
+        if self.language is None:
+            token = inverse_cdf(found.p, events.quantile[i, position])
+            psi = found.p[np.arange(len(token)), token]
+        else:
+            completions = self.language.given(state.tokens[rows], masked, spread(found.p, masked))
+            drawn, chance = completions.draw(events.place, events.quantile)
+            token, psi = drawn[i, position], chance[i, position]
         state.tokens[rows[i], position] = token
-        psi = found.p[np.arange(len(token)), token]
         state.psi[rows[i], position] = state.quality[rows[i], position] = psi
         if draw.recorder:
             draw.recorder.place(molecules[i], state.step[rows[i]], position, token, psi)
@@ -232,20 +239,3 @@ class Sampler(RowSampler):
         state.settled[rows] = True
         state.nfe[rows] += found.forwards
         state.classifier_nfe[rows] += found.classifier_forwards
-
-
-def inverse_cdf(p: Floats, quantile: Floats) -> Ids:
-    """Return the category at each quantile.
-
-    Args:
-        p: probabilities with shape (rows, vocab), summing to one.
-        quantile: numbers in [0, 1), shape (rows,).
-
-    Returns:
-        Ids with shape (rows,); never a category of probability zero.
-    """
-    cdf = np.cumsum(p, axis=1)
-    index = (cdf <= quantile[:, None] * cdf[:, -1:]).sum(1)
-    # the largest quantile times the sum may round up to the sum itself
-    last = p.shape[1] - 1 - (p[:, ::-1] > 0).argmax(1)
-    return np.asarray(np.minimum(index, last), dtype=np.int64)

@@ -30,6 +30,7 @@ from molgen.classifier import PropertyClassifier
 from molgen.denoiser import noise_of
 from molgen.dense import DenseSampler
 from molgen.emphasis import Emphasis
+from molgen.grammar import Language
 from molgen.guidance import CandidateScores, ClassifierFree, Guidance
 from molgen.guidance import ClassifierBased as Tilt
 from molgen.kv_cache import CachedDenoiser
@@ -88,6 +89,7 @@ def sampler(
         kind = noise_of(model.denoiser)
         _check_order(kind, settings)
         _check_context(kind, settings)
+        _check_grammar(model, settings)
         _check_judges(model, settings, targets)
         if kind == "none":
             yield LeftToRight(_left_to_right(model, settings, targets, pool))
@@ -118,6 +120,31 @@ def _check_order(noise: str, settings: Settings) -> None:
             f"an order of placing does not go with {name}: expected masked noise, the ancestral "
             "strategy, and nothing else that acts on the steps"
         )
+
+
+def _check_grammar(model: Model, settings: Settings) -> None:
+    """Check that there are texts of the grammar, and a sampler that writes them.
+
+    Raises:
+        ValueError: if not.
+    """
+    if settings.grammar is None:
+        return
+    if model.tokenizer.representation != "smiles":
+        raise ValueError(
+            f"grammar is of SMILES, but model {model.name!r} writes "
+            f"{model.tokenizer.representation}, in which every text is well-formed: expected none"
+        )
+    if noise_of(model.denoiser) != "masked" or _needs_whole_steps(settings):
+        raise ValueError(
+            "a grammar needs to know what is still open: expected a network that takes masks off, "
+            "and no guidance in which the mask entry takes part"
+        )
+
+
+def _language(model: Model, settings: Settings) -> Language | None:
+    grammar = settings.grammar
+    return None if grammar is None else grammar.language(model.tokenizer.vocab)
 
 
 def _check_context(noise: str, settings: Settings) -> None:
@@ -204,7 +231,8 @@ def _ordered(
     if settings.order is None:
         raise ValueError("order is None, expected one")
     predictor = _predictor(model, settings, targets, pool)
-    return OrderedSampler(predictor, settings.order, settings.batch_size)
+    language = _language(model, settings)
+    return OrderedSampler(predictor, settings.order, settings.batch_size, language)
 
 
 def _by_events(
@@ -216,6 +244,7 @@ def _by_events(
     if settings.corrector is not None:
         device, dtype = settings.device, settings.dtype
         sampler.mender = NetworkPredictor(model.denoiser, pool, device=device, dtype=dtype)
+    sampler.language = _language(model, settings)
     return sampler
 
 

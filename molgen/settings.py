@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from molgen.adaptive import Adaptive
 from molgen.context import Context
 from molgen.corrector import Corrector
+from molgen.grammar import SmilesGrammar
 from molgen.order import Order
 from molgen.plan import Ancestral, Strategy
 from molgen.steering import ClassifierFree, Steering
@@ -43,6 +44,7 @@ class Settings:
         corrector: when rows are mended on the way, by a network that was trained for it.
         order: in which order tokens are placed, where the network has a say in it; None for the
             plan's: at random.
+        grammar: what rows are to be well-formed texts of; None for any text.
         adapt: whether rows that fail go on, and how; None for one draw a row.
         emphasis: weights of goals in the guidance, 1 where left out; only their proportions count.
             Classifier-free, each further weight takes a forward more (:mod:`molgen.emphasis`).
@@ -61,6 +63,7 @@ class Settings:
     context: Context | None = None
     corrector: Corrector | None = None
     order: Order | None = None
+    grammar: SmilesGrammar | None = None
     adapt: Adaptive | None = None
     emphasis: Mapping[str, float] = field(default_factory=dict)
 

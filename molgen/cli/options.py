@@ -117,6 +117,12 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "left-to-right, entropy, margin, entropy-bounded:gamma=.1, klass",
     )
     group.add_argument(
+        "--grammar",
+        metavar="G",
+        help="condition every draw on a well-formed text: none, or smiles: parentheses balance, "
+        "ring labels come in pairs",
+    )
+    group.add_argument(
         "--adapt",
         metavar="A",
         help="rows that are no new molecule go on, up to a budget of forwards a row: none, "

@@ -12,7 +12,8 @@ import chains
 from molgen import plan, randomness, sigma, token_weights
 from molgen.noise import Cosine, LogLinear
 from molgen.posterior import masked_posterior
-from molgen.sample import Sampler, Samples, inverse_cdf
+from molgen.randomness import inverse_cdf
+from molgen.sample import Sampler, Samples
 from tiny import Table
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
