@@ -1,0 +1,114 @@
+"""Rows drawn under the grammar: all of them well-formed, and each the same in any company."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import molgen
+from molgen import constrained, plan
+from molgen.adaptive import Adaptive
+from molgen.grammar import SmilesGrammar
+from molgen.model import Model
+from molgen.order import EntropyBounded
+from molgen.settings import METHOD, Settings
+from molgen.steering import ClassifierBased
+from tiny import save
+
+GRAMMAR = SmilesGrammar()
+WAYS: dict[str, dict[str, Any]] = {
+    "ancestral": {"steps": 6, "strategy": plan.Ancestral()},
+    "remasking": {"steps": 8, "strategy": plan.Rescale(0.3)},
+    "many at once": {"steps": 1, "strategy": plan.Ancestral()},
+    "in an order": {"order": EntropyBounded(2.0)},
+}
+
+
+def balanced(text: str) -> bool:
+    depth = 0
+    for i, c in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(c, 0)
+        if depth < 0 or text[i : i + 2] in ("()", "=)", "==", "(("):
+            return False
+    return depth == 0 and text[0] not in "=(" and text[-1] not in "=()"
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Model:
+    return molgen.load(tiny_model)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_row_is_well_formed(model: Model, way: str) -> None:
+    free = model.sample(60, seed=4, **WAYS[way])
+    assert not free["raw"].map(balanced).all(), "without it, some are not"
+    table = model.sample(60, seed=4, grammar=GRAMMAR, **WAYS[way])
+    assert table["raw"].map(balanced).all()
+    assert table["raw"].str.contains("[(=]").any(), "atoms are not all there is"
+    assert (table["raw"].str.len() == free["raw"].str.len()).all(), "lengths are what they were"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_row_is_the_same_in_any_company(model: Model, way: str) -> None:
+    ways = {**WAYS[way], "grammar": GRAMMAR}
+    whole = model.sample(40, {"qed": "max"}, seed=2, gamma=2.0, **ways)
+    parts = [
+        model.sample(n, {"qed": "max"}, seed=2, first=first, gamma=2.0, batch_size=size, **ways)
+        for first, n, size in ((0, 7, 3), (7, 33, 64))
+    ]
+    pd.testing.assert_frame_equal(
+        pd.concat(parts, ignore_index=True)[["raw", "nfe"]], whole[["raw", "nfe"]]
+    )
+
+
+def test_one_forward_places_what_goes_together(model: Model) -> None:
+    table = model.sample(100, seed=1, grammar=GRAMMAR, **WAYS["many at once"])
+    assert (table["nfe"] == 1).all()
+    assert table["raw"].map(balanced).all()
+
+
+def test_rows_that_go_on_stay_well_formed(model: Model) -> None:
+    adapt = Adaptive(("valid",), budget=40)
+    table = model.sample(40, seed=3, grammar=GRAMMAR, adapt=adapt, **WAYS["in an order"])
+    assert table["raw"].map(balanced).all()
+
+
+def test_under_a_scaffold_the_row_is_well_formed() -> None:
+    qm9 = molgen.load("qm9")
+    settings = qm9.settings(grammar=GRAMMAR, order=EntropyBounded(0.1), temperature=2.0)
+    table = constrained.draw(qm9, "*c1cn[nH]c1", 16, seed=1, settings=settings)
+    assert table["raw"].map(balanced).all()
+
+
+def test_it_is_no_method_of_its_own(tmp_path: Path) -> None:
+    assert "grammar" not in METHOD, "a preset stays, whatever the rows have to be"
+    other = molgen.load(save(tmp_path / "m", sampling={"grammar": "smiles:labels=3", "steps": 9}))
+    assert other.settings().grammar == SmilesGrammar(labels=3)
+    assert other.settings(grammar=None).grammar is None
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"noise": "uniform"}, "expected a network that takes masks off"),
+    ({"representation": "selfies"}, "writes selfies, in which every text is well-formed"),
+]
+
+
+@pytest.mark.parametrize(("kind", "reason"), REFUSED)
+def test_models_without_masks_or_smiles_are_refused(
+    tmp_path: Path, kind: dict[str, Any], reason: str
+) -> None:
+    other = molgen.load(save(tmp_path / "m", **kind))
+    with pytest.raises(ValueError, match=reason):
+        other.sample(1, grammar=GRAMMAR)
+
+
+def test_steps_in_which_the_mask_takes_part_are_refused(model: Model) -> None:
+    settings: Settings = model.settings(grammar=GRAMMAR, steering=ClassifierBased(tilt_mask=True))
+    with (
+        pytest.raises(ValueError, match="no guidance in which the mask entry takes part"),
+        model.sampler(settings, {}),
+    ):
+        pass
