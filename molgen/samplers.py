@@ -31,7 +31,7 @@ from molgen.denoiser import noise_of
 from molgen.dense import DenseSampler
 from molgen.emphasis import Emphasis
 from molgen.grammar import Language
-from molgen.guidance import CandidateScores, ClassifierFree, Guidance
+from molgen.guidance import CandidateScores, Guidance
 from molgen.guidance import ClassifierBased as Tilt
 from molgen.kv_cache import CachedDenoiser
 from molgen.language_model import LanguageModel
@@ -42,12 +42,12 @@ from molgen.predict import NetworkPredictor, Shaping
 from molgen.prefix_guide import GuideScores
 from molgen.rows import Given, OnDone, Samples
 from molgen.sample import Sampler
+from molgen.sampler_checks import check, mixture_of
 from molgen.settings import Settings
 from molgen.shards import ShardedDenoiser
-from molgen.steering import ClassifierBased
+from molgen.steering import ClassifierBased, takes_whole_steps
 from molgen.targets import Target
 from molgen.threads import Workers, workers
-from molgen.token_weights import PROPERTY, PSI
 from molgen.transition import MaskedTransition, Transition, UniformTransition
 
 Ids = NDArray[np.int64]
@@ -87,100 +87,15 @@ def sampler(
     """
     with workers(settings.device) as pool:
         kind = noise_of(model.denoiser)
-        _check_order(kind, settings)
-        _check_context(kind, settings)
-        _check_grammar(model, settings)
-        _check_judges(model, settings, targets)
+        check(model, settings, targets)
         if kind == "none":
             yield LeftToRight(_left_to_right(model, settings, targets, pool))
         elif settings.order is not None:
             yield _ordered(model, settings, targets, pool)
-        elif kind == "uniform" or _needs_whole_steps(settings):
+        elif kind == "uniform" or takes_whole_steps(settings.steering):
             yield _dense(model, settings, targets, pool)
         else:
             yield _by_events(model, settings, targets, pool)
-
-
-def _check_order(noise: str, settings: Settings) -> None:
-    """Check that nothing is asked of a sampler in the network's own order that it does not do.
-
-    Raises:
-        ValueError: naming what does not go with an order.
-    """
-    if settings.order is None:
-        return
-    asked = {
-        f"noise {noise}": noise != "masked",
-        "remasking": bool(settings.strategy.plan(settings.steps).sigma.any()),
-        "a corrector": settings.corrector is not None,
-        "guidance in which the mask entry takes part": _needs_whole_steps(settings),
-    }
-    for name in (name for name, given in asked.items() if given):
-        raise ValueError(
-            f"an order of placing does not go with {name}: expected masked noise, the ancestral "
-            "strategy, and nothing else that acts on the steps"
-        )
-
-
-def _check_grammar(model: Model, settings: Settings) -> None:
-    """Check that there are texts of the grammar, and a sampler that writes them.
-
-    Raises:
-        ValueError: if not.
-    """
-    if settings.grammar is None:
-        return
-    if model.tokenizer.representation != "smiles":
-        raise ValueError(
-            f"grammar is of SMILES, but model {model.name!r} writes "
-            f"{model.tokenizer.representation}, in which every text is well-formed: expected none"
-        )
-    if noise_of(model.denoiser) != "masked" or _needs_whole_steps(settings):
-        raise ValueError(
-            "a grammar needs to know what is still open: expected a network that takes masks off, "
-            "and no guidance in which the mask entry takes part"
-        )
-
-
-def _language(model: Model, settings: Settings) -> Language | None:
-    grammar = settings.grammar
-    return None if grammar is None else grammar.language(model.tokenizer.vocab)
-
-
-def _check_context(noise: str, settings: Settings) -> None:
-    """Check that there are masks to hide tokens behind, and a sampler that does it.
-
-    Raises:
-        ValueError: if not.
-    """
-    if settings.context is not None and (noise != "masked" or _needs_whole_steps(settings)):
-        raise ValueError(
-            "context guidance hides tokens behind masks: expected a network that takes masks off, "
-            "and no guidance in which the mask entry takes part"
-        )
-
-
-def _check_judges(model: Model, settings: Settings, targets: Mapping[str, Target]) -> None:
-    """Check that a network which is asked about its own draws has learned to tell.
-
-    Raises:
-        ValueError: if it has not, or is not asked in a way that goes together.
-    """
-    reads = settings.weights.reads if settings.weights is not None else PSI
-    asked = {f"weights by {reads}": reads != PSI, "a corrector": settings.corrector is not None}
-    if reads == PROPERTY and _mixture(settings, targets) is None:
-        raise ValueError(
-            "weights by property compare the prediction with and without the condition: expected "
-            "targets and classifier-free guidance with gamma other than 1"
-        )
-    for name in (name for name, given in asked.items() if given):
-        if getattr(model.denoiser, "quality_head", None) is None:
-            raise ValueError(
-                f"{name} needs a network that has learned to judge its own draws (molgen train "
-                f"--self-correct), and {model.name!r} has not"
-            )
-        if _needs_whole_steps(settings):
-            raise ValueError(f"{name} does not go with guidance in which the mask entry takes part")
 
 
 class LeftToRight:
@@ -215,7 +130,7 @@ def _predictor(
     return NetworkPredictor(
         model.denoiser,
         pool,
-        _mixture(settings, targets),
+        mixture_of(settings, targets),
         _shaping(settings),
         settings.device,
         settings.dtype,
@@ -256,7 +171,7 @@ def _dense(
     classes = denoiser.pad_id if uniform else None
     emphasis = _emphasis(model, settings, targets)
     network = ShardedDenoiser(denoiser, settings.device, settings.dtype, classes, emphasis)
-    mixture, shaping = _mixture(settings, targets), _shaping(settings)
+    mixture, shaping = mixture_of(settings, targets), _shaping(settings)
     guides = tilts(model, settings, targets, None if uniform else denoiser.mask_id)
     transition: Transition
     if uniform:
@@ -266,6 +181,11 @@ def _dense(
         transition = MaskedTransition(network, mixture, guides, shaping, mix_steps)
     plan = settings.strategy.plan(settings.steps)
     return DenseSampler(transition, plan, pool, settings.weights, settings.batch_size)
+
+
+def _language(model: Model, settings: Settings) -> Language | None:
+    grammar = settings.grammar
+    return None if grammar is None else grammar.language(model.tokenizer.vocab)
 
 
 def _left_to_right(
@@ -278,7 +198,7 @@ def _left_to_right(
         )
     steering, device, dtype = settings.steering, settings.device, settings.dtype
     network: LanguageModel = CachedDenoiser(model.denoiser, device, dtype)  # type: ignore[arg-type]
-    mixture, emphasis = _mixture(settings, targets), _emphasis(model, settings, targets)
+    mixture, emphasis = mixture_of(settings, targets), _emphasis(model, settings, targets)
     if mixture is not None or emphasis is not None:
         gamma = number(mixture.gamma) if mixture else 1.0
         network = ClassifierFreeModel(network, gamma, emphasis)
@@ -295,22 +215,6 @@ def _left_to_right(
             number(settings.gamma),
         )
     return AutoregressiveSampler(network, pool, _shaping(settings), settings.batch_size)
-
-
-def _needs_whole_steps(settings: Settings) -> bool:
-    """Return whether the mask entry takes part in the guidance of masked noise."""
-    steering = settings.steering
-    if isinstance(steering, ClassifierBased):
-        return steering.tilt_mask or steering.guided_remasking
-    return steering.mix == "posterior"
-
-
-def _mixture(settings: Settings, targets: Mapping[str, Target]) -> ClassifierFree | None:
-    """Return the classifier-free part of the guidance; strength 1 is the prediction as it is."""
-    steering = settings.steering
-    gamma = steering.cfg if isinstance(steering, ClassifierBased) else settings.gamma
-    absent = isinstance(steering, ClassifierBased) and not steering.cfg
-    return None if not targets or absent or gamma == 1.0 else ClassifierFree(gamma)
 
 
 def tilts(

@@ -77,6 +77,13 @@ class ClassifierBased:
 Steering = ClassifierFree | ClassifierBased
 
 
+def takes_whole_steps(steering: Steering) -> bool:
+    """Return whether the mask entry of masked noise takes part, and with it the rate of a step."""
+    if isinstance(steering, ClassifierBased):
+        return steering.tilt_mask or steering.guided_remasking
+    return steering.mix == "posterior"
+
+
 def _check(name: str, word: str, allowed: tuple[str, ...]) -> None:
     if word not in allowed:
         raise ValueError(f"{name} is {word!r}, expected one of {', '.join(allowed)}")

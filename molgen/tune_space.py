@@ -5,11 +5,11 @@ of the others. Families are drawn from in turn, each in an order of its own that
 the small ones are not drowned and fewer candidates are a prefix of more: random search (Bergstra
 and Bengio, "Random search for hyper-parameter optimization", 2012) within each family.
 
-What a model cannot do is left out: remasking and orders of networks that are not trained on masks,
-lines over time and numbers of steps of those that write from left to right, quality weights and
-correctors without a quality head. Guidance is of the kind that the model recommends. Rows are draws
-unless :func:`adapts` is asked for: then those that fail go on, in every candidate but the model's
-own.
+What a model cannot do is left out: remasking, orders and grammars of networks that are not trained
+on masks, lines over time and numbers of steps of those that write from left to right, quality
+weights and correctors without a quality head. Guidance is of the kind that the model recommends.
+Rows are draws unless :func:`adapts` is asked for: then those that fail go on, in every candidate
+but the model's own.
 """
 
 from __future__ import annotations
@@ -191,6 +191,8 @@ def families(model: Model, adapt: Sequence[str] = ()) -> dict[str, dict[str, tup
     if noise == "none":
         shared["gamma"] = tuple(g for g in SHARED["gamma"] if not isinstance(g, str))
         shared["steps"] = (DEFAULTS["steps"],)
+    if noise == "masked" and model.tokenizer.representation == "smiles":
+        shared["grammar"] = ("smiles", "none")
     if adapt:  # rows of other noises cannot be masked in part
         kept = tuple(way for way in adapt if noise == "masked" or way.startswith("restart"))
         shared["adapt"] = kept
@@ -218,11 +220,17 @@ def _shuffled(
 
 
 def _sensible(candidate: Candidate) -> bool:
-    """Return whether there is something to compare where weights compare two predictions."""
+    """Return whether the parts of a candidate go together.
+
+    Weights that compare two predictions need two, and where guidance takes whole steps nothing is
+    conditioned on a grammar.
+    """
     from molgen.presets import guidance, token_weights
-    from molgen.steering import ClassifierFree
+    from molgen.steering import ClassifierFree, takes_whole_steps
     from molgen.token_weights import PROPERTY
 
+    if candidate.arm.grammar != "none" and takes_whole_steps(guidance(candidate.arm.guidance)):
+        return False
     weights = token_weights(candidate.arm.weights)
     if weights is None or weights.reads != PROPERTY:
         return True

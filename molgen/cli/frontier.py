@@ -6,11 +6,11 @@ folder, and the molecules of every point. A run that was interrupted goes on whe
 is given again; a command with other arms, strengths, steps or seeds adds to the folder.
 
 An arm is a way of sampling: 'LABEL; KEY=VALUE; ...' with the keys model, remask, weights,
-guidance, context, corrector, order, adapt and temperature, each as for `molgen sample`. By default:
-plain masked diffusion (MDLM), remasking (ReMDM) as the model recommends, at every step and in a
-loop, the forward-backward and flow correctors, and the bundled autoregressive baseline MODEL-ar;
-with classifier-free guidance and, where a model has a guide, by classifier (D-CBG, FUDGE). The
-default target is the best tenth of the data.
+guidance, context, corrector, order, grammar, adapt and temperature, each as for `molgen sample`. By
+default: plain masked diffusion (MDLM), remasking (ReMDM) as the model recommends, at every step and
+in a loop, the forward-backward and flow correctors, and the bundled autoregressive baseline
+MODEL-ar; with classifier-free guidance and, where a model has a guide, by classifier (D-CBG,
+FUDGE). The default target is the best tenth of the data.
 
 Example:
   molgen frontier qm9 --property ring_count --out out/rings

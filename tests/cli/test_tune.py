@@ -161,7 +161,8 @@ def test_a_shipped_preset_that_cannot_be_read_is_refused(molgen: Run, tmp_path: 
 
 
 def test_an_interrupted_run_goes_on(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
-    words = ["tune", tiny_model, *SMALL, "--out", tmp_path / "p.json"]
+    # enough rows that the signal comes before the end on a busy machine, too
+    words = ["tune", tiny_model, *SMALL, "--n", 60, "--out", tmp_path / "p.json"]
     ran = stopped(words, tmp_path / "p-rungs", signal.SIGINT)
     assert ran.status == 130
     assert ran.err.endswith(
