@@ -190,5 +190,5 @@ def _recipe(info: Mapping[str, Any]) -> str:
         ({recipe["ema_decay"]:g}). {ended} {mends}
         All properties are left out in {dropped:.0f} % of rows, otherwise each on its own coin.
         Seed {info["seeds"]["training"]}, matrix products in
-        {products} on {recipe["device"]}."""
+        {products} on {recipe["device"]}. {info.get("note", "")}"""
     return f"## Recipe\n\n{' '.join(text.split())}"

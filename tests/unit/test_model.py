@@ -321,24 +321,3 @@ def test_bundled_models(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert molgen.Range(0, 1).high == 1
     with pytest.raises(AttributeError, match="no attribute 'Rang'"):
         molgen.Rang  # noqa: B018
-
-
-BUNDLED = pytest.mark.skipif("qm9" not in checkpoint.bundled_names(), reason="no bundled model")
-
-
-@BUNDLED
-@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> None:
-    model = molgen.load("qm9")
-    given: dict[str, Any] = {"dtype": dtype, "steps": 10, "gamma": 2.0, "seed": 1}
-    whole = model.sample(10, {"qed": "max"}, **given)
-    for size, n in ((1, 2), (4, 10)):
-        part = model.sample(n, {"qed": "max"}, batch_size=size, **given)
-        assert part["raw"].tolist() == whole["raw"].tolist()[:n]
-
-
-@BUNDLED
-def test_the_bundled_model_writes_molecules() -> None:
-    table = molgen.load("qm9").sample(64, steps=64)
-    assert (table["status"] == "ok").mean() > 0.8
-    assert table["unique"].mean() > 0.75

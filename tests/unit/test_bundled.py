@@ -1,0 +1,59 @@
+"""The models that come with molgen: what they weigh, and that they do their work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import molgen
+from molgen import constrained
+from molgen.checkpoint import BUNDLED
+
+MIB = 2**20
+LINEZOLID = "CC(=O)NC[C@H]1CN(c2ccc(N3CCOCC3)c(F)c2)C(=O)O1"
+
+
+def test_bundled_models_are_small_and_have_cards() -> None:
+    assert set(molgen.models()) >= {"qm9", "qm9-ar", "zinc250k"}
+    for name in molgen.models():
+        weights = BUNDLED / name / "model.safetensors"
+        assert weights.stat().st_size <= 12 * MIB, name
+        assert (BUNDLED / name / "README.md").read_text().splitlines()[4] == f"# {name}"
+    files = [path for path in BUNDLED.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 40 * MIB
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> None:
+    model = molgen.load("qm9")
+    given: dict[str, Any] = {"dtype": dtype, "steps": 10, "gamma": 2.0, "seed": 1}
+    whole = model.sample(10, {"qed": "max"}, **given)
+    for size, n in ((1, 2), (4, 10)):
+        part = model.sample(n, {"qed": "max"}, batch_size=size, **given)
+        assert part["raw"].tolist() == whole["raw"].tolist()[:n]
+
+
+def test_the_bundled_model_writes_molecules() -> None:
+    table = molgen.load("qm9").sample(64, steps=64)
+    assert (table["status"] == "ok").mean() > 0.8
+    assert table["unique"].mean() > 0.75
+
+
+def test_the_drug_like_model_writes_molecules_of_its_kind() -> None:
+    model = molgen.load("zinc250k")
+    assert {"qed", "sa", "hbd", "hba", "rotatable_bonds", "fsp3"} <= set(model.properties)
+    table = model.sample(24, seed=1, properties=["mw"])
+    ok = table[table["status"] == "ok"]
+    assert len(ok) >= 12
+    assert 200 < ok["mw"].mean() < 450
+    assert ok["novel"].all()
+
+
+def test_the_drug_like_model_keeps_a_scaffold_and_its_stereo() -> None:
+    model = molgen.load("zinc250k")
+    assert model.tokenizer.encode(LINEZOLID)
+    table = constrained.draw(model, "*N1C[C@H](CNC(C)=O)OC1=O", 12, seed=2)
+    kept = table[table["constraint"] == "ok"]
+    assert len(kept) >= 2
+    assert kept["smiles"].str.contains("@").all()
