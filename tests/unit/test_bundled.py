@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import molgen
-from molgen import constrained
+from molgen import constrained, plan
 from molgen.checkpoint import BUNDLED
 
 MIB = 2**20
@@ -27,7 +27,8 @@ def test_bundled_models_are_small_and_have_cards() -> None:
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> None:
     model = molgen.load("qm9")
-    given: dict[str, Any] = {"dtype": dtype, "steps": 10, "gamma": 2.0, "seed": 1}
+    remask = plan.Rescale(0.1)  # named, so that no preset is taken
+    given: dict[str, Any] = {"dtype": dtype, "steps": 10, "gamma": 2.0, "strategy": remask}
     whole = model.sample(10, {"qed": "max"}, **given)
     for size, n in ((1, 2), (4, 10)):
         part = model.sample(n, {"qed": "max"}, batch_size=size, **given)
@@ -43,9 +44,9 @@ def test_the_bundled_model_writes_molecules() -> None:
 def test_the_drug_like_model_writes_molecules_of_its_kind() -> None:
     model = molgen.load("zinc250k")
     assert {"qed", "sa", "hbd", "hba", "rotatable_bonds", "fsp3"} <= set(model.properties)
-    table = model.sample(24, seed=1, properties=["mw"])
+    table = model.sample(12, seed=1, properties=["mw"])
     ok = table[table["status"] == "ok"]
-    assert len(ok) >= 12
+    assert len(ok) >= 6
     assert 200 < ok["mw"].mean() < 450
     assert ok["novel"].all()
 
@@ -53,7 +54,7 @@ def test_the_drug_like_model_writes_molecules_of_its_kind() -> None:
 def test_the_drug_like_model_keeps_a_scaffold_and_its_stereo() -> None:
     model = molgen.load("zinc250k")
     assert model.tokenizer.encode(LINEZOLID)
-    table = constrained.draw(model, "*N1C[C@H](CNC(C)=O)OC1=O", 12, seed=2)
+    table = constrained.draw(model, "*N1C[C@H](CNC(C)=O)OC1=O", 8, seed=2)
     kept = table[table["constraint"] == "ok"]
     assert len(kept) >= 2
     assert kept["smiles"].str.contains("@").all()
