@@ -113,14 +113,16 @@ class Language:
 
         The shape of states is (5, rows, depth + 1, 2, ..., 2), the last axes open labels.
         """
-        states = np.zeros((5, rows, self.depth + 1, *(2,) * self.labels))
-        states[WANTS_ATOM].reshape(rows, -1)[:, 0] = 1.0  # depth 0, no label open
-        return states
+        return self._closed(rows, WANTS_ATOM)
 
     def end(self, rows: int) -> Floats:
         """Return the states that a text may end in."""
-        states = np.zeros_like(self.start(rows))
-        states[PLACED].reshape(rows, -1)[:, 0] = 1.0
+        return self._closed(rows, PLACED)
+
+    def _closed(self, rows: int, last: int) -> Floats:
+        """Return the one state in which nothing is open and that came last."""
+        states = np.zeros((5, rows, self.depth + 1, *(2,) * self.labels))
+        states[last].reshape(rows, -1)[:, 0] = 1.0
         return states
 
     def toggled(self, states: Floats, label: int) -> Floats:

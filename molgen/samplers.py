@@ -154,12 +154,14 @@ def _by_events(
     model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
 ) -> Sampler:
     predictor = _predictor(model, settings, targets, pool)
-    plan = settings.strategy.plan(settings.steps)
-    sampler = Sampler(predictor, plan, settings.weights, settings.batch_size, settings.corrector)
+    plan, size = settings.strategy.plan(settings.steps), settings.batch_size
+    language = _language(model, settings)
+    sampler = Sampler(
+        predictor, plan, settings.weights, size, settings.corrector, language=language
+    )
     if settings.corrector is not None:
         device, dtype = settings.device, settings.dtype
         sampler.mender = NetworkPredictor(model.denoiser, pool, device=device, dtype=dtype)
-    sampler.language = _language(model, settings)
     return sampler
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from commands import Ran, Run
+
+if TYPE_CHECKING:
+    from molgen.model import Model
 
 # A machine that does something else meanwhile makes any example slow.
 hypothesis.settings.register_profile("molgen", deadline=None)
@@ -25,6 +29,22 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tiny
 
     return tiny.save(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_model: Path) -> Model:
+    """The same, loaded."""
+    import molgen
+
+    return molgen.load(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def qm9() -> Model:
+    """The bundled QM9 model."""
+    import molgen
+
+    return molgen.load("qm9")
 
 
 @pytest.fixture(scope="session")

@@ -175,12 +175,9 @@ def settings(
     """
     from molgen.preset_file import read_preset
     from molgen.presets import OPTIONAL, from_info, gamma, guidance, strategy, token_weights
+    from molgen.settings import METHOD
 
-    methods = ("remask", "eta", "weights", "guidance", "context", "corrector", "order")
-    named = any(getattr(arguments, name) is not None for name in methods)
-    own = model.preset(purpose, None if named else targets)
-    if arguments.preset is not None:
-        own |= read_preset(arguments.preset)["sampling"]
+    chosen = {} if arguments.preset is None else read_preset(arguments.preset)["sampling"]
     changes: dict[str, Any] = {
         name: value
         for name in ("steps", "temperature", "top_p", "batch_size", "device", "dtype")
@@ -191,6 +188,7 @@ def settings(
     if arguments.guidance not in (None, "none"):
         changes["steering"] = guidance(arguments.guidance)
     if arguments.remask is not None or arguments.eta is not None:
+        own = model.preset(purpose) | chosen
         remask = arguments.remask or own.get("remask", "ancestral")
         if arguments.remask is not None:
             changes["weights"] = None
@@ -202,7 +200,8 @@ def settings(
     for name, read in OPTIONAL.items():
         if (text := getattr(arguments, name)) is not None:
             changes[name] = read(text)
-    found = from_info(own).changed(**changes)
+    named = set(METHOD) & set(changes) or arguments.guidance == "none"
+    found = from_info(model.preset(purpose, None if named else targets) | chosen).changed(**changes)
     check_device(found.device)
     if arguments.weights and found.weights and not found.strategy.plan(found.steps).sigma.any():
         raise ValueError(

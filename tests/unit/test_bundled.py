@@ -28,10 +28,10 @@ def test_bundled_models_are_small_and_have_cards() -> None:
 def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> None:
     model = molgen.load("qm9")
     remask = plan.Rescale(0.1)  # named, so that no preset is taken
-    given: dict[str, Any] = {"dtype": dtype, "steps": 10, "gamma": 2.0, "strategy": remask}
-    whole = model.sample(10, {"qed": "max"}, **given)
+    given: dict[str, Any] = {"dtype": dtype, "steps": 10, "gamma": 2.0, "seed": 1}
+    whole = model.sample(10, {"qed": "max"}, strategy=remask, **given)
     for size, n in ((1, 2), (4, 10)):
-        part = model.sample(n, {"qed": "max"}, batch_size=size, **given)
+        part = model.sample(n, {"qed": "max"}, batch_size=size, strategy=remask, **given)
         assert part["raw"].tolist() == whole["raw"].tolist()[:n]
 
 

@@ -33,11 +33,6 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def tiny(tiny_model: Path) -> Model:
-    return molgen.load(tiny_model)
-
-
-@pytest.fixture(scope="module")
 def table(model: Model) -> pd.DataFrame:
     settings = model.settings(**QUICK)
     return constrained.draw(model, SCAFFOLDS, N, seed=5, settings=settings, properties=["qed"])

@@ -29,16 +29,6 @@ COLUMNS = [
 QED = {"qed": "max"}
 
 
-@pytest.fixture(scope="module")
-def tiny(tiny_model: Path) -> Model:
-    return molgen.load(tiny_model)
-
-
-@pytest.fixture(scope="module")
-def qm9() -> Model:
-    return molgen.load("qm9")
-
-
 def mol(smiles: str) -> Chem.Mol:
     return Chem.MolFromSmiles(smiles)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
-import molgen
 from molgen import lead_rows, randomness
 from molgen.fragments import Task
 from molgen.lead import environments, fingerprint, tanimoto
@@ -23,16 +21,6 @@ from molgen.model import Model
 from molgen.targets import read_targets
 from molgen.template import cut
 from molgen.threads import workers
-
-
-@pytest.fixture(scope="module")
-def tiny(tiny_model: Path) -> Model:
-    return molgen.load(tiny_model)
-
-
-@pytest.fixture(scope="module")
-def qm9() -> Model:
-    return molgen.load("qm9")
 
 
 def mol(smiles: str) -> Chem.Mol:
