@@ -111,7 +111,7 @@ train-zinc250k: out/zinc250k.csv.gz ## train the model of drug-like molecules
 train-guides: out/qm9.csv.gz ## train the guides of the bundled QM9 models and of out/qm9-udlm
 	for model in qm9 qm9-ar out/qm9-udlm; do \
 	  $(VENV)/bin/molgen train-guide $< --model $$model --out out/guide-$$(basename $$model) --epochs 16 \
-	    --batch-size 512 --lr 2.5e-3 --device $(DEVICE) || exit; \
+	    --from-scratch --batch-size 512 --lr 2.5e-3 --device $(DEVICE) || exit; \
 	done
 
 frontier: $(READY) ## chart both frontiers of all bundled models (hours; goes on where it stopped)

@@ -5,7 +5,9 @@
      +--------+  it fails: tokens go back to the mask (`molgen.retry`)
 
 A row fails if it is no molecule, does not keep its constraint, is a known one, or one that another
-row is already; it may be parsed and looked up, but no property is computed. All rows that failed
+row is already; it may be parsed and looked up, but no property is computed. It also fails, where
+that is asked for, if the model's guide, which has learned properties from data, finds it unlikely
+to meet its targets (:mod:`molgen.odds`). All rows that failed
 are tried again together, in rounds of one call of a sampler each. Every forward of every try
 counts, and no row is dropped: one whose budget ends as a failure stays, in the best state it was
 in (:mod:`molgen.adaptive_rows`).
@@ -21,20 +23,25 @@ Each `Retry` is a way to spend the budget; `Restart` is the control.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from molgen import randomness
 from molgen.adaptive_rows import AdaptiveRows, AdaptiveSamples, Condition, Redraw
+from molgen.odds import odds
 from molgen.retry import Judge, Keeps, MoleculeJudge, Restart, Retry
 from molgen.rows import Given, Ids, OnDone, RowSampler
 
 if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.samplers import AnySampler
+    from molgen.settings import Settings
+    from molgen.targets import Target
 
 DEMANDS = ("valid", "unique", "novel")
+LIKELY = "likely"
 
 
 @dataclass(frozen=True)
@@ -43,24 +50,31 @@ class Adaptive:
 
     Attributes:
         until: what a row has to be, out of ``"valid"``, ``"unique"`` (its canonical form is not
-            that of another row) and ``"novel"`` (nor of a known molecule); valid in any case.
+            that of another row), ``"novel"`` (nor of a known molecule) and ``"likely"`` (a guide
+            finds it at least as probable as ``odds`` that it meets all targets); valid in any case.
         budget: forwards a row may take, its first draw included. Every try is finished, so a row
             may exceed it by less than a try.
         retry: what is done with a row that failed.
+        odds: probability, in (0, 1), that makes a row likely.
     """
 
     until: tuple[str, ...] = DEMANDS
     budget: int = 128
     retry: Retry = field(default_factory=Restart)
+    odds: float = 0.5
 
     def __post_init__(self) -> None:
         """Check the numbers and words.
 
         Raises:
-            ValueError: if a demand is not known, or the budget no whole number of at least 1.
+            ValueError: if a demand is not known, the budget no whole number of at least 1, or the
+                odds no probability.
         """
-        if not self.until or not set(self.until) <= set(DEMANDS):
-            raise ValueError(f"until is {self.until}, expected some of {', '.join(DEMANDS)}")
+        known = *DEMANDS, LIKELY
+        if not self.until or not set(self.until) <= set(known):
+            raise ValueError(f"until is {self.until}, expected some of {', '.join(known)}")
+        if not 0 < self.odds < 1:
+            raise ValueError(f"odds is {self.odds}, expected a number between 0 and 1")
         if not isinstance(self.budget, int) or self.budget < 1:
             raise ValueError(f"budget is {self.budget!r}, expected a whole number of at least 1")
 
@@ -68,7 +82,8 @@ class Adaptive:
 def adaptive_sampler(
     model: Model,
     inner: AnySampler,
-    settings: Adaptive,
+    settings: Settings,
+    targets: Mapping[str, Target],
     redraw: Redraw | None = None,
     keeps: Keeps | None = None,
 ) -> AdaptiveSampler:
@@ -77,22 +92,34 @@ def adaptive_sampler(
     Args:
         model: the model.
         inner: draws the tries.
-        settings: how rows go on.
+        settings: how rows go on, which must be said there, and where a guide runs.
+        targets: what rows are to be likely to meet.
         redraw: lengths and conditions of a restart.
         keeps: says whether rows keep their constraints; one that does not fails.
 
     Raises:
-        ValueError: if rows are to be novel and the model does not tell what is known.
+        ValueError: if rows are to be novel and the model does not tell what is known, or likely
+            and there is nothing to meet, or no guide that tells it.
     """
-    known = model.known if "novel" in settings.until else None
-    if "novel" in settings.until and known is None:
+    adapt = settings.adapt
+    if adapt is None:
+        raise ValueError("adapt is None, expected how rows go on")
+    asked = "+".join(adapt.until)
+    known = model.known if "novel" in adapt.until else None
+    if "novel" in adapt.until and known is None:
         raise ValueError(
-            f"until is {'+'.join(settings.until)}, but model {model.name!r} has no index of known "
+            f"until is {asked}, but model {model.name!r} has no index of known "
             "molecules, so novelty is unknown"
         )
-    denoiser, judge = model.denoiser, MoleculeJudge(model.tokenizer, known, keeps)
+    says = None
+    if LIKELY in adapt.until:
+        if not targets:
+            raise ValueError(f"until is {asked}, but no target is given that a row may be to meet")
+        says = odds(model, settings, targets)
+    judge = MoleculeJudge(model.tokenizer, known, keeps, says, adapt.odds)
+    denoiser = model.denoiser
     ids = denoiser.mask_id, denoiser.pad_id, denoiser.max_length
-    return AdaptiveSampler(inner, settings, judge, *ids, redraw)
+    return AdaptiveSampler(inner, adapt, judge, *ids, redraw)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from molgen import randomness
 from molgen.plan import Plan
-from molgen.retry import BROKEN, DUPLICATE, INVALID, KNOWN, Failed
+from molgen.retry import BROKEN, DUPLICATE, INVALID, KNOWN, Failed, Verdict
 from molgen.rows import Floats, Given, Ids, OnDone, Samples
 from molgen.token_weights import PSI
 from molgen.trajectory import PLACED
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Condition = NDArray[np.float32] | None
 RANK = {INVALID: 0, BROKEN: 1, KNOWN: 2, "": 4}
-"""Which state of a row is kept: a molecule before none, a new one before a known one."""
+"""Which state of a row is kept: a molecule before none, a new one before a known one, and of two
+like states the one with better odds."""
 OTHER_RANK = 3  # a new molecule that fails for another reason
 
 
@@ -73,6 +74,7 @@ class AdaptiveRows:
         own = None if given is None else given.rows
         self.ids = self.first + np.arange(n) if own is None else own
         self.reason, self.best = np.full((2, n), INVALID, dtype=object)
+        self.best_odds = np.full(n, -np.inf)
         self.nfe, self.classifier_nfe, self.cost, self.tries, self.since = np.zeros((5, n), int)
         self.told = np.zeros(n, dtype=bool)
         self.owner: dict[str, int] = {}
@@ -152,10 +154,12 @@ class AdaptiveRows:
         self.since[rows] += 1
         verdicts = self.sampler.judge(self.tokens[rows], rows)
         for row, verdict in zip(rows.tolist(), verdicts, strict=True):
-            self._settle(row, verdict.key, verdict.reason)
+            self.classifier_nfe[row] += verdict.classifier_forwards
+            self._settle(row, verdict)
 
-    def _settle(self, row: int, key: str, reason: str) -> None:
+    def _settle(self, row: int, verdict: Verdict) -> None:
         """Note why a row fails, or that it passes."""
+        key, reason = verdict.key, verdict.reason
         if not reason and "unique" in self.sampler.settings.until:
             owner = self.owner.get(key, row)
             if owner < row:
@@ -165,8 +169,10 @@ class AdaptiveRows:
             if owner > row:
                 self.reason[owner] = self.best[owner] = DUPLICATE
         self.reason[row] = reason
-        if _rank(reason) >= _rank(self.best[row]):
+        state, kept = (_rank(reason), verdict.log_odds), (_rank(self.best[row]), self.best_odds[row])
+        if state >= kept:
             self.best[row], self.kept[row] = reason, self.tokens[row]
+            self.best_odds[row] = verdict.log_odds
             self.kept_trust[row] = self.trust[row]
 
     def going(self) -> Ids:

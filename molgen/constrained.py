@@ -80,7 +80,8 @@ class Source:
                 sampler = adaptive_sampler(
                     self.model,
                     sampler,
-                    self.settings.adapt,
+                    self.settings,
+                    self.targets,
                     keeps=lambda row, smiles: self.verifiers[found.which[row]](smiles) == OK,
                 )
             samples = sampler.run(found.lengths, condition, self.seed, first, given=found.given)

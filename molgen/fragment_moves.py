@@ -59,7 +59,7 @@ def opened(
         if len(atoms) < mol.GetNumAtoms():
             template = cut(mol, atoms, model.tokenizer, Task.LEAD)
             found.append(i)
-            parts.append(OpenPart(Part(atoms, np.nan), template, model.tokenizer.encode(text)))
+            parts.append(OpenPart(Part(atoms), template, model.tokenizer.encode(text)))
     index = np.array(found, dtype=np.int64)
     place = LENGTH + np.arange(model.denoiser.max_length + 1)
     u = randomness.uniform(seed, randomness.SHUFFLE, numbers[index][:, None], place)

@@ -34,11 +34,24 @@ class Part:
 
     Attributes:
         atoms: their indices.
-        similarity: to the lead, to be expected; see this module.
+        common: bits of the lead that the rest keeps.
+        bits: of the molecule as it is.
+        lead_bits: of the lead.
     """
 
     atoms: frozenset[int]
-    similarity: float
+    common: int = 0
+    bits: int = 0
+    lead_bits: int = 0
+
+    def similarity(self, size: float = 1.0) -> float:
+        """Return the similarity to the lead that is to be expected; see this module.
+
+        Args:
+            size: of what comes of the molecule, in parts of what it is.
+        """
+        either = self.lead_bits + self.bits * size - self.common
+        return min(1.0, self.common / either) if either > 0 else 1.0
 
 
 def parts(
@@ -66,20 +79,19 @@ def parts(
         size = 1 + int(next(numbers) * LARGEST * mol.GetNumAtoms())
         atoms = grown(mol, units, size, numbers) if units else frozenset()
         if atoms and atoms != everything and atoms not in found:
-            found[atoms] = Part(atoms, _expected(surroundings, everything - atoms, lead))
-    near = [part for part in found.values() if part.similarity >= least]
+            common = _kept(surroundings, everything - atoms) & lead
+            found[atoms] = Part(atoms, len(common), len(surroundings), len(lead))
+    near = [part for part in found.values() if part.similarity() >= least]
     if len(near) < FEWEST:
-        near = sorted(found.values(), key=lambda part: -part.similarity)[:FEWEST]
+        near = sorted(found.values(), key=lambda part: -part.similarity())[:FEWEST]
     return near[:POOL]
 
 
-def _expected(
-    surroundings: dict[int, list[frozenset[int]]], rest: frozenset[int], lead: Bits
-) -> float:
-    kept = {bit for bit, places in surroundings.items() if any(place <= rest for place in places)}
-    common = len(kept & lead)
-    either = len(lead) + len(surroundings) - common
-    return common / either if either else 1.0
+def _kept(surroundings: dict[int, list[frozenset[int]]], rest: frozenset[int]) -> Bits:
+    """Return the bits of a fingerprint that some place in the rest sets."""
+    return frozenset(
+        bit for bit, places in surroundings.items() if any(place <= rest for place in places)
+    )
 
 
 def blocks(mol: Chem.Mol, free: frozenset[int]) -> list[frozenset[int]]:

@@ -18,17 +18,14 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from molgen.aims import aims
-from molgen.classifier import PropertyClassifier
 from molgen.lead_rows import OpenPart
 from molgen.model import Model, Request
+from molgen.odds import Odds, odds
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.rows import Floats, Ids, Mask
 from molgen.settings import Settings
-from molgen.shards import shards
 from molgen.steering import ClassifierBased
 from molgen.targets import Target
 from molgen.threads import Workers
@@ -70,12 +67,9 @@ def prospects(
         pool: threads to run on.
     """
     place = settings.device, settings.dtype
-    ids = model.denoiser.pad_id, model.denoiser.mask_id
     if targets and isinstance(settings.steering, ClassifierBased):
-        guide = model.guide_for(targets, settings.steering.guide)
-        return ByGuide(
-            PropertyClassifier(guide, aims(guide, targets, settings.emphasis), *place), *ids
-        )
+        says = odds(model, settings, targets, settings.emphasis)
+        return ByGuide(says, model.denoiser.pad_id, model.denoiser.mask_id)
     if request.condition is None:
         return Alike()
     network = NetworkPredictor(model.denoiser, pool, None, Shaping(), *place)
@@ -129,19 +123,16 @@ class ByGuide:
 
     forwards, classifier_forwards = 0, 1
 
-    def __init__(self, guide: PropertyClassifier, pad_id: int, mask_id: int) -> None:
-        self._guide, self._pad_id, self._mask_id = guide, pad_id, mask_id
+    def __init__(self, says: Odds, pad_id: int, mask_id: int) -> None:
+        self._odds, self._pad_id, self._mask_id = says, pad_id, mask_id
 
-    @torch.inference_mode()
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
         """Return what the guide says; see :class:`Prospects`."""
-        whole, wanted, lengths = _masked(parts, self._pad_id)
-        tokens = torch.from_numpy(np.where(wanted, self._mask_id, whole))
-        alpha = torch.from_numpy(1 - wanted.sum(1) / lengths)
-        scores = np.zeros(len(parts))
-        for rows in shards(lengths, self._guide.device):
-            scores[rows] = self._guide(tokens[rows, : lengths[rows[0]]], alpha[rows]).numpy()
-        return scores
+        rows = [item.row(self._mask_id) for item in parts]
+        tokens = np.full((len(rows), max(map(len, rows), default=0)), self._pad_id, dtype=np.int64)
+        for i, row in enumerate(rows):
+            tokens[i, : len(row)] = row
+        return self._odds(tokens)
 
 
 def _masked(parts: Sequence[OpenPart], pad_id: int) -> tuple[Ids, Mask, Ids]:

@@ -31,6 +31,19 @@ class OpenPart:
     template: Template
     tokens: list[int]
     """Of the molecule as it is."""
+    sizes: tuple[int, ...] | None = None
+    """Tokens that each open span is to have; None where that is drawn with the row."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of the row: those of the molecule as it is, where sizes are not settled."""
+        fixed = sum(map(len, self.template.pieces))
+        return self.template.usual if self.sizes is None else fixed + sum(self.sizes)
+
+    def row(self, mask_id: int) -> list[int]:
+        """Return the tokens of the row, masks in what is open."""
+        sizes = self.sizes or [span.usual for span in self.template.spans]
+        return self.template.row(sizes, mask_id)[0]
 
     @property
     def masked(self) -> NDArray[np.bool_]:
@@ -53,11 +66,14 @@ def rows(
     """
     drafts = []
     for item, own in zip(parts, u, strict=True):
-        k, length = _length(item.template, request.lengths, model.denoiser.max_length, own)
-        stretched = item.template.stretch(length, own[1:])
-        drafts.append(
-            Draft(*item.template.row(stretched, model.denoiser.mask_id), item.template, k)
-        )
+        template, sizes = item.template, item.sizes
+        if sizes is None:
+            bounds = near(template, model.denoiser.max_length)
+            k, length = drawn(request.lengths, bounds, own[0])
+            sizes = tuple(template.stretch(length, own[1:]))
+        else:
+            k, _ = drawn(request.lengths, (item.length, item.length), own[0])
+        drafts.append(Draft(*template.row(sizes, model.denoiser.mask_id), template, k))
 
     def bar_itself(i: int, span: Ids, barred: Mask) -> None:
         at = np.flatnonzero(span >= 0)
@@ -67,12 +83,25 @@ def rows(
     return laid_out(drafts, model, request, bar_itself, numbers)
 
 
-def _length(template: Template, lengths: Ids, longest: int, u: Floats) -> tuple[int, int]:
-    """Draw a row of the prior, and a length near that of the molecule."""
+def near(template: Template, longest: int) -> tuple[int, int]:
+    """Return the bounds of a length near that of the molecule."""
     change = max(LEAST_CHANGE, sum(span.usual for span in template.spans) // 2)
-    low = max(template.shortest, template.usual - change)
-    high = min(longest, template.usual + change)
+    return max(template.shortest, template.usual - change), min(longest, template.usual + change)
+
+
+def drawn(lengths: Ids, bounds: tuple[int, int], u: float) -> tuple[int, int]:
+    """Draw a row of the prior whose length lies in bounds, or else nearest to them.
+
+    Args:
+        lengths: of the prior's rows, shape (rows,).
+        bounds: the least and the most tokens.
+        u: a uniform number in [0, 1).
+
+    Returns:
+        Which row, and the length in bounds that is nearest to its own.
+    """
+    low, high = bounds
     gap = np.maximum(np.maximum(low - lengths, lengths - high), 0)
     able = np.flatnonzero(gap == gap.min())
-    k = int(able[int(u[0] * len(able))])
+    k = int(able[int(u * len(able))])
     return k, int(np.clip(lengths[k], low, high))

@@ -29,7 +29,7 @@ from molgen.lead import Lead, Refused, unwritable
 from molgen.lead_parts import ATTEMPTS, parts
 from molgen.lead_prospects import Prospects, prospects
 from molgen.lead_report import Try
-from molgen.lead_rows import OpenPart, rows
+from molgen.lead_rows import OpenPart, drawn, near, rows
 from molgen.model import Model, Request
 from molgen.molecules import Molecule, interpret_all, parse
 from molgen.oracle import Floats, Oracle, WeightedSum
@@ -39,12 +39,13 @@ from molgen.screens import Screens
 from molgen.settings import Settings
 from molgen.spans import numbered
 from molgen.targets import Target
-from molgen.template import cut
+from molgen.template import Template, cut
 from molgen.threads import Workers
 from molgen.walkers import accepted
 
 ROUND = 4  # tries of a lead between two looks at the oracle
-LOW, HIGH = 0.9, 0.5
+LOW, HIGH = 0.75, 0.1
+LENGTHS = 4  # that are thought of for each part
 """Similarities to be expected reach from ``LOW`` times the threshold, since what is drawn is like
 the lead in part, to ``HIGH`` of the way from the threshold to 1."""
 TAU = 2.0  # tokens of a part are predicted apart, so what they say together is exaggerated
@@ -52,7 +53,7 @@ AGAIN = 1.0  # nats that a part loses whenever a try opens it, so that tries dif
 WIDTH = 0.05  # of the similarities about the one aimed at
 GOLDEN = 0.6180339887498949  # phi
 APART = 2**32  # rows of the endless table from one lead to the next
-PARTS, CHOICE, LENGTH, ACCEPT = (2**41 + 2**20 * use for use in range(4))  # in place of a position
+PARTS, CHOICE, LENGTH, ACCEPT, SIZES = (2**41 + 2**20 * use for use in range(5))  # in place of a position
 
 
 @dataclass(eq=False)
@@ -222,16 +223,41 @@ class LeadSearch:
         free = item.lead.free(item.mol)
         tokenizer = self.model.tokenizer
         tokens = tokenizer.encode(item.smiles)
+        found = parts(item.mol, free, item.lead.bits, LOW * self.similarity, u)
+        u = randomness.uniform(
+            self.seed,
+            randomness.SHUFFLE,
+            item.lead.index,
+            first,
+            SIZES + np.arange(len(found) * LENGTHS)[:, None],
+            np.arange(self.model.denoiser.max_length + 2),
+        ).reshape(len(found), LENGTHS, -1)
         return [
-            OpenPart(part, cut(item.mol, part.atoms, tokenizer, Task.LEAD), tokens)
-            for part in parts(item.mol, free, item.lead.bits, LOW * self.similarity, u)
+            OpenPart(part, template, tokens, sizes)
+            for part, own in zip(found, u, strict=True)
+            for template in [cut(item.mol, part.atoms, tokenizer, Task.LEAD)]
+            for sizes in self._sizes(template, own)
         ]
+
+    def _sizes(self, template: Template, u: Floats) -> list[tuple[int, ...]]:
+        """Return how long the spans of a part may become: half of the lengths are such as molecules
+        have that fit what is asked for, half any at all."""
+        low, high = template.shortest, near(template, self.model.denoiser.max_length)[1]
+        lengths = {
+            drawn(self.request.lengths, (low, high), own[0])[1]
+            if i % 2
+            else low + int(own[0] * (high - low + 1)): own[2:]
+            for i, own in enumerate(u)
+        }
+        return [tuple(template.stretch(length, own)) for length, own in lengths.items()]
 
     def _choose(self, item: _Going, number: int) -> OpenPart:
         """Choose the part that a try opens."""
         low, high = LOW * self.similarity, self.similarity + HIGH * (1 - self.similarity)
         aim = low + (high - low) * (number * GOLDEN % 1)
-        expected = np.array([each.part.similarity for each in item.pool])
+        expected = np.array(
+            [each.part.similarity(each.length / each.template.usual) for each in item.pool]
+        )
         log_w = item.prospects / TAU - np.abs(expected - aim) / WIDTH - AGAIN * item.opened
         u = randomness.uniform(self.seed, randomness.SHUFFLE, item.lead.index, number, CHOICE)
         at = int(randomness.choose(np.exp(log_w - log_w.max()), u))

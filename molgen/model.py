@@ -173,7 +173,7 @@ class Model:
 
         with self.sampler(settings, asked.targets) as sampler:
             if settings.adapt is not None:
-                sampler = adaptive_sampler(self, sampler, settings.adapt, redraw)
+                sampler = adaptive_sampler(self, sampler, settings, asked.targets, redraw)
             return sampler.run(asked.lengths, asked.condition, seed, first, record, on_done)
 
     def request(

@@ -32,6 +32,8 @@ SWITCHES = ("tilt_mask", "guided_remasking", "rising")  # 0 or 1
 COUNTS = ("every", "rounds", "at_once", "forwards", "budget", "depth", "labels")  # whole numbers
 # numbers that may exceed 1
 UNBOUNDED = ("beta", "tau", "clamp", "cfg", "gamma", "kl", "strength", *COUNTS)
+SHARED = ("budget", "until", "odds")
+"""Parameters that every retry has."""
 RETRIES: dict[str, type[Retry]] = {"restart": Restart, "remask": Remask}
 GUIDANCE: dict[str, type[ClassifierFree | ClassifierBased]] = {
     "cfg": ClassifierFree,
@@ -159,7 +161,8 @@ def grammar(text: str) -> SmilesGrammar | None:
 def adapt(text: str) -> Adaptive | None:
     """Read ``none`` or ``RETRY:key=value,...``, such as ``remask:share=.4,budget=128``.
 
-    Keys are the retry's own, ``budget``, and ``until`` with what a row has to be, joined by ``+``.
+    Keys are the retry's own, ``budget``, ``odds``, and ``until`` with what a row has to be, joined by
+    ``+``.
 
     Raises:
         ValueError: naming what came and what is allowed.
@@ -171,8 +174,8 @@ def adapt(text: str) -> Adaptive | None:
         raise ValueError(f"adapt is {name!r}, expected one of none, {', '.join(RETRIES)}")
     kind: Any = RETRIES[name]
     own = [f.name for f in dataclasses.fields(kind)]
-    values = _parameters(name, rest, [*own, "budget", "until"])
-    shared: dict[str, Any] = {key: values.pop(key) for key in ("budget", "until") if key in values}
+    values = _parameters(name, rest, [*own, *SHARED])
+    shared: dict[str, Any] = {key: values.pop(key) for key in SHARED if key in values}
     if "until" in shared:
         shared["until"] = tuple(word.strip() for word in shared["until"].split("+"))
     return Adaptive(retry=kind(**values), **shared)

@@ -16,6 +16,7 @@ what a retry is for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -28,12 +29,14 @@ from molgen.token_weights import PSI, QUALITY
 
 if TYPE_CHECKING:
     from molgen.known import KnownMolecules
+    from molgen.odds import Odds
     from molgen.tokenizer import Tokenizer
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 INVALID, BROKEN, KNOWN, DUPLICATE = "invalid", "broken", "known", "duplicate"
+UNLIKELY = "unlikely"
 RANDOM = "random"
 TINY, ROUNDING = np.finfo(np.float64).tiny, 1e-9
 
@@ -46,10 +49,14 @@ class Verdict:
         key: what makes it the same as another: canonical SMILES, empty if it is no molecule.
         reason: why it fails: ``"invalid"``, ``"broken"`` (it does not keep its constraint),
             ``"known"``, or another word for a new molecule that will not do; empty if it passes.
+        log_odds: log-probability to meet what is asked for, where a guide was asked, else 0.
+        classifier_forwards: of the guide.
     """
 
     key: str
     reason: str = ""
+    log_odds: float = 0.0
+    classifier_forwards: int = 0
 
 
 Judge = Callable[[Ids, Ids], Sequence[Verdict]]
@@ -67,21 +74,32 @@ class MoleculeJudge:
         tokenizer: of the model.
         known: what counts as known; None to let known molecules pass.
         keeps: whether rows keep their constraints; None where there are none.
+        odds: what a guide says of rows that pass otherwise; None if nobody asks.
+        least: probability that a row must have by it.
     """
 
     tokenizer: Tokenizer
     known: KnownMolecules | None = None
     keeps: Keeps | None = None
+    odds: Odds | None = None
+    least: float = 0.5
 
     def __call__(self, tokens: Ids, rows: Ids) -> list[Verdict]:
         """Return a verdict a row; see `Judge`."""
         texts = [self.tokenizer.decode(row) for row in tokens]
         smiles = [m.smiles for m in interpret_all([self.tokenizer.smiles(text) for text in texts])]
         known = np.zeros(len(smiles), bool) if self.known is None else self.known.contains(smiles)
-        return [
+        verdicts = [
             Verdict(text, self._reason(int(row), text, bool(old)))
             for row, text, old in zip(rows, smiles, known, strict=True)
         ]
+        passing = [i for i, verdict in enumerate(verdicts) if not verdict.reason]
+        if self.odds is None or not passing:
+            return verdicts
+        for i, log_odds in zip(passing, self.odds(tokens[passing]).tolist(), strict=True):
+            reason = "" if log_odds >= math.log(self.least) else UNLIKELY
+            verdicts[i] = Verdict(smiles[i], reason, log_odds, 1)
+        return verdicts
 
     def _reason(self, row: int, smiles: str, known: bool) -> str:
         if not smiles:

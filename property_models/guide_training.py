@@ -28,10 +28,12 @@ from torch.nn import functional as F
 from molgen import noise
 from molgen.batch import Batch, Noised
 from molgen.dataset import TokenDataset
+from molgen.denoiser import MoleculeDenoiser
 from molgen.denoiser_config import places
 from molgen.objective import LEAST_NOISE, shifted
 from molgen.recipe import TrainConfig
 from molgen.train import Trainer, train
+from property_models import guide_start
 from property_models.bins import Bins
 from property_models.noisy import SIZES, GuideConfig, NoisyGuide
 
@@ -118,6 +120,7 @@ def new_guide(
     kind: str = "masked",
     seed: int = 0,
     sizes: Mapping[str, int] | None = None,
+    network: MoleculeDenoiser | None = None,
 ) -> NoisyGuide:
     """Return an untrained guide for the properties of a data set.
 
@@ -127,26 +130,35 @@ def new_guide(
         seed: of the weights.
         sizes: of the network, where they are not ``SIZES``; as in
             :class:`molgen.denoiser_config.DenoiserConfig`.
+        network: to start from (:mod:`property_models.guide_start`), which then says the sizes; None
+            for random weights.
 
     Raises:
         ValueError: if the data has no properties, or one of them no values.
     """
     if not data.properties:
         raise ValueError("the data has no properties, so there is nothing to guide towards")
+    if network is not None:
+        sizes = guide_start.sizes(network)
     bins = [Bins.of(column) for column in data.values[~data.held_out].T]
     config = GuideConfig(
         labels=list(data.properties),
         edges=[b.edges.tolist() for b in bins],
         mass=[b.mass.tolist() for b in bins],
         vocab_size=len(data.vocab),
-        max_position_embeddings=places(data.tokens.shape[1], kind),
+        max_position_embeddings=(
+            places(data.tokens.shape[1], kind) if network is None else network.max_length
+        ),
         noise=kind,
         time_input=kind == "uniform",
         **{**SIZES, **(sizes or {})},
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return NoisyGuide(config)
+        guide = NoisyGuide(config)
+    if network is not None:
+        guide_start.start(guide, network)
+    return guide
 
 
 def train_guide(
@@ -158,6 +170,7 @@ def train_guide(
     progress: bool = True,
     resume: bool = True,
     sizes: Mapping[str, int] | None = None,
+    network: MoleculeDenoiser | None = None,
 ) -> NoisyGuide:
     """Train a guide; the same call goes on where it was killed.
 
@@ -170,6 +183,7 @@ def train_guide(
         progress: show how it goes.
         resume: go on from a checkpoint in the folder.
         sizes: see :func:`new_guide`.
+        network: likewise.
 
     Returns:
         The guide with averaged weights, in evaluation mode.
@@ -178,7 +192,7 @@ def train_guide(
         ValueError, FloatingPointError, OSError: as :func:`molgen.train.train`.
     """
     config = config or TrainConfig(epochs=epochs, **RECIPE)  # type: ignore[arg-type]
-    guide = new_guide(data, noise, config.seed, sizes)
+    guide = new_guide(data, noise, config.seed, sizes, network)
     objective = GuideObjective(noise, data.pad_id, data.mask_id, guide.bins)
 
     def end(trainer: Trainer) -> None:

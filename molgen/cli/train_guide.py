@@ -14,8 +14,12 @@ import argparse
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from molgen.cli import options, train_options
+
+if TYPE_CHECKING:
+    from molgen.denoiser import MoleculeDenoiser
 
 EPOCHS = 6.0
 
@@ -36,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=train_options.seed, default=0, metavar="S")
     parser.add_argument("--workers", type=options.positive, metavar="N", help="CPU threads")
     parser.add_argument("--no-resume", action="store_true", help="begin anew")
+    parser.add_argument(
+        "--from-scratch",
+        action="store_true",
+        help="start from random weights, not from the model's first layers",
+    )
     options.add_device(parser)
 
 
@@ -87,7 +96,15 @@ def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
         dtype=arguments.dtype or "auto",
     )
     kind = noise_of(model.denoiser)
-    guide = train_guide(prepared.data, folder, kind, config=config, resume=not arguments.no_resume)
+    start = None if arguments.from_scratch else model.denoiser
+    guide = train_guide(
+        prepared.data,
+        folder,
+        kind,
+        config=config,
+        resume=not arguments.no_resume,
+        network=cast("MoleculeDenoiser | None", start),
+    )
     checkpoint.save_network(guide, folder)
     options.say(f"guide of {', '.join(guide.properties)} for {kind} noise in {folder}")
     return 0

@@ -177,6 +177,21 @@ def test_the_best_state_is_kept() -> None:
     np.testing.assert_array_equal(found.tokens[0], tried[2][:6])
 
 
+def test_of_two_like_states_the_likelier_is_kept() -> None:
+    script = iter([("unlikely", -2.0), ("unlikely", -1.0), ("unlikely", -3.0), (INVALID, 0.0)] * 2)
+    tried: list[Ids] = []
+
+    def scripted(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
+        tried.append(tokens[0].copy())
+        reason, log_odds = next(script)
+        return [Verdict("C", reason, log_odds, 2)]
+
+    found = build(Restart(), budget=20, judge=scripted, redraw=None).run(np.array([6]), seed=1)
+    assert len(tried) == found.tries[0] == 4
+    np.testing.assert_array_equal(found.tokens[0], tried[1][:6])
+    assert found.classifier_nfe[0] == 8
+
+
 class Watched(Sampler):
     """A sampler that remembers what it was given."""
 
@@ -329,7 +344,8 @@ def test_molecules_go_on_until_they_are_new(tmp_path: Path) -> None:
                 sampler = adaptive_sampler(
                     model,
                     inner,
-                    Adaptive(budget=budget, retry=retry),
+                    replace(settings, adapt=Adaptive(budget=budget, retry=retry)),
+                    {},
                     lambda seed: (model.request(32, {}, seed, 0, settings).lengths, None),
                 )
                 tokens = sampler.run(asked.lengths, seed=0).tokens
@@ -348,15 +364,23 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
         Adaptive(())
     with pytest.raises(ValueError, match="budget is 0, expected a whole number of at least 1"):
         Adaptive(budget=0)
+    with pytest.raises(ValueError, match="odds is 1, expected a number between 0 and 1"):
+        Adaptive(odds=1)
     with pytest.raises(ValueError, match="keep no trajectory"):
         build(Restart()).run(LENGTHS, record=True)
     model = checkpoint.load(str(save(tmp_path / "model", index=False)))
     inner = Sampler(Table(), plan.Ancestral().plan(4))
     with pytest.raises(ValueError, match=r"until is valid\+unique\+novel, but .* no index"):
-        adaptive_sampler(model, inner, Adaptive())
-    assert adaptive_sampler(model, inner, Adaptive(("valid",))).judge(
-        np.array([[PAD]]), np.zeros(1, int)
-    )
+        adaptive_sampler(model, inner, model.settings(adapt=Adaptive()), {})
+    likely = model.settings(adapt=Adaptive(("valid", "likely")))
+    with pytest.raises(ValueError, match=r"until is valid\+likely, but no target is given"):
+        adaptive_sampler(model, inner, likely, {})
+    with pytest.raises(ValueError, match="has no guide for qed: expected a folder"):
+        adaptive_sampler(model, inner, likely, {"qed": 0.5})
+    with pytest.raises(ValueError, match="adapt is None, expected how rows go on"):
+        adaptive_sampler(model, inner, model.settings(), {})
+    valid = model.settings(adapt=Adaptive(("valid",)))
+    assert adaptive_sampler(model, inner, valid, {}).judge(np.array([[PAD]]), np.zeros(1, int))
 
 
 def test_no_rows() -> None:

@@ -67,18 +67,18 @@ def test_parts_are_connected_and_free_and_leave_what_is_asked() -> None:
             assert "." not in Chem.MolFragmentToSmiles(whole, sorted(part.atoms))
     every = parts(whole, frozenset(range(13)), bits, 0.0, u)
     near = parts(whole, frozenset(range(13)), bits, 0.5, u)
-    assert min(part.similarity for part in near) >= 0.5 > min(part.similarity for part in every)
+    assert min(p.similarity() for p in near) >= 0.5 > min(p.similarity() for p in every)
     assert any(ring <= part.atoms for part in every), "rings are taken whole, too"
     best = parts(whole, frozenset(range(13)), bits, 2.0, u)
     assert len(best) == FEWEST
-    assert min(part.similarity for part in best) >= sorted(p.similarity for p in every)[-FEWEST]
+    assert min(p.similarity() for p in best) >= sorted(p.similarity() for p in every)[-FEWEST]
 
 
 def opened(model: Model, smiles: str, atoms: list[int]) -> OpenPart:
     whole = mol(smiles)
     template = cut(whole, frozenset(atoms), model.tokenizer, Task.LEAD)
     text = Chem.MolToSmiles(whole)
-    return OpenPart(Part(frozenset(atoms), 0.5), template, model.tokenizer.encode(text))
+    return OpenPart(Part(frozenset(atoms)), template, model.tokenizer.encode(text))
 
 
 def said(model: Model, targets: dict[str, str], several: list[OpenPart], **how: Any) -> Any:

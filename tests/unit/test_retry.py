@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from molgen import randomness
 from molgen.known import KnownMolecules
+from molgen.odds import Odds
 from molgen.retry import (
     BROKEN,
     DUPLICATE,
     INVALID,
     KNOWN,
+    UNLIKELY,
     Failed,
     MoleculeJudge,
     Remask,
@@ -23,6 +25,8 @@ from molgen.tokenizer import Tokenizer
 from tiny import CHARACTERS
 
 Mask = NDArray[np.bool_]
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float64]
 ROWS, LONGEST = 4000, 8
 
 
@@ -137,3 +141,29 @@ def test_molecules_are_parsed_and_looked_up() -> None:
     found = MoleculeJudge(tokenizer, judge.known, keeps)(tokens, rows)
     assert [verdict.reason for verdict in found] == [KNOWN, INVALID, BROKEN, KNOWN, INVALID]
     assert asked == [(7, "CCO"), (9, "NCN"), (10, "CCO")], "of molecules, by their row"
+
+
+def test_a_guide_is_asked_of_rows_that_pass_otherwise() -> None:
+    tokenizer = Tokenizer(CHARACTERS)
+    texts = ["CC", "C(", "CO", "CN", "CCO"]
+    tokens = np.full((len(texts), 3), tokenizer.pad_id)
+    for row, text in zip(tokens, texts, strict=True):
+        row[: len(text)] = tokenizer.encode(text)
+    asked: list[int] = []
+
+    class ByHand(Odds):
+        def __init__(self) -> None:
+            pass
+
+        def __call__(self, tokens: Ids) -> Floats:
+            asked.extend(range(len(tokens)))
+            return np.log([0.9, 0.1, 0.7])
+
+    judge = MoleculeJudge(tokenizer, KnownMolecules.from_smiles(["CCO"]), None, ByHand(), 0.5)
+    found = judge(tokens, np.arange(5))
+    assert [verdict.reason for verdict in found] == ["", INVALID, UNLIKELY, "", KNOWN]
+    assert [verdict.classifier_forwards for verdict in found] == [1, 0, 1, 1, 0]
+    assert len(asked) == 3
+    np.testing.assert_allclose([v.log_odds for v in found], np.log([0.9, 1, 0.1, 0.7, 1]))
+    assert MoleculeJudge(tokenizer, None, None, ByHand())(tokens[1:2], np.zeros(1, int))
+    assert len(asked) == 3, "no forward for nothing"
