@@ -22,8 +22,8 @@ Each `Retry` is a way to spend the budget; `Restart` is the control.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np

@@ -169,7 +169,10 @@ class AdaptiveRows:
             if owner > row:
                 self.reason[owner] = self.best[owner] = DUPLICATE
         self.reason[row] = reason
-        state, kept = (_rank(reason), verdict.log_odds), (_rank(self.best[row]), self.best_odds[row])
+        state, kept = (
+            (_rank(reason), verdict.log_odds),
+            (_rank(self.best[row]), self.best_odds[row]),
+        )
         if state >= kept:
             self.best[row], self.kept[row] = reason, self.tokens[row]
             self.best_odds[row] = verdict.log_odds

@@ -13,7 +13,8 @@ so the ``s`` that is aimed at is spread over the tries. Two tiers, told apart ev
   (:mod:`molgen.lead_search`).
 
 Every try is a row, with what became of it. Try ``j`` of lead ``i`` depends on the seed, ``i``,
-``j`` and the lead alone, so fewer tries are a prefix of more, and fewer leads too.
+``j`` and the lead alone, so fewer tries are a prefix of more, and fewer leads too - but for tries
+that are to be unique under ``settings.adapt``: they depend on those drawn with them.
 
 References: Jin et al., "Hierarchical Generation of Molecular Graphs using Structural Motifs"
 (2020), for the task; Gruver et al., "Protein design with guided discrete diffusion" (2023), for
@@ -23,7 +24,6 @@ choosing what to redraw by what holds a goal back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molgen.constrained import PRIOR_ROWS
@@ -75,8 +75,9 @@ def optimize(
         tries: rows a lead.
         oracle_calls: distinct molecules a lead, itself included, that are scored while drawing.
         seed: see this module.
-        settings: how to draw; the model's own by default. A try is one draw, so ``adapt`` has no
-            say.
+        settings: how to draw; the model's own by default. A try is one draw; under ``adapt`` it
+            goes on while its molecule is none, the lead's own, not similar enough, or what else
+            ``adapt`` demands.
         keep: atoms of every lead that stay; see :func:`molgen.fragments.read_lead`.
         change: atoms that may change, in place of ``keep``.
         weights: of targets in the gain.
@@ -97,8 +98,7 @@ def optimize(
     _check(model, leads, goals, similarity, tries, oracle_calls)
     if keep is not None and change is not None:
         raise ValueError("keep and change are both given, expected at most one of them")
-    settings = replace(settings or model.settings(), adapt=None)
-    settings = weighed(settings, goals)
+    settings = weighed(settings or model.settings(), goals)
     steer = _steered(model, goals, settings, oracle_calls) if guided else {}
     request = model.request(PRIOR_ROWS, steer, seed, 0, settings)
     found: list[pd.DataFrame] = []

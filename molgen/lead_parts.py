@@ -70,7 +70,7 @@ def parts(
     Returns:
         At most :data:`POOL`; none where nothing may change.
     """
-    ways = [[frozenset([atom]) for atom in sorted(free)], blocks(mol, free)]
+    ways = [pieces(mol, free), blocks(mol, free)]
     surroundings = environments(mol)
     everything = frozenset(range(mol.GetNumAtoms()))
     found: dict[frozenset[int], Part] = {}
@@ -92,6 +92,14 @@ def _kept(surroundings: dict[int, list[frozenset[int]]], rest: frozenset[int]) -
     return frozenset(
         bit for bit, places in surroundings.items() if any(place <= rest for place in places)
     )
+
+
+def pieces(mol: Chem.Mol, free: frozenset[int]) -> list[frozenset[int]]:
+    """Return atoms, but those of aromatic rings that share a bond together."""
+    bonds = [bond.GetIdx() for bond in mol.GetBonds() if not bond.GetIsAromatic()]
+    apart = Chem.FragmentOnBonds(mol, bonds, addDummies=False) if bonds else mol
+    pieces = (free.intersection(atoms) for atoms in Chem.GetMolFrags(apart))
+    return [piece for piece in pieces if piece]
 
 
 def blocks(mol: Chem.Mol, free: frozenset[int]) -> list[frozenset[int]]:

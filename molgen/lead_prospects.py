@@ -6,7 +6,8 @@ With a part S of a molecule masked, Bayes' rule gives
 
 so of all parts the one with the lowest difference leaves the rest that fits ``y`` best. A network
 that was trained with and without conditions tells it in a pair of forwards a part, each token's
-prediction taken on its own; a guide says ``log p(y | rest)`` itself, in one of its own forwards.
+prediction taken on its own. A guide, which is asked where a model has one, says ``log p(y | rest)``
+itself in one of its own forwards, and of any length that the open part may become.
 
 Reference: Gruver et al., "Protein design with guided discrete diffusion" (2023), which chooses what
 to edit by the gradient of a value function.
@@ -40,10 +41,14 @@ class Prospects(Protocol):
     Attributes:
         forwards: of the network, for each part.
         classifier_forwards: of a guide, for each part.
+        exaggeration: by how much what it says is to be divided.
+        lengths: that a part may take and that are worth asking of; 1 if it tells none apart.
     """
 
     forwards: int
     classifier_forwards: int
+    exaggeration: float
+    lengths: int
 
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
         """Return ``log p(y | rest)`` of each part, up to a constant of its molecule: (parts,)."""
@@ -67,7 +72,7 @@ def prospects(
         pool: threads to run on.
     """
     place = settings.device, settings.dtype
-    if targets and isinstance(settings.steering, ClassifierBased):
+    if targets and (isinstance(settings.steering, ClassifierBased) or model.has_guide(targets)):
         says = odds(model, settings, targets, settings.emphasis)
         return ByGuide(says, model.denoiser.pad_id, model.denoiser.mask_id)
     if request.condition is None:
@@ -80,6 +85,7 @@ class Alike:
     """Says the same of every part."""
 
     forwards = classifier_forwards = 0
+    exaggeration, lengths = 1.0, 1
 
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
         """Return zeros; see :class:`Prospects`."""
@@ -90,6 +96,7 @@ class ByNetwork:
     """Asks the network with and without the condition."""
 
     forwards, classifier_forwards = 2, 0
+    exaggeration, lengths = 2.0, 1  # tokens of a part are predicted apart
 
     def __init__(self, network: NetworkPredictor, conditions: NDArray[np.float32]) -> None:
         """Take the network.
@@ -122,6 +129,7 @@ class ByGuide:
     """Asks a guide of noised rows."""
 
     forwards, classifier_forwards = 0, 1
+    exaggeration, lengths = 1.0, 4
 
     def __init__(self, says: Odds, pad_id: int, mask_id: int) -> None:
         self._odds, self._pad_id, self._mask_id = says, pad_id, mask_id

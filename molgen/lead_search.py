@@ -22,14 +22,14 @@ import numpy as np
 from rdkit import Chem
 
 from molgen import randomness
+from molgen.adaptive import adaptive_sampler
 from molgen.constrained import restrained
-from molgen.fragments import Task
 from molgen.goals import Goals
 from molgen.lead import Lead, Refused, unwritable
-from molgen.lead_parts import ATTEMPTS, parts
+from molgen.lead_openings import openings
 from molgen.lead_prospects import Prospects, prospects
 from molgen.lead_report import Try
-from molgen.lead_rows import OpenPart, drawn, near, rows
+from molgen.lead_rows import OpenPart, rows
 from molgen.model import Model, Request
 from molgen.molecules import Molecule, interpret_all, parse
 from molgen.oracle import Floats, Oracle, WeightedSum
@@ -39,21 +39,18 @@ from molgen.screens import Screens
 from molgen.settings import Settings
 from molgen.spans import numbered
 from molgen.targets import Target
-from molgen.template import Template, cut
 from molgen.threads import Workers
 from molgen.walkers import accepted
 
 ROUND = 4  # tries of a lead between two looks at the oracle
 LOW, HIGH = 0.75, 0.1
-LENGTHS = 4  # that are thought of for each part
 """Similarities to be expected reach from ``LOW`` times the threshold, since what is drawn is like
 the lead in part, to ``HIGH`` of the way from the threshold to 1."""
-TAU = 2.0  # tokens of a part are predicted apart, so what they say together is exaggerated
 AGAIN = 1.0  # nats that a part loses whenever a try opens it, so that tries differ
 WIDTH = 0.05  # of the similarities about the one aimed at
 GOLDEN = 0.6180339887498949  # phi
 APART = 2**32  # rows of the endless table from one lead to the next
-PARTS, CHOICE, LENGTH, ACCEPT, SIZES = (2**41 + 2**20 * use for use in range(5))  # in place of a position
+CHOICE, LENGTH, ACCEPT = (2**41 + 2**20 * use for use in range(2, 5))  # in place of a position
 
 
 @dataclass(eq=False)
@@ -94,6 +91,8 @@ class LeadSearch:
     Attributes:
         model: that draws.
         sampler: of the model, guided.
+        settings: how it draws, and how tries that fail go on.
+        steer: targets that steer.
         prospects: says of parts how well what stays goes with what is asked for.
         request: lengths and conditions to choose from.
         goals: what is asked for.
@@ -104,6 +103,8 @@ class LeadSearch:
 
     model: Model
     sampler: AnySampler
+    settings: Settings
+    steer: Mapping[str, Target]
     prospects: Prospects
     request: Request
     goals: Goals
@@ -128,11 +129,17 @@ class LeadSearch:
         """Prepare the network.
 
         Raises:
-            ValueError: if guidance has a say in how fast the sampler goes.
+            ValueError: if guidance has a say in how fast the sampler goes, or tries cannot go on
+                as asked for.
         """
-        restrained(sampler, rows(model, request, [], np.zeros(0, np.int64), np.zeros((0, 1))).rules)
+        nothing = rows(model, request, [], np.zeros(0, np.int64), np.zeros((0, 1)))
+        free = restrained(sampler, nothing.rules)
+        if settings.adapt is not None:
+            adaptive_sampler(model, free, settings, steer)
         judge = prospects(model, settings, steer, request, pool)
-        return cls(model, sampler, judge, request, goals, screens, similarity, seed)
+        return cls(
+            model, sampler, settings, steer, judge, request, goals, screens, similarity, seed
+        )
 
     def run(
         self,
@@ -182,9 +189,7 @@ class LeadSearch:
             for item in going
             for number in range(first, first + count)
         ]
-        samples = self._draw(
-            [(item.lead.index, number, part) for item, number, part in opened], on_tries
-        )
+        samples = self._draw(opened, on_tries)
         texts = self.model.texts(samples.tokens)
         molecules = interpret_all([self.model.tokenizer.smiles(text) for text in texts])
         for i, (item, number, part) in enumerate(opened):
@@ -201,7 +206,17 @@ class LeadSearch:
         if not moved:
             return {}
         for item in moved:
-            item.pool = self._parts(item, first)
+            item.pool = openings(
+                self.model,
+                self.request.lengths,
+                item.lead,
+                item.smiles,
+                item.mol,
+                LOW * self.similarity,
+                self.prospects.lengths,
+                self.seed,
+                first,
+            )
         found = self.prospects([part for item in moved for part in item.pool])
         ends = np.cumsum([len(item.pool) for item in moved])[:-1]
         for item, own in zip(moved, np.split(found, ends), strict=True):
@@ -211,46 +226,6 @@ class LeadSearch:
             item.lead.index: (each[0] * len(item.pool), each[1] * len(item.pool)) for item in moved
         }
 
-    def _parts(self, item: _Going, first: int) -> list[OpenPart]:
-        u = randomness.uniform(
-            self.seed,
-            randomness.SHUFFLE,
-            item.lead.index,
-            first,
-            PARTS + np.arange(ATTEMPTS)[:, None],
-            np.arange(item.mol.GetNumAtoms() + 2),
-        )
-        free = item.lead.free(item.mol)
-        tokenizer = self.model.tokenizer
-        tokens = tokenizer.encode(item.smiles)
-        found = parts(item.mol, free, item.lead.bits, LOW * self.similarity, u)
-        u = randomness.uniform(
-            self.seed,
-            randomness.SHUFFLE,
-            item.lead.index,
-            first,
-            SIZES + np.arange(len(found) * LENGTHS)[:, None],
-            np.arange(self.model.denoiser.max_length + 2),
-        ).reshape(len(found), LENGTHS, -1)
-        return [
-            OpenPart(part, template, tokens, sizes)
-            for part, own in zip(found, u, strict=True)
-            for template in [cut(item.mol, part.atoms, tokenizer, Task.LEAD)]
-            for sizes in self._sizes(template, own)
-        ]
-
-    def _sizes(self, template: Template, u: Floats) -> list[tuple[int, ...]]:
-        """Return how long the spans of a part may become: half of the lengths are such as molecules
-        have that fit what is asked for, half any at all."""
-        low, high = template.shortest, near(template, self.model.denoiser.max_length)[1]
-        lengths = {
-            drawn(self.request.lengths, (low, high), own[0])[1]
-            if i % 2
-            else low + int(own[0] * (high - low + 1)): own[2:]
-            for i, own in enumerate(u)
-        }
-        return [tuple(template.stretch(length, own)) for length, own in lengths.items()]
-
     def _choose(self, item: _Going, number: int) -> OpenPart:
         """Choose the part that a try opens."""
         low, high = LOW * self.similarity, self.similarity + HIGH * (1 - self.similarity)
@@ -258,7 +233,11 @@ class LeadSearch:
         expected = np.array(
             [each.part.similarity(each.length / each.template.usual) for each in item.pool]
         )
-        log_w = item.prospects / TAU - np.abs(expected - aim) / WIDTH - AGAIN * item.opened
+        log_w = (
+            item.prospects / self.prospects.exaggeration
+            - np.abs(expected - aim) / WIDTH
+            - AGAIN * item.opened
+        )
         u = randomness.uniform(self.seed, randomness.SHUFFLE, item.lead.index, number, CHOICE)
         at = int(randomness.choose(np.exp(log_w - log_w.max()), u))
         item.opened[at] += 1
@@ -266,11 +245,12 @@ class LeadSearch:
 
     def _draw(
         self,
-        opened: Sequence[tuple[int, int, OpenPart]],
+        opened: Sequence[tuple[_Going, int, OpenPart]],
         on_tries: Callable[[int], None] | None,
     ) -> Samples:
-        """Draw open parts, given with the index of their lead and the number of the try."""
-        lead, number = np.array([pair[:2] for pair in opened], dtype=np.int64).T
+        """Draw open parts, given with their lead and the number of the try."""
+        several = [(item.lead.index, number) for item, number, _ in opened]
+        lead, number = np.array(several, dtype=np.int64).T
         u = randomness.uniform(
             self.seed,
             randomness.SHUFFLE,
@@ -286,12 +266,32 @@ class LeadSearch:
             if on_tries:
                 on_tries(len(ended))
 
-        return restrained(self.sampler, ready.rules).run(
+        sampler = restrained(self.sampler, ready.rules)
+        if self.settings.adapt is not None:
+            sampler = adaptive_sampler(
+                self.model,
+                sampler,
+                self.settings,
+                self.steer,
+                keeps=lambda row, smiles: self._serves(opened[row][0], smiles),
+            )
+        return sampler.run(
             ready.lengths,
             numbered(ready.condition, len(opened)),
             self.seed,
             given=ready.given,
             on_done=on_done,
+        )
+
+    def _serves(self, item: _Going, smiles: str) -> bool:
+        """Return whether a molecule is another one, keeps what must stay and is similar enough."""
+        mol = parse(smiles)
+        return (
+            mol is not None
+            and smiles not in (item.smiles, item.lead.smiles)
+            and item.lead.similarity(mol) >= self.similarity
+            and item.lead.keeps(smiles)
+            and self.screens.reason(mol) is None
         )
 
     def _judged(

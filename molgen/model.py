@@ -215,6 +215,14 @@ class Model:
         if isinstance(steering, ClassifierFree) or steering.cfg:
             self.prior.check(targets)
 
+    def has_guide(self, targets: Mapping[str, Target]) -> bool:
+        """Return whether there is a guide of the model's own that tells all of some properties."""
+        try:
+            guide = self.guide_for(targets)
+        except ValueError:
+            return False
+        return {label(guide, name) for name in targets} <= set(guide.properties)
+
     def guide_for(self, targets: Mapping[str, Target], folder: str = "") -> NoisyGuide:
         """Return the guide that steers towards targets.
 

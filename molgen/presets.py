@@ -161,8 +161,8 @@ def grammar(text: str) -> SmilesGrammar | None:
 def adapt(text: str) -> Adaptive | None:
     """Read ``none`` or ``RETRY:key=value,...``, such as ``remask:share=.4,budget=128``.
 
-    Keys are the retry's own, ``budget``, ``odds``, and ``until`` with what a row has to be, joined by
-    ``+``.
+    Keys are the retry's own, ``budget``, ``odds``, and ``until`` with what a row has to be,
+    joined by ``+``.
 
     Raises:
         ValueError: naming what came and what is allowed.

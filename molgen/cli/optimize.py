@@ -77,8 +77,6 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.screens import Screens
 
     delivery.check_files(arguments.out)
-    if arguments.adapt not in (None, "none"):
-        raise ValueError(f"adapt is {arguments.adapt!r}, but a try is one draw: expected none")
     goals = read_goals(arguments.target, delivery.read_weights(arguments.weight))
     screens = Screens.read(arguments.filter)
     leads, single = read_leads(arguments.leads, arguments.column)

@@ -139,7 +139,10 @@ def test_what_is_finished_is_written(
         (["CCO", "--target", "qed=max", "--column", "a"], "column is 'a', but leads is a molecule"),
         (["CCO", "--target", "qed=max", "--filter", "painz"], "filter is 'painz'"),
         (["CCO", "--target", "qed=max", "--weight", "logp=2"], "weight of logp"),
-        (["CCO", "--target", "qed=max", "--adapt", "restart"], "a try is one draw"),
+        (
+            ["CCO", "--target", "qed=max", "--adapt", "restart:until=valid+likely"],
+            "has no guide for qed",
+        ),
     ],
 )
 def test_bad_input(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from molgen.lead_parts import FEWEST, Part, parts
 from molgen.lead_prospects import prospects
 from molgen.lead_rows import OpenPart
 from molgen.model import Model
+from molgen.steering import ClassifierBased, ClassifierFree
 from molgen.targets import read_targets
 from molgen.template import cut
 from molgen.threads import workers
@@ -50,8 +52,11 @@ def test_what_stays_keeps_its_bits(lead: str, part: list[int], other: str) -> No
     found = {p.atoms: p for p in parts(mol(lead), free, fingerprint(mol(lead)), 0.0, u)}
     common = len(kept)
     expected = common / (2 * len(surroundings) - common)
-    assert found[free].similarity == pytest.approx(expected)
-    assert found[free].similarity <= tanimoto(fingerprint(mol(lead)), fingerprint(mol(other)))
+    assert found[free].similarity() == pytest.approx(expected)
+    grown = common / (2.5 * len(surroundings) - common)
+    assert found[free].similarity(1.5) == pytest.approx(grown)
+    assert found[free].similarity(0.1) <= 1
+    assert found[free].similarity() <= tanimoto(fingerprint(mol(lead)), fingerprint(mol(other)))
 
 
 def test_parts_are_connected_and_free_and_leave_what_is_asked() -> None:
@@ -109,19 +114,29 @@ def test_prospects_by_hand(tiny: Model) -> None:
 def test_prospects_find_what_holds_a_goal_back(qm9: Model) -> None:
     smiles = "CCCOC1CC1"
     chain, ring = opened(qm9, smiles, [0, 1, 2]), opened(qm9, smiles, [4, 5, 6])
-    _, no_rings = said(qm9, {"ring_count": "0"}, [chain, ring])
+    alone = replace(qm9, folder=None)  # where its guide is
+    asked, no_rings = said(alone, {"ring_count": "0"}, [chain, ring])
+    assert (asked.forwards, asked.classifier_forwards) == (2, 0)
     assert no_rings[1] > no_rings[0] + 1
-    _, rings = said(qm9, {"ring_count": "2"}, [chain, ring])
+    _, rings = said(alone, {"ring_count": "2"}, [chain, ring])
     assert rings[0] > rings[1]
-    from molgen.steering import ClassifierBased
-
-    asked, judged = said(qm9, {"ring_count": "0"}, [chain, ring], steering=ClassifierBased()
-    )  # fmt: skip
-    assert (asked.forwards, asked.classifier_forwards) == (0, 1)
-    assert judged[1] > judged[0] + 1
+    for steering in (ClassifierFree(), ClassifierBased()):
+        asked, judged = said(qm9, {"ring_count": "0"}, [chain, ring], steering=steering)
+        assert (asked.forwards, asked.classifier_forwards) == (0, 1)
+        assert judged[1] > judged[0] + 1
     asked, alike = said(qm9, {}, [chain, ring])
     assert asked.forwards == 0
     assert alike.tolist() == [0, 0]
+
+
+def test_a_guide_is_asked_of_the_lengths_that_an_open_part_may_take(qm9: Model) -> None:
+    tail = opened(qm9, "CCCOC1CC1", [0, 1, 2])
+    sizes = [(1,), (3,), (5,)]
+    several = [replace(tail, sizes=each) for each in sizes]
+    assert [item.length for item in several] == [tail.length - 2, tail.length, tail.length + 2]
+    assert several[1].row(-1) == tail.row(-1)
+    _, found = said(qm9, {"mw": "..90"}, several)
+    assert found[0] > found[1] > found[2]
 
 
 def test_rows_hold_what_stays(tiny: Model) -> None:

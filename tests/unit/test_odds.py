@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -36,7 +38,7 @@ def test_rows_are_asked_as_they_are(qm9: Model) -> None:
 
 def test_rows_go_on_until_they_are_likely(qm9: Model) -> None:
     order = presets.order("entropy-bounded:gamma=.1")
-    how = {"gamma": 0.0, "dtype": "fp32", "order": order}
+    how: dict[str, Any] = {"gamma": 0.0, "dtype": "fp32", "order": order}
     targets = {"ring_count": "1"}
     plain = qm9.sample(32, targets, 0, **how)
     adapt = presets.adapt("restart:until=valid+likely,budget=120")
