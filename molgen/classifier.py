@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -63,13 +63,13 @@ class Guide(Protocol):
         ...
 
     def candidate_log_prob(
-        self, tokens: Tensor, index: int, alpha: Tensor | None, at: Tensor | None
+        self, tokens: Tensor, indices: Sequence[int], alpha: Tensor | None, at: Tensor | None
     ) -> Tensor:
-        """Return those of ``x_t`` with token l := v, with shape (places, vocab, bins).
+        """Return those of ``x_t`` with token l := v, with shape (places, vocab, properties, bins).
 
         Args:
             tokens: ids with shape (batch, length).
-            index: which property.
+            indices: which properties.
             alpha: as for :meth:`log_prob`.
             at: places as indices into those of all rows one after another, shape (places,).
         """
@@ -100,7 +100,7 @@ class PropertyClassifier:
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self.guide = prepared(guide, self.device, self.dtype)
         self.aims = [self._wanted(aim) for aim in aims]
-        self.candidate_forwards = len(names)
+        self.candidate_forwards = 1
 
     def _wanted(self, aim: Aim) -> _Wanted:
         share = self.guide.wanted(aim.name, aim.target)
@@ -149,12 +149,12 @@ class PropertyClassifier:
         fill = filling(len(tokens), length, self.device)
         places = at[filling(count, self.guide.vocab_size, self.device)].to(self.device)
         ids, clock = tokens[fill].to(self.device), self._clock(alpha_t[fill])
-        total = scores.new_zeros(count, self.guide.vocab_size)
-        for aim in self.aims:
-            with precision(self.device, self.dtype):
-                bins = self.guide.candidate_log_prob(ids, aim.index, clock, places)
-            total = total + aim.score(bins[:count], alpha_t[at // length])
-        scores.view(-1, self.guide.vocab_size)[at] = total.to(scores)
+        with precision(self.device, self.dtype):
+            indices = [aim.index for aim in self.aims]
+            bins = self.guide.candidate_log_prob(ids, indices, clock, places)[:count]
+        when = alpha_t[at // length]
+        total = sum(aim.score(bins[:, :, k], when) for k, aim in enumerate(self.aims))
+        scores.view(-1, self.guide.vocab_size)[at] = cast(Tensor, total).to(scores)
         return scores
 
     def _clock(self, alpha_t: Tensor) -> Tensor | None:

@@ -1,7 +1,8 @@
 """Parts of a molecule that may be redrawn, and how alike the rest leaves it to a lead.
 
 A part is a connected set of atoms, grown from a random one: atom by atom, or by whole rings and
-chain atoms, since a chemist replaces a ring and not two thirds of it. Redrawing it keeps those bits
+chain atoms, since a chemist replaces a ring and not two thirds of it. Aromatic rings are taken
+whole in any case: what is left of one could seldom be completed. Redrawing it keeps those bits
 of the fingerprint whose surroundings lie in the rest,
 
     c = |bits(rest) and bits(lead)|,      T  ~  c / (|bits(lead)| + |bits(molecule)| - c)

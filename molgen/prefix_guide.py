@@ -85,9 +85,10 @@ class GuideScores:
             ``log p(y | prefix, v)``, float64, on the CPU, with shape (rows, vocab).
         """
         total = torch.zeros(len(x), self.vocab_size, dtype=torch.float64)
-        for index, log_share, gamma in self._aims:
-            bins = self.guide.candidate_bins(self.guide.place(x), index)[:, 0].cpu().double()
-            total += gamma * (bins + log_share).logsumexp(-1)
+        indices = [index for index, *_ in self._aims]
+        bins = self.guide.candidate_bins(self.guide.place(x), indices)[:, 0].cpu().double()
+        for k, (_, log_share, gamma) in enumerate(self._aims):
+            total += gamma * (bins[:, :, k] + log_share).logsumexp(-1)
         return total
 
 

@@ -20,6 +20,7 @@ The guide and the judge are different objects: this one steers, RDKit or a regre
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -131,43 +132,50 @@ class NoisyGuide(Trunk):
         return self._log_bins(self.row(pooled))
 
     def candidate_log_prob(
-        self, tokens: Tensor, index: int, alpha: Tensor | None = None, at: Tensor | None = None
+        self,
+        tokens: Tensor,
+        indices: Sequence[int],
+        alpha: Tensor | None = None,
+        at: Tensor | None = None,
     ) -> Tensor:
-        """Return ``log p(y | x_t, token l := v)`` of one property for every place and token.
+        """Return ``log p(y | x_t, token l := v)`` of properties for every place and token.
 
         Args:
             tokens: noised ids with shape (batch, length); for a guide of prefixes, ``[MASK]`` and
                 then the tokens: at place i the candidate is the token after it, padding the end.
-            index: which property, as :meth:`index` gives it.
+            indices: which properties, as :meth:`index` gives them.
             alpha: fraction kept with shape (batch,), for a guide with a time input.
             at: which places to answer for, as indices into those of all rows one after another,
                 with shape (places,); None for all of them.
 
         Returns:
-            Log-probabilities with shape (batch, length, vocab, bins), or (places, vocab, bins).
+            Log-probabilities with shape (batch, length, vocab, properties, bins), or (places,
+            vocab, properties, bins).
         """
         x, real = self._features(tokens, alpha)
         context = self._context(x, real)
         if at is None:
-            return self.candidate_bins(context, index)
-        return self.candidate_bins(context.flatten(0, 1)[at].unsqueeze(1), index).squeeze(1)
+            return self.candidate_bins(context, indices)
+        return self.candidate_bins(context.flatten(0, 1)[at].unsqueeze(1), indices).squeeze(1)
 
-    def candidate_bins(self, context: Tensor, index: int) -> Tensor:
+    def candidate_bins(self, context: Tensor, indices: Sequence[int]) -> Tensor:
         """Return the candidate head's answers for every token.
 
         Args:
             context: its input short of the candidate, shape (batch, length, hidden); for prefixes
                 ``place`` of what the trunk gives.
-            index: which property.
+            indices: which properties.
 
         Returns:
-            Log-probabilities with shape (batch, length, vocab, bins).
+            Log-probabilities with shape (batch, length, vocab, properties, bins).
         """
-        rows = slice(index * self.most, (index + 1) * self.most)
-        weight, bias = self.candidate.weight[rows], self.candidate.bias[rows]
+        shape = len(self.bins), self.most
+        weight = self.candidate.weight.unflatten(0, shape)[list(indices)].flatten(0, 1)
+        bias = self.candidate.bias.unflatten(0, shape)[list(indices)].flatten()
         base = context[:, :, None] + self.value.weight
         logits = F.linear(F.relu(base).square(), weight, bias).float()
-        return logits.masked_fill(self._absent()[index], -torch.inf).log_softmax(-1)
+        logits = logits.unflatten(-1, (len(indices), self.most))
+        return logits.masked_fill(self._absent()[list(indices)], -torch.inf).log_softmax(-1)
 
     def given(self, tokens: Tensor, x_s: Tensor, alpha: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return what training needs, of all properties and with one candidate a place.

@@ -126,7 +126,9 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "--adapt",
         metavar="A",
         help="rows that are no new molecule go on, up to a budget of forwards a row: none, "
-        "restart:budget=128, or remask:share=.4,budget=128,until=valid+unique+novel",
+        "restart:budget=128, or remask:share=.4,budget=128,until=valid+unique+novel; until may "
+        "hold likely, too: the model's guide finds it at least as probable as odds=.5 that all "
+        "targets are met",
     )
     group.add_argument("--temperature", type=float, metavar="X", help="below 1 sharpens")
     group.add_argument("--top-p", type=float, metavar="P", help="nucleus of the distribution")

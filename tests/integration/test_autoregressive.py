@@ -121,12 +121,12 @@ def test_kernels_multiply_to_the_exact_likelihood() -> None:
 def test_the_guide_read_along_gives_the_candidates_of_its_full_forward() -> None:
     tokens, _ = rows(20)
     with torch.inference_mode():
-        full = [GUIDE.candidate_log_prob(tokens, index) for index in range(2)]
+        full = GUIDE.candidate_log_prob(tokens, [0, 1]).unbind(-2)
         cache = KVCache(GUIDE, len(tokens))
         for place in range(LONGEST):
             x = cache.append(tokens[:, place])
             for index in range(2):
-                bins = GUIDE.candidate_bins(GUIDE.place(x), index)[:, 0]
+                bins = GUIDE.candidate_bins(GUIDE.place(x), [index])[:, 0, :, 0]
                 torch.testing.assert_close(bins, full[index][:, place], atol=1e-5, rtol=1e-5)
     scores = GuideScores(GUIDE, [RINGS, WEIGHT], dtype="fp32").begin(len(tokens))
     share = [GUIDE.wanted("rings", 2.0), GUIDE.wanted("weight", Range(0.0, 2.0))]

@@ -94,7 +94,7 @@ def trained_mass(guide: NoisyGuide) -> Tensor:
 @torch.no_grad()
 def test_one_forward_tells_every_candidate(trained: NoisyGuide) -> None:
     tokens, alpha = states(trained)
-    found = trained.candidate_log_prob(tokens, 0, alpha).exp()[..., : LENGTH + 1]
+    found = trained.candidate_log_prob(tokens, [0], alpha)[..., 0, :].exp()[..., : LENGTH + 1]
     assert found.shape == (*tokens.shape, 5, LENGTH + 1)
     errors = []
     for place, letter in itertools.product(range(tokens.shape[1]), range(LETTERS)):

@@ -46,7 +46,7 @@ def plain(tiny: Model) -> Optimized:
 
 @pytest.fixture(scope="module")
 def searched(tiny: Model) -> Optimized:
-    return run(tiny, tries=11, oracle_calls=7)
+    return run(tiny, tries=15, oracle_calls=7)
 
 
 def checked(found: Optimized, targets_met: Any = None) -> None:
@@ -172,7 +172,7 @@ def test_search_goes_on_from_what_is_better(
     )
     assert np.mean(led.tally.gains) > 1.2 * np.mean(free.tally.gains)
     monkeypatch.setattr(lead_optimization, "AT_ONCE", 4)
-    pd.testing.assert_frame_equal(run(tiny, tries=11, oracle_calls=7).table, searched.table)
+    pd.testing.assert_frame_equal(run(tiny, tries=15, oracle_calls=7).table, searched.table)
 
 
 def test_leads_that_cannot_be_worked_on_are_rows(tiny: Model) -> None:
