@@ -46,7 +46,9 @@ included; it says nothing about patents or the literature. The terms of the trai
 `tokenizer_config.json`: a Hugging Face fast tokenizer. `prior.safetensors`: lengths and property
 values of training molecules, from which targets are drawn. `known.safetensors`: keys of the
 canonical SMILES of all molecules given to training, {probes} of them spelled out, for novelty
-without the data. `molgen.json`: everything said here, for programs."""
+without the data. `guide/`, where there is one: a small network that has learned what noised rows
+will turn out to be, for guidance by classifier. `molgen.json`: everything said here, for
+programs."""
 
 PROBES = 32  # what molgen.known spells out
 

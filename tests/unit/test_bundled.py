@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import molgen
 from molgen import constrained, plan
 from molgen.checkpoint import BUNDLED
+from molgen.odds import odds
+from molgen.targets import read_targets
 
 MIB = 2**20
 LINEZOLID = "CC(=O)NC[C@H]1CN(c2ccc(N3CCOCC3)c(F)c2)C(=O)O1"
@@ -49,6 +52,22 @@ def test_the_drug_like_model_writes_molecules_of_its_kind() -> None:
     assert len(ok) >= 6
     assert 200 < ok["mw"].mean() < 450
     assert ok["novel"].all()
+
+
+def test_the_drug_like_guide_reads_finished_molecules() -> None:
+    model = molgen.load("zinc250k")
+    row = model.tokenizer.encode(LINEZOLID)  # 3 rings, one N-H, weight 337
+    tokens = np.array([row])
+    for name, right, wrong in (
+        ("ring_count", "3", "2"),
+        ("hbd", "1", "2"),
+        ("mw", "..350", "370.."),
+    ):
+        says = [
+            odds(model, model.settings(), read_targets({name: target}))(tokens)[0]
+            for target in (right, wrong)
+        ]
+        assert says[0] > np.log(0.5) > says[1], name
 
 
 def test_the_drug_like_model_keeps_a_scaffold_and_its_stereo() -> None:

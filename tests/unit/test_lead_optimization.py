@@ -12,6 +12,7 @@ from rdkit import Chem
 
 import molgen
 from molgen import lead_optimization, plan
+from molgen.adaptive import Adaptive
 from molgen.lead import Lead, Outcome, Refused, fingerprint, read, tanimoto
 from molgen.lead_optimization import optimize
 from molgen.lead_report import Optimized, Try, outcomes
@@ -93,6 +94,20 @@ def test_every_try_is_a_row_with_its_outcome(plain: Optimized) -> None:
     first = plain.table["try"] == 1
     assert (plain.table.loc[first, "shared_nfe"] > 0).all()
     assert (plain.table.loc[~first, "shared_nfe"] == 0).all()
+
+
+def test_tries_that_fail_go_on(tiny: Model, plain: Optimized) -> None:
+    adapt = Adaptive(("valid",), budget=200)
+    settings = tiny.settings(steps=12, gamma=2.0, adapt=adapt)
+    found = run(tiny, settings=settings)
+    checked(found)
+    first, then = (each.table["outcome"] for each in (plain, found))
+    failed = first.isin(["invalid", "unchanged", "similarity below"])
+    assert failed.sum() > 8 > then.isin(["invalid", "unchanged", "similarity below"]).sum()
+    same = plain.table["raw"] == found.table["raw"]
+    assert same[~failed].all(), "a try that will do stays as it is"
+    assert (found.table["nfe"] > plain.table["nfe"])[failed].all()
+    pd.testing.assert_frame_equal(run(tiny, LEADS[:2], settings=settings).table, found.table[:12])
 
 
 def test_the_counts_are_those_of_the_table(plain: Optimized) -> None:
