@@ -62,11 +62,16 @@ def odds(
         weights: of the targets' log-probabilities; all alike if left out.
 
     Raises:
-        ValueError: if there is no guide, or it does not tell what is asked for.
+        ValueError: if there is no guide, it does not tell what is asked for, or it reads prefixes.
     """
     steering = settings.steering
     folder = steering.guide if isinstance(steering, ClassifierBased) else ""
     guide = model.guide_for(targets, folder)
+    if guide.causal:
+        raise ValueError(
+            f"the guide of model {model.name!r} reads prefixes, expected one of noised rows: what "
+            "it says of a row supposes that it goes on"
+        )
     asked = aims(guide, targets, weights or {})
     classifier = PropertyClassifier(guide, asked, settings.device, settings.dtype)
     return Odds(classifier, model.denoiser.pad_id, model.denoiser.mask_id)

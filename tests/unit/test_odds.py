@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import molgen
 from molgen import presets
 from molgen.model import Model
 from molgen.odds import odds
@@ -49,7 +50,20 @@ def test_rows_go_on_until_they_are_likely(qm9: Model) -> None:
     assert (found["classifier_nfe"] >= 1).mean() > 0.9
 
 
+def test_of_finished_rows_a_guide_is_sure(qm9: Model) -> None:
+    rows = [qm9.tokenizer.encode(text) for text in ("CCCO", "C1CC1C1CC1", "OCC1CC1")]
+    tokens = np.full((3, 12), qm9.denoiser.pad_id)
+    for at, row in zip(tokens, rows, strict=True):
+        at[: len(row)] = row
+    says = odds(qm9, qm9.settings(), {"ring_count": 2.0})(tokens)
+    assert says[1] > np.log(0.9)
+    assert max(says[0], says[2]) < np.log(0.1)
+
+
 def test_what_a_guide_does_not_know_is_refused(qm9: Model) -> None:
     settings = qm9.settings(adapt=presets.adapt("restart:until=valid+likely"))
     with pytest.raises(ValueError, match="no target is given that a row may be to meet"):
         qm9.draw(2, {}, settings=settings)
+    prefixes = molgen.load("qm9-ar")
+    with pytest.raises(ValueError, match="reads prefixes, expected one of noised rows"):
+        prefixes.sample(2, {"qed": "max"}, adapt=settings.adapt)
