@@ -104,9 +104,11 @@ DRUG_LIKE := qed,ring_count,logp,tpsa,mw,sa,hbd,hba,rotatable_bonds,fsp3
 DRUG_LIKE_RECIPE := --layers 6 --width 192 --heads 4 --epochs 4 --batch-size 128 --lr 5e-3 --seed 0 \
   --device $(DEVICE)
 
-train-zinc250k: out/zinc250k.csv.gz ## train the model of drug-like molecules
+train-zinc250k: out/zinc250k.csv.gz ## train the model of drug-like molecules and its guide
 	$(VENV)/bin/molgen train $< --out out/zinc250k --properties $(DRUG_LIKE) --max-length 66 \
 	  $(DRUG_LIKE_RECIPE)
+	$(VENV)/bin/molgen train-guide $< --model out/zinc250k --out out/zinc250k/guide --epochs 0.75 \
+	  --batch-size 64 --lr 2e-3 --device $(DEVICE)
 
 train-guides: out/qm9.csv.gz ## train the guides of the bundled QM9 models and of out/qm9-udlm
 	for model in qm9 qm9-ar out/qm9-udlm; do \
