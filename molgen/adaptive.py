@@ -23,8 +23,8 @@ Each `Retry` is a way to spend the budget; `Restart` is the control.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -157,6 +157,11 @@ class AdaptiveSampler:
                 "the sampler takes no rows given in part (the network writes from left to right, "
                 "or nothing is masked under its noise): expected a restart"
             )
+
+    def around(self, inner: AnySampler, keeps: Keeps) -> AdaptiveSampler:
+        """Return the same around another sampler, for rows under other constraints."""
+        judge = replace(cast(MoleculeJudge, self.judge), keeps=keeps)
+        return replace(self, inner=inner, judge=judge)
 
     @property
     def takes_parts(self) -> bool:

@@ -12,19 +12,25 @@ is called with a state, and for amortised ones it is asked for all candidates at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.aims import Aim
+from molgen.aims import Aim, aims
+from molgen.denoiser import noise_of
 from molgen.guidance import Strength, strength
 from molgen.shards import filling, precision, prepared
+from molgen.steering import ClassifierBased
 from molgen.targets import Target
 from molgen.threads import resolve_dtype
+
+if TYPE_CHECKING:
+    from molgen.model import Model
+    from molgen.settings import Settings
 
 
 class Guide(Protocol):
@@ -190,3 +196,33 @@ class _Wanted:
         met = (log_prob[..., self.bins] + self.log_share).logsumexp(-1).cpu()
         gamma = torch.as_tensor(strength(self.gamma, alpha_t), dtype=met.dtype)
         return met * gamma.reshape(-1, *[1] * (met.ndim - 1))
+
+
+def classifier_of(
+    model: Model,
+    settings: Settings,
+    targets: Mapping[str, Target],
+    weights: Mapping[str, float],
+) -> PropertyClassifier:
+    """Return the guide that steers a model, aimed at targets.
+
+    Args:
+        model: with its guide.
+        settings: where the guide runs, and which it is where guidance is done by one.
+        targets: what is aimed at.
+        weights: of some of them; see :func:`molgen.aims.aims`.
+
+    Raises:
+        ValueError: if there is no guide, it was trained on another noise than the network, or it
+            does not tell what is aimed at.
+    """
+    steering, noise = settings.steering, noise_of(model.denoiser)
+    folder = steering.guide if isinstance(steering, ClassifierBased) else ""
+    guide = model.guide_for(targets, folder)
+    if guide.noise != noise:
+        raise ValueError(
+            f"the guide was trained on noise {guide.noise!r}, the network {model.name!r} on "
+            f"{noise!r}"
+        )
+    asked = aims(guide, targets, weights)
+    return PropertyClassifier(guide, asked, settings.device, settings.dtype)

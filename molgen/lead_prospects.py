@@ -25,11 +25,12 @@ from molgen.lead_rows import OpenPart
 from molgen.model import Model, Request
 from molgen.odds import Odds, odds
 from molgen.predict import NetworkPredictor, Shaping
-from molgen.rows import Floats, Ids, Mask
+from molgen.rows import Floats
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased
 from molgen.targets import Target
 from molgen.threads import Workers
+from molgen.tokenizer import padded
 
 CLIP = 6.0  # nats that one token is credited with at most: predictions of rare tokens are rough
 TINY = 1e-12  # what single precision cannot tell from 0
@@ -112,7 +113,9 @@ class ByNetwork:
 
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
         """Return minus the difference of the two predictions; see :class:`Prospects`."""
-        whole, wanted, lengths = _masked(parts, self._network.pad_id)
+        whole = padded([item.tokens for item in parts], self._network.pad_id)
+        wanted = padded([item.masked for item in parts], False).astype(bool)
+        lengths = [len(item.tokens) for item in parts]
         tokens = np.where(wanted, self._network.mask_id, whole)
         alpha = 1 - wanted.sum(1) / lengths
         at = np.arange(int(wanted.sum())), whole[wanted]
@@ -136,18 +139,4 @@ class ByGuide:
 
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
         """Return what the guide says; see :class:`Prospects`."""
-        rows = [item.row(self._mask_id) for item in parts]
-        tokens = np.full((len(rows), max(map(len, rows), default=0)), self._pad_id, dtype=np.int64)
-        for i, row in enumerate(rows):
-            tokens[i, : len(row)] = row
-        return self._odds(tokens)
-
-
-def _masked(parts: Sequence[OpenPart], pad_id: int) -> tuple[Ids, Mask, Ids]:
-    """Return molecules as padded rows, which of their tokens are open, and their lengths."""
-    lengths = np.array([len(item.tokens) for item in parts], dtype=np.int64)
-    shape = len(parts), int(lengths.max(initial=0))
-    whole, wanted = np.full(shape, pad_id, dtype=np.int64), np.zeros(shape, dtype=bool)
-    for i, item in enumerate(parts):
-        whole[i, : lengths[i]], wanted[i, : lengths[i]] = item.tokens, item.masked
-    return whole, wanted, lengths
+        return self._odds(padded([item.row(self._mask_id) for item in parts], self._pad_id))

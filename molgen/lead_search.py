@@ -22,7 +22,7 @@ import numpy as np
 from rdkit import Chem
 
 from molgen import randomness
-from molgen.adaptive import adaptive_sampler
+from molgen.adaptive import AdaptiveSampler, adaptive_sampler
 from molgen.constrained import restrained
 from molgen.goals import Goals
 from molgen.lead import Lead, Refused, unwritable
@@ -91,8 +91,7 @@ class LeadSearch:
     Attributes:
         model: that draws.
         sampler: of the model, guided.
-        settings: how it draws, and how tries that fail go on.
-        steer: targets that steer.
+        adaptive: how tries that fail go on; None if they do not.
         prospects: says of parts how well what stays goes with what is asked for.
         request: lengths and conditions to choose from.
         goals: what is asked for.
@@ -103,8 +102,7 @@ class LeadSearch:
 
     model: Model
     sampler: AnySampler
-    settings: Settings
-    steer: Mapping[str, Target]
+    adaptive: AdaptiveSampler | None
     prospects: Prospects
     request: Request
     goals: Goals
@@ -134,12 +132,9 @@ class LeadSearch:
         """
         nothing = rows(model, request, [], np.zeros(0, np.int64), np.zeros((0, 1)))
         free = restrained(sampler, nothing.rules)
-        if settings.adapt is not None:
-            adaptive_sampler(model, free, settings, steer)
+        goes_on = adaptive_sampler(model, free, settings, steer) if settings.adapt else None
         judge = prospects(model, settings, steer, request, pool)
-        return cls(
-            model, sampler, settings, steer, judge, request, goals, screens, similarity, seed
-        )
+        return cls(model, sampler, goes_on, judge, request, goals, screens, similarity, seed)
 
     def run(
         self,
@@ -267,13 +262,9 @@ class LeadSearch:
                 on_tries(len(ended))
 
         sampler = restrained(self.sampler, ready.rules)
-        if self.settings.adapt is not None:
-            sampler = adaptive_sampler(
-                self.model,
-                sampler,
-                self.settings,
-                self.steer,
-                keeps=lambda row, smiles: self._serves(opened[row][0], smiles),
+        if self.adaptive is not None:
+            sampler = self.adaptive.around(
+                sampler, lambda row, smiles: self._serves(opened[row][0], smiles)
             )
         return sampler.run(
             ready.lengths,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from molgen.rows import Floats, Ids
+from molgen.tokenizer import padded
 
 
 def masked(tokens: Ids, part: Floats, order: Floats, mask_id: int, pad_id: int) -> Ids:
@@ -53,9 +54,7 @@ def resized(
     Returns:
         Ids with shape (rows, longest), padded.
     """
-    out = np.full((len(tokens), longest), pad_id, dtype=np.int64)
-    for row, written in zip(tokens, out, strict=True):
-        written[: len(row)] = row
+    out = padded(tokens, pad_id, longest)
     for i in np.flatnonzero(change):
         row = tokens[i][tokens[i] != pad_id]
         masks = np.flatnonzero(row == mask_id)

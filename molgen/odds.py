@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from molgen.aims import aims
-from molgen.classifier import PropertyClassifier
+from molgen.classifier import PropertyClassifier, classifier_of
+from molgen.denoiser import noise_of
 from molgen.rows import Floats, Ids
 from molgen.shards import shards
-from molgen.steering import ClassifierBased
 from molgen.targets import Target
 
 if TYPE_CHECKING:
@@ -64,14 +63,10 @@ def odds(
     Raises:
         ValueError: if there is no guide, it does not tell what is asked for, or it reads prefixes.
     """
-    steering = settings.steering
-    folder = steering.guide if isinstance(steering, ClassifierBased) else ""
-    guide = model.guide_for(targets, folder)
-    if guide.causal:
+    if noise_of(model.denoiser) == "none":
         raise ValueError(
             f"the guide of model {model.name!r} reads prefixes, expected one of noised rows: what "
             "it says of a row supposes that it goes on"
         )
-    asked = aims(guide, targets, weights or {})
-    classifier = PropertyClassifier(guide, asked, settings.device, settings.dtype)
+    classifier = classifier_of(model, settings, targets, weights or {})
     return Odds(classifier, model.denoiser.pad_id, model.denoiser.mask_id)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from molgen.aims import aims
 from molgen.autoregressive import AutoregressiveSampler
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.classifier import PropertyClassifier
+from molgen.classifier import classifier_of
 from molgen.denoiser import noise_of
 from molgen.dense import DenseSampler
 from molgen.emphasis import Emphasis
@@ -226,14 +226,7 @@ def tilts(
     steering = settings.steering
     if not targets or not isinstance(steering, ClassifierBased):
         return ()
-    guide = model.guide_for(targets, steering.guide)
-    if guide.noise != noise_of(model.denoiser):
-        raise ValueError(
-            f"the guide was trained on noise {guide.noise!r}, the network "
-            f"{model.name!r} on {noise_of(model.denoiser)!r}"
-        )
-    asked = aims(guide, targets, settings.emphasis)
-    classifier = PropertyClassifier(guide, asked, settings.device, settings.dtype)
+    classifier = classifier_of(model, settings, targets, settings.emphasis)
     scores: CandidateScores
     if steering.scores == "exact":
         scores = ExactScores(classifier)

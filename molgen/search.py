@@ -30,6 +30,7 @@ from molgen.rows import Ids, Mask, Samples
 from molgen.settings import Settings
 from molgen.steering import ClassifierFree
 from molgen.targets import Target
+from molgen.tokenizer import padded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -250,11 +251,11 @@ class Search:
         """Return the best molecules met; see :class:`Found`."""
         smiles, _ = self.best()
         denoiser = self.model.denoiser
-        tokens = np.full((len(smiles), denoiser.max_length), denoiser.pad_id, dtype=np.int64)
-        costs = np.zeros((2, len(smiles)), dtype=np.int64)
+        costs, rows = np.zeros((2, len(smiles)), dtype=np.int64), []
         for i, text in enumerate(smiles):
             row, *costs[:, i] = self._met[text]
-            tokens[i, : len(row)] = row
+            rows.append(row)
+        tokens = padded(rows, denoiser.pad_id, denoiser.max_length)
         table = self.model.table(Samples(tokens, costs[0], None, costs[1]))
         names = [objective.name for objective in self.oracle.objectives]
         return table.assign(**dict(zip(names, self.oracle.values(smiles).T, strict=True)))

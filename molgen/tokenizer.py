@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -195,3 +198,25 @@ class Tokenizer:
         if not names or vocab[-2:] != [PAD, MASK]:
             raise ValueError(f"{path}: not a molgen tokenizer (pattern or special tokens differ)")
         return cls(vocab, names[0])
+
+
+def padded(
+    rows: Sequence[Sequence[int] | NDArray[Any]] | NDArray[Any],
+    pad_id: int,
+    longest: int | None = None,
+) -> NDArray[np.int64]:
+    """Return rows of ids one under another, padded at the end.
+
+    Args:
+        rows: of any lengths.
+        pad_id: id of padding.
+        longest: columns; as many as the longest row needs if left out.
+
+    Returns:
+        Ids with shape (rows, longest).
+    """
+    width = max(map(len, rows), default=0) if longest is None else longest
+    found = np.full((len(rows), width), pad_id, dtype=np.int64)
+    for at, row in zip(found, rows, strict=True):
+        at[: len(row)] = row
+    return found

@@ -13,6 +13,7 @@ from molgen import presets
 from molgen.model import Model
 from molgen.odds import odds
 from molgen.targets import read_targets
+from molgen.tokenizer import padded
 from property_models.noisy import log_meets
 
 
@@ -21,9 +22,7 @@ def test_rows_are_asked_as_they_are(qm9: Model) -> None:
     texts = ["C1CC1C1CC1", "CCCO", "C1CC2CC12", "O=CN"]
     rows = [qm9.tokenizer.encode(text) for text in texts]
     rows[2][3] = rows[3][0] = qm9.denoiser.mask_id
-    tokens = np.full((4, 12), qm9.denoiser.pad_id)
-    for at, row in zip(tokens, rows, strict=True):
-        at[: len(row)] = row
+    tokens = padded(rows, qm9.denoiser.pad_id, 12)
     found = odds(qm9, qm9.settings(dtype="fp32"), wanted)(tokens)
     guide = qm9.guide_for(wanted)
     for row, value in zip(rows, found, strict=True):
@@ -52,9 +51,7 @@ def test_rows_go_on_until_they_are_likely(qm9: Model) -> None:
 
 def test_of_finished_rows_a_guide_is_sure(qm9: Model) -> None:
     rows = [qm9.tokenizer.encode(text) for text in ("CCCO", "C1CC1C1CC1", "OCC1CC1")]
-    tokens = np.full((3, 12), qm9.denoiser.pad_id)
-    for at, row in zip(tokens, rows, strict=True):
-        at[: len(row)] = row
+    tokens = padded(rows, qm9.denoiser.pad_id, 12)
     says = odds(qm9, qm9.settings(), {"ring_count": 2.0})(tokens)
     assert says[1] > np.log(0.9)
     assert max(says[0], says[2]) < np.log(0.1)

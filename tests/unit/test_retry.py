@@ -21,7 +21,7 @@ from molgen.retry import (
     Restart,
     Verdict,
 )
-from molgen.tokenizer import Tokenizer
+from molgen.tokenizer import Tokenizer, padded
 from tiny import CHARACTERS
 
 Mask = NDArray[np.bool_]
@@ -124,9 +124,7 @@ def test_bad_parameters_are_named(change: dict[str, float | str], message: str) 
 def test_molecules_are_parsed_and_looked_up() -> None:
     tokenizer = Tokenizer(CHARACTERS)
     texts = ["OCC", "C(", "NCN", "CCO", ""]
-    tokens = np.full((len(texts), 5), tokenizer.pad_id)
-    for row, text in zip(tokens, texts, strict=True):
-        row[: len(text)] = tokenizer.encode(text)
+    tokens = padded([tokenizer.encode(text) for text in texts], tokenizer.pad_id, 5)
     judge = MoleculeJudge(tokenizer, KnownMolecules.from_smiles(["CCO"]))
     expected = [("CCO", KNOWN), ("", INVALID), ("NCN", ""), ("CCO", KNOWN), ("", INVALID)]
     assert judge(tokens, np.arange(len(tokens))) == [Verdict(*pair) for pair in expected]
@@ -146,9 +144,7 @@ def test_molecules_are_parsed_and_looked_up() -> None:
 def test_a_guide_is_asked_of_rows_that_pass_otherwise() -> None:
     tokenizer = Tokenizer(CHARACTERS)
     texts = ["CC", "C(", "CO", "CN", "CCO"]
-    tokens = np.full((len(texts), 3), tokenizer.pad_id)
-    for row, text in zip(tokens, texts, strict=True):
-        row[: len(text)] = tokenizer.encode(text)
+    tokens = padded([tokenizer.encode(text) for text in texts], tokenizer.pad_id, 3)
     asked: list[int] = []
 
     class ByHand(Odds):
