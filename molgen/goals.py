@@ -113,6 +113,23 @@ class Goals:
         columns = {goal.name: goal.met(_values(table, goal)) for goal in self.goals}
         return pd.DataFrame(columns, index=table.index)
 
+    def reached(self, values: Floats, start: Floats) -> NDArray[np.bool_]:
+        """Say which molecules meet all goals; an extreme is met by what is better than a start.
+
+        Args:
+            values: with shape (molecules, goals); NaN meets nothing.
+            start: what is to be improved, shape (goals,).
+
+        Returns:
+            With shape (molecules,).
+        """
+        met = np.ones(len(values), dtype=bool)
+        for j, goal in enumerate(self.goals):
+            column = values[:, j]
+            with np.errstate(invalid="ignore"):
+                met &= goal.met(column) if goal.bounds else goal.gain(column) > goal.gain(start[j])
+        return met
+
     def score(self, table: pd.DataFrame) -> Floats:
         """Return the weighted sum of the gains.
 

@@ -55,6 +55,8 @@ def optimize(
     oracle_calls: int = 0,
     seed: int = 0,
     settings: Settings | None = None,
+    *,
+    enough: int | None = None,
     keep: Atoms | None = None,
     change: Atoms | None = None,
     weights: Mapping[str, float] | None = None,
@@ -78,13 +80,15 @@ def optimize(
         settings: how to draw; the model's own by default. A try is one draw; under ``adapt`` it
             goes on while its molecule is none, the lead's own, not similar enough, or what else
             ``adapt`` demands.
+        enough: molecules that meet everything, after which a lead gets no more tries; needs an
+            oracle, which tells.
         keep: atoms of every lead that stay; see :func:`molgen.fragments.read_lead`.
         change: atoms that may change, in place of ``keep``.
         weights: of targets in the gain.
         tolerance: for plain numbers, in training standard deviations.
         screens: hard filters.
         guided: whether targets steer the draws and say which parts to redraw.
-        on_tries: told how many tries have ended, as they do.
+        on_tries: told how many tries have ended, as they do, or will not be made.
         on_leads: told of the rows of leads that are finished.
 
     Returns:
@@ -95,7 +99,7 @@ def optimize(
         ValueError: if anything asked for is out of line; nothing has been drawn then.
     """
     goals = read_goals(targets, weights, model.prior, tolerance)
-    _check(model, leads, goals, similarity, tries, oracle_calls)
+    _check(model, leads, goals, similarity, tries, oracle_calls, enough)
     if keep is not None and change is not None:
         raise ValueError("keep and change are both given, expected at most one of them")
     settings = weighed(settings or model.settings(), goals)
@@ -123,7 +127,7 @@ def optimize(
                     read(start + i, text, model.tokenizer, model.denoiser.max_length, keep, change)
                     for i, text in enumerate(leads[start : start + AT_ONCE])
                 ]
-                drawn = search.run(several, tries, oracle_calls, on_tries)
+                drawn = search.run(several, tries, oracle_calls, enough, on_tries)
                 found.append(frame(drawn, goals, *asked))
                 tally.add(found[-1])
                 if on_leads:
@@ -143,6 +147,7 @@ def _check(
     similarity: float,
     tries: int,
     oracle_calls: int,
+    enough: int | None,
 ) -> None:
     """Check what is asked for.
 
@@ -158,6 +163,11 @@ def _check(
     for name, value, least in (("tries", tries, 1), ("oracle_calls", oracle_calls, 0)):
         if value < least:
             raise ValueError(f"{name} is {value}, expected at least {least}")
+    if enough is not None and (enough < 1 or not oracle_calls):
+        raise ValueError(
+            f"enough is {enough}, expected at least 1, and oracle calls: without them nobody knows "
+            "while drawing what a molecule meets"
+        )
     if noise_of(model.denoiser) != "masked":
         raise ValueError(
             f"model {model.name!r} does not write by taking masks off, expected one that does: "

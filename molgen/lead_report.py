@@ -228,7 +228,7 @@ def frame(
         own = oracle.values([lead.smiles])
         values = oracle.values([item.smiles for item in drawn])
         gains = _total(goals, values) - _total(goals, own)
-        what = outcomes(lead, drawn, _met(goals, values, own), similarity)
+        what = outcomes(lead, drawn, goals.reached(values, own[0]), similarity)
         for k, item in enumerate(drawn):
             facts = vars(item) | {"try": item.number, "oracle_calls": item.calls}
             facts |= dict(zip(names, values[k], strict=True))
@@ -269,16 +269,6 @@ def _total(goals: Goals, values: Floats) -> Floats:
     """Return the weighted sum of the gains; NaN where a value is missing; shape (molecules,)."""
     parts = [goal.weight * goal.gain(values[:, j]) for j, goal in enumerate(goals)]
     return np.asarray(np.sum(parts, axis=0))
-
-
-def _met(goals: Goals, values: Floats, own: Floats) -> Mask:
-    """Return which molecules meet all goals; an extreme is met by what is better than the lead."""
-    met = np.ones(len(values), dtype=bool)
-    for j, goal in enumerate(goals):
-        column, lead = values[:, j], own[:, j]
-        with np.errstate(invalid="ignore"):
-            met &= goal.met(column) if goal.bounds else goal.gain(column) > goal.gain(lead)
-    return met
 
 
 def _row(start: dict[str, Any], names: Sequence[str], **facts: Any) -> dict[str, Any]:

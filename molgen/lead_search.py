@@ -1,12 +1,8 @@
 """Tries at leads, in rounds: open a part, draw it, and with an oracle go on from what is better.
 
-    s_j = low + (high - low) (j phi mod 1),     phi = (sqrt(5) - 1) / 2
-
-is the similarity that try ``j`` aims at; ``phi``'s multiples are spread evenly however many there
-are. Without an oracle one round holds all tries, each from the lead. With one, a few tries at a
-time start from where the lead has got to; those that keep the similarity to the lead are scored, as
-far as the budget goes, and the best of them is taken as a Metropolis step takes it, at temperature
-0: if it is no worse.
+Without an oracle one round holds all tries, each from the lead. With one, a few tries at a time
+start from where the lead has got to (:mod:`molgen.lead_walk`), until there are enough molecules
+that meet everything or no tries left.
 
 References: see :mod:`molgen.lead_optimization`; search with an oracle is that of Hoffman et al.,
 "Optimizing molecules using efficient queries from property evaluations" (2022), with the network in
@@ -16,7 +12,7 @@ place of a latent space.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from rdkit import Chem
@@ -30,9 +26,10 @@ from molgen.lead_openings import openings
 from molgen.lead_prospects import Prospects, prospects
 from molgen.lead_report import Try
 from molgen.lead_rows import OpenPart, rows
+from molgen.lead_walk import LOW, LeadWalk
 from molgen.model import Model, Request
 from molgen.molecules import Molecule, interpret_all, parse
-from molgen.oracle import Floats, Oracle, WeightedSum
+from molgen.oracle import Oracle
 from molgen.rows import Ids, Samples
 from molgen.samplers import AnySampler
 from molgen.screens import Screens
@@ -40,48 +37,10 @@ from molgen.settings import Settings
 from molgen.spans import numbered
 from molgen.targets import Target
 from molgen.threads import Workers
-from molgen.walkers import accepted
 
 ROUND = 4  # tries of a lead between two looks at the oracle
-LOW, HIGH = 0.75, 0.1
-"""Similarities to be expected reach from ``LOW`` times the threshold, since what is drawn is like
-the lead in part, to ``HIGH`` of the way from the threshold to 1."""
-AGAIN = 1.0  # nats that a part loses whenever a try opens it, so that tries differ
-WIDTH = 0.05  # of the similarities about the one aimed at
-GOLDEN = 0.6180339887498949  # phi
 APART = 2**32  # rows of the endless table from one lead to the next
-CHOICE, LENGTH, ACCEPT = (2**41 + 2**20 * use for use in range(2, 5))  # in place of a position
-
-
-@dataclass(eq=False)
-class _Going:
-    """A lead under way.
-
-    Attributes:
-        lead: the lead.
-        oracle: scores molecules on the way.
-        smiles: where it has got to, canonical.
-        mol: likewise.
-        score: of that, minus infinity until it is known.
-        pool: parts of it, none until they are looked for.
-        prospects: ``log p(y | rest)`` of each.
-        opened: how often a try has opened each.
-        tries: so far.
-    """
-
-    lead: Lead
-    oracle: Oracle
-    smiles: str
-    mol: Chem.Mol
-    score: float = -np.inf
-    pool: list[OpenPart] = field(default_factory=list)
-    prospects: Floats = field(default_factory=lambda: np.zeros(0))
-    opened: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    tries: list[Try] = field(default_factory=list)
-
-    def move(self, smiles: str, mol: Chem.Mol, score: float) -> None:
-        """Go on from another molecule."""
-        self.smiles, self.mol, self.score, self.pool = smiles, mol, score, []
+LENGTH = 2**41 + 2**20 * 3  # in place of a position
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +100,7 @@ class LeadSearch:
         leads: Sequence[Lead | Refused],
         tries: int,
         oracle_calls: int,
+        enough: int | None = None,
         on_tries: Callable[[int], None] | None = None,
     ) -> list[tuple[Lead | Refused, Oracle, list[Try]]]:
         """Draw tries at leads.
@@ -149,7 +109,8 @@ class LeadSearch:
             leads: to work on; those refused get no tries.
             tries: of each.
             oracle_calls: molecules of each that may be scored while drawing.
-            on_tries: told how many tries have ended, as they do.
+            enough: molecules that meet everything, after which a lead gets no more tries.
+            on_tries: told how many tries have ended, as they do, or will not be made.
 
         Returns:
             For each lead its oracle and its tries.
@@ -157,30 +118,32 @@ class LeadSearch:
         objectives = tuple(self.goals)
         oracles = [Oracle(objectives, oracle_calls) for _ in leads]
         going = {
-            lead.index: _Going(lead, oracle, lead.smiles, lead.mol)
+            lead.index: LeadWalk(lead, self.goals, self.similarity, self.seed, oracle)
             for lead, oracle in zip(leads, oracles, strict=True)
             if isinstance(lead, Lead)
         }
         under_way = list(going.values())
-        for item in under_way if oracle_calls else []:
-            item.score = float(self._scores(item.oracle, [item.smiles])[0])
         step = ROUND if oracle_calls else tries
         for first in range(0, tries, step):
             self._round(under_way, first, min(step, tries - first), on_tries)
+            ahead = [item for item in under_way if not enough or len(item.reached) < enough]
+            if on_tries and len(ahead) < len(under_way):
+                on_tries((len(under_way) - len(ahead)) * max(0, tries - first - step))
+            under_way = ahead
         return [
             (lead, oracle, going[lead.index].tries if lead.index in going else [])
             for lead, oracle in zip(leads, oracles, strict=True)
         ]
 
     def _round(
-        self, going: list[_Going], first: int, count: int, on_tries: Callable[[int], None] | None
+        self, going: list[LeadWalk], first: int, count: int, on_tries: Callable[[int], None] | None
     ) -> None:
         """Draw ``count`` tries at each lead from number ``first`` on, and go on from the best."""
         if not going:
             return
         costs = self._look_for_parts(going, first)
         opened = [
-            (item, number, self._choose(item, number))
+            (item, number, item.choose(number, self.prospects.exaggeration))
             for item in going
             for number in range(first, first + count)
         ]
@@ -193,9 +156,9 @@ class LeadSearch:
             item.tries.append(self._judged(item, number, part, molecules[i], cost))
         for item in going:
             if item.oracle.budget:
-                self._go_on(item, first, count)
+                item.go_on(first, count, self._writable)
 
-    def _look_for_parts(self, going: Sequence[_Going], first: int) -> dict[int, tuple[int, int]]:
+    def _look_for_parts(self, going: Sequence[LeadWalk], first: int) -> dict[int, tuple[int, int]]:
         """Find parts of those that have moved; return the forwards it took by index of the lead."""
         moved = [item for item in going if not item.pool]
         if not moved:
@@ -221,26 +184,9 @@ class LeadSearch:
             item.lead.index: (each[0] * len(item.pool), each[1] * len(item.pool)) for item in moved
         }
 
-    def _choose(self, item: _Going, number: int) -> OpenPart:
-        """Choose the part that a try opens."""
-        low, high = LOW * self.similarity, self.similarity + HIGH * (1 - self.similarity)
-        aim = low + (high - low) * (number * GOLDEN % 1)
-        expected = np.array(
-            [each.part.similarity(each.length / each.template.usual) for each in item.pool]
-        )
-        log_w = (
-            item.prospects / self.prospects.exaggeration
-            - np.abs(expected - aim) / WIDTH
-            - AGAIN * item.opened
-        )
-        u = randomness.uniform(self.seed, randomness.SHUFFLE, item.lead.index, number, CHOICE)
-        at = int(randomness.choose(np.exp(log_w - log_w.max()), u))
-        item.opened[at] += 1
-        return item.pool[at]
-
     def _draw(
         self,
-        opened: Sequence[tuple[_Going, int, OpenPart]],
+        opened: Sequence[tuple[LeadWalk, int, OpenPart]],
         on_tries: Callable[[int], None] | None,
     ) -> Samples:
         """Draw open parts, given with their lead and the number of the try."""
@@ -274,7 +220,11 @@ class LeadSearch:
             on_done=on_done,
         )
 
-    def _serves(self, item: _Going, smiles: str) -> bool:
+    def _writable(self, smiles: str) -> bool:
+        """Return whether the network can go on from a molecule."""
+        return not unwritable(smiles, self.model.tokenizer, self.model.denoiser.max_length)
+
+    def _serves(self, item: LeadWalk, smiles: str) -> bool:
         """Return whether a molecule is another one, keeps what must stay and is similar enough."""
         mol = parse(smiles)
         return (
@@ -286,7 +236,7 @@ class LeadSearch:
         )
 
     def _judged(
-        self, item: _Going, number: int, part: OpenPart, molecule: Molecule, cost: tuple[int, ...]
+        self, item: LeadWalk, number: int, part: OpenPart, molecule: Molecule, cost: tuple[int, ...]
     ) -> Try:
         """Return a try with everything that needs no oracle."""
         mol = parse(molecule.smiles) if molecule.ok else None
@@ -301,28 +251,3 @@ class LeadSearch:
             mol is not None and self.screens.reason(mol) is None,
             *cost,
         )
-
-    def _go_on(self, item: _Going, first: int, count: int) -> None:
-        """Score what a round has drawn, as far as the budget goes, and take the best."""
-        last, longest = item.tries[-count:], self.model.denoiser.max_length
-        fitting = [
-            each.smiles
-            for each in last
-            if each.keeps
-            and each.passes
-            and each.similarity >= self.similarity
-            and not unwritable(each.smiles, self.model.tokenizer, longest)
-        ]
-        if fitting:
-            scores = self._scores(item.oracle, fitting)
-            at = int(scores.argmax())
-            mol = parse(fitting[at])
-            u = randomness.uniform(self.seed, randomness.SHUFFLE, [item.lead.index], first, ACCEPT)
-            takes = accepted(np.array([item.score]), scores[[at]], 0.0, u)[0]
-            movable = mol is not None and bool(item.lead.free(mol))
-            if fitting[at] != item.smiles and np.isfinite(scores[at]) and takes and movable:
-                item.move(fitting[at], mol, float(scores[at]))
-        item.tries[-count:] = [replace(each, calls=item.oracle.calls) for each in last]
-
-    def _scores(self, oracle: Oracle, smiles: list[str]) -> Floats:
-        return WeightedSum(tuple(self.goals.weights.values()))(oracle(smiles))

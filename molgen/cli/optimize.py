@@ -8,7 +8,8 @@ range or a number is met or missed; max and min are met by whatever is better th
 
 Two tiers, told apart in the column `tier` and in the report. By default nothing is computed of the
 properties while drawing: which part to open is told by the network. With --oracle-calls M, up to M
-distinct molecules a lead are scored on the way, and tries go on from what is better.
+distinct molecules a lead are scored on the way, and tries go on from what is better; --enough E
+ends them at a lead once E molecules meet everything.
 
 The exit status is 0 if every lead was improved and 3 if not. What is finished is written every 64
 leads. Leads that cannot be worked on are rows with the reason.
@@ -16,6 +17,8 @@ leads. Leads that cannot be worked on are rows with the reason.
 Example:
   molgen optimize qm9 'CCC1=CNC(=O)N1' --target qed=max --similarity 0.4 --out better.csv
   molgen optimize qm9 leads.smi --target qed=0.5.. --tries 20 --oracle-calls 20 --out better.csv
+  molgen optimize zinc250k leads.smi --target qed=0.9.. --tries 200 --oracle-calls 100 --enough 1 \
+      --out better.csv
   molgen optimize qm9 'OCC1CCCO1' --target logp=0.5..1.5 --keep 'C1CCCO1' --out better.csv
 """
 
@@ -57,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="distinct molecules a lead, itself included, that may be scored while drawing "
         "(default 0: none)",
+    )
+    parser.add_argument(
+        "--enough",
+        type=options.positive,
+        metavar="E",
+        help="molecules that meet everything, after which a lead gets no more tries; needs "
+        "--oracle-calls (default: all tries)",
     )
     delivery.add_out(parser)
     which = parser.add_mutually_exclusive_group()
@@ -104,14 +114,15 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.oracle_calls,
             arguments.seed,
             settings,
-            keep,
-            change,
-            goals.weights,
-            arguments.tolerance,
-            screens,
-            arguments.guidance != "none",
-            screen.ended,
-            screen.finished,
+            enough=arguments.enough,
+            keep=keep,
+            change=change,
+            weights=goals.weights,
+            tolerance=arguments.tolerance,
+            screens=screens,
+            guided=arguments.guidance != "none",
+            on_tries=screen.ended,
+            on_leads=screen.finished,
         )
     finally:
         screen.close()

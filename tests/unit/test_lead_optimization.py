@@ -178,6 +178,28 @@ def test_oracle_calls_are_a_budget(searched: Optimized) -> None:
     assert "tier: oracle: 7 (at most 7 calls a lead while drawing)" in str(searched.tally)
 
 
+def test_a_lead_with_enough_gets_no_more_tries(tiny: Model) -> None:
+    ended: list[int] = []
+    every = run(tiny, tries=15, oracle_calls=9).table
+    found = run(tiny, tries=15, oracle_calls=9, enough=2, on_tries=ended.append)
+    checked(found)
+    assert sum(ended) == 90
+    stopped = 0
+    for lead, rows in found.table.groupby("lead_index"):
+        before = every[every["lead_index"] == lead].head(len(rows))
+        pd.testing.assert_frame_equal(rows.reset_index(drop=True), before.reset_index(drop=True))
+        scored = rows["oracle_calls"] < 9
+        good = ((rows["outcome"] == Outcome.OK) & scored).cumsum()
+        if len(rows) < 15:
+            stopped += 1
+            assert len(rows) % 4 == 0
+            assert (rows["outcome"] == Outcome.OK).sum() >= 2
+            assert good.iloc[-5] < 2 if len(rows) > 4 else True
+        else:
+            assert good[rows["try"] <= 12].max() < 2
+    assert 0 < stopped < len(LEADS)
+
+
 def test_search_goes_on_from_what_is_better(
     tiny: Model, searched: Optimized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +316,8 @@ def test_labels_of_atoms_are_no_chemistry(tiny: Model) -> None:
         ({"similarity": 1.2}, r"similarity is 1.2, expected a number in \[0, 1\]"),
         ({"tries": 0}, "tries is 0, expected at least 1"),
         ({"oracle_calls": -1}, "oracle_calls is -1, expected at least 0"),
+        ({"enough": 1}, "enough is 1, expected at least 1, and oracle calls"),
+        ({"enough": 0, "oracle_calls": 9}, "enough is 0"),
         ({"keep": "C", "change": "N"}, "keep and change are both given"),
         ({"weights": {"sa": 1.0}}, "weight of sa"),
     ],
