@@ -9,7 +9,7 @@ de-novo    N rows, nothing asked, nothing repaired or drawn again: how many are 
 delivered  N new molecules, nothing else asked: what one costs
 steered    N new molecules steered on QED and SA, no property filter
 fragments  N new molecules for each drug of a table and each of its scaffolds, likewise steered
-leads      leads, 20 tries each: similarity of 0.4 to the lead, and QED of 0.9 at least
+leads      leads, some tries each: similarity of 0.4 to the lead, and QED of 0.9 at least
 goals      N rows, four goals at once, nothing computed while drawing
 =========  ========================================================================================
 
@@ -136,15 +136,28 @@ def fragments(model: Model, settings: Settings, seed: int, options: argparse.Nam
 def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
     """Improve leads, with and without an oracle."""
     with options.leads.open(newline="", encoding="utf-8") as file:
-        smiles = [row["smiles"] for row in csv.DictReader(file)][: options.first]
+        smiles = [row["smiles"] for row in csv.DictReader(file)]
+    smiles = smiles[options.skip :][: options.first]
     for calls in options.oracle_calls:
-        found = optimize(model, smiles, LEAD, 0.4, 20, calls, seed, settings).tally
+        found = optimize(
+            model,
+            smiles,
+            LEAD,
+            0.4,
+            options.tries,
+            calls,
+            seed,
+            settings,
+            enough=options.enough if calls else None,
+        ).tally
         yield (
-            f"{calls} oracle calls",
+            f"{len(smiles)} leads, at most {options.tries} tries and {calls} oracle calls",
             {
                 "success": found.improved / len(smiles),
                 "NFE": found.forwards / len(smiles),
+                "tries": found.tries / len(smiles),
                 "oracle calls": found.calls / len(smiles),
+                "guide NFE": found.classifier_forwards / len(smiles),
             },
         )
 
@@ -191,18 +204,18 @@ def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any
 def described(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Return what was drawn and how."""
     names = ("steps", "strategy", "weights", "steering", "gamma", "temperature", "order")
-    names += "grammar", "adapt"
+    names += "grammar", "adapt", "conditions"
     row = {"model": options.model, "N": options.n, "seeds": " ".join(map(str, options.seeds))}
     return row | {name: getattr(settings, name) or "" for name in names}
 
 
 def line(row: Mapping[str, Any]) -> str:
     """Return one line for reading."""
-    shares = ("NFE", "seconds", "diversity", "mean", "drift", "oracle")
+    shares = ("NFE", "guide NFE", "seconds", "diversity", "mean", "drift", "oracle", "tries")
     cells = []
     for key in (key for key in row if f"{key} sd" in row):
         percent = not key.startswith(shares)
-        digits = 1 if percent or key in ("NFE", "seconds") else 3
+        digits = 1 if percent or key in ("NFE", "guide NFE", "seconds", "tries") else 3
         if text := cell(row, key, 100 if percent else 1, digits):
             cells.append(f"{key} {text}{' %' if percent else ''}")
     return f"{row['task']} {row['part']}".strip() + ": " + ", ".join(cells)
@@ -220,6 +233,11 @@ def main() -> None:
     parser.add_argument("--drugs", type=Path, metavar="FILE", help="for fragments")
     parser.add_argument("--leads", type=Path, metavar="FILE", help="for leads")
     parser.add_argument("--first", type=int, help="drugs or leads to take; default all")
+    parser.add_argument("--skip", type=int, default=0, help="leads to leave out before those")
+    parser.add_argument("--tries", type=sampling.positive, default=20, help="at a lead")
+    parser.add_argument(
+        "--enough", type=sampling.positive, help="with an oracle, a lead with so many is done"
+    )
     parser.add_argument("--draws", type=int, default=100, help="most for each molecule asked for")
     parser.add_argument("--oracle-calls", type=numbers, default=[0, 20])
     parser.add_argument("--out", type=Path, default=RESULTS / "drug_like.csv")

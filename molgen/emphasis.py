@@ -28,7 +28,7 @@ class Emphasis:
 
     Attributes:
         told: whether each part of the mixture is told each property, (parts, properties); the first
-            part is told everything.
+            part is told everything, and every part what is no goal.
         share: of each part; they sum to one.
     """
 
@@ -54,7 +54,7 @@ class Emphasis:
         levels = sorted(set(known.values()))
         if len(levels) < 2:
             return None
-        told = tuple(tuple(known.get(name, 0.0) >= t for name in properties) for t in levels)
+        told = tuple(tuple(known.get(name, math.inf) >= t for name in properties) for t in levels)
         steps = zip(levels, [0.0, *levels[:-1]], strict=True)
         return cls(told, tuple((t - before) / levels[-1] for t, before in steps))
 

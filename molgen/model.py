@@ -195,10 +195,13 @@ class Model:
         self.check(wanted, settings)
         # a guide may know properties that the prior does not: they have no say in the length
         known = {name: target for name, target in wanted.items() if name in self.properties}
-        lengths, condition = self.prior.draw(known, n, seed, first)
-        if isinstance(settings.steering, ClassifierBased) and not settings.steering.cfg:
-            return Request(wanted, lengths, None)
-        return Request(wanted, lengths, condition)
+        profile = settings.conditions == "profile"
+        free = isinstance(settings.steering, ClassifierBased) and not settings.steering.cfg
+        if profile and (free or not self.properties):
+            why = "guidance is by the guide alone" if free else "the model is not conditioned"
+            raise ValueError(f"conditions is 'profile', but {why}: expected one that is told of it")
+        lengths, condition = self.prior.draw(known, n, seed, first, profile)
+        return Request(wanted, lengths, None if free else condition)
 
     def check(self, targets: Mapping[str, Target], settings: Settings) -> None:
         """Check that the model can be steered towards targets.

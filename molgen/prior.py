@@ -130,7 +130,12 @@ class Prior:
             )
 
     def draw(
-        self, targets: Mapping[str, Target], count: int, seed: int, first: int = 0
+        self,
+        targets: Mapping[str, Target],
+        count: int,
+        seed: int,
+        first: int = 0,
+        profile: bool = False,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
         """Draw a length and a condition for each molecule.
 
@@ -139,10 +144,11 @@ class Prior:
             count: molecules.
             seed: of the draw; row ``i`` depends on the seed and ``first + i`` alone.
             first: index of the first molecule.
+            profile: whether the row drawn lends all its other values, too.
 
         Returns:
             Lengths with shape (count,) and conditions with shape (count, properties), NaN where
-            nothing is asked; None instead of conditions where there are no targets.
+            nothing is asked; None instead of conditions where there are none.
 
         Raises:
             ValueError: if a target is not a property of the model, or no row of the table has all
@@ -152,9 +158,11 @@ class Prior:
         rows = self._fitting(targets)
         u = randomness.uniform(seed, randomness.LENGTH, first + np.arange(count))
         drawn = rows[randomness.choose(self.weight[rows], u)]
-        if not targets:
+        if not (targets or profile):
             return self.lengths[drawn], None
         condition = np.full((count, len(self.properties)), np.nan, dtype=np.float32)
+        if profile:
+            condition[:] = self.values[drawn]
         for name, target in targets.items():
             i = self.properties.index(name)
             column = self.values[drawn, i]

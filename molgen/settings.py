@@ -19,6 +19,7 @@ from molgen.token_weights import TokenWeights
 if TYPE_CHECKING:
     from molgen.guidance import Strength
 
+CONDITIONS = "asked", "profile"
 METHOD = ("strategy", "weights", "steering", "context", "corrector", "order")
 """Settings that say by which method to draw: whoever names one of them goes without a preset that
 was tuned for a target, because its numbers belong to the method it was tuned with."""
@@ -48,6 +49,9 @@ class Settings:
         adapt: whether rows that fail go on, and how; None for one draw a row.
         emphasis: weights of goals in the guidance, 1 where left out; only their proportions count.
             Classifier-free, each further weight takes a forward more (:mod:`molgen.emphasis`).
+        conditions: what the network is told of a row: ``"asked"``, the targets; or ``"profile"``,
+            every other property as well, as the training molecule has it that lends the row its
+            length (:mod:`molgen.prior`). Rows of many profiles are more diverse.
     """
 
     strategy: Strategy
@@ -66,12 +70,14 @@ class Settings:
     grammar: SmilesGrammar | None = None
     adapt: Adaptive | None = None
     emphasis: Mapping[str, float] = field(default_factory=dict)
+    conditions: str = "asked"
 
     def __post_init__(self) -> None:
         """Check what no later object checks.
 
         Raises:
-            ValueError: if steps or batch size is no whole number of at least 1, or gamma no number.
+            ValueError: if steps or batch size is no whole number of at least 1, gamma no number, or
+                conditions no word there is.
         """
         for name in ("steps", "batch_size"):
             value = getattr(self, name)
@@ -79,6 +85,9 @@ class Settings:
                 raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
         if not callable(self.gamma) and not math.isfinite(self.gamma):
             raise ValueError(f"gamma is {self.gamma}, expected a finite number")
+        if self.conditions not in CONDITIONS:
+            expected = " or ".join(CONDITIONS)
+            raise ValueError(f"conditions is {self.conditions!r}, expected {expected}")
 
     def changed(self, **changes: Any) -> Settings:
         """Return these settings with some of them changed, as a caller means it.

@@ -151,6 +151,7 @@ def new_guide(
         ),
         noise=kind,
         time_input=kind == "uniform",
+        sums=kind != "none",
         **{**SIZES, **(sizes or {})},
     )
     with torch.random.fork_rng(devices=[]):

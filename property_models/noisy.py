@@ -34,6 +34,7 @@ from property_models.bins import Bins
 
 SIZES = {"hidden_size": 128, "num_layers": 4, "num_heads": 4, "condition_size": 32}
 CANDIDATE_WIDTH = 2  # of the candidate head's hidden layer, in widths of the trunk
+TYPICAL = 32  # tokens: a sum over a row counts in means of as many
 
 
 class GuideConfig(DenoiserConfig):
@@ -46,6 +47,7 @@ class GuideConfig(DenoiserConfig):
         labels: list[str] | None = None,
         edges: list[list[float]] | None = None,
         mass: list[list[float]] | None = None,
+        sums: bool = False,
         **kwargs: Any,
     ) -> None:
         """Set the shape.
@@ -54,9 +56,12 @@ class GuideConfig(DenoiserConfig):
             labels: the properties it predicts.
             edges: of each property's bins; see :class:`property_models.bins.Bins`.
             mass: share of the training molecules in each bin.
+            sums: whether a row is summed up by its features' sum beside their mean: many
+                properties add up over a molecule. Guides of prefixes have neither.
             **kwargs: as for :class:`DenoiserConfig`; ``properties``, the conditions, are none.
         """
         self.labels, self.edges, self.mass = labels or [], edges or [], mass or []
+        self.sums = sums
         super().__init__(**{**SIZES, **kwargs})
 
 
@@ -73,9 +78,10 @@ class NoisyGuide(Trunk):
         self.most = max((len(b) for b in self.bins), default=1)
         width, hidden = config.hidden_size, CANDIDATE_WIDTH * config.hidden_size
         outputs = len(config.labels) * self.most
-        self.row = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+        whole = 2 * width if config.sums else width
+        self.row = nn.Sequential(nn.Linear(whole, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
         self.place = nn.Linear(width, hidden)
-        self.pooled = nn.Linear(width, hidden)
+        self.pooled = nn.Linear(whole, hidden)
         self.value = nn.Embedding(config.vocab_size, hidden)
         self.candidate = nn.Linear(hidden, outputs)
         self.post_init()
@@ -128,7 +134,7 @@ class NoisyGuide(Trunk):
             Log-probabilities with shape (batch, properties, bins), -inf at bins a property lacks.
         """
         x, real = self._features(tokens, alpha)
-        pooled = self._last(x, real) if self.causal else self._mean(x, real)
+        pooled = self._last(x, real) if self.causal else self._whole(x, real)
         return self._log_bins(self.row(pooled))
 
     def candidate_log_prob(
@@ -191,7 +197,7 @@ class NoisyGuide(Trunk):
             properties, bins).
         """
         x, real = self._features(tokens, alpha)
-        rows = x if self.causal else self._mean(x, real)[:, None]
+        rows = x if self.causal else self._whole(x, real)[:, None]
         base = F.relu(self._context(x, real) + self.value(x_s)).square()
         return self._log_bins(self.row(rows)), self._log_bins(self.candidate(base))
 
@@ -204,11 +210,13 @@ class NoisyGuide(Trunk):
     def _context(self, x: Tensor, real: Tensor) -> Tensor:
         """Return the candidate head's input short of the candidate, (batch, length, hidden)."""
         at = self.place(x)
-        return at if self.causal else at + self.pooled(self._mean(x, real))[:, None]
+        return at if self.causal else at + self.pooled(self._whole(x, real))[:, None]
 
-    def _mean(self, x: Tensor, real: Tensor) -> Tensor:
+    def _whole(self, x: Tensor, real: Tensor) -> Tensor:
         weight = real.to(x.dtype)[..., None]
-        return (x * weight).sum(1) / weight.sum(1)
+        total = (x * weight).sum(1)
+        mean = total / weight.sum(1)
+        return torch.cat((mean, total / TYPICAL), -1) if self.config.sums else mean
 
     def _last(self, x: Tensor, real: Tensor) -> Tensor:
         return x[torch.arange(len(x), device=x.device), real.sum(1) - 1]

@@ -130,6 +130,12 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "hold likely, too: the model's guide finds it at least as probable as odds=.5 that all "
         "targets are met",
     )
+    group.add_argument(
+        "--conditions",
+        metavar="C",
+        help="what the network is told of a row: asked, the targets alone; or profile, every other "
+        "property, too, as a molecule of the training data that meets them has it: more diverse",
+    )
     group.add_argument("--temperature", type=float, metavar="X", help="below 1 sharpens")
     group.add_argument("--top-p", type=float, metavar="P", help="nucleus of the distribution")
     group.add_argument(
@@ -182,7 +188,7 @@ def settings(
     chosen = {} if arguments.preset is None else read_preset(arguments.preset)["sampling"]
     changes: dict[str, Any] = {
         name: value
-        for name in ("steps", "temperature", "top_p", "batch_size", "device", "dtype")
+        for name in ("steps", "temperature", "top_p", "batch_size", "device", "dtype", "conditions")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.gamma is not None:

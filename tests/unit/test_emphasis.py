@@ -56,6 +56,12 @@ def test_a_weight_is_a_number_above_0(weight: float) -> None:
         Emphasis.of(NAMES, ["qed", "logp"], {"qed": weight})
 
 
+def test_what_is_no_goal_is_told_to_every_part() -> None:
+    found = Emphasis.of(["qed", "logp", "sa"], ["qed", "logp"], {"qed": 2.0})
+    assert found is not None
+    assert found.told == ((True, True, True), (True, False, True))
+
+
 def test_independent_goals_get_their_own_exponents() -> None:
     rng = torch.Generator().manual_seed(0)
     x = torch.rand(7, generator=rng, dtype=torch.float64)

@@ -21,6 +21,7 @@ from molgen.card import card
 from molgen.model import Model
 from molgen.order import EntropyBounded
 from molgen.settings import Settings
+from molgen.steering import ClassifierBased
 from molgen.tokenizer import selfies_to_smiles
 
 COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
@@ -105,6 +106,18 @@ def test_the_condition_matters(model: Model) -> None:
     assert low.shape != high.shape or (low != high).any()
 
 
+def test_a_profile_conditions_rows_that_nothing_is_asked_of(model: Model) -> None:
+    plain, told = (
+        model.draw(16, None, 3, settings=model.settings(conditions=word))
+        for word in ("asked", "profile")
+    )
+    assert (plain.nfe == told.nfe).all()
+    assert (plain.tokens != told.tokens).any()
+    rows = model.request(16, {}, 3, 0, model.settings(conditions="profile"))
+    assert rows.condition is not None
+    assert rows.condition.shape == (16, len(model.properties))
+
+
 def test_no_molecules(model: Model) -> None:
     empty = model.sample(0, {"qed": "max"})
     assert list(empty) == [*COLUMNS, "qed"]
@@ -129,6 +142,12 @@ def test_no_molecules(model: Model) -> None:
         ({}, {"temperature": 0.0}, "temperature is 0.0"),
         ({}, {"top_p": 2.0}, "top_p is 2.0"),
         ({}, {"dtype": "fp8"}, "dtype is 'fp8'"),
+        ({}, {"conditions": "all"}, "conditions is 'all', expected asked or profile"),
+        (
+            {},
+            {"conditions": "profile", "steering": ClassifierBased()},
+            "conditions is 'profile', but guidance is by the guide alone",
+        ),
         ({}, {"strategy": plan.Cap(3.0)}, "eta must lie in"),
         ({}, {"strategy": plan.Loop(), "steps": 2}, "loop needs at least 3 steps"),
     ],

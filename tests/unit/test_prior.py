@@ -91,6 +91,24 @@ def test_a_range_gives_values_inside_as_they_occur() -> None:
     assert column({"rings": Range(5, math.inf)}, "rings").min() == 5
 
 
+def test_a_profile_is_that_of_the_row_which_lends_the_length() -> None:
+    rows = {
+        (int(n), *row) for n, row in zip(LENGTHS, VALUES[:, :2].astype(np.float32), strict=True)
+    }
+    lengths, condition = PRIOR.draw({}, 64, seed=1, profile=True)
+    assert condition is not None
+    assert {(int(n), *row) for n, row in zip(lengths, condition[:, :2], strict=True)} <= rows
+    assert (lengths == PRIOR.draw({}, 64, seed=1)[0]).all()
+    assert 0 < np.isnan(condition[:, 2]).sum() < 64, "what a row lacks it does not lend"
+    wanted = {"qed": Range(0.55, 0.7)}
+    asked, told = (PRIOR.draw(wanted, 64, seed=1, profile=whole)[1] for whole in (False, True))
+    assert asked is not None
+    assert told is not None
+    assert np.isnan(asked[:, 1]).all()
+    assert not np.isnan(told[:, 1]).any()
+    assert (asked[:, 0] == told[:, 0]).all()
+
+
 def test_max_and_min_draw_from_the_tails() -> None:
     order = np.sort(QED)
     n = round(TAIL * ROWS)
