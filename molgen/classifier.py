@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from molgen.aims import Aim, aims
 from molgen.denoiser import noise_of
 from molgen.guidance import Strength, strength
-from molgen.shards import filling, precision, prepared
+from molgen.shards import FEW_ROWS, filling, precision, prepared
 from molgen.steering import ClassifierBased
 from molgen.targets import Target
 from molgen.threads import resolve_dtype
@@ -126,7 +126,7 @@ class PropertyClassifier:
         Returns:
             Log-probabilities with shape (batch,), on the CPU.
         """
-        count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device)
+        count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device, FEW_ROWS)
         tokens, alpha_t = tokens[fill], alpha_t[fill]
         if tokens.is_floating_point():
             tokens = F.pad(tokens.float(), (0, self.guide.vocab_size - tokens.shape[-1]))
@@ -152,7 +152,7 @@ class PropertyClassifier:
         if not len(at):
             return scores
         count, length = len(at), tokens.shape[1]
-        fill = filling(len(tokens), length, self.device)
+        fill = filling(len(tokens), length, self.device, FEW_ROWS)
         places = at[filling(count, self.guide.vocab_size, self.device)].to(self.device)
         ids, clock = tokens[fill].to(self.device), self._clock(alpha_t[fill])
         with precision(self.device, self.dtype):

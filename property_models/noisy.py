@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from molgen.denoiser_config import DenoiserConfig
+from molgen.shards import LEAST_TOKENS, filling
 from molgen.targets import Target
 from molgen.trunk import Trunk
 from property_models.bins import Bins
@@ -135,7 +136,7 @@ class NoisyGuide(Trunk):
         """
         x, real = self._features(tokens, alpha)
         pooled = self._last(x, real) if self.causal else self._whole(x, real)
-        return self._log_bins(self.row(pooled))
+        return self._log_bins(_alike(self.row, pooled))
 
     def candidate_log_prob(
         self,
@@ -210,7 +211,7 @@ class NoisyGuide(Trunk):
     def _context(self, x: Tensor, real: Tensor) -> Tensor:
         """Return the candidate head's input short of the candidate, (batch, length, hidden)."""
         at = self.place(x)
-        return at if self.causal else at + self.pooled(self._whole(x, real))[:, None]
+        return at if self.causal else at + _alike(self.pooled, self._whole(x, real))[:, None]
 
     def _whole(self, x: Tensor, real: Tensor) -> Tensor:
         weight = real.to(x.dtype)[..., None]
@@ -229,6 +230,13 @@ class NoisyGuide(Trunk):
         """Return True at bins that a property lacks, (properties, bins)."""
         counts = torch.tensor([len(b) for b in self.bins], device=self.device)
         return torch.arange(self.most, device=self.device) >= counts[:, None]
+
+
+def _alike(layer: nn.Module, rows: Tensor) -> Tensor:
+    """Return a layer's answer, which for each row is the same in any company."""
+    fill = filling(len(rows), LEAST_TOKENS, rows.device)
+    found: Tensor = layer(rows[fill.to(rows.device)] if len(fill) > len(rows) else rows)
+    return found[: len(rows)]
 
 
 def log_meets(log_bins: Tensor, wanted: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -33,7 +35,7 @@ def network(layers: int, clock: bool = False) -> MoleculeDenoiser:
     return found.eval()
 
 
-def guide(like: MoleculeDenoiser, **changes: int) -> NoisyGuide:
+def guide(like: MoleculeDenoiser, **changes: Any) -> NoisyGuide:
     config = GuideConfig(
         labels=list(EDGES),
         edges=list(EDGES.values()),
