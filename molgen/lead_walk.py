@@ -29,7 +29,7 @@ from molgen.walkers import accepted
 LOW, HIGH = 0.75, 0.1
 """Similarities to be expected reach from ``LOW`` times the threshold, since what is drawn is like
 the lead in part, to ``HIGH`` of the way from the threshold to 1."""
-AGAIN = 1.0  # nats that a part loses whenever a try opens it, so that tries differ
+AGAIN = 2.5  # nats that a part loses whenever a try opens it, so that tries differ
 WIDTH = 0.05  # of the similarities about the one aimed at
 GOLDEN = 0.6180339887498949  # phi
 CHOICE, ACCEPT = (2**41 + 2**20 * use for use in (2, 4))  # in place of a position
