@@ -101,13 +101,13 @@ train-selfies: out/qm9.csv.gz ## train the SELFIES twin of the QM9 model with th
 DRUG_LIKE := qed,ring_count,logp,tpsa,mw,sa,hbd,hba,rotatable_bonds,fsp3
 
 # What two cores do in about three hours; on a GPU take $(RECIPE) instead.
-DRUG_LIKE_RECIPE := --layers 6 --width 192 --heads 4 --epochs 4 --batch-size 128 --lr 5e-3 --seed 0 \
+DRUG_LIKE_RECIPE := --layers 6 --width 192 --heads 4 --epochs 6 --batch-size 128 --lr 5e-3 --seed 0 \
   --device $(DEVICE)
 
 train-zinc250k: out/zinc250k.csv.gz ## train the model of drug-like molecules and its guide
 	$(VENV)/bin/molgen train $< --out out/zinc250k --properties $(DRUG_LIKE) --max-length 66 \
 	  $(DRUG_LIKE_RECIPE)
-	$(VENV)/bin/molgen train-guide $< --model out/zinc250k --out out/zinc250k/guide --epochs 0.75 \
+	$(VENV)/bin/molgen train-guide $< --model out/zinc250k --out out/zinc250k/guide --epochs 2 \
 	  --batch-size 64 --lr 2e-3 --device $(DEVICE)
 
 train-guides: out/qm9.csv.gz ## train the guides of the bundled QM9 models and of out/qm9-udlm
