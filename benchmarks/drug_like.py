@@ -149,9 +149,12 @@ def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespa
             seed,
             settings,
             enough=options.enough if calls else None,
+            propose=None if calls else options.propose,
         ).tally
+        chosen = f", {options.propose} of them proposed" if options.propose and not calls else ""
+        how = f"at most {options.tries} tries{chosen} and {calls} oracle calls"
         yield (
-            f"{len(smiles)} leads, at most {options.tries} tries and {calls} oracle calls",
+            f"{len(smiles)} leads, {how}",
             {
                 "success": found.improved / len(smiles),
                 "NFE": found.forwards / len(smiles),
@@ -237,6 +240,9 @@ def main() -> None:
     parser.add_argument("--tries", type=sampling.positive, default=20, help="at a lead")
     parser.add_argument(
         "--enough", type=sampling.positive, help="with an oracle, a lead with so many is done"
+    )
+    parser.add_argument(
+        "--propose", type=sampling.positive, help="without an oracle, tries that the guide proposes"
     )
     parser.add_argument("--draws", type=int, default=100, help="most for each molecule asked for")
     parser.add_argument("--oracle-calls", type=numbers, default=[0, 20])

@@ -42,6 +42,8 @@ class Outcome(StrEnum):
     CONSTRAINT = "constraint lost"
     SIMILARITY = "similarity below"
     FILTER = "filter failed"
+    PASSED = "passed over"
+    """Not among the proposals, where only so many are asked for; nothing is computed of it."""
     TARGET = "target missed"
     OK = "ok"
 

@@ -8,13 +8,16 @@ part is drawn under guidance. Which part holds the goal back is told by the netw
 one expect (:mod:`molgen.lead_parts`). Small changes keep the similarity, large ones reach the goal,
 so the ``s`` that is aimed at is spread over the tries. Two tiers, told apart everywhere:
 
-- *no oracle*: nothing is computed of the property while drawing; all tries start from the lead.
+- *no oracle*: nothing is computed of the property while drawing; all tries start from the lead -
+  unless a guide is to *propose* some of what is drawn: then it says where tries go on from, too
+  (:mod:`molgen.lead_surrogate`), and the rest is passed over.
 - *oracle*: up to so many distinct molecules a lead are scored on the way
   (:mod:`molgen.lead_search`).
 
 Every try is a row, with what became of it. Try ``j`` of lead ``i`` depends on the seed, ``i``,
 ``j`` and the lead alone, so fewer tries are a prefix of more, and fewer leads too - but for tries
-that are to be unique under ``settings.adapt``: they depend on those drawn with them.
+that are to be unique under ``settings.adapt``: they depend on those drawn with them. Which
+tries are proposed depends on all of the lead's.
 
 References: Jin et al., "Hierarchical Generation of Molecular Graphs using Structural Motifs"
 (2020), for the task; Gruver et al., "Protein design with guided discrete diffusion" (2023), for
@@ -57,6 +60,7 @@ def optimize(
     settings: Settings | None = None,
     *,
     enough: int | None = None,
+    propose: int | None = None,
     keep: Atoms | None = None,
     change: Atoms | None = None,
     weights: Mapping[str, float] | None = None,
@@ -82,6 +86,8 @@ def optimize(
             ``adapt`` demands.
         enough: molecules that meet everything, after which a lead gets no more tries; needs an
             oracle, which tells.
+        propose: molecules a lead at most, of all that its tries draw, that the model's guide
+            proposes; the others are passed over. None for every try.
         keep: atoms of every lead that stay; see :func:`molgen.fragments.read_lead`.
         change: atoms that may change, in place of ``keep``.
         weights: of targets in the gain.
@@ -99,14 +105,14 @@ def optimize(
         ValueError: if anything asked for is out of line; nothing has been drawn then.
     """
     goals = read_goals(targets, weights, model.prior, tolerance)
-    _check(model, leads, goals, similarity, tries, oracle_calls, enough)
+    _check(model, leads, goals, similarity, tries, oracle_calls, enough, propose)
     if keep is not None and change is not None:
         raise ValueError("keep and change are both given, expected at most one of them")
     settings = weighed(settings or model.settings(), goals)
     steer = _steered(model, goals, settings, oracle_calls) if guided else {}
     request = model.request(PRIOR_ROWS, steer, seed, 0, settings)
     found: list[pd.DataFrame] = []
-    tally, reason = Tally(similarity, oracle_calls, tuple(goals.targets)), "complete"
+    tally, reason = Tally(similarity, oracle_calls, tuple(goals.targets), propose), "complete"
     asked = similarity, tries, oracle_calls
     with model.sampler(settings, steer) as sampler, workers(settings.device) as pool:
         search = LeadSearch.over(
@@ -120,6 +126,7 @@ def optimize(
             screens or Screens(),
             similarity,
             seed,
+            propose,
         )
         try:
             for start in range(0, len(leads), AT_ONCE):
@@ -148,6 +155,7 @@ def _check(
     tries: int,
     oracle_calls: int,
     enough: int | None,
+    propose: int | None,
 ) -> None:
     """Check what is asked for.
 
@@ -167,6 +175,11 @@ def _check(
         raise ValueError(
             f"enough is {enough}, expected at least 1, and oracle calls: without them nobody knows "
             "while drawing what a molecule meets"
+        )
+    if propose is not None and (propose < 1 or oracle_calls):
+        raise ValueError(
+            f"propose is {propose}, expected at least 1, and no oracle calls: the oracle says by "
+            "itself what is good"
         )
     if noise_of(model.denoiser) != "masked":
         raise ValueError(

@@ -2,8 +2,8 @@
 
 A part is a connected set of atoms, grown from a random one: atom by atom, or by whole rings and
 chain atoms, since a chemist replaces a ring and not two thirds of it. Aromatic rings are taken
-whole in any case: what is left of one could seldom be completed. Redrawing it keeps those bits
-of the fingerprint whose surroundings lie in the rest,
+whole, unless there is nothing else: what is left of one could seldom be completed. Redrawing it
+keeps those bits of the fingerprint whose surroundings lie in the rest,
 
     c = |bits(rest) and bits(lead)|,      T  ~  c / (|bits(lead)| + |bits(molecule)| - c)
 
@@ -72,6 +72,8 @@ def parts(
         At most :data:`POOL`; none where nothing may change.
     """
     ways = [pieces(mol, free), blocks(mol, free)]
+    if all(len(units) == 1 and len(units[0]) == mol.GetNumAtoms() for units in ways):
+        ways = [[frozenset([atom]) for atom in sorted(free)]]  # benzene
     surroundings = environments(mol)
     everything = frozenset(range(mol.GetNumAtoms()))
     found: dict[frozenset[int], Part] = {}

@@ -135,8 +135,15 @@ class ByGuide:
     exaggeration, lengths = 1.0, 4
 
     def __init__(self, says: Odds, pad_id: int, mask_id: int) -> None:
-        self._odds, self._pad_id, self._mask_id = says, pad_id, mask_id
+        """Take the guide.
+
+        Args:
+            says: what it says of rows.
+            pad_id: of the network that it steers.
+            mask_id: likewise.
+        """
+        self.says, self._pad_id, self._mask_id = says, pad_id, mask_id
 
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
         """Return what the guide says; see :class:`Prospects`."""
-        return self._odds(padded([item.row(self._mask_id) for item in parts], self._pad_id))
+        return self.says(padded([item.row(self._mask_id) for item in parts], self._pad_id))

@@ -40,8 +40,10 @@ class Try:
         passes: whether the hard filters are passed.
         nfe: forwards of the network.
         shared_nfe: forwards that choosing the parts of a round took, with its first try.
-        classifier_nfe: forwards of a guide, those that chose the parts included.
+        classifier_nfe: forwards of a guide, those that chose the parts included, and with the first
+            try of a round those that scored its molecules.
         calls: molecules that the oracle had scored for the lead when the try's round was over.
+        proposed: whether anything is to be computed of its molecule.
     """
 
     number: int
@@ -56,6 +58,7 @@ class Try:
     shared_nfe: int
     classifier_nfe: int
     calls: int = 0
+    proposed: bool = True
 
 
 @dataclass
@@ -66,6 +69,7 @@ class Tally:
         similarity: the least that was asked for.
         oracle_calls: the most that a lead was allowed; 0 for the tier without an oracle.
         names: of the properties asked for.
+        propose: the most molecules of a lead that were to be proposed; None for every try.
         leads: finished.
         refused: leads that could not be worked on.
         improved: leads with a try that is ``ok``.
@@ -82,6 +86,7 @@ class Tally:
     similarity: float
     oracle_calls: int
     names: tuple[str, ...]
+    propose: int | None = None
     leads: int = 0
     refused: int = 0
     improved: int = 0
@@ -143,6 +148,7 @@ class Tally:
             "standard deviations",
             *self._changes(),
             f"{self.tries} tries: {100 * valid / tries:.1f} % valid; {counts or 'none'}",
+            *self._proposals(worked),
             f"each lead: {self.forwards / worked:.1f} forwards, {self.calls / worked:.1f} oracle "
             "calls while drawing"
             + (
@@ -152,6 +158,16 @@ class Tally:
             ),
         ]
         return "\n".join(lines)
+
+    def _proposals(self, worked: int) -> list[str]:
+        if self.propose is None:
+            return []
+        ok = self.outcomes[Outcome.OK]
+        proposed = ok + self.outcomes[Outcome.TARGET]
+        return [
+            f"{proposed / worked:.1f} proposals a lead, at most {self.propose}, chosen by the "
+            f"guide: {100 * ok / max(1, proposed):.1f} % of them meet every target"
+        ]
 
     def _changes(self) -> list[str]:
         import pandas as pd
@@ -226,7 +242,7 @@ def frame(
             continue
         oracle.budget = None  # the drawing is over
         own = oracle.values([lead.smiles])
-        values = oracle.values([item.smiles for item in drawn])
+        values = oracle.values([item.smiles if item.proposed else "" for item in drawn])
         gains = _total(goals, values) - _total(goals, own)
         what = outcomes(lead, drawn, goals.reached(values, own[0]), similarity)
         for k, item in enumerate(drawn):
@@ -258,6 +274,7 @@ def outcomes(lead: Lead, drawn: Sequence[Try], met: Mask, similarity: float) -> 
             Outcome.CONSTRAINT: not item.keeps,
             Outcome.SIMILARITY: not item.similarity >= similarity,
             Outcome.FILTER: not item.passes,
+            Outcome.PASSED: not item.proposed,
             Outcome.TARGET: not hit,
         }
         found.append(next((name for name, holds in checks.items() if holds), Outcome.OK))

@@ -1,8 +1,8 @@
 """Tries at leads, in rounds: open a part, draw it, and with an oracle go on from what is better.
 
-Without an oracle one round holds all tries, each from the lead. With one, a few tries at a time
-start from where the lead has got to (:mod:`molgen.lead_walk`), until there are enough molecules
-that meet everything or no tries left.
+Without an oracle one round holds all tries, each from the lead. With one, or a surrogate
+(:mod:`molgen.lead_surrogate`), a few tries at a time start from where the lead has got to
+(:mod:`molgen.lead_walk`), until there are enough molecules that meet everything or no tries left.
 
 References: see :mod:`molgen.lead_optimization`; search with an oracle is that of Hoffman et al.,
 "Optimizing molecules using efficient queries from property evaluations" (2022), with the network in
@@ -23,10 +23,11 @@ from molgen.constrained import restrained
 from molgen.goals import Goals
 from molgen.lead import Lead, Refused, unwritable
 from molgen.lead_openings import openings
-from molgen.lead_prospects import Prospects, prospects
+from molgen.lead_prospects import ByGuide, Prospects, prospects
 from molgen.lead_report import Try
 from molgen.lead_rows import OpenPart, rows
-from molgen.lead_walk import LOW, LeadWalk
+from molgen.lead_surrogate import Surrogate
+from molgen.lead_walk import LENGTH, LOW, LeadWalk
 from molgen.model import Model, Request
 from molgen.molecules import Molecule, interpret_all, parse
 from molgen.oracle import Oracle
@@ -38,9 +39,8 @@ from molgen.spans import numbered
 from molgen.targets import Target
 from molgen.threads import Workers
 
-ROUND = 4  # tries of a lead between two looks at the oracle
+ROUND = 4  # tries of a lead between two looks at what scores them
 APART = 2**32  # rows of the endless table from one lead to the next
-LENGTH = 2**41 + 2**20 * 3  # in place of a position
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +57,8 @@ class LeadSearch:
         screens: hard filters.
         similarity: the least to the lead.
         seed: of every draw.
+        propose: molecules of each lead that a surrogate proposes, of all that are drawn; None for
+            no surrogate.
     """
 
     model: Model
@@ -68,6 +70,7 @@ class LeadSearch:
     screens: Screens
     similarity: float
     seed: int
+    propose: int | None = None
 
     @classmethod
     def over(
@@ -82,18 +85,26 @@ class LeadSearch:
         screens: Screens,
         similarity: float,
         seed: int,
+        propose: int | None = None,
     ) -> LeadSearch:
         """Prepare the network.
 
         Raises:
-            ValueError: if guidance has a say in how fast the sampler goes, or tries cannot go on
-                as asked for.
+            ValueError: if guidance has a say in how fast the sampler goes, tries cannot go on
+                as asked for, or no guide tells the targets and one is to propose.
         """
         nothing = rows(model, request, [], np.zeros(0, np.int64), np.zeros((0, 1)))
         free = restrained(sampler, nothing.rules)
         goes_on = adaptive_sampler(model, free, settings, steer) if settings.adapt else None
         judge = prospects(model, settings, steer, request, pool)
-        return cls(model, sampler, goes_on, judge, request, goals, screens, similarity, seed)
+        if propose and not isinstance(judge, ByGuide):
+            raise ValueError(
+                f"propose is {propose}, but nothing is aimed at that a guide of model "
+                f"{model.name!r} tells: expected one, which chooses"
+            )
+        return cls(
+            model, sampler, goes_on, judge, request, goals, screens, similarity, seed, propose
+        )
 
     def run(
         self,
@@ -118,18 +129,23 @@ class LeadSearch:
         objectives = tuple(self.goals)
         oracles = [Oracle(objectives, oracle_calls) for _ in leads]
         going = {
-            lead.index: LeadWalk(lead, self.goals, self.similarity, self.seed, oracle)
+            lead.index: LeadWalk(
+                lead, self.goals, self.similarity, self.seed, oracle, self._surrogate()
+            )
             for lead, oracle in zip(leads, oracles, strict=True)
             if isinstance(lead, Lead)
         }
         under_way = list(going.values())
-        step = ROUND if oracle_calls else tries
+        step = ROUND if oracle_calls or self.propose else tries
         for first in range(0, tries, step):
             self._round(under_way, first, min(step, tries - first), on_tries)
             ahead = [item for item in under_way if not enough or len(item.reached) < enough]
             if on_tries and len(ahead) < len(under_way):
                 on_tries((len(under_way) - len(ahead)) * max(0, tries - first - step))
             under_way = ahead
+        if self.propose:
+            for item in going.values():
+                item.propose(self.propose, self._writable)
         return [
             (lead, oracle, going[lead.index].tries if lead.index in going else [])
             for lead, oracle in zip(leads, oracles, strict=True)
@@ -155,33 +171,34 @@ class LeadSearch:
             cost = int(samples.nfe[i]), shared[0], int(samples.classifier_nfe[i]) + shared[1]
             item.tries.append(self._judged(item, number, part, molecules[i], cost))
         for item in going:
-            if item.oracle.budget:
+            if item.goes_on:
                 item.go_on(first, count, self._writable)
 
     def _look_for_parts(self, going: Sequence[LeadWalk], first: int) -> dict[int, tuple[int, int]]:
-        """Find parts of those that have moved; return the forwards it took by index of the lead."""
-        moved = [item for item in going if not item.pool]
-        if not moved:
+        """Find parts of starts that are new; return the forwards it took by index of the lead."""
+        new = [item for item in going if not item.start.pool]
+        if not new:
             return {}
-        for item in moved:
-            item.pool = openings(
+        for item in new:
+            item.start.pool = openings(
                 self.model,
                 self.request.lengths,
                 item.lead,
-                item.smiles,
-                item.mol,
+                item.start.smiles,
+                item.start.mol,
                 LOW * self.similarity,
                 self.prospects.lengths,
                 self.seed,
                 first,
             )
-        found = self.prospects([part for item in moved for part in item.pool])
-        ends = np.cumsum([len(item.pool) for item in moved])[:-1]
-        for item, own in zip(moved, np.split(found, ends), strict=True):
-            item.prospects, item.opened = own, np.zeros(len(own), dtype=np.int64)
+        found = self.prospects([part for item in new for part in item.start.pool])
+        ends = np.cumsum([len(item.start.pool) for item in new])[:-1]
+        for item, own in zip(new, np.split(found, ends), strict=True):
+            item.start.judge(own)
         each = self.prospects.forwards, self.prospects.classifier_forwards
         return {
-            item.lead.index: (each[0] * len(item.pool), each[1] * len(item.pool)) for item in moved
+            item.lead.index: (each[0] * len(item.start.pool), each[1] * len(item.start.pool))
+            for item in new
         }
 
     def _draw(
@@ -220,6 +237,11 @@ class LeadSearch:
             on_done=on_done,
         )
 
+    def _surrogate(self) -> Surrogate | None:
+        if self.propose is None or not isinstance(self.prospects, ByGuide):
+            return None
+        return Surrogate(self.prospects.says, self.model.tokenizer)
+
     def _writable(self, smiles: str) -> bool:
         """Return whether the network can go on from a molecule."""
         return not unwritable(smiles, self.model.tokenizer, self.model.denoiser.max_length)
@@ -229,7 +251,7 @@ class LeadSearch:
         mol = parse(smiles)
         return (
             mol is not None
-            and smiles not in (item.smiles, item.lead.smiles)
+            and smiles not in (item.start.smiles, item.lead.smiles)
             and item.lead.similarity(mol) >= self.similarity
             and item.lead.keeps(smiles)
             and self.screens.reason(mol) is None
@@ -245,9 +267,11 @@ class LeadSearch:
             molecule.raw,
             molecule.smiles,
             str(molecule.status),
-            Chem.MolFragmentToSmiles(item.mol, sorted(part.part.atoms)),
+            Chem.MolFragmentToSmiles(item.start.mol, sorted(part.part.atoms)),
             np.nan if mol is None else item.lead.similarity(mol),
             mol is not None and item.lead.keeps(molecule.smiles),
             mol is not None and self.screens.reason(mol) is None,
-            *cost,
+            nfe=cost[0],
+            shared_nfe=cost[1],
+            classifier_nfe=cost[2],
         )

@@ -1,11 +1,16 @@
-"""A lead under way: which part its next try opens, and what it goes on from.
+"""A lead under way: which molecule its next tries start from, and which part of it each opens.
 
     s_j = low + (high - low) (j phi mod 1),     phi = (sqrt(5) - 1) / 2
 
 is the similarity that try ``j`` aims at; ``phi``'s multiples are spread evenly however many there
 are. With an oracle, tries that keep the similarity to the lead are scored, as far as the budget
-goes, and the best of them is taken as a Metropolis step takes it, at temperature 0: if it is no
-worse.
+goes, and tries start from
+
+    argmax_x  score(x) - price rounds(x)
+
+of all that have a score, the lead included: the best molecule, until rounds of tries that started
+from it have cost it the lead. A surrogate takes the oracle's place where one is given, and has no
+budget.
 """
 
 from __future__ import annotations
@@ -14,25 +19,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from rdkit import Chem
 
 from molgen import randomness
 from molgen.goals import Goals
 from molgen.lead import Lead
 from molgen.lead_report import Try
 from molgen.lead_rows import OpenPart
+from molgen.lead_start import Start
+from molgen.lead_surrogate import Surrogate
 from molgen.molecules import parse
 from molgen.oracle import Floats, Oracle, WeightedSum
-from molgen.rows import Ids
-from molgen.walkers import accepted
 
 LOW, HIGH = 0.75, 0.1
 """Similarities to be expected reach from ``LOW`` times the threshold, since what is drawn is like
 the lead in part, to ``HIGH`` of the way from the threshold to 1."""
-AGAIN = 2.5  # nats that a part loses whenever a try opens it, so that tries differ
-WIDTH = 0.05  # of the similarities about the one aimed at
+PRICE, SURROGATE_PRICE = 0.1, 1.0  # of a round: training standard deviations, and nats
 GOLDEN = 0.6180339887498949  # phi
-CHOICE, ACCEPT = (2**41 + 2**20 * use for use in (2, 4))  # in place of a position
+CHOICE, LENGTH = (2**41 + 2**20 * use for use in (2, 3))  # in place of a position
 
 
 @dataclass(eq=False)
@@ -45,12 +48,9 @@ class LeadWalk:
         similarity: the least to the lead.
         seed: of every choice.
         oracle: scores molecules on the way.
-        smiles: where it has got to, canonical.
-        mol: likewise.
-        score: of that, minus infinity until it is known.
-        pool: parts of it, none until they are looked for.
-        prospects: ``log p(y | rest)`` of each.
-        opened: how often a try has opened each.
+        surrogate: scores them in its place; None where it does not.
+        start: what the next tries start from.
+        starts: all that they may start from, by canonical SMILES.
         tries: so far.
         reached: molecules that the oracle knows to meet everything.
     """
@@ -60,20 +60,23 @@ class LeadWalk:
     similarity: float
     seed: int
     oracle: Oracle
-    smiles: str = field(init=False)
-    mol: Chem.Mol = field(init=False)
-    score: float = -np.inf
-    pool: list[OpenPart] = field(default_factory=list)
-    prospects: Floats = field(default_factory=lambda: np.zeros(0))
-    opened: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    surrogate: Surrogate | None = None
+    start: Start = field(init=False)
+    starts: dict[str, Start] = field(init=False)
     tries: list[Try] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Start from the lead; where there is an oracle, it is the first that is scored."""
-        self.smiles, self.mol = self.lead.smiles, self.lead.mol
-        if self.oracle.budget:
-            self.score = float(self._scores([self.smiles])[0])
+        """Start from the lead; where something scores, it is the first that is scored."""
+        self.start = Start(self.lead.smiles, self.lead.mol)
+        self.starts = {self.lead.smiles: self.start}
+        if self.goes_on:
+            self.start.score = float(self._scores([self.lead.smiles])[0])
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether anything scores molecules on the way."""
+        return bool(self.oracle.budget) or self.surrogate is not None
 
     def choose(self, number: int, exaggeration: float) -> OpenPart:
         """Choose the part that a try opens.
@@ -84,45 +87,59 @@ class LeadWalk:
         """
         low, high = LOW * self.similarity, self.similarity + HIGH * (1 - self.similarity)
         aim = low + (high - low) * (number * GOLDEN % 1)
-        expected = np.array(
-            [each.part.similarity(each.length / each.template.usual) for each in self.pool]
-        )
-        log_w = self.prospects / exaggeration - np.abs(expected - aim) / WIDTH - AGAIN * self.opened
         u = randomness.uniform(self.seed, randomness.SHUFFLE, self.lead.index, number, CHOICE)
-        at = int(randomness.choose(np.exp(log_w - log_w.max()), u))
-        self.opened[at] += 1
-        return self.pool[at]
+        return self.start.choose(aim, exaggeration, float(u))
 
     def go_on(self, first: int, count: int, writable: Callable[[str], bool]) -> None:
-        """Score what the last round has drawn, as far as the budget goes, and take the best.
+        """Score what the last round has drawn, as far as the budget goes, and choose a start.
 
         Args:
             first: number of the round's first try.
             count: tries of the round.
             writable: whether the network can go on from a molecule.
         """
-        last = self.tries[-count:]
-        fitting = [
-            each.smiles
-            for each in last
-            if each.keeps
-            and each.passes
-            and each.similarity >= self.similarity
-            and writable(each.smiles)
-        ]
+        last, before = self.tries[-count:], self.surrogate.forwards if self.surrogate else 0
+        fitting = [each.smiles for each in last if self._fits(each) and writable(each.smiles)]
         if fitting:
-            scores = self._scores(fitting)
-            self._note(fitting)
-            at = int(scores.argmax())
-            mol = parse(fitting[at])
-            u = randomness.uniform(self.seed, randomness.SHUFFLE, [self.lead.index], first, ACCEPT)
-            takes = accepted(np.array([self.score]), scores[[at]], 0.0, u)[0]
-            movable = mol is not None and bool(self.lead.free(mol))
-            if fitting[at] != self.smiles and np.isfinite(scores[at]) and takes and movable:
-                self._move(fitting[at], mol, float(scores[at]))
-        self.tries[-count:] = [replace(each, calls=self.oracle.calls) for each in last]
+            for text, score in zip(fitting, self._scores(fitting), strict=True):
+                self._add(text, float(score))
+            if self.surrogate is None:
+                self._note(fitting)
+        self.start.rounds += 1
+        price = PRICE if self.surrogate is None else SURROGATE_PRICE
+        self.start = max(self.starts.values(), key=lambda one: one.score - price * one.rounds)
+        last = [replace(each, calls=self.oracle.calls) for each in last]
+        if self.surrogate is not None:
+            cost = self.surrogate.forwards - (before if first else 0)
+            last[0] = replace(last[0], classifier_nfe=last[0].classifier_nfe + cost)
+        self.tries[-count:] = last
+
+    def propose(self, count: int, writable: Callable[[str], bool]) -> None:
+        """Leave no more tries proposed than the best, as the surrogate finds them.
+
+        Args:
+            count: molecules to be proposed.
+            writable: whether the surrogate can read a molecule.
+
+        Raises:
+            ValueError: if there is no surrogate.
+        """
+        if self.surrogate is None:
+            raise ValueError("surrogate is None, expected what chooses")
+        able = [
+            each.smiles
+            for each in self.tries
+            if self._fits(each) and each.smiles != self.lead.smiles and writable(each.smiles)
+        ]
+        best = self.surrogate.best(able, count)
+        self.tries = [replace(each, proposed=each.smiles in best) for each in self.tries]
+
+    def _fits(self, item: Try) -> bool:
+        return item.keeps and item.passes and item.similarity >= self.similarity
 
     def _scores(self, smiles: list[str]) -> Floats:
+        if self.surrogate is not None:
+            return self.surrogate(smiles)
         return WeightedSum(tuple(self.goals.weights.values()))(self.oracle(smiles))
 
     def _note(self, smiles: list[str]) -> None:
@@ -132,5 +149,10 @@ class LeadWalk:
         self.reached |= {text for text, hit in zip(smiles, met, strict=True) if hit}
         self.reached.discard(self.lead.smiles)
 
-    def _move(self, smiles: str, mol: Chem.Mol, score: float) -> None:
-        self.smiles, self.mol, self.score, self.pool = smiles, mol, score, []
+    def _add(self, smiles: str, score: float) -> None:
+        """Let tries start from a molecule, if it is a new one and something of it may change."""
+        mol = parse(smiles)
+        if smiles in self.starts or mol is None or not np.isfinite(score):
+            return
+        if self.lead.free(mol):
+            self.starts[smiles] = Start(smiles, mol, score)

@@ -3,13 +3,15 @@ r"""Improve leads: redraw the part that holds the goal back, and stay similar to
 LEADS is a SMILES or a file of them. A try opens a part of a lead, keeps the rest and draws the part
 anew under guidance; every try is a row, with its similarity to the lead (Tanimoto, Morgan radius 2,
 2,048 bits), its gain over the lead in training standard deviations, and what became of it: invalid,
-unchanged, duplicate, constraint lost, similarity below, filter failed, target missed, or ok. A
-range or a number is met or missed; max and min are met by whatever is better than the lead.
+unchanged, duplicate, constraint lost, similarity below, filter failed, passed over, target missed,
+or ok. A range or a number is met or missed; max and min are met by what is better than the lead.
 
 Two tiers, told apart in the column `tier` and in the report. By default nothing is computed of the
-properties while drawing: which part to open is told by the network. With --oracle-calls M, up to M
-distinct molecules a lead are scored on the way, and tries go on from what is better; --enough E
-ends them at a lead once E molecules meet everything.
+properties while drawing: which part to open is told by the model's guide, or else the network. With
+--oracle-calls M, up to M distinct molecules a lead are scored on the way, and tries go on from what
+is better; --enough E ends them at a lead once E molecules meet everything. With --propose P the
+guide takes the oracle's place: tries go on from what it finds better, and in the end it proposes P
+molecules a lead; the others are `passed over`, and nothing is computed of them.
 
 The exit status is 0 if every lead was improved and 3 if not. What is finished is written every 64
 leads. Leads that cannot be worked on are rows with the reason.
@@ -17,6 +19,7 @@ leads. Leads that cannot be worked on are rows with the reason.
 Example:
   molgen optimize qm9 'CCC1=CNC(=O)N1' --target qed=max --similarity 0.4 --out better.csv
   molgen optimize qm9 leads.smi --target qed=0.5.. --tries 20 --oracle-calls 20 --out better.csv
+  molgen optimize zinc250k leads.smi --target qed=0.9.. --tries 120 --propose 20 --out better.csv
   molgen optimize zinc250k leads.smi --target qed=0.9.. --tries 200 --oracle-calls 100 --enough 1 \
       --out better.csv
   molgen optimize qm9 'OCC1CCCO1' --target logp=0.5..1.5 --keep 'C1CCCO1' --out better.csv
@@ -68,6 +71,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="molecules that meet everything, after which a lead gets no more tries; needs "
         "--oracle-calls (default: all tries)",
     )
+    parser.add_argument(
+        "--propose",
+        type=options.positive,
+        metavar="P",
+        help="molecules a lead at most that the model's guide proposes, of all that the tries "
+        "draw; without --oracle-calls (default: every try)",
+    )
     delivery.add_out(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -115,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.seed,
             settings,
             enough=arguments.enough,
+            propose=arguments.propose,
             keep=keep,
             change=change,
             weights=goals.weights,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from molgen.lead_optimization import optimize
 from molgen.lead_report import Optimized, Try, outcomes
 from molgen.model import Model
 from molgen.molecules import interpret
+from molgen.odds import Odds, odds
 from molgen.screens import Screens
+from molgen.tokenizer import padded
 from property_models import compute
 
 LEADS = ["CCO", "NCC=O", "CCOC=O", "OCCN", "CCCC", "NCCCO"]
@@ -212,6 +215,70 @@ def test_search_goes_on_from_what_is_better(
     pd.testing.assert_frame_equal(run(tiny, tries=15, oracle_calls=7).table, searched.table)
 
 
+def guided(model: Model, rings: str = "2", **options: Any) -> Optimized:
+    """Ask a model with a guide for rings, of leads with one and none."""
+    settings = model.settings(steps=8, strategy=plan.Ancestral(), weights=None, gamma=1.0)
+    leads = ["CC1CC(C#N)O1", "N#CCC1CCO1", "CC1CC1CO", "CCC(C)CO"]
+    return optimize(model, leads, {"ring_count": rings}, 0.1, 24, settings=settings, **options)
+
+
+def test_a_guide_proposes_some_of_what_is_drawn(
+    qm9: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str] = []
+
+    def watched(names: Any, smiles: Any, *rest: Any) -> Any:
+        computed.extend(smiles)
+        return compute(names, smiles, *rest)
+
+    asked: list[int] = []
+
+    def counted(self: Odds, tokens: Any) -> Any:
+        asked.append(len(tokens))
+        return says(self, tokens)
+
+    says = Odds.__call__
+    monkeypatch.setattr(Odds, "__call__", counted)
+    monkeypatch.setattr("molgen.oracle.compute", watched)
+    found = guided(qm9, propose=3)
+    monkeypatch.undo()
+    table = found.table
+    words = [Outcome.OK, Outcome.TARGET, Outcome.PASSED]
+    fitting = table[table["outcome"].isin(words)]
+    proposed = fitting[fitting["outcome"] != Outcome.PASSED]
+    passed = fitting[fitting["outcome"] == Outcome.PASSED]
+    assert len(proposed) == 12
+    assert len(passed) > 12
+    assert set(computed) == set(proposed["smiles"]) | set(table["lead"])
+    assert proposed["ring_count"].notna().all()
+    assert passed[["ring_count", "gain"]].isna().all(None)
+    for lead, rows in proposed.groupby("lead_index"):
+        others = passed.loc[passed["lead_index"] == lead, "smiles"]
+        best, rest = (
+            odds(qm9, qm9.settings(), {"ring_count": 2.0})(padded(tokens, qm9.tokenizer.pad_id))
+            for tokens in (
+                [qm9.tokenizer.encode(text) for text in several]
+                for several in (rows["smiles"], others)
+            )
+        )
+        assert best.min() >= rest.max() - 1e-5
+    hits = compute(["ring_count"], list(fitting["smiles"]))["ring_count"] == 2
+    assert (proposed["ring_count"] == 2).mean() > hits.mean()
+    tally = found.tally
+    assert tally.classifier_forwards == table["classifier_nfe"].sum() == sum(asked)
+    assert tally.improved == proposed.loc[proposed["outcome"] == "ok", "lead_index"].nunique()
+    assert "tier: no oracle (nothing computed while drawing)" in str(tally)
+    assert "3.0 proposals a lead, at most 3, chosen by the guide" in str(tally)
+
+
+def test_a_guide_in_the_oracles_place_says_where_to_go_on_from(qm9: Model) -> None:
+    led, free = guided(qm9, "3..", propose=24), guided(qm9, "3..")
+    assert (led.table["outcome"] != Outcome.PASSED).all()
+    hits = [(each.table["outcome"] == Outcome.OK).mean() for each in (led, free)]
+    assert hits[0] > hits[1] + 0.1
+    assert led.table["raw"].head(4).tolist() == free.table["raw"].head(4).tolist()
+
+
 def test_leads_that_cannot_be_worked_on_are_rows(tiny: Model) -> None:
     leads = ["CC(", "", "CC.O", "CC*", "C", "CSC", "C" * 13, "CCO"]
     found = run(tiny, leads, tries=2)
@@ -274,11 +341,12 @@ def test_outcomes_by_hand() -> None:
         one("CCF", passes=False),
         one("CCCl"),
         one("CCBr"),
+        replace(one("CCI"), proposed=False),
         one("", np.nan),
     ]
-    met = np.array([True, True, True, True, True, True, True, False, True, True])
+    met = np.array([True, True, True, True, True, True, True, False, True, True, True])
     words = "invalid/unchanged/ok/duplicate/constraint lost/similarity below/filter failed"
-    expected = [*words.split("/"), "target missed", "ok", "invalid"]
+    expected = [*words.split("/"), "target missed", "ok", "passed over", "invalid"]
     assert [str(outcome) for outcome in outcomes(lead, drawn, met, 0.4)] == expected
 
 
@@ -318,6 +386,9 @@ def test_labels_of_atoms_are_no_chemistry(tiny: Model) -> None:
         ({"oracle_calls": -1}, "oracle_calls is -1, expected at least 0"),
         ({"enough": 1}, "enough is 1, expected at least 1, and oracle calls"),
         ({"enough": 0, "oracle_calls": 9}, "enough is 0"),
+        ({"propose": 0}, "propose is 0, expected at least 1"),
+        ({"propose": 2, "oracle_calls": 3}, "propose is 2, expected at least 1, and no oracle"),
+        ({"propose": 2}, "propose is 2, but nothing is aimed at that a guide of model"),
         ({"keep": "C", "change": "N"}, "keep and change are both given"),
         ({"weights": {"sa": 1.0}}, "weight of sa"),
     ],

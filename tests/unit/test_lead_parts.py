@@ -80,6 +80,16 @@ def test_parts_are_connected_and_free_and_leave_what_is_asked() -> None:
     assert min(p.similarity() for p in best) >= sorted(p.similarity() for p in every)[-FEWEST]
 
 
+@pytest.mark.parametrize("smiles", ["c1ccccc1", "c1ccc2[nH]ccc2c1", "O=[N+]([O-])O"])
+def test_of_a_molecule_that_is_one_ring_there_are_parts_all_the_same(smiles: str) -> None:
+    whole = mol(smiles)
+    count = whole.GetNumAtoms()
+    u = randomness.uniform(0, 3, np.arange(90)[:, None], np.arange(count + 2))
+    found = parts(whole, frozenset(range(count)), fingerprint(whole), 0.0, u)
+    assert len(found) > 2
+    assert all(0 < len(part.atoms) < count for part in found)
+
+
 def opened(model: Model, smiles: str, atoms: list[int]) -> OpenPart:
     whole = mol(smiles)
     template = cut(whole, frozenset(atoms), model.tokenizer, Task.LEAD)
