@@ -8,11 +8,11 @@ part is drawn under guidance. Which part holds the goal back is told by the netw
 one expect (:mod:`molgen.lead_parts`). Small changes keep the similarity, large ones reach the goal,
 so the ``s`` that is aimed at is spread over the tries. Two tiers, told apart everywhere:
 
-- *no oracle*: nothing is computed of the property while drawing; all tries start from the lead -
-  unless a guide is to *propose* some of what is drawn: then it says where tries go on from, too
-  (:mod:`molgen.lead_surrogate`), and the rest is passed over.
-- *oracle*: up to so many distinct molecules a lead are scored on the way
-  (:mod:`molgen.lead_search`).
+- *no oracle*: nothing is computed of the property while drawing. Where the model has a guide, that
+  says what the property may be (:mod:`molgen.lead_surrogate`), tries go on from what it finds best,
+  and it may *propose* some of them: the others are passed over. All start from the lead otherwise.
+- *oracle*: up to so many distinct molecules a lead are scored on the way, and tries go on from the
+  best (:mod:`molgen.lead_search`).
 
 Every try is a row, with what became of it. Try ``j`` of lead ``i`` depends on the seed, ``i``,
 ``j`` and the lead alone, so fewer tries are a prefix of more, and fewer leads too - but for tries

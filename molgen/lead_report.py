@@ -40,8 +40,8 @@ class Try:
         passes: whether the hard filters are passed.
         nfe: forwards of the network.
         shared_nfe: forwards that choosing the parts of a round took, with its first try.
-        classifier_nfe: forwards of a guide, those that chose the parts included, and with the first
-            try of a round those that scored its molecules.
+        classifier_nfe: forwards of a guide, those that chose the parts included and the one that
+            scored the molecule.
         calls: molecules that the oracle had scored for the lead when the try's round was over.
         proposed: whether anything is to be computed of its molecule.
     """

@@ -1,8 +1,9 @@
 """Tries at leads, in rounds: open a part, draw it, and with an oracle go on from what is better.
 
-Without an oracle one round holds all tries, each from the lead. With one, or a surrogate
-(:mod:`molgen.lead_surrogate`), a few tries at a time start from where the lead has got to
-(:mod:`molgen.lead_walk`), until there are enough molecules that meet everything or no tries left.
+With an oracle, or else a guide in its place (:mod:`molgen.lead_surrogate`), a few tries at a time
+start from where the lead has got to (:mod:`molgen.lead_walk`), until there are enough molecules
+that meet everything or no tries left. Without either, one round holds all tries, each from the
+lead.
 
 References: see :mod:`molgen.lead_optimization`; search with an oracle is that of Hoffman et al.,
 "Optimizing molecules using efficient queries from property evaluations" (2022), with the network in
@@ -57,8 +58,7 @@ class LeadSearch:
         screens: hard filters.
         similarity: the least to the lead.
         seed: of every draw.
-        propose: molecules of each lead that a surrogate proposes, of all that are drawn; None for
-            no surrogate.
+        propose: molecules of each lead that a guide proposes, of all that are drawn; None for all.
     """
 
     model: Model
@@ -130,13 +130,18 @@ class LeadSearch:
         oracles = [Oracle(objectives, oracle_calls) for _ in leads]
         going = {
             lead.index: LeadWalk(
-                lead, self.goals, self.similarity, self.seed, oracle, self._surrogate()
+                lead,
+                self.goals,
+                self.similarity,
+                self.seed,
+                oracle,
+                None if oracle_calls else self._surrogate(),
             )
             for lead, oracle in zip(leads, oracles, strict=True)
             if isinstance(lead, Lead)
         }
         under_way = list(going.values())
-        step = ROUND if oracle_calls or self.propose else tries
+        step = ROUND if any(walk.goes_on for walk in under_way) else tries
         for first in range(0, tries, step):
             self._round(under_way, first, min(step, tries - first), on_tries)
             ahead = [item for item in under_way if not enough or len(item.reached) < enough]
@@ -238,7 +243,7 @@ class LeadSearch:
         )
 
     def _surrogate(self) -> Surrogate | None:
-        if self.propose is None or not isinstance(self.prospects, ByGuide):
+        if not isinstance(self.prospects, ByGuide):
             return None
         return Surrogate(self.prospects.says, self.model.tokenizer)
 

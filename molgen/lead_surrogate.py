@@ -21,20 +21,15 @@ from molgen.tokenizer import Tokenizer, padded
 
 
 class Surrogate:
-    """Scores molecules of one lead and remembers.
-
-    Attributes:
-        forwards: of the guide, one for each distinct molecule.
-    """
+    """Scores molecules of one lead and remembers; a forward of the guide for each."""
 
     def __init__(self, says: Odds, tokenizer: Tokenizer) -> None:
         self._says, self._tokenizer = says, tokenizer
         self._known: dict[str, float] = {}
 
-    @property
-    def forwards(self) -> int:
-        """How many distinct molecules it has scored."""
-        return len(self._known)
+    def knows(self, smiles: str) -> bool:
+        """Return whether it has scored a molecule."""
+        return smiles in self._known
 
     def __call__(self, smiles: Sequence[str]) -> Floats:
         """Return ``log p(y | x)`` of molecules, shape (molecules,).

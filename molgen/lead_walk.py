@@ -8,9 +8,9 @@ goes, and tries start from
 
     argmax_x  score(x) - price rounds(x)
 
-of all that have a score, the lead included: the best molecule, until rounds of tries that started
-from it have cost it the lead. A surrogate takes the oracle's place where one is given, and has no
-budget.
+of all that have a score, the lead included: the best molecule, until the rounds of tries that have
+started from it put another one first. A surrogate takes the oracle's place where one is given, and
+has no budget.
 """
 
 from __future__ import annotations
@@ -98,8 +98,9 @@ class LeadWalk:
             count: tries of the round.
             writable: whether the network can go on from a molecule.
         """
-        last, before = self.tries[-count:], self.surrogate.forwards if self.surrogate else 0
+        last = self.tries[-count:]
         fitting = [each.smiles for each in last if self._fits(each) and writable(each.smiles)]
+        costs = self._costs(last, fitting)
         if fitting:
             for text, score in zip(fitting, self._scores(fitting), strict=True):
                 self._add(text, float(score))
@@ -108,11 +109,11 @@ class LeadWalk:
         self.start.rounds += 1
         price = PRICE if self.surrogate is None else SURROGATE_PRICE
         self.start = max(self.starts.values(), key=lambda one: one.score - price * one.rounds)
-        last = [replace(each, calls=self.oracle.calls) for each in last]
-        if self.surrogate is not None:
-            cost = self.surrogate.forwards - (before if first else 0)
-            last[0] = replace(last[0], classifier_nfe=last[0].classifier_nfe + cost)
-        self.tries[-count:] = last
+        costs[0] += self.surrogate is not None and first == 0  # the lead
+        self.tries[-count:] = [
+            replace(each, calls=self.oracle.calls, classifier_nfe=each.classifier_nfe + cost)
+            for each, cost in zip(last, costs, strict=True)
+        ]
 
     def propose(self, count: int, writable: Callable[[str], bool]) -> None:
         """Leave no more tries proposed than the best, as the surrogate finds them.
@@ -133,6 +134,18 @@ class LeadWalk:
         ]
         best = self.surrogate.best(able, count)
         self.tries = [replace(each, proposed=each.smiles in best) for each in self.tries]
+
+    def _costs(self, tries: list[Try], fitting: list[str]) -> list[int]:
+        """Return the forwards of the surrogate that each try is about to take."""
+        new = set(fitting) if self.surrogate is not None else set()
+        costs = []
+        for each in tries:
+            asked = each.smiles in new and not (
+                self.surrogate and self.surrogate.knows(each.smiles)
+            )
+            new.discard(each.smiles)
+            costs.append(int(asked))
+        return costs
 
     def _fits(self, item: Try) -> bool:
         return item.keeps and item.passes and item.similarity >= self.similarity

@@ -7,11 +7,12 @@ unchanged, duplicate, constraint lost, similarity below, filter failed, passed o
 or ok. A range or a number is met or missed; max and min are met by what is better than the lead.
 
 Two tiers, told apart in the column `tier` and in the report. By default nothing is computed of the
-properties while drawing: which part to open is told by the model's guide, or else the network. With
---oracle-calls M, up to M distinct molecules a lead are scored on the way, and tries go on from what
-is better; --enough E ends them at a lead once E molecules meet everything. With --propose P the
-guide takes the oracle's place: tries go on from what it finds better, and in the end it proposes P
-molecules a lead; the others are `passed over`, and nothing is computed of them.
+properties while drawing: a guide of the model tells which part to open, and tries go on from what
+it finds better; without a guide the network tells, and all tries start from the lead. With
+--propose P the guide proposes P molecules a lead in the end; the others are `passed over`, and
+nothing is computed of them. With --oracle-calls M, up to M distinct molecules a lead are scored on
+the way, and tries go on from what is better; --enough E ends them at a lead once E molecules meet
+everything.
 
 The exit status is 0 if every lead was improved and 3 if not. What is finished is written every 64
 leads. Leads that cannot be worked on are rows with the reason.
