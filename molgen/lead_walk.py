@@ -137,14 +137,11 @@ class LeadWalk:
 
     def _costs(self, tries: list[Try], fitting: list[str]) -> list[int]:
         """Return the forwards of the surrogate that each try is about to take."""
-        new = set(fitting) if self.surrogate is not None else set()
+        new = {text for text in fitting if self.surrogate and not self.surrogate.knows(text)}
         costs = []
         for each in tries:
-            asked = each.smiles in new and not (
-                self.surrogate and self.surrogate.knows(each.smiles)
-            )
+            costs.append(int(each.smiles in new))
             new.discard(each.smiles)
-            costs.append(int(asked))
         return costs
 
     def _fits(self, item: Try) -> bool:
