@@ -123,7 +123,7 @@ def fragments(model: Model, settings: Settings, seed: int, options: argparse.Nam
     """Draw new molecules that contain parts of drugs."""
     with options.drugs.open(newline="", encoding="utf-8") as file:
         drugs = list(csv.DictReader(file))
-    for kind in FRAGMENTS:
+    for kind in options.kinds:
         for drug in drugs[: options.first]:
             task = "superstructure" if kind.startswith("superstructure") else None
             scaffold = read(drug[kind], task)
@@ -235,6 +235,9 @@ def main() -> None:
     parser.add_argument("--n", type=sampling.positive, default=1000)
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2])  # in place of --seed
     parser.add_argument("--drugs", type=Path, metavar="FILE", help="for fragments")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=FRAGMENTS, default=FRAGMENTS, help="of fragments; default all"
+    )
     parser.add_argument("--leads", type=Path, metavar="FILE", help="for leads")
     parser.add_argument("--first", type=int, help="drugs or leads to take; default all")
     parser.add_argument("--skip", type=int, default=0, help="leads to leave out before those")
