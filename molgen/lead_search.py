@@ -150,7 +150,7 @@ class LeadSearch:
             under_way = ahead
         if self.propose:
             for item in going.values():
-                item.propose(self.propose, self._writable)
+                item.propose(self.propose)
         return [
             (lead, oracle, going[lead.index].tries if lead.index in going else [])
             for lead, oracle in zip(leads, oracles, strict=True)
@@ -177,7 +177,7 @@ class LeadSearch:
             item.tries.append(self._judged(item, number, part, molecules[i], cost))
         for item in going:
             if item.goes_on:
-                item.go_on(first, count, self._writable)
+                item.go_on(count, self._writable)
 
     def _look_for_parts(self, going: Sequence[LeadWalk], first: int) -> dict[int, tuple[int, int]]:
         """Find parts of starts that are new; return the forwards it took by index of the lead."""

@@ -43,8 +43,7 @@ class Surrogate:
             self._known.update(zip(new, self._says(rows).tolist(), strict=True))
         return np.array([self._known[text] for text in smiles])
 
-    def best(self, smiles: Sequence[str], count: int) -> set[str]:
-        """Return the ``count`` molecules of the highest score; the first of equals."""
-        distinct = list(dict.fromkeys(smiles))
-        order = np.argsort(-self(distinct), kind="stable")[:count]
-        return {distinct[i] for i in order}
+    def best(self, count: int, lead: str) -> set[str]:
+        """Return the ``count`` molecules of the highest score but the lead; the first of equals."""
+        others = [text for text in self._known if text != lead]
+        return set(sorted(others, key=self._known.__getitem__, reverse=True)[:count])

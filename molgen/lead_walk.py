@@ -90,11 +90,10 @@ class LeadWalk:
         u = randomness.uniform(self.seed, randomness.SHUFFLE, self.lead.index, number, CHOICE)
         return self.start.choose(aim, exaggeration, float(u))
 
-    def go_on(self, first: int, count: int, writable: Callable[[str], bool]) -> None:
+    def go_on(self, count: int, writable: Callable[[str], bool]) -> None:
         """Score what the last round has drawn, as far as the budget goes, and choose a start.
 
         Args:
-            first: number of the round's first try.
             count: tries of the round.
             writable: whether the network can go on from a molecule.
         """
@@ -109,30 +108,21 @@ class LeadWalk:
         self.start.rounds += 1
         price = PRICE if self.surrogate is None else SURROGATE_PRICE
         self.start = max(self.starts.values(), key=lambda one: one.score - price * one.rounds)
-        costs[0] += self.surrogate is not None and first == 0  # the lead
+        costs[0] += self.surrogate is not None and len(self.tries) == count  # the lead
         self.tries[-count:] = [
             replace(each, calls=self.oracle.calls, classifier_nfe=each.classifier_nfe + cost)
             for each, cost in zip(last, costs, strict=True)
         ]
 
-    def propose(self, count: int, writable: Callable[[str], bool]) -> None:
-        """Leave no more tries proposed than the best, as the surrogate finds them.
-
-        Args:
-            count: molecules to be proposed.
-            writable: whether the surrogate can read a molecule.
+    def propose(self, count: int) -> None:
+        """Leave only the best ``count`` molecules proposed, of those that a surrogate has scored.
 
         Raises:
             ValueError: if there is no surrogate.
         """
         if self.surrogate is None:
             raise ValueError("surrogate is None, expected what chooses")
-        able = [
-            each.smiles
-            for each in self.tries
-            if self._fits(each) and each.smiles != self.lead.smiles and writable(each.smiles)
-        ]
-        best = self.surrogate.best(able, count)
+        best = self.surrogate.best(count, self.lead.smiles)
         self.tries = [replace(each, proposed=each.smiles in best) for each in self.tries]
 
     def _costs(self, tries: list[Try], fitting: list[str]) -> list[int]:
@@ -161,8 +151,8 @@ class LeadWalk:
 
     def _add(self, smiles: str, score: float) -> None:
         """Let tries start from a molecule, if it is a new one and something of it may change."""
-        mol = parse(smiles)
-        if smiles in self.starts or mol is None or not np.isfinite(score):
+        if smiles in self.starts or not np.isfinite(score):
             return
-        if self.lead.free(mol):
+        mol = parse(smiles)
+        if mol is not None and self.lead.free(mol):
             self.starts[smiles] = Start(smiles, mol, score)
