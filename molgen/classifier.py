@@ -104,6 +104,7 @@ class PropertyClassifier:
         if not names or len(set(names)) < len(names):
             raise ValueError(f"aims name {names}, expected different properties, at least one")
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
+        self.answers = torch.promote_types(self.dtype, torch.float32)
         self.guide = prepared(guide, self.device, self.dtype)
         self.aims = [self._wanted(aim) for aim in aims]
         self.candidate_forwards = 1
@@ -129,7 +130,7 @@ class PropertyClassifier:
         count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device, FEW_ROWS)
         tokens, alpha_t = tokens[fill], alpha_t[fill]
         if tokens.is_floating_point():
-            tokens = F.pad(tokens.float(), (0, self.guide.vocab_size - tokens.shape[-1]))
+            tokens = F.pad(tokens.to(self.answers), (0, self.guide.vocab_size - tokens.shape[-1]))
         with precision(self.device, self.dtype):
             bins = self.guide.log_prob(tokens.to(self.device), self._clock(alpha_t))
         scores = [aim.score(bins[:, aim.index], alpha_t) for aim in self.aims]
@@ -147,7 +148,7 @@ class PropertyClassifier:
         Returns:
             Log-probabilities on the CPU with shape (batch, length, vocab), 0 at other places.
         """
-        scores = torch.zeros(*tokens.shape, self.guide.vocab_size)
+        scores = torch.zeros(*tokens.shape, self.guide.vocab_size, dtype=self.answers)
         at = wanted.flatten().nonzero().squeeze(1)
         if not len(at):
             return scores

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from molgen.threads import wide
+
 if TYPE_CHECKING:
     from molgen.denoiser_config import DenoiserConfig
 
@@ -61,19 +63,19 @@ class PropertyEmbedding(nn.Module):
             raise ValueError(
                 f"condition has shape {tuple(values.shape)}, expected {(batch, self.properties)}"
             )
-        values = values.float()
+        values = values.to(wide(self.bumps).dtype)
         given = ~values.isnan()
         mean, std = (values.new_tensor(moment) for moment in (self.mean, self.std))
         z = ((values - mean) / std).nan_to_num(0.0).clamp(-REACH, REACH)[..., None]
-        centres = torch.linspace(-REACH, REACH, BUMPS, device=values.device)
+        centres = torch.linspace(-REACH, REACH, BUMPS, device=values.device, dtype=values.dtype)
         width = 2 * REACH / (BUMPS - 1)
         features = torch.cat([torch.exp(-0.5 * ((z - centres) / width) ** 2), z], dim=-1)
-        embedded = torch.einsum("bpf,pfc->bpc", features, self.bumps.float())
-        c = torch.where(given[..., None], embedded, self.absent.float()).sum(1)
+        embedded = torch.einsum("bpf,pfc->bpc", features, wide(self.bumps))
+        c = torch.where(given[..., None], embedded, wide(self.absent)).sum(1)
         if self.time is not None:
             if alpha is None:
                 raise ValueError("this network has a time input: alpha is needed")
-            c = c + self.time(sinusoid(alpha))
+            c = c + self.time(sinusoid(alpha.to(values.dtype)))
         return F.silu(self.out(F.silu(c)))
 
 
@@ -81,5 +83,5 @@ def sinusoid(alpha: Tensor) -> Tensor:
     """Return cosines and sines of ``alpha`` at geometric frequencies: (batch, TIME_FEATURES)."""
     half = TIME_FEATURES // 2
     frequencies = torch.exp(torch.arange(half, device=alpha.device) * (math.log(1000.0) / half))
-    angle = alpha.float()[:, None] * frequencies
+    angle = wide(alpha)[:, None] * frequencies
     return torch.cat([angle.cos(), angle.sin()], dim=-1)

@@ -24,6 +24,7 @@ from transformers import (
 from transformers.modeling_outputs import MaskedLMOutput
 
 from molgen.denoiser_config import DenoiserConfig
+from molgen.threads import wide
 from molgen.trunk import Block, Trunk
 
 __all__ = ["Block", "Denoiser", "DenoiserConfig", "MaskedLM", "MoleculeDenoiser", "noise_of"]
@@ -130,13 +131,13 @@ class MoleculeDenoiser(Trunk):
         Arguments and errors are those of :meth:`logits`; it is the same one forward.
         """
         x = self.features(self.token(tokens), tokens != self.pad_id, condition, alpha)
-        logits = self.head(x).float()
+        logits = wide(self.head(x))
         first_special = self.mask_id if self.causal else self.pad_id
         special = torch.arange(self.vocab_size, device=tokens.device) >= first_special
         logits = logits.masked_fill(special, float("-inf"))
         if self.quality_head is None:
             return Answer(logits)
-        return Answer(logits, self.quality_head(x).float().squeeze(-1))
+        return Answer(logits, wide(self.quality_head(x)).squeeze(-1))
 
     def forward(
         self,

@@ -161,7 +161,7 @@ class Scorer:
         if self.condition is not None:
             values = torch.from_numpy(self.condition).to(device).expand(len(x_0), -1)
         at = torch.from_numpy(step).to(device)
-        with torch.no_grad(), torch.autocast(device.type, self.dtype, self.dtype != torch.float32):
+        with torch.no_grad(), torch.autocast(device.type, self.dtype, self.dtype is torch.bfloat16):
             if self.exact:
                 return -sequence_log_prob(model, x_0, values)
             if noise_of(model) == "uniform":

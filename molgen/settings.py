@@ -39,7 +39,7 @@ class Settings:
         top_p: nucleus of the distribution that tokens are drawn from.
         batch_size: rows in flight; changes speed, not results.
         device: where the network runs.
-        dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``.
+        dtype: ``"bf16"``, ``"fp32"``, ``"fp64"`` or ``"auto"``.
         steering: how targets act on the draw.
         context: contrast with a prediction that sees less of the row; None for none.
         corrector: when rows are mended on the way, by a network that was trained for it.

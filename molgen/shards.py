@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from molgen.denoiser import Denoiser, MoleculeDenoiser
 from molgen.emphasis import Emphasis, parts, readings
-from molgen.threads import resolve_dtype
+from molgen.threads import resolve_dtype, wide
 from molgen.trunk import Block
 
 SHARD = 64  # rows of a forward on a CPU; about where larger shards stop paying
@@ -73,11 +73,14 @@ def whole_rows(network: Denoiser) -> int:
 def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
     """Return a copy in evaluation mode on a device, its block matrices already in ``dtype``.
 
-    Autocast would round them anew at every forward. What is no module is returned as it is.
+    Autocast would round them anew at every forward; in float64 it is the whole network. What is no
+    module is returned as it is.
     """
     if not isinstance(network, nn.Module):
         return network
     ready: Any = copy.deepcopy(network).eval().requires_grad_(False).to(device)
+    if dtype is torch.float64:
+        return ready.to(dtype)  # type: ignore[no-any-return]
     for block in ready.modules():
         if isinstance(block, Block):
             block.to(dtype)
@@ -164,8 +167,7 @@ class ShardedDenoiser:
         condition = None if condition is None else condition.to(self.device)
         with precision(self.device, self.dtype):
             logits, quality = self._ask(tokens.to(self.device), condition, alpha)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        log_p = logits[..., : self.classes].log_softmax(-1).cpu().split(rows)
+        log_p = wide(logits)[..., : self.classes].log_softmax(-1).cpu().split(rows)
         if self.emphasis is not None and asked > 1:
             log_p = (self.emphasis.combine(log_p[:asked]), *log_p[asked:])
         if quality is None:

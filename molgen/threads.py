@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -26,13 +27,21 @@ def bf16_is_fast(device: str = "cpu") -> bool:
     return True
 
 
+def wide(values: Tensor) -> Tensor:
+    """Return values in float32 at least, where sums and exponentials are worked out."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def resolve_dtype(dtype: str, device: str) -> torch.dtype:
-    """Return the type of the matrix products for ``"auto"``, ``"bf16"`` or ``"fp32"``.
+    """Return the type of the matrix products for ``"auto"``, ``"bf16"``, ``"fp32"`` or ``"fp64"``.
+
+    In fp64 the whole network runs in double precision: slow, and far enough from rounding that all
+    processors draw the same rows.
 
     Raises:
         ValueError: for another word.
     """
-    choices = {"bf16": torch.bfloat16, "fp32": torch.float32}
+    choices = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
     choices["auto"] = torch.bfloat16 if bf16_is_fast(device) else torch.float32
     if dtype not in choices:
         raise ValueError(f"dtype is {dtype!r}, expected one of {sorted(choices)}")

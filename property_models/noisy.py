@@ -30,6 +30,7 @@ from torch.nn import functional as F
 from molgen.denoiser_config import DenoiserConfig
 from molgen.shards import LEAST_TOKENS, filling
 from molgen.targets import Target
+from molgen.threads import wide
 from molgen.trunk import Trunk
 from property_models.bins import Bins
 
@@ -180,7 +181,7 @@ class NoisyGuide(Trunk):
         weight = self.candidate.weight.unflatten(0, shape)[list(indices)].flatten(0, 1)
         bias = self.candidate.bias.unflatten(0, shape)[list(indices)].flatten()
         base = context[:, :, None] + self.value.weight
-        logits = F.linear(F.relu(base).square(), weight, bias).float()
+        logits = wide(F.linear(F.relu(base).square(), weight, bias))
         logits = logits.unflatten(-1, (len(indices), self.most))
         return logits.masked_fill(self._absent()[list(indices)], -torch.inf).log_softmax(-1)
 
@@ -223,7 +224,7 @@ class NoisyGuide(Trunk):
         return x[torch.arange(len(x), device=x.device), real.sum(1) - 1]
 
     def _log_bins(self, logits: Tensor) -> Tensor:
-        shaped = logits.float().unflatten(-1, (len(self.bins), self.most))
+        shaped = wide(logits).unflatten(-1, (len(self.bins), self.most))
         return shaped.masked_fill(self._absent(), -torch.inf).log_softmax(-1)
 
     def _absent(self) -> Tensor:

@@ -141,13 +141,15 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--batch-size", type=positive, metavar="B", help="rows in flight; speed only"
     )
-    add_device(group)
+    add_device(group, "fp64")
 
 
-def add_device(parser: Any) -> None:
-    """Add ``--device`` and ``--dtype``."""
+def add_device(parser: Any, *more: str) -> None:
+    """Add ``--device`` and ``--dtype``, whose choices may be ``more``."""
     parser.add_argument("--device", metavar="D", help="cpu (default), cuda, cuda:1, ...")
-    parser.add_argument("--dtype", choices=["auto", "bf16", "fp32"], help="of the matrix products")
+    choices = ["auto", "bf16", "fp32", *more]
+    alike = "; fp64 is slow, and draws the same rows on every processor" if more else ""
+    parser.add_argument("--dtype", choices=choices, help=f"of the matrix products{alike}")
 
 
 def targets(arguments: argparse.Namespace) -> dict[str, Target]:
