@@ -61,6 +61,7 @@ def network(
     time_input: bool = False,
     width: int = 32,
     noise: str = "masked",
+    quality: bool = False,
 ) -> MoleculeDenoiser:
     """A network with random parameters, so that its output depends on everything it is given."""
     n = len(properties)
@@ -76,6 +77,7 @@ def network(
         property_std=[0.2] * n,
         time_input=time_input,
         noise=noise,
+        quality=quality,
     )
     denoiser = MoleculeDenoiser(config)
     generator = torch.Generator().manual_seed(0)
@@ -106,12 +108,13 @@ def save(
     sampling: dict[str, object] | None = None,
     card: str = "# Tiny\n",
     noise: str = "masked",
+    quality: bool = False,
 ) -> Path:
     """Write a checkpoint."""
     vocab = CHARACTERS if representation == "smiles" else ["[=C]", "[Branch1]", "[C]", "[N]", "[O]"]
     checkpoint.save(
         folder,
-        network(noise=noise),
+        network(time_input=noise == "uniform", noise=noise, quality=quality),
         Tokenizer(vocab, representation),
         prior(),
         KnownMolecules.from_smiles(KNOWN) if index else None,
