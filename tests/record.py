@@ -1,10 +1,11 @@
-"""A record of rows: what every kind of sampler drew, so that a change that is to keep them can show it.
+"""A record of rows: what every kind of sampler drew, for a change that is to keep them.
 
     python tests/record.py            # check, and print what differs
     python tests/record.py --write    # draw anew: after a change that is meant to change rows
 
-Rows are asked for on the command line alone, whose words outlive the code behind them. Tiny networks
-run in double precision, where processors agree; the bundled models in fp32, where last bits differ.
+Rows are asked for on the command line alone, whose words outlive the code behind them. Tiny
+networks run in double precision, where processors agree; the bundled models in fp32, where last
+bits differ.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ COUNTED = ("nfe", "classifier_nfe", "shared_nfe", "tries", "outcome", "constrain
 SAMPLE = "--n 24 --steps 12 --seed 5"
 CFG = f"sample tiny-masked {SAMPLE} --target qed=max --gamma 2"
 CBG = f"sample tiny-masked {SAMPLE} --target qed=.5.. --target ring_count=0 --gamma 2"
+JUDGING = f"sample tiny-judging {SAMPLE} --remask rescale:eta=.4"
+LEFT_TO_RIGHT = f"sample tiny-left-to-right {SAMPLE}"
+SCAFFOLD = f"design tiny-masked {SAMPLE} --no-filter --scaffold"
 SEARCH = "search tiny-masked --n 6 --nfe 60 --seed 2 --target qed=max --target logp=min"
 LEADS = (
     "optimize tiny-masked leads.smi --similarity .3 --tries 9 --seed 1 --target qed=max --gamma 2"
@@ -68,38 +72,34 @@ CLASSIFIERS = {
 OTHER = {
     "unguided": f"sample tiny-masked {SAMPLE}",
     "selfies": f"sample tiny-selfies {SAMPLE} --target qed=max --gamma 2",
-    "corrector": f"sample tiny-judging {SAMPLE} --corrector likeliest:every=3 --remask rescale:eta=.3",
-    "weights by quality": f"sample tiny-judging {SAMPLE} --remask rescale:eta=.4 --weights quality",
-    "weights by property": f"sample tiny-judging {SAMPLE} --remask rescale:eta=.4 --weights property "
-    "--target qed=max --gamma 2",
+    "corrector": f"{JUDGING} --corrector likeliest:every=3",
+    "weights by quality": f"{JUDGING} --weights quality",
+    "weights by property": f"{JUDGING} --weights property --target qed=max --gamma 2",
     "uniform": f"sample tiny-uniform {SAMPLE}",
     "uniform, cfg": f"sample tiny-uniform {SAMPLE} --target qed=max --gamma 2",
     "uniform, cbg": f"sample tiny-uniform {SAMPLE} --target qed=.5.. --guidance cbg --gamma 2",
-    "autoregressive": f"sample tiny-left-to-right {SAMPLE}",
-    "autoregressive, cfg": f"sample tiny-left-to-right {SAMPLE} --target qed=max --gamma 2",
-    "autoregressive, fudge": f"sample tiny-left-to-right {SAMPLE} --target qed=.5.. --guidance fudge "
-    "--gamma 2",
+    "autoregressive": LEFT_TO_RIGHT,
+    "autoregressive, cfg": f"{LEFT_TO_RIGHT} --target qed=max --gamma 2",
+    "autoregressive, fudge": f"{LEFT_TO_RIGHT} --target qed=.5.. --guidance fudge --gamma 2",
     "adaptive, restart": f"{CFG} --adapt restart:budget=40",
     "adaptive, remask": f"{CFG} --adapt remask:share=.4,budget=40,by=psi",
-    "adaptive, by quality": f"sample tiny-judging {SAMPLE} --adapt remask:budget=40,rising=1",
+    "adaptive, by quality": f"{JUDGING} --adapt remask:budget=40,rising=1",
     "adaptive, until likely": f"{CBG} --guidance cbg --adapt restart:budget=60,until=likely",
     "design": "design tiny-masked --n 8 --steps 12 --seed 5 --target qed=.4.. --target logp=min "
     "--weight qed=2 --max-draws 400",
-    "scaffold": f"design tiny-masked {SAMPLE} --no-filter --scaffold *C=O --scaffold [*:1]CC.O[*:2] "
-    "--target qed=max --gamma 2 --remask rescale:eta=.2",
-    "scaffold, in an order": f"design tiny-masked {SAMPLE} --no-filter --scaffold *N --order entropy "
-    "--grammar smiles",
-    "scaffold, adaptive": f"design tiny-masked {SAMPLE} --no-filter --scaffold *C=O --adapt "
-    "remask:budget=40",
+    "scaffold": f"{SCAFFOLD} *C=O --scaffold [*:1]CC.O[*:2] --target qed=max --gamma 2 "
+    "--remask rescale:eta=.2",
+    "scaffold, in an order": f"{SCAFFOLD} *N --order entropy --grammar smiles",
+    "scaffold, adaptive": f"{SCAFFOLD} *C=O --adapt remask:budget=40",
     "best of n": f"{SEARCH} --method best-of-n",
     "metropolis": f"{SEARCH} --method metropolis:beta=.5",
     "metropolis, exchange": f"{SEARCH} --method metropolis:exchange=1 --pareto",
     "metropolis, fragments": f"{SEARCH} --method metropolis:fragments=.7",
     "smc": f"{SEARCH} --method smc:particles=4,every=2",
     "smc, twisted": f"{SEARCH} --method smc:particles=4,every=2,twist=1,draws=2",
-    "leads": f"{LEADS} --guidance cfg",
-    "leads, oracle": f"{LEADS} --oracle-calls 7 --guidance cfg",
-    "leads, oracle, until enough": f"{LEADS} --oracle-calls 9 --enough 1 --guidance cfg",
+    "leads": f"{LEADS}",
+    "leads, oracle": f"{LEADS} --oracle-calls 7",
+    "leads, oracle, until enough": f"{LEADS} --oracle-calls 9 --enough 1",
     "leads, proposals": f"{LEADS} --propose 3 --guidance cbg:cfg=1",
 }
 TINY: dict[str, str] = {
