@@ -33,8 +33,8 @@ from molgen.settings import Settings
 from molgen.shards import ShardedDenoiser
 from molgen.steering import ClassifierBased
 from molgen.targets import Target, parse_target
-from molgen.threads import workers
 from molgen.transition import MaskedTransition
+from molgen.utils.threads import workers
 
 RESULTS = Path(__file__).parent / "results" / "classifier_guidance.csv"
 WARM_UP = 32  # rows, not timed

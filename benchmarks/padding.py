@@ -37,9 +37,9 @@ from molgen.plan import Ancestral
 from molgen.predict import NetworkPredictor
 from molgen.recipe import TrainConfig
 from molgen.sample import Sampler
-from molgen.threads import Workers, workers
 from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer, new_model
+from molgen.utils.threads import Workers, workers
 
 RESULTS = Path(__file__).parent / "results" / "padding.csv"
 END = "[END]"

@@ -28,7 +28,7 @@ from molgen.model import Model
 from molgen.plan import Ancestral, Rescale, Strategy
 from molgen.settings import Settings
 from molgen.targets import Target
-from molgen.threads import bf16_is_fast
+from molgen.utils.threads import bf16_is_fast
 
 RESULTS = Path(__file__).parent / "results" / "sampling_speed.json"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -23,8 +23,8 @@ import pandas as pd
 
 from fetch import FetchError, fetch
 from molgen.cleaning import clean
-from molgen.files import replacing
 from molgen.reading import read_table
+from molgen.utils.files import replacing
 from property_models import compute
 
 QM9 = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")

@@ -28,11 +28,12 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from molgen import randomness
 from molgen.adaptive_rows import AdaptiveRows, AdaptiveSamples, Condition, Redraw
 from molgen.odds import odds
 from molgen.retry import Judge, Keeps, MoleculeJudge, Restart, Retry
-from molgen.rows import Given, Ids, OnDone, RowSampler
+from molgen.rows import Given, OnDone, RowSampler
+from molgen.utils import randomness
+from molgen.utils.arrays import Ids
 
 if TYPE_CHECKING:
     from molgen.model import Model

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen import randomness
 from molgen.plan import Plan
 from molgen.retry import BROKEN, DUPLICATE, INVALID, KNOWN, Failed, Verdict
-from molgen.rows import Floats, Given, Ids, OnDone, Samples
+from molgen.rows import Given, OnDone, Samples
 from molgen.token_weights import PSI
 from molgen.trajectory import PLACED
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids
 
 if TYPE_CHECKING:
     from molgen.adaptive import AdaptiveSampler

@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molgen import randomness
 from molgen.language_model import LanguageModel
 from molgen.predict import Shaping
-from molgen.randomness import inverse_cdf
-from molgen.rows import Draw, Ids, OnDone, Samples
-from molgen.threads import Workers
+from molgen.rows import Draw, OnDone, Samples
 from molgen.trajectory import Recorder
+from molgen.utils import randomness
+from molgen.utils.arrays import Ids
+from molgen.utils.randomness import inverse_cdf
+from molgen.utils.threads import Workers
 
 # Rows of a forward are filled up to a whole number of WHOLE_ROWS and to LEAST_ROWS, so that a row's
 # result is the same in any company: for a handful of rows, matrix kernels sum in another order.

@@ -14,7 +14,7 @@ from typing import Any
 
 from molgen.card_measured import fine_tuning, numbers, presets
 from molgen.checkpoint import read_info
-from molgen.files import replacing
+from molgen.utils.files import replacing
 
 TOP = """---
 library_name: molgen

@@ -26,7 +26,7 @@ from molgen.guidance import Strength, strength
 from molgen.shards import FEW_ROWS, filling, precision, prepared
 from molgen.steering import ClassifierBased
 from molgen.targets import Target
-from molgen.threads import resolve_dtype
+from molgen.utils.threads import resolve_dtype
 
 if TYPE_CHECKING:
     from molgen.model import Model

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-from molgen.chunks import map_chunks
-from molgen.files import replacing
 from molgen.molecules import Status, canonical, interpret
 from molgen.reading import Table
+from molgen.utils.files import replacing
+from molgen.utils.parallel import map_chunks
 
 SALTS_REMOVED = "salts removed"
 NEUTRALISED = "neutralised"

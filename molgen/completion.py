@@ -17,8 +17,8 @@ from typing import TypeVar
 import numpy as np
 from rdkit import Chem, rdBase
 
-from molgen import randomness
 from molgen.fragments import BOND_ORDERS, Constraint, Task
+from molgen.utils import randomness
 from molgen.verify import OK, Verifier
 
 Choice = TypeVar("Choice")

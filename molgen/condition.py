@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from molgen.threads import wide
+from molgen.utils.threads import wide
 
 if TYPE_CHECKING:
     from molgen.denoiser_config import DenoiserConfig

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molgen import randomness
 from molgen.guidance import classifier_free_masked
+from molgen.utils import randomness
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.utils.arrays import Floats, Ids, Mask
+
 if TYPE_CHECKING:
     from molgen.predict import Predictor
-
-Ids = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.files import replacing
 from molgen.tokenizer import MASK, PAD
+from molgen.utils.files import replacing
 
 HELD_OUT_FRACTION = 0.05
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)

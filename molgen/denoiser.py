@@ -24,8 +24,8 @@ from transformers import (
 from transformers.modeling_outputs import MaskedLMOutput
 
 from molgen.denoiser_config import DenoiserConfig
-from molgen.threads import wide
 from molgen.trunk import Block, Trunk
+from molgen.utils.threads import wide
 
 __all__ = ["Block", "Denoiser", "DenoiserConfig", "MaskedLM", "MoleculeDenoiser", "noise_of"]
 

@@ -23,14 +23,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molgen import randomness
 from molgen.plan import Plan
-from molgen.rows import LOOK_AHEAD, Draw, Floats, Ids, Mask, RowSampler, State
+from molgen.rows import LOOK_AHEAD, Draw, RowSampler, State
 from molgen.shards import filling, shards
-from molgen.threads import Workers
 from molgen.token_weights import TokenWeights
 from molgen.trajectory import Recorder
 from molgen.transition import Transition
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids, Mask
+from molgen.utils.threads import Workers
 
 START = 2**62  # in place of a step: the numbers that noise to start from is drawn with
 

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
 from molgen.alerts import pass_filters
-from molgen.chunks import map_chunks
 from molgen.molecules import parse
 from molgen.moses import cosine, fragments, scaffold
 from molgen.similarity import Bits, fingerprint, nearest_similarity, weighted_diversities
+from molgen.utils.parallel import map_chunks
 
 METRICS = ("IntDiv", "IntDiv2", "SNN", "Frag", "Scaf", "Filters")
 """The metrics of a set, by their names in MOSES."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from molgen import training_state
 from molgen.dataset import TokenDataset
-from molgen.files import replacing
+from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from molgen.denoiser import Denoiser, MoleculeDenoiser
     from molgen.denoiser_config import DenoiserConfig
     from molgen.recipe import TrainConfig
-    from molgen.threads import Workers
     from molgen.train import Trainer
+    from molgen.utils.threads import Workers
 
 CHECKS = 4  # in a row without a better one, after which a run ends
 NOISED = 512  # rows that a check is made on: few molecules are noised many times
@@ -121,8 +121,8 @@ class EarlyStopping:
         from safetensors.torch import load_file
 
         from molgen.denoiser import MoleculeDenoiser
-        from molgen.threads import resolve_dtype, workers
         from molgen.train import new_model
+        from molgen.utils.threads import resolve_dtype, workers
 
         own = network if isinstance(network, MoleculeDenoiser) else new_model(network, config.seed)
         model = copy.deepcopy(own).float()

@@ -83,7 +83,7 @@ def reference_moments(
     Returns:
         None where there are fewer than two molecules.
     """
-    from molgen.chunks import map_chunks
+    from molgen.utils.parallel import map_chunks
 
     name = f"{_digest(smiles)}.safetensors"
     for folder in (BUNDLED, cache_folder()):
@@ -144,7 +144,7 @@ def activations(
     """
     from tqdm import tqdm
 
-    from molgen.threads import workers
+    from molgen.utils.threads import workers
 
     if not smiles:
         return
@@ -223,7 +223,7 @@ def _keep(found: Moments, count: int, path: Path) -> None:
     """Write moments (single precision: 1e-7 of a distance of 1); without a place they are lost."""
     from safetensors.numpy import save
 
-    from molgen.files import replacing
+    from molgen.utils.files import replacing
 
     tensors = {
         "mean": found.mean.astype(np.float32),

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from molgen import checkpoint
 from molgen.card import rewrite
 from molgen.card_measured import DATA, DRAWN
-from molgen.files import replacing
 from molgen.prepared import short_name
+from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from molgen.dataset import TokenDataset
     from molgen.known import KnownMolecules
     from molgen.model import Model
-    from molgen.threads import Workers
+    from molgen.utils.threads import Workers
 
 REPORT = "fine_tuning.json"
 SERIES = 10_000  # molecules to train on up to which a file is a series, not another training set
@@ -100,7 +100,7 @@ def conclude(
     Returns:
         What ``molgen.json`` holds, with what was found under ``measured.fine_tuning``.
     """
-    from molgen.threads import workers
+    from molgen.utils.threads import workers
 
     tuned = checkpoint.load(folder)
     settings = {"device": device, "dtype": dtype}
@@ -227,7 +227,7 @@ def nats(
     import torch
 
     from molgen.likelihood import row_bounds
-    from molgen.threads import resolve_dtype
+    from molgen.utils.threads import resolve_dtype
 
     device = torch.device(settings["device"])
     half = resolve_dtype(settings["dtype"], settings["device"]) is torch.bfloat16

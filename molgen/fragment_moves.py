@@ -16,16 +16,16 @@ from collections.abc import Sequence
 import numpy as np
 from rdkit import Chem
 
-from molgen import randomness
 from molgen.fragments import Task
 from molgen.lead import unwritable
 from molgen.lead_parts import Part, blocks, grown
 from molgen.lead_rows import OpenPart, rows
 from molgen.model import Model, Request
 from molgen.molecules import parse
-from molgen.rows import Floats, Ids
 from molgen.span_rows import Rows
 from molgen.template import cut
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids
 
 PIECES, LENGTH = (2**41 + 2**20 * use for use in range(4, 6))  # in place of a position
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.pareto import hypervolume, nondominated
 from molgen.sweep_store import Record
 from molgen.sweep_task import Task
+from molgen.utils.pareto import hypervolume, nondominated
 
 if TYPE_CHECKING:
     import pandas as pd

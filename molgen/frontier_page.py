@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.arm import Arm
-from molgen.files import replacing
 from molgen.frontier import OURS, PUBLISHED, over_seeds
 from molgen.frontier_plot import LEAST_GAMMAS, arm_colours, method_markers, title
 from molgen.svg import drawing
 from molgen.sweep_store import Record, Store
+from molgen.utils.files import replacing
 from property_models import get
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.files import replacing
 from molgen.frontier import OURS, PUBLISHED, over_seeds
-from molgen.pareto import nondominated
 from molgen.sweep_task import Task
+from molgen.utils.files import replacing
+from molgen.utils.pareto import nondominated
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.oracle import Floats, Objective, WeightedSum, read_objectives
+from molgen.oracle import Objective, WeightedSum, read_objectives
 from molgen.prior import Prior
 from molgen.targets import Range, Target, split_targets
+from molgen.utils.arrays import Floats
 from property_models import get
 
 if TYPE_CHECKING:

@@ -30,14 +30,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from molgen.randomness import inverse_cdf
 from molgen.spans import ATOM, BOND, CLOSING, LABEL, OPENING, kind
-
-Ids = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+from molgen.utils.arrays import Floats, Ids, Mask
+from molgen.utils.randomness import inverse_cdf
 
 DOT = LABEL  # of the kinds of this module; labels follow, one kind each
 FIRST_LABEL = DOT + 1

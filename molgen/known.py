@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from molgen.chunks import map_chunks
 from molgen.molecules import canonical, flat
+from molgen.utils.parallel import map_chunks
 
 FORMAT = "molgen known molecules, version 1"
 PROBES = (

@@ -24,8 +24,8 @@ from torch.nn import functional as F
 
 from molgen.denoiser import MoleculeDenoiser
 from molgen.shards import precision, prepared
-from molgen.threads import resolve_dtype
 from molgen.trunk import Attention, Block, Trunk, modulate
+from molgen.utils.threads import resolve_dtype
 
 
 class KVCache:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 from rdkit import Chem
 
-from molgen import randomness
 from molgen.fragments import Task
 from molgen.lead import Lead
 from molgen.lead_parts import ATTEMPTS, parts
 from molgen.lead_rows import OpenPart, drawn, near
 from molgen.model import Model
-from molgen.rows import Floats, Ids
 from molgen.template import Template, cut
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids
 
 PARTS, SIZES = 2**41, 2**41 + 2**20  # in place of a position
 

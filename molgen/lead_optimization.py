@@ -41,7 +41,7 @@ from molgen.screens import Screens
 from molgen.settings import Settings
 from molgen.steering import ClassifierFree
 from molgen.targets import Target
-from molgen.threads import workers
+from molgen.utils.threads import workers
 
 if TYPE_CHECKING:
     import pandas as pd

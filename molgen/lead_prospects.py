@@ -25,12 +25,12 @@ from molgen.lead_rows import OpenPart
 from molgen.model import Model, Request
 from molgen.odds import Odds, odds
 from molgen.predict import NetworkPredictor, Shaping
-from molgen.rows import Floats
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased
 from molgen.targets import Target
-from molgen.threads import Workers
 from molgen.tokenizer import padded
+from molgen.utils.arrays import Floats
+from molgen.utils.threads import Workers
 
 CLIP = 6.0  # nats that one token is credited with at most: predictions of rare tokens are rough
 TINY = 1e-12  # what single precision cannot tell from 0

@@ -16,8 +16,8 @@ import numpy as np
 
 from molgen.goals import Goals
 from molgen.lead import Lead, Outcome, Refused
-from molgen.oracle import Floats, Oracle
-from molgen.rows import Mask
+from molgen.oracle import Oracle
+from molgen.utils.arrays import Floats, Mask
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from molgen.lead_parts import Part
 from molgen.model import Model, Request
-from molgen.rows import Floats, Ids, Mask
 from molgen.span_rows import Draft, Rows, laid_out
 from molgen.template import Template
+from molgen.utils.arrays import Floats, Ids, Mask
 
 LEAST_CHANGE = 3  # tokens by which a length may change at least: c may become c(F), and back
 

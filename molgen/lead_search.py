@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 from rdkit import Chem
 
-from molgen import randomness
 from molgen.adaptive import AdaptiveSampler, adaptive_sampler
 from molgen.constrained import restrained
 from molgen.goals import Goals
@@ -32,13 +31,15 @@ from molgen.lead_walk import LENGTH, LOW, LeadWalk
 from molgen.model import Model, Request
 from molgen.molecules import Molecule, interpret_all, parse
 from molgen.oracle import Oracle
-from molgen.rows import Ids, Samples
+from molgen.rows import Samples
 from molgen.samplers import AnySampler
 from molgen.screens import Screens
 from molgen.settings import Settings
 from molgen.spans import numbered
 from molgen.targets import Target
-from molgen.threads import Workers
+from molgen.utils import randomness
+from molgen.utils.arrays import Ids
+from molgen.utils.threads import Workers
 
 ROUND = 4  # tries of a lead between two looks at what scores them
 APART = 2**32  # rows of the endless table from one lead to the next

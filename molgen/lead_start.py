@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from rdkit import Chem
 
-from molgen import randomness
 from molgen.lead_rows import OpenPart
-from molgen.rows import Floats, Ids
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids
 
 AGAIN = 2.5  # nats that a part loses whenever a try opens it, so that tries differ
 WIDTH = 0.05  # of the similarities about the one aimed at

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from molgen.odds import Odds
-from molgen.rows import Floats
 from molgen.tokenizer import Tokenizer, padded
+from molgen.utils.arrays import Floats
 
 
 class Surrogate:

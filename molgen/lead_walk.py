@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from molgen import randomness
 from molgen.goals import Goals
 from molgen.lead import Lead
 from molgen.lead_report import Try
@@ -28,7 +27,9 @@ from molgen.lead_rows import OpenPart
 from molgen.lead_start import Start
 from molgen.lead_surrogate import Surrogate
 from molgen.molecules import parse
-from molgen.oracle import Floats, Oracle, WeightedSum
+from molgen.oracle import Oracle, WeightedSum
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats
 
 LOW, HIGH = 0.75, 0.1
 """Similarities to be expected reach from ``LOW`` times the threshold, since what is drawn is like

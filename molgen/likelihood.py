@@ -33,7 +33,7 @@ from molgen.objective import (
     next_token_nats,
     uniform_nats,
 )
-from molgen.threads import Workers
+from molgen.utils.threads import Workers
 
 CHUNK = 256  # rows per forward: large enough for a GPU, several for each CPU worker
 

@@ -23,16 +23,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from molgen import randomness
 from molgen.constrained import restrained
 from molgen.fragment_moves import opened
 from molgen.moves import masked, resized
-from molgen.oracle import Floats
 from molgen.plan import Ancestral
-from molgen.rows import Given, Ids, Samples
+from molgen.rows import Given, Samples
 from molgen.samplers import AnySampler
 from molgen.search import Search
 from molgen.spans import numbered
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids
 from molgen.walkers import Walkers, accepted
 
 APART = 2**32  # rows of the endless table from one round to the next

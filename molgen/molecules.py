@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
-from molgen.chunks import map_chunks
+from molgen.utils.parallel import map_chunks
 
 # RDKit's canonicalisation recurses along chains: 5,000 atoms overflow a 2 MB stack and 20,000 the
 # usual 8 MB, which ends the process. Published drug-like sets stay below 600 characters.

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from molgen.rows import Floats, Ids
 from molgen.tokenizer import padded
+from molgen.utils.arrays import Floats, Ids
 
 
 def masked(tokens: Ids, part: Floats, order: Floats, mask_id: int, pad_id: int) -> Ids:

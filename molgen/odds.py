@@ -15,9 +15,9 @@ import torch
 
 from molgen.classifier import PropertyClassifier, classifier_of
 from molgen.denoiser import noise_of
-from molgen.rows import Floats, Ids
 from molgen.shards import shards
 from molgen.targets import Target
+from molgen.utils.arrays import Floats, Ids
 
 if TYPE_CHECKING:
     from molgen.model import Model

@@ -19,17 +19,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen import randomness
 from molgen.denoiser import noise_of
 from molgen.fragments import Constraint, Task
 from molgen.model import Model, Request
 from molgen.predict import NetworkPredictor, Shaping
-from molgen.rows import Floats, Ids, Mask
 from molgen.settings import Settings
 from molgen.span_rows import Draft, Rows, laid_out
 from molgen.spans import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.template import Template, templates
-from molgen.threads import workers
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids, Mask
+from molgen.utils.threads import workers
 
 CANDIDATES = 8  # for each row
 ENOUGH = 32  # rows of the prior to choose a length from; below, whole molecules lend theirs, too

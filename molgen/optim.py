@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from molgen.muon import Muon
-from molgen.threads import Workers
+from molgen.utils.threads import Workers
 
 MUON_MOMENTUM = 0.95
 ADAM_BETAS = (0.9, 0.98)

@@ -22,14 +22,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from molgen.pareto import nondominated
 from molgen.prior import Prior
 from molgen.targets import Range, Target, read_targets
+from molgen.utils.arrays import Floats
+from molgen.utils.pareto import nondominated
 from property_models import compute, get
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from molgen.utils.arrays import Floats, Mask
 
 
 @dataclass(frozen=True)

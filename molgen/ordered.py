@@ -17,13 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from molgen import randomness
 from molgen.grammar import Language, spread
 from molgen.order import Order, Outlook
 from molgen.plan import Ancestral
 from molgen.predict import Predictor
-from molgen.randomness import inverse_cdf
-from molgen.rows import Draw, Floats, Ids, Mask, RowSampler, State
+from molgen.rows import Draw, RowSampler, State
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids, Mask
+from molgen.utils.randomness import inverse_cdf
 
 ORDER = 2**61  # added to the step: the numbers that an order decides by
 

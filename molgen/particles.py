@@ -33,12 +33,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from molgen import randomness
 from molgen.guidance import ClassifierFree, strength
 from molgen.posterior import Scalar
 from molgen.predict import Predictor, Shaping
-from molgen.randomness import inverse_cdf
-from molgen.rows import Floats, Ids, Mask
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids, Mask
+from molgen.utils.randomness import inverse_cdf
 
 RESAMPLE = 2**40  # in place of a position: the number that a group is resampled with
 LEAST_ESS = 0.5  # of the particles of a group

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.files import replacing
+from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont

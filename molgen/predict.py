@@ -26,7 +26,7 @@ from molgen.denoiser import Denoiser
 from molgen.emphasis import Emphasis
 from molgen.guidance import ClassifierFree, Guidance, nest
 from molgen.shards import ShardedDenoiser, filling, shards, whole_rows
-from molgen.threads import Workers
+from molgen.utils.threads import Workers
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from molgen.aims import Aim
 from molgen.kv_cache import KVCache
 from molgen.next_token import ScoredPrefixes, number
 from molgen.shards import precision, prepared
-from molgen.threads import resolve_dtype
+from molgen.utils.threads import resolve_dtype
 
 if TYPE_CHECKING:
     from property_models.noisy import NoisyGuide

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from molgen import training_state
 from molgen.dataset import TokenDataset
-from molgen.files import replacing
 from molgen.ingest import Ingested, Options, ingest
 from molgen.tokenizer import Tokenizer
+from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
     from molgen.model import Model

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from molgen.arm import Arm
-from molgen.files import replacing
 from molgen.targets import Range, Target, read_targets
+from molgen.utils.files import replacing
 
 FORMAT = 1
 KEYS = ("format", "model", "target", "sampling", "measured", "molgen")

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen import randomness
 from molgen.targets import Range, Target
+from molgen.utils import randomness
 
 TAIL = 0.01  # part of the table that "max" and "min" draw from
 NEAREST = 128  # rows that a plain number draws its length from

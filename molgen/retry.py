@@ -22,19 +22,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from molgen.molecules import interpret_all
 from molgen.token_weights import PSI, QUALITY
+from molgen.utils.arrays import Floats, Ids, Mask
 
 if TYPE_CHECKING:
     from molgen.known import KnownMolecules
     from molgen.odds import Odds
     from molgen.tokenizer import Tokenizer
 
-Ids = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 INVALID, BROKEN, KNOWN, DUPLICATE = "invalid", "broken", "known", "duplicate"
 UNLIKELY = "unlikely"
 RANDOM = "random"

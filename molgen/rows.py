@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 from molgen.plan import Plan
 from molgen.token_weights import Evidence, TokenWeights
 from molgen.trajectory import Recorder, Trajectory
+from molgen.utils.arrays import Floats, Ids, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Ids = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 LOOK_AHEAD = 8  # steps examined at once when a row runs ahead to its next event
 
 

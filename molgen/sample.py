@@ -22,24 +22,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen import randomness
 from molgen.corrector import Corrector, mend
 from molgen.grammar import Language, spread
 from molgen.plan import Plan
 from molgen.predict import Predictor
-from molgen.randomness import inverse_cdf
-from molgen.rows import (
-    LOOK_AHEAD,
-    Draw,
-    Floats,
-    Ids,
-    Mask,
-    RowSampler,
-    Samples,
-    State,
-    chance_to_change,
-)
+from molgen.rows import LOOK_AHEAD, Draw, RowSampler, Samples, State, chance_to_change
 from molgen.token_weights import TokenWeights
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids, Mask
+from molgen.utils.randomness import inverse_cdf
 
 __all__ = ["Sampler", "Samples"]
 

@@ -47,10 +47,9 @@ from molgen.settings import Settings
 from molgen.shards import ShardedDenoiser
 from molgen.steering import ClassifierBased, takes_whole_steps
 from molgen.targets import Target
-from molgen.threads import Workers, workers
 from molgen.transition import MaskedTransition, Transition, UniformTransition
-
-Ids = NDArray[np.int64]
+from molgen.utils.arrays import Ids
+from molgen.utils.threads import Workers, workers
 
 
 class AnySampler(Protocol):

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.files import replacing
 from molgen.frontier import over_seeds, point_table
 from molgen.frontier_plot import INK, arm_colours, figure_class, tidy, title
 from molgen.sweep_store import Record
 from molgen.sweep_task import Task
+from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -31,13 +31,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from molgen import randomness
 from molgen.denoiser import Denoiser, noise_of
 from molgen.language_model import sequence_log_prob
 from molgen.objective import LEAST_NOISE, uniform_nats
 from molgen.prior import Prior
 from molgen.targets import Target
-from molgen.threads import Workers
+from molgen.utils import randomness
+from molgen.utils.threads import Workers
 
 STATES = 256  # noised rows of one forward: several for each CPU worker
 LENGTH_DRAWS = 4096  # of the length under a condition; the smoothing below weighs little against it

@@ -25,12 +25,13 @@ import numpy as np
 from molgen.denoiser import noise_of
 from molgen.model import Model, Request
 from molgen.molecules import interpret_all
-from molgen.oracle import Floats, Oracle, ParetoRank, Score, WeightedSum, read_objectives
-from molgen.rows import Ids, Mask, Samples
+from molgen.oracle import Oracle, ParetoRank, Score, WeightedSum, read_objectives
+from molgen.rows import Samples
 from molgen.settings import Settings
 from molgen.steering import ClassifierFree
 from molgen.targets import Target
 from molgen.tokenizer import padded
+from molgen.utils.arrays import Floats, Ids, Mask
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,8 +24,8 @@ from torch.nn import functional as F
 
 from molgen.denoiser import Denoiser, MoleculeDenoiser
 from molgen.emphasis import Emphasis, parts, readings
-from molgen.threads import resolve_dtype, wide
 from molgen.trunk import Block
+from molgen.utils.threads import resolve_dtype, wide
 
 SHARD = 64  # rows of a forward on a CPU; about where larger shards stop paying
 SHARD_GPU = 8192

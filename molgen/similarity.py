@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
-from molgen.chunks import map_chunks
 from molgen.molecules import parse
+from molgen.utils.parallel import map_chunks
 
 RADIUS = 2
 BITS = 1024

@@ -15,7 +15,7 @@ import numpy as np
 
 from molgen.emphasis import Emphasis
 from molgen.molecules import interpret_all
-from molgen.oracle import Floats, WeightedSum
+from molgen.oracle import WeightedSum
 from molgen.particles import (
     Logarithms,
     ParticleFilter,
@@ -25,10 +25,11 @@ from molgen.particles import (
     normalised,
 )
 from molgen.predict import NetworkPredictor, Shaping
-from molgen.rows import Ids, Samples
+from molgen.rows import Samples
 from molgen.search import Search
 from molgen.steering import ClassifierFree
-from molgen.threads import Workers, workers
+from molgen.utils.arrays import Floats, Ids
+from molgen.utils.threads import Workers, workers
 
 ROUND = 256  # particles between two looks at the budgets
 FLOOR = -3.0

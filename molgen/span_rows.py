@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.model import Model, Request
-from molgen.rows import Given, Ids, Mask
+from molgen.rows import Given
 from molgen.spans import SpanRules
 from molgen.template import Template
+from molgen.utils.arrays import Ids, Mask
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.predict import Prediction, Predictor
-from molgen.rows import Ids, Mask
+from molgen.utils.arrays import Ids, Mask
 
 ATOM, BOND, OPENING, CLOSING, LABEL, END = range(6)
 DEPTH = np.array([0, 0, 1, -1, 0, 0])

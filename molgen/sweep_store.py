@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.arm import Arm
-from molgen.files import replacing
 from molgen.sweep_task import Task
+from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

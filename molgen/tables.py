@@ -25,8 +25,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.files import replacing
 from molgen.reading import LIST_SUFFIXES, read_header, read_text
+from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

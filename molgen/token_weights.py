@@ -32,7 +32,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from molgen.remasking import (
@@ -42,9 +41,8 @@ from molgen.remasking import (
     sharpened_weights,
     softmax_over,
 )
+from molgen.utils.arrays import Floats, Mask
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 PSI, QUALITY, PROPERTY = "psi", "quality", "property"
 
 

@@ -31,9 +31,9 @@ from molgen.likelihood import held_out_bound, spread
 from molgen.objective import Objective, objective_for
 from molgen.optim import Optimizers, WeightAverage, learning_rate
 from molgen.recipe import TrainConfig
-from molgen.threads import Workers, resolve_dtype, workers
 from molgen.training_log import TrainingLog
 from molgen.trunk import Trunk
+from molgen.utils.threads import Workers, resolve_dtype, workers
 
 ESTIMATED_ON = 2048  # held-out molecules that the log's estimate is made on
 

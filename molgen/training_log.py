@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from molgen.files import replacing
+from molgen.utils.files import replacing
 
 FILE = "training_log.csv"
 COLUMNS = ["step", "epoch", "loss", "learning_rate", "molecules_per_second", "held_out_nats"]

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.utils.arrays import Floats, Ids
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.tokenizer import Tokenizer
 
-Ids = NDArray[np.int64]
-Floats = NDArray[np.float64]
 PLACED, REMOVED = 0, 1
 
 

@@ -25,8 +25,9 @@ from torch import Tensor
 from molgen.guidance import ClassifierBased, ClassifierFree, Guidance, nest
 from molgen.posterior import log_masked_posterior, subs, uniform_posterior
 from molgen.predict import Shaping
-from molgen.rows import Floats, Ids, Mask, chance_to_change
+from molgen.rows import chance_to_change
 from molgen.shards import ShardedDenoiser
+from molgen.utils.arrays import Floats, Ids, Mask
 
 PLAIN = Shaping()
 

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen import randomness
 from molgen.arm import Arm, settings_for
 from molgen.preset_file import ARM_WORDS
 from molgen.settings import Settings
+from molgen.utils import randomness
 
 if TYPE_CHECKING:
     from molgen.model import Model

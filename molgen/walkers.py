@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.molecules import mark_unique
-from molgen.oracle import Floats
-from molgen.rows import Ids, Mask, Samples
+from molgen.rows import Samples
 from molgen.search import Judged, Search
+from molgen.utils.arrays import Floats, Ids, Mask
 
 
 @dataclass

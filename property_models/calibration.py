@@ -19,12 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from molgen.utils.arrays import Floats
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 ONE_SIGMA = 0.6827  # what a normal distribution holds within one standard deviation
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

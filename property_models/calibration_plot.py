@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from molgen.files import replacing
+from molgen.utils.arrays import Floats
+from molgen.utils.files import replacing
 from property_models.calibration import coverage_curve
 from property_models.judging import Assessment
 
@@ -16,8 +16,6 @@ COVERAGE = 0.9  # of the intervals that are drawn
 LEVELS = tuple(np.arange(0.05, 0.99, 0.05).round(2).tolist())
 BLUE, ORANGE, GREY = "#2b6cb0", "#c05621", "#8a94a0"
 MISSING = "a calibration plot needs matplotlib: pip install 'molgen[plots]'"
-
-Floats = NDArray[np.float64]
 
 
 def calibration_figure(tested: Assessment, values: Floats, title: str, unit: str = "") -> Any:

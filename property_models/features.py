@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
-from molgen.chunks import map_chunks
 from molgen.molecules import parse
+from molgen.utils.parallel import map_chunks
 
 RADIUS, BITS = 2, 2048
 MOST_COUNT = 15  # of one substructure; more of it says no more

@@ -23,12 +23,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.utils.arrays import Floats
 from property_models.features import BITS, Features, Scaler
 from property_models.kernel import Inputs, Kernel
 
 LARGEST = 4000  # molecules of one expert: its matrix takes 128 MB
 BLOCK = 1024  # molecules predicted at a time
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rdkit import rdBase
 
+from molgen.utils.arrays import Floats
 from property_models import splits
 from property_models.calibration import Conformal, coverage_curve, errors
 from property_models.features import RADIUS, Features
@@ -28,8 +28,6 @@ from property_models.property import Direction
 from property_models.regressor import PROBES, Judge
 
 FEWEST = 30  # molecules; below it neither a test nor an interval means much
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.utils.arrays import Floats
 from property_models.features import Features, Scaler, unary, unary_columns
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.cleaning import LeftOut, Reason, clean
-from molgen.files import replacing
 from molgen.reading import Table, read_table
+from molgen.utils.files import replacing
 
 NO_NUMBER = "no number"
 

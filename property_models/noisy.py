@@ -30,8 +30,8 @@ from torch.nn import functional as F
 from molgen.denoiser_config import DenoiserConfig
 from molgen.shards import LEAST_TOKENS, filling
 from molgen.targets import Target
-from molgen.threads import wide
 from molgen.trunk import Trunk
+from molgen.utils.threads import wide
 from property_models.bins import Bins
 
 SIZES = {"hidden_size": 128, "num_layers": 4, "num_heads": 4, "condition_size": 32}

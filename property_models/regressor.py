@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
-from molgen.files import replacing
 from molgen.molecules import parse
+from molgen.utils.arrays import Floats
+from molgen.utils.files import replacing
 from property_models.calibration import ONE_SIGMA, Conformal
 from property_models.features import DESCRIPTORS, Features
 from property_models.gaussian_process import GaussianProcess
@@ -36,8 +37,6 @@ INFO, ARRAYS = "property.json", "property.safetensors"
 FORMAT = 1
 PROBES = 4  # molecules whose predictions are stored, to notice an RDKit that computes otherwise
 CLOSE = 1e-6  # of the property's standard deviation, between a probe's predictions
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

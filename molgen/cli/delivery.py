@@ -94,8 +94,8 @@ def check_files(out: str, grid: str | None = None) -> None:
     Raises:
         ValueError: naming the file that cannot, or is of another kind than expected.
     """
-    from molgen.files import check_writable
     from molgen.tables import check_extension
+    from molgen.utils.files import check_writable
 
     check_extension(out)
     for path in filter(None, (out, grid)):

@@ -111,7 +111,7 @@ def check_folder(path: str) -> Path:
     Raises:
         ValueError: if it cannot be made or written to.
     """
-    from molgen.files import check_writable
+    from molgen.utils.files import check_writable
 
     folder = Path(path)
     there = next(place for place in (folder, *folder.parents, Path()) if place.exists())
@@ -187,7 +187,7 @@ def _guide(
 
     from tqdm import tqdm
 
-    from molgen.files import replacing
+    from molgen.utils.files import replacing
     from property_models import distil
 
     name, folder = f"model:{out}", out / GUIDE

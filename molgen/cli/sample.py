@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw and write; return the exit status."""
-    from molgen.files import check_writable
     from molgen.tables import check_extension, write_table
+    from molgen.utils.files import check_writable
     from property_models import get
 
     for path in filter(None, (arguments.out, arguments.trajectory)):

@@ -123,8 +123,8 @@ def check_out(path: str) -> None:
     Raises:
         ValueError: if it cannot be written.
     """
-    from molgen.files import check_writable
     from molgen.tables import check_extension
+    from molgen.utils.files import check_writable
 
     if path == STDOUT:
         return
@@ -161,7 +161,7 @@ def score(
     """Return the scores of all strings, and whether Ctrl-C came first."""
     from tqdm import tqdm
 
-    from molgen.threads import workers
+    from molgen.utils.threads import workers
 
     strings = {ids for item in entries for _, ids in item.spellings}
     device = arguments.device or "cpu"
@@ -186,7 +186,7 @@ def scorer(
     import numpy as np
 
     from molgen.scoring import Scorer, length_nats
-    from molgen.threads import resolve_dtype
+    from molgen.utils.threads import resolve_dtype
 
     network: Any = model.denoiser
     condition = None

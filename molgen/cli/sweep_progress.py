@@ -93,7 +93,7 @@ class Bar:
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table of figures, rounded to what seven digits can tell."""
-    from molgen.files import replacing
+    from molgen.utils.files import replacing
 
     marks = [name for name in table if table[name].dtype == bool]
     words = {True: "true", False: "false"}

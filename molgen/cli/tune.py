@@ -83,9 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tune and write; return the exit status."""
-    from molgen.files import check_writable
     from molgen.preset_file import write_preset
     from molgen.tune import Progress, leaderboard, preset, tune
+    from molgen.utils.files import check_writable
 
     out = Path(arguments.out)
     if out.suffix.lower() != ".json":

@@ -21,7 +21,7 @@ from molgen.objective import next_token_nats
 from molgen.prefix_guide import GuideScores
 from molgen.rows import Samples
 from molgen.targets import Range
-from molgen.threads import Workers, workers
+from molgen.utils.threads import Workers, workers
 from property_models.noisy import GuideConfig, NoisyGuide
 from strings import MEETS, STRINGS, TARGET, enumerated, given
 

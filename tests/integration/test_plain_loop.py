@@ -24,9 +24,8 @@ from molgen.guidance import ClassifierFree
 from molgen.plan import Ancestral, Loop, Plan, Rescale, Strategy
 from molgen.predict import NetworkPredictor
 from molgen.sample import Sampler
-from molgen.threads import workers
-
-Ids = NDArray[np.int64]
+from molgen.utils.arrays import Ids
+from molgen.utils.threads import workers
 
 VOCAB, LONGEST = 7, 6  # five ordinary tokens, padding, mask
 ROWS, STEPS = 6_000, 12

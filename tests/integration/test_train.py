@@ -18,10 +18,10 @@ from molgen.known import KnownMolecules
 from molgen.model import Model
 from molgen.prior import Prior
 from molgen.recipe import TrainConfig
-from molgen.threads import Workers
 from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer, new_model, train
 from molgen.training_log import COLUMNS
+from molgen.utils.threads import Workers
 from small_data import SMILES, dataset, recipe, shape
 
 DATA = dataset()

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen import checkpoint, plan, randomness
+from molgen import checkpoint, plan
 from molgen.adaptive import Adaptive, AdaptiveSampler, adaptive_sampler, fork
 from molgen.autoregressive import AutoregressiveSampler
 from molgen.metrics import STRICT, count
@@ -22,11 +22,12 @@ from molgen.retry import INVALID, KNOWN, Judge, Remask, Restart, Retry, Verdict
 from molgen.rows import Given, Samples
 from molgen.sample import Sampler
 from molgen.samplers import LeftToRight
-from molgen.threads import workers
+from molgen.utils import randomness
+from molgen.utils.arrays import Ids
+from molgen.utils.threads import workers
 from strings import TARGET, Exact
 from tiny import Table, save
 
-Ids = NDArray[np.int64]
 LENGTHS = np.tile([5, 4, 9, 3, 7, 7, 6, 9, 4, 6, 8, 5], 3)
 PAD, MASK, LONGEST = Table().pad_id, Table().mask_id, Table().max_length
 RETRIES: dict[str, Retry] = {

@@ -18,7 +18,7 @@ from molgen.next_token import ClassifierFreeModel, FudgeModel
 from molgen.objective import next_token_nats
 from molgen.predict import Shaping
 from molgen.rows import Samples
-from molgen.threads import Workers, workers
+from molgen.utils.threads import Workers, workers
 from strings import LONGEST, MASK, MEETS, PAD, STRINGS, TARGET, Exact, Foresight, enumerated, given
 
 WANTED = given(TARGET * MEETS[0])

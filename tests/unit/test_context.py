@@ -13,7 +13,7 @@ from molgen import presets
 from molgen.context import Context
 from molgen.guidance import ClassifierFree, classifier_free_masked
 from molgen.predict import NetworkPredictor
-from molgen.threads import workers
+from molgen.utils.threads import workers
 
 PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1
 RNG = np.random.default_rng(0)

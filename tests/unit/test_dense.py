@@ -17,13 +17,14 @@ from molgen.classifier import PropertyClassifier
 from molgen.dense import DenseSampler, draw_changes
 from molgen.guidance import ClassifierBased, ClassifierFree
 from molgen.predict import NetworkPredictor, Shaping
-from molgen.rows import Floats, Mask, Samples
+from molgen.rows import Samples
 from molgen.sample import Sampler
 from molgen.shards import ShardedDenoiser
 from molgen.targets import Range
-from molgen.threads import Workers, workers
 from molgen.trajectory import Trajectory
 from molgen.transition import MaskedTransition, Transition, UniformTransition
+from molgen.utils.arrays import Floats, Mask
+from molgen.utils.threads import Workers, workers
 from tiny_guide import guide
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])

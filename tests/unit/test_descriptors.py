@@ -99,7 +99,7 @@ def test_every_property_of_every_row() -> None:
 def test_processes_change_nothing_and_nothing_gives_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("molgen.chunks.CHUNK", 7)
+    monkeypatch.setattr("molgen.utils.parallel.CHUNK", 7)
     rows = ["C" * n + "O" for n in range(30)]
     one, two = (compute(["qed", "mw"], rows, processes=n) for n in (1, 2))
     np.testing.assert_array_equal(one["qed"], two["qed"])

@@ -19,7 +19,7 @@ from molgen.model import Model
 from molgen.next_token import ClassifierFreeModel
 from molgen.predict import NetworkPredictor
 from molgen.steering import ClassifierBased
-from molgen.threads import Workers, workers
+from molgen.utils.threads import Workers, workers
 from tiny_guide import guide
 
 NAMES = ("qed", "logp", "rings")

@@ -24,9 +24,9 @@ from molgen.known import KnownMolecules
 from molgen.model import Model
 from molgen.pipeline import Prepared, fit
 from molgen.recipe import TrainConfig
-from molgen.threads import Workers, workers
 from molgen.tokenizer import Tokenizer
 from molgen.train import new_model
+from molgen.utils.threads import Workers, workers
 from small_data import dataset, recipe, shape
 
 CPU = {"device": "cpu", "dtype": "fp32"}

@@ -11,9 +11,9 @@ from molgen import plan, token_weights
 from molgen.predict import Prediction
 from molgen.rows import Given, Samples
 from molgen.sample import Sampler
+from molgen.utils.arrays import Ids
 from tiny import Table
 
-Ids = NDArray[np.int64]
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9])
 PAD, MASK = Table().pad_id, Table().mask_id
 

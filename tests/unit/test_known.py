@@ -65,7 +65,7 @@ def test_empty_index(tmp_path: Path) -> None:
 
 
 def test_order_and_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("molgen.chunks.CHUNK", 20)
+    monkeypatch.setattr("molgen.utils.parallel.CHUNK", 20)
     many = CHAINS * 2 + ["C" * n for n in range(50)]
     one = KnownMolecules.from_smiles(many)
     two = KnownMolecules.from_smiles(reversed(many), processes=2)

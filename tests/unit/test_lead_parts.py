@@ -11,7 +11,7 @@ import torch
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
-from molgen import lead_rows, randomness
+from molgen import lead_rows
 from molgen.fragments import Task
 from molgen.lead import environments, fingerprint, tanimoto
 from molgen.lead_optimization import optimize
@@ -22,7 +22,8 @@ from molgen.model import Model
 from molgen.steering import ClassifierBased, ClassifierFree
 from molgen.targets import read_targets
 from molgen.template import cut
-from molgen.threads import workers
+from molgen.utils import randomness
+from molgen.utils.threads import workers
 
 
 def mol(smiles: str) -> Chem.Mol:

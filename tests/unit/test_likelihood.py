@@ -14,8 +14,8 @@ from torch import Tensor
 from molgen.dataset import TokenDataset
 from molgen.likelihood import CHUNK, held_out_bound, row_bounds, spread
 from molgen.objective import alpha_given_counts
-from molgen.threads import Workers
 from molgen.train import new_model
+from molgen.utils.threads import Workers
 from small_data import dataset, shape
 
 PAD, MASK = 2, 3

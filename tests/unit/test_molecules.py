@@ -107,7 +107,7 @@ def test_all_rows_come_back_in_order(raws: list[str]) -> None:
 
 
 def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("molgen.chunks.CHUNK", 20)
+    monkeypatch.setattr("molgen.utils.parallel.CHUNK", 20)
     raws = ["C" * n + tail for n in range(1, 30) for tail in ("", "O", "1", "(")]
     assert interpret_all(raws, processes=2) == interpret_all(raws)
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from molgen.denoiser import MoleculeDenoiser
 from molgen.optim import Optimizers, WeightAverage, learning_rate
-from molgen.threads import Workers
 from molgen.train import new_model
+from molgen.utils.threads import Workers
 from small_data import dataset, shape
 
 

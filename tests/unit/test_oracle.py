@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 import tiny
 from molgen import oracle as module
 from molgen.oracle import Objective, Oracle, ParetoRank, WeightedSum, crowding, read_objectives
-from molgen.pareto import nondominated
 from molgen.targets import Range
+from molgen.utils.pareto import nondominated
 from property_models import compute
 
 LOGP = Objective("logp", "max")

@@ -12,11 +12,9 @@ import chains
 from molgen.order import (
     ORDERS,
     EntropyBounded,
-    Floats,
     LargestMargin,
     LeftToRight,
     LowestEntropy,
-    Mask,
     Order,
     Outlook,
     Random,
@@ -25,6 +23,7 @@ from molgen.order import (
     entropy,
     lowest,
 )
+from molgen.utils.arrays import Floats, Mask
 
 TARGET = chains.TARGET.numpy()
 PREDICTION = chains.denoise(chains.TARGET).numpy()

@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen import randomness
 from molgen.guidance import ClassifierFree
 from molgen.order import (
     ORDERS,
@@ -24,10 +23,11 @@ from molgen.order import (
 from molgen.ordered import ORDER, OrderedSampler
 from molgen.predict import NetworkPredictor, Prediction
 from molgen.rows import Given, Samples
-from molgen.threads import workers
+from molgen.utils import randomness
+from molgen.utils.arrays import Ids
+from molgen.utils.threads import workers
 from tiny import Table, network
 
-Ids = NDArray[np.int64]
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
 CONDITION = np.linspace(0, 1, len(LENGTHS), dtype=np.float32)[:, None]
 VARIANTS: dict[str, Order] = {

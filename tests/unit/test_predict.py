@@ -21,7 +21,7 @@ from molgen.guidance import (
 )
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.targets import Range
-from molgen.threads import Workers, workers
+from molgen.utils.threads import Workers, workers
 from tiny_guide import guide
 
 ROWS, WIDTH = 90, 9

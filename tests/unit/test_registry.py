@@ -211,7 +211,7 @@ def test_names_are_column_names(tmp_path: Path) -> None:
 
 
 def test_processes_share_every_kind(scores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("molgen.chunks.CHUNK", 4)
+    monkeypatch.setattr("molgen.utils.parallel.CHUNK", 4)
     names = ["qed", "count:C", "similarity:CCO", f"{scores.name}:size"]
     rows = ["C" * n + "O" for n in range(1, 11)]
     one, two = (compute(names, rows, processes=n) for n in (1, 2))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from molgen import randomness
 from molgen.known import KnownMolecules
 from molgen.odds import Odds
 from molgen.retry import (
@@ -22,11 +21,10 @@ from molgen.retry import (
     Verdict,
 )
 from molgen.tokenizer import Tokenizer, padded
+from molgen.utils import randomness
+from molgen.utils.arrays import Floats, Ids, Mask
 from tiny import CHARACTERS
 
-Mask = NDArray[np.bool_]
-Ids = NDArray[np.int64]
-Floats = NDArray[np.float64]
 ROWS, LONGEST = 4000, 8
 
 

@@ -9,11 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen import plan, randomness, sigma, token_weights
+from molgen import plan, sigma, token_weights
 from molgen.noise import Cosine, LogLinear
 from molgen.posterior import masked_posterior
-from molgen.randomness import inverse_cdf
 from molgen.sample import Sampler, Samples
+from molgen.utils import randomness
+from molgen.utils.randomness import inverse_cdf
 from tiny import Table
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])

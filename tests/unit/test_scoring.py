@@ -20,8 +20,8 @@ from molgen.molecules import interpret
 from molgen.prior import Prior
 from molgen.scored import combine, entry, random_spellings
 from molgen.scoring import Ids, Score, Scorer, length_nats, order_part, uniform_part
-from molgen.threads import Workers
 from molgen.tokenizer import Tokenizer
+from molgen.utils.threads import Workers
 
 PAD, MASK = 2, 3
 STRINGS = [tuple(row) for row in chains.CLEAN.tolist()]

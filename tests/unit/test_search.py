@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 
 import chains
 import tiny
-from molgen import checkpoint, plan, randomness
+from molgen import checkpoint, plan
 from molgen.best_of import BestOf
 from molgen.metropolis import Metropolis
 from molgen.model import Model
 from molgen.moves import masked, resized
 from molgen.oracle import WeightedSum, read_objectives
-from molgen.pareto import nondominated
 from molgen.predict import Prediction
 from molgen.rows import Given
 from molgen.sample import Sampler
 from molgen.search import Found, Method, Search, search
 from molgen.smc import SequentialMonteCarlo
+from molgen.utils import randomness
+from molgen.utils.pareto import nondominated
 from molgen.walkers import accepted
 from property_models import compute
 

@@ -22,7 +22,7 @@ from molgen.particles import (
     systematic,
 )
 from molgen.predict import NetworkPredictor, Shaping
-from molgen.threads import workers
+from molgen.utils.threads import workers
 
 GAMMA = 3.0
 GROUPS, PARTICLES = 2, 8_000

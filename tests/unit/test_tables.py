@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from molgen.files import check_writable, replacing
 from molgen.tables import EXTENSIONS, check_extension, read_table, write_table
+from molgen.utils.files import check_writable, replacing
 
 RAWS = ["CCO", "", "1", "NaN", "C C\n", "true", "OC"]
 

@@ -10,8 +10,8 @@ from molgen.predict import NetworkPredictor
 from molgen.presets import token_weights
 from molgen.sample import Sampler
 from molgen.self_correction import SelfCorrecting
-from molgen.threads import workers
 from molgen.token_weights import WEIGHTS, Evidence, HeldBack, Quality, Sharpened, TokenWeights
+from molgen.utils.threads import workers
 from tiny import Table
 
 CLEAN = np.array([[True, True, True, False], [True, False, False, False]])

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from molgen.chunks import map_chunks
 from molgen.molecules import canonical
 from molgen.tokenizer import (
     MASK,
@@ -23,6 +22,7 @@ from molgen.tokenizer import (
     smiles_to_selfies,
     split,
 )
+from molgen.utils.parallel import map_chunks
 
 ALPHABET = [
     "C",

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from molgen.pareto import hypervolume, nondominated
+from molgen.utils.arrays import Floats
+from molgen.utils.pareto import hypervolume, nondominated
 
-Floats = NDArray[np.float64]
 SETS = 1000
 
 

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from molgen.utils.arrays import Floats
+
 Marks = NDArray[np.bool_]
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from molgen import randomness
-from molgen.randomness import LENGTH, SHUFFLE, STEP, TARGET, uniform
+from molgen.utils import randomness
+from molgen.utils.randomness import LENGTH, SHUFFLE, STEP, TARGET, uniform
 
 SHAPE = (40, 50, 60)
 AXES = np.ogrid[:40, :50, :60]

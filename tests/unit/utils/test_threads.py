@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from molgen.threads import Workers, bf16_is_fast, resolve_dtype, workers
+from molgen.utils.threads import Workers, bf16_is_fast, resolve_dtype, workers
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

@@ -1,0 +1,1 @@
+"""Files, parallel work, threads, random streams, Pareto fronts, array types."""
