@@ -30,9 +30,9 @@ from tqdm import tqdm
 
 import molgen
 from molgen.adaptive import Adaptive, adaptive_sampler
-from molgen.metrics import STRICT, count
 from molgen.model import Model
-from molgen.molecules import interpret_all
+from molgen.molecules.conventions import STRICT, count
+from molgen.molecules.parsing import interpret_all
 from molgen.presets import strategy, token_weights
 from molgen.retry import Remask, Restart, Retry
 from molgen.settings import Settings

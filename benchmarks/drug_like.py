@@ -40,8 +40,8 @@ from molgen.design import Source, design, survey
 from molgen.fragments import read
 from molgen.lead_optimization import optimize
 from molgen.model import Model
+from molgen.molecules.fingerprints import fingerprints, pairwise_diversity
 from molgen.settings import Settings
-from molgen.similarity import fingerprints, pairwise_diversity
 from molgen.tally import ALL, Designs
 from property_models import compute
 

@@ -27,9 +27,9 @@ from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
 from tqdm import tqdm
 
 import molgen
-from molgen.metrics import PAPER, STRICT, count
 from molgen.model import Model
-from molgen.molecules import interpret_all
+from molgen.molecules.conventions import PAPER, STRICT, count
+from molgen.molecules.parsing import interpret_all
 from molgen.order import (
     EntropyBounded,
     LargestMargin,

@@ -31,8 +31,8 @@ from molgen.dataset import TokenDataset
 from molgen.denoiser import MoleculeDenoiser
 from molgen.denoiser_config import DenoiserConfig
 from molgen.likelihood import held_out_bound
-from molgen.metrics import count
-from molgen.molecules import interpret_all
+from molgen.molecules.conventions import count
+from molgen.molecules.parsing import interpret_all
 from molgen.plan import Ancestral
 from molgen.predict import NetworkPredictor
 from molgen.recipe import TrainConfig

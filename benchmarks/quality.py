@@ -32,9 +32,9 @@ from quality_settings import SETTINGS, Setting
 from tqdm import tqdm
 
 import molgen
-from molgen.metrics import PAPER, STRICT, count, wasserstein
 from molgen.model import Model
-from molgen.molecules import interpret_all
+from molgen.molecules.conventions import PAPER, STRICT, count, wasserstein
+from molgen.molecules.parsing import interpret_all
 from molgen.prior import Prior
 from molgen.settings import Settings
 from property_models import compute

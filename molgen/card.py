@@ -50,7 +50,7 @@ without the data. `guide/`, where there is one: a small network that has learned
 will turn out to be, for guidance by classifier. `molgen.json`: everything said here, for
 programs."""
 
-PROBES = 32  # what molgen.known spells out
+PROBES = 32  # what molgen.molecules.training_index spells out
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,10 @@ from molgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from molgen.denoiser import MoleculeDenoiser
-    from molgen.known import KnownMolecules  # imports RDKit, which training and saving do without
     from molgen.model import Model
+    from molgen.molecules.training_index import (
+        KnownMolecules,  # imports RDKit, which training and saving do without
+    )
     from molgen.trunk import Trunk
     from property_models.noisy import NoisyGuide
 
@@ -175,8 +177,8 @@ def load(name: str | Path) -> Model:
 
     from safetensors import SafetensorError
 
-    from molgen.known import KnownMolecules
     from molgen.model import Model
+    from molgen.molecules.training_index import KnownMolecules
 
     try:
         tokenizer = Tokenizer.load(folder)

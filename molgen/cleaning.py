@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-from molgen.molecules import Status, canonical, interpret
+from molgen.molecules.parsing import Status, canonical, interpret
 from molgen.reading import Table
 from molgen.utils.files import replacing
 from molgen.utils.parallel import map_chunks
@@ -51,7 +51,8 @@ class LeftOut(NamedTuple):
     raw: str
     reason: Reason
     detail: str
-    """What exactly: a :class:`~molgen.molecules.Status`, the length, the first one's line."""
+    """What exactly: a :class:`~molgen.molecules.parsing.Status`, the length, the first one's
+    line."""
 
 
 @dataclass(frozen=True)

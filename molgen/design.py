@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from molgen.aims import label
 from molgen.goals import TOLERANCE, Goals, read_goals
 from molgen.model import Model
-from molgen.screens import Screens
+from molgen.molecules.filters import Screens
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased
 from molgen.tally import ALL, Designs, Tally

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.dataset import TokenDataset
-    from molgen.known import KnownMolecules
     from molgen.model import Model
+    from molgen.molecules.training_index import KnownMolecules
     from molgen.utils.threads import Workers
 
 REPORT = "fine_tuning.json"
@@ -136,7 +136,7 @@ def compare(
         settings: ``device`` and ``dtype``.
     """
     from molgen.denoiser import noise_of
-    from molgen.known import KnownMolecules
+    from molgen.molecules.training_index import KnownMolecules
 
     models = {"before": original, "after": tuned}
     texts = np.array([tuned.tokenizer.smiles(tuned.tokenizer.decode(row)) for row in data.tokens])
@@ -251,7 +251,7 @@ def counts(
     texts: NDArray[np.str_],
 ) -> dict[str, float | None]:
     """Return what was drawn, as parts of the rows asked for."""
-    from molgen.similarity import fingerprints, nearest_similarity
+    from molgen.molecules.fingerprints import fingerprints, nearest_similarity
 
     smiles, unique = table["smiles"].tolist(), table["unique"].to_numpy()
     valid = (table["status"] == "ok").to_numpy()

@@ -26,10 +26,10 @@ from molgen.card import card
 from molgen.dataset import TokenDataset
 from molgen.denoiser import MoleculeDenoiser
 from molgen.likelihood import Bound, held_out_bound
-from molgen.plot import loss_curve
 from molgen.prior import Prior
 from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer
+from molgen.training_log import loss_curve
 
 LAST = "molgen.json"
 NETWORK = ("noise", "quality", "num_layers", "hidden_size", "num_heads")  # of its shape

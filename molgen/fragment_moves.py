@@ -21,7 +21,7 @@ from molgen.lead import unwritable
 from molgen.lead_parts import Part, blocks, grown
 from molgen.lead_rows import OpenPart, rows
 from molgen.model import Model, Request
-from molgen.molecules import parse
+from molgen.molecules.parsing import parse
 from molgen.span_rows import Rows
 from molgen.template import cut
 from molgen.utils import randomness

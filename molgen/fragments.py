@@ -22,7 +22,7 @@ from enum import StrEnum
 
 from rdkit import Chem, rdBase
 
-from molgen.molecules import interpret, parse
+from molgen.molecules.parsing import interpret, parse
 
 _POINT = re.compile(r"\[\d*\*(?::\d+)?\]|(?P<other>\[[^\[\]]*\])|\*")
 """A point in any of the four spellings, or something else in brackets."""

@@ -3,12 +3,12 @@
     a point:      x = novel rows / N,   y = gain of the property's mean over exactly those rows
     hypervolume = area dominated by an arm's points above (0, 0), that is (0 novel, data mean)
 
-Both numbers of a point are under one convention, strict or paper; see :mod:`molgen.metrics`. A gain
-counts from the mean of the training data in the property's own unit, so a hypervolume is in that
-unit times a fraction of rows: novel molecules for each draw, each weighted by how far above the
-data it lies. It is taken over the strengths (gamma) of one arm, number of steps and seed; a spread
-is the standard deviation over seeds. "Seeds apart": the lowest of one arm is above the highest of
-the other.
+Both numbers of a point are under one convention, strict or paper; see
+:mod:`molgen.molecules.conventions`. A gain counts from the mean of the training data in the
+property's own unit, so a hypervolume is in that unit times a fraction of rows: novel molecules for
+each draw, each weighted by how far above the data it lies. It is taken over the strengths (gamma)
+of one arm, number of steps and seed; a spread is the standard deviation over seeds. "Seeds apart":
+the lowest of one arm is above the highest of the other.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from molgen.arm import Arm
 from molgen.frontier import OURS, PUBLISHED, over_seeds
 from molgen.frontier_plot import LEAST_GAMMAS, arm_colours, method_markers, title
-from molgen.svg import drawing
+from molgen.molecules.drawing import svg
 from molgen.sweep_store import Record, Store
 from molgen.utils.files import replacing
 from property_models import get
@@ -166,7 +166,7 @@ class Molecules:
         if smiles not in self._places:
             self._places[smiles] = len(self.entries)
             entry = {"smiles": smiles, "value": float(value), "strict": strict}
-            self.entries.append({**entry, "svg": drawing(smiles)})
+            self.entries.append({**entry, "svg": svg(smiles)})
         return self._places[smiles]
 
 

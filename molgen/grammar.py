@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from molgen.spans import ATOM, BOND, CLOSING, LABEL, OPENING, kind
+from molgen.molecules.smiles import ATOM, BOND, CLOSING, LABEL, OPENING, kind
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf
 

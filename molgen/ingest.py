@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.dataset import HELD_OUT_FRACTION, TokenDataset
-from molgen.tokenizer import Tokenizer, split
+from molgen.molecules.smiles import split
+from molgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from molgen.cleaning import Cleaned
-    from molgen.known import KnownMolecules
+    from molgen.molecules.training_index import KnownMolecules
 
 PROPERTIES = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")
 MAX_TOKENS = 128  # nearly all drug-like molecules have fewer; cost grows with the square
@@ -118,7 +119,7 @@ def ingest(
         OSError: if the file cannot be opened.
     """
     from molgen.cleaning import clean
-    from molgen.known import KnownMolecules
+    from molgen.molecules.training_index import KnownMolecules
     from molgen.reading import read_table
 
     sources = property_sources(path, options.properties)

@@ -1,10 +1,6 @@
 """A lead: what is to be improved, what of it must stay, and what became of a try.
 
-    T(a, b) = |a and b| / |a or b|
-
-over the bits of Morgan fingerprints, radius 2 and 2,048 bits, without chirality: what published
-lead optimisation measures similarity by (Jin et al., "Hierarchical Generation of Molecular Graphs
-using Structural Motifs", 2020). Imports RDKit, never torch.
+Similarity to it is that of :mod:`molgen.molecules.environments`.
 """
 
 from __future__ import annotations
@@ -15,18 +11,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rdkit import Chem
-from rdkit.Chem import rdFingerprintGenerator
 
 from molgen.fragments import Constraint, read_lead
-from molgen.molecules import interpret, parse
-from molgen.similarity import morgan
-from molgen.tokenizer import TokenError, Tokenizer, split
+from molgen.molecules.environments import Bits, fingerprint, tanimoto
+from molgen.molecules.parsing import interpret, parse
+from molgen.molecules.smiles import TokenError, split
+from molgen.tokenizer import Tokenizer
 from molgen.verify import OK, Verifier
 
-BITS = 2048  # of the fingerprints that similarity to a lead goes by
 LEAST_ATOMS = 2  # one to change and one to stay
 
-Bits = frozenset[int]
 Atoms = Sequence[int] | str
 """Indices of atoms, or SMARTS that match them."""
 
@@ -169,33 +163,3 @@ def unwritable(smiles: str, tokenizer: Tokenizer, longest: int) -> str:
     if length > longest:
         return f"lead too long: {length} tokens, expected at most {longest}"
     return ""
-
-
-def fingerprint(mol: Chem.Mol) -> Bits:
-    """Return the bits of a molecule's fingerprint."""
-    return frozenset(morgan(BITS).GetFingerprint(mol).GetOnBits())
-
-
-def environments(mol: Chem.Mol) -> dict[int, list[frozenset[int]]]:
-    """Return, for each bit of a molecule's fingerprint, the atoms of each place that sets it."""
-    output = rdFingerprintGenerator.AdditionalOutput()
-    output.AllocateBitInfoMap()
-    morgan(BITS).GetFingerprint(mol, additionalOutput=output)
-    return {
-        bit: [_environment(mol, atom, radius) for atom, radius in places]
-        for bit, places in output.GetBitInfoMap().items()
-    }
-
-
-def tanimoto(a: Bits, b: Bits) -> float:
-    """Return ``|a and b| / |a or b|``, 1 for two molecules without bits."""
-    either = len(a | b)
-    return len(a & b) / either if either else 1.0
-
-
-def _environment(mol: Chem.Mol, atom: int, radius: int) -> frozenset[int]:
-    bonds = Chem.FindAtomEnvironmentOfRadiusN(mol, radius, atom) if radius else ()
-    ends = (mol.GetBondWithIdx(bond) for bond in bonds)
-    return frozenset([atom]).union(
-        *((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in ends)
-    )

@@ -37,7 +37,7 @@ from molgen.lead import Atoms, read
 from molgen.lead_report import Optimized, Tally, frame
 from molgen.lead_search import LeadSearch
 from molgen.model import Model
-from molgen.screens import Screens
+from molgen.molecules.filters import Screens
 from molgen.settings import Settings
 from molgen.steering import ClassifierFree
 from molgen.targets import Target

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from molgen.lead import Bits, environments
+from molgen.molecules.environments import Bits, environments
 
 POOL = 24  # parts to choose from
 ATTEMPTS = 96  # at so many

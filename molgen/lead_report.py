@@ -33,7 +33,7 @@ class Try:
         number: of the try at its lead, from 1.
         raw: what the network wrote.
         smiles: canonical, empty for no molecule.
-        status: of the raw text; see :class:`molgen.molecules.Status`.
+        status: of the raw text; see :class:`molgen.molecules.parsing.Status`.
         part: SMILES of what was opened.
         similarity: to the lead, NaN for no molecule.
         keeps: whether what must stay is there.

@@ -29,11 +29,11 @@ from molgen.lead_rows import OpenPart, rows
 from molgen.lead_surrogate import Surrogate
 from molgen.lead_walk import LENGTH, LOW, LeadWalk
 from molgen.model import Model, Request
-from molgen.molecules import Molecule, interpret_all, parse
+from molgen.molecules.filters import Screens
+from molgen.molecules.parsing import Molecule, interpret_all, parse
 from molgen.oracle import Oracle
 from molgen.rows import Samples
 from molgen.samplers import AnySampler
-from molgen.screens import Screens
 from molgen.settings import Settings
 from molgen.spans import numbered
 from molgen.targets import Target

@@ -26,7 +26,7 @@ from molgen.lead_report import Try
 from molgen.lead_rows import OpenPart
 from molgen.lead_start import Start
 from molgen.lead_surrogate import Surrogate
-from molgen.molecules import parse
+from molgen.molecules.parsing import parse
 from molgen.oracle import Oracle, WeightedSum
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats

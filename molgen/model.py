@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from molgen.adaptive import adaptive_sampler
 from molgen.adaptive_rows import AdaptiveSamples
 from molgen.aims import label
-from molgen.known import KnownMolecules
-from molgen.metrics import STRICT, count
-from molgen.molecules import interpret_all
+from molgen.molecules.conventions import STRICT, count
+from molgen.molecules.parsing import interpret_all
+from molgen.molecules.training_index import KnownMolecules
 from molgen.preset_file import match
 from molgen.presets import from_info
 from molgen.prior import Prior

@@ -22,10 +22,10 @@ import numpy as np
 from molgen.denoiser import noise_of
 from molgen.fragments import Constraint, Task
 from molgen.model import Model, Request
+from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.settings import Settings
 from molgen.span_rows import Draft, Rows, laid_out
-from molgen.spans import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.template import Template, templates
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask

@@ -174,7 +174,7 @@ def copy(source: Path, place: Path) -> None:
 
 def add_known(path: Path, init: Model) -> None:
     """Let an index know what a model knows, too."""
-    from molgen.known import KnownMolecules
+    from molgen.molecules.training_index import KnownMolecules
 
     if init.known is None:
         return

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from molgen.molecules import interpret_all
+from molgen.molecules.parsing import interpret_all
 from molgen.token_weights import PSI, QUALITY
 from molgen.utils.arrays import Floats, Ids, Mask
 
 if TYPE_CHECKING:
-    from molgen.known import KnownMolecules
+    from molgen.molecules.training_index import KnownMolecules
     from molgen.odds import Odds
     from molgen.tokenizer import Tokenizer
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rdkit import Chem
 
-from molgen.molecules import Molecule, parse
+from molgen.molecules.parsing import Molecule, parse
+from molgen.molecules.smiles import TokenError
 from molgen.scoring import Ids, Score
-from molgen.tokenizer import TokenError, Tokenizer
+from molgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,7 @@ import numpy as np
 
 from molgen.denoiser import noise_of
 from molgen.model import Model, Request
-from molgen.molecules import interpret_all
+from molgen.molecules.parsing import interpret_all
 from molgen.oracle import Oracle, ParetoRank, Score, WeightedSum, read_objectives
 from molgen.rows import Samples
 from molgen.settings import Settings

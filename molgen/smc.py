@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.emphasis import Emphasis
-from molgen.molecules import interpret_all
+from molgen.molecules.parsing import interpret_all
 from molgen.oracle import WeightedSum
 from molgen.particles import (
     Logarithms,

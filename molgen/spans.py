@@ -28,10 +28,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.molecules.smiles import BOND, CLOSING, END, LABEL, OPENING, kind
 from molgen.predict import Prediction, Predictor
 from molgen.utils.arrays import Ids, Mask
 
-ATOM, BOND, OPENING, CLOSING, LABEL, END = range(6)
 DEPTH = np.array([0, 0, 1, -1, 0, 0])
 """By how much a token of each kind changes the depth of parentheses."""
 NEVER = {
@@ -42,15 +42,6 @@ NEVER = {
 }
 """Kinds that never follow a kind; the end is that of the text, or its start."""
 NOWHERE = 1 << 20  # a depth that none reaches
-
-
-def kind(token: str) -> int:
-    """Return which kind of token of a SMILES text a token is."""
-    if token in "()":
-        return OPENING if token == "(" else CLOSING
-    if token in "-=#$:/\\~":
-        return BOND
-    return LABEL if token[0] in "0123456789%" else ATOM
 
 
 @dataclass(eq=False)

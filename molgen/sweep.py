@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molgen.arm import Arm, settings_at
-from molgen.metrics import PAPER, STRICT, Count, count, frontier_point
-from molgen.molecules import interpret_all
+from molgen.molecules.conventions import PAPER, STRICT, Count, count, frontier_point
+from molgen.molecules.parsing import interpret_all
 from molgen.sweep_plan import Sweep, aims, plan
 from molgen.sweep_store import Point, Record, Store, check_compatible
 from molgen.sweep_task import Task

@@ -149,7 +149,7 @@ def _sdf(frame: pd.DataFrame) -> Iterator[str]:
     from rdkit import Chem
     from rdkit.Chem import rdDepictor
 
-    from molgen.molecules import parse
+    from molgen.molecules.parsing import parse
 
     smiles = _column(frame, "smiles")
     titles = frame["index"] if "index" in frame else range(len(frame))

@@ -28,7 +28,8 @@ from rdkit import Chem
 
 from molgen.completion import completions
 from molgen.fragments import Constraint, Task
-from molgen.tokenizer import TokenError, Tokenizer, split
+from molgen.molecules.smiles import TokenError, split
+from molgen.tokenizer import Tokenizer
 
 SPELLINGS = 128  # completions tried: those of a scaffold are some tens of distinct templates
 _BOND, _RING = re.compile(r"[-=#$:/\\~]"), re.compile(r"[%\d]")

@@ -1,9 +1,7 @@
 """Text <-> token ids, for SMILES and SELFIES.
 
-SMILES are split at the atom level: a bracket atom, a two-letter element, a ring label such as
-``%12`` is one token (the regular expression follows Schwaller et al., "Molecular Transformer",
-2019). SELFIES are split at their brackets. Both are Hugging Face fast tokenizers with a word-level
-vocabulary, so a checkpoint carries its tokenizer as plain JSON.
+Texts are split as in :mod:`molgen.molecules.smiles`. Tokenizers are Hugging Face fast tokenizers
+with a word-level vocabulary, so a checkpoint carries its tokenizer as plain JSON.
 
 Ids are laid out as ``[tokens of the corpus..., [PAD], [MASK]]``: the mask is always the last id.
 A text that the vocabulary does not cover raises :class:`TokenError`, which points at the character.
@@ -12,7 +10,6 @@ A text that the vocabulary does not cover raises :class:`TokenError`, which poin
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,48 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.molecules.smiles import PATTERNS, TokenError, split
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, MASK = "[PAD]", "[MASK]"
-SMILES_PATTERN = (
-    r"\[[^\[\]]*\]|Br|Cl|Si|Se|se|As|as|@@|%\([0-9]+\)|%[0-9]{2}|[A-Za-z0-9()=#+\-./\\:~@?>*$]"
-)
-SELFIES_PATTERN = r"\[[^\[\]]*\]|\."
-PATTERNS = {"smiles": SMILES_PATTERN, "selfies": SELFIES_PATTERN}
-
-
-class TokenError(ValueError):
-    """A text holds something that the vocabulary does not.
-
-    Attributes:
-        text: the whole text.
-        position: index of the first character that cannot be read.
-    """
-
-    def __init__(self, text: str, position: int, found: str) -> None:
-        self.text, self.position = text, position
-        super().__init__(
-            f"unknown token {found!r} at character {position + 1} of {text!r}\n"
-            f"  {text}\n  {' ' * position}^"
-        )
-
-
-def split(text: str, representation: str = "smiles") -> list[str]:
-    """Split a text into tokens; nothing is dropped.
-
-    Raises:
-        TokenError: at the first character that starts no token.
-    """
-    tokens, end = [], 0
-    for match in re.finditer(PATTERNS[representation], text):
-        if match.start() != end:
-            break
-        tokens.append(match.group())
-        end = match.end()
-    if end != len(text):
-        raise TokenError(text, end, text[end])
-    return tokens
 
 
 def smiles_to_selfies(smiles: str) -> str:

@@ -1,7 +1,8 @@
-"""What a training run says about itself: ``training_log.csv``, a bar, or plain lines.
+"""What a training run says about itself: ``training_log.csv``, a bar or lines, and a curve.
 
 One line of the log for each held-out estimate. It survives a kill at any moment: on resume, lines
-written after the checkpoint, and a line cut short, are dropped.
+written after the checkpoint, and a line cut short, are dropped. The curve needs matplotlib (extra
+``plots``).
 """
 
 from __future__ import annotations
@@ -104,3 +105,50 @@ def read_rows(path: Path) -> list[Sequence[str]]:
     whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a line
     rows = list(csv.reader(io.StringIO(whole)))[1:]
     return [row for row in rows if len(row) == len(COLUMNS) and row[0].isdecimal()]
+
+
+def loss_curve(log_csv: str | Path, path: str | Path) -> None:
+    """Draw loss against step from a training log, with the held-out points where there are any.
+
+    Args:
+        log_csv: with the columns ``step``, ``loss`` and, where it was measured, ``held_out_nats``;
+            both in nats per molecule.
+        path: of the picture; its extension says which kind (png, pdf, svg).
+
+    Raises:
+        ValueError: if matplotlib is missing, or the log lacks a column or has no rows.
+        OSError: if a file cannot be read or written.
+    """
+    loss = _points(log_csv, "loss")
+    held_out = _points(log_csv, "held_out_nats")
+    if not loss:
+        raise ValueError(f"{log_csv}: no row with step and loss")
+    try:
+        from matplotlib.figure import Figure  # without pyplot: no window, nothing global
+    except ImportError as error:
+        raise ValueError("a curve needs matplotlib: pip install 'molgen[plots]'") from error
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(*zip(*loss, strict=True), color="#2b6cb0", lw=1.4, label="training")
+    if held_out:
+        axes.plot(
+            *zip(*held_out, strict=True), "o-", color="#c05621", lw=1.4, ms=4, label="held out"
+        )
+        best = min(value for _, value in held_out)
+        axes.axhline(best, color="#c05621", lw=0.8, ls=":", label=f"lowest held out: {best:.2f}")
+    axes.set(xlabel="step", ylabel="loss (nats per molecule)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=160)
+
+
+def _points(log_csv: str | Path, column: str) -> list[tuple[float, float]]:
+    """Return (step, value) of every row that has a value."""
+    with Path(log_csv).open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if "step" not in (reader.fieldnames or ()) or "loss" not in (reader.fieldnames or ()):
+            raise ValueError(f"{log_csv} has columns {reader.fieldnames}, expected step and loss")
+        pairs = [(float(row["step"]), float(row.get(column) or "nan")) for row in reader]
+    return [pair for pair in pairs if math.isfinite(pair[1])]

@@ -26,7 +26,7 @@ import numpy as np
 
 from molgen.frontier import spread
 from molgen.halving import Rung, ladder, successive
-from molgen.metrics import PAPER, STRICT
+from molgen.molecules.conventions import PAPER, STRICT
 from molgen.sweep_plan import aims
 from molgen.sweep_store import Record
 from molgen.sweep_task import Task

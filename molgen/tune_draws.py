@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.metrics import PAPER, STRICT, count
-from molgen.molecules import interpret_all
+from molgen.molecules.conventions import PAPER, STRICT, count
+from molgen.molecules.parsing import interpret_all
 from molgen.sweep import COLUMNS, measure
 from molgen.sweep_plan import aims, origin
 from molgen.sweep_store import Point, Record, Store

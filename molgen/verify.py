@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from rdkit import Chem
 
 from molgen.fragments import Constraint, Fragment, Task
-from molgen.molecules import parse
+from molgen.molecules.parsing import parse
 
 OK = "ok"
 NO_MOLECULE = "no molecule"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
-from molgen.molecules import parse
+from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 
 RADIUS, BITS = 2, 2048

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
-from molgen.molecules import parse
+from molgen.molecules.parsing import parse
 
 Direction = Literal["max", "min", "none"]
 DIRECTIONS = ("max", "min", "none")

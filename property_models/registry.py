@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import rdBase
 
-from molgen.molecules import parse
+from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 from property_models import callables, descriptors, patterns
 from property_models.property import Property

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
-from molgen.molecules import parse
+from molgen.molecules.parsing import parse
 from molgen.utils.arrays import Floats
 from molgen.utils.files import replacing
 from property_models.calibration import ONE_SIGMA, Conformal

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from molgen.molecules import parse
+from molgen.molecules.parsing import parse
 
 Kind = Literal["scaffold", "random"]
 KINDS = ("scaffold", "random")

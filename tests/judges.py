@@ -27,7 +27,7 @@ def values(seed: int = 0) -> np.ndarray:
 
 def measured() -> Measured:
     """The table as it is read."""
-    from molgen.molecules import canonical
+    from molgen.molecules.parsing import canonical
 
     distinct = dict(zip(map(canonical, SMILES), values(), strict=True))
     counts = {"rows": len(SMILES), "molecules": len(distinct), "merged": 0, "salts": 0}

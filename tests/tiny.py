@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from molgen import checkpoint
 from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.known import KnownMolecules
+from molgen.molecules.training_index import KnownMolecules
 from molgen.predict import Prediction
 from molgen.prior import Prior
 from molgen.tokenizer import Tokenizer

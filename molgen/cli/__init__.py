@@ -121,7 +121,7 @@ def _terminable() -> Iterator[None]:
 
 def _message(error: Exception) -> str:
     """Return an error as one line of text; a pointer under a character keeps its lines."""
-    from molgen.tokenizer import TokenError
+    from molgen.molecules.smiles import TokenError
 
     if isinstance(error, MemoryError):
         return f"out of memory: {error}" if str(error) else "out of memory"

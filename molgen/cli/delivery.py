@@ -134,7 +134,7 @@ def draw_grid(best: pd.DataFrame, names: list[str], path: str, title: str) -> No
         path: of the picture.
         title: above it.
     """
-    from molgen.plot import grid_png
+    from molgen.molecules.grid import grid_png
 
     best = best.head(DRAWN)
     captions = [

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.goals import Goals
-    from molgen.screens import Screens
+    from molgen.molecules.filters import Screens
     from molgen.tally import Designs, Tally
     from molgen.targets import Target
 
@@ -139,7 +139,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
     if arguments.no_filter and arguments.max_draws:
         raise ValueError("max-draws does not go with no-filter, which draws N rows and no more")
     from molgen.goals import read_goals
-    from molgen.screens import Screens
+    from molgen.molecules.filters import Screens
 
     goals = read_goals(arguments.target, delivery.read_weights(arguments.weight))
     return goals, Screens.read(arguments.filter)

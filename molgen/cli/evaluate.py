@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from molgen.evaluation import ChemNet
-    from molgen.known import KnownMolecules
-    from molgen.metrics import Convention, Count
-    from molgen.molecules import Molecule
+    from molgen.molecules.conventions import Convention, Count
+    from molgen.molecules.evaluate import ChemNet
+    from molgen.molecules.parsing import Molecule
+    from molgen.molecules.training_index import KnownMolecules
 
 DISTANCES = ("logp", "sa", "qed", "mw")  # those that MOSES reports
 NO_PROPERTY = "none"
@@ -97,9 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; return the exit status."""
-    from molgen.evaluation import evaluate
-    from molgen.metrics import convention
-    from molgen.molecules import interpret_all
+    from molgen.molecules.conventions import convention
+    from molgen.molecules.evaluate import evaluate
+    from molgen.molecules.parsing import interpret_all
 
     conventions = [convention(name.strip()) for name in arguments.conventions.split(",")]
     names = property_names(arguments.property)
@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     molecules = interpret_all(raw, workers, "molecules")
     described = None
     if others and not arguments.counts_only:
-        from molgen.distribution import describe
+        from molgen.molecules.distribution import describe
 
         described = describe(others, workers, "reference")
     result: dict[str, Any] = {
@@ -165,15 +165,17 @@ def chemnet(arguments: argparse.Namespace, others: list[str], workers: int) -> C
     Raises:
         ValueError: if the device cannot be used.
     """
-    from molgen import fcd
-    from molgen.evaluation import ChemNet
+    from molgen.molecules import fcd
+    from molgen.molecules.evaluate import ChemNet
+    from molgen.nn import chemnet as network
 
-    if not others or arguments.no_fcd or arguments.counts_only or not fcd.available():
+    if not others or arguments.no_fcd or arguments.counts_only or not network.available():
         return None
     if arguments.device != "cpu":
         options.check_device(arguments.device)
-    moments = fcd.reference_moments(others, arguments.device, workers, "reference FCD")
-    return ChemNet(moments, arguments.device)
+    activations = network.chemnet(arguments.device)
+    moments = fcd.reference_moments(others, activations, workers, "reference FCD")
+    return ChemNet(moments, activations)
 
 
 def add_properties(
@@ -194,7 +196,7 @@ def add_properties(
         known: for the means over novel rows.
         workers: processes.
     """
-    from molgen.metrics import count, wasserstein
+    from molgen.molecules.conventions import count, wasserstein
     from property_models import compute
 
     averaged, compared = names

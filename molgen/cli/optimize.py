@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
     from molgen.goals import read_goals
-    from molgen.screens import Screens
+    from molgen.molecules.filters import Screens
 
     delivery.check_files(arguments.out)
     goals = read_goals(arguments.target, delivery.read_weights(arguments.weight))
@@ -184,7 +184,7 @@ def read_leads(text: str, column: str | None) -> tuple[list[str], bool]:
         ValueError: if the text is neither a file nor a molecule, or the file cannot be read.
     """
     from molgen.cli.rows import texts
-    from molgen.molecules import interpret
+    from molgen.molecules.parsing import interpret
 
     try:
         is_file = Path(text).is_file()
@@ -211,7 +211,7 @@ def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if isinstance(found, str):
-        from property_models.patterns import read_smarts
+        from molgen.molecules.smarts import read_smarts
 
         read_smarts(found, f"{name} {text!r}")
     elif found is not None and not single:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.known import KnownMolecules
+    from molgen.molecules.training_index import KnownMolecules
 
 COLUMNS = ("raw", "smiles")
 
@@ -38,7 +38,7 @@ def texts(path: str, column: str | None) -> list[str]:
     name = _choose(path, names, column)
     found = ["" if cell is None or cell != cell else str(cell).strip() for cell in frame[name]]
     if column is None and name.casefold() not in COLUMNS:
-        from molgen.molecules import parse
+        from molgen.molecules.parsing import parse
 
         found = [name, *found] if parse(name) else found
     if not found:
@@ -68,7 +68,7 @@ def known_molecules(name: str, workers: int = 1) -> KnownMolecules:
         ValueError: if it is neither, or the model has no index.
     """
     from molgen import checkpoint
-    from molgen.known import KnownMolecules
+    from molgen.molecules.training_index import KnownMolecules
 
     if Path(name).is_file():
         smiles = texts(name, None)

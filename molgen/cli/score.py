@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score and write; return the exit status."""
     from molgen import checkpoint
-    from molgen.molecules import interpret_all
+    from molgen.molecules.parsing import interpret_all
     from molgen.scored import entry, summary, table
 
     check_out(arguments.out)

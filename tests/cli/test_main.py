@@ -12,7 +12,7 @@ import pytest
 
 from commands import Run
 from molgen import cli
-from molgen.tokenizer import TokenError
+from molgen.molecules.smiles import TokenError
 
 HEAVY = ("torch", "transformers", "rdkit", "pandas", "numpy", "safetensors")
 HELP = f"""

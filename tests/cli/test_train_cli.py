@@ -16,7 +16,7 @@ import torch
 from molgen import checkpoint
 from molgen.cli import main
 from molgen.dataset import TokenDataset
-from molgen.known import KnownMolecules
+from molgen.molecules.training_index import KnownMolecules
 from molgen.training_state import find, read_meta
 from small_data import SMILES, dataset
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from molgen import training_state
 from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.known import KnownMolecules
 from molgen.model import Model
+from molgen.molecules.training_index import KnownMolecules
 from molgen.prior import Prior
 from molgen.recipe import TrainConfig
 from molgen.tokenizer import Tokenizer

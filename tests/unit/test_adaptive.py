@@ -16,8 +16,8 @@ import chains
 from molgen import checkpoint, plan
 from molgen.adaptive import Adaptive, AdaptiveSampler, adaptive_sampler, fork
 from molgen.autoregressive import AutoregressiveSampler
-from molgen.metrics import STRICT, count
-from molgen.molecules import interpret_all
+from molgen.molecules.conventions import STRICT, count
+from molgen.molecules.parsing import interpret_all
 from molgen.retry import INVALID, KNOWN, Judge, Remask, Restart, Retry, Verdict
 from molgen.rows import Given, Samples
 from molgen.sample import Sampler

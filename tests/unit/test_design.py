@@ -13,7 +13,7 @@ import molgen
 from molgen.design import design, steering, survey
 from molgen.goals import read_goals
 from molgen.model import Model
-from molgen.screens import Screens
+from molgen.molecules.filters import Screens
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased
 from molgen.tally import ALL, Designs, Met

@@ -20,8 +20,8 @@ from molgen.dataset import TokenDataset
 from molgen.denoiser import MoleculeDenoiser
 from molgen.early_stopping import CHECKS, EarlyStopping
 from molgen.ingest import Options, further_numbers, series_held_out
-from molgen.known import KnownMolecules
 from molgen.model import Model
+from molgen.molecules.training_index import KnownMolecules
 from molgen.pipeline import Prepared, fit
 from molgen.recipe import TrainConfig
 from molgen.tokenizer import Tokenizer

@@ -16,8 +16,8 @@ from PIL import Image
 
 from molgen.frontier import hypervolumes, over_seeds, point_table, published_table, ratios
 from molgen.frontier_plot import frontier_png
+from molgen.molecules.drawing import svg
 from molgen.scaling import gains, scaling_png, scaling_table
-from molgen.svg import drawing
 from molgen.sweep_store import Point, Record, Store
 from molgen.sweep_task import Task
 
@@ -251,12 +251,12 @@ def test_the_page_holds_molecules_and_cannot_be_broken_by_a_label(tmp_path: Path
 
 
 def test_structures_are_drawn_small() -> None:
-    svg = drawing("CC1(O)C2=CC(N)C1[C@H]2C=O")
-    document = xml.dom.minidom.parseString(svg)
+    text = svg("CC1(O)C2=CC(N)C1[C@H]2C=O")
+    document = xml.dom.minidom.parseString(text)
     colours = {p.getAttribute("stroke") or p.getAttribute("fill") for p in
                document.getElementsByTagName("path")}  # fmt: skip
     assert len(colours) >= 3  # carbon, oxygen, nitrogen
     assert "#ff0000" not in colours  # marks of crowded atoms
-    assert len(svg) < 3000
+    assert len(text) < 3000
     with pytest.raises(ValueError, match="smiles 'C1' is no molecule"):
-        drawing("C1")
+        svg("C1")

@@ -14,14 +14,15 @@ from rdkit import Chem
 import molgen
 from molgen import lead_optimization, plan
 from molgen.adaptive import Adaptive
-from molgen.lead import Lead, Outcome, Refused, fingerprint, read, tanimoto
+from molgen.lead import Lead, Outcome, Refused, read
 from molgen.lead_optimization import optimize
 from molgen.lead_report import Optimized, Try, outcomes
 from molgen.lead_search import LeadSearch
 from molgen.model import Model
-from molgen.molecules import interpret
+from molgen.molecules.environments import fingerprint, tanimoto
+from molgen.molecules.filters import Screens
+from molgen.molecules.parsing import interpret
 from molgen.odds import Odds, odds
-from molgen.screens import Screens
 from molgen.tokenizer import padded
 from property_models import compute
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from molgen.known import KnownMolecules
+from molgen.molecules.training_index import KnownMolecules
 from molgen.odds import Odds
 from molgen.retry import (
     BROKEN,

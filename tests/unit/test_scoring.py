@@ -16,7 +16,7 @@ import chains
 import tiny
 from molgen import scored
 from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.molecules import interpret
+from molgen.molecules.parsing import interpret
 from molgen.prior import Prior
 from molgen.scored import combine, entry, random_spellings
 from molgen.scoring import Ids, Score, Scorer, length_nats, order_part, uniform_part

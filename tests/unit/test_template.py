@@ -16,8 +16,9 @@ from rdkit import Chem
 from drugs import REAL, SPELLINGS, spelled
 from molgen.completion import completions
 from molgen.fragments import Constraint, Task, read, read_lead
+from molgen.molecules.smiles import split
 from molgen.template import Span, Template, cut, templates
-from molgen.tokenizer import Tokenizer, split
+from molgen.tokenizer import Tokenizer
 from molgen.verify import OK, Verifier
 
 DATA = Path(os.environ.get("MOLGEN_DATA_DIR", "."))

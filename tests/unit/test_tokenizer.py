@@ -12,16 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from molgen.molecules import canonical
-from molgen.tokenizer import (
-    MASK,
-    PAD,
-    TokenError,
-    Tokenizer,
-    selfies_to_smiles,
-    smiles_to_selfies,
-    split,
-)
+from molgen.molecules.parsing import canonical
+from molgen.molecules.smiles import TokenError, split
+from molgen.tokenizer import MASK, PAD, Tokenizer, selfies_to_smiles, smiles_to_selfies
 from molgen.utils.parallel import map_chunks
 
 ALPHABET = [

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from molgen.depict import drawings
-from molgen.plot import COLUMNS, Sheet, grid_png, loss_curve
+from molgen.molecules.drawing import drawings
+from molgen.molecules.grid import COLUMNS, Sheet, grid_png
+from molgen.training_log import loss_curve
 
 LOG = "step,epoch,loss,learning_rate,molecules_per_second,held_out_nats\n"
 
@@ -49,7 +50,7 @@ def test_a_long_molecule_does_not_shrink_the_others() -> None:
 def test_tall_molecules_lie_down_and_keep_their_handedness() -> None:
     from rdkit import Chem
 
-    from molgen.depict import _laid_out
+    from molgen.molecules.drawing import _laid_out
 
     for smiles in ("CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)O", "N[C@@H](CC#CC#C)C(=O)O", "C#CC#CC"):
         mol = _laid_out(smiles)

@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from molgen import similarity
-from molgen.similarity import (
+from molgen.molecules import fingerprints as similarity
+from molgen.molecules.fingerprints import (
     Bits,
     fingerprints,
     internal_diversities,

@@ -1,6 +1,6 @@
 """Substructures that medicinal chemists avoid: the filters of MOSES.
 
-A molecule passes if it has none of the 502 substructures in ``filters/`` (medicinal chemistry
+A molecule passes if it has none of the 502 substructures in ``moses_smarts/`` (medicinal chemistry
 filters, and pan-assay interference compounds), no atom except C, N, S, O, F, Cl, Br and H, no
 charged atom, and no ring of eight atoms or more (Polykovskiy et al., "Molecular Sets (MOSES)",
 2020). RDKit must also read what it writes for it without stereochemistry, which it nearly always
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, DataStructs
 
-from molgen.molecules import canonical
+from molgen.molecules.parsing import canonical
 
 ALLOWED = frozenset({"C", "N", "S", "O", "F", "Cl", "Br", "H"})
 LARGEST_RING = 7
@@ -63,7 +63,7 @@ def _plain(mol: Chem.Mol) -> bool:
 @functools.cache
 def _patterns() -> tuple[list[Chem.Mol], NDArray[np.float32]]:
     """Return the patterns, and the bits of each, with shape (patterns, bits)."""
-    folder = resources.files("molgen") / "filters"
+    folder = resources.files("molgen.molecules") / "moses_smarts"
     with (folder / "mcf.csv").open(encoding="utf-8") as file:
         smarts = [row["smarts"] for row in csv.DictReader(file)]
     with (folder / "wehi_pains.csv").open(encoding="utf-8") as file:

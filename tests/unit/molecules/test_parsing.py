@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from molgen.molecules import (
+from molgen.molecules.parsing import (
     MAX_CHARACTERS,
     Molecule,
     Status,
@@ -134,7 +134,7 @@ def test_unique_marks_first_occurrences_and_never_empty_strings() -> None:
 
 def test_rdkit_is_silenced_inside_and_not_outside() -> None:
     script = (
-        "from rdkit import Chem; from molgen.molecules import interpret, canonical;"
+        "from rdkit import Chem; from molgen.molecules.parsing import interpret, canonical;"
         "interpret('c1cc'); canonical('c1cccc1'); print('-', flush=True);"
         "Chem.MolFromSmiles('CC(')"
     )
@@ -146,8 +146,8 @@ def test_rdkit_is_silenced_inside_and_not_outside() -> None:
 
 def test_chemistry_is_imported_without_the_slow_libraries() -> None:
     script = (
-        "import sys, property_models, molgen.molecules, molgen.known, molgen.metrics,"
-        " molgen.tables, molgen.plot, molgen.moses, molgen.evaluation;"
+        "import sys, property_models, molgen.tables;"
+        "from molgen.molecules import parsing, training_index, conventions, grid, evaluate;"
         "slow = {'torch', 'pandas', 'matplotlib', 'PIL'} & set(sys.modules); sys.exit(str(slow))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -4,9 +4,9 @@
 
 One list of molecules counts as a different set under each convention (with or without duplicates,
 with or without what has two fragments), so every molecule is described once, and a set is a vector
-of weights over the descriptions. The metrics are those of MOSES (:mod:`molgen.moses`), for whatever
-set; each is None where it is not defined: for an empty set, without a reference, or where neither
-set has a scaffold of two rings.
+of weights over the descriptions. The metrics are those of MOSES
+(:mod:`molgen.molecules.moses_metrics`), for whatever set; each is None where it is not defined: for
+an empty set, without a reference, or where neither set has a scaffold of two rings.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
-from molgen.alerts import pass_filters
-from molgen.molecules import parse
-from molgen.moses import cosine, fragments, scaffold
-from molgen.similarity import Bits, fingerprint, nearest_similarity, weighted_diversities
+from molgen.molecules.fingerprints import (
+    Bits,
+    fingerprint,
+    nearest_similarity,
+    weighted_diversities,
+)
+from molgen.molecules.moses_filters import pass_filters
+from molgen.molecules.moses_metrics import cosine, fragments, scaffold
+from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 
 METRICS = ("IntDiv", "IntDiv2", "SNN", "Frag", "Scaf", "Filters")

@@ -6,8 +6,8 @@
     SNN         mean_i max_r T_ir over the molecules r of a reference set
     Frag        cosine similarity of the counts of BRICS fragments in both sets
     Scaf        the same for Bemis-Murcko scaffolds with two rings or more
-    Filters     the fraction without unwanted substructures (:mod:`molgen.alerts`)
-    FCD         the Fréchet distance of both sets' ChemNet activations (:mod:`molgen.fcd`)
+    Filters     the fraction without unwanted substructures (:mod:`molgen.molecules.moses_filters`)
+    FCD         the Fréchet distance of both sets' ChemNet activations (:mod:`molgen.molecules.fcd`)
     Novelty     distinct canonical SMILES that are not known, over distinct ones
 
 All but the first two are taken over all valid rows, duplicates included; where there are fewer than
@@ -16,9 +16,9 @@ of which its samples meet: a string with a blank in it is no SMILES string here,
 what precedes the blank; and known molecules are made canonical before they are compared.
 
 Here are the parts that belong to one molecule, or to two tables of counts; whole sets are measured
-in :mod:`molgen.distribution`. BRICS: Degen et al., "On the art of compiling and using drug-like
-chemical fragment spaces", 2008. Scaffolds: Bemis and Murcko, "The properties of known drugs. 1.
-Molecular frameworks", 1996.
+in :mod:`molgen.molecules.distribution`. BRICS: Degen et al., "On the art of compiling and using
+drug-like chemical fragment spaces", 2008. Scaffolds: Bemis and Murcko, "The properties of known
+drugs. 1. Molecular frameworks", 1996.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from molgen.metrics import Count
+from molgen.molecules.conventions import Count
 
 UNIQUE_AT = (1000, 10000)
 MIN_RINGS = 2  # a scaffold of one ring says little, and MOSES leaves it out
@@ -40,7 +40,7 @@ def uniqueness(counted: Count) -> dict[str, float | None]:
     """Return ``unique@k`` for each k of :data:`UNIQUE_AT`; None where no row is valid.
 
     Args:
-        counted: under :data:`molgen.metrics.MOSES`.
+        counted: under :data:`molgen.molecules.conventions.MOSES`.
     """
     # of the first k valid rows, those that are the first of their kind are the distinct ones
     unique = counted.unique[counted.valid]

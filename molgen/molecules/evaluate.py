@@ -1,8 +1,9 @@
 """Every convention's metrics of one list of molecules, side by side.
 
 One row written by a network counts differently under each convention, so no number is given without
-the name of its convention (:mod:`molgen.metrics`). A convention also says which rows are the set
-whose diversity, filters and likeness to a reference are measured (:mod:`molgen.distribution`):
+the name of its convention (:mod:`molgen.molecules.conventions`). A convention also says which rows
+are the set whose diversity, filters and likeness to a reference are measured
+(:mod:`molgen.molecules.distribution`):
 
 ==========  ======================================================================================
 convention  the set
@@ -21,12 +22,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen import fcd
-from molgen.distribution import METRICS, Reference, Weights, portray, set_metrics
-from molgen.known import KnownMolecules
-from molgen.metrics import CONVENTIONS, GUACAMOL, MOSES, Convention, Count, Marks, count
-from molgen.molecules import Molecule, canonical
-from molgen.moses import uniqueness
+from molgen.molecules import fcd
+from molgen.molecules.conventions import (
+    CONVENTIONS,
+    GUACAMOL,
+    MOSES,
+    Convention,
+    Count,
+    Marks,
+    count,
+)
+from molgen.molecules.distribution import METRICS, Reference, Weights, portray, set_metrics
+from molgen.molecules.moses_metrics import uniqueness
+from molgen.molecules.parsing import Molecule, canonical
+from molgen.molecules.training_index import KnownMolecules
 
 Metrics = dict[str, float | int | None]
 
@@ -37,8 +46,8 @@ class ChemNet:
 
     reference: fcd.Moments | None
     """Of the reference set; None if it has fewer than two molecules."""
-    device: str = "cpu"
-    """Where the network runs."""
+    activations: fcd.Activations
+    """Of the network (:func:`molgen.nn.chemnet.chemnet`)."""
 
 
 def evaluate(
@@ -57,18 +66,18 @@ def evaluate(
         molecules: one a row, in the order they were drawn, invalid ones included.
         conventions: which ones.
         known: the molecules given to training, for novelty.
-        reference: from :func:`molgen.distribution.describe`, for SNN, Frag and Scaf.
+        reference: from :func:`molgen.molecules.distribution.describe`, for SNN, Frag and Scaf.
         processes: how many processes share the chemistry; the numbers do not depend on it.
         progress: label of progress bars; empty for none.
         chemnet: to have FCD too.
         counts_only: leave out the metrics of sets, whose time grows as the square of the rows.
 
     Returns:
-        By convention and metric. None stands for what is not defined, such as novelty without
-        known molecules, and becomes null in JSON. ``strict``, ``paper`` and ``guacamol`` have the
-        keys of :meth:`molgen.metrics.Count.rates`, ``moses`` has ``valid``, ``unique@1000``,
+        By convention and metric. None stands for what is not defined, such as novelty without known
+        molecules, and becomes null in JSON. ``strict``, ``paper`` and ``guacamol`` have the keys of
+        :meth:`molgen.molecules.conventions.Count.rates`, ``moses`` has ``valid``, ``unique@1000``,
         ``unique@10000`` and, with known molecules, ``Novelty``; all but ``guacamol`` also have
-        those of :data:`molgen.distribution.METRICS`, and ``FCD`` if asked for.
+        those of :data:`molgen.molecules.distribution.METRICS`, and ``FCD`` if asked for.
 
     Raises:
         ValueError: if there are no rows, of which nothing can be said.
@@ -117,7 +126,7 @@ def measure(
     found = dict(zip(sets, set_metrics(portraits, weights, reference, progress), strict=True))
     if chemnet is not None:
         label = f"{progress} FCD" if progress else ""
-        mine = fcd.moments(smiles, weights, chemnet.device, label)
+        mine = fcd.moments(smiles, weights, chemnet.activations, label)
         for metrics, moments in zip(found.values(), mine, strict=True):
             comparable = moments is not None and chemnet.reference is not None
             metrics["FCD"] = fcd.distance(moments, chemnet.reference) if comparable else None  # type: ignore[arg-type]

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from molgen import alerts, fcd
-from molgen.alerts import pass_filters
-from molgen.distribution import Reference, describe
-from molgen.evaluation import ChemNet, Metrics, evaluate
-from molgen.metrics import MOSES, wasserstein
-from molgen.molecules import Molecule, interpret_all
-from molgen.moses import cosine, fragments, scaffold
+from molgen.molecules import fcd, moses_filters
+from molgen.molecules.conventions import MOSES, wasserstein
+from molgen.molecules.distribution import Reference, describe
+from molgen.molecules.evaluate import ChemNet, Metrics, evaluate
+from molgen.molecules.moses_filters import pass_filters
+from molgen.molecules.moses_metrics import cosine, fragments, scaffold
+from molgen.molecules.parsing import Molecule, interpret_all
+from molgen.nn.chemnet import available, chemnet
 from property_models import compute
 
 DATA = Path(os.environ.get("MOLGEN_DATA_DIR", "."))
@@ -61,7 +62,7 @@ def test_small_set_by_hand() -> None:
 
 
 def test_unique_at_k_looks_at_the_first_k_valid_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("molgen.moses.UNIQUE_AT", (3, 9))
+    monkeypatch.setattr("molgen.molecules.moses_metrics.UNIQUE_AT", (3, 9))
     metrics = moses_metrics(interpret_all(["x", "C", "C", "CC", "CC", "CC"]))
     assert metrics["unique@3"] == pytest.approx(2 / 3)
     assert metrics["unique@9"] == pytest.approx(2 / 5), "fewer than 9: over those there are"
@@ -117,13 +118,13 @@ def test_filters(smiles: str, passes: bool | None) -> None:
 @needs_data
 def test_the_screen_loses_no_match() -> None:
     mols = [Chem.MolFromSmiles(s) for s in rows("zinc250k")[::2500]]
-    patterns, _ = alerts._patterns()
+    patterns, _ = moses_filters._patterns()
     assert len(patterns) == 502
     quick = pass_filters(mols)
     for mol, passed in zip(mols, quick, strict=True):
         with_hydrogens = Chem.AddHs(mol)
         every = any(with_hydrogens.HasSubstructMatch(pattern) for pattern in patterns)
-        assert passed == (alerts._plain(mol) and not every)
+        assert passed == (moses_filters._plain(mol) and not every)
     assert 0.2 < quick.mean() < 0.9
 
 
@@ -158,8 +159,9 @@ def test_published_metrics() -> None:
     published = read_published()
     molecules = interpret_all(rows("moses_char_rnn"))
     test = rows("moses_test")
-    chemnet = ChemNet(fcd.reference_moments(test)) if fcd.available() else None
-    metrics = moses_metrics(molecules, describe(test, processes=2), 2, chemnet)
+    network = chemnet()
+    seen = ChemNet(fcd.reference_moments(test, network), network) if available() else None
+    metrics = moses_metrics(molecules, describe(test, processes=2), 2, seen)
     for name, value in metrics.items():
         theirs = published.get(name, published.get(f"{name}/Test"))
         # scaffolds depend on the RDKit release; the rest is reproduced as printed

@@ -3,7 +3,7 @@
 ===================  =============================================================================
 ``pains`` ``brenk``  any catalogue of RDKit's FilterCatalog by its name in small letters: also
                      ``nih``, ``zinc``, ``chembl``, ``chembl_bms``, ``pains_a``, ...
-``moses``            the medicinal chemistry filters of MOSES: :mod:`molgen.alerts`
+``moses``            the medicinal chemistry filters of MOSES: :mod:`molgen.molecules.moses_filters`
 ``smarts:PATTERN``   must not match
 ``need:PATTERN``     must match
 ===================  =============================================================================
@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 from rdkit import Chem, rdBase
 from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
 
-from molgen.alerts import pass_filters
-from molgen.molecules import parse
-from property_models.patterns import read_smarts
+from molgen.molecules.moses_filters import pass_filters
+from molgen.molecules.parsing import parse
+from molgen.molecules.smarts import read_smarts
 
 if TYPE_CHECKING:
     import pandas as pd

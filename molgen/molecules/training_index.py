@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from molgen.molecules import canonical, flat
+from molgen.molecules.parsing import canonical, flat
 from molgen.utils.parallel import map_chunks
 
 FORMAT = "molgen known molecules, version 1"

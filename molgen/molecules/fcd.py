@@ -4,12 +4,8 @@
 
 with mean ``m`` and covariance ``C`` of the last hidden layer of ChemNet, an LSTM over SMILES
 trained to predict assays (Preuer et al., "Fréchet ChemNet distance: a metric for generative models
-for molecules in drug discovery", 2018). The network is that of the package ``fcd_torch`` (extra
-``fcd``), which is also the one MOSES computed its published values with. Its weights lie in that
-package as a file of ``torch.save``, which torch reads as plain tensors (``weights_only``, its
-default since 2.6): no code in it runs. Only the network and its input encoding are used; mean,
-covariance and distance are computed here, because the package's own calls need functions that
-NumPy 2.5 and SciPy 1.18 no longer have.
+for molecules in drug discovery", 2018). The network is asked through a function
+(:func:`molgen.nn.chemnet.chemnet`); mean, covariance and distance are computed here.
 
 ChemNet takes about 5 ms a molecule on one CPU core, and the reference is often larger than what is
 compared with it. Its mean and covariance are all that is needed of it, so those of the MOSES test
@@ -21,23 +17,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 BUNDLED = Path(__file__).parent / "references"
 FORMAT = "molgen ChemNet moments, version 1"
 FEATURES = 512
-BATCH = 512  # rows of one forward; each takes 0.1 MB as one-hot characters
 KEPT_FROM = 10_000  # molecules: a minute on one core, which is worth a megabyte on disk
+
+
+Activations = Callable[[Sequence[str], str], Iterator[NDArray[np.float64]]]
+"""From canonical SMILES and the label of a progress bar (empty for none) to ChemNet's last hidden
+layer, batch by batch, with shape (batch, features)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +42,6 @@ class Moments:
     """With shape (features,)."""
     covariance: NDArray[np.float64]
     """With shape (features, features), over one less than the number of molecules."""
-
-
-def available() -> bool:
-    """Return whether the extra is installed."""
-    return find_spec("fcd_torch") is not None
 
 
 def distance(a: Moments, b: Moments) -> float:
@@ -70,13 +59,13 @@ def distance(a: Moments, b: Moments) -> float:
 
 
 def reference_moments(
-    smiles: Sequence[str], device: str = "cpu", processes: int = 1, progress: str = ""
+    smiles: Sequence[str], activations: Activations, processes: int = 1, progress: str = ""
 ) -> Moments | None:
     """Return the moments of a reference set: bundled, kept from an earlier call, or computed.
 
     Args:
         smiles: of the molecules, as written in their file; what is no molecule is left out.
-        device: where the network runs.
+        activations: of the network.
         processes: how many processes share the chemistry.
         progress: label of a progress bar; empty for none.
 
@@ -92,21 +81,21 @@ def reference_moments(
             return found
     chunks = map_chunks(_canonical_chunk, list(smiles), processes)
     molecules = [text for chunk in chunks for text in chunk]
-    (result,) = moments(molecules, np.ones((1, len(molecules)), np.int64), device, progress)
+    (result,) = moments(molecules, np.ones((1, len(molecules)), np.int64), activations, progress)
     if result is not None and len(molecules) >= KEPT_FROM:
         _keep(result, len(molecules), cache_folder() / name)
     return result
 
 
 def moments(
-    smiles: Sequence[str], sets: NDArray[np.int64], device: str = "cpu", progress: str = ""
+    smiles: Sequence[str], sets: NDArray[np.int64], activations: Activations, progress: str = ""
 ) -> list[Moments | None]:
     """Return the moments of several sets drawn from the same molecules.
 
     Args:
         smiles: canonical SMILES of the molecules.
         sets: how often each is in each set, with shape (sets, molecules).
-        device: where the network runs.
+        activations: of the network.
         progress: label of a progress bar; empty for none.
 
     Returns:
@@ -117,7 +106,7 @@ def moments(
     first = np.zeros((len(sets), FEATURES))
     second = np.zeros((len(sets), FEATURES, FEATURES))
     done = 0
-    for rows in activations(smiles, device, progress):
+    for rows in activations(smiles, progress):
         for k, weight in enumerate(sets[:, done : done + len(rows)].astype(np.float64)):
             first[k] += weight @ rows
             second[k] += (rows * weight[:, None]).T @ rows
@@ -132,67 +121,14 @@ def moments(
     return found
 
 
-def activations(
-    smiles: Sequence[str], device: str = "cpu", progress: str = ""
-) -> Iterator[NDArray[np.float64]]:
-    """Yield ChemNet's last hidden layer, batch by batch, with shape (batch, features).
-
-    Args:
-        smiles: canonical SMILES of the molecules.
-        device: where the network runs; on a CPU every core takes batches of its own.
-        progress: label of a progress bar; empty for none.
-    """
-    from tqdm import tqdm
-
-    from molgen.utils.threads import workers
-
-    if not smiles:
-        return
-    network = _network(device)
-    batches = [smiles[i : i + BATCH] for i in range(0, len(smiles), BATCH)]
-    with (
-        workers(device) as pool,
-        tqdm(total=len(smiles), desc=progress, disable=None if progress else True) as bar,
-    ):
-        # A few batches at a time: an interruption then waits for those, and not for all.
-        for i in range(0, len(batches), 2 * pool.count):
-            for rows in pool.map(network, batches[i : i + 2 * pool.count]):
-                bar.update(len(rows))
-                yield rows
-
-
 def cache_folder() -> Path:
     """Return the folder in which moments of large reference sets are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "molgen" / "fcd"
 
 
-def _network(device: str) -> Callable[[Sequence[str]], NDArray[np.float64]]:
-    """Return ChemNet as a function of SMILES."""
-    import torch
-    from fcd_torch import FCD
-    from fcd_torch.utils import SmilesDataset
-
-    model: Any = FCD(device=device, canonize=False).model.to(device)
-
-    def exact() -> Any:
-        """Without this, a GPU's tensor cores round the LSTM's products to ten bits."""
-        if device.startswith("cpu"):
-            return nullcontext()
-        return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-
-    def run(smiles: Sequence[str]) -> NDArray[np.float64]:
-        encoded = SmilesDataset(smiles, canonize=False)
-        x = np.stack([encoded[i].astype(np.float32) for i in range(len(smiles))])
-        with torch.no_grad(), exact():
-            rows: Tensor = model(torch.from_numpy(x).transpose(1, 2).to(device))
-        return rows.double().cpu().numpy()
-
-    return run
-
-
 def _canonical_chunk(smiles: Sequence[str]) -> list[str]:
-    from molgen.molecules import canonical
+    from molgen.molecules.parsing import canonical
 
     return [text for text in map(canonical, smiles) if text]
 

@@ -1,12 +1,11 @@
-"""Pictures: a sheet of structures, and how training went.
+"""A sheet of structures.
 
 A sheet is one card a molecule; cards, captions and title are put around RDKit's drawings with
-Pillow, which RDKit already needs. Curves need matplotlib (extra ``plots``).
+Pillow, which RDKit already needs.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +59,7 @@ def grid_png(
     """
     from PIL import Image, ImageDraw
 
-    from molgen.depict import drawings
+    from molgen.molecules.drawing import drawings
 
     if not molecules or len(captions) != len(molecules):
         raise ValueError(f"got {len(molecules)} molecules and {len(captions)} captions")
@@ -87,53 +86,6 @@ def grid_png(
         _text(draw, caption, below, sheet.text, sheet.text * 0.82, "ma", sheet.width)
     with replacing(path) as temporary:
         image.save(temporary, format="PNG", dpi=(200, 200))
-
-
-def loss_curve(log_csv: str | Path, path: str | Path) -> None:
-    """Draw loss against step from a training log, with the held-out points where there are any.
-
-    Args:
-        log_csv: with the columns ``step``, ``loss`` and, where it was measured, ``held_out_nats``;
-            both in nats per molecule.
-        path: of the picture; its extension says which kind (png, pdf, svg).
-
-    Raises:
-        ValueError: if matplotlib is missing, or the log lacks a column or has no rows.
-        OSError: if a file cannot be read or written.
-    """
-    loss = _points(log_csv, "loss")
-    held_out = _points(log_csv, "held_out_nats")
-    if not loss:
-        raise ValueError(f"{log_csv}: no row with step and loss")
-    try:
-        from matplotlib.figure import Figure  # without pyplot: no window, nothing global
-    except ImportError as error:
-        raise ValueError("a curve needs matplotlib: pip install 'molgen[plots]'") from error
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(*zip(*loss, strict=True), color="#2b6cb0", lw=1.4, label="training")
-    if held_out:
-        axes.plot(
-            *zip(*held_out, strict=True), "o-", color="#c05621", lw=1.4, ms=4, label="held out"
-        )
-        best = min(value for _, value in held_out)
-        axes.axhline(best, color="#c05621", lw=0.8, ls=":", label=f"lowest held out: {best:.2f}")
-    axes.set(xlabel="step", ylabel="loss (nats per molecule)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=160)
-
-
-def _points(log_csv: str | Path, column: str) -> list[tuple[float, float]]:
-    """Return (step, value) of every row that has a value."""
-    with Path(log_csv).open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if "step" not in (reader.fieldnames or ()) or "loss" not in (reader.fieldnames or ()):
-            raise ValueError(f"{log_csv} has columns {reader.fieldnames}, expected step and loss")
-        pairs = [(float(row["step"]), float(row.get(column) or "nan")) for row in reader]
-    return [pair for pair in pairs if math.isfinite(pair[1])]
 
 
 def _title_height(title: str, sheet: Sheet) -> int:

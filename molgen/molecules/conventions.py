@@ -31,8 +31,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.known import KnownMolecules
-from molgen.molecules import Molecule, canonical, flat, mark_unique
+from molgen.molecules.parsing import Molecule, canonical, flat, mark_unique
+from molgen.molecules.training_index import KnownMolecules
 
 Marks = NDArray[np.bool_]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
-from molgen.molecules import parse
+from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 
 RADIUS = 2

@@ -12,8 +12,8 @@ import rdkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from molgen.known import PROBES, KnownMolecules
-from molgen.molecules import canonical
+from molgen.molecules.parsing import canonical
+from molgen.molecules.training_index import PROBES, KnownMolecules
 
 CHAINS = ["C" * n + end for n in range(1, 40) for end in ("O", "N", "F")]
 

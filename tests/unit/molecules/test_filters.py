@@ -7,8 +7,8 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
 
-from molgen.alerts import pass_filters
-from molgen.screens import CATALOGUES, Screens, names
+from molgen.molecules.filters import CATALOGUES, Screens, names
+from molgen.molecules.moses_filters import pass_filters
 
 CATECHOL, RHODANINE, NITRO = "Oc1ccccc1O", "O=C1CSC(=S)N1", "CC[N+](=O)[O-]"
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from molgen.evaluation import evaluate
-from molgen.known import KnownMolecules
-from molgen.metrics import (
+from molgen.molecules.conventions import (
     CONVENTIONS,
     GUACAMOL,
     MOSES,
@@ -23,8 +21,10 @@ from molgen.metrics import (
     frontier_point,
     wasserstein,
 )
-from molgen.molecules import Molecule, interpret_all
-from molgen.similarity import fingerprints, internal_diversity, nearest_similarity
+from molgen.molecules.evaluate import evaluate
+from molgen.molecules.fingerprints import fingerprints, internal_diversity, nearest_similarity
+from molgen.molecules.parsing import Molecule, interpret_all
+from molgen.molecules.training_index import KnownMolecules
 
 # ethanol twice and as a copy, alanine's two hands, one known molecule spelled otherwise (OC is CO)
 RAWS = ["CCO", "OCC", "CCO", "OC", "CO", "C1CC", "", "C.C", "C[C@H](N)O", "C[C@@H](N)O", "CCN"]
@@ -168,7 +168,9 @@ def test_similarities_agree_with_rdkit(monkeypatch: pytest.MonkeyPatch) -> None:
     from rdkit import Chem, DataStructs
     from rdkit.Chem import rdFingerprintGenerator
 
-    monkeypatch.setattr("molgen.similarity.BLOCK", 7)  # so that blocks and their borders matter
+    monkeypatch.setattr(
+        "molgen.molecules.fingerprints.BLOCK", 7
+    )  # so that blocks and their borders matter
     smiles = ["C" * a + b + "c1ccccc1" * c for a in range(1, 6) for b in "ON" for c in (0, 1)]
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=1024)
     prints = [generator.GetFingerprint(Chem.MolFromSmiles(s)) for s in smiles]

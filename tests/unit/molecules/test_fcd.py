@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from molgen import fcd
+from molgen.molecules import fcd
+from molgen.nn.chemnet import chemnet
+from molgen.utils.arrays import Floats
 
 SMILES = ["CCO", "c1ccccc1", "CC(N)=O", "CCCCN", "O=C1CCCN1", "Clc1ccncc1", "C#N", "CC.O"]
 
@@ -69,10 +72,10 @@ def test_chemnet_is_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(np, "row_stack", np.vstack, raising=False)  # gone in NumPy 2.5
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     theirs = fcd_torch.FCD(canonize=False).get_predictions(SMILES).astype(np.float64)
-    assert np.concatenate(list(fcd.activations(SMILES))) == pytest.approx(theirs, abs=1e-5)
+    assert np.concatenate(list(chemnet()(SMILES, ""))) == pytest.approx(theirs, abs=1e-5)
 
     weights = np.array([[1] * 8, [3, 0, 2, 0, 0, 1, 0, 1], [1, 0, 0, 0, 0, 0, 0, 0]])
-    plain, weighted, single = fcd.moments(SMILES, weights)
+    plain, weighted, single = fcd.moments(SMILES, weights, chemnet())
     assert single is None, "one molecule has no covariance"
     for found, w in ((plain, weights[0]), (weighted, weights[1])):
         assert found is not None
@@ -81,9 +84,12 @@ def test_chemnet_is_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert found.covariance == pytest.approx(expected, abs=1e-5)
 
     monkeypatch.setattr(fcd, "KEPT_FROM", 4)
-    first = fcd.reference_moments(["OCC", *SMILES[1:], "no molecule"])
-    monkeypatch.setattr(fcd, "activations", None)  # a second call must not need the network
-    again = fcd.reference_moments([*SMILES[1:], "no molecule", "OCC"])
+    first = fcd.reference_moments(["OCC", *SMILES[1:], "no molecule"], chemnet())
+
+    def unwanted(smiles: Sequence[str], progress: str) -> Iterator[Floats]:
+        raise AssertionError("a second call must not need the network")
+
+    again = fcd.reference_moments([*SMILES[1:], "no molecule", "OCC"], unwanted)
     assert first is not None
     assert again is not None
     assert plain is not None

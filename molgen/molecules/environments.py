@@ -1,0 +1,51 @@
+"""The bits that a molecule sets, and the atoms that set each: what lead optimisation compares by.
+
+    T(a, b) = |a and b| / |a or b|
+
+over the bits of Morgan fingerprints, radius 2 and 2,048 bits, without chirality: what published
+lead optimisation measures similarity by (Jin et al., "Hierarchical Generation of Molecular Graphs
+using Structural Motifs", 2020). Tables of fingerprints, of many molecules at once, are in
+:mod:`molgen.molecules.fingerprints`.
+"""
+
+from __future__ import annotations
+
+from rdkit import Chem
+from rdkit.Chem import rdFingerprintGenerator
+
+from molgen.molecules.fingerprints import morgan
+
+BITS = 2048  # of the fingerprints that similarity to a lead goes by
+
+
+Bits = frozenset[int]
+
+
+def fingerprint(mol: Chem.Mol) -> Bits:
+    """Return the bits of a molecule's fingerprint."""
+    return frozenset(morgan(BITS).GetFingerprint(mol).GetOnBits())
+
+
+def environments(mol: Chem.Mol) -> dict[int, list[frozenset[int]]]:
+    """Return, for each bit of a molecule's fingerprint, the atoms of each place that sets it."""
+    output = rdFingerprintGenerator.AdditionalOutput()
+    output.AllocateBitInfoMap()
+    morgan(BITS).GetFingerprint(mol, additionalOutput=output)
+    return {
+        bit: [_environment(mol, atom, radius) for atom, radius in places]
+        for bit, places in output.GetBitInfoMap().items()
+    }
+
+
+def tanimoto(a: Bits, b: Bits) -> float:
+    """Return ``|a and b| / |a or b|``, 1 for two molecules without bits."""
+    either = len(a | b)
+    return len(a & b) / either if either else 1.0
+
+
+def _environment(mol: Chem.Mol, atom: int, radius: int) -> frozenset[int]:
+    bonds = Chem.FindAtomEnvironmentOfRadiusN(mol, radius, atom) if radius else ()
+    ends = (mol.GetBondWithIdx(bond) for bond in bonds)
+    return frozenset([atom]).union(
+        *((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in ends)
+    )
