@@ -26,11 +26,11 @@ from pathlib import Path
 
 import molgen
 from molgen import samplers
+from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.dense import DenseSampler
 from molgen.model import Model
 from molgen.rows import Samples
 from molgen.settings import Settings
-from molgen.shards import ShardedDenoiser
 from molgen.steering import ClassifierBased
 from molgen.targets import Target, parse_target
 from molgen.transition import MaskedTransition

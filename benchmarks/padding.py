@@ -28,11 +28,11 @@ import torch
 from numpy.typing import NDArray
 
 from molgen.dataset import TokenDataset
-from molgen.denoiser import MoleculeDenoiser
-from molgen.denoiser_config import DenoiserConfig
 from molgen.likelihood import held_out_bound
 from molgen.molecules.conventions import count
 from molgen.molecules.parsing import interpret_all
+from molgen.nn.config import DenoiserConfig
+from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.plan import Ancestral
 from molgen.predict import NetworkPredictor
 from molgen.recipe import TrainConfig

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from molgen.denoiser import Denoiser
 from molgen.guidance import classifier_free_masked
+from molgen.nn.denoiser import Denoiser
 from molgen.plan import Plan
 from molgen.posterior import masked_posterior, subs
 

@@ -1,9 +1,9 @@
 """The autoregressive baseline: molecules written from left to right.
 
-A network of noise ``"none"`` writes a token at a time (:mod:`molgen.language_model`); no length is
-asked for. A row costs one forward for each token written, the end included, and twice that with
-classifier-free guidance. Forwards through a key-value cache (:mod:`molgen.kv_cache`) count like any
-other, although they are cheaper.
+A network of noise ``"none"`` writes a token at a time (:mod:`molgen.nn.language_model`); no length
+is asked for. A row costs one forward for each token written, the end included, and twice that with
+classifier-free guidance. Forwards through a key-value cache (:mod:`molgen.nn.kv_cache`) count like
+any other, although they are cheaper.
 
 A row that has not ended at the network's longest is kept as it is: it is a draw like any other, and
 most likely counts as invalid. One uniform per (molecule, place) picks each token by inverse CDF in
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molgen.language_model import LanguageModel
+from molgen.nn.language_model import LanguageModel
 from molgen.predict import Shaping
 from molgen.rows import Draw, OnDone, Samples
 from molgen.trajectory import Recorder

@@ -28,12 +28,12 @@ from molgen.prior import Prior
 from molgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from molgen.denoiser import MoleculeDenoiser
     from molgen.model import Model
     from molgen.molecules.training_index import (
         KnownMolecules,  # imports RDKit, which training and saving do without
     )
-    from molgen.trunk import Trunk
+    from molgen.nn.denoiser import MoleculeDenoiser
+    from molgen.nn.trunk import Trunk
     from property_models.noisy import NoisyGuide
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -207,7 +207,7 @@ def load(name: str | Path) -> Model:
 
 def _load_denoiser(folder: Path) -> MoleculeDenoiser:
     """Return the network of a checkpoint; raises as :func:`_load_network`."""
-    from molgen.denoiser import MoleculeDenoiser
+    from molgen.nn.denoiser import MoleculeDenoiser
 
     return cast("MoleculeDenoiser", _load_network(MoleculeDenoiser, folder))
 

@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from molgen.aims import Aim, aims
-from molgen.denoiser import noise_of
 from molgen.guidance import Strength, strength
-from molgen.shards import FEW_ROWS, filling, precision, prepared
+from molgen.nn.denoiser import noise_of
+from molgen.nn.shards import FEW_ROWS, filling, precision, prepared
 from molgen.steering import ClassifierBased
 from molgen.targets import Target
 from molgen.utils.threads import resolve_dtype

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molgen.nn.shards import filling, shards
 from molgen.plan import Plan
 from molgen.rows import LOOK_AHEAD, Draw, RowSampler, State
-from molgen.shards import filling, shards
 from molgen.token_weights import TokenWeights
 from molgen.trajectory import Recorder
 from molgen.transition import Transition

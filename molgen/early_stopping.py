@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from molgen.denoiser import Denoiser, MoleculeDenoiser
-    from molgen.denoiser_config import DenoiserConfig
+    from molgen.nn.config import DenoiserConfig
+    from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
     from molgen.recipe import TrainConfig
     from molgen.train import Trainer
     from molgen.utils.threads import Workers
@@ -120,7 +120,7 @@ class EarlyStopping:
         """Judge the averaged weights of a checkpoint."""
         from safetensors.torch import load_file
 
-        from molgen.denoiser import MoleculeDenoiser
+        from molgen.nn.denoiser import MoleculeDenoiser
         from molgen.train import new_model
         from molgen.utils.threads import resolve_dtype, workers
 

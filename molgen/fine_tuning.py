@@ -135,8 +135,8 @@ def compare(
         pool: threads to measure likelihoods on.
         settings: ``device`` and ``dtype``.
     """
-    from molgen.denoiser import noise_of
     from molgen.molecules.training_index import KnownMolecules
+    from molgen.nn.denoiser import noise_of
 
     models = {"before": original, "after": tuned}
     texts = np.array([tuned.tokenizer.smiles(tuned.tokenizer.decode(row)) for row in data.tokens])

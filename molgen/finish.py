@@ -24,8 +24,8 @@ from safetensors import SafetensorError
 from molgen import checkpoint, training_log
 from molgen.card import card
 from molgen.dataset import TokenDataset
-from molgen.denoiser import MoleculeDenoiser
 from molgen.likelihood import Bound, held_out_bound
+from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.prior import Prior
 from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer

@@ -30,7 +30,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from molgen.constrained import PRIOR_ROWS
-from molgen.denoiser import noise_of
 from molgen.design import steering, weighed
 from molgen.goals import TOLERANCE, Goals, read_goals
 from molgen.lead import Atoms, read
@@ -38,6 +37,7 @@ from molgen.lead_report import Optimized, Tally, frame
 from molgen.lead_search import LeadSearch
 from molgen.model import Model
 from molgen.molecules.filters import Screens
+from molgen.nn.denoiser import noise_of
 from molgen.settings import Settings
 from molgen.steering import ClassifierFree
 from molgen.targets import Target

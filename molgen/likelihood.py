@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from molgen import noise
 from molgen.dataset import TokenDataset
-from molgen.denoiser import Denoiser, noise_of
+from molgen.nn.denoiser import Denoiser, noise_of
 from molgen.objective import (
     LEAST_NOISE,
     alpha_given_counts,

@@ -38,7 +38,7 @@ from property_models.registry import MODEL
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.denoiser import Denoiser
+    from molgen.nn.denoiser import Denoiser
     from molgen.rows import OnDone, Samples
     from molgen.samplers import AnySampler
     from property_models.noisy import NoisyGuide

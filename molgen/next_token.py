@@ -26,7 +26,7 @@ from torch import Tensor
 
 from molgen.emphasis import Emphasis, parts, readings
 from molgen.guidance import classifier_free_masked, tilt
-from molgen.language_model import LanguageModel, Prefixes
+from molgen.nn.language_model import LanguageModel, Prefixes
 
 
 def number(gamma: object) -> float:
@@ -79,7 +79,7 @@ class ClassifierFreeModel(GuidedModel):
         self.classifier_forwards = asked * model.classifier_forwards
 
     def begin(self, rows: int, condition: Tensor | None = None) -> Prefixes:
-        """Begin rows; see :class:`molgen.language_model.LanguageModel`.
+        """Begin rows; see :class:`molgen.nn.language_model.LanguageModel`.
 
         Raises:
             ValueError: if there is no condition to guide by.
@@ -128,7 +128,7 @@ class ScoredPrefixes(Protocol):
         ...
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone; see :class:`molgen.language_model.Prefixes`."""
+        """Go on with these rows alone; see :class:`molgen.nn.language_model.Prefixes`."""
         ...
 
 
@@ -180,7 +180,7 @@ class FudgeModel(GuidedModel):
         self.classifier_forwards += scores.forwards
 
     def begin(self, rows: int, condition: Tensor | None = None) -> Prefixes:
-        """Begin rows; see :class:`molgen.language_model.LanguageModel`."""
+        """Begin rows; see :class:`molgen.nn.language_model.LanguageModel`."""
         return _Tilted(self.model.begin(rows, condition), self.scores.begin(rows), self.gamma)
 
 

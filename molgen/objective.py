@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from molgen import noise
 from molgen.batch import Batch, Noised
-from molgen.denoiser import Denoiser
+from molgen.nn.denoiser import Denoiser
 
 LEAST_NOISE = 1e-4  # of uniform noise: a token's loss grows as 1 / t while ever fewer have one
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from molgen.classifier import PropertyClassifier, classifier_of
-from molgen.denoiser import noise_of
-from molgen.shards import shards
+from molgen.nn.denoiser import noise_of
+from molgen.nn.shards import shards
 from molgen.targets import Target
 from molgen.utils.arrays import Floats, Ids
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen.denoiser import noise_of
 from molgen.fragments import Constraint, Task
 from molgen.model import Model, Request
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
+from molgen.nn.denoiser import noise_of
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.settings import Settings
 from molgen.span_rows import Draft, Rows, laid_out

@@ -20,8 +20,8 @@ from molgen.early_stopping import EarlyStopping
 from molgen.prepared import Prepared, prepare
 
 if TYPE_CHECKING:
-    from molgen.denoiser import MoleculeDenoiser
-    from molgen.denoiser_config import DenoiserConfig
+    from molgen.nn.config import DenoiserConfig
+    from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.recipe import TrainConfig
     from molgen.train import Trainer
 
@@ -43,13 +43,13 @@ def shape_for(
         layers: transformer blocks.
         width: of the residual stream.
         heads: attention heads.
-        noise: see :class:`molgen.denoiser_config.DenoiserConfig`.
+        noise: see :class:`molgen.nn.config.DenoiserConfig`.
         quality: likewise.
 
     Raises:
         ValueError: if the heads do not divide the width.
     """
-    from molgen.denoiser_config import DenoiserConfig, places
+    from molgen.nn.config import DenoiserConfig, places
 
     if width % heads:
         raise ValueError(f"width is {width}, expected a multiple of the {heads} heads")

@@ -6,7 +6,8 @@ back float64 probabilities of just those positions, in the order
     log p(x_0 | x_t)  ->  classifier-free mixture  ->  contrast with less context
                       ->  tilts, one after another  ->  shaping
 
-Rows are run in the shards of :mod:`molgen.shards`, so a row's numbers do not depend on its company.
+Rows are run in the shards of :mod:`molgen.nn.shards`, so a row's numbers do not depend on its
+company.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.context import Context
-from molgen.denoiser import Denoiser
 from molgen.emphasis import Emphasis
 from molgen.guidance import ClassifierFree, Guidance, nest
-from molgen.shards import ShardedDenoiser, filling, shards, whole_rows
+from molgen.nn.denoiser import Denoiser
+from molgen.nn.shards import filling, shards, whole_rows
 from molgen.utils.threads import Workers
 
 

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from molgen.aims import Aim
-from molgen.kv_cache import KVCache
 from molgen.next_token import ScoredPrefixes, number
-from molgen.shards import precision, prepared
+from molgen.nn.kv_cache import KVCache
+from molgen.nn.shards import precision, prepared
 from molgen.utils.threads import resolve_dtype
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from molgen.denoiser import noise_of
 from molgen.guidance import ClassifierFree
 from molgen.model import Model
+from molgen.nn.denoiser import noise_of
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased, takes_whole_steps
 from molgen.targets import Target

@@ -27,16 +27,17 @@ from molgen.aims import aims
 from molgen.autoregressive import AutoregressiveSampler
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
 from molgen.classifier import classifier_of
-from molgen.denoiser import noise_of
+from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.dense import DenseSampler
 from molgen.emphasis import Emphasis
 from molgen.grammar import Language
 from molgen.guidance import CandidateScores, Guidance
 from molgen.guidance import ClassifierBased as Tilt
-from molgen.kv_cache import CachedDenoiser
-from molgen.language_model import LanguageModel
 from molgen.model import Model
 from molgen.next_token import ClassifierFreeModel, FudgeModel, number
+from molgen.nn.denoiser import noise_of
+from molgen.nn.kv_cache import CachedDenoiser
+from molgen.nn.language_model import LanguageModel
 from molgen.ordered import OrderedSampler
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.prefix_guide import GuideScores
@@ -44,7 +45,6 @@ from molgen.rows import Given, OnDone, Samples
 from molgen.sample import Sampler
 from molgen.sampler_checks import check, mixture_of
 from molgen.settings import Settings
-from molgen.shards import ShardedDenoiser
 from molgen.steering import ClassifierBased, takes_whole_steps
 from molgen.targets import Target
 from molgen.transition import MaskedTransition, Transition, UniformTransition

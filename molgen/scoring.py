@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from molgen.denoiser import Denoiser, noise_of
-from molgen.language_model import sequence_log_prob
+from molgen.nn.denoiser import Denoiser, noise_of
+from molgen.nn.language_model import sequence_log_prob
 from molgen.objective import LEAST_NOISE, uniform_nats
 from molgen.prior import Prior
 from molgen.targets import Target

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from molgen.denoiser import noise_of
 from molgen.model import Model, Request
 from molgen.molecules.parsing import interpret_all
+from molgen.nn.denoiser import noise_of
 from molgen.oracle import Oracle, ParetoRank, Score, WeightedSum, read_objectives
 from molgen.rows import Samples
 from molgen.settings import Settings

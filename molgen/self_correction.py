@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from molgen import noise
 from molgen.batch import Batch, Noised
-from molgen.denoiser import MoleculeDenoiser
+from molgen.nn.denoiser import MoleculeDenoiser
 
 WHOLE = 0.5  # of the rows are filled completely
 

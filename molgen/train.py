@@ -25,14 +25,14 @@ from torch import Tensor
 from molgen import training_state
 from molgen.batch import Batch, draw_batch
 from molgen.dataset import TokenDataset
-from molgen.denoiser import MoleculeDenoiser
-from molgen.denoiser_config import DenoiserConfig
 from molgen.likelihood import held_out_bound, spread
+from molgen.nn.config import DenoiserConfig
+from molgen.nn.denoiser import MoleculeDenoiser
+from molgen.nn.trunk import Trunk
 from molgen.objective import Objective, objective_for
 from molgen.optim import Optimizers, WeightAverage, learning_rate
 from molgen.recipe import TrainConfig
 from molgen.training_log import TrainingLog
-from molgen.trunk import Trunk
 from molgen.utils.threads import Workers, resolve_dtype, workers
 
 ESTIMATED_ON = 2048  # held-out molecules that the log's estimate is made on

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.guidance import ClassifierBased, ClassifierFree, Guidance, nest
 from molgen.posterior import log_masked_posterior, subs, uniform_posterior
 from molgen.predict import Shaping
 from molgen.rows import chance_to_change
-from molgen.shards import ShardedDenoiser
 from molgen.utils.arrays import Floats, Ids, Mask
 
 PLAIN = Shaping()

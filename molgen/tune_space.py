@@ -181,7 +181,7 @@ def candidates(
 
 def families(model: Model, adapt: Sequence[str] = ()) -> dict[str, dict[str, tuple[Any, ...]]]:
     """Return the families that a model can draw from, each with all its axes."""
-    from molgen.denoiser import noise_of
+    from molgen.nn.denoiser import noise_of
 
     noise = noise_of(model.denoiser)
     judged = getattr(model.denoiser, "quality_head", None) is not None

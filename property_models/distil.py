@@ -136,7 +136,7 @@ def train(
         progress: show how it goes.
     """
     from molgen.checkpoint import save_network
-    from molgen.denoiser import noise_of
+    from molgen.nn.denoiser import noise_of
     from molgen.training_state import remove
     from property_models.guide_training import train_guide
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from molgen.denoiser import MoleculeDenoiser
+from molgen.nn.denoiser import MoleculeDenoiser
 from property_models.noisy import NoisyGuide
 
 LAYERS = 3  # taken over, of a network that has as many

@@ -28,8 +28,8 @@ from torch.nn import functional as F
 from molgen import noise
 from molgen.batch import Batch, Noised
 from molgen.dataset import TokenDataset
-from molgen.denoiser import MoleculeDenoiser
-from molgen.denoiser_config import places
+from molgen.nn.config import places
+from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.objective import LEAST_NOISE, shifted
 from molgen.recipe import TrainConfig
 from molgen.train import Trainer, train
@@ -129,7 +129,7 @@ def new_guide(
         kind: noise that the guide is to see: ``"masked"``, ``"uniform"`` or ``"none"``.
         seed: of the weights.
         sizes: of the network, where they are not ``SIZES``; as in
-            :class:`molgen.denoiser_config.DenoiserConfig`.
+            :class:`molgen.nn.config.DenoiserConfig`.
         network: to start from (:mod:`property_models.guide_start`), which then says the sizes; None
             for random weights.
 

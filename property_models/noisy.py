@@ -27,10 +27,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from molgen.denoiser_config import DenoiserConfig
-from molgen.shards import LEAST_TOKENS, filling
+from molgen.nn.config import DenoiserConfig
+from molgen.nn.shards import LEAST_TOKENS, filling
+from molgen.nn.trunk import Trunk
 from molgen.targets import Target
-from molgen.trunk import Trunk
 from molgen.utils.threads import wide
 from property_models.bins import Bins
 

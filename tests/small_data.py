@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from molgen.dataset import TokenDataset
-from molgen.denoiser import DenoiserConfig
+from molgen.nn.denoiser import DenoiserConfig
 from molgen.recipe import TrainConfig
 from molgen.tokenizer import Tokenizer
 

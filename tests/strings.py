@@ -11,8 +11,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.language_model import LanguageModel, Prefixes
+from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
+from molgen.nn.language_model import LanguageModel, Prefixes
 
 PAD, MASK, LONGEST, VOCAB = 2, 3, 3, 4
 STRINGS = torch.tensor(

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from molgen import checkpoint
-from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.molecules.training_index import KnownMolecules
+from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.predict import Prediction
 from molgen.prior import Prior
 from molgen.tokenizer import Tokenizer

@@ -20,7 +20,7 @@ LABELS = {"none": "AR", "uniform": "UDLM"}  # of a baseline, by the noise it was
 def of(model: Model) -> list[Arm]:
     """Return the arms of a model for which none were named."""
     from molgen.arm import Arm
-    from molgen.denoiser import noise_of
+    from molgen.nn.denoiser import noise_of
 
     if noise_of(model.denoiser) != "masked":
         return of_baseline(model)
@@ -65,7 +65,7 @@ def baselines(model: str, asked: Sequence[str]) -> list[str]:
 def of_baseline(model: Model) -> list[Arm]:
     """Return a model's plainest arm, named after its kind, and the one that its guide steers."""
     from molgen.arm import Arm
-    from molgen.denoiser import noise_of
+    from molgen.nn.denoiser import noise_of
 
     label = LABELS.get(noise_of(model.denoiser), Path(model.name).name)
     guided = ("FUDGE", "fudge") if noise_of(model.denoiser) == "none" else ("D-CBG", "cbg")

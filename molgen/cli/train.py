@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, cast
 from molgen.cli import options, train_options
 
 if TYPE_CHECKING:
-    from molgen.denoiser import MoleculeDenoiser
-    from molgen.denoiser_config import DenoiserConfig
     from molgen.model import Model
+    from molgen.nn.config import DenoiserConfig
+    from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.prepared import Prepared
     from molgen.recipe import TrainConfig
 
@@ -180,8 +180,8 @@ def train(
     arguments: argparse.Namespace, prepared: Prepared, folder: Path, init: Model | None
 ) -> int:
     """Train and finish; return the exit status."""
-    from molgen.denoiser import MoleculeDenoiser, with_quality_head
     from molgen.fine_tuning import SERIES
+    from molgen.nn.denoiser import MoleculeDenoiser, with_quality_head
     from molgen.pipeline import fit, shape_for
     from molgen.training_state import find, read_meta
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 from molgen.cli import options, train_options
 
 if TYPE_CHECKING:
-    from molgen.denoiser import MoleculeDenoiser
+    from molgen.nn.denoiser import MoleculeDenoiser
 
 EPOCHS = 6.0
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
     from molgen import checkpoint
-    from molgen.denoiser import noise_of
+    from molgen.nn.denoiser import noise_of
     from molgen.prepared import prepare
     from molgen.recipe import TrainConfig
     from property_models.guide_training import RECIPE, train_guide

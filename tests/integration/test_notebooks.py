@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 import molgen
+from paths import ROOT
 
 nbformat = pytest.importorskip("nbformat", reason="needs the extra 'notebooks'")
 nbclient = pytest.importorskip("nbclient", reason="needs the extra 'notebooks'")
 
-FOLDER = Path(__file__).parents[2] / "notebooks"
+FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MODEL, ROWS = "MOLGEN_NOTEBOOK_MODEL", "MOLGEN_NOTEBOOK_ROWS"
 PICTURES = {

@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.guidance import ClassifierFree
+from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.plan import Ancestral, Loop, Plan, Rescale, Strategy
 from molgen.predict import NetworkPredictor
 from molgen.sample import Sampler
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import workers
+from paths import ROOT
 
 VOCAB, LONGEST = 7, 6  # five ordinary tokens, padding, mask
 ROWS, STEPS = 6_000, 12
@@ -34,7 +34,7 @@ STRICT = 3.7  # standard normal deviations: two-sided chance 2e-4, one-sided 1e-
 
 
 def load_plain_loop() -> Callable[..., tuple[Ids, int]]:
-    path = Path(__file__).parents[2] / "benchmarks" / "plain_loop.py"
+    path = ROOT / "benchmarks" / "plain_loop.py"
     spec = importlib.util.spec_from_file_location("plain_loop", path)
     assert spec is not None
     assert spec.loader is not None

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from molgen import training_state
-from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules
+from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.prior import Prior
 from molgen.recipe import TrainConfig
 from molgen.tokenizer import Tokenizer

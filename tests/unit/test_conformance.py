@@ -11,8 +11,8 @@ from torch import Tensor
 
 import conformance
 from molgen import posterior
+from paths import VECTORS
 
-VECTORS = Path(__file__).resolve().parents[3] / "shared" / "reference_vectors"
 at_hand = pytest.mark.skipif(
     not (VECTORS / "vectors.json").is_file(), reason="the reference vectors are not at hand"
 )

@@ -14,12 +14,12 @@ from molgen import plan, token_weights
 from molgen.aims import Aim
 from molgen.candidates import AmortisedScores, ExactScores
 from molgen.classifier import PropertyClassifier
+from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.dense import DenseSampler, draw_changes
 from molgen.guidance import ClassifierBased, ClassifierFree
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.rows import Samples
 from molgen.sample import Sampler
-from molgen.shards import ShardedDenoiser
 from molgen.targets import Range
 from molgen.trajectory import Trajectory
 from molgen.transition import MaskedTransition, Transition, UniformTransition
@@ -210,7 +210,7 @@ def exact_steps() -> dict[str, tuple[Transition, plan.Strategy, int]]:
 def test_frequencies_are_those_of_the_exact_chain(
     name: str, pool: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("molgen.shards.SHARD", ROWS)  # for speed: the states are few
+    monkeypatch.setattr("molgen.nn.shards.SHARD", ROWS)  # for speed: the states are few
     step, strategy, steps = exact_steps()[name]
     table = strategy.plan(steps)
     sampler = DenseSampler(step, table, pool, batch_size=ROWS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import importlib
-import os
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rdkit import Chem, RDConfig
 from rdkit.Chem import QED, Crippen, Descriptors, Lipinski
 
 import property_models
+from paths import DATA
 from property_models import compute, get
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
@@ -133,7 +133,7 @@ def test_an_rdkit_without_contrib(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_qm9_means() -> None:
     """The design's data means: 1.74 rings and QED 0.465 over QM9 (here on every 100th molecule)."""
-    path = Path(os.environ.get("MOLGEN_DATA_DIR", "."), "qm9.csv.gz")
+    path = DATA / "qm9.csv.gz"
     if not path.is_file():
         pytest.skip("needs MOLGEN_DATA_DIR with qm9.csv.gz")
     with gzip.open(path, "rt") as file:

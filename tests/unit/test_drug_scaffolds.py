@@ -7,9 +7,7 @@ it: reading, spelling, the rules of open spans, and verification.
 from __future__ import annotations
 
 import csv
-import os
 from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,15 +17,16 @@ from rdkit import Chem
 
 from drugs import REAL, REFUSED, SPELLINGS, spelled
 from molgen import constrained, plan
-from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.fragments import Constraint, read, read_lead
 from molgen.model import Model
+from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.prior import Prior
 from molgen.settings import Settings
 from molgen.tokenizer import Tokenizer
 from molgen.verify import OK, Verifier
+from paths import DATA
 
-DRUGS = Path(os.environ.get("MOLGEN_DATA_DIR", "."), "drug_fragments.csv")
+DRUGS = DATA / "drug_fragments.csv"
 LONGEST = 100  # tokens
 LENGTHS = (36, 52, 68, 84)  # of the prior; few, so that a forward serves many rows
 TRIES = 3  # rows of each scaffold

@@ -14,9 +14,9 @@ import molgen
 import tiny
 from molgen.emphasis import Emphasis, scaled
 from molgen.guidance import ClassifierFree, classifier_free_masked
-from molgen.kv_cache import CachedDenoiser
 from molgen.model import Model
 from molgen.next_token import ClassifierFreeModel
+from molgen.nn.kv_cache import CachedDenoiser
 from molgen.predict import NetworkPredictor
 from molgen.steering import ClassifierBased
 from molgen.utils.threads import Workers, workers

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import tiny
-from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
+from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from property_models import guide_start
 from property_models.noisy import GuideConfig, NoisyGuide
 from tiny_guide import EDGES, MASS

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from molgen.batch import Batch, draw_batch
-from molgen.denoiser import MoleculeDenoiser
 from molgen.likelihood import row_bounds
+from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.objective import (
     Masked,
     NextToken,

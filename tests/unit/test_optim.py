@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from molgen.denoiser import MoleculeDenoiser
+from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.optim import Optimizers, WeightAverage, learning_rate
 from molgen.train import new_model
 from molgen.utils.threads import Workers

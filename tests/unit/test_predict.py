@@ -11,7 +11,6 @@ import tiny
 from molgen.aims import Aim
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
 from molgen.classifier import PropertyClassifier
-from molgen.denoiser import MoleculeDenoiser
 from molgen.guidance import (
     CandidateScores,
     ClassifierBased,
@@ -19,6 +18,7 @@ from molgen.guidance import (
     Linear,
     classifier_free_masked,
 )
+from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers

@@ -15,8 +15,8 @@ from torch import Tensor
 import chains
 import tiny
 from molgen import scored
-from molgen.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.molecules.parsing import interpret
+from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.prior import Prior
 from molgen.scored import combine, entry, random_spellings
 from molgen.scoring import Ids, Score, Scorer, length_nats, order_part, uniform_part

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from molgen.batch import Batch, draw_batch
-from molgen.denoiser import MoleculeDenoiser, with_quality_head
+from molgen.nn.denoiser import MoleculeDenoiser, with_quality_head
 from molgen.objective import Masked, objective_for
 from molgen.recipe import TrainConfig
 from molgen.self_correction import SelfCorrecting, inverse_cdf

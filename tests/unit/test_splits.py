@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from paths import DATA
 from property_models.splits import scaffold, split
 
 RINGS = ("c1ccccc1", "C1CC1", "C1CCC1", "C1CCCC1", "C1CCCCC1", "c1ccncc1", "c1ccoc1", "C1CO1")
@@ -59,7 +58,7 @@ def test_random_parts_have_the_sizes_asked_for() -> None:
 
 
 def test_esol_has_no_scaffold_in_two_parts() -> None:
-    path = Path(os.environ.get("MOLGEN_DATA_DIR", "."), "esol.csv.gz")
+    path = DATA / "esol.csv.gz"
     if not path.is_file():
         pytest.skip("needs MOLGEN_DATA_DIR with esol.csv.gz")
     with gzip.open(path, "rt") as file:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +18,8 @@ from molgen.molecules.smiles import split
 from molgen.template import Span, Template, cut, templates
 from molgen.tokenizer import Tokenizer
 from molgen.verify import OK, Verifier
+from paths import DATA
 
-DATA = Path(os.environ.get("MOLGEN_DATA_DIR", "."))
 ZINC, DRUGS = DATA / "zinc250k.csv.gz", DATA / "drug_fragments.csv"
 LONGEST = 66  # tokens, as in ZINC250k
 SMALL = Tokenizer.from_corpus(

@@ -79,8 +79,8 @@ class Judging(Table):
 def test_a_network_says_what_holds_a_property_back() -> None:
     import torch
 
-    from molgen.denoiser import with_quality_head
     from molgen.guidance import ClassifierFree
+    from molgen.nn.denoiser import with_quality_head
     from tiny import network
 
     model = with_quality_head(network())

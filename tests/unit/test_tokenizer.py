@@ -16,6 +16,7 @@ from molgen.molecules.parsing import canonical
 from molgen.molecules.smiles import TokenError, split
 from molgen.tokenizer import MASK, PAD, Tokenizer, selfies_to_smiles, smiles_to_selfies
 from molgen.utils.parallel import map_chunks
+from paths import DATA, TESTS
 
 ALPHABET = [
     "C",
@@ -177,12 +178,11 @@ def test_selfies_that_cannot_be_made_say_why() -> None:
 
 # Every molecule of the public sets, where they are at hand.
 
-FOLDER = Path(os.environ.get("MOLGEN_DATA_DIR") or Path(__file__).parents[2] / "../shared/datasets")
 SETS = ("qm9", "zinc250k")
 
 
 def molecules(name: str) -> list[str]:
-    path = FOLDER / f"{name}.csv.gz"
+    path = DATA / f"{name}.csv.gz"
     if not path.is_file():
         pytest.skip(f"{name} is not at hand")
     with gzip.open(path, "rt", newline="") as file:
@@ -228,7 +228,7 @@ def test_every_molecule_goes_to_ids_and_back(name: str) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", SETS)
 def test_every_molecule_goes_to_selfies_and_back(name: str) -> None:
-    listed = (Path(__file__).parents[1] / "selfies_exceptions.txt").read_text().splitlines()
+    listed = (TESTS / "selfies_exceptions.txt").read_text().splitlines()
     expected = {line.split()[1] for line in listed if re.match(rf"{name}\s", line)}
     found = map_chunks(unlike_after_selfies, molecules(name), os.cpu_count() or 1)
     assert {text for part in found for text in part} == expected

@@ -17,6 +17,7 @@ import chains
 from chains import CLEAN, LOG_P, MASK, STATES
 from molgen import plan
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
+from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.guidance import (
     CandidateScores,
     ClassifierBased,
@@ -27,7 +28,6 @@ from molgen.guidance import (
 )
 from molgen.posterior import log_masked_posterior, masked_posterior
 from molgen.predict import Shaping
-from molgen.shards import ShardedDenoiser
 from molgen.transition import MaskedTransition, Transition, UniformTransition
 
 MASKED = ShardedDenoiser(chains.Denoiser(), dtype="fp32")

@@ -13,10 +13,10 @@ import pytest
 
 import molgen
 import tiny
-from molgen.denoiser import with_quality_head
 from molgen.guidance import Linear
 from molgen.halving import Rung
 from molgen.model import Model
+from molgen.nn.denoiser import with_quality_head
 from molgen.preset_file import check_sampling, read_preset, write_preset
 from molgen.presets import gamma
 from molgen.sweep import draw

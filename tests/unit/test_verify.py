@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-from pathlib import Path
 
 import pytest
 from rdkit import Chem
@@ -19,8 +17,9 @@ from molgen.verify import (
     STEREO,
     Verifier,
 )
+from paths import DATA
 
-DRUGS = Path(os.environ.get("MOLGEN_DATA_DIR", "."), "drug_fragments.csv")
+DRUGS = DATA / "drug_fragments.csv"
 
 ANSWERS: dict[str, dict[str, str]] = {
     "*c1ccco1": {

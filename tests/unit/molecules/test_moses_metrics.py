@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,9 +17,9 @@ from molgen.molecules.moses_filters import pass_filters
 from molgen.molecules.moses_metrics import cosine, fragments, scaffold
 from molgen.molecules.parsing import Molecule, interpret_all
 from molgen.nn.chemnet import available, chemnet
+from paths import DATA
 from property_models import compute
 
-DATA = Path(os.environ.get("MOLGEN_DATA_DIR", "."))
 PUBLISHED = DATA / "moses_char_rnn_published.csv"
 
 needs_data = pytest.mark.skipif(not PUBLISHED.is_file(), reason="needs MOLGEN_DATA_DIR")

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from molgen.utils.threads import wide
 
 if TYPE_CHECKING:
-    from molgen.denoiser_config import DenoiserConfig
+    from molgen.nn.config import DenoiserConfig
 
 REACH = 4.0  # standard deviations covered by the bumps; a value further out counts as this far
 BUMPS = 17  # centres REACH / 8 standard deviations apart

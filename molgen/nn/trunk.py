@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from molgen.condition import PropertyEmbedding
-from molgen.denoiser_config import DenoiserConfig
+from molgen.nn.condition import PropertyEmbedding
+from molgen.nn.config import DenoiserConfig
 
 
 class Attention(nn.Module):

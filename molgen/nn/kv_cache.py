@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.denoiser import MoleculeDenoiser
-from molgen.shards import precision, prepared
-from molgen.trunk import Attention, Block, Trunk, modulate
+from molgen.nn.denoiser import MoleculeDenoiser
+from molgen.nn.shards import precision, prepared
+from molgen.nn.trunk import Attention, Block, Trunk, modulate
 from molgen.utils.threads import resolve_dtype
 
 
@@ -111,7 +111,7 @@ class KVCache:
 
 
 class CachedDenoiser:
-    """A network of noise ``"none"`` as a language model; see :mod:`molgen.language_model`."""
+    """A network of noise ``"none"`` as a language model; see :mod:`molgen.nn.language_model`."""
 
     forwards, classifier_forwards = 1, 0
 
@@ -138,7 +138,7 @@ class CachedDenoiser:
 
     @torch.inference_mode()
     def begin(self, rows: int, condition: Tensor | None = None) -> CachedRows:
-        """Begin rows; see :class:`molgen.language_model.LanguageModel`."""
+        """Begin rows; see :class:`molgen.nn.language_model.LanguageModel`."""
         condition = None if condition is None else condition.to(self.device)
         with precision(self.device, self.dtype):
             return CachedRows(self, KVCache(self.denoiser, rows, condition))
@@ -152,7 +152,7 @@ class CachedRows:
 
     @torch.inference_mode()
     def append(self, tokens: Tensor) -> Tensor:
-        """Return ``log p`` of the next token; see :class:`molgen.language_model.Prefixes`."""
+        """Return ``log p`` of the next token; see :class:`molgen.nn.language_model.Prefixes`."""
         model = self._model
         with precision(model.device, model.dtype):
             logits = model.denoiser.head(self._cache.append(tokens.to(model.device)))[:, 0]
@@ -161,5 +161,5 @@ class CachedRows:
 
     @torch.inference_mode()
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone; see :class:`molgen.language_model.Prefixes`."""
+        """Go on with these rows alone; see :class:`molgen.nn.language_model.Prefixes`."""
         self._cache.keep(rows.to(self._model.device))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
-from molgen.denoiser import DenoiserConfig, MaskedLM, MoleculeDenoiser
+from molgen.nn.denoiser import DenoiserConfig, MaskedLM, MoleculeDenoiser
 from molgen.train import new_model
 from small_data import dataset, shape
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from molgen.condition import REACH, PropertyEmbedding, sinusoid
-from molgen.denoiser import DenoiserConfig
+from molgen.nn.condition import REACH, PropertyEmbedding, sinusoid
+from molgen.nn.denoiser import DenoiserConfig
 
 
 def embedding(time_input: bool = False, properties: int = 2) -> PropertyEmbedding:

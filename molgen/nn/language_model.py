@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.denoiser import Denoiser
+from molgen.nn.denoiser import Denoiser
 
 
 class Prefixes(Protocol):

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from molgen.published import SMALLEST_ALPHA, PublishedConfig, PublishedDenoiser, Rotary, _rotate
+from molgen.nn.published import SMALLEST_ALPHA, PublishedConfig, PublishedDenoiser, Rotary, _rotate
+from paths import VECTORS
 
-VECTORS = Path(__file__).resolve().parents[3] / "shared" / "reference_vectors" / "checkpoints"
+CHECKPOINTS = VECTORS / "checkpoints"
 CONFIG = {
     "vocab_size": 7,
     "model_length": 6,
@@ -43,11 +44,11 @@ def make(folder: Path, weights: dict[str, Tensor] | None = None, **changes: obje
     return folder
 
 
-@pytest.mark.skipif(not VECTORS.is_dir(), reason="the reference checkpoints are not at hand")
+@pytest.mark.skipif(not CHECKPOINTS.is_dir(), reason="the reference checkpoints are not at hand")
 @pytest.mark.parametrize("name", ["published_layout_masked", "published_layout_uniform"])
 def test_the_published_logits_are_reproduced(name: str) -> None:
-    network = PublishedDenoiser.from_folder(VECTORS / name)
-    expected = np.load(VECTORS / name / "expected.npz")
+    network = PublishedDenoiser.from_folder(CHECKPOINTS / name)
+    expected = np.load(CHECKPOINTS / name / "expected.npz")
     logits = network(
         torch.from_numpy(expected["input_ids"]).long(),
         torch.from_numpy(expected["timesteps"]).neg().exp(),

@@ -4,7 +4,7 @@
 the compact bidirectional transformer that molgen trains, a ``transformers`` ``PreTrainedModel`` so
 that ``save_pretrained``, ``from_pretrained`` and ``push_to_hub`` work; :class:`MaskedLM` lends the
 protocol to any Hugging Face masked language model. What they have in common is in
-:mod:`molgen.trunk`.
+:mod:`molgen.nn.trunk`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import MaskedLMOutput
 
-from molgen.denoiser_config import DenoiserConfig
-from molgen.trunk import Block, Trunk
+from molgen.nn.config import DenoiserConfig
+from molgen.nn.trunk import Block, Trunk
 from molgen.utils.threads import wide
 
 __all__ = ["Block", "Denoiser", "DenoiserConfig", "MaskedLM", "MoleculeDenoiser", "noise_of"]
@@ -191,7 +191,7 @@ class MaskedLM:
         return cast(Tensor, logits.masked_fill(special, float("-inf")))
 
 
-# Once molgen.denoiser is imported, transformers' own from_pretrained finds the class by itself.
+# Once molgen.nn.denoiser is imported, transformers' own from_pretrained finds the class by itself.
 AutoConfig.register(DenoiserConfig.model_type, DenoiserConfig, exist_ok=True)
 for auto in (AutoModel, AutoModelForMaskedLM):
     auto.register(DenoiserConfig, MoleculeDenoiser, exist_ok=True)
