@@ -27,10 +27,8 @@ from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
 from tqdm import tqdm
 
 import molgen
-from molgen.model import Model
-from molgen.molecules.conventions import PAPER, STRICT, count
-from molgen.molecules.parsing import interpret_all
-from molgen.order import (
+from molgen.diffusion.plan import Ancestral
+from molgen.diffusion.unmasking_order import (
     EntropyBounded,
     LargestMargin,
     LeftToRight,
@@ -39,8 +37,10 @@ from molgen.order import (
     Random,
     Stable,
 )
+from molgen.model import Model
+from molgen.molecules.conventions import PAPER, STRICT, count
+from molgen.molecules.parsing import interpret_all
 from molgen.ordered import OrderedSampler
-from molgen.plan import Ancestral
 from molgen.rows import Samples
 from molgen.sample import Sampler
 from molgen.settings import Settings

@@ -27,17 +27,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molgen.dataset import TokenDataset
-from molgen.likelihood import held_out_bound
+from molgen.data.dataset import TokenDataset
+from molgen.data.tokenizer import Tokenizer
+from molgen.diffusion.likelihood import held_out_bound
+from molgen.diffusion.plan import Ancestral
 from molgen.molecules.conventions import count
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.plan import Ancestral
 from molgen.predict import NetworkPredictor
 from molgen.recipe import TrainConfig
 from molgen.sample import Sampler
-from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer, new_model
 from molgen.utils.threads import Workers, workers
 

@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from molgen.diffusion.plan import Plan
+from molgen.diffusion.posterior import masked_posterior, subs
 from molgen.guidance import classifier_free_masked
 from molgen.nn.denoiser import Denoiser
-from molgen.plan import Plan
-from molgen.posterior import masked_posterior, subs
 
 
 @torch.inference_mode()

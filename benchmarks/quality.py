@@ -32,10 +32,10 @@ from quality_settings import SETTINGS, Setting
 from tqdm import tqdm
 
 import molgen
+from molgen.data.prior import Prior
 from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count, wasserstein
 from molgen.molecules.parsing import interpret_all
-from molgen.prior import Prior
 from molgen.settings import Settings
 from property_models import compute
 

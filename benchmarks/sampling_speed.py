@@ -24,8 +24,8 @@ import torch
 from plain_loop import plain_loop
 
 import molgen
+from molgen.diffusion.plan import Ancestral, Rescale, Strategy
 from molgen.model import Model
-from molgen.plan import Ancestral, Rescale, Strategy
 from molgen.settings import Settings
 from molgen.targets import Target
 from molgen.utils.threads import bf16_is_fast

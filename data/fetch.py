@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from molgen.reading import read_table
+from molgen.data.reading import read_table
 from sources import SOURCES, Source, checksum
 
 TIMEOUT = 60  # seconds without a byte before a download is given up

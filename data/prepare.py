@@ -22,8 +22,8 @@ from pathlib import Path
 import pandas as pd
 
 from fetch import FetchError, fetch
-from molgen.cleaning import clean
-from molgen.reading import read_table
+from molgen.data.cleaning import clean
+from molgen.data.reading import read_table
 from molgen.utils.files import replacing
 from property_models import compute
 

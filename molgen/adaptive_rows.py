@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.plan import Plan
+from molgen.diffusion.plan import Plan
+from molgen.diffusion.token_weights import PSI
 from molgen.retry import BROKEN, DUPLICATE, INVALID, KNOWN, Failed, Verdict
 from molgen.rows import Given, OnDone, Samples
-from molgen.token_weights import PSI
 from molgen.trajectory import PLACED
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids

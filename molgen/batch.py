@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
 
 SEED_STRIDE = 1_000_003  # a prime above any usual number of steps keeps the seeds' streams apart
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.posterior import Scalar
+from molgen.diffusion.posterior import Scalar
 
 Classifier = Callable[[Tensor, Tensor], Tensor]
 """``log p(y | x_t)`` with shape (batch,) from tokens with shape (batch, length) and ``alpha_t``

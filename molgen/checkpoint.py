@@ -24,8 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from molgen.prior import Prior
-from molgen.tokenizer import Tokenizer
+from molgen.data.prior import Prior
+from molgen.data.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from molgen.model import Model

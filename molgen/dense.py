@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molgen.diffusion.plan import Plan
+from molgen.diffusion.token_weights import TokenWeights
 from molgen.nn.shards import filling, shards
-from molgen.plan import Plan
 from molgen.rows import LOOK_AHEAD, Draw, RowSampler, State
-from molgen.token_weights import TokenWeights
 from molgen.trajectory import Recorder
 from molgen.transition import Transition
 from molgen.utils import randomness

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from molgen import training_state
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class EarlyStopping:
 
 def held_out_nats(model: Denoiser, data: TokenDataset, pool: Workers, dtype: torch.dtype) -> float:
     """Return the mean bound of held-out molecules, the few of a small series noised many times."""
-    from molgen.likelihood import held_out_bound
+    from molgen.diffusion.likelihood import held_out_bound
 
     times = max(1, NOISED // max(1, int(data.held_out.sum())))
     bounds = [

@@ -33,7 +33,7 @@ from molgen.utils.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.dataset import TokenDataset
+    from molgen.data.dataset import TokenDataset
     from molgen.model import Model
     from molgen.molecules.training_index import KnownMolecules
     from molgen.utils.threads import Workers
@@ -183,7 +183,7 @@ def remembered(original: Model, drawn: pd.DataFrame) -> tuple[str, list[list[int
     That is the held-out part of what it was trained on, where that lies in its folder, and what it
     draws where not.
     """
-    from molgen.dataset import TokenDataset
+    from molgen.data.dataset import TokenDataset
 
     path = original.folder / "dataset.npz" if original.folder else None
     if path is not None and path.is_file():
@@ -197,7 +197,7 @@ def remembered(original: Model, drawn: pd.DataFrame) -> tuple[str, list[list[int
 
 def ids(data: TokenDataset, marks: NDArray[np.bool_]) -> list[list[int]]:
     """Return the ids of at most :data:`COMPARED` marked rows, spread over the data set."""
-    from molgen.likelihood import spread
+    from molgen.diffusion.likelihood import spread
 
     rows = spread(np.flatnonzero(marks), COMPARED)
     return [data.tokens[row, : data.lengths[row]].tolist() for row in rows]
@@ -226,7 +226,7 @@ def nats(
     """Return the bound of each row given its length, shape (rows,), under the same noise always."""
     import torch
 
-    from molgen.likelihood import row_bounds
+    from molgen.diffusion.likelihood import row_bounds
     from molgen.utils.threads import resolve_dtype
 
     device = torch.device(settings["device"])

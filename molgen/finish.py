@@ -23,11 +23,11 @@ from safetensors import SafetensorError
 
 from molgen import checkpoint, training_log
 from molgen.card import card
-from molgen.dataset import TokenDataset
-from molgen.likelihood import Bound, held_out_bound
+from molgen.data.dataset import TokenDataset
+from molgen.data.prior import Prior
+from molgen.data.tokenizer import Tokenizer
+from molgen.diffusion.likelihood import Bound, held_out_bound
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.prior import Prior
-from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer
 from molgen.training_log import loss_curve
 

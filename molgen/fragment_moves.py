@@ -16,11 +16,12 @@ from collections.abc import Sequence
 import numpy as np
 from rdkit import Chem
 
+from molgen.data.prior import Request
+from molgen.data.tokenizer import unwritable
 from molgen.fragments import Task
-from molgen.lead import unwritable
 from molgen.lead_parts import Part, blocks, grown
 from molgen.lead_rows import OpenPart, rows
-from molgen.model import Model, Request
+from molgen.model import Model
 from molgen.molecules.parsing import parse
 from molgen.span_rows import Rows
 from molgen.template import cut

@@ -174,7 +174,7 @@ def published_table(path: str | Path, task: Task) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from molgen.tables import read_table
+    from molgen.data.tables import read_table
 
     table = read_table(path)
     missing = [name for name in PUBLISHED_COLUMNS if name not in table]

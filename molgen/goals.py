@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.data.prior import Prior
 from molgen.oracle import Objective, WeightedSum, read_objectives
-from molgen.prior import Prior
 from molgen.targets import Range, Target, split_targets
 from molgen.utils.arrays import Floats
 from property_models import get

@@ -30,7 +30,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from molgen.posterior import Scalar
+from molgen.diffusion.posterior import Scalar
 
 Strength = float | Callable[[Scalar], Scalar]
 """``gamma``, or a function of ``alpha_t``: strong guidance hurts early, and works late."""

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.dataset import HELD_OUT_FRACTION, TokenDataset
+from molgen.data.dataset import HELD_OUT_FRACTION, TokenDataset
+from molgen.data.tokenizer import Tokenizer
 from molgen.molecules.smiles import split
-from molgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from molgen.cleaning import Cleaned
+    from molgen.data.cleaning import Cleaned
     from molgen.molecules.training_index import KnownMolecules
 
 PROPERTIES = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")
@@ -108,7 +108,7 @@ def ingest(
     """Read and clean a file; nothing is written.
 
     Args:
-        path: the file; see :func:`molgen.reading.read_table`.
+        path: the file; see :func:`molgen.data.reading.read_table`.
         options: what to make of it.
         tokenizer: what the ids must spell; None collects the vocabulary from the file.
         processes: how many processes share the chemistry.
@@ -118,9 +118,9 @@ def ingest(
         ValueError: if the file cannot be read, or a column or property is not there.
         OSError: if the file cannot be opened.
     """
-    from molgen.cleaning import clean
+    from molgen.data.cleaning import clean
+    from molgen.data.reading import read_table
     from molgen.molecules.training_index import KnownMolecules
-    from molgen.reading import read_table
 
     sources = property_sources(path, options.properties)
     columns = [name for name, source in sources.items() if source == COLUMN]
@@ -174,7 +174,7 @@ def further_numbers(path: Path, options: Options) -> list[str]:
         ValueError: if the file cannot be read.
         OSError: if it cannot be opened.
     """
-    from molgen.reading import SMILES_COLUMN, read_header, read_table
+    from molgen.data.reading import SMILES_COLUMN, read_header, read_table
 
     smiles = (options.column or SMILES_COLUMN).casefold()
     header = dict.fromkeys(name for name in read_header(path) if name.casefold() != smiles)
@@ -210,7 +210,7 @@ def property_sources(path: Path, names: tuple[str, ...]) -> dict[str, str]:
     Raises:
         ValueError: if neither does.
     """
-    from molgen.reading import read_header
+    from molgen.data.reading import read_header
     from property_models import get
 
     header = read_header(path)

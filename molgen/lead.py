@@ -12,11 +12,10 @@ from enum import StrEnum
 
 from rdkit import Chem
 
+from molgen.data.tokenizer import Tokenizer, unwritable
 from molgen.fragments import Constraint, read_lead
 from molgen.molecules.environments import Bits, fingerprint, tanimoto
 from molgen.molecules.parsing import interpret, parse
-from molgen.molecules.smiles import TokenError, split
-from molgen.tokenizer import Tokenizer
 from molgen.verify import OK, Verifier
 
 LEAST_ATOMS = 2  # one to change and one to stay
@@ -144,22 +143,5 @@ def read(
     if mol.GetNumAtoms() < LEAST_ATOMS:
         return Refused(index, source, f"lead too small: 1 atom, expected at least {LEAST_ATOMS}")
     if reason := unwritable(smiles, tokenizer, longest):
-        return Refused(index, source, reason)
+        return Refused(index, source, f"lead {reason}")
     return Lead(index, source, smiles, mol, fingerprint(mol), constraint)
-
-
-def unwritable(smiles: str, tokenizer: Tokenizer, longest: int) -> str:
-    """Return why a model cannot write a molecule; empty if it can.
-
-    Args:
-        smiles: canonical.
-        tokenizer: of the model.
-        longest: most tokens of a row.
-    """
-    try:
-        length = len(tokenizer.encode(smiles))
-    except TokenError as error:
-        return f"lead holds {split(error.text[error.position :])[0]!r}, unknown to the model"
-    if length > longest:
-        return f"lead too long: {length} tokens, expected at most {longest}"
-    return ""

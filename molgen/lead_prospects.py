@@ -21,14 +21,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.data.prior import Request
+from molgen.data.tokenizer import padded
 from molgen.lead_rows import OpenPart
-from molgen.model import Model, Request
+from molgen.model import Model
 from molgen.odds import Odds, odds
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased
 from molgen.targets import Target
-from molgen.tokenizer import padded
 from molgen.utils.arrays import Floats
 from molgen.utils.threads import Workers
 

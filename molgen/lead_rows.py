@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.data.prior import Request
 from molgen.lead_parts import Part
-from molgen.model import Model, Request
+from molgen.model import Model
 from molgen.span_rows import Draft, Rows, laid_out
 from molgen.template import Template
 from molgen.utils.arrays import Floats, Ids, Mask

@@ -20,15 +20,17 @@ from rdkit import Chem
 
 from molgen.adaptive import AdaptiveSampler, adaptive_sampler
 from molgen.constrained import restrained
+from molgen.data.prior import Request
+from molgen.data.tokenizer import unwritable
 from molgen.goals import Goals
-from molgen.lead import Lead, Refused, unwritable
+from molgen.lead import Lead, Refused
 from molgen.lead_openings import openings
 from molgen.lead_prospects import ByGuide, Prospects, prospects
 from molgen.lead_report import Try
 from molgen.lead_rows import OpenPart, rows
 from molgen.lead_surrogate import Surrogate
 from molgen.lead_walk import LENGTH, LOW, LeadWalk
-from molgen.model import Model, Request
+from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.molecules.parsing import Molecule, interpret_all, parse
 from molgen.oracle import Oracle

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from molgen.data.tokenizer import Tokenizer, padded
 from molgen.odds import Odds
-from molgen.tokenizer import Tokenizer, padded
 from molgen.utils.arrays import Floats
 
 

@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from molgen.constrained import restrained
+from molgen.diffusion.plan import Ancestral
 from molgen.fragment_moves import opened
 from molgen.moves import masked, resized
-from molgen.plan import Ancestral
 from molgen.rows import Given, Samples
 from molgen.samplers import AnySampler
 from molgen.search import Search

@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 from molgen.adaptive import adaptive_sampler
 from molgen.adaptive_rows import AdaptiveSamples
 from molgen.aims import label
+from molgen.data.prior import Prior, Request
+from molgen.data.tokenizer import Tokenizer
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.molecules.training_index import KnownMolecules
 from molgen.preset_file import match
 from molgen.presets import from_info
-from molgen.prior import Prior
 from molgen.settings import METHOD, Settings
 from molgen.steering import ClassifierBased, ClassifierFree
 from molgen.targets import Target, read_targets
-from molgen.tokenizer import Tokenizer
 from property_models import compute
 from property_models.registry import MODEL
 
@@ -42,22 +42,6 @@ if TYPE_CHECKING:
     from molgen.rows import OnDone, Samples
     from molgen.samplers import AnySampler
     from property_models.noisy import NoisyGuide
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a sampler is asked for.
-
-    Attributes:
-        targets: what is aimed at.
-        lengths: tokens of each row, shape (rows,).
-        condition: property values with shape (rows, properties), NaN where left out; None where
-            the network is not told any.
-    """
-
-    targets: dict[str, Target]
-    lengths: NDArray[np.int64]
-    condition: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from molgen.tokenizer import padded
+from molgen.data.tokenizer import padded
 from molgen.utils.arrays import Floats, Ids
 
 

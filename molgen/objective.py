@@ -1,8 +1,10 @@
 """Objectives: how a network's rows are noised and what it loses; one object for each noise.
 
     masked    sum over masked tokens of -log p(x_0 | x_t), times length / count
-    uniform   the continuous-time bound of uniform noise (:func:`molgen.noise.uniform_nelbo`)
+    uniform   the continuous-time bound of uniform noise
     none      -log p(next token | tokens so far), the end included: an autoregressive model
+
+in nats, as :mod:`molgen.diffusion.losses` has them.
 
 The first is unbiased for the bound's integral over ``t``: with ``n`` of ``L`` tokens masked and
 ``n`` uniform in 1..L, a row's cross-entropy times ``L / n`` has the bound as its mean. A network
@@ -20,13 +22,18 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from molgen import noise
 from molgen.batch import Batch, Noised
+from molgen.diffusion import noise
+from molgen.diffusion.losses import (
+    LEAST_NOISE,
+    alpha_given_counts,
+    masked_nll,
+    next_token_nats,
+    shifted,
+    uniform_nats,
+)
 from molgen.nn.denoiser import Denoiser
-
-LEAST_NOISE = 1e-4  # of uniform noise: a token's loss grows as 1 / t while ever fewer have one
 
 
 class Objective(Protocol):
@@ -132,93 +139,3 @@ def objective_for(
     if noise not in objectives:
         raise ValueError(f"noise is {noise!r}, expected one of {', '.join(objectives)}")
     return objectives[noise]
-
-
-def alpha_given_counts(real: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw ``alpha_t = 1 - t`` with ``t`` from Beta(count, length - count + 1), row by row.
-
-    Args:
-        real: True where a token is not padding, shape (batch, length).
-        counts: masked tokens per row, shape (batch,).
-        generator: source of randomness.
-
-    Returns:
-        Fractions kept, with shape (batch,).
-    """
-    u = torch.rand(real.shape, generator=generator, device=real.device)
-    ordered = u.masked_fill(~real, 2.0).sort(dim=1).values
-    return 1 - ordered.gather(1, counts[:, None] - 1).squeeze(1)
-
-
-def masked_nll(
-    model: Denoiser,
-    x_0: Tensor,
-    masked: Tensor,
-    values: Tensor | None = None,
-    alpha: Tensor | None = None,
-) -> Tensor:
-    """Return ``-log p(x_0 | x_t)`` at masked tokens and zero elsewhere.
-
-    Args:
-        model: the network.
-        x_0: clean tokens with shape (batch, length), padded.
-        masked: True at masked positions, same shape.
-        values: conditions with shape (batch, properties), NaN where left out.
-        alpha: fraction kept with shape (batch,), for a network with a time input.
-
-    Returns:
-        Nats with shape (batch, length).
-    """
-    x_t = torch.where(masked, model.mask_id, x_0)
-    log_p = model.logits(x_t, values, alpha).log_softmax(-1)
-    # a padded position is never masked; its own id has log-probability -inf, so choose id 0 there
-    target = torch.where(masked, x_0, 0)
-    cross_entropy = -log_p.gather(-1, target[..., None]).squeeze(-1)
-    return torch.where(masked, cross_entropy, 0.0)
-
-
-def uniform_nats(
-    model: Denoiser, x_0: Tensor, x_t: Tensor, alpha: Tensor, values: Tensor | None = None
-) -> Tensor:
-    """Return the continuous-time loss of uniform noise at one time per row, for ``alpha = 1 - t``.
-
-    Args:
-        model: the network.
-        x_0: clean tokens with shape (batch, length), padded.
-        x_t: noised tokens, same shape.
-        alpha: fraction kept with shape (batch,).
-        values: conditions with shape (batch, properties), NaN where left out.
-
-    Returns:
-        Nats with shape (batch,); their mean over uniform ``t`` is the bound given the length.
-    """
-    log_p = model.logits(x_t, values, alpha)[..., : model.pad_id].log_softmax(-1)
-    real = x_0 != model.pad_id
-    clean, noised = (torch.where(real, x, 0) for x in (x_0, x_t))
-    column = alpha[:, None]
-    loss = noise.uniform_nelbo(log_p, clean, noised, column, -torch.ones_like(column))
-    return torch.where(real, loss, 0.0).sum(1)
-
-
-def shifted(x_0: Tensor, begin: int) -> Tensor:
-    """Return rows moved right by one place with ``begin`` in front: (batch, length + 1)."""
-    return F.pad(x_0, (1, 0), value=begin)
-
-
-def next_token_nats(model: Denoiser, x_0: Tensor, values: Tensor | None = None) -> Tensor:
-    """Return ``-log p(x)`` of each row under an autoregressive network, its end included.
-
-    Args:
-        model: the network, ``noise="none"``.
-        x_0: clean tokens with shape (batch, length), padded.
-        values: conditions with shape (batch, properties), NaN where left out.
-
-    Returns:
-        Nats with shape (batch,).
-    """
-    log_p = model.logits(shifted(x_0, model.mask_id), values).log_softmax(-1)
-    target = F.pad(x_0, (0, 1), value=model.pad_id)
-    nll = -log_p.gather(-1, target[..., None]).squeeze(-1)
-    lengths = (x_0 != model.pad_id).sum(1, keepdim=True)
-    wanted = torch.arange(target.shape[1], device=x_0.device) <= lengths  # the first padding: end
-    return torch.where(wanted, nll, 0.0).sum(1)

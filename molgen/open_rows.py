@@ -19,8 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from molgen.data.prior import Request
 from molgen.fragments import Constraint, Task
-from molgen.model import Model, Request
+from molgen.model import Model
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.nn.denoiser import noise_of
 from molgen.predict import NetworkPredictor, Shaping

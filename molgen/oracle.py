@@ -23,7 +23,7 @@ from typing import Protocol
 
 import numpy as np
 
-from molgen.prior import Prior
+from molgen.data.prior import Prior
 from molgen.targets import Range, Target, read_targets
 from molgen.utils.arrays import Floats
 from molgen.utils.pareto import nondominated

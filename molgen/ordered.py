@@ -3,8 +3,9 @@
     p(x_0 | x_t) at every mask  ->  an order says which are placed now  ->  those are drawn  ->  ...
 
 There is no plan: a row ends when nothing is masked, after as many forwards as the order takes, at
-most one for each token. What an order does to the rows' distribution is in :mod:`molgen.order`.
-The clock that guidance and classifiers are told is the fraction of the row that is placed.
+most one for each token. What an order does to the rows' distribution is in
+:mod:`molgen.diffusion.unmasking_order`. The clock that guidance and classifiers are told is the
+fraction of the row that is placed.
 
 One uniform per (molecule, step, position) draws a token by inverse CDF in float64, another one per
 (molecule, step, position) is for orders that need chance, so a row is the same in any company.
@@ -17,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from molgen.diffusion.plan import Ancestral
+from molgen.diffusion.unmasking_order import Order, Outlook
 from molgen.grammar import Language, spread
-from molgen.order import Order, Outlook
-from molgen.plan import Ancestral
 from molgen.predict import Predictor
 from molgen.rows import Draw, RowSampler, State
 from molgen.utils import randomness

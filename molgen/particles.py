@@ -33,8 +33,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from molgen.diffusion.posterior import Scalar
 from molgen.guidance import ClassifierFree, strength
-from molgen.posterior import Scalar
 from molgen.predict import Predictor, Shaping
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask

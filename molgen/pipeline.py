@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen import training_state
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
 from molgen.early_stopping import EarlyStopping
 from molgen.prepared import Prepared, prepare
 

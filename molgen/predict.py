@@ -41,7 +41,7 @@ class Prediction:
         quality: probability that each placed token is right given the others and the condition,
             with the shape of the tokens; None from a network without a quality head.
         delta: how far each placed token holds back what the condition asks for, in nats, same
-            shape: see :mod:`molgen.token_weights`. None without classifier-free guidance.
+            shape: see :mod:`molgen.diffusion.token_weights`. None without classifier-free guidance.
     """
 
     p: NDArray[np.float64]

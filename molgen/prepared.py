@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen import training_state
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
+from molgen.data.tokenizer import Tokenizer
 from molgen.ingest import Ingested, Options, ingest
-from molgen.tokenizer import Tokenizer
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def prepare(
 
 def facts_of(source: Path, made: Ingested, options: Options, init: Model | None) -> dict[str, Any]:
     """Return what a model's ``molgen.json`` says about where its data came from."""
-    from molgen.cleaning import NEUTRALISED, SALTS_REMOVED, Reason
+    from molgen.data.cleaning import NEUTRALISED, SALTS_REMOVED, Reason
 
     counts = made.cleaned.counts
     about = {

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from molgen.adaptive import Adaptive
 from molgen.context import CONTEXTS, Context
 from molgen.corrector import CORRECTORS, Corrector
+from molgen.diffusion.plan import STRATEGIES, Strategy, Switch
+from molgen.diffusion.token_weights import WEIGHTS, TokenWeights
+from molgen.diffusion.unmasking_order import ORDERS, Order
 from molgen.grammar import GRAMMARS, SmilesGrammar
-from molgen.order import ORDERS, Order
-from molgen.plan import STRATEGIES, Strategy, Switch
 from molgen.predict import Shaping
 from molgen.retry import Remask, Restart, Retry
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased, ClassifierFree, Steering
-from molgen.token_weights import WEIGHTS, TokenWeights
 
 if TYPE_CHECKING:
     from molgen.guidance import Strength

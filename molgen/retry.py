@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from molgen.diffusion.token_weights import PSI, QUALITY
 from molgen.molecules.parsing import interpret_all
-from molgen.token_weights import PSI, QUALITY
 from molgen.utils.arrays import Floats, Ids, Mask
 
 if TYPE_CHECKING:
+    from molgen.data.tokenizer import Tokenizer
     from molgen.molecules.training_index import KnownMolecules
     from molgen.odds import Odds
-    from molgen.tokenizer import Tokenizer
 
 INVALID, BROKEN, KNOWN, DUPLICATE = "invalid", "broken", "known", "duplicate"
 UNLIKELY = "unlikely"

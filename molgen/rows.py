@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.plan import Plan
-from molgen.token_weights import Evidence, TokenWeights
+from molgen.diffusion.plan import Plan
+from molgen.diffusion.token_weights import Evidence, TokenWeights
 from molgen.trajectory import Recorder, Trajectory
 from molgen.utils.arrays import Floats, Ids, Mask
 
@@ -306,15 +306,3 @@ class RowSampler(ABC):
             weights = self.weights(evidence, clean)[:, None, :]
             sigma = np.minimum(sigma * weights, self._bound[k])
         return np.where(fixed[:, None, :], 0.0, sigma)
-
-
-def chance_to_change(masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
-    """Return the chance that each token changes in a step under masked noise.
-
-    That is ``reveal_rate`` for masked tokens and ``sigma`` for placed ones; arguments broadcast
-    against each other.
-    """
-    # by the end of the schedule (alpha_t = 1) nothing may be left masked
-    rest = np.where(alpha_t < 1, 1 - alpha_t, 1.0)
-    reveal = np.where(alpha_t < 1, (alpha_s - (1 - sigma) * alpha_t) / rest, 1.0)
-    return np.where(masked, reveal, sigma)

@@ -23,11 +23,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.corrector import Corrector, mend
+from molgen.diffusion.plan import Plan
+from molgen.diffusion.posterior import chance_to_change
+from molgen.diffusion.token_weights import TokenWeights
 from molgen.grammar import Language, spread
-from molgen.plan import Plan
 from molgen.predict import Predictor
-from molgen.rows import LOOK_AHEAD, Draw, RowSampler, Samples, State, chance_to_change
-from molgen.token_weights import TokenWeights
+from molgen.rows import LOOK_AHEAD, Draw, RowSampler, Samples, State
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf

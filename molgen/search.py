@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from molgen.model import Model, Request
+from molgen.data.prior import Request
+from molgen.data.tokenizer import padded
+from molgen.model import Model
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.denoiser import noise_of
 from molgen.oracle import Oracle, ParetoRank, Score, WeightedSum, read_objectives
@@ -30,7 +32,6 @@ from molgen.rows import Samples
 from molgen.settings import Settings
 from molgen.steering import ClassifierFree
 from molgen.targets import Target
-from molgen.tokenizer import padded
 from molgen.utils.arrays import Floats, Ids, Mask
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen import noise
 from molgen.batch import Batch, Noised
+from molgen.diffusion import noise
 from molgen.nn.denoiser import MoleculeDenoiser
 
 WHOLE = 0.5  # of the rows are filled completely

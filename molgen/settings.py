@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from molgen.adaptive import Adaptive
 from molgen.context import Context
 from molgen.corrector import Corrector
+from molgen.diffusion.plan import Ancestral, Strategy
+from molgen.diffusion.token_weights import TokenWeights
+from molgen.diffusion.unmasking_order import Order
 from molgen.grammar import SmilesGrammar
-from molgen.order import Order
-from molgen.plan import Ancestral, Strategy
 from molgen.steering import ClassifierFree, Steering
-from molgen.token_weights import TokenWeights
 
 if TYPE_CHECKING:
     from molgen.guidance import Strength
@@ -51,7 +51,7 @@ class Settings:
             Classifier-free, each further weight takes a forward more (:mod:`molgen.emphasis`).
         conditions: what the network is told of a row: ``"asked"``, the targets; or ``"profile"``,
             every other property as well, as the training molecule has it that lends the row its
-            length (:mod:`molgen.prior`). Rows of many profiles are more diverse.
+            length (:mod:`molgen.data.prior`). Rows of many profiles are more diverse.
     """
 
     strategy: Strategy

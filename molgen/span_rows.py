@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.model import Model, Request
+from molgen.data.prior import Request
+from molgen.model import Model
 from molgen.rows import Given
 from molgen.spans import SpanRules
 from molgen.template import Template

@@ -137,7 +137,7 @@ class Store:
         """
         import pandas as pd
 
-        from molgen.tables import read_table
+        from molgen.data.tables import read_table
 
         path = self.molecules_path(record)
         table = read_table(path)

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from molgen.completion import completions
+from molgen.data.tokenizer import Tokenizer
 from molgen.fragments import Constraint, Task
 from molgen.molecules.smiles import TokenError, split
-from molgen.tokenizer import Tokenizer
 
 SPELLINGS = 128  # completions tried: those of a scaffold are some tens of distinct templates
 _BOND, _RING = re.compile(r"[-=#$:/\\~]"), re.compile(r"[%\d]")

@@ -7,7 +7,7 @@ A batch is cut into shards; on a CPU every shard runs on one of ``workers`` thre
 core, and gradients are added in the order of the shards, so the result does not depend on timing.
 All randomness is a function of ``(seed, step)``: a resumed run equals an uninterrupted one.
 
-Imports torch, never RDKit: data arrives tokenised (:mod:`molgen.dataset`).
+Imports torch, never RDKit: data arrives tokenised (:mod:`molgen.data.dataset`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from torch import Tensor
 
 from molgen import training_state
 from molgen.batch import Batch, draw_batch
-from molgen.dataset import TokenDataset
-from molgen.likelihood import held_out_bound, spread
+from molgen.data.dataset import TokenDataset
+from molgen.diffusion.likelihood import held_out_bound, spread
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.trunk import Trunk

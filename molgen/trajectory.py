@@ -17,7 +17,7 @@ from molgen.utils.arrays import Floats, Ids
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.tokenizer import Tokenizer
+    from molgen.data.tokenizer import Tokenizer
 
 PLACED, REMOVED = 0, 1
 

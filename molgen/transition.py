@@ -23,10 +23,14 @@ import torch
 from torch import Tensor
 
 from molgen.conditional_denoiser import ShardedDenoiser
+from molgen.diffusion.posterior import (
+    chance_to_change,
+    log_masked_posterior,
+    subs,
+    uniform_posterior,
+)
 from molgen.guidance import ClassifierBased, ClassifierFree, Guidance, nest
-from molgen.posterior import log_masked_posterior, subs, uniform_posterior
 from molgen.predict import Shaping
-from molgen.rows import chance_to_change
 from molgen.utils.arrays import Floats, Ids, Mask
 
 PLAIN = Shaping()

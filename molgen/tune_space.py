@@ -225,9 +225,9 @@ def _sensible(candidate: Candidate) -> bool:
     Weights that compare two predictions need two, and where guidance takes whole steps nothing is
     conditioned on a grammar.
     """
+    from molgen.diffusion.token_weights import PROPERTY
     from molgen.presets import guidance, token_weights
     from molgen.steering import ClassifierFree, takes_whole_steps
-    from molgen.token_weights import PROPERTY
 
     if candidate.arm.grammar != "none" and takes_whole_steps(guidance(candidate.arm.guidance)):
         return False

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
 from property_models.measured import Measured
 from property_models.registry import compute
 from property_models.splits import Kind, Split, scaffold
@@ -106,7 +106,7 @@ def draw(
     Nothing is masked again, which takes a quarter of the forwards: a guide needs many molecules,
     and not the best ones.
     """
-    from molgen.plan import Ancestral
+    from molgen.diffusion.plan import Ancestral
 
     options: dict[str, Any] = {"seed": seed, "strategy": Ancestral(), "weights": None}
     found: list[str] = []

@@ -25,12 +25,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen import noise
 from molgen.batch import Batch, Noised
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
+from molgen.diffusion import noise
+from molgen.diffusion.losses import LEAST_NOISE, shifted
 from molgen.nn.config import places
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.objective import LEAST_NOISE, shifted
 from molgen.recipe import TrainConfig
 from molgen.train import Trainer, train
 from property_models import guide_start

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.cleaning import LeftOut, Reason, clean
-from molgen.reading import Table, read_table
+from molgen.data.cleaning import LeftOut, Reason, clean
+from molgen.data.reading import Table, read_table
 from molgen.utils.files import replacing
 
 NO_NUMBER = "no number"

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from molgen.plan import Plan
-from molgen.posterior import Scalar
+from molgen.diffusion.plan import Plan
+from molgen.diffusion.posterior import Scalar
 from molgen.predict import Prediction
 from molgen.transition import Transition
 

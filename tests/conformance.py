@@ -23,7 +23,8 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, whatever is installed
 
-from molgen import candidates, guidance, noise, posterior, remasking, sigma
+from molgen import candidates, guidance
+from molgen.diffusion import losses, noise, posterior, remasking_rates, token_weights
 
 TOLERANCE = 1e-9
 
@@ -68,19 +69,19 @@ class Case:
 def _confidence(case: Case) -> Row:
     """Sigma shared out by how unsure each token was when it was placed."""
     alphas = case.alphas
-    weights = remasking.confidence_weights(-case.conf, case.x != case.mask_id, normalise="sum")
-    return *alphas, remasking.token_sigma(sigma.sigma_max(*alphas), weights, *alphas)
+    weights = token_weights.confidence_weights(-case.conf, case.x != case.mask_id, normalise="sum")
+    return *alphas, token_weights.token_sigma(remasking_rates.sigma_max(*alphas), weights, *alphas)
 
 
 SAMPLERS: dict[str, Callable[[Case], Row]] = {
-    "mdlm": lambda case: (*case.alphas, sigma.ancestral(*case.alphas)),
-    "remdm-cap": lambda case: (*case.alphas, sigma.cap(*case.alphas, case.eta)),
-    "remdm-rescale": lambda case: (*case.alphas, sigma.rescale(*case.alphas, case.eta)),
+    "mdlm": lambda case: (*case.alphas, remasking_rates.ancestral(*case.alphas)),
+    "remdm-cap": lambda case: (*case.alphas, remasking_rates.cap(*case.alphas, case.eta)),
+    "remdm-rescale": lambda case: (*case.alphas, remasking_rates.rescale(*case.alphas, case.eta)),
     "remdm-conf": _confidence,
-    "remdm-loop": lambda case: sigma.loop(
+    "remdm-loop": lambda case: remasking_rates.loop(
         case.t, case.s, case.eta, case.t_on, case.t_off, case.alpha_on
     ),
-    "forward-backward": lambda case: (*case.alphas, sigma.forward_backward(*case.alphas)),
+    "forward-backward": lambda case: (*case.alphas, remasking_rates.forward_backward(*case.alphas)),
 }
 
 
@@ -143,10 +144,10 @@ def _nelbo(case: Case) -> tuple[Tensor, Tensor]:
     alpha, alpha_prime = schedule.alpha(t), schedule.alpha_prime(t)
     if case.masked:
         log_p = posterior.subs(case.logits, case.x, case.mask_id)
-        loss = noise.masked_nelbo(log_p, case.x0, case.x, alpha, alpha_prime, case.mask_id)
+        loss = losses.masked_nelbo(log_p, case.x0, case.x, alpha, alpha_prime, case.mask_id)
     else:
         log_p = case.logits.log_softmax(-1)
-        loss = noise.uniform_nelbo(log_p, case.x0, case.x, alpha, alpha_prime)
+        loss = losses.uniform_nelbo(log_p, case.x0, case.x, alpha, alpha_prime)
     return loss, case.loss
 
 

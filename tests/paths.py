@@ -1,4 +1,4 @@
-"""Where things lie that tests read: the checkout, what it comes with, and what may lie beside it."""
+"""Where things lie that tests read: in the checkout, and beside it."""
 
 from __future__ import annotations
 

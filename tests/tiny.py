@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from molgen import checkpoint
+from molgen.data.prior import Prior
+from molgen.data.tokenizer import Tokenizer
 from molgen.molecules.training_index import KnownMolecules
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.predict import Prediction
-from molgen.prior import Prior
-from molgen.tokenizer import Tokenizer
 
 CHARACTERS = ["(", "=", "C", "N", "O"]
 PROPERTIES = ("qed", "ring_count", "logp")

@@ -94,7 +94,7 @@ def check_files(out: str, grid: str | None = None) -> None:
     Raises:
         ValueError: naming the file that cannot, or is of another kind than expected.
     """
-    from molgen.tables import check_extension
+    from molgen.data.tables import check_extension
     from molgen.utils.files import check_writable
 
     check_extension(out)

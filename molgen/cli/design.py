@@ -71,8 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     goals, screens = _read(arguments)
     constraints = scaffold_options.read(arguments)
     from molgen import checkpoint
+    from molgen.data.tables import write_table
     from molgen.design import design, steering, survey, weighed
-    from molgen.tables import write_table
 
     model = checkpoint.load(arguments.model)
     goals = goals.measured(model.prior, arguments.tolerance)

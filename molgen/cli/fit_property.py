@@ -123,7 +123,7 @@ def check_folder(path: str) -> Path:
 
 def write(out: Path, judge: Judge, tested: Assessment, measured: Measured) -> None:
     """Write the judge's folder; the judge itself last, so that it is there whole or not at all."""
-    from molgen.tables import write_table
+    from molgen.data.tables import write_table
     from property_models.calibration_plot import calibration_plot
 
     out.mkdir(parents=True, exist_ok=True)

@@ -167,7 +167,7 @@ class Screen:
         """Write the rows of all leads that are finished."""
         import pandas as pd
 
-        from molgen.tables import write_table
+        from molgen.data.tables import write_table
 
         self.tables.append(rows)
         write_table(pd.concat(self.tables, ignore_index=True), self.out)

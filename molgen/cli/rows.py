@@ -31,7 +31,7 @@ def texts(path: str, column: str | None) -> list[str]:
         ValueError: if there is no such column, naming those there are, if the file has no rows or
             cannot be read.
     """
-    from molgen.tables import read_table
+    from molgen.data.tables import read_table
 
     frame: pd.DataFrame = read_table(path)
     names = [str(name) for name in frame.columns]

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw and write; return the exit status."""
-    from molgen.tables import check_extension, write_table
+    from molgen.data.tables import check_extension, write_table
     from molgen.utils.files import check_writable
     from property_models import get
 

@@ -123,7 +123,7 @@ def _lines(path: str) -> list[tuple[str, str]]:
     Raises:
         ValueError: if the file cannot be read, or has no column of scaffolds.
     """
-    from molgen.reading import read_header, read_table
+    from molgen.data.reading import read_header, read_table
 
     header = read_header(path)
     folded = [name.casefold() for name in header]

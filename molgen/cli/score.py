@@ -33,9 +33,9 @@ from molgen.cli.rows import cores, texts
 if TYPE_CHECKING:
     import pandas as pd
 
+    from molgen.diffusion.score_table import Entry
+    from molgen.diffusion.string_likelihood import Ids, Score, Scorer
     from molgen.model import Model
-    from molgen.scored import Entry
-    from molgen.scoring import Ids, Score, Scorer
 
 STDOUT = "-"
 WRITABLE = (".csv", ".parquet", ".sdf")  # a .smi file has no place for a number
@@ -91,8 +91,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score and write; return the exit status."""
     from molgen import checkpoint
-    from molgen.molecules.parsing import interpret_all
-    from molgen.scored import entry, summary, table
+    from molgen.diffusion.score_table import entry, summary, table
+    from molgen.molecules.parsing import interpret_all, random_spellings
 
     check_out(arguments.out)
     targets = conditions(arguments.condition)
@@ -102,11 +102,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.device:
         options.check_device(arguments.device)
     longest = model.denoiser.max_length
-    asked = (arguments.as_written, arguments.spellings, arguments.seed)
-    # dict: a molecule that is given twice is looked at once
     molecules = interpret_all(raw, cores(), "molecules")
-    known = {m: entry(m, model.tokenizer, longest, *asked) for m in dict.fromkeys(molecules)}
-    entries = [known[m] for m in molecules]
+    entries_of = {}
+    for molecule in dict.fromkeys(molecules):  # one that is given twice is looked at once
+        others = random_spellings(molecule.smiles, arguments.spellings, arguments.seed)
+        written = arguments.as_written
+        entries_of[molecule] = entry(molecule, model.tokenizer, longest, written, others)
+    entries = [entries_of[molecule] for molecule in molecules]
     scores, interrupted = score(model, entries, targets, arguments)
     frame = table(entries, scores)
     found = {"model": model.name, **summary(frame)}
@@ -123,7 +125,7 @@ def check_out(path: str) -> None:
     Raises:
         ValueError: if it cannot be written.
     """
-    from molgen.tables import check_extension
+    from molgen.data.tables import check_extension
     from molgen.utils.files import check_writable
 
     if path == STDOUT:
@@ -185,7 +187,7 @@ def scorer(
     """Return the network with its settings."""
     import numpy as np
 
-    from molgen.scoring import Scorer, length_nats
+    from molgen.diffusion.string_likelihood import Scorer, length_nats
     from molgen.utils.threads import resolve_dtype
 
     network: Any = model.denoiser
@@ -205,7 +207,7 @@ def scorer(
 
 def write(frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namespace) -> None:
     """Write the table and print the summary."""
-    from molgen.tables import write_table
+    from molgen.data.tables import write_table
 
     if arguments.out != STDOUT:
         write_table(frame, arguments.out)

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search and write; return the exit status."""
-    from molgen.tables import write_table
+    from molgen.data.tables import write_table
 
     delivery.check_files(arguments.out, arguments.grid)
     targets, weights = options.targets(arguments), delivery.read_weights(arguments.weight)

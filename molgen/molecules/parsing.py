@@ -192,3 +192,12 @@ def _unsanitised(raw: str) -> Chem.Mol | None:
     except (ValueError, RuntimeError):
         return None
     return mol if mol is not None and mol.GetNumAtoms() else None
+
+
+def random_spellings(smiles: str, count: int, seed: int) -> list[str]:
+    """Return random SMILES of a molecule, with repetitions; empty for no molecule."""
+    mol = parse(smiles) if smiles and count else None
+    if mol is None:
+        return []
+    # RDKit takes 32 bits, of which 0 and -1 stand for "from the clock"
+    return list(Chem.MolToRandomSmilesVect(mol, count, 1 + seed % (2**31 - 2)))

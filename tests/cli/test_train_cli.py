@@ -15,7 +15,7 @@ import torch
 
 from molgen import checkpoint
 from molgen.cli import main
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
 from molgen.molecules.training_index import KnownMolecules
 from molgen.training_state import find, read_meta
 from small_data import SMILES, dataset

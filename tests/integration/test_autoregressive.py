@@ -13,11 +13,11 @@ import strings
 import tiny
 from molgen.aims import Aim
 from molgen.autoregressive import AutoregressiveSampler
+from molgen.diffusion.losses import next_token_nats
 from molgen.next_token import ClassifierFreeModel, FudgeModel
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.kv_cache import CachedDenoiser, KVCache
 from molgen.nn.language_model import LanguageModel, sequence_log_prob
-from molgen.objective import next_token_nats
 from molgen.prefix_guide import GuideScores
 from molgen.rows import Samples
 from molgen.targets import Range

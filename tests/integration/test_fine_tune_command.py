@@ -11,7 +11,7 @@ import tiny
 from commands import Run
 from molgen import checkpoint, early_stopping, fine_tuning
 from molgen.card_measured import DATA
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
 
 CPU = ["--workers", 1, "--dtype", "fp32"]
 WORDS = """

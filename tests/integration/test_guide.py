@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from molgen import checkpoint
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
 from molgen.recipe import TrainConfig
 from molgen.targets import Range
 from property_models.guide_training import GuideObjective, new_guide, train_guide

@@ -18,9 +18,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from molgen.diffusion.plan import Ancestral, Loop, Plan, Rescale, Strategy
 from molgen.guidance import ClassifierFree
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.plan import Ancestral, Loop, Plan, Rescale, Strategy
 from molgen.predict import NetworkPredictor
 from molgen.sample import Sampler
 from molgen.utils.arrays import Ids

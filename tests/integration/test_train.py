@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import load_file
 
 from molgen import training_state
+from molgen.data.prior import Prior
+from molgen.data.tokenizer import Tokenizer
 from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.prior import Prior
 from molgen.recipe import TrainConfig
-from molgen.tokenizer import Tokenizer
 from molgen.train import Trainer, new_model, train
 from molgen.training_log import COLUMNS
 from molgen.utils.threads import Workers

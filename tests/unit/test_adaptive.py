@@ -13,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen import checkpoint, plan
+from molgen import checkpoint
 from molgen.adaptive import Adaptive, AdaptiveSampler, adaptive_sampler, fork
 from molgen.autoregressive import AutoregressiveSampler
+from molgen.diffusion import plan
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.retry import INVALID, KNOWN, Judge, Remask, Restart, Retry, Verdict

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from molgen.prior import TAIL
+from molgen.data.prior import TAIL
 from molgen.targets import Range
 from property_models.bins import Bins
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import molgen
-from molgen import constrained, plan
+from molgen import constrained
 from molgen.checkpoint import BUNDLED
+from molgen.diffusion import plan
 from molgen.odds import odds
 from molgen.targets import read_targets
 

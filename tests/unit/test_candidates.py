@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import chains
 from chains import LOG_P, MASK, STATES
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.posterior import log_masked_posterior
+from molgen.diffusion.posterior import log_masked_posterior
 
 VOCAB = MASK + 1
 LINEAR = torch.arange(9, dtype=torch.float64).mul(2.3).cos().reshape(3, VOCAB)

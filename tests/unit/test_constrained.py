@@ -12,8 +12,9 @@ import pytest
 from rdkit import Chem
 
 import molgen
-from molgen import constrained, plan
+from molgen import constrained
 from molgen.adaptive import Adaptive
+from molgen.diffusion import plan
 from molgen.fragments import Constraint, read, read_lead
 from molgen.model import Model
 from molgen.open_rows import ConstrainedRows, OpenRows

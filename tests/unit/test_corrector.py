@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from molgen import plan, presets
+from molgen import presets
 from molgen.corrector import Corrector, mend
+from molgen.diffusion import plan
 from molgen.predict import Prediction
 from molgen.rows import Given
 from molgen.sample import Sampler

@@ -10,7 +10,7 @@ import pytest
 
 import fetch
 import prepare
-from molgen.reading import read_table
+from molgen.data.reading import read_table
 from sources import SOURCES, Source, checksum
 
 SMILES = ("CCO", "c1ccccc1", "N")

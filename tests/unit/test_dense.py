@@ -10,12 +10,12 @@ import torch
 
 import chains
 import tiny
-from molgen import plan, token_weights
 from molgen.aims import Aim
 from molgen.candidates import AmortisedScores, ExactScores
 from molgen.classifier import PropertyClassifier
 from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.dense import DenseSampler, draw_changes
+from molgen.diffusion import plan, token_weights
 from molgen.guidance import ClassifierBased, ClassifierFree
 from molgen.predict import NetworkPredictor, Shaping
 from molgen.rows import Samples

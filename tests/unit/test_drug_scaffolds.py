@@ -16,13 +16,14 @@ import torch
 from rdkit import Chem
 
 from drugs import REAL, REFUSED, SPELLINGS, spelled
-from molgen import constrained, plan
+from molgen import constrained
+from molgen.data.prior import Prior
+from molgen.data.tokenizer import Tokenizer
+from molgen.diffusion import plan
 from molgen.fragments import Constraint, read, read_lead
 from molgen.model import Model
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.prior import Prior
 from molgen.settings import Settings
-from molgen.tokenizer import Tokenizer
 from molgen.verify import OK, Verifier
 from paths import DATA
 

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 import tiny
 from molgen import card_measured, checkpoint, early_stopping, fine_tuning
-from molgen.dataset import TokenDataset
+from molgen.data.dataset import TokenDataset
+from molgen.data.tokenizer import Tokenizer
 from molgen.early_stopping import CHECKS, EarlyStopping
 from molgen.ingest import Options, further_numbers, series_held_out
 from molgen.model import Model
@@ -24,7 +25,6 @@ from molgen.molecules.training_index import KnownMolecules
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.pipeline import Prepared, fit
 from molgen.recipe import TrainConfig
-from molgen.tokenizer import Tokenizer
 from molgen.train import new_model
 from molgen.utils.threads import Workers, workers
 from small_data import dataset, recipe, shape

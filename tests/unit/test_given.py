@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen import plan, token_weights
+from molgen.diffusion import plan, token_weights
 from molgen.predict import Prediction
 from molgen.rows import Given, Samples
 from molgen.sample import Sampler

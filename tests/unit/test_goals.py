@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from molgen.data.prior import Prior
 from molgen.goals import Goal, Goals, read_goals
-from molgen.prior import Prior
 from molgen.targets import Range
 
 RNG = np.random.default_rng(0)

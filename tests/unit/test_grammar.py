@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from molgen.data.tokenizer import MASK, PAD
 from molgen.grammar import OUTSIDE, Completions, Language, SmilesGrammar
-from molgen.tokenizer import MASK, PAD
 
 VOCAB = ["(", ")", "1", "2", "=", "C", "O", PAD, MASK]
 LANGUAGE = SmilesGrammar(depth=2, labels=2).language(VOCAB)

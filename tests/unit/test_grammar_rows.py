@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 import molgen
-from molgen import constrained, plan
+from molgen import constrained
 from molgen.adaptive import Adaptive
+from molgen.diffusion import plan
+from molgen.diffusion.unmasking_order import EntropyBounded
 from molgen.grammar import SmilesGrammar
 from molgen.model import Model
-from molgen.order import EntropyBounded
 from molgen.settings import METHOD, Settings
 from molgen.steering import ClassifierBased
 from tiny import save

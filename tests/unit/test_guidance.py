@@ -9,6 +9,7 @@ from torch import Tensor
 import chains
 from chains import CLEAN, LOG_P, MASK, STATES
 from molgen.candidates import ExactScores
+from molgen.diffusion.posterior import log_masked_posterior, masked_posterior, subs
 from molgen.guidance import (
     ClassifierBased,
     ClassifierFree,
@@ -18,7 +19,6 @@ from molgen.guidance import (
     nest,
     tilt,
 )
-from molgen.posterior import log_masked_posterior, masked_posterior, subs
 
 VOCAB = MASK + 1
 POSTERIOR = chains.tilted(1.0)

@@ -16,13 +16,14 @@ from safetensors.torch import load_file, save_file
 
 import molgen
 import tiny
-from molgen import checkpoint, plan, token_weights
+from molgen import checkpoint
 from molgen.card import card
+from molgen.data.tokenizer import selfies_to_smiles
+from molgen.diffusion import plan, token_weights
+from molgen.diffusion.unmasking_order import EntropyBounded
 from molgen.model import Model
-from molgen.order import EntropyBounded
 from molgen.settings import Settings
 from molgen.steering import ClassifierBased
-from molgen.tokenizer import selfies_to_smiles
 
 COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
 BUSY: dict[str, Any] = {"strategy": plan.Rescale(0.4), "steps": 10}

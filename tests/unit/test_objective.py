@@ -9,17 +9,10 @@ import torch
 from torch import Tensor
 
 from molgen.batch import Batch, draw_batch
-from molgen.likelihood import row_bounds
+from molgen.diffusion.likelihood import row_bounds
+from molgen.diffusion.losses import masked_nll, next_token_nats
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.objective import (
-    Masked,
-    NextToken,
-    Objective,
-    Uniform,
-    masked_nll,
-    next_token_nats,
-    objective_for,
-)
+from molgen.objective import Masked, NextToken, Objective, Uniform, objective_for
 from molgen.train import new_model
 from small_data import dataset, shape
 

@@ -10,10 +10,10 @@ import torch
 
 import molgen
 from molgen import presets
+from molgen.data.tokenizer import padded
 from molgen.model import Model
 from molgen.odds import odds
 from molgen.targets import read_targets
-from molgen.tokenizer import padded
 from property_models.noisy import log_meets
 
 

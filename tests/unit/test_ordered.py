@@ -9,8 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen.guidance import ClassifierFree
-from molgen.order import (
+from molgen.diffusion.unmasking_order import (
     ORDERS,
     EntropyBounded,
     LeftToRight,
@@ -20,6 +19,7 @@ from molgen.order import (
     Random,
     Stable,
 )
+from molgen.guidance import ClassifierFree
 from molgen.ordered import ORDER, OrderedSampler
 from molgen.predict import NetworkPredictor, Prediction
 from molgen.rows import Given, Samples

@@ -4,15 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
-from molgen import plan, presets
+from molgen import presets
 from molgen.adaptive import Adaptive
 from molgen.corrector import Corrector
+from molgen.diffusion import plan
+from molgen.diffusion.token_weights import Confidence, Sharpened
+from molgen.diffusion.unmasking_order import EntropyBounded, LargestMargin, Stable
 from molgen.guidance import Linear
-from molgen.order import EntropyBounded, LargestMargin, Stable
 from molgen.presets import from_info, strategy, token_weights
 from molgen.retry import Remask, Restart
 from molgen.steering import ClassifierBased, ClassifierFree
-from molgen.token_weights import Confidence, Sharpened
 
 
 @pytest.mark.parametrize(

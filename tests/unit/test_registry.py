@@ -13,7 +13,7 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
 import property_models
-from molgen.tables import read_table, write_table
+from molgen.data.tables import read_table, write_table
 from property_models import compute, described, from_function, get, vectorised
 
 ASPIRIN, CAFFEINE = "CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from molgen.data.tokenizer import Tokenizer, padded
 from molgen.molecules.training_index import KnownMolecules
 from molgen.odds import Odds
 from molgen.retry import (
@@ -20,7 +21,6 @@ from molgen.retry import (
     Restart,
     Verdict,
 )
-from molgen.tokenizer import Tokenizer, padded
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from tiny import CHARACTERS

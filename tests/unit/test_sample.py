@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen import plan, sigma, token_weights
-from molgen.noise import Cosine, LogLinear
-from molgen.posterior import masked_posterior
+from molgen.diffusion import plan, remasking_rates, token_weights
+from molgen.diffusion.noise import Cosine, LogLinear
+from molgen.diffusion.posterior import masked_posterior
 from molgen.sample import Sampler, Samples
 from molgen.utils import randomness
 from molgen.utils.randomness import inverse_cdf
@@ -58,7 +58,7 @@ class Plain:
             if self.weights is not None:
                 own = np.minimum(
                     base * self.weights(token_weights.Evidence(psi, psi, 0 * psi), placed),
-                    sigma.sigma_max(a_t, a_s),
+                    remasking_rates.sigma_max(a_t, a_s),
                 )
             reveal = (a_s - (1 - own) * a_t) / (1 - a_t)
             row = np.arange(len(lengths))[:, None]

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 import chains
 import tiny
-from molgen import checkpoint, plan
+from molgen import checkpoint
 from molgen.best_of import BestOf
+from molgen.diffusion import plan
 from molgen.metropolis import Metropolis
 from molgen.model import Model
 from molgen.moves import masked, resized

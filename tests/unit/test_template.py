@@ -13,10 +13,10 @@ from rdkit import Chem
 
 from drugs import REAL, SPELLINGS, spelled
 from molgen.completion import completions
+from molgen.data.tokenizer import Tokenizer
 from molgen.fragments import Constraint, Task, read, read_lead
 from molgen.molecules.smiles import split
 from molgen.template import Span, Template, cut, templates
-from molgen.tokenizer import Tokenizer
 from molgen.verify import OK, Verifier
 from paths import DATA
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from molgen import plan
+from molgen.data.tokenizer import Tokenizer
+from molgen.diffusion import plan
 from molgen.sample import Sampler, Samples
-from molgen.tokenizer import Tokenizer
 from molgen.trajectory import PLACED, REMOVED, Recorder, Trajectory
 from tiny import Table
 

@@ -15,9 +15,10 @@ from torch import Tensor
 
 import chains
 from chains import CLEAN, LOG_P, MASK, STATES
-from molgen import plan
 from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
 from molgen.conditional_denoiser import ShardedDenoiser
+from molgen.diffusion import plan
+from molgen.diffusion.posterior import log_masked_posterior, masked_posterior
 from molgen.guidance import (
     CandidateScores,
     ClassifierBased,
@@ -26,7 +27,6 @@ from molgen.guidance import (
     Linear,
     Strength,
 )
-from molgen.posterior import log_masked_posterior, masked_posterior
 from molgen.predict import Shaping
 from molgen.transition import MaskedTransition, Transition, UniformTransition
 

@@ -146,7 +146,7 @@ def test_rdkit_is_silenced_inside_and_not_outside() -> None:
 
 def test_chemistry_is_imported_without_the_slow_libraries() -> None:
     script = (
-        "import sys, property_models, molgen.tables;"
+        "import sys, property_models, molgen.data.tables;"
         "from molgen.molecules import parsing, training_index, conventions, grid, evaluate;"
         "slow = {'torch', 'pandas', 'matplotlib', 'PIL'} & set(sys.modules); sys.exit(str(slow))"
     )

@@ -1,0 +1,1 @@
+"""A file becomes rows, tokens and arrays."""

@@ -1,0 +1,214 @@
+"""Tables of molecules as files: written whole or not at all, N rows for N molecules.
+
+    rows -> temporary file beside the target -> one rename
+
+What is seen under the target's name is therefore always a finished file: when the disk is full or
+the run is interrupted, the old file (or none) is there. Rows that are no molecule are written too:
+
+========  ==========================================================================================
+csv       one line a row; booleans are ``true`` and ``false``, NaN is an empty cell
+parquet   the same columns with their types (extra ``parquet``)
+smi       ``raw <tab> index <tab> status`` without a header line. The first field is what the
+          network wrote, so a reader that counts failures finds as many as there were; a blank or
+          control character inside it, which would break the line, becomes ``?`` (no SMILES either)
+sdf       one record a row with all columns as properties, drawn in two dimensions; a row that is no
+          molecule is a record without atoms
+========  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from molgen.data.reading import LIST_SUFFIXES, read_header, read_text
+from molgen.utils.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXTENSIONS = (".csv", ".parquet", ".smi", ".sdf")
+TEXT_COLUMNS = ("raw", "smiles", "status", "tokens", "lead")
+"""Columns that stay text whatever they look like: a network may write ``1`` or ``NaN``."""
+
+_BREAKING = re.compile(r"[\s\x00-\x1f\x7f]")
+_BOOLEANS = {"true": True, "false": False}
+
+
+def check_extension(path: str | Path) -> str:
+    """Return the extension that says how to write a table; call it before any long work.
+
+    Raises:
+        ValueError: if the path has another extension, or one that needs what is not installed.
+    """
+    extension = Path(path).suffix.lower()
+    if extension not in EXTENSIONS:
+        raise ValueError(
+            f"cannot write {str(path)!r}: its extension is {extension!r}, "
+            f"expected one of {', '.join(EXTENSIONS)}"
+        )
+    if extension == ".parquet" and find_spec("pyarrow") is None:
+        raise ValueError(
+            f"cannot write {str(path)!r}: parquet needs pyarrow (pip install 'molgen[parquet]')"
+        )
+    return extension
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table in the format of the path's extension.
+
+    Args:
+        frame: one molecule a row. ``smi`` needs a column ``raw`` (or ``smiles``), ``sdf`` a column
+            ``smiles`` that is empty where the row is no molecule.
+        path: ending in one of :data:`EXTENSIONS`.
+
+    Raises:
+        ValueError: for another extension, or if a column is missing.
+        OSError: if the disk is full or the place cannot be written; no part of a file is left.
+    """
+    extension = check_extension(path)
+    with replacing(path) as temporary:
+        if extension == ".parquet":
+            frame.to_parquet(temporary, index=False)
+            return
+        text = {".csv": _csv, ".smi": _smi, ".sdf": _sdf}[extension]
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            for piece in text(frame):
+                file.write(piece)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a table of molecules, gzipped or not, with every row it has.
+
+    A list of SMILES (``.smi``, ``.txt`` and the like, without a header line) becomes the columns
+    ``raw`` and, where its lines have one, ``name``. Its blank lines are rows too: an empty string
+    was drawn there. Numbers and booleans are recognised by column, except in
+    :data:`TEXT_COLUMNS`.
+
+    Raises:
+        ValueError: if it is of another kind, empty or damaged.
+        OSError: if it cannot be opened.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if path.suffix.lower() == ".parquet":
+        try:
+            return pd.read_parquet(path)
+        except (ImportError, ValueError) as error:  # no pyarrow; not a parquet file
+            raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
+    header = read_header(path)
+    text = read_text(path)
+    if not header:
+        return _list_frame(text)
+    # A blank line is a row where a row is a single field; elsewhere it is no row.
+    single = len(header) == 1
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text.lstrip("\n")),
+            sep=_delimiter(path, text),
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=not single,
+            skipinitialspace=True,
+        )
+    except pd.errors.ParserError as error:
+        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
+    names = [str(name).strip() for name in frame.columns]
+    return pd.DataFrame({n: _typed(frame.iloc[:, i], n) for i, n in enumerate(names)})
+
+
+def _delimiter(path: Path, text: str) -> str:
+    first = text.lstrip("\n").split("\n", 1)[0]
+    delimiter = max(",\t;", key=first.count)
+    is_list = path.name.lower().removesuffix(".gz").endswith(LIST_SUFFIXES)
+    return " " if is_list and delimiter not in first else delimiter
+
+
+def _csv(frame: pd.DataFrame) -> Iterator[str]:
+    words = {True: "true", False: "false"}
+    booleans = [name for name in frame.columns if frame[name].dtype.name in ("bool", "boolean")]
+    columns = {name: frame[name].astype(object).map(words) for name in booleans}
+    yield frame.assign(**columns).to_csv(index=False, lineterminator="\n")
+
+
+def _smi(frame: pd.DataFrame) -> Iterator[str]:
+    raws = _column(frame, "raw" if "raw" in frame else "smiles")
+    index = frame["index"] if "index" in frame else range(len(frame))
+    status = frame["status"] if "status" in frame else [""] * len(raws)
+    for raw, number, reason in zip(raws, index, status, strict=True):
+        fields = (_BREAKING.sub("?", str(raw)), str(number), str(reason))
+        yield "\t".join(fields if reason else fields[:2]) + "\n"
+
+
+def _sdf(frame: pd.DataFrame) -> Iterator[str]:
+    from rdkit import Chem
+    from rdkit.Chem import rdDepictor
+
+    from molgen.molecules.parsing import parse
+
+    smiles = _column(frame, "smiles")
+    titles = frame["index"] if "index" in frame else range(len(frame))
+    rows = frame.to_dict("records")
+    for text, title, row in zip(smiles, titles, rows, strict=True):
+        mol = parse(text) if text else None
+        if mol is None:
+            mol = Chem.Mol()
+        else:
+            rdDepictor.Compute2DCoords(mol)
+        mol.SetProp("_Name", str(title))
+        yield Chem.MolToMolBlock(mol)
+        yield from (f">  <{name}>\n{_cell(value)}\n\n" for name, value in row.items())
+        yield "$$$$\n"
+
+
+def _cell(value: Any) -> str:
+    """Return a value as one line of text."""
+    if value is None or value != value:  # NaN alone differs from itself
+        return ""
+    if str(value) in ("True", "False"):
+        return str(value).lower()
+    return re.sub(r"[\r\n]", "?", str(value))
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+    if name not in frame:
+        raise ValueError(f"frame has no column {name!r}, only {', '.join(map(str, frame.columns))}")
+    return frame[name]
+
+
+def _list_frame(text: str) -> pd.DataFrame:
+    """Return lines of ``SMILES name`` as a table."""
+    import pandas as pd
+
+    lines = text.removesuffix("\n").split("\n")
+    raws, names = [], []
+    for line in lines:
+        # A blank at the start means that the SMILES itself is empty, as in a line written here.
+        head, _, rest = ("", "", line) if line[:1].isspace() else _split(line)
+        raws.append(head)
+        names.append(rest.strip().split("\t")[0])
+    frame = pd.DataFrame({"raw": raws})
+    return frame.assign(name=names) if any(names) else frame
+
+
+def _split(line: str) -> tuple[str, str, str]:
+    match = re.search(r"[\s,;]", line)  # none of them occurs inside a SMILES string
+    return (line, "", "") if match is None else (line[: match.start()], "", line[match.end() :])
+
+
+def _typed(column: pd.Series, name: str) -> pd.Series:
+    """Return a column of text as numbers or booleans, if all of its filled cells are."""
+    import pandas as pd
+
+    filled = column[column != ""]
+    if name.lower() in TEXT_COLUMNS or filled.empty:
+        return column
+    if len(filled) == len(column) and column.str.lower().isin(list(_BOOLEANS)).all():
+        return column.str.lower().map(_BOOLEANS).astype(bool)
+    numbers = pd.to_numeric(column.where(column != ""), errors="coerce")
+    return numbers if numbers[filled.index].notna().all() else column

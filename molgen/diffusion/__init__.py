@@ -1,0 +1,1 @@
+"""Noise, plans, posteriors, bounds: functions of numbers and log-probabilities. Never RDKit."""

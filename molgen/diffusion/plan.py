@@ -1,0 +1,258 @@
+"""Plans: a sampler's whole itinerary as a table of ``(alpha_t, alpha_s, sigma)``.
+
+Every remasking strategy is the one posterior kernel fed another table, so a strategy here is a
+small frozen object that writes the table, and a :class:`Plan` is checked data: it can be printed,
+plotted, compared. Row ``i`` goes from ``alpha_t[i]`` to ``alpha_s[i]``, each step starts where the
+one before ended, the first starts at 0 (all masked), the last ends at 1 (all placed), and ``sigma``
+keeps within ``min(1, (1 - alpha_s) / alpha_t)``, beyond which the marginals would break.
+
+References: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025);
+the strengths themselves are in :mod:`molgen.diffusion.remasking_rates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from molgen.diffusion import remasking_rates as strength
+from molgen.diffusion.noise import LogLinear, Schedule
+
+Row = tuple[float, float, float]
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked table of steps.
+
+    Attributes:
+        alpha_t: fraction kept before each step, shape (steps,), float64.
+        alpha_s: fraction kept after it, same shape.
+        sigma: chance that a placed token is masked again, same shape.
+    """
+
+    alpha_t: NDArray[np.float64]
+    alpha_s: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Check the table.
+
+        Raises:
+            ValueError: naming the first step that is out of line, and why.
+        """
+        a_t, a_s, sigma = self.alpha_t, self.alpha_s, self.sigma
+        if not len(a_t) == len(a_s) == len(sigma) > 0:
+            raise ValueError(
+                f"a plan needs columns of one length, got {len(a_t)}, {len(a_s)}, {len(sigma)}"
+            )
+        bound = np.array([strength.sigma_max(t, s) for t, s in zip(a_t, a_s, strict=True)])
+        starts = np.concatenate([[0.0], a_s[:-1]])
+        faults = {
+            "has an entry that is no number": ~np.isfinite(a_t + a_s + sigma),
+            "does not start where the step before ended": np.abs(a_t - starts) > ROUNDING,
+            "goes back towards the noise": a_s < a_t - ROUNDING,
+            "has a sigma outside [0, sigma_max]": (sigma < 0) | (sigma > bound + ROUNDING),
+        }
+        for fault, where in faults.items():
+            if where.any():
+                i = int(where.argmax())
+                raise ValueError(
+                    f"step {i} {fault}: alpha {a_t[i]:.6g} -> {a_s[i]:.6g}, sigma {sigma[i]:.6g}"
+                )
+        if abs(a_s[-1] - 1) > ROUNDING:
+            raise ValueError(f"the last step ends at alpha {a_s[-1]:.6g}, expected 1")
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Row]) -> Plan:
+        """Build from ``(alpha_t, alpha_s, sigma)`` rows."""
+        table = np.array(list(rows), dtype=np.float64).reshape(-1, 3)
+        return cls(*(np.ascontiguousarray(column) for column in table.T))
+
+    def __len__(self) -> int:
+        return len(self.alpha_t)
+
+    def rows(self) -> list[Row]:
+        """Return the table as plain tuples."""
+        columns = (self.alpha_t.tolist(), self.alpha_s.tolist(), self.sigma.tolist())
+        return list(zip(*columns, strict=True))
+
+    def __str__(self) -> str:
+        lines = [f"{'step':>5} {'alpha_t':>9} {'alpha_s':>9} {'sigma':>9}"]
+        lines += [f"{i:5d} {t:9.5f} {s:9.5f} {g:9.5f}" for i, (t, s, g) in enumerate(self.rows())]
+        return "\n".join(lines)
+
+
+class Strategy(Protocol):
+    """Something that writes a plan."""
+
+    def plan(self, steps: int, schedule: Schedule = ...) -> Plan:
+        """Return the plan of ``steps`` steps."""
+        ...
+
+
+def grid(steps: int, schedule: Schedule) -> list[tuple[float, float, float]]:
+    """Return ``(t, alpha_t, alpha_s)`` for ``steps`` equal steps of time from 1 to 0.
+
+    Raises:
+        ValueError: if there is no step.
+    """
+    if steps < 1:
+        raise ValueError(f"steps is {steps}, expected at least 1")
+    times = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+    alphas = schedule.alpha(times).clamp(0, 1).tolist()
+    alphas[0], alphas[-1] = 0.0, 1.0
+    return list(zip(times.tolist(), alphas[:-1], alphas[1:], strict=False))
+
+
+class _Stepwise:
+    """Strategies that take the schedule as it is and choose a sigma for every step."""
+
+    def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
+        raise AttributeError("a strategy defines sigma")
+
+    def plan(self, steps: int, schedule: Schedule = LogLinear()) -> Plan:
+        """Return the plan of ``steps`` steps along a schedule."""
+        return Plan.from_rows((a, b, self.sigma(t, a, b)) for t, a, b in grid(steps, schedule))
+
+
+@dataclass(frozen=True)
+class Ancestral(_Stepwise):
+    """Plain masked diffusion (MDLM): nothing placed is ever revised."""
+
+    def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
+        """Return 0."""
+        return strength.ancestral(alpha_t, alpha_s)
+
+
+@dataclass(frozen=True)
+class Cap(_Stepwise):
+    """``min(eta, sigma_max)``."""
+
+    eta: float = 0.02
+
+    def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
+        """Return the capped strength."""
+        return strength.cap(alpha_t, alpha_s, self.eta)
+
+
+@dataclass(frozen=True)
+class Rescale(_Stepwise):
+    """``eta * min(cap, sigma_max)``; the plain form has ``cap = 1``."""
+
+    eta: float = 0.1
+    cap: float = 1.0
+
+    def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
+        """Return the rescaled strength."""
+        return strength.rescale(alpha_t, alpha_s, self.eta, self.cap)
+
+
+@dataclass(frozen=True)
+class ForwardBackward(_Stepwise):
+    """A step forth and a step back of the forward process."""
+
+    def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
+        """Return the forward-backward strength."""
+        return strength.forward_backward(alpha_t, alpha_s)
+
+
+@dataclass(frozen=True)
+class DiscreteFlow(_Stepwise):
+    """The discrete-flow corrector at rate ``beta``."""
+
+    beta: float = 1.0
+
+    def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
+        """Return the corrector's strength."""
+        return strength.discrete_flow(alpha_t, alpha_s, self.beta)
+
+
+@dataclass(frozen=True)
+class Psi(_Stepwise):
+    """A fresh forward draw with probability ``1 - kappa``."""
+
+    kappa: float = 0.98
+
+    def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
+        """Return ``(1 - kappa)(1 - alpha_s)``."""
+        return strength.psi(alpha_t, alpha_s, self.kappa)
+
+
+@dataclass(frozen=True)
+class Switch(_Stepwise):
+    """Ancestral until ``t <= t_switch``, then another strategy."""
+
+    t_switch: float = 0.5
+    then: _Stepwise = field(default_factory=Rescale)
+
+    def __post_init__(self) -> None:
+        """Check the time.
+
+        Raises:
+            ValueError: if it is out of range.
+        """
+        if not 0 <= self.t_switch <= 1:
+            raise ValueError(f"t_switch is {self.t_switch}, expected a number in [0, 1]")
+
+    def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
+        """Return 0 early, the other strategy's strength late."""
+        return self.then.sigma(t, alpha_t, alpha_s) if t <= self.t_switch + ROUNDING else 0.0
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Place up to ``alpha_on``, revise on a plateau at rate ``eta``, then place the rest.
+
+    The window's edges are snapped to the grid of steps: a step that straddled one would break the
+    marginal. The plateau replaces the schedule, so any given schedule is only checked for steps.
+    """
+
+    t_on: float = 0.55
+    t_off: float = 0.05
+    eta: float = 0.02
+    alpha_on: float = 0.9
+
+    def plan(self, steps: int, schedule: Schedule = LogLinear()) -> Plan:
+        """Return the plan of ``steps`` steps.
+
+        Raises:
+            ValueError: if the window is empty or there are too few steps for its three parts.
+        """
+        if not 0 < self.t_off < self.t_on < 1:
+            raise ValueError(
+                f"loop needs 0 < t_off < t_on < 1, got t_on={self.t_on} and t_off={self.t_off}"
+            )
+        on, off = round(self.t_on * steps), round(self.t_off * steps)
+        on, off = min(on, steps - 1), max(off, 1)
+        if steps < 3:
+            raise ValueError(f"loop needs at least 3 steps for its three parts, got {steps}")
+        if not off < on:
+            raise ValueError(
+                f"loop's window from t_on={self.t_on} to t_off={self.t_off} is shorter than one of "
+                f"{steps} steps"
+            )
+        t_on, t_off = on / steps, off / steps
+        times = [i / steps for i in range(steps, -1, -1)]
+        return Plan.from_rows(
+            strength.loop(t, s, self.eta, t_on, t_off, self.alpha_on) for t, s in pairwise(times)
+        )
+
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "ancestral": Ancestral,
+    "cap": Cap,
+    "rescale": Rescale,
+    "switch": Switch,
+    "loop": Loop,
+    "forward-backward": ForwardBackward,
+    "dfm": DiscreteFlow,
+    "psi": Psi,
+}

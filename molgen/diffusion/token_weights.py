@@ -1,0 +1,288 @@
+"""Token weights: which of the placed tokens go back to the mask.
+
+A plan says how likely a placed token is to be masked again, ``sigma``; weights share it out,
+
+    sigma_l = min(sigma * w_l, sigma_max)
+
+with ``w_l = 0`` at masked tokens and padding. Under ``normalise="sum"`` the weights of a row sum
+to one, so with ``sigma = sigma_max`` about one token a step goes back (the published form); under
+``"mean"`` they average to one, so the expected number is that of uniform weights.
+
+    uniform      none of them
+    confidence   softmax(-psi)                        psi: probability when placed (published form)
+    sharpened    softmax(-log psi / tau)
+    quality      softmax(-log q / tau + gamma delta)  q: probability to be right as things stand now
+    property     softmax(gamma delta)
+
+``q`` and ``delta`` come from the quality head of a network trained by
+:mod:`molgen.self_correction`, at no forward of their own. It is asked under the condition ``y``
+and, for classifier-free guidance, without:
+
+    delta_l = log q_l(no condition) - log q_l(y)
+
+A token that is plausible as such but not in a molecule of the wanted property has ``delta > 0``:
+it is what holds the molecule back. By Bayes' rule ``p(x_l | rest, y) / p(x_l | rest)`` equals
+``p(y | x) / p(y | rest)``, so ``delta_l`` stands for the gain in ``log p(y)`` from taking the token
+off: guided remasking without a classifier.
+
+Weights that look at the row no longer keep the marginals exactly: they are heuristics. A masked
+token of weight 0 is placed at the ancestral rate, which does not make up for what was taken off:
+after a step from the right marginal, rows are more masked than ``1 - alpha_s`` by ``alpha_t`` times
+the mean ``sigma_l``. Samplers therefore place masked tokens at the rate of the plan's own
+``sigma``, which keeps the masked fraction on average under weights of mean one that are nowhere
+capped.
+
+References: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025),
+section 4; Kim et al., "Fine-tuning masked diffusion for provable self-correction" (2025), for
+``q``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molgen.diffusion.posterior import Scalar, sigma_max
+from molgen.utils.arrays import Floats, Mask
+
+Normalise = Literal["sum", "mean"]
+
+
+def uniform_weights(is_clean: Tensor, normalise: Normalise = "mean") -> Tensor:
+    """Return equal weights on a row's clean tokens; the dtype is torch's default.
+
+    Args:
+        is_clean: True at tokens that are placed and no padding, with shape (batch, length).
+        normalise: whether a row's weights sum to one or average to one over its clean tokens.
+
+    Returns:
+        Weights with shape (batch, length), 0 where ``is_clean`` is False.
+    """
+    scores = torch.zeros(is_clean.shape, device=is_clean.device)
+    return softmax_over(scores, is_clean, normalise)
+
+
+def confidence_weights(psi: Tensor, is_clean: Tensor, normalise: Normalise = "sum") -> Tensor:
+    """Return ``softmax(-psi)`` over a row's clean tokens: the published confidence weights.
+
+    Since ``psi`` lies in [0, 1] no weight is more than ``e`` times another.
+
+    Args:
+        psi: probability each token had when it was placed, with shape (batch, length); ignored
+            elsewhere.
+        is_clean: True at tokens that are placed and no padding, with shape (batch, length).
+        normalise: whether a row's weights sum to one or average to one over its clean tokens.
+
+    Returns:
+        Weights with shape (batch, length), 0 where ``is_clean`` is False.
+    """
+    return softmax_over(-psi, is_clean, normalise)
+
+
+def sharpened_weights(
+    psi: Tensor, is_clean: Tensor, tau: float = 1.0, normalise: Normalise = "mean"
+) -> Tensor:
+    """Return ``softmax(-log psi / tau)``, in proportion to ``psi ** (-1 / tau)``.
+
+    A token placed with probability 0.01 is a hundred times as likely to go back as a certain one
+    at ``tau = 1``.
+
+    Args:
+        psi: probability each token had when it was placed, with shape (batch, length); ignored
+            elsewhere.
+        is_clean: True at tokens that are placed and no padding, with shape (batch, length).
+        tau: temperature above 0; lower is sharper, infinity is uniform.
+        normalise: whether a row's weights sum to one or average to one over its clean tokens.
+
+    Returns:
+        Weights with shape (batch, length), 0 where ``is_clean`` is False.
+
+    Raises:
+        ValueError: if ``tau`` is not above 0.
+    """
+    if not tau > 0.0:
+        raise ValueError(f"tau must be above 0, got {tau}")
+    smallest = torch.finfo(psi.dtype).tiny
+    return softmax_over(-psi.clamp(min=smallest).log() / tau, is_clean, normalise)
+
+
+def token_sigma(sigma: Scalar, weights: Tensor, alpha_t: Scalar, alpha_s: Scalar) -> Tensor:
+    """Return ``min(sigma * weights, sigma_max)``: what each token's own sigma comes to.
+
+    Args:
+        sigma: the plan's sigma, a float or with shape (batch, 1).
+        weights: token weights with shape (batch, length).
+        alpha_t: fraction of tokens kept now, a float or with shape (batch, 1).
+        alpha_s: fraction of tokens kept after the step, likewise.
+
+    Returns:
+        Chances with shape (batch, length).
+    """
+    return torch.minimum(sigma * weights, sigma_max(alpha_t, alpha_s).to(weights))
+
+
+def softmax_over(scores: Tensor, is_clean: Tensor, normalise: Normalise) -> Tensor:
+    """Return the softmax over the clean tokens of each row; a row with none gets zeros."""
+    check_normalise(normalise)
+    weights = scores.masked_fill(~is_clean, -torch.inf).softmax(-1)
+    weights = weights.masked_fill(~is_clean, 0.0)
+    return weights if normalise == "sum" else weights * is_clean.sum(-1, keepdim=True)
+
+
+def check_normalise(normalise: str) -> None:
+    """Check how weights are normalised.
+
+    Raises:
+        ValueError: if it is neither ``"sum"`` nor ``"mean"``.
+    """
+    if normalise not in ("sum", "mean"):
+        raise ValueError(f"normalise must be 'sum' or 'mean', got {normalise!r}")
+
+
+PSI, QUALITY, PROPERTY = "psi", "quality", "property"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of placed tokens, each with shape (rows, length); ignored elsewhere.
+
+    Attributes:
+        psi: probability each had when it was placed.
+        quality: probability to be right as things stand now; ``psi`` where nobody has judged.
+        delta: how far it holds the wanted property back, in nats; 0 where nobody has judged.
+    """
+
+    psi: Floats
+    quality: Floats
+    delta: Floats
+
+
+class TokenWeights(Protocol):
+    """Weights as the sampler asks for them."""
+
+    @property
+    def reads(self) -> str:
+        """What they go by: ``"psi"``, ``"quality"`` or ``"property"``.
+
+        The last compares both forwards of classifier-free guidance.
+        """
+        ...
+
+    def __call__(self, evidence: Evidence, is_clean: Mask) -> Floats:
+        """Return factors with shape (rows, length).
+
+        Args:
+            evidence: on the tokens.
+            is_clean: True at tokens that are placed and may be taken off, shape (rows, length).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The published weights: ``softmax(-psi)``, summing to one, masked tokens not compensated."""
+
+    normalise: Normalise = "sum"
+    reads = PSI
+
+    def __post_init__(self) -> None:
+        """Check ``normalise``."""
+        check_normalise(self.normalise)
+
+    def __call__(self, evidence: Evidence, is_clean: Mask) -> Floats:
+        """Return the factors; see `TokenWeights`."""
+        psi = torch.from_numpy(evidence.psi)
+        weights = confidence_weights(psi, torch.from_numpy(is_clean), self.normalise)
+        return _compensated(weights, is_clean, self.normalise)
+
+
+@dataclass(frozen=True)
+class Sharpened:
+    """``softmax(-log psi / tau)`` with mean one: doubtful tokens go back far more often."""
+
+    tau: float = 1.0
+    normalise: Normalise = "mean"
+    reads = PSI
+
+    def __post_init__(self) -> None:
+        """Check the parameters.
+
+        Raises:
+            ValueError: if ``tau`` is not positive or ``normalise`` not known.
+        """
+        _check_tau(self.tau)
+        check_normalise(self.normalise)
+
+    def __call__(self, evidence: Evidence, is_clean: Mask) -> Floats:
+        """Return the factors; see `TokenWeights`."""
+        psi = torch.from_numpy(evidence.psi)
+        weights = sharpened_weights(psi, torch.from_numpy(is_clean), self.tau, self.normalise)
+        return _compensated(weights, is_clean, self.normalise)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """``softmax(-log q / tau + gamma delta)`` with mean one; ``gamma = 0`` is quality alone."""
+
+    tau: float = 1.0
+    gamma: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the parameters.
+
+        Raises:
+            ValueError: if ``tau`` is not positive.
+        """
+        _check_tau(self.tau)
+
+    @property
+    def reads(self) -> str:
+        """See `TokenWeights`."""
+        return PROPERTY if self.gamma else QUALITY
+
+    def __call__(self, evidence: Evidence, is_clean: Mask) -> Floats:
+        """Return the factors; see `TokenWeights`."""
+        smallest = np.finfo(np.float64).tiny
+        doubt = -np.log(np.maximum(evidence.quality, smallest)) / self.tau
+        return _softmax(doubt + self.gamma * evidence.delta, is_clean)
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """``softmax(gamma delta)`` with mean one: what holds the wanted property back goes first."""
+
+    gamma: float = 1.0
+    reads = PROPERTY
+
+    def __call__(self, evidence: Evidence, is_clean: Mask) -> Floats:
+        """Return the factors; see `TokenWeights`."""
+        return _softmax(self.gamma * evidence.delta, is_clean)
+
+
+def _check_tau(tau: float) -> None:
+    if not tau > 0:
+        raise ValueError(f"tau is {tau}, expected more than 0")
+
+
+def _softmax(scores: Floats, is_clean: Mask) -> Floats:
+    weights = softmax_over(torch.from_numpy(scores), torch.from_numpy(is_clean), "mean")
+    return _compensated(weights, is_clean, "mean")
+
+
+def _compensated(weights: Tensor, is_clean: Mask, normalise: Normalise) -> Floats:
+    """Let masked tokens follow the plan's own sigma under mean-one weights, none otherwise."""
+    elsewhere = 1.0 if normalise == "mean" else 0.0
+    return np.where(is_clean, weights.double().numpy(), elsewhere)
+
+
+WEIGHTS: dict[str, type[TokenWeights] | None] = {
+    "uniform": None,
+    "confidence": Confidence,
+    "sharpened": Sharpened,
+    "quality": Quality,
+    "property": HeldBack,
+}
