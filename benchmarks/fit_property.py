@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from property_models.calibration import errors
-from property_models.features import Features
-from property_models.judging import assess
-from property_models.measured import Measured, read_measured
-from property_models.splits import Kind, split
+from property_models.learned.calibration import errors
+from property_models.learned.features import Features
+from property_models.learned.fit import assess
+from property_models.learned.measured import Measured, read_measured
+from property_models.learned.splits import Kind, split
 
 OUT = Path(__file__).parent / "results" / "property_models.csv"
 DATA = {

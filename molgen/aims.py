@@ -12,7 +12,7 @@ from molgen.targets import Target
 from property_models.registry import MODEL
 
 if TYPE_CHECKING:
-    from property_models.noisy import NoisyGuide
+    from property_models.classifiers.network import NoisyGuide
 
 
 @dataclass(frozen=True)

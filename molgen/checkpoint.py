@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.nn.trunk import Trunk
-    from property_models.noisy import NoisyGuide
+    from property_models.classifiers.network import NoisyGuide
 
 BUNDLED = Path(__file__).parent / "weights"
 FORMAT = 1
@@ -225,7 +225,7 @@ def load_guide(folder: Path, vocab_size: int) -> NoisyGuide:
     """
     from safetensors import SafetensorError
 
-    from property_models.noisy import NoisyGuide
+    from property_models.classifiers.network import NoisyGuide
 
     try:
         guide = cast("NoisyGuide", _load_network(NoisyGuide, folder))

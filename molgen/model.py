@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from molgen.nn.denoiser import Denoiser
     from molgen.rows import OnDone, Samples
     from molgen.samplers import AnySampler
-    from property_models.noisy import NoisyGuide
+    from property_models.classifiers.network import NoisyGuide
 
 
 @dataclass(frozen=True)

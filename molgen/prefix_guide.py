@@ -3,9 +3,9 @@
     log p(y | prefix, v) = sum_k gamma_k log p(y_k in S_k | prefix, v)
     p(y_k in S_k | prefix, v) = sum over bins b of  p(b | prefix, v) * share of b that lies in S_k
 
-The guide (:mod:`property_models.noisy`) has the trunk of every molgen network, so it is read
-through the same key-value cache; its candidate head then scores all next tokens at once. One
-forward serves all aims.
+The guide (:mod:`property_models.classifiers.network`) has the trunk of every molgen network, so it
+is read through the same key-value cache; its candidate head then scores all next tokens at once.
+One forward serves all aims.
 
 Reference: Yang and Klein, "FUDGE: Controlled Text Generation With Future Discriminators" (2021).
 """
@@ -25,7 +25,7 @@ from molgen.nn.shards import precision, prepared
 from molgen.utils.threads import resolve_dtype
 
 if TYPE_CHECKING:
-    from property_models.noisy import NoisyGuide
+    from property_models.classifiers.network import NoisyGuide
 
 
 class GuideScores:

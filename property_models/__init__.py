@@ -3,8 +3,8 @@
 :mod:`property_models.property` says what a property is; :mod:`property_models.registry` turns a
 name into one: RDKit's descriptors, similarity and substructures, any Python function, and what was
 learned from a table. Those names are loaded when they are first asked for, so that guides
-(:mod:`property_models.noisy`) can be trained where RDKit is missing. Nothing here imports
-scikit-learn before it is needed, and only guides import torch.
+(:mod:`property_models.classifiers.network`) can be trained where RDKit is missing. Nothing here
+imports scikit-learn before it is needed, and only guides import torch.
 """
 
 from __future__ import annotations

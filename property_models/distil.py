@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.data.dataset import TokenDataset
-from property_models.measured import Measured
+from property_models.learned.measured import Measured
+from property_models.learned.splits import Kind, Split, scaffold
 from property_models.registry import compute
-from property_models.splits import Kind, Split, scaffold
 
 if TYPE_CHECKING:
     from molgen.model import Model
-    from property_models.noisy import NoisyGuide
+    from property_models.classifiers.network import NoisyGuide
 
 ROUND = 512  # molecules drawn at a time, so that a bar can move
 
@@ -132,7 +132,7 @@ def train(
         model: that it will steer.
         folder: for the guide.
         epochs: passes over the molecules.
-        sizes: of the network; by default those of :mod:`property_models.noisy`.
+        sizes: of the network; by default those of :mod:`property_models.classifiers.network`.
         progress: show how it goes.
     """
     from molgen.checkpoint import save_network
@@ -158,7 +158,7 @@ def agreement(guide: NoisyGuide, data: TokenDataset) -> dict[str, float]:
     """
     import torch
 
-    from property_models.calibration import errors
+    from property_models.learned.calibration import errors
 
     rows = np.flatnonzero(data.held_out)
     if not len(rows):

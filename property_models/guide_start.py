@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from molgen.nn.denoiser import MoleculeDenoiser
-from property_models.noisy import NoisyGuide
+from property_models.classifiers.network import NoisyGuide
 
 LAYERS = 3  # taken over, of a network that has as many
 

@@ -34,8 +34,8 @@ from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.recipe import TrainConfig
 from molgen.train import Trainer, train
 from property_models import guide_start
-from property_models.bins import Bins
-from property_models.noisy import SIZES, GuideConfig, NoisyGuide
+from property_models.classifiers.bins import Bins
+from property_models.classifiers.network import SIZES, GuideConfig, NoisyGuide
 
 LARGEST_STEP = 0.5  # of uniform noise: part of the tokens that x_t may lose against x_s
 UNCHANGED = 0.1  # weight of a place at which x_t still shows the candidate

@@ -7,7 +7,7 @@
                       :mod:`property_models.patterns`
 ``model:FOLDER``      what ``molgen fit-property`` learned, or the folder alone;
                       ``uncertainty:FOLDER`` is its standard deviation:
-                      :mod:`property_models.regressor`
+                      :mod:`property_models.learned.predictor`
 ``module:function``   any Python function, also ``file.py:function``:
                       :mod:`property_models.callables`
 ====================  ============================================================================
@@ -114,12 +114,12 @@ def _is_folder(name: str) -> bool:
 
 
 def _learned(name: str) -> Property:
-    from property_models.regressor import judge
+    from property_models.learned.predictor import judge
 
     return judge(name.removeprefix(MODEL)).as_property(name)
 
 
 def _uncertainty(name: str) -> Property:
-    from property_models.regressor import judge
+    from property_models.learned.predictor import judge
 
     return judge(name.removeprefix(UNCERTAINTY)).as_uncertainty(name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from property_models.measured import Measured
+from property_models.learned.measured import Measured
 
 RINGS = (
     "C1CC1", "C1CCC1", "C1CCCC1", "C1CCCCC1", "c1ccccc1", "C1CO1", "C1COC1", "c1ccoc1", "C1CCOC1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 import tiny
-from property_models.noisy import GuideConfig, NoisyGuide
+from property_models.classifiers.network import GuideConfig, NoisyGuide
 
 EDGES = {"qed": [0.0, 0.3, 0.5, 0.7, 1.0], "ring_count": [-0.5, 0.5, 1.5, 2.5]}
 MASS = {"qed": [0.1, 0.4, 0.4, 0.1], "ring_count": [0.5, 0.3, 0.2]}

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from molgen.cli import options
 
 if TYPE_CHECKING:
-    from property_models.judging import Assessment
-    from property_models.measured import Measured
-    from property_models.regressor import Judge
+    from property_models.learned.fit import Assessment
+    from property_models.learned.measured import Measured
+    from property_models.learned.predictor import Judge
 
 GUIDE = "guide"
 MOLECULES, EPOCHS = 20_000, 6.0
@@ -72,9 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit and write; return the exit status."""
-    from property_models.fitting import check_library
-    from property_models.judging import fit_judge
-    from property_models.measured import read_measured
+    from property_models.learned.fit import fit_judge
+    from property_models.learned.fitting import check_library
+    from property_models.learned.measured import read_measured
 
     check_library()
     out = check_folder(arguments.out)
@@ -124,7 +124,7 @@ def check_folder(path: str) -> Path:
 def write(out: Path, judge: Judge, tested: Assessment, measured: Measured) -> None:
     """Write the judge's folder; the judge itself last, so that it is there whole or not at all."""
     from molgen.data.tables import write_table
-    from property_models.calibration_plot import calibration_plot
+    from property_models.learned.calibration_plot import calibration_plot
 
     out.mkdir(parents=True, exist_ok=True)
     write_table(predictions(tested, measured), out / "predictions.csv")

@@ -22,7 +22,7 @@ from molgen.prefix_guide import GuideScores
 from molgen.rows import Samples
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers
-from property_models.noisy import GuideConfig, NoisyGuide
+from property_models.classifiers.network import GuideConfig, NoisyGuide
 from strings import MEETS, STRINGS, TARGET, enumerated, given
 
 VOCAB, LONGEST = 9, 12

@@ -15,8 +15,8 @@ from judges import measured, write
 from molgen import checkpoint
 from property_models import distil
 from property_models.guide_training import new_guide
-from property_models.judging import fit_judge
-from property_models.splits import scaffold
+from property_models.learned.fit import fit_judge
+from property_models.learned.splits import scaffold
 from small_data import SMILES, dataset
 
 pytest.importorskip("sklearn", reason="needs the extra 'learn'")

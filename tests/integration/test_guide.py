@@ -14,8 +14,8 @@ from molgen import checkpoint
 from molgen.data.dataset import TokenDataset
 from molgen.recipe import TrainConfig
 from molgen.targets import Range
+from property_models.classifiers.network import NoisyGuide, log_meets
 from property_models.guide_training import GuideObjective, new_guide, train_guide
-from property_models.noisy import NoisyGuide, log_meets
 
 LENGTH, LETTERS, MASK, PAD = 4, 3, 4, 3
 WORDS = np.array(list(itertools.product(range(LETTERS), repeat=LENGTH)))

@@ -11,7 +11,7 @@ from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
 from molgen.classifier import PropertyClassifier
 from molgen.guidance import Linear
 from molgen.targets import Range
-from property_models.noisy import NoisyGuide, log_meets
+from property_models.classifiers.network import NoisyGuide, log_meets
 from tiny_guide import guide
 
 PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1

@@ -10,7 +10,7 @@ import torch
 import tiny
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from property_models import guide_start
-from property_models.noisy import GuideConfig, NoisyGuide
+from property_models.classifiers.network import GuideConfig, NoisyGuide
 from tiny_guide import EDGES, MASS
 
 

@@ -14,7 +14,7 @@ from molgen.data.tokenizer import padded
 from molgen.model import Model
 from molgen.odds import odds
 from molgen.targets import read_targets
-from property_models.noisy import log_meets
+from property_models.classifiers.network import log_meets
 
 
 def test_rows_are_asked_as_they_are(qm9: Model) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from property_models.calibration import Conformal, coverage_curve, errors
+from property_models.learned.calibration import Conformal, coverage_curve, errors
 
 RNG = np.random.default_rng(0)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from property_models.features import Features
-from property_models.gaussian_process import Expert, GaussianProcess
-from property_models.kernel import Inputs, Kernel
+from property_models.learned.features import Features
+from property_models.learned.gaussian_process import Expert, GaussianProcess
+from property_models.learned.kernel import Inputs, Kernel
 
 sklearn = pytest.importorskip("sklearn.gaussian_process", reason="needs the extra 'learn'")
 
-from property_models.fitting import BOUNDS, fit, regressor  # noqa: E402
-from property_models.table_kernel import TableKernel, Tables  # noqa: E402
+from property_models.learned.fitting import fit, regressor  # noqa: E402
+from property_models.learned.kernel import BOUNDS  # noqa: E402
+from property_models.learned.table_kernel import TableKernel, Tables  # noqa: E402
 
 ENDS = ("O", "N", "F", "C#N", "C(=O)O", "C1CC1", "c1ccccc1")
 SMILES = ["C" * n + end for end in ENDS for n in range(1, 11)]

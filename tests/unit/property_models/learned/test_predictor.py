@@ -13,9 +13,9 @@ from rdkit import Chem
 
 from judges import SMILES, measured
 from property_models import compute, get
-from property_models.judging import Assessment, fit_judge
-from property_models.regressor import ARRAYS, INFO, Judge, read_info
-from property_models.splits import scaffold
+from property_models.learned.fit import Assessment, fit_judge
+from property_models.learned.predictor import ARRAYS, INFO, Judge, read_info
+from property_models.learned.splits import scaffold
 
 pytest.importorskip("sklearn", reason="needs the extra 'learn'")
 

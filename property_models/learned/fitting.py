@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from property_models.features import Features, Scaler
-from property_models.gaussian_process import LARGEST, Expert, GaussianProcess
-from property_models.kernel import Inputs, Kernel
+from property_models.learned.features import Features, Scaler
+from property_models.learned.gaussian_process import LARGEST, Expert, GaussianProcess
+from property_models.learned.kernel import Inputs, Kernel
 
 if TYPE_CHECKING:
     from sklearn.gaussian_process import (  # type: ignore[import-untyped]
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SEARCHED = 1000
 START = Kernel(substructures=0.5, descriptors=1.0, length=2.0, noise=0.1)
-BOUNDS = ((1e-3, 1e2), (1e-3, 1e2), (0.05, 50.0), (1e-4, 2.0))
 MISSING = "a property model needs scikit-learn: pip install 'molgen[learn]'"
 
 
@@ -87,7 +86,7 @@ def regressor(
     from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
     from sklearn.gaussian_process import GaussianProcessRegressor
 
-    from property_models.table_kernel import TableKernel, Tables
+    from property_models.learned.table_kernel import TableKernel, Tables
 
     tables = Tables(*inputs.tables(inputs))
     options: dict[str, Any] = {"optimizer": None} if kernel is not None else {}

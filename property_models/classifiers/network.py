@@ -32,7 +32,7 @@ from molgen.nn.shards import LEAST_TOKENS, filling
 from molgen.nn.trunk import Trunk
 from molgen.targets import Target
 from molgen.utils.threads import wide
-from property_models.bins import Bins
+from property_models.classifiers.bins import Bins
 
 SIZES = {"hidden_size": 128, "num_layers": 4, "num_heads": 4, "condition_size": 32}
 CANDIDATE_WIDTH = 2  # of the candidate head's hidden layer, in widths of the trunk
@@ -56,7 +56,7 @@ class GuideConfig(DenoiserConfig):
 
         Args:
             labels: the properties it predicts.
-            edges: of each property's bins; see :class:`property_models.bins.Bins`.
+            edges: of each property's bins; see :class:`property_models.classifiers.bins.Bins`.
             mass: share of the training molecules in each bin.
             sums: whether a row is summed up by its features' sum beside their mean: many
                 properties add up over a molecule. Guides of prefixes have neither.

@@ -3,9 +3,9 @@
     k(m, m') = a T(c, c') + b / (1 + |d - d'|^2 / (2 l^2 D))
     T = sum min(c, c') / sum max(c, c')
 
-with counts c and standard scores d of D descriptors (:mod:`property_models.features`). T on counts
-is a kernel (Ralaivola et al., "Graph kernels for chemical informatics", 2005); the second term is
-the rational quadratic kernel of exponent one.
+with counts c and standard scores d of D descriptors (:mod:`property_models.learned.features`). T on
+counts is a kernel (Ralaivola et al., "Graph kernels for chemical informatics", 2005); the second
+term is the rational quadratic kernel of exponent one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.utils.arrays import Floats
-from property_models.features import Features, Scaler, unary, unary_columns
+from property_models.learned.features import Features, Scaler, unary, unary_columns
 
 
 @dataclass(frozen=True)
@@ -79,3 +79,6 @@ class Inputs:
         a, b = self.scores.astype(np.float64), others.scores.astype(np.float64)
         squares = np.add.outer((a**2).sum(1), (b**2).sum(1)) - 2.0 * (a @ b.T)
         return tanimoto, squares.clip(min=0.0) / max(a.shape[1], 1)
+
+
+BOUNDS = ((1e-3, 1e2), (1e-3, 1e2), (0.05, 50.0), (1e-4, 2.0))

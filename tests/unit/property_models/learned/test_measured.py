@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from property_models.measured import read_measured
+from property_models.learned.measured import read_measured
 
 TABLE = """name,SMILES,y
 ethanol,CCO,1.0

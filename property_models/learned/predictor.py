@@ -6,7 +6,8 @@ A judge is a folder: ``property.json`` (what it is, how it was made, how good it
 ``property.safetensors`` (arrays). Nothing is unpickled, and prediction needs neither scikit-learn
 nor torch. It is found by its folder's name: ``property_models.get("model:FOLDER")``, and its
 standard deviation by ``uncertainty:FOLDER``. It scores finished molecules; what steers unfinished
-ones is the guide (:mod:`property_models.noisy`), another network, trained on other molecules.
+ones is the guide (:mod:`property_models.classifiers.network`), another network, trained on other
+molecules.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from rdkit import Chem, rdBase
 from molgen.molecules.parsing import parse
 from molgen.utils.arrays import Floats
 from molgen.utils.files import replacing
-from property_models.calibration import ONE_SIGMA, Conformal
-from property_models.features import DESCRIPTORS, Features
-from property_models.gaussian_process import GaussianProcess
-from property_models.kernel import Kernel
+from property_models.learned.calibration import ONE_SIGMA, Conformal
+from property_models.learned.features import DESCRIPTORS, Features
+from property_models.learned.gaussian_process import GaussianProcess
+from property_models.learned.kernel import Kernel
 from property_models.property import Direction, Property
 
 INFO, ARRAYS = "property.json", "property.safetensors"
@@ -50,7 +51,7 @@ class Judge:
         process: predicts the mean and a spread.
         conformal: how far from the mean calibration molecules were, in spreads.
         probes: SMILES and what was predicted for them when the judge was made.
-        card: how it was made and how good it is; see :func:`property_models.judging.fit_judge`.
+        card: how it was made and how good it is; see :func:`property_models.learned.fit.fit_judge`.
     """
 
     name: str
@@ -78,8 +79,8 @@ class Judge:
 
         Args:
             smiles: of the molecules; what is none gets NaN.
-            coverage: share of molecules, between 0 and 1; see :mod:`property_models.calibration`
-                for what is promised.
+            coverage: share of molecules, between 0 and 1; see
+                :mod:`property_models.learned.calibration` for what is promised.
 
         Returns:
             Lower and upper bounds, both with shape (molecules,).

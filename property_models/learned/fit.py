@@ -18,14 +18,14 @@ import numpy as np
 from rdkit import rdBase
 
 from molgen.utils.arrays import Floats
-from property_models import splits
-from property_models.calibration import Conformal, coverage_curve, errors
-from property_models.features import RADIUS, Features
-from property_models.fitting import check_library, fit
-from property_models.gaussian_process import GaussianProcess
-from property_models.measured import Measured
+from property_models.learned import splits
+from property_models.learned.calibration import Conformal, coverage_curve, errors
+from property_models.learned.features import RADIUS, Features
+from property_models.learned.fitting import check_library, fit
+from property_models.learned.gaussian_process import GaussianProcess
+from property_models.learned.measured import Measured
+from property_models.learned.predictor import PROBES, Judge
 from property_models.property import Direction
-from property_models.regressor import PROBES, Judge
 
 FEWEST = 30  # molecules; below it neither a test nor an interval means much
 

@@ -6,7 +6,7 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem import Descriptors, rdFingerprintGenerator
 
-from property_models.features import (
+from property_models.learned.features import (
     BITS,
     DESCRIPTORS,
     LIMIT,

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from sklearn.gaussian_process.kernels import Hyperparameter  # type: ignore[import-untyped]
 from sklearn.gaussian_process.kernels import Kernel as Base
 
-from property_models.fitting import BOUNDS
-from property_models.kernel import Kernel
+from property_models.learned.kernel import BOUNDS, Kernel
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 
 from molgen.data.prior import TAIL
 from molgen.targets import Range
-from property_models.bins import Bins
+from property_models.classifiers.bins import Bins
 
 RINGS = Bins.of(np.array([0.0] * 30 + [1] * 30 + [2] * 25 + [4] * 9 + [5] * 6))
 SMOOTH = Bins.of(np.linspace(-1, 3, 4001))

@@ -2,9 +2,9 @@
 
     y(m) = mean + std f(m),    f ~ GP(0, k),    noise of variance s on top
 
-with the kernel of :mod:`property_models.kernel`, its numbers by maximum marginal likelihood
+with the kernel of :mod:`property_models.learned.kernel`, its numbers by maximum marginal likelihood
 (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006). The fit is scikit-learn's
-(:mod:`property_models.fitting`); prediction needs numpy alone:
+(:mod:`property_models.learned.fitting`); prediction needs numpy alone:
 
     mean = k_m K^-1 y,    variance = k(m, m) + s - |L^-1 k_m|^2,    K + s I = L L'
 
@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.utils.arrays import Floats
-from property_models.features import BITS, Features, Scaler
-from property_models.kernel import Inputs, Kernel
+from property_models.learned.features import BITS, Features, Scaler
+from property_models.learned.kernel import Inputs, Kernel
 
 LARGEST = 4000  # molecules of one expert: its matrix takes 128 MB
 BLOCK = 1024  # molecules predicted at a time

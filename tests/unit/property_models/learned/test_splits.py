@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from paths import DATA
-from property_models.splits import scaffold, split
+from property_models.learned.splits import scaffold, split
 
 RINGS = ("c1ccccc1", "C1CC1", "C1CCC1", "C1CCCC1", "C1CCCCC1", "c1ccncc1", "c1ccoc1", "C1CO1")
 SMILES = [

@@ -9,8 +9,8 @@ import numpy as np
 
 from molgen.utils.arrays import Floats
 from molgen.utils.files import replacing
-from property_models.calibration import coverage_curve
-from property_models.judging import Assessment
+from property_models.learned.calibration import coverage_curve
+from property_models.learned.fit import Assessment
 
 COVERAGE = 0.9  # of the intervals that are drawn
 LEVELS = tuple(np.arange(0.05, 0.99, 0.05).round(2).tolist())
