@@ -26,14 +26,14 @@ from pathlib import Path
 
 import molgen
 from molgen import samplers
-from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.dense import DenseSampler
+from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.spec import ClassifierBased
+from molgen.guidance.transition import MaskedTransition
 from molgen.model import Model
 from molgen.rows import Samples
 from molgen.settings import Settings
-from molgen.steering import ClassifierBased
 from molgen.targets import Target, parse_target
-from molgen.transition import MaskedTransition
 from molgen.utils.threads import workers
 
 RESULTS = Path(__file__).parent / "results" / "classifier_guidance.csv"

@@ -31,11 +31,11 @@ from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
 from molgen.diffusion.likelihood import held_out_bound
 from molgen.diffusion.plan import Ancestral
+from molgen.guidance.predictor import NetworkPredictor
 from molgen.molecules.conventions import count
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.predict import NetworkPredictor
 from molgen.recipe import TrainConfig
 from molgen.sample import Sampler
 from molgen.train import Trainer, new_model

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.posterior import masked_posterior, subs
-from molgen.guidance import classifier_free_masked
+from molgen.guidance.kernels import classifier_free_masked
 from molgen.nn.denoiser import Denoiser
 
 

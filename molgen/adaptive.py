@@ -7,7 +7,7 @@
 A row fails if it is no molecule, does not keep its constraint, is a known one, or one that another
 row is already; it may be parsed and looked up, but no property is computed. It also fails, where
 that is asked for, if the model's guide, which has learned properties from data, finds it unlikely
-to meet its targets (:mod:`molgen.odds`). All rows that failed
+to meet its targets (:mod:`molgen.guidance.target_probability`). All rows that failed
 are tried again together, in rounds of one call of a sampler each. Every forward of every try
 counts, and no row is dropped: one whose budget ends as a failure stays, in the best state it was
 in (:mod:`molgen.adaptive_rows`).
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from molgen.adaptive_rows import AdaptiveRows, AdaptiveSamples, Condition, Redraw
-from molgen.odds import odds
+from molgen.guidance.target_probability import odds
 from molgen.retry import Judge, Keeps, MoleculeJudge, Restart, Retry
 from molgen.rows import Given, OnDone, RowSampler
 from molgen.utils import randomness

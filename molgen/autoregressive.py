@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from molgen.guidance.predictor import Shaping
 from molgen.nn.language_model import LanguageModel
-from molgen.predict import Shaping
 from molgen.rows import Draw, OnDone, Samples
 from molgen.trajectory import Recorder
 from molgen.utils import randomness

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from molgen.utils.arrays import Floats, Ids, Mask
 
 if TYPE_CHECKING:
-    from molgen.predict import Predictor
+    from molgen.guidance.predictor import Predictor
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The dense sampler: the whole kernel ``q(x_s | x_t)``, drawn from at every position.
 
 For kernels that decide themselves how fast they go: tilted mask entries, guided remasking, mixtures
-of ``log q``, uniform noise. A step is one call of a :mod:`molgen.transition`. It is left out where
-that is sure to change nothing: each token is drawn with the entry of what it is now at the far end
-of the cumulative distribution,
+of ``log q``, uniform noise. A step is one call of a :mod:`molgen.guidance.transition`. It is left
+out where that is sure to change nothing: each token is drawn with the entry of what it is now at
+the far end of the cumulative distribution,
 
     changes  <=>  u < 1 - q(x_t),      to the first v with  u < sum of q over the entries up to v
 
@@ -25,10 +25,10 @@ from torch import Tensor
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import TokenWeights
+from molgen.guidance.transition import Transition
 from molgen.nn.shards import filling, shards
 from molgen.rows import LOOK_AHEAD, Draw, RowSampler, State
 from molgen.trajectory import Recorder
-from molgen.transition import Transition
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.threads import Workers

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.aims import label
 from molgen.goals import TOLERANCE, Goals, read_goals
+from molgen.guidance.classifier import label
+from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.settings import Settings
-from molgen.steering import ClassifierBased
 from molgen.tally import ALL, Designs, Tally
 from molgen.targets import Target
 

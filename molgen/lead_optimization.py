@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 from molgen.constrained import PRIOR_ROWS
 from molgen.design import steering, weighed
 from molgen.goals import TOLERANCE, Goals, read_goals
+from molgen.guidance.spec import ClassifierFree
 from molgen.lead import Atoms, read
 from molgen.lead_report import Optimized, Tally, frame
 from molgen.lead_search import LeadSearch
@@ -39,7 +40,6 @@ from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.nn.denoiser import noise_of
 from molgen.settings import Settings
-from molgen.steering import ClassifierFree
 from molgen.targets import Target
 from molgen.utils.threads import workers
 

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from molgen.data.prior import Request
 from molgen.data.tokenizer import padded
+from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.spec import ClassifierBased
+from molgen.guidance.target_probability import Odds, odds
 from molgen.lead_rows import OpenPart
 from molgen.model import Model
-from molgen.odds import Odds, odds
-from molgen.predict import NetworkPredictor, Shaping
 from molgen.settings import Settings
-from molgen.steering import ClassifierBased
 from molgen.targets import Target
 from molgen.utils.arrays import Floats
 from molgen.utils.threads import Workers

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from molgen.data.tokenizer import Tokenizer, padded
-from molgen.odds import Odds
+from molgen.guidance.target_probability import Odds
 from molgen.utils.arrays import Floats
 
 

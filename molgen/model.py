@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 
 from molgen.adaptive import adaptive_sampler
 from molgen.adaptive_rows import AdaptiveSamples
-from molgen.aims import label
 from molgen.data.prior import Prior, Request
 from molgen.data.tokenizer import Tokenizer
+from molgen.guidance.classifier import label
+from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.molecules.training_index import KnownMolecules
 from molgen.preset_file import match
 from molgen.presets import from_info
 from molgen.settings import METHOD, Settings
-from molgen.steering import ClassifierBased, ClassifierFree
 from molgen.targets import Target, read_targets
 from property_models import compute
 from property_models.registry import MODEL

@@ -21,10 +21,10 @@ import numpy as np
 
 from molgen.data.prior import Request
 from molgen.fragments import Constraint, Task
+from molgen.guidance.predictor import NetworkPredictor, Shaping
 from molgen.model import Model
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.nn.denoiser import noise_of
-from molgen.predict import NetworkPredictor, Shaping
 from molgen.settings import Settings
 from molgen.span_rows import Draft, Rows, laid_out
 from molgen.template import Template, templates

@@ -20,8 +20,8 @@ import torch
 
 from molgen.diffusion.plan import Ancestral
 from molgen.diffusion.unmasking_order import Order, Outlook
-from molgen.grammar import Language, spread
-from molgen.predict import Predictor
+from molgen.guidance.predictor import Predictor
+from molgen.guidance.smiles_grammar import Language, spread
 from molgen.rows import Draw, RowSampler, State
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask

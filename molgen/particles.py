@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from molgen.diffusion.posterior import Scalar
-from molgen.guidance import ClassifierFree, strength
-from molgen.predict import Predictor, Shaping
+from molgen.guidance.kernels import ClassifierFree, strength
+from molgen.guidance.predictor import Predictor, Shaping
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf
@@ -51,7 +51,7 @@ class Unnormalised(ClassifierFree):
     """D-CFG whose normaliser is left in place."""
 
     def combine(self, log_cond: Tensor, log_uncond: Tensor, alpha_t: Scalar) -> Tensor:
-        """Return ``log f``; arguments and shape as of :class:`molgen.guidance.ClassifierFree`."""
+        """Return ``log f``; see :class:`molgen.guidance.kernels.ClassifierFree`."""
         gamma = torch.as_tensor(strength(self.gamma, alpha_t)).to(log_cond).reshape(-1, 1, 1)
         impossible = (log_cond == -torch.inf) | (log_uncond == -torch.inf)
         mixed = gamma * log_cond + (1 - gamma) * log_uncond

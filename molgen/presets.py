@@ -12,19 +12,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from molgen.adaptive import Adaptive
-from molgen.context import CONTEXTS, Context
 from molgen.corrector import CORRECTORS, Corrector
 from molgen.diffusion.plan import STRATEGIES, Strategy, Switch
 from molgen.diffusion.token_weights import WEIGHTS, TokenWeights
 from molgen.diffusion.unmasking_order import ORDERS, Order
-from molgen.grammar import GRAMMARS, SmilesGrammar
-from molgen.predict import Shaping
+from molgen.guidance.context_contrast import CONTEXTS, Context
+from molgen.guidance.predictor import Shaping
+from molgen.guidance.smiles_grammar import GRAMMARS, SmilesGrammar
+from molgen.guidance.spec import ClassifierBased, ClassifierFree, Steering
 from molgen.retry import Remask, Restart, Retry
 from molgen.settings import Settings
-from molgen.steering import ClassifierBased, ClassifierFree, Steering
 
 if TYPE_CHECKING:
-    from molgen.guidance import Strength
+    from molgen.guidance.kernels import Strength
 
 # parameters that are words; the others are numbers
 WORDS = ("then", "normalise", "mix", "scores", "guide", "by", "until")
@@ -211,7 +211,7 @@ def gamma(text: str) -> Strength:
     Raises:
         ValueError: naming what came and what is allowed.
     """
-    from molgen.guidance import Linear
+    from molgen.guidance.kernels import Linear
 
     start, dots, end = text.partition("..")
     try:

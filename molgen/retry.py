@@ -29,8 +29,8 @@ from molgen.utils.arrays import Floats, Ids, Mask
 
 if TYPE_CHECKING:
     from molgen.data.tokenizer import Tokenizer
+    from molgen.guidance.target_probability import Odds
     from molgen.molecules.training_index import KnownMolecules
-    from molgen.odds import Odds
 
 INVALID, BROKEN, KNOWN, DUPLICATE = "invalid", "broken", "known", "duplicate"
 UNLIKELY = "unlikely"

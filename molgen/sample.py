@@ -26,8 +26,8 @@ from molgen.corrector import Corrector, mend
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.posterior import chance_to_change
 from molgen.diffusion.token_weights import TokenWeights
-from molgen.grammar import Language, spread
-from molgen.predict import Predictor
+from molgen.guidance.predictor import Predictor
+from molgen.guidance.smiles_grammar import Language, spread
 from molgen.rows import LOOK_AHEAD, Draw, RowSampler, Samples, State
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask

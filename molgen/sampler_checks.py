@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from molgen.diffusion.token_weights import PROPERTY, PSI
-from molgen.guidance import ClassifierFree
+from molgen.guidance.kernels import ClassifierFree
+from molgen.guidance.spec import ClassifierBased, takes_whole_steps
 from molgen.model import Model
 from molgen.nn.denoiser import noise_of
 from molgen.settings import Settings
-from molgen.steering import ClassifierBased, takes_whole_steps
 from molgen.targets import Target
 
 

@@ -23,31 +23,30 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.aims import aims
 from molgen.autoregressive import AutoregressiveSampler
-from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.classifier import classifier_of
-from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.dense import DenseSampler
-from molgen.emphasis import Emphasis
-from molgen.grammar import Language
-from molgen.guidance import CandidateScores, Guidance
-from molgen.guidance import ClassifierBased as Tilt
+from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
+from molgen.guidance.classifier import aims, classifier_of
+from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.kernels import CandidateScores, Guidance
+from molgen.guidance.kernels import ClassifierBased as Tilt
+from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel, number
+from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.prefix_classifier import GuideScores
+from molgen.guidance.smiles_grammar import Language
+from molgen.guidance.spec import ClassifierBased, takes_whole_steps
+from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
+from molgen.guidance.weighted_conditions import Emphasis
 from molgen.model import Model
-from molgen.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.nn.denoiser import noise_of
 from molgen.nn.kv_cache import CachedDenoiser
 from molgen.nn.language_model import LanguageModel
 from molgen.ordered import OrderedSampler
-from molgen.predict import NetworkPredictor, Shaping
-from molgen.prefix_guide import GuideScores
 from molgen.rows import Given, OnDone, Samples
 from molgen.sample import Sampler
 from molgen.sampler_checks import check, mixture_of
 from molgen.settings import Settings
-from molgen.steering import ClassifierBased, takes_whole_steps
 from molgen.targets import Target
-from molgen.transition import MaskedTransition, Transition, UniformTransition
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import Workers, workers
 

@@ -24,13 +24,13 @@ import numpy as np
 
 from molgen.data.prior import Request
 from molgen.data.tokenizer import padded
+from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.denoiser import noise_of
 from molgen.oracle import Oracle, ParetoRank, Score, WeightedSum, read_objectives
 from molgen.rows import Samples
 from molgen.settings import Settings
-from molgen.steering import ClassifierFree
 from molgen.targets import Target
 from molgen.utils.arrays import Floats, Ids, Mask
 

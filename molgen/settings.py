@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from molgen.adaptive import Adaptive
-from molgen.context import Context
 from molgen.corrector import Corrector
 from molgen.diffusion.plan import Ancestral, Strategy
 from molgen.diffusion.token_weights import TokenWeights
 from molgen.diffusion.unmasking_order import Order
-from molgen.grammar import SmilesGrammar
-from molgen.steering import ClassifierFree, Steering
+from molgen.guidance.context_contrast import Context
+from molgen.guidance.smiles_grammar import SmilesGrammar
+from molgen.guidance.spec import ClassifierFree, Steering
 
 if TYPE_CHECKING:
-    from molgen.guidance import Strength
+    from molgen.guidance.kernels import Strength
 
 CONDITIONS = "asked", "profile"
 METHOD = ("strategy", "weights", "steering", "context", "corrector", "order")
@@ -48,7 +48,8 @@ class Settings:
         grammar: what rows are to be well-formed texts of; None for any text.
         adapt: whether rows that fail go on, and how; None for one draw a row.
         emphasis: weights of goals in the guidance, 1 where left out; only their proportions count.
-            Classifier-free, each further weight takes a forward more (:mod:`molgen.emphasis`).
+            Classifier-free, each further weight takes a forward more
+            (:mod:`molgen.guidance.weighted_conditions`).
         conditions: what the network is told of a row: ``"asked"``, the targets; or ``"profile"``,
             every other property as well, as the training molecule has it that lends the row its
             length (:mod:`molgen.data.prior`). Rows of many profiles are more diverse.

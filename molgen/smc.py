@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen.emphasis import Emphasis
+from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.spec import ClassifierFree
+from molgen.guidance.weighted_conditions import Emphasis
 from molgen.molecules.parsing import interpret_all
 from molgen.oracle import WeightedSum
 from molgen.particles import (
@@ -24,10 +26,8 @@ from molgen.particles import (
     merged,
     normalised,
 )
-from molgen.predict import NetworkPredictor, Shaping
 from molgen.rows import Samples
 from molgen.search import Search
-from molgen.steering import ClassifierFree
 from molgen.utils.arrays import Floats, Ids
 from molgen.utils.threads import Workers, workers
 

@@ -28,8 +28,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.guidance.predictor import Prediction, Predictor
 from molgen.molecules.smiles import BOND, CLOSING, END, LABEL, OPENING, kind
-from molgen.predict import Prediction, Predictor
 from molgen.utils.arrays import Ids, Mask
 
 DEPTH = np.array([0, 0, 1, -1, 0, 0])

@@ -126,7 +126,7 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
 
     from molgen import __version__
     from molgen.checkpoint import GUIDE, locate
-    from molgen.steering import ClassifierBased
+    from molgen.guidance.spec import ClassifierBased
 
     steering, guide = settings.steering, None
     folder = model.folder or locate(model.name)

@@ -96,7 +96,7 @@ class Draws:
         A point holds its strength as a number: of a line the mean, and the line itself is written
         where it says what else the draw depends on.
         """
-        from molgen.guidance import strength
+        from molgen.guidance.kernels import strength
 
         settings = candidate.settings(self.model, self.speed)
         source = origin(self.model, settings)

@@ -226,8 +226,8 @@ def _sensible(candidate: Candidate) -> bool:
     conditioned on a grammar.
     """
     from molgen.diffusion.token_weights import PROPERTY
+    from molgen.guidance.spec import ClassifierFree, takes_whole_steps
     from molgen.presets import guidance, token_weights
-    from molgen.steering import ClassifierFree, takes_whole_steps
 
     if candidate.arm.grammar != "none" and takes_whole_steps(guidance(candidate.arm.guidance)):
         return False

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.posterior import Scalar
-from molgen.predict import Prediction
-from molgen.transition import Transition
+from molgen.guidance.predictor import Prediction
+from molgen.guidance.transition import Transition
 
 MASK = 2
 LENGTH = 3

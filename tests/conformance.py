@@ -23,8 +23,8 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, whatever is installed
 
-from molgen import candidates, guidance
 from molgen.diffusion import losses, noise, posterior, remasking_rates, token_weights
+from molgen.guidance import candidate_scores, kernels
 
 TOLERANCE = 1e-9
 
@@ -102,7 +102,7 @@ def _classifier_free(case: Case) -> tuple[Tensor, Tensor]:
     if case.masked:
         cond = posterior.subs(case.logits, case.x, case.mask_id)
         uncond = posterior.subs(case.logits_uncond, case.x, case.mask_id)
-        guide = guidance.ClassifierFree(case.gamma)
+        guide = kernels.ClassifierFree(case.gamma)
         p = guide.combine(cond, uncond, case.alphas[0]).exp()
         q = posterior.masked_posterior(p, case.x, *case.alphas, 0.0, case.mask_id)
     else:
@@ -110,7 +110,7 @@ def _classifier_free(case: Case) -> tuple[Tensor, Tensor]:
             posterior.uniform_posterior(logits.softmax(-1), case.x, *case.alphas).log()
             for logits in (case.logits, case.logits_uncond)
         )
-        q = guidance.classifier_free_uniform(cond, uncond, case.gamma).exp()
+        q = kernels.classifier_free_uniform(cond, uncond, case.gamma).exp()
     return q, case.posterior
 
 
@@ -123,9 +123,9 @@ def _classifier_based(case: Case) -> tuple[Tensor, Tensor]:
         vocab = case.classifier_weight.shape[1]
         return soft(torch.nn.functional.one_hot(tokens, vocab).to(torch.float64), alpha)
 
-    ways: dict[str, guidance.CandidateScores] = {
-        "exact": candidates.ExactScores(hard),
-        "taylor": candidates.TaylorScores(soft),
+    ways: dict[str, kernels.CandidateScores] = {
+        "exact": candidate_scores.ExactScores(hard),
+        "taylor": candidate_scores.TaylorScores(soft),
     }
     if case.approx not in ways:
         raise Uncovered(f"approx {case.approx!r}")
@@ -135,7 +135,7 @@ def _classifier_based(case: Case) -> tuple[Tensor, Tensor]:
     else:
         p = case.logits.softmax(-1)
         log_q = posterior.uniform_posterior(p, case.x, *case.alphas).log()
-    guide = guidance.ClassifierBased(ways[case.approx], case.gamma, case.mask_id, tilt_mask=True)
+    guide = kernels.ClassifierBased(ways[case.approx], case.gamma, case.mask_id, tilt_mask=True)
     return guide(log_q, case.x, case.alphas[0]).exp(), case.posterior
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from molgen import checkpoint
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
+from molgen.guidance.predictor import Prediction
 from molgen.molecules.training_index import KnownMolecules
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.predict import Prediction
 
 CHARACTERS = ["(", "=", "C", "N", "O"]
 PROPERTIES = ("qed", "ring_count", "logp")

@@ -302,7 +302,7 @@ def test_interrupted_before_the_first_row_leaves_nothing(
     def interrupted(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("molgen.predict.NetworkPredictor.__call__", interrupted)
+    monkeypatch.setattr("molgen.guidance.predictor.NetworkPredictor.__call__", interrupted)
     ran = molgen("sample", tiny_model, "--n", 40, "--out", tmp_path / "a.csv")
     assert (ran.status, ran.err, ran.out) == (130, "molgen sample: interrupted\n", "")
     assert not list(tmp_path.iterdir())

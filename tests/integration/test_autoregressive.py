@@ -11,14 +11,14 @@ from torch import Tensor
 
 import strings
 import tiny
-from molgen.aims import Aim
 from molgen.autoregressive import AutoregressiveSampler
 from molgen.diffusion.losses import next_token_nats
-from molgen.next_token import ClassifierFreeModel, FudgeModel
+from molgen.guidance.classifier import Aim
+from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel
+from molgen.guidance.prefix_classifier import GuideScores
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.kv_cache import CachedDenoiser, KVCache
 from molgen.nn.language_model import LanguageModel, sequence_log_prob
-from molgen.prefix_guide import GuideScores
 from molgen.rows import Samples
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers

@@ -9,10 +9,10 @@ import pytest
 
 from molgen import checkpoint
 from molgen.arm import Arm, settings_for
+from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules
 from molgen.pipeline import Prepared, fit
-from molgen.steering import ClassifierBased, ClassifierFree
 from property_models.guide_training import train_guide
 from small_data import SMILES, dataset, recipe, shape
 

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from molgen.diffusion.plan import Ancestral, Loop, Plan, Rescale, Strategy
-from molgen.guidance import ClassifierFree
+from molgen.guidance.kernels import ClassifierFree
+from molgen.guidance.predictor import NetworkPredictor
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.predict import NetworkPredictor
 from molgen.sample import Sampler
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import workers

@@ -14,9 +14,9 @@ from torch import Tensor
 import strings
 from molgen.autoregressive import AutoregressiveSampler, filled
 from molgen.diffusion.losses import next_token_nats
-from molgen.next_token import ClassifierFreeModel, FudgeModel
+from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel
+from molgen.guidance.predictor import Shaping
 from molgen.nn.language_model import LanguageModel, sequence_log_prob
-from molgen.predict import Shaping
 from molgen.rows import Samples
 from molgen.utils.threads import Workers, workers
 from strings import LONGEST, MASK, MEETS, PAD, STRINGS, TARGET, Exact, Foresight, enumerated, given

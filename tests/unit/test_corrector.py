@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from molgen import presets
 from molgen.corrector import Corrector, mend
 from molgen.diffusion import plan
-from molgen.predict import Prediction
+from molgen.guidance.predictor import Prediction
 from molgen.rows import Given
 from molgen.sample import Sampler
 from tiny import Table

@@ -10,19 +10,18 @@ import torch
 
 import chains
 import tiny
-from molgen.aims import Aim
-from molgen.candidates import AmortisedScores, ExactScores
-from molgen.classifier import PropertyClassifier
-from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.dense import DenseSampler, draw_changes
 from molgen.diffusion import plan, token_weights
-from molgen.guidance import ClassifierBased, ClassifierFree
-from molgen.predict import NetworkPredictor, Shaping
+from molgen.guidance.candidate_scores import AmortisedScores, ExactScores
+from molgen.guidance.classifier import Aim, PropertyClassifier
+from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.kernels import ClassifierBased, ClassifierFree
+from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
 from molgen.rows import Samples
 from molgen.sample import Sampler
 from molgen.targets import Range
 from molgen.trajectory import Trajectory
-from molgen.transition import MaskedTransition, Transition, UniformTransition
 from molgen.utils.arrays import Floats, Mask
 from molgen.utils.threads import Workers, workers
 from tiny_guide import guide

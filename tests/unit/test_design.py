@@ -12,10 +12,10 @@ import pytest
 import molgen
 from molgen.design import design, steering, survey
 from molgen.goals import read_goals
+from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.settings import Settings
-from molgen.steering import ClassifierBased
 from molgen.tally import ALL, Designs, Met
 from molgen.targets import Range
 from property_models import compute

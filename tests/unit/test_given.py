@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 import chains
 from molgen.diffusion import plan, token_weights
-from molgen.predict import Prediction
+from molgen.guidance.predictor import Prediction
 from molgen.rows import Given, Samples
 from molgen.sample import Sampler
 from molgen.utils.arrays import Ids

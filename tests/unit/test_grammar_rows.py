@@ -13,10 +13,10 @@ from molgen import constrained
 from molgen.adaptive import Adaptive
 from molgen.diffusion import plan
 from molgen.diffusion.unmasking_order import EntropyBounded
-from molgen.grammar import SmilesGrammar
+from molgen.guidance.smiles_grammar import SmilesGrammar
+from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.settings import METHOD, Settings
-from molgen.steering import ClassifierBased
 from tiny import save
 
 GRAMMAR = SmilesGrammar()

@@ -16,6 +16,7 @@ from molgen import lead_optimization
 from molgen.adaptive import Adaptive
 from molgen.data.tokenizer import padded
 from molgen.diffusion import plan
+from molgen.guidance.target_probability import Odds, odds
 from molgen.lead import Lead, Outcome, Refused, read
 from molgen.lead_optimization import optimize
 from molgen.lead_report import Optimized, Try, outcomes
@@ -24,7 +25,6 @@ from molgen.model import Model
 from molgen.molecules.environments import fingerprint, tanimoto
 from molgen.molecules.filters import Screens
 from molgen.molecules.parsing import interpret
-from molgen.odds import Odds, odds
 from property_models import compute
 
 LEADS = ["CCO", "NCC=O", "CCOC=O", "OCCN", "CCCC", "NCCCO"]

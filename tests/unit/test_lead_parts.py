@@ -13,13 +13,13 @@ from rdkit.Chem import rdFingerprintGenerator
 
 from molgen import lead_rows
 from molgen.fragments import Task
+from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.lead_optimization import optimize
 from molgen.lead_parts import FEWEST, Part, parts
 from molgen.lead_prospects import prospects
 from molgen.lead_rows import OpenPart
 from molgen.model import Model
 from molgen.molecules.environments import environments, fingerprint, tanimoto
-from molgen.steering import ClassifierBased, ClassifierFree
 from molgen.targets import read_targets
 from molgen.template import cut
 from molgen.utils import randomness

@@ -21,9 +21,9 @@ from molgen.card import card
 from molgen.data.tokenizer import selfies_to_smiles
 from molgen.diffusion import plan, token_weights
 from molgen.diffusion.unmasking_order import EntropyBounded
+from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.settings import Settings
-from molgen.steering import ClassifierBased
 
 COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
 BUSY: dict[str, Any] = {"strategy": plan.Rescale(0.4), "steps": 10}

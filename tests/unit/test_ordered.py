@@ -19,9 +19,9 @@ from molgen.diffusion.unmasking_order import (
     Random,
     Stable,
 )
-from molgen.guidance import ClassifierFree
+from molgen.guidance.kernels import ClassifierFree
+from molgen.guidance.predictor import NetworkPredictor, Prediction
 from molgen.ordered import ORDER, OrderedSampler
-from molgen.predict import NetworkPredictor, Prediction
 from molgen.rows import Given, Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids

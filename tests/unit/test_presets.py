@@ -10,10 +10,10 @@ from molgen.corrector import Corrector
 from molgen.diffusion import plan
 from molgen.diffusion.token_weights import Confidence, Sharpened
 from molgen.diffusion.unmasking_order import EntropyBounded, LargestMargin, Stable
-from molgen.guidance import Linear
+from molgen.guidance.kernels import Linear
+from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.presets import from_info, strategy, token_weights
 from molgen.retry import Remask, Restart
-from molgen.steering import ClassifierBased, ClassifierFree
 
 
 @pytest.mark.parametrize(

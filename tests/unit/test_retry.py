@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from molgen.data.tokenizer import Tokenizer, padded
+from molgen.guidance.target_probability import Odds
 from molgen.molecules.training_index import KnownMolecules
-from molgen.odds import Odds
 from molgen.retry import (
     BROKEN,
     DUPLICATE,

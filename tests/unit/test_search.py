@@ -13,11 +13,11 @@ import tiny
 from molgen import checkpoint
 from molgen.best_of import BestOf
 from molgen.diffusion import plan
+from molgen.guidance.predictor import Prediction
 from molgen.metropolis import Metropolis
 from molgen.model import Model
 from molgen.moves import masked, resized
 from molgen.oracle import WeightedSum, read_objectives
-from molgen.predict import Prediction
 from molgen.rows import Given
 from molgen.sample import Sampler
 from molgen.search import Found, Method, Search, search

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 import chains
 import tiny
-from molgen.guidance import Linear
+from molgen.guidance.kernels import Linear
+from molgen.guidance.predictor import NetworkPredictor, Shaping
 from molgen.particles import (
     Logarithms,
     ParticleFilter,
@@ -21,7 +22,6 @@ from molgen.particles import (
     normalised,
     systematic,
 )
-from molgen.predict import NetworkPredictor, Shaping
 from molgen.utils.threads import workers
 
 GAMMA = 3.0

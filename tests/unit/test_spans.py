@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from molgen.guidance.predictor import Prediction
 from molgen.molecules.smiles import kind
-from molgen.predict import Prediction
 from molgen.spans import NEVER, SpanPredictor, SpanRules, numbered
 
 VOCAB = ["C", "=", "(", ")", "1", "2", "[PAD]", "[MASK]"]

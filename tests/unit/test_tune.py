@@ -13,7 +13,7 @@ import pytest
 
 import molgen
 import tiny
-from molgen.guidance import Linear
+from molgen.guidance.kernels import Linear
 from molgen.halving import Rung
 from molgen.model import Model
 from molgen.nn.denoiser import with_quality_head

@@ -14,7 +14,7 @@ from molgen.diffusion.token_weights import (
     Sharpened,
     TokenWeights,
 )
-from molgen.predict import NetworkPredictor
+from molgen.guidance.predictor import NetworkPredictor
 from molgen.presets import token_weights
 from molgen.sample import Sampler
 from molgen.self_correction import SelfCorrecting
@@ -86,7 +86,7 @@ class Judging(Table):
 def test_a_network_says_what_holds_a_property_back() -> None:
     import torch
 
-    from molgen.guidance import ClassifierFree
+    from molgen.guidance.kernels import ClassifierFree
     from molgen.nn.denoiser import with_quality_head
     from tiny import network
 

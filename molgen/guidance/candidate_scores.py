@@ -68,7 +68,7 @@ class ExactScores:
     """Classifier rows evaluated at a time."""
 
     def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
-        """Return the scores; see `molgen.guidance.CandidateScores`."""
+        """Return the scores; see `molgen.guidance.kernels.CandidateScores`."""
         return self.at(_needed(log_q), tokens, alpha_t)
 
     def forwards(self, log_q: Tensor, tokens: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class TaylorScores:
     """Largest change of log-probability, up or down, that one token is credited with, in nats."""
 
     def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
-        """Return the scores; see `molgen.guidance.CandidateScores`."""
+        """Return the scores; see `molgen.guidance.kernels.CandidateScores`."""
         with torch.inference_mode(False), torch.enable_grad():
             # copies, since tensors of inference mode cannot take part in a backward pass
             onehot = F.one_hot(tokens.clone(), log_q.shape[-1]).to(log_q.dtype).requires_grad_()
@@ -138,12 +138,12 @@ class AmortisedScores:
     """
 
     classifier: CandidateClassifier
-    """Such as `molgen.classifier.PropertyClassifier`."""
+    """Such as `molgen.guidance.classifier.PropertyClassifier`."""
     mask_id: int | None
     """The mask token, or None under uniform noise."""
 
     def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
-        """Return the scores; see `molgen.guidance.CandidateScores`."""
+        """Return the scores; see `molgen.guidance.kernels.CandidateScores`."""
         wanted = _needed(log_q).any(-1)
         found = self.classifier.candidates(tokens, _per_row(alpha_t, tokens), wanted)
         scores = found[..., : log_q.shape[-1]].to(log_q)

@@ -24,8 +24,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from molgen.emphasis import Emphasis, parts, readings
-from molgen.guidance import classifier_free_masked, tilt
+from molgen.guidance.kernels import classifier_free_masked, tilt
+from molgen.guidance.weighted_conditions import Emphasis, parts, readings
 from molgen.nn.language_model import LanguageModel, Prefixes
 
 

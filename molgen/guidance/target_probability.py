@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from molgen.classifier import PropertyClassifier, classifier_of
+from molgen.guidance.classifier import PropertyClassifier, classifier_of
 from molgen.nn.denoiser import noise_of
 from molgen.nn.shards import shards
 from molgen.targets import Target

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 import chains
 from chains import LOG_P, MASK, STATES
-from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
 from molgen.diffusion.posterior import log_masked_posterior
+from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
 
 VOCAB = MASK + 1
 LINEAR = torch.arange(9, dtype=torch.float64).mul(2.3).cos().reshape(3, VOCAB)

@@ -8,18 +8,17 @@ import torch
 from numpy.typing import NDArray
 
 import tiny
-from molgen.aims import Aim
-from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.classifier import PropertyClassifier
-from molgen.guidance import (
+from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
+from molgen.guidance.classifier import Aim, PropertyClassifier
+from molgen.guidance.kernels import (
     CandidateScores,
     ClassifierBased,
     ClassifierFree,
     Linear,
     classifier_free_masked,
 )
+from molgen.guidance.predictor import NetworkPredictor, Shaping
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.predict import NetworkPredictor, Shaping
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers
 from tiny_guide import guide

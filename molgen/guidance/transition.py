@@ -22,15 +22,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.diffusion.posterior import (
     chance_to_change,
     log_masked_posterior,
     subs,
     uniform_posterior,
 )
-from molgen.guidance import ClassifierBased, ClassifierFree, Guidance, nest
-from molgen.predict import Shaping
+from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.kernels import ClassifierBased, ClassifierFree, Guidance, nest
+from molgen.guidance.predictor import Shaping
 from molgen.utils.arrays import Floats, Ids, Mask
 
 PLAIN = Shaping()

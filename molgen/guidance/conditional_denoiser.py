@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.emphasis import Emphasis, parts, readings
+from molgen.guidance.weighted_conditions import Emphasis, parts, readings
 from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
 from molgen.nn.shards import precision, prepared
 from molgen.utils.threads import resolve_dtype, wide

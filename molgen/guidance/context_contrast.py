@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molgen.guidance import classifier_free_masked
+from molgen.guidance.kernels import classifier_free_masked
 from molgen.utils import randomness
 
 

@@ -11,8 +11,8 @@ import torch
 import molgen
 from molgen import presets
 from molgen.data.tokenizer import padded
+from molgen.guidance.target_probability import odds
 from molgen.model import Model
-from molgen.odds import odds
 from molgen.targets import read_targets
 from property_models.classifiers.network import log_meets
 

@@ -6,10 +6,9 @@ import torch
 from torch.nn import functional as F
 
 import tiny
-from molgen.aims import Aim
-from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.classifier import PropertyClassifier
-from molgen.guidance import Linear
+from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
+from molgen.guidance.classifier import Aim, PropertyClassifier
+from molgen.guidance.kernels import Linear
 from molgen.targets import Range
 from property_models.classifiers.network import NoisyGuide, log_meets
 from tiny_guide import guide

@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from molgen.conditional_denoiser import ShardedDenoiser
-from molgen.context import Context
-from molgen.emphasis import Emphasis
-from molgen.guidance import ClassifierFree, Guidance, nest
+from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.context_contrast import Context
+from molgen.guidance.kernels import ClassifierFree, Guidance, nest
+from molgen.guidance.weighted_conditions import Emphasis
 from molgen.nn.denoiser import Denoiser
 from molgen.nn.shards import filling, shards, whole_rows
 from molgen.utils.threads import Workers

@@ -15,11 +15,11 @@ from torch import Tensor
 
 import chains
 from chains import CLEAN, LOG_P, MASK, STATES
-from molgen.candidates import AmortisedScores, ExactScores, TaylorScores
-from molgen.conditional_denoiser import ShardedDenoiser
 from molgen.diffusion import plan
 from molgen.diffusion.posterior import log_masked_posterior, masked_posterior
-from molgen.guidance import (
+from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
+from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.kernels import (
     CandidateScores,
     ClassifierBased,
     ClassifierFree,
@@ -27,8 +27,8 @@ from molgen.guidance import (
     Linear,
     Strength,
 )
-from molgen.predict import Shaping
-from molgen.transition import MaskedTransition, Transition, UniformTransition
+from molgen.guidance.predictor import Shaping
+from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
 
 MASKED = ShardedDenoiser(chains.Denoiser(), dtype="fp32")
 UNIFORM = ShardedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)

@@ -10,9 +10,9 @@ import torch
 import molgen
 import tiny
 from molgen import presets
-from molgen.context import Context
-from molgen.guidance import ClassifierFree, classifier_free_masked
-from molgen.predict import NetworkPredictor
+from molgen.guidance.context_contrast import Context
+from molgen.guidance.kernels import ClassifierFree, classifier_free_masked
+from molgen.guidance.predictor import NetworkPredictor
 from molgen.utils.threads import workers
 
 PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1

@@ -5,7 +5,8 @@ every network trained with conditions. :class:`ClassifierBased` asks a guide, a 
 has learned what noised rows come to (D-CBG, and FUDGE for an autoregressive network); it serves
 networks that know nothing of the property, too. How strongly is ``Settings.gamma``.
 
-The kernels are in :mod:`molgen.guidance`; what puts them together is :mod:`molgen.samplers`.
+The kernels are in :mod:`molgen.guidance.kernels`; what puts them together is
+:mod:`molgen.samplers`.
 """
 
 from __future__ import annotations

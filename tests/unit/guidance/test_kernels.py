@@ -8,9 +8,9 @@ from torch import Tensor
 
 import chains
 from chains import CLEAN, LOG_P, MASK, STATES
-from molgen.candidates import ExactScores
 from molgen.diffusion.posterior import log_masked_posterior, masked_posterior, subs
-from molgen.guidance import (
+from molgen.guidance.candidate_scores import ExactScores
+from molgen.guidance.kernels import (
     ClassifierBased,
     ClassifierFree,
     Linear,

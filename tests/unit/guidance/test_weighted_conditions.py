@@ -12,13 +12,13 @@ import torch
 
 import molgen
 import tiny
-from molgen.emphasis import Emphasis, scaled
-from molgen.guidance import ClassifierFree, classifier_free_masked
+from molgen.guidance.kernels import ClassifierFree, classifier_free_masked
+from molgen.guidance.next_token import ClassifierFreeModel
+from molgen.guidance.predictor import NetworkPredictor
+from molgen.guidance.spec import ClassifierBased
+from molgen.guidance.weighted_conditions import Emphasis, scaled
 from molgen.model import Model
-from molgen.next_token import ClassifierFreeModel
 from molgen.nn.kv_cache import CachedDenoiser
-from molgen.predict import NetworkPredictor
-from molgen.steering import ClassifierBased
 from molgen.utils.threads import Workers, workers
 from tiny_guide import guide
 

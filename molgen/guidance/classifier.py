@@ -6,8 +6,9 @@ over bins. Steered towards sets ``S_k`` with strengths ``gamma_k`` it is a class
     log p(y | x_t) = sum_k gamma_k log p(y_k in S_k | x_t)
     p(y_k in S_k | x_t) = sum over bins b of  p(b | x_t) * share of b that lies in S_k
 
-which the candidate scores of :mod:`molgen.candidates` take as it is: for exact and Taylor scores it
-is called with a state, and for amortised ones it is asked for all candidates at once.
+which the candidate scores of :mod:`molgen.guidance.candidate_scores` take as it is: for exact and
+Taylor scores it is called with a state, and for amortised ones it is asked for all candidates at
+once.
 """
 
 from __future__ import annotations
@@ -20,17 +21,55 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.aims import Aim, aims
-from molgen.guidance import Strength, strength
+from molgen.guidance.kernels import Strength, strength
+from molgen.guidance.spec import ClassifierBased
+from molgen.guidance.weighted_conditions import scaled
 from molgen.nn.denoiser import noise_of
 from molgen.nn.shards import FEW_ROWS, filling, precision, prepared
-from molgen.steering import ClassifierBased
 from molgen.targets import Target
 from molgen.utils.threads import resolve_dtype
+from property_models.registry import MODEL
 
 if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.settings import Settings
+    from property_models.classifiers.network import NoisyGuide
+
+
+@dataclass(frozen=True)
+class Aim:
+    """One property to steer, where to, and how strongly against the others."""
+
+    name: str
+    """Of the property."""
+    target: Target
+    """A value, a range, ``"max"`` or ``"min"``."""
+    gamma: Strength = 1.0
+    """Weight of this property's log-probability."""
+
+
+def aims(
+    guide: NoisyGuide, targets: Mapping[str, Target], weights: Mapping[str, float]
+) -> list[Aim]:
+    """Return what a guide is to steer to.
+
+    Args:
+        guide: the network.
+        targets: what is aimed at, in the caller's names.
+        weights: of some of the properties; the others count 1. The largest is scaled to 1.
+    """
+    w = scaled(targets, weights)
+    return [Aim(label(guide, name), target, w[name]) for name, target in targets.items()]
+
+
+def label(guide: NoisyGuide, name: str) -> str:
+    """Return what a guide calls a property.
+
+    A learned property is named by where it lies now, and its guide, which tells nothing else, by
+    where it was made.
+    """
+    alone = len(guide.properties) == 1 and name.startswith(MODEL)
+    return guide.properties[0] if alone else name
 
 
 class Guide(Protocol):
@@ -211,7 +250,7 @@ def classifier_of(
         model: with its guide.
         settings: where the guide runs, and which it is where guidance is done by one.
         targets: what is aimed at.
-        weights: of some of them; see :func:`molgen.aims.aims`.
+        weights: of some of them; see :func:`molgen.guidance.classifier.aims`.
 
     Raises:
         ValueError: if there is no guide, it was trained on another noise than the network, or it

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from molgen.data.tokenizer import MASK, PAD
-from molgen.grammar import OUTSIDE, Completions, Language, SmilesGrammar
+from molgen.guidance.smiles_grammar import OUTSIDE, Completions, Language, SmilesGrammar
 
 VOCAB = ["(", ")", "1", "2", "=", "C", "O", PAD, MASK]
 LANGUAGE = SmilesGrammar(depth=2, labels=2).language(VOCAB)

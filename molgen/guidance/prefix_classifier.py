@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from molgen.aims import Aim
-from molgen.next_token import ScoredPrefixes, number
+from molgen.guidance.classifier import Aim
+from molgen.guidance.next_token import ScoredPrefixes, number
 from molgen.nn.kv_cache import KVCache
 from molgen.nn.shards import precision, prepared
 from molgen.utils.threads import resolve_dtype
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class GuideScores:
-    """A guide with its aims; a :class:`molgen.next_token.PrefixScores`."""
+    """A guide with its aims; a :class:`molgen.guidance.next_token.PrefixScores`."""
 
     forwards = 1
 
@@ -71,7 +71,7 @@ class GuideScores:
 
     @torch.inference_mode()
     def begin(self, rows: int) -> ScoredPrefixes:
-        """Begin rows; see :class:`molgen.next_token.PrefixScores`."""
+        """Begin rows; see :class:`molgen.guidance.next_token.PrefixScores`."""
         with precision(self.device, self.dtype):
             return _Read(self, KVCache(self.guide, rows))
 

@@ -8,12 +8,12 @@ conditional and ``1 - gamma`` on the unconditional log-probabilities. Under mask
 plan; under uniform noise it mixes ``log q``.
 
 *Classifier-based* (D-CBG) takes it from a classifier of noised states, ``log p(y | x_t with token
-l := v)`` for every token ``l`` and value ``v``, as :mod:`molgen.candidates` finds it: exactly, to
-first order, or amortised. Tilting the mask entry too (the published form) also changes *how fast*
-tokens are revealed; `ClassifierBased` leaves its mass alone unless asked. On the clean branch,
-where a token may stay or be masked again, tilting both entries is *guided remasking*: the token
-that holds the property back is the one likeliest taken off. That is a heuristic which changes the
-marginals.
+l := v)`` for every token ``l`` and value ``v``, as :mod:`molgen.guidance.candidate_scores` finds
+it: exactly, to first order, or amortised. Tilting the mask entry too (the published form) also
+changes *how fast* tokens are revealed; `ClassifierBased` leaves its mass alone unless asked. On the
+clean branch, where a token may stay or be masked again, tilting both entries is *guided remasking*:
+the token that holds the property back is the one likeliest taken off. That is a heuristic which
+changes the marginals.
 
 At ``gamma = 1`` with the exact classifier or conditional, both rules draw from ``p(x | y)``.
 
@@ -175,7 +175,7 @@ class ClassifierBased:
     """D-CBG as a `Guidance`; on ``log p(x0 | x_t)`` it keeps the reveal rate whatever is tilted."""
 
     scores: CandidateScores
-    """Exact, Taylor or amortised: see :mod:`molgen.candidates`."""
+    """Exact, Taylor or amortised: see :mod:`molgen.guidance.candidate_scores`."""
     gamma: Strength
     """Strength; 0 is unguided, 1 is Bayes' rule."""
     mask_id: int | None
