@@ -26,16 +26,20 @@ def load(name: str | Path) -> Model:
     Raises:
         ValueError: if there is no such model, or it cannot be read.
     """
-    from molgen import checkpoint
+    from molgen.checkpoints.hub import locate
 
-    return checkpoint.load(name)
+    folder = locate(name)  # before torch, which takes seconds to import
+
+    from molgen.model import Model
+
+    return Model.load(name, folder)
 
 
 def models() -> tuple[str, ...]:
     """Return the names of the models that come with molgen."""
-    from molgen import checkpoint
+    from molgen.checkpoints.hub import bundled_names
 
-    return checkpoint.bundled_names()
+    return bundled_names()
 
 
 def __getattr__(name: str) -> Any:

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen import checkpoint
-from molgen.card import rewrite
-from molgen.card_measured import DATA, DRAWN
+from molgen.checkpoints.card import rewrite
+from molgen.checkpoints.card_numbers import DATA, DRAWN
+from molgen.checkpoints.folder import GUIDE, read_info
+from molgen.model import Model
 from molgen.prepared import short_name
 from molgen.utils.files import replacing
 
@@ -102,15 +103,15 @@ def conclude(
     """
     from molgen.utils.threads import workers
 
-    tuned = checkpoint.load(folder)
+    tuned = Model.load(folder)
     settings = {"device": device, "dtype": dtype}
     with workers(device, threads) as pool:
         found = compare(original, tuned, data, pool, settings)
     for place in dict.fromkeys((folder, *places)):
-        if original.folder and (original.folder / checkpoint.GUIDE).is_dir():
-            guide = place / checkpoint.GUIDE
-            shutil.copytree(original.folder / checkpoint.GUIDE, guide, dirs_exist_ok=True)
-        info = checkpoint.read_info(place)
+        if original.folder and (original.folder / GUIDE).is_dir():
+            guide = place / GUIDE
+            shutil.copytree(original.folder / GUIDE, guide, dirs_exist_ok=True)
+        info = read_info(place)
         info["measured"] = {**info["measured"], "fine_tuning": found}
         for name, content in ((REPORT, found), ("molgen.json", info)):
             with replacing(place / name) as part:

@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from molgen import checkpoint, training_log
-from molgen.card import card
+from molgen import training_log
+from molgen.checkpoints.card import card
+from molgen.checkpoints.folder import save_checkpoint
 from molgen.data.dataset import TokenDataset
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
@@ -167,7 +168,7 @@ def write(
     tokenizer = Tokenizer(list(data.vocab), data.representation)
     place.mkdir(parents=True, exist_ok=True)
     with staging(place) as aside:
-        checkpoint.save(aside, model, tokenizer, prior, None, info, card(name, info))
+        save_checkpoint(aside, model, tokenizer, prior, None, info, card(name, info))
         if place.resolve() != run.resolve():
             for file in ("known.safetensors", training_log.FILE):
                 if (run / file).exists():

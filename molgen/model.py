@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,55 +20,28 @@ from numpy.typing import NDArray
 
 from molgen.adaptive import adaptive_sampler
 from molgen.adaptive_rows import AdaptiveSamples
-from molgen.data.prior import Prior, Request
-from molgen.data.tokenizer import Tokenizer
+from molgen.checkpoints.checkpoint import Checkpoint
+from molgen.data.prior import Request
 from molgen.guidance.classifier import label
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
-from molgen.molecules.training_index import KnownMolecules
 from molgen.preset_file import match
 from molgen.presets import from_info
 from molgen.settings import METHOD, Settings
 from molgen.targets import Target, read_targets
 from property_models import compute
-from property_models.registry import MODEL
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.nn.denoiser import Denoiser
     from molgen.rows import OnDone, Samples
     from molgen.samplers import AnySampler
-    from property_models.classifiers.network import NoisyGuide
 
 
 @dataclass(frozen=True)
-class Model:
-    """A network with its tokenizer, its prior and its index of known molecules.
-
-    Attributes:
-        name: as it was asked for.
-        denoiser: the network.
-        tokenizer: text <-> ids.
-        prior: lengths and property values of training molecules.
-        known: canonical SMILES of everything given to training; None if the checkpoint has none.
-        info: ``molgen.json``.
-        folder: where it was loaded from, and where its guide is; None for one made in memory.
-    """
-
-    name: str
-    denoiser: Denoiser
-    tokenizer: Tokenizer
-    prior: Prior
-    known: KnownMolecules | None
-    info: dict[str, Any] = field(repr=False)
-    folder: Path | None = None
-
-    @property
-    def properties(self) -> tuple[str, ...]:
-        """Names of the properties the network can be conditioned on."""
-        return self.prior.properties
+class Model(Checkpoint):
+    """A loaded checkpoint with its settings: draws rows, and makes a table of them."""
 
     def preset(
         self, purpose: str = "sampling", targets: Mapping[str, Target | str] | None = None
@@ -210,32 +182,6 @@ class Model:
             return False
         return {label(guide, name) for name in targets} <= set(guide.properties)
 
-    def guide_for(self, targets: Mapping[str, Target], folder: str = "") -> NoisyGuide:
-        """Return the guide that steers towards targets.
-
-        Args:
-            targets: what is aimed at.
-            folder: of the guide; if empty, that of the learned property aimed at (``model:DIR`` has
-                it in ``DIR/guide``), or else the model's own.
-
-        Raises:
-            ValueError: if there is none, or it does not fit the network.
-        """
-        from molgen import checkpoint
-
-        own = self.folder / checkpoint.GUIDE if self.folder else None
-        learned = [name.removeprefix(MODEL) for name in targets if name.startswith(MODEL)]
-        if learned and not folder:
-            own = Path(learned[0]) / checkpoint.GUIDE
-        place = Path(folder) if folder else own
-        if place is None or not (place / "config.json").is_file():
-            raise ValueError(
-                f"model {self.name!r} has no guide for {', '.join(targets)}: expected a folder"
-                if not folder
-                else f"no guide in {folder!r}: expected a folder with config.json"
-            )
-        return checkpoint.load_guide(place, self.denoiser.vocab_size)
-
     @contextmanager
     def sampler(
         self, settings: Settings, targets: Mapping[str, Target] | None = None
@@ -245,10 +191,6 @@ class Model:
 
         with samplers.sampler(self, settings, targets or {}) as found:
             yield found
-
-    def texts(self, tokens: NDArray[np.int64]) -> list[str]:
-        """Return the text of each row of ids, in the model's representation."""
-        return [self.tokenizer.decode(row) for row in tokens]
 
     def table(
         self, samples: Samples, properties: Sequence[str] = (), first: int = 0

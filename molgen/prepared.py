@@ -218,9 +218,9 @@ def init_digest(init: Model | None) -> str:
     """Return a digest of the weights to start from, empty for none."""
     if init is None:
         return ""
-    from molgen import checkpoint
+    from molgen.checkpoints.hub import locate
 
-    return digest(checkpoint.locate(init.name) / "model.safetensors")
+    return digest(locate(init.name) / "model.safetensors")
 
 
 def read_record(folder: Path) -> dict[str, Any]:

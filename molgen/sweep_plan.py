@@ -125,7 +125,8 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
     import rdkit
 
     from molgen import __version__
-    from molgen.checkpoint import GUIDE, locate
+    from molgen.checkpoints.folder import GUIDE
+    from molgen.checkpoints.hub import locate
     from molgen.guidance.spec import ClassifierBased
 
     steering, guide = settings.steering, None

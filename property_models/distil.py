@@ -135,7 +135,7 @@ def train(
         sizes: of the network; by default those of :mod:`property_models.classifiers.network`.
         progress: show how it goes.
     """
-    from molgen.checkpoint import save_network
+    from molgen.checkpoints.folder import save_network
     from molgen.nn.denoiser import noise_of
     from molgen.training_state import remove
     from property_models.guide_training import train_guide

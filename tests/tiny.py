@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molgen import checkpoint
+from molgen.checkpoints.folder import save_checkpoint
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 from molgen.guidance.predictor import Prediction
@@ -112,7 +112,7 @@ def save(
 ) -> Path:
     """Write a checkpoint."""
     vocab = CHARACTERS if representation == "smiles" else ["[=C]", "[Branch1]", "[C]", "[N]", "[O]"]
-    checkpoint.save(
+    save_checkpoint(
         folder,
         network(time_input=noise == "uniform", noise=noise, quality=quality),
         Tokenizer(vocab, representation),

@@ -77,6 +77,6 @@ def of_baseline(model: Model) -> list[Arm]:
 
 def has_guide(model: Model) -> bool:
     """Return whether a model brings a guide along."""
-    from molgen.checkpoint import GUIDE
+    from molgen.checkpoints.folder import GUIDE
 
     return model.folder is not None and (model.folder / GUIDE / "config.json").is_file()

@@ -70,11 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     goals, screens = _read(arguments)
     constraints = scaffold_options.read(arguments)
-    from molgen import checkpoint
+    from molgen import load
     from molgen.data.tables import write_table
     from molgen.design import design, steering, survey, weighed
 
-    model = checkpoint.load(arguments.model)
+    model = load(arguments.model)
     goals = goals.measured(model.prior, arguments.tolerance)
     purpose = "sampling" if arguments.no_filter else "design"
     whole = goals.targets if constraints is None else None  # no preset is for part of a molecule

@@ -82,9 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"guide-epochs is {arguments.guide_epochs}, expected more than 0")
     model = None
     if arguments.guide:
-        from molgen import checkpoint
+        from molgen import load
 
-        model = checkpoint.load(arguments.guide)
+        model = load(arguments.guide)
     measured = read_measured(arguments.file, arguments.column, arguments.smiles_column, True)
     options.say(f"{Path(arguments.file).name}: {measured.summary()}")
     judge, tested = fit_judge(

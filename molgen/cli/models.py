@@ -18,18 +18,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print; return the exit status."""
-    from molgen import checkpoint
+    from molgen.checkpoints.folder import read_info
+    from molgen.checkpoints.hub import BUNDLED, bundled_names, locate
 
     if arguments.name:
-        folder = checkpoint.locate(arguments.name)
+        folder = locate(arguments.name)
         card = folder / "README.md"
         if not card.is_file():
             raise ValueError(f"model {arguments.name!r} has no card")
         print(card.read_text(encoding="utf-8"))
         return 0
-    for name in checkpoint.bundled_names():
-        folder = checkpoint.BUNDLED / name
-        info = checkpoint.read_info(folder)
+    for name in bundled_names():
+        folder = BUNDLED / name
+        info = read_info(folder)
         shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         properties = ", ".join(shape["properties"]) or "none"
         size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6

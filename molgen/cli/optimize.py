@@ -103,11 +103,11 @@ def run(arguments: argparse.Namespace) -> int:
     leads, single = read_leads(arguments.leads, arguments.column)
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
 
-    from molgen import checkpoint
+    from molgen import load
     from molgen.lead import Refused, read
     from molgen.lead_optimization import optimize
 
-    model = checkpoint.load(arguments.model)
+    model = load(arguments.model)
     settings = options.settings(arguments, model)
     if single:
         longest = model.denoiser.max_length

@@ -68,9 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name in names:
         get(name)
 
-    from molgen import checkpoint
+    from molgen import load
 
-    model = checkpoint.load(arguments.model)
+    model = load(arguments.model)
     steering = {} if arguments.guidance == "none" else wanted
     settings = options.settings(arguments, model, targets=steering)
     model.check(steering, settings)

@@ -90,14 +90,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and write; return the exit status."""
-    from molgen import checkpoint
+    from molgen import load
     from molgen.diffusion.score_table import entry, summary, table
     from molgen.molecules.parsing import interpret_all, random_spellings
 
     check_out(arguments.out)
     targets = conditions(arguments.condition)
     raw = texts(arguments.file, arguments.column)
-    model = checkpoint.load(arguments.model)
+    model = load(arguments.model)
     model.prior.check(targets)
     if arguments.device:
         options.check_device(arguments.device)

@@ -70,11 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pareto and (weights or len(targets) < 2):
         raise ValueError("pareto ranks several targets, and takes no weights")
 
-    from molgen import checkpoint
+    from molgen import load
     from molgen.search import GAMMA, search
 
     how = method(arguments.method)
-    model = checkpoint.load(arguments.model)
+    model = load(arguments.model)
     settings = options.settings(arguments, model, "design")
     if arguments.gamma is None and arguments.preset is None:
         settings = replace(settings, gamma=GAMMA)

@@ -107,7 +107,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
     Raises:
         ValueError: if something asked is out of line.
     """
-    from molgen import checkpoint
+    from molgen import load
     from molgen.arm import Arm
     from molgen.sweep_plan import Sweep
     from molgen.sweep_task import task_for
@@ -115,14 +115,14 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
 
     get(arguments.property)
     given = [Arm.parse(text, arguments.model) for text in arguments.arm]
-    models = {arguments.model: checkpoint.load(arguments.model)}
+    models = {arguments.model: load(arguments.model)}
     base = models[arguments.model]
     arms = given or default_arms.of(base)
     names = list(arguments.baseline)
     if not given:
         names = default_arms.baselines(arguments.model, names)
     for name in [*(arm.model for arm in given), *names]:
-        models[name] = models.get(name) or checkpoint.load(name)
+        models[name] = models.get(name) or load(name)
     arms = [*arms, *(arm for name in names for arm in default_arms.of_baseline(models[name]))]
     task = task_for(base, arguments.property, _target(arguments), arguments.n)
     named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}

@@ -134,9 +134,9 @@ def load_init(arguments: argparse.Namespace) -> Model | None:
     for name in ("layers", "width", "heads", "noise"):
         if getattr(arguments, name) is not None:
             raise ValueError(f"--{name} comes with the model that --init names")
-    from molgen import checkpoint
+    from molgen import load
 
-    return checkpoint.load(arguments.init)
+    return load(arguments.init)
 
 
 def prepare(
@@ -247,12 +247,12 @@ def compare(
     config: TrainConfig,
 ) -> dict[str, Any]:
     """Measure and print what a fine-tuned model learned and forgot; return its ``molgen.json``."""
-    from molgen import checkpoint, fine_tuning
-    from molgen.card_measured import fine_tuning as section
+    from molgen import fine_tuning, load
+    from molgen.checkpoints.card_numbers import fine_tuning as section
 
     options.say("measuring what was learned and forgotten")
     info = fine_tuning.conclude(
-        checkpoint.load(arguments.init),  # again: its weights have been trained on in place
+        load(arguments.init),  # again: its weights have been trained on in place
         folder,
         prepared.data,
         exports,

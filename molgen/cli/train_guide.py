@@ -66,13 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
-    from molgen import checkpoint
+    from molgen import load
+    from molgen.checkpoints.folder import save_network
     from molgen.nn.denoiser import noise_of
     from molgen.prepared import prepare
     from molgen.recipe import TrainConfig
     from property_models.guide_training import RECIPE, train_guide
 
-    model = checkpoint.load(arguments.model)
+    model = load(arguments.model)
     wanted = {"column": arguments.column} if arguments.column else {}
     chosen = train_options.data_options(wanted, arguments.seed, model)
     prepared = prepare(
@@ -105,6 +106,6 @@ def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
         resume=not arguments.no_resume,
         network=cast("MoleculeDenoiser | None", start),
     )
-    checkpoint.save_network(guide, folder)
+    save_network(guide, folder)
     options.say(f"guide of {', '.join(guide.properties)} for {kind} noise in {folder}")
     return 0

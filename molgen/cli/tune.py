@@ -135,13 +135,13 @@ def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
     ((name, _),) = options.targets(argparse.Namespace(target=[arguments.target])).items()
     get(name)
 
-    from molgen import checkpoint
+    from molgen import load
     from molgen.preset_file import match
     from molgen.sweep_task import task_for
     from molgen.tune import Tune
     from molgen.tune_space import Candidate, adapts, candidates
 
-    model = checkpoint.load(arguments.model)
+    model = load(arguments.model)
     value = arguments.target.rpartition("=")[2]
     task = task_for(model, name, value, arguments.n)
     own = match(model.info.get("presets", {}), {name: value}) or {}

@@ -7,13 +7,13 @@ import pytest
 
 import tiny
 from commands import Run
-from molgen import checkpoint
+from molgen.checkpoints import hub
 
 
 def test_bundled_models_are_listed(
     molgen: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    monkeypatch.setattr(hub, "BUNDLED", tmp_path)
     assert molgen("models").out == ""
     shutil.copytree(tiny_model, tmp_path / "small")
     ran = molgen("models")
@@ -34,7 +34,7 @@ def test_models_that_have_none(molgen: Run, tmp_path: Path) -> None:
     assert "is not a molgen model" in molgen("models", tmp_path).refused()
 
 
-@pytest.mark.skipif("qm9" not in checkpoint.bundled_names(), reason="no bundled model yet")
+@pytest.mark.skipif("qm9" not in hub.bundled_names(), reason="no bundled model yet")
 def test_the_bundled_model_has_a_card(molgen: Run) -> None:
     assert "conditioned on qed, ring_count, logp, tpsa, mw, sa" in molgen("models").out
     assert "QM9" in molgen("models", "qm9").out

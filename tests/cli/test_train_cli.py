@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from molgen import checkpoint
+from molgen.checkpoints.folder import read_info
 from molgen.cli import main
 from molgen.data.dataset import TokenDataset
+from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules
 from molgen.training_state import find, read_meta
 from small_data import SMILES, dataset
@@ -65,7 +66,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_everything_a_model_needs_is_there(trained: Path) -> None:
     assert names(trained) - {"loss.png"} == MODEL_FILES | RUN_FILES
-    model = checkpoint.load(trained)
+    model = Model.load(trained)
     assert model.properties == ("activity", "ring_count")
     assert len(model.sample(8, {"ring_count": 1}, batch_size=8)) == 8
 
@@ -104,7 +105,7 @@ def test_what_the_model_says_of_itself(trained: Path) -> None:
     assert 0 < measured["length_nats"] < measured["nats_per_molecule"] < 40
     assert measured["molecules"] == 8
     assert measured["tokens"] == round(8 * measured["tokens_per_molecule"])
-    assert checkpoint.read_info(trained)["sampling"] == {"remask": "ancestral", "steps": 128}
+    assert read_info(trained)["sampling"] == {"remask": "ancestral", "steps": 128}
     card = (trained / "README.md").read_text()
     assert f"{measured['nats_per_molecule']:.2f} ±" in card
     assert "`activity` (column)" in card
@@ -130,7 +131,7 @@ def test_selfies_without_properties(smi: Path, tmp_path: Path) -> None:
     out, export = tmp_path / "out", tmp_path / "export"
     options = ["--representation", "selfies", "--properties", "none", "--export", export]
     assert molgen("train", smi, "--out", out, "--epochs", 1, *options, *TINY) == 0
-    model = checkpoint.load(export)
+    model = Model.load(export)
     assert model.tokenizer.representation == "selfies"
     assert model.properties == ()
     table = model.sample(4, batch_size=4)
@@ -273,7 +274,7 @@ def test_a_model_is_tuned_on_other_molecules(
     monkeypatch.setattr("molgen.fine_tuning.ROWS", 4)
     assert molgen("train", path, "--out", out, "--init", trained, "--epochs", 1, *options) == 0
     assert "20 of 21 rows kept; left out: 1 unknown token" in capsys.readouterr().out
-    before, after = checkpoint.load(trained), checkpoint.load(out)
+    before, after = Model.load(trained), Model.load(out)
     assert after.tokenizer.vocab == before.tokenizer.vocab
     assert after.properties == before.properties
     assert before.known is not None

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from molgen import checkpoint
 from molgen.arm import Arm, settings_for
+from molgen.checkpoints.folder import GUIDE, save_network
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules
@@ -34,8 +34,8 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         DATA, folder / "trained", request.param, config=recipe(epochs=300, batch_size=32),
         progress=False, sizes=SMALL,
     )  # fmt: skip
-    checkpoint.save_network(guide, folder / checkpoint.GUIDE)
-    return checkpoint.load(folder)
+    save_network(guide, folder / GUIDE)
+    return Model.load(folder)
 
 
 def test_it_writes_what_it_was_taught(model: Model) -> None:

@@ -12,7 +12,8 @@ import torch
 import molgen as package
 from commands import Run
 from judges import measured, write
-from molgen import checkpoint
+from molgen.checkpoints.folder import load_guide
+from molgen.model import Model
 from property_models import distil
 from property_models.guide_training import new_guide
 from property_models.learned.fit import fit_judge
@@ -31,7 +32,7 @@ def test_nothing_the_judge_was_tested_on_gets_a_label(
     table = measured()
     judge, tested = fit_judge(table, "rule", split=kind, seed=2, also=False)  # type: ignore[arg-type]
     judge.save(tmp_path / "judge")
-    model, name = checkpoint.load(tiny_model), f"model:{tmp_path / 'judge'}"
+    model, name = Model.load(tiny_model), f"model:{tmp_path / 'judge'}"
     test = [table.smiles[i] for i in tested.split.test]
     drawn = [*DRAWN, *test]
     found = distil.label(model, name, table, tested.split, kind, drawn)  # type: ignore[arg-type]
@@ -64,7 +65,7 @@ def test_the_command_trains_a_guide(molgen: Run, tiny_model: Path, tmp_path: Pat
     assert ran.status == 0, ran.err
     assert f"a guide towards model:{out}" in ran.out
     model = package.load(tiny_model)
-    guide = checkpoint.load_guide(out / "guide", model.denoiser.vocab_size)
+    guide = load_guide(out / "guide", model.denoiser.vocab_size)
     assert (guide.noise, guide.properties) == ("masked", (f"model:{out}",))
     record = json.loads((out / "guide" / "guide.json").read_text())
     assert record["labels"]["drawn"] == 40

@@ -9,9 +9,11 @@ import pytest
 
 import tiny
 from commands import Run
-from molgen import checkpoint, early_stopping, fine_tuning
-from molgen.card_measured import DATA
+from molgen import early_stopping, fine_tuning
+from molgen.checkpoints.card_numbers import DATA
+from molgen.checkpoints.folder import read_info
 from molgen.data.dataset import TokenDataset
+from molgen.model import Model
 
 CPU = ["--workers", 1, "--dtype", "fp32"]
 WORDS = """
@@ -63,7 +65,7 @@ def test_a_series_is_learned_and_reported(
     assert "on 21 molecules, 5 held out: until the held-out part stops improving" in lines[3]
     assert "## Fine-tuning" in lines
 
-    model = checkpoint.load(export)
+    model = Model.load(export)
     found = json.loads((out / fine_tuning.REPORT).read_text())
     assert found == model.info["measured"]["fine_tuning"]
     assert (found["original"], found["training"], found["held_out"]) == ("original", 21, 5)
@@ -82,7 +84,7 @@ def test_a_series_is_learned_and_reported(
     assert "\n".join(lines[lines.index("## Fine-tuning") : -1]) in card
     assert str(tmp_path) not in card
     assert model.info["summary"] == "original, fine-tuned on 26 molecules of series.csv"
-    assert model.info["sampling"] == checkpoint.read_info(original)["sampling"]
+    assert model.info["sampling"] == read_info(original)["sampling"]
     assert (export / "guide" / "config.json").is_file()
 
     again = molgen("train", series, "--init", original, "--out", out, *CPU)
@@ -114,11 +116,11 @@ def test_epochs_that_are_asked_for_are_done(
     first = ["train", series, "--init", original, "--out", home, "--epochs", 1, *CPU]
     assert molgen(*first).status == 0
     assert not (home / "best.safetensors").exists()
-    assert "stopping" not in checkpoint.read_info(home)
+    assert "stopping" not in read_info(home)
     words = ["--epochs", 3, "--batch-size", 7, "--held-out", 0.25, "--lr", 1e-4]
     out = tmp_path / "second"
     assert molgen("train", series, "--init", home, "--out", out, *words, *CPU).status == 0
-    info = checkpoint.read_info(out)
+    info = read_info(out)
     assert info["epochs"] == 3
     assert (info["recipe"]["batch_size"], info["recipe"]["peak_rate"]) == (7, 1e-4)
     found = info["measured"]["fine_tuning"]

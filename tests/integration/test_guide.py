@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from molgen import checkpoint
+from molgen.checkpoints.folder import load_guide
 from molgen.data.dataset import TokenDataset
 from molgen.recipe import TrainConfig
 from molgen.targets import Range
@@ -133,11 +133,11 @@ def test_a_target_sums_the_bins_that_meet_it(trained: NoisyGuide) -> None:
 @torch.no_grad()
 def test_a_guide_is_saved_and_loaded_whole(trained: NoisyGuide, tmp_path: Path) -> None:
     trained.save_pretrained(tmp_path / "guide")
-    again = checkpoint.load_guide(tmp_path / "guide", 5)
+    again = load_guide(tmp_path / "guide", 5)
     tokens, alpha = states(trained)
     assert torch.equal(again.log_prob(tokens, alpha), trained.log_prob(tokens, alpha))
     with pytest.raises(ValueError, match="knows 5 tokens, the network 7"):
-        checkpoint.load_guide(tmp_path / "guide", 7)
+        load_guide(tmp_path / "guide", 7)
 
 
 def test_a_missing_value_teaches_nothing() -> None:

@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen import checkpoint
 from molgen.adaptive import Adaptive, AdaptiveSampler, adaptive_sampler, fork
 from molgen.autoregressive import AutoregressiveSampler
 from molgen.diffusion import plan
+from molgen.model import Model
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.retry import INVALID, KNOWN, Judge, Remask, Restart, Retry, Verdict
@@ -335,7 +335,7 @@ def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
 
 
 def test_molecules_go_on_until_they_are_new(tmp_path: Path) -> None:
-    model = checkpoint.load(str(save(tmp_path / "model")))
+    model = Model.load(str(save(tmp_path / "model")))
     settings = model.settings(steps=24)
     asked = model.request(32, {}, 0, 0, settings)
     retries = Restart(), Remask(rising=True)
@@ -370,7 +370,7 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
         Adaptive(odds=1)
     with pytest.raises(ValueError, match="keep no trajectory"):
         build(Restart()).run(LENGTHS, record=True)
-    model = checkpoint.load(str(save(tmp_path / "model", index=False)))
+    model = Model.load(str(save(tmp_path / "model", index=False)))
     inner = Sampler(Table(), plan.Ancestral().plan(4))
     with pytest.raises(ValueError, match=r"until is valid\+unique\+novel, but .* no index"):
         adaptive_sampler(model, inner, model.settings(adapt=Adaptive()), {})

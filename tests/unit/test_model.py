@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 
 import molgen
 import tiny
-from molgen import checkpoint
-from molgen.card import card
+from molgen.checkpoints import hub
+from molgen.checkpoints.card import card
 from molgen.data.tokenizer import selfies_to_smiles
 from molgen.diffusion import plan, token_weights
 from molgen.diffusion.unmasking_order import EntropyBounded
@@ -298,7 +298,7 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
     folder = Path(shutil.copytree(tiny_model, tmp_path / "damaged"))
     DAMAGE[damage](folder)
     with pytest.raises(ValueError, match="damaged") as caught:
-        checkpoint.load(folder)
+        Model.load(folder)
     assert len(str(caught.value).splitlines()) == 1
     assert capfd.readouterr() == ("", "")
 
@@ -335,7 +335,7 @@ def test_a_hub_id_is_downloaded(tiny_model: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_bundled_models(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(tiny_model, tmp_path / "small")
-    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    monkeypatch.setattr(hub, "BUNDLED", tmp_path)
     assert molgen.models() == ("small",)
     assert molgen.load("small").properties == tiny.PROPERTIES
     assert molgen.Range(0, 1).high == 1

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 import chains
 import tiny
-from molgen import checkpoint
 from molgen.best_of import BestOf
 from molgen.diffusion import plan
 from molgen.guidance.predictor import Prediction
@@ -42,7 +41,7 @@ TARGETS = {"qed": "max", "logp": "min"}
 
 @pytest.fixture(scope="module")
 def model(tiny_model: Path) -> Model:
-    return checkpoint.load(str(tiny_model))
+    return Model.load(str(tiny_model))
 
 
 def run(model: Model, method: Method, n: int = 4, **options: object) -> Found:

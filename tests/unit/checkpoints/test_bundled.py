@@ -9,7 +9,7 @@ import pytest
 
 import molgen
 from molgen import constrained
-from molgen.checkpoint import BUNDLED
+from molgen.checkpoints.hub import BUNDLED
 from molgen.diffusion import plan
 from molgen.guidance.target_probability import odds
 from molgen.targets import read_targets

@@ -1,4 +1,4 @@
-"""Checkpoints: a folder with everything a model needs, and nothing that runs code.
+"""A model folder: everything a model needs, and nothing that runs code.
 
 | file | what |
 |---|---|
@@ -12,7 +12,6 @@
 
 Baselines of one data set need one prior and one index: ``shares`` in ``molgen.json`` names the
 folder beside a model's own that has them.
-A model is named by a bundled name, a folder, or a hub id (``owner/name``).
 """
 
 from __future__ import annotations
@@ -22,67 +21,22 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from molgen.model import Model
-    from molgen.molecules.training_index import (
-        KnownMolecules,  # imports RDKit, which training and saving do without
-    )
+    # imports RDKit, which training and saving do without
+    from molgen.molecules.training_index import KnownMolecules
     from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.nn.trunk import Trunk
     from property_models.classifiers.network import NoisyGuide
 
-BUNDLED = Path(__file__).parent / "weights"
 FORMAT = 1
 GUIDE = "guide"
 
-
-def bundled_names() -> tuple[str, ...]:
-    """Return the names of the models that come with molgen."""
-    return tuple(sorted(p.parent.name for p in BUNDLED.glob("*/config.json")))
-
-
-def locate(name: str | Path) -> Path:
-    """Return the folder of a model.
-
-    Args:
-        name: a bundled name, a folder, or a hub id (``owner/name``), which is downloaded.
-
-    Raises:
-        ValueError: naming what came and the bundled models there are.
-    """
-    text = str(name)
-    if text in bundled_names():
-        return BUNDLED / text
-    folder = Path(name)
-    if (folder / "config.json").is_file() and (folder / "molgen.json").is_file():
-        return folder
-    if folder.exists():
-        raise ValueError(f"{text!r} is not a molgen model: it has no config.json and molgen.json")
-    parts = text.split("/")
-    if len(parts) == 2 and all(parts) and not text.startswith((".", "~")):
-        return _download(text)
-    known = ", ".join(bundled_names()) or "none"
-    raise ValueError(
-        f"no model {text!r}: expected a bundled name ({known}), a folder, or a hub id owner/name"
-    )
-
-
-def _download(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(hub_id))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"no folder {hub_id!r}, and the hub gave no model of that name: {reason}"
-        ) from error
+Network = TypeVar("Network", bound="Trunk")
 
 
 @contextmanager
@@ -121,7 +75,7 @@ def read_info(folder: Path) -> dict[str, Any]:
     return info
 
 
-def save(
+def save_checkpoint(
     folder: str | Path,
     denoiser: MoleculeDenoiser,
     tokenizer: Tokenizer,
@@ -166,52 +120,6 @@ def save_network(network: Trunk, folder: Path) -> None:
         cast(Any, rounded.to(torch.bfloat16)).save_pretrained(folder)
 
 
-def load(name: str | Path) -> Model:
-    """Load a model by bundled name, folder or hub id.
-
-    Raises:
-        ValueError: if there is no such model or a file of it is missing or damaged.
-    """
-    folder = locate(name)
-    info = read_info(folder)  # before torch, which takes seconds to import
-
-    from safetensors import SafetensorError
-
-    from molgen.model import Model
-    from molgen.molecules.training_index import KnownMolecules
-
-    try:
-        tokenizer = Tokenizer.load(folder)
-        # baselines of one data set have one prior and one index, in the folder of the first
-        home = folder.parent / info["shares"] if "shares" in info else folder
-        prior = Prior.load(home / "prior.safetensors")
-        index = home / "known.safetensors"
-        known = KnownMolecules.load(index) if index.exists() else None
-        denoiser = _load_denoiser(folder)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"model {str(name)!r} cannot be read: {reason}") from error
-    longest = int(prior.lengths.max(initial=1))
-    facts = {
-        "tokens": (len(tokenizer), denoiser.vocab_size),
-        "properties": (list(prior.properties), list(denoiser.config.properties)),
-        "longest row": (longest, min(longest, denoiser.max_length)),
-    }
-    for what, (found, expected) in facts.items():
-        if found != expected:
-            raise ValueError(
-                f"model {str(name)!r} is inconsistent: {what} {found}, the network has {expected}"
-            )
-    return Model(str(name), denoiser, tokenizer, prior, known, info, folder)
-
-
-def _load_denoiser(folder: Path) -> MoleculeDenoiser:
-    """Return the network of a checkpoint; raises as :func:`_load_network`."""
-    from molgen.nn.denoiser import MoleculeDenoiser
-
-    return cast("MoleculeDenoiser", _load_network(MoleculeDenoiser, folder))
-
-
 @functools.cache
 def load_guide(folder: Path, vocab_size: int) -> NoisyGuide:
     """Load a guide.
@@ -228,7 +136,7 @@ def load_guide(folder: Path, vocab_size: int) -> NoisyGuide:
     from property_models.classifiers.network import NoisyGuide
 
     try:
-        guide = cast("NoisyGuide", _load_network(NoisyGuide, folder))
+        guide = load_network(NoisyGuide, folder)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"guide {str(folder)!r} cannot be read: {reason}") from error
@@ -239,7 +147,7 @@ def load_guide(folder: Path, vocab_size: int) -> NoisyGuide:
     return guide
 
 
-def _load_network(kind: type[Trunk], folder: Path) -> Trunk:
+def load_network(kind: type[Network], folder: Path) -> Network:
     """Return a network in evaluation mode.
 
     Raises:
@@ -253,4 +161,4 @@ def _load_network(kind: type[Trunk], folder: Path) -> Trunk:
     missing = sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"]))
     if missing:
         raise ValueError(f"model.safetensors lacks {missing[0]} and {len(missing) - 1} more")
-    return cast("Trunk", network.eval())
+    return cast(Network, network.eval())

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from molgen.card_measured import fine_tuning, numbers, presets
-from molgen.checkpoint import read_info
+from molgen.checkpoints.card_numbers import fine_tuning, numbers, presets
+from molgen.checkpoints.folder import read_info
 from molgen.utils.files import replacing
 
 TOP = """---

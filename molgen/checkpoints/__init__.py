@@ -1,0 +1,1 @@
+"""A model folder: found, read, written, described."""

@@ -1,0 +1,121 @@
+"""A checkpoint: a network with all that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from molgen.checkpoints.folder import GUIDE, load_guide, load_network, read_info
+from molgen.checkpoints.hub import locate
+from molgen.data.prior import Prior
+from molgen.data.tokenizer import Tokenizer
+from molgen.utils.arrays import Ids
+from property_models.registry import MODEL
+
+if TYPE_CHECKING:
+    from molgen.molecules.training_index import KnownMolecules
+    from molgen.nn.denoiser import Denoiser
+    from molgen.targets import Target
+    from property_models.classifiers.network import NoisyGuide
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network with its tokenizer, its prior and its index of known molecules.
+
+    Attributes:
+        name: as it was asked for.
+        denoiser: the network.
+        tokenizer: text <-> ids.
+        prior: lengths and property values of training molecules.
+        known: canonical SMILES of everything given to training; None if the checkpoint has none.
+        info: ``molgen.json``.
+        folder: where it was loaded from, and where its guide is; None for one made in memory.
+    """
+
+    name: str
+    denoiser: Denoiser
+    tokenizer: Tokenizer
+    prior: Prior
+    known: KnownMolecules | None
+    info: dict[str, Any] = field(repr=False)
+    folder: Path | None = None
+
+    @classmethod
+    def load(cls, name: str | Path, folder: Path | None = None) -> Self:
+        """Load a checkpoint.
+
+        Args:
+            name: a bundled name, a folder, or a hub id (``owner/name``).
+            folder: where it lies, if it has been located.
+
+        Raises:
+            ValueError: if there is no such model or a file of it is missing or damaged.
+        """
+        folder = folder or locate(name)
+        info = read_info(folder)
+
+        from safetensors import SafetensorError
+
+        from molgen.molecules.training_index import KnownMolecules
+        from molgen.nn.denoiser import MoleculeDenoiser
+
+        try:
+            tokenizer = Tokenizer.load(folder)
+            # baselines of one data set have one prior and one index, in the folder of the first
+            home = folder.parent / info["shares"] if "shares" in info else folder
+            prior = Prior.load(home / "prior.safetensors")
+            index = home / "known.safetensors"
+            known = KnownMolecules.load(index) if index.exists() else None
+            denoiser = load_network(MoleculeDenoiser, folder)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ValueError(f"model {str(name)!r} cannot be read: {reason}") from error
+        longest = int(prior.lengths.max(initial=1))
+        facts = {
+            "tokens": (len(tokenizer), denoiser.vocab_size),
+            "properties": (list(prior.properties), list(denoiser.config.properties)),
+            "longest row": (longest, min(longest, denoiser.max_length)),
+        }
+        for what, (found, expected) in facts.items():
+            if found != expected:
+                raise ValueError(
+                    f"model {str(name)!r} is inconsistent: {what} {found}, the network has "
+                    f"{expected}"
+                )
+        return cls(str(name), denoiser, tokenizer, prior, known, info, folder)
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties the network can be conditioned on."""
+        return self.prior.properties
+
+    def texts(self, tokens: Ids) -> list[str]:
+        """Return the text of each row of ids, in the model's representation."""
+        return [self.tokenizer.decode(row) for row in tokens]
+
+    def guide_for(self, targets: Mapping[str, Target], folder: str = "") -> NoisyGuide:
+        """Return the guide that steers towards targets.
+
+        Args:
+            targets: what is aimed at.
+            folder: of the guide; if empty, that of the learned property aimed at (``model:DIR`` has
+                it in ``DIR/guide``), or else the model's own.
+
+        Raises:
+            ValueError: if there is none, or it does not fit the network.
+        """
+        own = self.folder / GUIDE if self.folder else None
+        learned = [name.removeprefix(MODEL) for name in targets if name.startswith(MODEL)]
+        if learned and not folder:
+            own = Path(learned[0]) / GUIDE
+        place = Path(folder) if folder else own
+        if place is None or not (place / "config.json").is_file():
+            raise ValueError(
+                f"model {self.name!r} has no guide for {', '.join(targets)}: expected a folder"
+                if not folder
+                else f"no guide in {folder!r}: expected a folder with config.json"
+            )
+        return load_guide(place, self.denoiser.vocab_size)
