@@ -29,13 +29,13 @@ from quality import RESULTS, cell, mean, spread, write_csv
 from tqdm import tqdm
 
 import molgen
-from molgen.adaptive import Adaptive, adaptive_sampler
 from molgen.model import Model
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
-from molgen.presets import strategy, token_weights
-from molgen.retry import Remask, Restart, Retry
-from molgen.settings import Settings
+from molgen.sampling.factory import adaptive_sampler
+from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
+from molgen.sampling.settings import Settings
+from molgen.sampling.words import strategy, token_weights
 from property_models import compute
 
 PLAIN, SAME_LENGTH = "plain", "restart-same-length"

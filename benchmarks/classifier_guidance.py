@@ -25,14 +25,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import molgen
-from molgen import samplers
-from molgen.dense import DenseSampler
 from molgen.guidance.conditional_denoiser import ShardedDenoiser
 from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.transition import MaskedTransition
 from molgen.model import Model
-from molgen.rows import Samples
-from molgen.settings import Settings
+from molgen.sampling import factory
+from molgen.sampling.kernel_sampler import DenseSampler
+from molgen.sampling.sampler import Samples
+from molgen.sampling.settings import Settings
 from molgen.targets import Target, parse_target
 from molgen.utils.threads import workers
 
@@ -45,7 +45,7 @@ def every(
 ) -> Samples:
     """Draw with the classifier asked about every masked position."""
     lengths, _ = model.prior.draw(targets, n, seed)
-    tilts = samplers.tilts(model, settings, targets, model.denoiser.mask_id)
+    tilts = factory.tilts(model, settings, targets, model.denoiser.mask_id)
     transition = MaskedTransition(ShardedDenoiser(model.denoiser), None, tilts)
     with workers() as pool:
         plan = settings.strategy.plan(settings.steps)

@@ -41,7 +41,7 @@ from molgen.fragments import read
 from molgen.lead_optimization import optimize
 from molgen.model import Model
 from molgen.molecules.fingerprints import fingerprints, pairwise_diversity
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from molgen.tally import ALL, Designs
 from property_models import compute
 

@@ -40,10 +40,10 @@ from molgen.diffusion.unmasking_order import (
 from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count
 from molgen.molecules.parsing import interpret_all
-from molgen.ordered import OrderedSampler
-from molgen.rows import Samples
-from molgen.sample import Sampler
-from molgen.settings import Settings
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.ordered_sampler import OrderedSampler
+from molgen.sampling.sampler import Samples
+from molgen.sampling.settings import Settings
 from property_models import compute
 
 ARMS: dict[str, Order | int] = {

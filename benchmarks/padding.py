@@ -37,7 +37,7 @@ from molgen.molecules.parsing import interpret_all
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.recipe import TrainConfig
-from molgen.sample import Sampler
+from molgen.sampling.event_sampler import Sampler
 from molgen.train import Trainer, new_model
 from molgen.utils.threads import Workers, workers
 

@@ -4,8 +4,9 @@
 
 The whole batch takes every step, padded to its longest row; every step runs the network over every
 row, twice under classifier-free guidance, and draws every token anew. Nothing is reused and no row
-ends early. Same kernels, same weights and the same distribution as :mod:`molgen.sample`, which
-``tests/integration/test_plain_loop.py`` holds it to; other random numbers.
+ends early. Same kernels, same weights and the same distribution as
+:mod:`molgen.sampling.event_sampler`, which ``tests/integration/test_plain_loop.py`` holds it to;
+other random numbers.
 
 References: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025),
 algorithm 1; Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models" (2024).

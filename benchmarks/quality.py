@@ -36,7 +36,7 @@ from molgen.data.prior import Prior
 from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count, wasserstein
 from molgen.molecules.parsing import interpret_all
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from property_models import compute
 
 RESULTS = Path(__file__).parent / "results"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from molgen.model import Model
-from molgen.presets import strategy, token_weights
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
+from molgen.sampling.words import strategy, token_weights
 
 
 @dataclass(frozen=True)

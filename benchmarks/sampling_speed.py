@@ -26,7 +26,7 @@ from plain_loop import plain_loop
 import molgen
 from molgen.diffusion.plan import Ancestral, Rescale, Strategy
 from molgen.model import Model
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.threads import bf16_is_fast
 

@@ -13,9 +13,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from molgen.sampling.words import METHOD
+
 if TYPE_CHECKING:
     from molgen.model import Model
-    from molgen.settings import Settings
+    from molgen.sampling.settings import Settings
     from molgen.sweep_store import Point
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
@@ -42,14 +44,14 @@ class Arm:
 
     label: str
     model: str
-    remask: str = "ancestral"
-    weights: str = "uniform"
-    guidance: str = "cfg"
-    context: str = "none"
-    corrector: str = "none"
-    order: str = "none"
-    grammar: str = "none"
-    adapt: str = "none"
+    remask: str = METHOD["remask"]
+    weights: str = METHOD["weights"]
+    guidance: str = METHOD["guidance"]
+    context: str = METHOD["context"]
+    corrector: str = METHOD["corrector"]
+    order: str = METHOD["order"]
+    grammar: str = METHOD["grammar"]
+    adapt: str = METHOD["adapt"]
     temperature: str = OWN
 
     def __post_init__(self) -> None:
@@ -129,7 +131,7 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
     Raises:
         ValueError: naming the arm and what is wrong with it.
     """
-    from molgen.presets import OPTIONAL, guidance, strategy, temperature, token_weights
+    from molgen.sampling.words import OPTIONAL, guidance, strategy, temperature, token_weights
 
     try:
         if arm.guided:

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rdkit import Chem
 
-from molgen.adaptive import adaptive_sampler
 from molgen.fragments import Constraint, read
 from molgen.model import Model
 from molgen.open_rows import OpenRows
-from molgen.ordered import OrderedSampler
-from molgen.sample import Sampler
-from molgen.samplers import AnySampler
-from molgen.settings import Settings
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.factory import adaptive_sampler
+from molgen.sampling.ordered_sampler import OrderedSampler
+from molgen.sampling.sampler import AnySampler
+from molgen.sampling.settings import Settings
 from molgen.spans import SpanPredictor, SpanRules, numbered
 from molgen.targets import Target
 from molgen.verify import OK, Verifier

@@ -23,7 +23,7 @@ from molgen.guidance.classifier import label
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.molecules.filters import Screens
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from molgen.tally import ALL, Designs, Tally
 from molgen.targets import Target
 

@@ -39,7 +39,7 @@ from molgen.lead_search import LeadSearch
 from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.nn.denoiser import noise_of
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.threads import workers
 

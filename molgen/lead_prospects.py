@@ -25,10 +25,11 @@ from molgen.data.prior import Request
 from molgen.data.tokenizer import padded
 from molgen.guidance.predictor import NetworkPredictor, Shaping
 from molgen.guidance.spec import ClassifierBased
-from molgen.guidance.target_probability import Odds, odds
+from molgen.guidance.target_probability import Odds
 from molgen.lead_rows import OpenPart
 from molgen.model import Model
-from molgen.settings import Settings
+from molgen.sampling.guides import odds
+from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.arrays import Floats
 from molgen.utils.threads import Workers

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 from rdkit import Chem
 
-from molgen.adaptive import AdaptiveSampler, adaptive_sampler
 from molgen.constrained import restrained
 from molgen.data.prior import Request
 from molgen.data.tokenizer import unwritable
@@ -34,9 +33,10 @@ from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.molecules.parsing import Molecule, interpret_all, parse
 from molgen.oracle import Oracle
-from molgen.rows import Samples
-from molgen.samplers import AnySampler
-from molgen.settings import Settings
+from molgen.sampling.adaptive import AdaptiveSampler
+from molgen.sampling.factory import adaptive_sampler
+from molgen.sampling.sampler import AnySampler, Samples
+from molgen.sampling.settings import Settings
 from molgen.spans import numbered
 from molgen.targets import Target
 from molgen.utils import randomness

@@ -27,8 +27,7 @@ from molgen.constrained import restrained
 from molgen.diffusion.plan import Ancestral
 from molgen.fragment_moves import opened
 from molgen.moves import masked, resized
-from molgen.rows import Given, Samples
-from molgen.samplers import AnySampler
+from molgen.sampling.sampler import AnySampler, Given, Samples
 from molgen.search import Search
 from molgen.spans import numbered
 from molgen.utils import randomness

@@ -10,33 +10,30 @@ properties asked for. Nothing is retried, repaired or left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.adaptive import adaptive_sampler
-from molgen.adaptive_rows import AdaptiveSamples
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.data.prior import Request
 from molgen.guidance.classifier import label
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
-from molgen.preset_file import match
-from molgen.presets import from_info
-from molgen.settings import METHOD, Settings
+from molgen.sampling import factory
+from molgen.sampling.preset_file import match
+from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
+from molgen.sampling.settings import METHOD, Settings
+from molgen.sampling.words import from_info
 from molgen.targets import Target, read_targets
 from property_models import compute
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from molgen.rows import OnDone, Samples
-    from molgen.samplers import AnySampler
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,8 @@ class Model(Checkpoint):
 
         Args:
             purpose: see :meth:`preset`.
-            targets: likewise, unless a change names a method (:data:`molgen.settings.METHOD`).
+            targets: likewise, unless a change names a method
+                (:data:`molgen.sampling.settings.METHOD`).
             **changes: of :class:`Settings`.
 
         Raises:
@@ -119,7 +117,7 @@ class Model(Checkpoint):
         record: bool = False,
         on_done: OnDone | None = None,
     ) -> Samples:
-        """Draw tokens; see :meth:`sample` and :meth:`molgen.sample.Sampler.run`."""
+        """Draw tokens; see :meth:`sample` and :meth:`molgen.sampling.event_sampler.Sampler.run`."""
         settings = settings or self.settings(targets=targets)
         asked = self.request(n, targets, seed, first, settings)
 
@@ -129,7 +127,7 @@ class Model(Checkpoint):
 
         with self.sampler(settings, asked.targets) as sampler:
             if settings.adapt is not None:
-                sampler = adaptive_sampler(self, sampler, settings, asked.targets, redraw)
+                sampler = factory.adaptive_sampler(self, sampler, settings, asked.targets, redraw)
             return sampler.run(asked.lengths, asked.condition, seed, first, record, on_done)
 
     def request(
@@ -174,23 +172,11 @@ class Model(Checkpoint):
         if isinstance(steering, ClassifierFree) or steering.cfg:
             self.prior.check(targets)
 
-    def has_guide(self, targets: Mapping[str, Target]) -> bool:
-        """Return whether there is a guide of the model's own that tells all of some properties."""
-        try:
-            guide = self.guide_for(targets)
-        except ValueError:
-            return False
-        return {label(guide, name) for name in targets} <= set(guide.properties)
-
-    @contextmanager
     def sampler(
         self, settings: Settings, targets: Mapping[str, Target] | None = None
-    ) -> Iterator[AnySampler]:
+    ) -> AbstractContextManager[AnySampler]:
         """A sampler with these settings, and the threads it runs on, for the length of a block."""
-        from molgen import samplers
-
-        with samplers.sampler(self, settings, targets or {}) as found:
-            yield found
+        return factory.sampler(self, settings, targets or {})
 
     def table(
         self, samples: Samples, properties: Sequence[str] = (), first: int = 0

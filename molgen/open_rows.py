@@ -25,7 +25,7 @@ from molgen.guidance.predictor import NetworkPredictor, Shaping
 from molgen.model import Model
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.nn.denoiser import noise_of
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from molgen.span_rows import Draft, Rows, laid_out
 from molgen.template import Template, templates
 from molgen.utils import randomness

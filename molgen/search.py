@@ -29,8 +29,8 @@ from molgen.model import Model
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.denoiser import noise_of
 from molgen.oracle import Oracle, ParetoRank, Score, WeightedSum, read_objectives
-from molgen.rows import Samples
-from molgen.settings import Settings
+from molgen.sampling.sampler import Samples
+from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.arrays import Floats, Ids, Mask
 

@@ -26,7 +26,7 @@ from molgen.particles import (
     merged,
     normalised,
 )
-from molgen.rows import Samples
+from molgen.sampling.sampler import Samples
 from molgen.search import Search
 from molgen.utils.arrays import Floats, Ids
 from molgen.utils.threads import Workers, workers

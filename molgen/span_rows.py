@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from molgen.data.prior import Request
 from molgen.model import Model
-from molgen.rows import Given
+from molgen.sampling.sampler import Given
 from molgen.spans import SpanRules
 from molgen.template import Template
 from molgen.utils.arrays import Ids, Mask

@@ -25,7 +25,7 @@ from molgen.targets import Target, read_targets
 
 if TYPE_CHECKING:
     from molgen.model import Model
-    from molgen.settings import Settings
+    from molgen.sampling.settings import Settings
 
 
 @dataclass(frozen=True)

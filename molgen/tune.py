@@ -222,7 +222,7 @@ def leaderboard(asked: Tune, standings: Sequence[Standing]) -> pd.DataFrame:
 
 
 def preset(asked: Tune, model: Model, standings: Sequence[Standing]) -> dict[str, Any]:
-    """Return the best candidate as a preset; see :mod:`molgen.preset_file`.
+    """Return the best candidate as a preset; see :mod:`molgen.sampling.preset_file`.
 
     Args:
         asked: what was looked for.

@@ -6,8 +6,8 @@ Row i of a seed is always the same row, so what a rung has drawn is the beginnin
 one needs. Each number of rows has a folder as of a sweep (:mod:`molgen.sweep_store`), named after
 it. A point that is finished is never drawn again, whichever run it was finished by.
 
-Rows that go on until they are unique (:mod:`molgen.adaptive`) have to know of the rows before them,
-so a candidate that adapts is drawn anew at every rung.
+Rows that go on until they are unique (:mod:`molgen.sampling.adaptive`) have to know of the rows
+before them, so a candidate that adapts is drawn anew at every rung.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molgen.arm import Arm, settings_for
-from molgen.preset_file import ARM_WORDS
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
+from molgen.sampling.words import METHOD
 from molgen.utils import randomness
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Candidate:
             words: what is left out has its default; what no candidate has (such as a device) is
                 not looked at.
         """
-        kept = {name: words[name] for name in ARM_WORDS if name in words}
+        kept = {name: words[name] for name in METHOD if name in words}
         rest = [words.get(name, DEFAULTS[name]) for name in ("gamma", "steps", "temperature")]
         rest[0] = rest[0] if isinstance(rest[0], str) else float(rest[0])
         found = cls(Arm("candidate", model, **kept), *rest)
@@ -106,7 +106,7 @@ class Candidate:
     @property
     def words(self) -> dict[str, Any]:
         """What a preset says of it."""
-        arm = {name: getattr(self.arm, name) for name in ARM_WORDS}
+        arm = {name: getattr(self.arm, name) for name in METHOD}
         return {
             **arm, "gamma": self.gamma, "steps": self.steps, "temperature": self.temperature
         }  # fmt: skip
@@ -121,7 +121,7 @@ class Candidate:
         Raises:
             ValueError: naming its arm and what is wrong with it.
         """
-        from molgen.presets import gamma
+        from molgen.sampling.words import gamma
 
         strength: Any = gamma(str(self.gamma))
         further = {**speed, "temperature": self.temperature}
@@ -132,7 +132,7 @@ class Candidate:
         arm = [self.arm.remask]
         arm += [
             f"{name} {value}"
-            for name in ARM_WORDS
+            for name in METHOD
             if name != "remask" and (value := getattr(self.arm, name)) != usual[name]
         ]
         strength = self.gamma if isinstance(self.gamma, str) else f"{self.gamma:g}"
@@ -227,7 +227,7 @@ def _sensible(candidate: Candidate) -> bool:
     """
     from molgen.diffusion.token_weights import PROPERTY
     from molgen.guidance.spec import ClassifierFree, takes_whole_steps
-    from molgen.presets import guidance, token_weights
+    from molgen.sampling.words import guidance, token_weights
 
     if candidate.arm.grammar != "none" and takes_whole_steps(guidance(candidate.arm.guidance)):
         return False

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.molecules.parsing import mark_unique
-from molgen.rows import Samples
+from molgen.sampling.sampler import Samples
 from molgen.search import Judged, Search
 from molgen.utils.arrays import Floats, Ids, Mask
 

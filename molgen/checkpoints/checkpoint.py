@@ -11,6 +11,7 @@ from molgen.checkpoints.folder import GUIDE, load_guide, load_network, read_info
 from molgen.checkpoints.hub import locate
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
+from molgen.guidance.classifier import label
 from molgen.utils.arrays import Ids
 from property_models.registry import MODEL
 
@@ -119,3 +120,11 @@ class Checkpoint:
                 else f"no guide in {folder!r}: expected a folder with config.json"
             )
         return load_guide(place, self.denoiser.vocab_size)
+
+    def has_guide(self, targets: Mapping[str, Target]) -> bool:
+        """Return whether there is a guide of the model's own that tells all of some properties."""
+        try:
+            guide = self.guide_for(targets)
+        except ValueError:
+            return False
+        return {label(guide, name) for name in targets} <= set(guide.properties)

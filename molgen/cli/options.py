@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from molgen.model import Model
-    from molgen.settings import Settings
+    from molgen.sampling.settings import Settings
     from molgen.targets import Target
 
 
@@ -183,9 +183,9 @@ def settings(
     Raises:
         ValueError: if an option is out of range.
     """
-    from molgen.preset_file import read_preset
-    from molgen.presets import OPTIONAL, from_info, gamma, guidance, strategy, token_weights
-    from molgen.settings import METHOD
+    from molgen.sampling.preset_file import read_preset
+    from molgen.sampling.settings import METHOD
+    from molgen.sampling.words import OPTIONAL, from_info, gamma, guidance, strategy, token_weights
 
     chosen = {} if arguments.preset is None else read_preset(arguments.preset)["sampling"]
     changes: dict[str, Any] = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from molgen.model import Model
-    from molgen.rows import Samples
+    from molgen.sampling.sampler import Samples
 
 EVENTS = (".csv", ".parquet")  # a row of a trajectory is no molecule
 
@@ -139,7 +139,7 @@ class Progress:
         """Return the rows that have ended, in order: their indices and what was drawn."""
         import numpy as np
 
-        from molgen.rows import Samples
+        from molgen.sampling.sampler import Samples
 
         if not self.done:
             return np.zeros(0, np.int64), Samples(np.zeros((0, 0), np.int64), np.zeros(0, np.int64))

@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tune and write; return the exit status."""
-    from molgen.preset_file import write_preset
+    from molgen.sampling.preset_file import write_preset
     from molgen.tune import Progress, leaderboard, preset, tune
     from molgen.utils.files import check_writable
 
@@ -136,7 +136,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
     get(name)
 
     from molgen import load
-    from molgen.preset_file import match
+    from molgen.sampling.preset_file import match
     from molgen.sweep_task import task_for
     from molgen.tune import Tune
     from molgen.tune_space import Candidate, adapts, candidates

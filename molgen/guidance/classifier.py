@@ -22,17 +22,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from molgen.guidance.kernels import Strength, strength
-from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.weighted_conditions import scaled
-from molgen.nn.denoiser import noise_of
 from molgen.nn.shards import FEW_ROWS, filling, precision, prepared
 from molgen.targets import Target
 from molgen.utils.threads import resolve_dtype
 from property_models.registry import MODEL
 
 if TYPE_CHECKING:
-    from molgen.model import Model
-    from molgen.settings import Settings
     from property_models.classifiers.network import NoisyGuide
 
 
@@ -236,33 +232,3 @@ class _Wanted:
         met = (log_prob[..., self.bins] + self.log_share).logsumexp(-1).cpu()
         gamma = torch.as_tensor(strength(self.gamma, alpha_t), dtype=met.dtype)
         return met * gamma.reshape(-1, *[1] * (met.ndim - 1))
-
-
-def classifier_of(
-    model: Model,
-    settings: Settings,
-    targets: Mapping[str, Target],
-    weights: Mapping[str, float],
-) -> PropertyClassifier:
-    """Return the guide that steers a model, aimed at targets.
-
-    Args:
-        model: with its guide.
-        settings: where the guide runs, and which it is where guidance is done by one.
-        targets: what is aimed at.
-        weights: of some of them; see :func:`molgen.guidance.classifier.aims`.
-
-    Raises:
-        ValueError: if there is no guide, it was trained on another noise than the network, or it
-            does not tell what is aimed at.
-    """
-    steering, noise = settings.steering, noise_of(model.denoiser)
-    folder = steering.guide if isinstance(steering, ClassifierBased) else ""
-    guide = model.guide_for(targets, folder)
-    if guide.noise != noise:
-        raise ValueError(
-            f"the guide was trained on noise {guide.noise!r}, the network {model.name!r} on "
-            f"{noise!r}"
-        )
-    asked = aims(guide, targets, weights)
-    return PropertyClassifier(guide, asked, settings.device, settings.dtype)

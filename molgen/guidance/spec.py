@@ -6,7 +6,7 @@ has learned what noised rows come to (D-CBG, and FUDGE for an autoregressive net
 networks that know nothing of the property, too. How strongly is ``Settings.gamma``.
 
 The kernels are in :mod:`molgen.guidance.kernels`; what puts them together is
-:mod:`molgen.samplers`.
+:mod:`molgen.sampling.factory`.
 """
 
 from __future__ import annotations

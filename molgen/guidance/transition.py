@@ -137,7 +137,8 @@ class MaskedTransition(_NetworkStep):
     Guidance may act on ``log q`` with its mask entry: then it also decides how fast tokens are
     revealed (`mix_steps`, `ClassifierBased.tilt_mask`) or which are taken off
     (`ClassifierBased.guided_remasking`), and P(masked) is not ``1 - alpha`` any more. Without any
-    of these it is the kernel of :class:`molgen.sample.Sampler`, which needs fewer forwards.
+    of these it is the kernel of :class:`molgen.sampling.event_sampler.Sampler`, which needs fewer
+    forwards.
     """
 
     remasks = True

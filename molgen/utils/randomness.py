@@ -79,3 +79,8 @@ def inverse_cdf(p: NDArray[np.float64], quantile: NDArray[np.float64]) -> NDArra
     # the largest quantile times the sum may round up to the sum itself
     last = p.shape[1] - 1 - (p[:, ::-1] > 0).argmax(1)
     return np.asarray(np.minimum(index, last), dtype=np.int64)
+
+
+def fork(seed: int, round: int) -> int:
+    """Return the seed of a round: another for each, which no other use of the seed shares."""
+    return int(uniform(seed, SHUFFLE, round) * 2**53)

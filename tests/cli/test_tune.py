@@ -9,7 +9,7 @@ import pytest
 
 import tiny
 from commands import Run, stopped
-from molgen.preset_file import read_preset
+from molgen.sampling.preset_file import read_preset
 
 SMALL = ("--target", "logp=min", "--n", 15, "--start", 5, "--candidates", 6, "--seeds", "0,1")
 

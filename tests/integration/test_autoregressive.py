@@ -11,7 +11,6 @@ from torch import Tensor
 
 import strings
 import tiny
-from molgen.autoregressive import AutoregressiveSampler
 from molgen.diffusion.losses import next_token_nats
 from molgen.guidance.classifier import Aim
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel
@@ -19,7 +18,8 @@ from molgen.guidance.prefix_classifier import GuideScores
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.kv_cache import CachedDenoiser, KVCache
 from molgen.nn.language_model import LanguageModel, sequence_log_prob
-from molgen.rows import Samples
+from molgen.sampling.autoregressive import AutoregressiveSampler
+from molgen.sampling.sampler import Samples
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers
 from property_models.classifiers.network import GuideConfig, NoisyGuide

@@ -12,7 +12,7 @@ import molgen
 import tiny
 from molgen.design import design
 from molgen.model import Model
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from molgen.tally import Designs, Tally
 from molgen.targets import Range, Target
 

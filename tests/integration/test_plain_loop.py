@@ -22,7 +22,7 @@ from molgen.diffusion.plan import Ancestral, Loop, Plan, Rescale, Strategy
 from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.sample import Sampler
+from molgen.sampling.event_sampler import Sampler
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import workers
 from paths import ROOT

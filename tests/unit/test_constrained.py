@@ -13,12 +13,12 @@ from rdkit import Chem
 
 import molgen
 from molgen import constrained
-from molgen.adaptive import Adaptive
 from molgen.diffusion import plan
 from molgen.fragments import Constraint, read, read_lead
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.open_rows import ConstrainedRows, OpenRows
+from molgen.sampling.retry import Adaptive
 from molgen.template import templates
 from molgen.verify import Verifier
 from tiny import save

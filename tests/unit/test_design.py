@@ -15,7 +15,7 @@ from molgen.goals import read_goals
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.molecules.filters import Screens
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from molgen.tally import ALL, Designs, Met
 from molgen.targets import Range
 from property_models import compute

@@ -23,7 +23,7 @@ from molgen.diffusion import plan
 from molgen.fragments import Constraint, read, read_lead
 from molgen.model import Model
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from molgen.verify import OK, Verifier
 from paths import DATA
 

@@ -13,10 +13,9 @@ from rdkit import Chem
 
 import molgen
 from molgen import lead_optimization
-from molgen.adaptive import Adaptive
 from molgen.data.tokenizer import padded
 from molgen.diffusion import plan
-from molgen.guidance.target_probability import Odds, odds
+from molgen.guidance.target_probability import Odds
 from molgen.lead import Lead, Outcome, Refused, read
 from molgen.lead_optimization import optimize
 from molgen.lead_report import Optimized, Try, outcomes
@@ -25,6 +24,8 @@ from molgen.model import Model
 from molgen.molecules.environments import fingerprint, tanimoto
 from molgen.molecules.filters import Screens
 from molgen.molecules.parsing import interpret
+from molgen.sampling.guides import odds
+from molgen.sampling.retry import Adaptive
 from property_models import compute
 
 LEADS = ["CCO", "NCC=O", "CCOC=O", "OCCN", "CCCC", "NCCCO"]

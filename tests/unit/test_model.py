@@ -23,7 +23,7 @@ from molgen.diffusion import plan, token_weights
 from molgen.diffusion.unmasking_order import EntropyBounded
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 
 COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
 BUSY: dict[str, Any] = {"strategy": plan.Rescale(0.4), "steps": 10}

@@ -17,8 +17,8 @@ from molgen.metropolis import Metropolis
 from molgen.model import Model
 from molgen.moves import masked, resized
 from molgen.oracle import WeightedSum, read_objectives
-from molgen.rows import Given
-from molgen.sample import Sampler
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.sampler import Given
 from molgen.search import Found, Method, Search, search
 from molgen.smc import SequentialMonteCarlo
 from molgen.utils import randomness

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import molgen
-from molgen.adaptive import Adaptive
 from molgen.arm import Arm, settings_at, settings_for
 from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count, frontier_point
 from molgen.molecules.parsing import interpret_all
+from molgen.sampling.retry import Adaptive
 from molgen.sweep import Progress, run
 from molgen.sweep_plan import Sweep
 from molgen.sweep_store import Record, Store

@@ -17,8 +17,8 @@ from molgen.guidance.kernels import Linear
 from molgen.halving import Rung
 from molgen.model import Model
 from molgen.nn.denoiser import with_quality_head
-from molgen.preset_file import check_sampling, read_preset, write_preset
-from molgen.presets import gamma
+from molgen.sampling.preset_file import check_sampling, read_preset, write_preset
+from molgen.sampling.words import gamma
 from molgen.sweep import draw
 from molgen.sweep_plan import aims
 from molgen.sweep_store import Point, Record, Store

@@ -11,7 +11,7 @@ import molgen
 from molgen import constrained
 from molgen.checkpoints.hub import BUNDLED
 from molgen.diffusion import plan
-from molgen.guidance.target_probability import odds
+from molgen.sampling.guides import odds
 from molgen.targets import read_targets
 
 MIB = 2**20

@@ -15,8 +15,8 @@ from molgen.diffusion.token_weights import (
     TokenWeights,
 )
 from molgen.guidance.predictor import NetworkPredictor
-from molgen.presets import token_weights
-from molgen.sample import Sampler
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.words import token_weights
 from molgen.self_correction import SelfCorrecting
 from molgen.utils.threads import workers
 from tiny import Table

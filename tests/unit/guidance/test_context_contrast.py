@@ -9,10 +9,10 @@ import torch
 
 import molgen
 import tiny
-from molgen import presets
 from molgen.guidance.context_contrast import Context
 from molgen.guidance.kernels import ClassifierFree, classifier_free_masked
 from molgen.guidance.predictor import NetworkPredictor
+from molgen.sampling import words
 from molgen.utils.threads import workers
 
 PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1
@@ -69,17 +69,17 @@ def test_at_strength_one_nothing_changes(tiny_model: Path) -> None:
 
 
 def test_words_and_refusals(tiny_model: Path) -> None:
-    assert presets.context("none") is None
-    assert presets.context("hide:share=.4,strength=2.5") == CONTEXT
+    assert words.context("none") is None
+    assert words.context("hide:share=.4,strength=2.5") == CONTEXT
     with pytest.raises(ValueError, match="context is 'hid', expected one of none, hide"):
-        presets.context("hid")
+        words.context("hid")
     with pytest.raises(ValueError, match=r"share is 0\.0, expected more than 0"):
         Context(0.0)
     with pytest.raises(ValueError, match="strength is nan"):
         Context(0.5, math.nan)
     model = molgen.load(tiny_model)
     settings = model.settings(
-        context=CONTEXT, steering=presets.guidance("cfg:mix=posterior"), gamma=2.0
+        context=CONTEXT, steering=words.guidance("cfg:mix=posterior"), gamma=2.0
     )
     with pytest.raises(ValueError, match="context guidance hides tokens behind masks"):
         model.draw(2, {"qed": "max"}, 0, settings=settings)

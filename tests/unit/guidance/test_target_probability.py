@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import molgen
-from molgen import presets
 from molgen.data.tokenizer import padded
-from molgen.guidance.target_probability import odds
 from molgen.model import Model
+from molgen.sampling import words
+from molgen.sampling.guides import odds
 from molgen.targets import read_targets
 from property_models.classifiers.network import log_meets
 
@@ -37,11 +37,11 @@ def test_rows_are_asked_as_they_are(qm9: Model) -> None:
 
 
 def test_rows_go_on_until_they_are_likely(qm9: Model) -> None:
-    order = presets.order("entropy-bounded:gamma=.1")
+    order = words.order("entropy-bounded:gamma=.1")
     how: dict[str, Any] = {"gamma": 0.0, "dtype": "fp32", "order": order}
     targets = {"ring_count": "1"}
     plain = qm9.sample(32, targets, 0, **how)
-    adapt = presets.adapt("restart:until=valid+likely,budget=120")
+    adapt = words.adapt("restart:until=valid+likely,budget=120")
     found = qm9.sample(32, targets, 0, **how, adapt=adapt)
     assert (plain["ring_count"] == 1).mean() < 0.5
     assert (found["ring_count"] == 1).mean() > 0.8
@@ -58,7 +58,7 @@ def test_of_finished_rows_a_guide_is_sure(qm9: Model) -> None:
 
 
 def test_what_a_guide_does_not_know_is_refused(qm9: Model) -> None:
-    settings = qm9.settings(adapt=presets.adapt("restart:until=valid+likely"))
+    settings = qm9.settings(adapt=words.adapt("restart:until=valid+likely"))
     with pytest.raises(ValueError, match="no target is given that a row may be to meet"):
         qm9.draw(2, {}, settings=settings)
     prefixes = molgen.load("qm9-ar")

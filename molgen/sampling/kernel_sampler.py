@@ -11,8 +11,9 @@ so a row whose uniforms all exceed a bound on ``1 - q(x_t)`` that holds for any 
 is. And a row in which nothing has changed reuses its last prediction, unless the network is told
 the time; classifiers are asked at every step.
 
-Where the kernel is that of :class:`molgen.sample.Sampler`, what is drawn is the same to the last
-token, since the uniforms are the same function of seed, molecule, step and position.
+Where the kernel is that of :class:`molgen.sampling.event_sampler.Sampler`, what is drawn is the
+same to the last token, since the uniforms are the same function of seed, molecule, step and
+position.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import TokenWeights
 from molgen.guidance.transition import Transition
 from molgen.nn.shards import filling, shards
-from molgen.rows import LOOK_AHEAD, Draw, RowSampler, State
-from molgen.trajectory import Recorder
+from molgen.sampling.row_sampler import LOOK_AHEAD, Draw, RowSampler, State
+from molgen.sampling.trajectory import Recorder
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.threads import Workers

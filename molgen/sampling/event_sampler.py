@@ -8,7 +8,7 @@ to the last token; the number of forwards is the number of steps in which someth
 ``T = 1024`` costs about as much as ``T = 128``.
 
 That needs a reveal rate which is known beforehand, so guidance here acts on ``p(x_0 | x_t)``;
-kernels that decide by themselves how fast they go are for :mod:`molgen.dense`.
+kernels that decide by themselves how fast they go are for :mod:`molgen.sampling.kernel_sampler`.
 
 One uniform per (molecule, step, position) decides both whether a masked token is placed and, by
 inverse CDF in float64, as what.
@@ -22,13 +22,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen.corrector import Corrector, mend
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.posterior import chance_to_change
 from molgen.diffusion.token_weights import TokenWeights
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
-from molgen.rows import LOOK_AHEAD, Draw, RowSampler, Samples, State
+from molgen.sampling.corrector import Corrector, mend
+from molgen.sampling.row_sampler import LOOK_AHEAD, Draw, RowSampler, State
+from molgen.sampling.sampler import Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf

@@ -4,16 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from molgen import presets
-from molgen.adaptive import Adaptive
-from molgen.corrector import Corrector
 from molgen.diffusion import plan
 from molgen.diffusion.token_weights import Confidence, Sharpened
 from molgen.diffusion.unmasking_order import EntropyBounded, LargestMargin, Stable
 from molgen.guidance.kernels import Linear
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
-from molgen.presets import from_info, strategy, token_weights
-from molgen.retry import Remask, Restart
+from molgen.sampling import words
+from molgen.sampling.corrector import Corrector
+from molgen.sampling.retry import Adaptive, Remask, Restart
+from molgen.sampling.words import from_info, strategy, token_weights
 
 
 @pytest.mark.parametrize(
@@ -113,34 +112,34 @@ def test_what_a_checkpoint_recommends() -> None:
 
 
 def test_guidance_in_words() -> None:
-    assert presets.guidance("cfg") == ClassifierFree()
-    assert presets.guidance("cfg:mix=posterior") == ClassifierFree("posterior")
-    exact = presets.guidance("cbg:scores=exact,tilt_mask=1,guide=out/guide")
+    assert words.guidance("cfg") == ClassifierFree()
+    assert words.guidance("cfg:mix=posterior") == ClassifierFree("posterior")
+    exact = words.guidance("cbg:scores=exact,tilt_mask=1,guide=out/guide")
     assert exact == ClassifierBased("exact", "out/guide", tilt_mask=True)
-    assert presets.guidance("fudge:cfg=2") == ClassifierBased(cfg=2.0)
+    assert words.guidance("fudge:cfg=2") == ClassifierBased(cfg=2.0)
     with pytest.raises(ValueError, match="guidance is 'dps', expected one of cfg, cbg, fudge"):
-        presets.guidance("dps")
+        words.guidance("dps")
     with pytest.raises(ValueError, match="cfg has no parameter 'scores=exact', expected mix"):
-        presets.guidance("cfg:scores=exact")
+        words.guidance("cfg:scores=exact")
     with pytest.raises(ValueError, match="mix is 'half', expected one of clean, posterior"):
-        presets.guidance("cfg:mix=half")
+        words.guidance("cfg:mix=half")
 
 
 def test_strength_in_words() -> None:
-    assert presets.gamma("2.5") == 2.5
-    assert presets.gamma("1..5") == Linear(1.0, 5.0)
+    assert words.gamma("2.5") == 2.5
+    assert words.gamma("1..5") == Linear(1.0, 5.0)
     for wrong in ("", "..", "1..x", "inf", "0..nan"):
         with pytest.raises(ValueError, match="gamma is"):
-            presets.gamma(wrong)
+            words.gamma(wrong)
 
 
 def test_orders_and_retries_in_words() -> None:
-    assert presets.order("none") is None
-    assert presets.order("entropy-bounded:gamma=.2") == EntropyBounded(0.2)
-    assert presets.order("klass:forwards=3,confidence=.8") == Stable(0.8, forwards=3)
-    assert presets.adapt("none") is None
-    assert presets.adapt("restart:budget=64") == Adaptive(budget=64, retry=Restart())
-    found = presets.adapt("remask:share=.3,by=psi,rising=1,until=valid+novel")
+    assert words.order("none") is None
+    assert words.order("entropy-bounded:gamma=.2") == EntropyBounded(0.2)
+    assert words.order("klass:forwards=3,confidence=.8") == Stable(0.8, forwards=3)
+    assert words.adapt("none") is None
+    assert words.adapt("restart:budget=64") == Adaptive(budget=64, retry=Restart())
+    found = words.adapt("remask:share=.3,by=psi,rising=1,until=valid+novel")
     assert found == Adaptive(("valid", "novel"), retry=Remask(0.3, "psi", rising=True))
     made = from_info({"adapt": "restart:budget=9", "order": "margin", "corrector": "likeliest"})
     assert (made.adapt, made.order) == (Adaptive(budget=9), LargestMargin())
@@ -150,14 +149,14 @@ def test_orders_and_retries_in_words() -> None:
 @pytest.mark.parametrize(
     ("read", "text", "message"),
     [
-        (presets.order, "best", "order is 'best', expected one of none, random"),
-        (presets.order, "klass:gamma=1", "klass has no parameter 'gamma=1'"),
-        (presets.adapt, "again", "adapt is 'again', expected one of none, restart, remask"),
-        (presets.adapt, "restart:share=.3", "restart has no parameter 'share=.3'"),
-        (presets.adapt, "restart:budget=0", "budget is 0, expected a whole number"),
-        (presets.adapt, "restart:budget=1.5", r"budget is 1\.5, expected a whole number"),
-        (presets.adapt, "restart:until=good", "until is .*'good'"),
-        (presets.adapt, "remask:by=luck", "by is 'luck'"),
+        (words.order, "best", "order is 'best', expected one of none, random"),
+        (words.order, "klass:gamma=1", "klass has no parameter 'gamma=1'"),
+        (words.adapt, "again", "adapt is 'again', expected one of none, restart, remask"),
+        (words.adapt, "restart:share=.3", "restart has no parameter 'share=.3'"),
+        (words.adapt, "restart:budget=0", "budget is 0, expected a whole number"),
+        (words.adapt, "restart:budget=1.5", r"budget is 1\.5, expected a whole number"),
+        (words.adapt, "restart:until=good", "until is .*'good'"),
+        (words.adapt, "remask:by=luck", "by is 'luck'"),
     ],
 )
 def test_words_for_them_that_are_refused(
@@ -169,10 +168,10 @@ def test_words_for_them_that_are_refused(
 
 def test_an_order_takes_the_place_of_a_recommended_plan() -> None:
     own = from_info({"remask": "rescale:eta=0.1", "weights": "sharpened", "steps": 9})
-    found = own.changed(order=presets.order("entropy"), gamma=2.0)
+    found = own.changed(order=words.order("entropy"), gamma=2.0)
     assert (found.strategy, found.weights) == (plan.Ancestral(), None)
-    assert (found.steps, found.gamma, found.order) == (9, 2.0, presets.order("entropy"))
-    asked = own.changed(order=presets.order("entropy"), strategy=own.strategy)
+    assert (found.steps, found.gamma, found.order) == (9, 2.0, words.order("entropy"))
+    asked = own.changed(order=words.order("entropy"), strategy=own.strategy)
     assert asked.strategy == own.strategy  # and is refused where it is put together
     assert own.changed(order=None).strategy == own.strategy
     again = found.changed(strategy=own.strategy)

@@ -10,13 +10,13 @@ import pytest
 
 import molgen
 from molgen import constrained
-from molgen.adaptive import Adaptive
 from molgen.diffusion import plan
 from molgen.diffusion.unmasking_order import EntropyBounded
 from molgen.guidance.smiles_grammar import SmilesGrammar
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
-from molgen.settings import METHOD, Settings
+from molgen.sampling.retry import Adaptive
+from molgen.sampling.settings import METHOD, Settings
 from tiny import save
 
 GRAMMAR = SmilesGrammar()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from molgen.preset_file import match, read_preset, write_preset
+from molgen.sampling.preset_file import match, read_preset, write_preset
 from molgen.targets import Range
 
 SAMPLING = {

@@ -10,7 +10,6 @@ import torch
 
 import chains
 import tiny
-from molgen.dense import DenseSampler, draw_changes
 from molgen.diffusion import plan, token_weights
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores
 from molgen.guidance.classifier import Aim, PropertyClassifier
@@ -18,10 +17,11 @@ from molgen.guidance.conditional_denoiser import ShardedDenoiser
 from molgen.guidance.kernels import ClassifierBased, ClassifierFree
 from molgen.guidance.predictor import NetworkPredictor, Shaping
 from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
-from molgen.rows import Samples
-from molgen.sample import Sampler
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.kernel_sampler import DenseSampler, draw_changes
+from molgen.sampling.sampler import Samples
+from molgen.sampling.trajectory import Trajectory
 from molgen.targets import Range
-from molgen.trajectory import Trajectory
 from molgen.utils.arrays import Floats, Mask
 from molgen.utils.threads import Workers, workers
 from tiny_guide import guide

@@ -12,7 +12,7 @@ import chains
 from molgen.diffusion import plan, remasking_rates, token_weights
 from molgen.diffusion.noise import Cosine, LogLinear
 from molgen.diffusion.posterior import masked_posterior
-from molgen.sample import Sampler, Samples
+from molgen.sampling.event_sampler import Sampler, Samples
 from molgen.utils import randomness
 from molgen.utils.randomness import inverse_cdf
 from tiny import Table

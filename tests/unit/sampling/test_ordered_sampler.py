@@ -21,8 +21,8 @@ from molgen.diffusion.unmasking_order import (
 )
 from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.predictor import NetworkPredictor, Prediction
-from molgen.ordered import ORDER, OrderedSampler
-from molgen.rows import Given, Samples
+from molgen.sampling.ordered_sampler import ORDER, OrderedSampler
+from molgen.sampling.sampler import Given, Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import workers

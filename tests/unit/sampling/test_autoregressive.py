@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import strings
-from molgen.autoregressive import AutoregressiveSampler, filled
 from molgen.diffusion.losses import next_token_nats
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel
 from molgen.guidance.predictor import Shaping
 from molgen.nn.language_model import LanguageModel, sequence_log_prob
-from molgen.rows import Samples
+from molgen.sampling.autoregressive import AutoregressiveSampler, filled
+from molgen.sampling.sampler import Samples
 from molgen.utils.threads import Workers, workers
 from strings import LONGEST, MASK, MEETS, PAD, STRINGS, TARGET, Exact, Foresight, enumerated, given
 

@@ -22,7 +22,7 @@ from molgen.diffusion.plan import Ancestral
 from molgen.diffusion.unmasking_order import Order, Outlook
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
-from molgen.rows import Draw, RowSampler, State
+from molgen.sampling.row_sampler import Draw, RowSampler, State
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf

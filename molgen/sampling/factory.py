@@ -1,32 +1,27 @@
-"""Which sampler draws: a model and its settings, put together.
+"""Which sampler draws: a checkpoint and its settings, put together.
 
-===========  ==================================================  =================================
-noise        steering                                            sampler
-===========  ==================================================  =================================
-masked       any, tokens placed in an order of the network's      :class:`OrderedSampler`
-masked       whatever keeps the reveal rate                      :class:`molgen.sample.Sampler`
-masked       tilted mask entries, guided remasking, mixed log q  :class:`molgen.dense.DenseSampler`
-uniform      any                                                 :class:`molgen.dense.DenseSampler`
-none         any                                                 :class:`AutoregressiveSampler`
-===========  ==================================================  =================================
+===========  ==================================================  ===============================
+noise        guidance                                            sampler
+===========  ==================================================  ===============================
+masked       any, tokens placed in an order of the network's     ``ordered_sampler``
+masked       whatever keeps the reveal rate                      ``event_sampler``
+masked       tilted mask entries, guided remasking, mixed log q  ``kernel_sampler``
+uniform      any                                                 ``kernel_sampler``
+none         any                                                 ``autoregressive``
+===========  ==================================================  ===============================
 
 All of them draw a row for each length, with the same arguments, and return
-:class:`molgen.rows.Samples`.
+:class:`molgen.sampling.sampler.Samples`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from molgen.autoregressive import AutoregressiveSampler
-from molgen.dense import DenseSampler
+from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
-from molgen.guidance.classifier import aims, classifier_of
+from molgen.guidance.classifier import aims
 from molgen.guidance.conditional_denoiser import ShardedDenoiser
 from molgen.guidance.kernels import CandidateScores, Guidance
 from molgen.guidance.kernels import ClassifierBased as Tilt
@@ -37,40 +32,26 @@ from molgen.guidance.smiles_grammar import Language
 from molgen.guidance.spec import ClassifierBased, takes_whole_steps
 from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
 from molgen.guidance.weighted_conditions import Emphasis
-from molgen.model import Model
 from molgen.nn.denoiser import noise_of
 from molgen.nn.kv_cache import CachedDenoiser
 from molgen.nn.language_model import LanguageModel
-from molgen.ordered import OrderedSampler
-from molgen.rows import Given, OnDone, Samples
-from molgen.sample import Sampler
-from molgen.sampler_checks import check, mixture_of
-from molgen.settings import Settings
+from molgen.sampling.acceptance import LIKELY, Keeps, MoleculeJudge
+from molgen.sampling.adaptive import AdaptiveSampler
+from molgen.sampling.autoregressive import AutoregressiveSampler, LeftToRight
+from molgen.sampling.compatibility import check, mixture_of
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.guides import classifier_of, odds
+from molgen.sampling.kernel_sampler import DenseSampler
+from molgen.sampling.ordered_sampler import OrderedSampler
+from molgen.sampling.sampler import AnySampler, Redraw
+from molgen.sampling.settings import Settings
 from molgen.targets import Target
-from molgen.utils.arrays import Ids
 from molgen.utils.threads import Workers, workers
-
-
-class AnySampler(Protocol):
-    """What every sampler does."""
-
-    def run(
-        self,
-        lengths: Ids,
-        condition: NDArray[np.float32] | None = None,
-        seed: int = 0,
-        first: int = 0,
-        record: bool = False,
-        on_done: OnDone | None = None,
-        given: Given | None = None,
-    ) -> Samples:
-        """Draw one row for each length; see :meth:`molgen.sample.Sampler.run`."""
-        ...
 
 
 @contextmanager
 def sampler(
-    model: Model, settings: Settings, targets: Mapping[str, Target]
+    model: Checkpoint, settings: Settings, targets: Mapping[str, Target]
 ) -> Iterator[AnySampler]:
     """A sampler, and the threads it runs on, for the length of a block.
 
@@ -96,34 +77,8 @@ def sampler(
             yield _by_events(model, settings, targets, pool)
 
 
-class LeftToRight:
-    """An autoregressive sampler that is asked for lengths, and does not need them."""
-
-    def __init__(self, inner: AutoregressiveSampler) -> None:
-        self.inner = inner
-
-    def run(
-        self,
-        lengths: Ids,
-        condition: NDArray[np.float32] | None = None,
-        seed: int = 0,
-        first: int = 0,
-        record: bool = False,
-        on_done: OnDone | None = None,
-        given: Given | None = None,
-    ) -> Samples:
-        """Draw as many rows as there are lengths.
-
-        Raises:
-            ValueError: if rows are given in part.
-        """
-        if given is not None:
-            raise ValueError("rows are given in part, but this network writes from left to right")
-        return self.inner.run(len(lengths), condition, seed, first, record, on_done)
-
-
 def _predictor(
-    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+    model: Checkpoint, settings: Settings, targets: Mapping[str, Target], pool: Workers
 ) -> NetworkPredictor:
     return NetworkPredictor(
         model.denoiser,
@@ -139,7 +94,7 @@ def _predictor(
 
 
 def _ordered(
-    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+    model: Checkpoint, settings: Settings, targets: Mapping[str, Target], pool: Workers
 ) -> OrderedSampler:
     if settings.order is None:
         raise ValueError("order is None, expected one")
@@ -149,7 +104,7 @@ def _ordered(
 
 
 def _by_events(
-    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+    model: Checkpoint, settings: Settings, targets: Mapping[str, Target], pool: Workers
 ) -> Sampler:
     predictor = _predictor(model, settings, targets, pool)
     plan, size = settings.strategy.plan(settings.steps), settings.batch_size
@@ -164,7 +119,7 @@ def _by_events(
 
 
 def _dense(
-    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+    model: Checkpoint, settings: Settings, targets: Mapping[str, Target], pool: Workers
 ) -> DenseSampler:
     uniform = noise_of(model.denoiser) == "uniform"
     denoiser = model.denoiser
@@ -183,13 +138,13 @@ def _dense(
     return DenseSampler(transition, plan, pool, settings.weights, settings.batch_size)
 
 
-def _language(model: Model, settings: Settings) -> Language | None:
+def _language(model: Checkpoint, settings: Settings) -> Language | None:
     grammar = settings.grammar
     return None if grammar is None else grammar.language(model.tokenizer.vocab)
 
 
 def _left_to_right(
-    model: Model, settings: Settings, targets: Mapping[str, Target], pool: Workers
+    model: Checkpoint, settings: Settings, targets: Mapping[str, Target], pool: Workers
 ) -> AutoregressiveSampler:
     if settings.strategy.plan(settings.steps).sigma.any() or settings.weights is not None:
         raise ValueError(
@@ -218,7 +173,7 @@ def _left_to_right(
 
 
 def tilts(
-    model: Model, settings: Settings, targets: Mapping[str, Target], mask_id: int | None
+    model: Checkpoint, settings: Settings, targets: Mapping[str, Target], mask_id: int | None
 ) -> tuple[Guidance, ...]:
     """Return the classifier-based part of the guidance."""
     steering = settings.steering
@@ -236,10 +191,55 @@ def tilts(
     return (Tilt(scores, settings.gamma, mask_id, *whole),)
 
 
-def _emphasis(model: Model, settings: Settings, targets: Mapping[str, Target]) -> Emphasis | None:
+def _emphasis(
+    model: Checkpoint, settings: Settings, targets: Mapping[str, Target]
+) -> Emphasis | None:
     """Return the weights of the goals that the network itself is told."""
     return Emphasis.of(model.properties, targets, settings.emphasis)
 
 
 def _shaping(settings: Settings) -> Shaping:
     return Shaping(settings.temperature, settings.top_p)
+
+
+def adaptive_sampler(
+    model: Checkpoint,
+    inner: AnySampler,
+    settings: Settings,
+    targets: Mapping[str, Target],
+    redraw: Redraw | None = None,
+    keeps: Keeps | None = None,
+) -> AdaptiveSampler:
+    """Return a sampler of a model's molecules; see `AdaptiveSampler`.
+
+    Args:
+        model: the model.
+        inner: draws the tries.
+        settings: how rows go on, which must be said there, and where a guide runs.
+        targets: what rows are to be likely to meet.
+        redraw: lengths and conditions of a restart.
+        keeps: says whether rows keep their constraints; one that does not fails.
+
+    Raises:
+        ValueError: if rows are to be novel and the model does not tell what is known, or likely
+            and there is nothing to meet, or no guide that tells it.
+    """
+    adapt = settings.adapt
+    if adapt is None:
+        raise ValueError("adapt is None, expected how rows go on")
+    asked = "+".join(adapt.until)
+    known = model.known if "novel" in adapt.until else None
+    if "novel" in adapt.until and known is None:
+        raise ValueError(
+            f"until is {asked}, but model {model.name!r} has no index of known "
+            "molecules, so novelty is unknown"
+        )
+    says = None
+    if LIKELY in adapt.until:
+        if not targets:
+            raise ValueError(f"until is {asked}, but no target is given that a row may be to meet")
+        says = odds(model, settings, targets)
+    judge = MoleculeJudge(model.tokenizer, known, keeps, says, adapt.odds)
+    denoiser = model.denoiser
+    ids = denoiser.mask_id, denoiser.pad_id, denoiser.max_length
+    return AdaptiveSampler(inner, adapt, judge, *ids, redraw)

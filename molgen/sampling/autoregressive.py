@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from molgen.guidance.predictor import Shaping
 from molgen.nn.language_model import LanguageModel
-from molgen.rows import Draw, OnDone, Samples
-from molgen.trajectory import Recorder
+from molgen.sampling.row_sampler import Draw
+from molgen.sampling.sampler import Given, OnDone, Samples
+from molgen.sampling.trajectory import Recorder
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
 from molgen.utils.randomness import inverse_cdf
@@ -147,3 +148,29 @@ def filled(rows: Ids) -> Ids:
     """Return the rows, at least one, with the last repeated until a forward is filled."""
     full = -(-max(len(rows), LEAST_ROWS) // WHOLE_ROWS) * WHOLE_ROWS
     return rows[np.arange(full).clip(max=len(rows) - 1)]
+
+
+class LeftToRight:
+    """An autoregressive sampler that is asked for lengths, and does not need them."""
+
+    def __init__(self, inner: AutoregressiveSampler) -> None:
+        self.inner = inner
+
+    def run(
+        self,
+        lengths: Ids,
+        condition: NDArray[np.float32] | None = None,
+        seed: int = 0,
+        first: int = 0,
+        record: bool = False,
+        on_done: OnDone | None = None,
+        given: Given | None = None,
+    ) -> Samples:
+        """Draw as many rows as there are lengths.
+
+        Raises:
+            ValueError: if rows are given in part.
+        """
+        if given is not None:
+            raise ValueError("rows are given in part, but this network writes from left to right")
+        return self.inner.run(len(lengths), condition, seed, first, record, on_done)

@@ -1,45 +1,58 @@
-"""The rows of adaptive compute: what they are now, what they cost, which try of each is kept."""
+"""Adaptive compute: a row that failed goes on, up to a budget of forwards.
+
+    draw -> judge -> it passes, or its budget is spent: done
+     ^        |
+     +--------+  it fails: tokens go back to the mask (`molgen.sampling.retry`)
+
+A row fails if it is no molecule, does not keep its constraint, is a known one, or one that another
+row is already; it may be parsed and looked up, but no property is computed. It also fails, where
+that is asked for, if the model's guide, which has learned properties from data, finds it unlikely
+to meet its targets: what fails is :mod:`molgen.sampling.acceptance`'s business. All rows that
+failed are tried again together, in rounds of one call of a sampler each. Every forward of every try
+counts, and no row is dropped: one whose budget ends as a failure stays, in the best state it was
+in.
+
+A try depends on the seed, the round and the row, so a row is the same in any company - but for the
+demand to be *unique*, which makes rows depend on each other by its nature. Of two rows that are the
+same molecule the one of lower index keeps it, whichever came first, and the other goes on. A row
+thus depends on the rows before it and on none behind: fewer rows are a prefix of more.
+
+Each `Retry` is a way to spend the budget; `Restart` is the control.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import PSI
-from molgen.retry import BROKEN, DUPLICATE, INVALID, KNOWN, Failed, Verdict
-from molgen.rows import Given, OnDone, Samples
-from molgen.trajectory import PLACED
+from molgen.sampling.acceptance import (
+    DUPLICATE,
+    INVALID,
+    Judge,
+    Keeps,
+    MoleculeJudge,
+    Verdict,
+    rank,
+)
+from molgen.sampling.retry import Adaptive, Failed, Restart
+from molgen.sampling.row_sampler import RowSampler
+from molgen.sampling.sampler import (
+    AdaptiveSamples,
+    AnySampler,
+    Condition,
+    Given,
+    OnDone,
+    Redraw,
+    Samples,
+)
+from molgen.sampling.trajectory import PLACED
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
-
-if TYPE_CHECKING:
-    from molgen.adaptive import AdaptiveSampler
-
-Condition = NDArray[np.float32] | None
-RANK = {INVALID: 0, BROKEN: 1, KNOWN: 2, "": 4}
-"""Which state of a row is kept: a molecule before none, a new one before a known one, and of two
-like states the one with better odds."""
-OTHER_RANK = 3  # a new molecule that fails for another reason
-
-
-Redraw = Callable[[int], tuple[Ids, Condition]]
-"""From a seed to other lengths and conditions for all the rows asked for: those of a restart."""
-
-
-@dataclass(frozen=True)
-class AdaptiveSamples(Samples):
-    """What came out; every count is over all tries.
-
-    Attributes:
-        tries: draws each row took, shape (molecules,).
-    """
-
-    tries: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+from molgen.utils.randomness import fork
 
 
 @dataclass
@@ -171,8 +184,8 @@ class AdaptiveRows:
                 self.reason[owner] = self.best[owner] = DUPLICATE
         self.reason[row] = reason
         state, kept = (
-            (_rank(reason), verdict.log_odds),
-            (_rank(self.best[row]), self.best_odds[row]),
+            (rank(reason), verdict.log_odds),
+            (rank(self.best[row]), self.best_odds[row]),
         )
         if state >= kept:
             self.best[row], self.kept[row] = reason, self.tokens[row]
@@ -206,5 +219,85 @@ class AdaptiveRows:
         return AdaptiveSamples(tokens, *costs, trust, self.tries[rows])
 
 
-def _rank(reason: str) -> int:
-    return RANK.get(reason, OTHER_RANK)
+@dataclass(frozen=True)
+class AdaptiveSampler:
+    """Wraps a sampler; the first draw of every row is that sampler's own.
+
+    Attributes:
+        inner: draws the tries. One that takes no rows given in part (autoregressive, or of uniform
+            noise) can only start again; a row then depends on how many before it failed.
+        settings: how rows go on.
+        judge: says what is wrong with rows.
+        mask_id: of the network.
+        pad_id: of the network.
+        max_length: of the network.
+        redraw: lengths and conditions of a restart; None to keep those of the first draw. An
+            unlucky length is part of an unlucky draw.
+    """
+
+    inner: AnySampler
+    settings: Adaptive
+    judge: Judge
+    mask_id: int
+    pad_id: int
+    max_length: int
+    redraw: Redraw | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the inner sampler can do what the retry asks for.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+        if not self.takes_parts and not isinstance(self.settings.retry, Restart):
+            raise ValueError(
+                "the sampler takes no rows given in part (the network writes from left to right, "
+                "or nothing is masked under its noise): expected a restart"
+            )
+
+    def around(self, inner: AnySampler, keeps: Keeps) -> AdaptiveSampler:
+        """Return the same around another sampler, for rows under other constraints."""
+        judge = replace(cast(MoleculeJudge, self.judge), keeps=keeps)
+        return replace(self, inner=inner, judge=judge)
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether rows may be given to the inner sampler in part."""
+        return isinstance(self.inner, RowSampler) and self.inner.plan_masks
+
+    def run(
+        self,
+        lengths: Ids,
+        condition: Condition = None,
+        seed: int = 0,
+        first: int = 0,
+        record: bool = False,
+        on_done: OnDone | None = None,
+        given: Given | None = None,
+    ) -> AdaptiveSamples:
+        """Draw one row for each length; see :meth:`molgen.sampling.row_sampler.RowSampler.run`.
+
+        Args:
+            lengths: tokens of each row in its first draw, shape (molecules,).
+            condition: property values with shape (molecules, properties), NaN where left out.
+            seed: of the draw.
+            first: index of the first row, to go on from an earlier call; rows are unique within a
+                call.
+            record: refused.
+            on_done: told of rows once nothing can change them any more.
+            given: what rows start from, and start again from, at the same lengths.
+
+        Raises:
+            ValueError: if events are to be recorded, or the inner sampler refuses.
+        """
+        if record:
+            raise ValueError("record is True, but rows that are drawn again keep no trajectory")
+        own = None if condition is None else condition.copy()
+        run = AdaptiveRows(self, lengths.copy(), own, seed, first, given)
+        going, round = np.arange(len(lengths)), 0
+        while len(going):
+            run.take(going, run.first_draw() if round == 0 else run.again(going, fork(seed, round)))
+            if on_done:
+                run.tell(on_done)
+            going, round = run.going(), round + 1
+        return run.samples(np.arange(len(lengths)), run.longest())

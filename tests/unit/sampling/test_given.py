@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 import chains
 from molgen.diffusion import plan, token_weights
 from molgen.guidance.predictor import Prediction
-from molgen.rows import Given, Samples
-from molgen.sample import Sampler
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.sampler import Given, Samples
 from molgen.utils.arrays import Ids
 from tiny import Table
 

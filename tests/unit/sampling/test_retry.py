@@ -9,18 +9,16 @@ from numpy.typing import NDArray
 from molgen.data.tokenizer import Tokenizer, padded
 from molgen.guidance.target_probability import Odds
 from molgen.molecules.training_index import KnownMolecules
-from molgen.retry import (
+from molgen.sampling.acceptance import (
     BROKEN,
     DUPLICATE,
     INVALID,
     KNOWN,
     UNLIKELY,
-    Failed,
     MoleculeJudge,
-    Remask,
-    Restart,
     Verdict,
 )
+from molgen.sampling.retry import Failed, Remask, Restart
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from tiny import CHARACTERS

@@ -11,22 +11,19 @@ may come from anybody, so it is checked: JSON, known keys, words and finite numb
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from molgen.arm import Arm
+from molgen.sampling.words import METHOD, from_info, gamma
 from molgen.targets import Range, Target, read_targets
 from molgen.utils.files import replacing
 
 FORMAT = 1
 KEYS = ("format", "model", "target", "sampling", "measured", "molgen")
-APART = ("label", "model", "temperature")  # of an arm, but no words of a preset
-ARM_WORDS = tuple(f.name for f in dataclasses.fields(Arm) if f.name not in APART)
-SAMPLING = (*ARM_WORDS, "gamma", "steps", "temperature", "top_p")
+SAMPLING = (*METHOD, "gamma", "steps", "temperature", "top_p")
 
 
 def read_preset(path: str | Path) -> dict[str, Any]:
@@ -90,10 +87,8 @@ def check_sampling(sampling: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming what is not understood.
     """
-    from molgen.presets import from_info, gamma
-
     _known("sampling ", sampling, SAMPLING)
-    for name in ARM_WORDS:
+    for name in METHOD:
         if not isinstance(sampling.get(name, ""), str):
             raise ValueError(f"sampling {name} is {_shown(sampling[name])}, expected words")
     for name in ("temperature", "top_p"):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.diffusion.token_weights import PROPERTY, PSI
 from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.spec import ClassifierBased, takes_whole_steps
-from molgen.model import Model
 from molgen.nn.denoiser import noise_of
-from molgen.settings import Settings
+from molgen.sampling.settings import Settings
 from molgen.targets import Target
 
 
-def check(model: Model, settings: Settings, targets: Mapping[str, Target]) -> None:
+def check(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]) -> None:
     """Check that settings go with each other and with a model.
 
     Raises:
@@ -55,7 +55,7 @@ def _check_order(noise: str, settings: Settings) -> None:
         )
 
 
-def _check_grammar(model: Model, settings: Settings) -> None:
+def _check_grammar(model: Checkpoint, settings: Settings) -> None:
     """Check that there are texts of the grammar, and a sampler that writes them.
 
     Raises:
@@ -88,7 +88,7 @@ def _check_context(noise: str, settings: Settings) -> None:
         )
 
 
-def _check_judges(model: Model, settings: Settings, targets: Mapping[str, Target]) -> None:
+def _check_judges(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]) -> None:
     """Check that a network which is asked about its own draws has learned to tell.
 
     Raises:

@@ -13,18 +13,20 @@ import pytest
 from numpy.typing import NDArray
 
 import chains
-from molgen.adaptive import Adaptive, AdaptiveSampler, adaptive_sampler, fork
-from molgen.autoregressive import AutoregressiveSampler
 from molgen.diffusion import plan
 from molgen.model import Model
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
-from molgen.retry import INVALID, KNOWN, Judge, Remask, Restart, Retry, Verdict
-from molgen.rows import Given, Samples
-from molgen.sample import Sampler
-from molgen.samplers import LeftToRight
+from molgen.sampling.acceptance import INVALID, KNOWN, Judge, Verdict
+from molgen.sampling.adaptive import AdaptiveSampler
+from molgen.sampling.autoregressive import AutoregressiveSampler, LeftToRight
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.factory import adaptive_sampler
+from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
+from molgen.sampling.sampler import Given, Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
+from molgen.utils.randomness import fork
 from molgen.utils.threads import workers
 from strings import TARGET, Exact
 from tiny import Table, save

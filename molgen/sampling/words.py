@@ -9,23 +9,31 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from molgen.adaptive import Adaptive
-from molgen.corrector import CORRECTORS, Corrector
 from molgen.diffusion.plan import STRATEGIES, Strategy, Switch
 from molgen.diffusion.token_weights import WEIGHTS, TokenWeights
 from molgen.diffusion.unmasking_order import ORDERS, Order
 from molgen.guidance.context_contrast import CONTEXTS, Context
+from molgen.guidance.kernels import Linear, Strength
 from molgen.guidance.predictor import Shaping
 from molgen.guidance.smiles_grammar import GRAMMARS, SmilesGrammar
 from molgen.guidance.spec import ClassifierBased, ClassifierFree, Steering
-from molgen.retry import Remask, Restart, Retry
-from molgen.settings import Settings
+from molgen.sampling.corrector import CORRECTORS, Corrector
+from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
+from molgen.sampling.settings import Settings
 
-if TYPE_CHECKING:
-    from molgen.guidance.kernels import Strength
-
+METHOD: Mapping[str, str] = {
+    "remask": "ancestral",
+    "weights": "uniform",
+    "guidance": "cfg",
+    "context": "none",
+    "corrector": "none",
+    "order": "none",
+    "grammar": "none",
+    "adapt": "none",
+}
+"""The words that say by which method to draw, in presets and comparisons, with their defaults."""
 # parameters that are words; the others are numbers
 WORDS = ("then", "normalise", "mix", "scores", "guide", "by", "until")
 SWITCHES = ("tilt_mask", "guided_remasking", "rising")  # 0 or 1
@@ -211,8 +219,6 @@ def gamma(text: str) -> Strength:
     Raises:
         ValueError: naming what came and what is allowed.
     """
-    from molgen.guidance.kernels import Linear
-
     start, dots, end = text.partition("..")
     try:
         found = [float(number) for number in ((start, end) if dots else (text,))]

@@ -8,7 +8,6 @@ same whatever the batch size. A sampler says what rows start as and how they tak
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,80 +16,14 @@ from numpy.typing import NDArray
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import Evidence, TokenWeights
-from molgen.trajectory import Recorder, Trajectory
+from molgen.sampling.sampler import Given, OnDone, Samples
+from molgen.sampling.trajectory import Recorder
 from molgen.utils.arrays import Floats, Ids, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 LOOK_AHEAD = 8  # steps examined at once when a row runs ahead to its next event
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What came out: one row for each row asked for, in order.
-
-    Attributes:
-        tokens: ids with shape (molecules, longest), padded.
-        nfe: forwards of the network each row took, guidance included, shape (molecules,).
-        trajectory: every event of every row, where it was recorded.
-        classifier_nfe: forwards of classifiers each row took, shape (molecules,); zeros if left
-            out.
-        quality: how probable each token is to be right, with the shape of ``tokens``: what a
-            quality head said of it last, else its probability when it was placed; ones if left
-            out.
-    """
-
-    tokens: Ids
-    nfe: Ids
-    trajectory: Trajectory | None = None
-    classifier_nfe: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    quality: Floats = field(default_factory=lambda: np.zeros((0, 0)))
-
-    def __post_init__(self) -> None:
-        """Fill in what was left out."""
-        if not len(self.classifier_nfe):
-            object.__setattr__(self, "classifier_nfe", np.zeros_like(self.nfe))
-        if not self.quality.size:
-            object.__setattr__(self, "quality", np.ones(self.tokens.shape))
-
-
-@dataclass(frozen=True)
-class Given:
-    """Rows that are there in part: what is masked is to be written, the rest stands.
-
-    Attributes:
-        tokens: ids with shape (molecules, longest), padded, masks where something is missing.
-        psi: how probable each placed token is to be right, same shape; ones if left out.
-        fixed: tokens that no step may take off again, same shape; none if left out.
-        step: the step of the plan that each row begins at, shape (molecules,); the first if left
-            out. A plan without remasking takes masks off in a random order wherever it begins.
-        rows: which row of the endless table each is, as far as its random numbers go, shape
-            (molecules,); consecutive rows if left out.
-    """
-
-    tokens: Ids
-    psi: Floats | None = None
-    fixed: Mask | None = None
-    step: Ids | None = None
-    rows: Ids | None = None
-
-    def __post_init__(self) -> None:
-        """Check that everything has the shape of the tokens.
-
-        Raises:
-            ValueError: naming what has not.
-        """
-        shapes = {"psi": self.tokens.shape, "fixed": self.tokens.shape}
-        shapes |= {"step": self.tokens.shape[:1], "rows": self.tokens.shape[:1]}
-        for name, expected in shapes.items():
-            found = getattr(self, name)
-            if found is not None and found.shape != expected:
-                raise ValueError(f"{name} has shape {found.shape}, expected {expected}")
-
-
-OnDone = Callable[[Ids, Samples], None]
-"""Told of rows that have ended: their indices, with shape (rows,), and what came out of them."""
 
 
 @dataclass

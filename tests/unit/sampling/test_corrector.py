@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from molgen import presets
-from molgen.corrector import Corrector, mend
 from molgen.diffusion import plan
 from molgen.guidance.predictor import Prediction
-from molgen.rows import Given
-from molgen.sample import Sampler
+from molgen.sampling import words
+from molgen.sampling.corrector import Corrector, mend
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.sampler import Given
 from tiny import Table
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9])
@@ -104,8 +104,8 @@ def test_rows_do_not_depend_on_the_batch() -> None:
 
 
 def test_words() -> None:
-    assert presets.corrector("none") is None
-    assert presets.corrector("likeliest:every=4,rounds=2") == Corrector(4, 2)
+    assert words.corrector("none") is None
+    assert words.corrector("likeliest:every=4,rounds=2") == Corrector(4, 2)
     for text in ("best", "likeliest:every=0", "likeliest:every=1.5", "likeliest:often=3"):
         with pytest.raises(ValueError, match=r"corrector|every|often"):
-            presets.corrector(text)
+            words.corrector(text)

@@ -16,94 +16,18 @@ what a retry is for.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from molgen.diffusion.token_weights import PSI, QUALITY
-from molgen.molecules.parsing import interpret_all
+from molgen.sampling.acceptance import DEMANDS, INVALID, LIKELY
 from molgen.utils.arrays import Floats, Ids, Mask
 
-if TYPE_CHECKING:
-    from molgen.data.tokenizer import Tokenizer
-    from molgen.guidance.target_probability import Odds
-    from molgen.molecules.training_index import KnownMolecules
-
-INVALID, BROKEN, KNOWN, DUPLICATE = "invalid", "broken", "known", "duplicate"
-UNLIKELY = "unlikely"
 RANDOM = "random"
 TINY, ROUNDING = np.finfo(np.float64).tiny, 1e-9
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is said of a row by itself.
-
-    Attributes:
-        key: what makes it the same as another: canonical SMILES, empty if it is no molecule.
-        reason: why it fails: ``"invalid"``, ``"broken"`` (it does not keep its constraint),
-            ``"known"``, or another word for a new molecule that will not do; empty if it passes.
-        log_odds: log-probability to meet what is asked for, where a guide was asked, else 0.
-        classifier_forwards: of the guide.
-    """
-
-    key: str
-    reason: str = ""
-    log_odds: float = 0.0
-    classifier_forwards: int = 0
-
-
-Judge = Callable[[Ids, Ids], Sequence[Verdict]]
-"""From tokens with shape (rows, longest), and the index that each row has in its call, to a verdict
-a row, each on its own."""
-Keeps = Callable[[int, str], bool]
-"""Whether a row, by its index in the call, keeps its constraint as this molecule."""
-
-
-@dataclass(frozen=True)
-class MoleculeJudge:
-    """Parses rows and looks them up.
-
-    Attributes:
-        tokenizer: of the model.
-        known: what counts as known; None to let known molecules pass.
-        keeps: whether rows keep their constraints; None where there are none.
-        odds: what a guide says of rows that pass otherwise; None if nobody asks.
-        least: probability that a row must have by it.
-    """
-
-    tokenizer: Tokenizer
-    known: KnownMolecules | None = None
-    keeps: Keeps | None = None
-    odds: Odds | None = None
-    least: float = 0.5
-
-    def __call__(self, tokens: Ids, rows: Ids) -> list[Verdict]:
-        """Return a verdict a row; see `Judge`."""
-        texts = [self.tokenizer.decode(row) for row in tokens]
-        smiles = [m.smiles for m in interpret_all([self.tokenizer.smiles(text) for text in texts])]
-        known = np.zeros(len(smiles), bool) if self.known is None else self.known.contains(smiles)
-        verdicts = [
-            Verdict(text, self._reason(int(row), text, bool(old)))
-            for row, text, old in zip(rows, smiles, known, strict=True)
-        ]
-        passing = [i for i, verdict in enumerate(verdicts) if not verdict.reason]
-        if self.odds is None or not passing:
-            return verdicts
-        for i, log_odds in zip(passing, self.odds(tokens[passing]).tolist(), strict=True):
-            reason = "" if log_odds >= math.log(self.least) else UNLIKELY
-            verdicts[i] = Verdict(smiles[i], reason, log_odds, 1)
-        return verdicts
-
-    def _reason(self, row: int, smiles: str, known: bool) -> str:
-        if not smiles:
-            return INVALID
-        if self.keeps is not None and not self.keeps(row, smiles):
-            return BROKEN
-        return KNOWN if known else ""
 
 
 @dataclass(frozen=True)
@@ -207,3 +131,38 @@ class Remask:
         score = np.where(failed.open, score, -np.inf)
         rank = np.argsort(np.argsort(-score, axis=1, kind="stable"), axis=1, kind="stable")
         return failed.open & (rank < count[:, None])
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """How rows go on.
+
+    Attributes:
+        until: what a row has to be, out of ``"valid"``, ``"unique"`` (its canonical form is not
+            that of another row), ``"novel"`` (nor of a known molecule) and ``"likely"`` (a guide
+            finds it at least as probable as ``odds`` that it meets all targets); valid in any case.
+        budget: forwards a row may take, its first draw included. Every try is finished, so a row
+            may exceed it by less than a try.
+        retry: what is done with a row that failed.
+        odds: probability, in (0, 1), that makes a row likely.
+    """
+
+    until: tuple[str, ...] = DEMANDS
+    budget: int = 128
+    retry: Retry = field(default_factory=Restart)
+    odds: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the numbers and words.
+
+        Raises:
+            ValueError: if a demand is not known, the budget no whole number of at least 1, or the
+                odds no probability.
+        """
+        known = *DEMANDS, LIKELY
+        if not self.until or not set(self.until) <= set(known):
+            raise ValueError(f"until is {self.until}, expected some of {', '.join(known)}")
+        if not 0 < self.odds < 1:
+            raise ValueError(f"odds is {self.odds}, expected a number between 0 and 1")
+        if not isinstance(self.budget, int) or self.budget < 1:
+            raise ValueError(f"budget is {self.budget!r}, expected a whole number of at least 1")

@@ -4,8 +4,8 @@ import numpy as np
 
 from molgen.data.tokenizer import Tokenizer
 from molgen.diffusion import plan
-from molgen.sample import Sampler, Samples
-from molgen.trajectory import PLACED, REMOVED, Recorder, Trajectory
+from molgen.sampling.event_sampler import Sampler, Samples
+from molgen.sampling.trajectory import PLACED, REMOVED, Recorder, Trajectory
 from tiny import Table
 
 LENGTHS = np.array([4, 9, 1, 6])

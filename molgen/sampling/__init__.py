@@ -1,0 +1,1 @@
+"""A checkpoint and settings become rows."""

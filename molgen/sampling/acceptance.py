@@ -1,0 +1,109 @@
+"""What a row must be to stop: the words for it, and the check.
+
+A row is parsed and looked up, and, where that is asked for, a noisy classifier tells how probable
+it is to meet the targets; no property is computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from molgen.molecules.parsing import interpret_all
+from molgen.utils.arrays import Ids
+
+if TYPE_CHECKING:
+    from molgen.data.tokenizer import Tokenizer
+    from molgen.guidance.target_probability import Odds
+    from molgen.molecules.training_index import KnownMolecules
+
+
+DEMANDS = ("valid", "unique", "novel")
+LIKELY = "likely"
+
+
+INVALID, BROKEN, KNOWN, DUPLICATE = "invalid", "broken", "known", "duplicate"
+UNLIKELY = "unlikely"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a row by itself.
+
+    Attributes:
+        key: what makes it the same as another: canonical SMILES, empty if it is no molecule.
+        reason: why it fails: ``"invalid"``, ``"broken"`` (it does not keep its constraint),
+            ``"known"``, or another word for a new molecule that will not do; empty if it passes.
+        log_odds: log-probability to meet what is asked for, where a guide was asked, else 0.
+        classifier_forwards: of the guide.
+    """
+
+    key: str
+    reason: str = ""
+    log_odds: float = 0.0
+    classifier_forwards: int = 0
+
+
+Judge = Callable[[Ids, Ids], Sequence[Verdict]]
+"""From tokens with shape (rows, longest), and the index that each row has in its call, to a verdict
+a row, each on its own."""
+Keeps = Callable[[int, str], bool]
+"""Whether a row, by its index in the call, keeps its constraint as this molecule."""
+
+
+@dataclass(frozen=True)
+class MoleculeJudge:
+    """Parses rows and looks them up.
+
+    Attributes:
+        tokenizer: of the model.
+        known: what counts as known; None to let known molecules pass.
+        keeps: whether rows keep their constraints; None where there are none.
+        odds: what a guide says of rows that pass otherwise; None if nobody asks.
+        least: probability that a row must have by it.
+    """
+
+    tokenizer: Tokenizer
+    known: KnownMolecules | None = None
+    keeps: Keeps | None = None
+    odds: Odds | None = None
+    least: float = 0.5
+
+    def __call__(self, tokens: Ids, rows: Ids) -> list[Verdict]:
+        """Return a verdict a row; see `Judge`."""
+        texts = [self.tokenizer.decode(row) for row in tokens]
+        smiles = [m.smiles for m in interpret_all([self.tokenizer.smiles(text) for text in texts])]
+        known = np.zeros(len(smiles), bool) if self.known is None else self.known.contains(smiles)
+        verdicts = [
+            Verdict(text, self._reason(int(row), text, bool(old)))
+            for row, text, old in zip(rows, smiles, known, strict=True)
+        ]
+        passing = [i for i, verdict in enumerate(verdicts) if not verdict.reason]
+        if self.odds is None or not passing:
+            return verdicts
+        for i, log_odds in zip(passing, self.odds(tokens[passing]).tolist(), strict=True):
+            reason = "" if log_odds >= math.log(self.least) else UNLIKELY
+            verdicts[i] = Verdict(smiles[i], reason, log_odds, 1)
+        return verdicts
+
+    def _reason(self, row: int, smiles: str, known: bool) -> str:
+        if not smiles:
+            return INVALID
+        if self.keeps is not None and not self.keeps(row, smiles):
+            return BROKEN
+        return KNOWN if known else ""
+
+
+RANK = {INVALID: 0, BROKEN: 1, KNOWN: 2, "": 4}
+"""Which state of a row is kept: a molecule before none, a new one before a known one, and of two
+like states the one with better odds."""
+OTHER_RANK = 3  # a new molecule that fails for another reason
+
+
+def rank(reason: str) -> int:
+    """Return how good the state of a row is that fails for a reason, or for none."""
+    return RANK.get(reason, OTHER_RANK)
