@@ -36,9 +36,9 @@ from molgen.molecules.conventions import count
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.recipe import TrainConfig
 from molgen.sampling.event_sampler import Sampler
-from molgen.train import Trainer, new_model
+from molgen.training.recipe import TrainConfig
+from molgen.training.trainer import Trainer, new_model
 from molgen.utils.threads import Workers, workers
 
 RESULTS = Path(__file__).parent / "results" / "padding.csv"

@@ -9,7 +9,7 @@ import numpy as np
 from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
 from molgen.nn.denoiser import DenoiserConfig
-from molgen.recipe import TrainConfig
+from molgen.training.recipe import TrainConfig
 
 WORDS = """
 C N O CC CO C#N C=O CCC CCO COC NC=O CC=O CC#N C1CC1 C1CO1 CC(C)C CC(C)O CCCO CC(C)=O CC(N)=O

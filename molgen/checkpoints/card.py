@@ -1,8 +1,9 @@
 """The model card: what a model is, in prose and numbers, written from ``molgen.json`` alone.
 
 Numbers that are measured later are added to ``molgen.json``, and :func:`rewrite` brings the card up
-to date: ``measured.held_out`` by training, ``measured.fine_tuning`` by :mod:`molgen.fine_tuning`,
-``measured.sampling`` (a list of rows, any columns) by whoever samples.
+to date: ``measured.held_out`` by training, ``measured.fine_tuning`` by
+:mod:`molgen.training.fine_tuning`, ``measured.sampling`` (a list of rows, any columns) by whoever
+samples.
 """
 
 from __future__ import annotations

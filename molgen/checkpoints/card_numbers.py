@@ -71,7 +71,7 @@ def presets(info: Mapping[str, Any]) -> str:
 
 
 def fine_tuning(found: Mapping[str, Any]) -> str:
-    """Return what fine-tuning changed, from what :mod:`molgen.fine_tuning` found."""
+    """Return what fine-tuning changed, from what :mod:`molgen.training.fine_tuning` found."""
     original, draws = found["original"], found["draws"]
     length = "its end included" if found["length_included"] else "given its length"
     said = SAID_WHEN if found["stopped"] else ""

@@ -187,8 +187,8 @@ def _guide(
 
     from tqdm import tqdm
 
+    from molgen.training import distil
     from molgen.utils.files import replacing
-    from property_models import distil
 
     name, folder = f"model:{out}", out / GUIDE
     with tqdm(total=arguments.guide_molecules, desc="molecules", disable=None) as bar:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.nn.config import DenoiserConfig
     from molgen.nn.denoiser import MoleculeDenoiser
-    from molgen.prepared import Prepared
-    from molgen.recipe import TrainConfig
+    from molgen.training.prepared import Prepared
+    from molgen.training.recipe import TrainConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,7 +147,7 @@ def prepare(
     init: Model | None,
 ) -> Prepared:
     """Make or find the data set."""
-    from molgen.prepared import prepare
+    from molgen.training.prepared import prepare
 
     prepared = prepare(
         source,
@@ -166,7 +166,7 @@ def prepare(
 
 def say_aside(source: Path, wanted: dict[str, Any], init: Model) -> None:
     """Say which columns of numbers the model to start from has no use for."""
-    from molgen.ingest import Options, further_numbers
+    from molgen.training.ingest import Options, further_numbers
 
     asked = Options(column=wanted.get("column"), properties=init.properties)
     if aside := further_numbers(source, asked):
@@ -180,10 +180,10 @@ def train(
     arguments: argparse.Namespace, prepared: Prepared, folder: Path, init: Model | None
 ) -> int:
     """Train and finish; return the exit status."""
-    from molgen.fine_tuning import SERIES
     from molgen.nn.denoiser import MoleculeDenoiser, with_quality_head
-    from molgen.pipeline import fit, shape_for
-    from molgen.training_state import find, read_meta
+    from molgen.training.pipeline import fit, shape_for
+    from molgen.training.recipe import SERIES
+    from molgen.training.state import find, read_meta
 
     exports = (Path(arguments.export),) if arguments.export else ()
     network: DenoiserConfig | MoleculeDenoiser
@@ -247,8 +247,9 @@ def compare(
     config: TrainConfig,
 ) -> dict[str, Any]:
     """Measure and print what a fine-tuned model learned and forgot; return its ``molgen.json``."""
-    from molgen import fine_tuning, load
+    from molgen import load
     from molgen.checkpoints.card_numbers import fine_tuning as section
+    from molgen.training import fine_tuning
 
     options.say("measuring what was learned and forgotten")
     info = fine_tuning.conclude(

@@ -69,9 +69,9 @@ def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
     from molgen import load
     from molgen.checkpoints.folder import save_network
     from molgen.nn.denoiser import noise_of
-    from molgen.prepared import prepare
-    from molgen.recipe import TrainConfig
-    from property_models.guide_training import RECIPE, train_guide
+    from molgen.training.classifier import RECIPE, train_guide
+    from molgen.training.prepared import prepare
+    from molgen.training.recipe import TrainConfig
 
     model = load(arguments.model)
     wanted = {"column": arguments.column} if arguments.column else {}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from molgen.cli import options
 
 if TYPE_CHECKING:
-    from molgen.ingest import Options
     from molgen.model import Model
-    from molgen.recipe import TrainConfig
+    from molgen.training.ingest import Options
+    from molgen.training.recipe import TrainConfig
 
 RATE = 2e-3
 INIT_RATE = 5e-4  # going on starts near a good place, which the full rate would leave at once
@@ -144,8 +144,7 @@ def recipe(arguments: argparse.Namespace, series: int = 0, correct: bool = False
         series: molecules to train on, if a model is fine-tuned on a series; else 0.
         correct: the network to start from mends and judges its own draws, and goes on doing so.
     """
-    from molgen import fine_tuning
-    from molgen.recipe import TrainConfig
+    from molgen.training.recipe import TrainConfig, for_series
 
     own: dict[str, Any] = {
         "epochs": EPOCHS,
@@ -154,7 +153,7 @@ def recipe(arguments: argparse.Namespace, series: int = 0, correct: bool = False
         "evaluate_every": CHECKPOINT,
         "checkpoint_every": CHECKPOINT,
     }
-    own |= fine_tuning.recipe(series, arguments.batch_size) if series else {}
+    own |= for_series(series, arguments.batch_size) if series else {}
     every = arguments.checkpoint_every
     asked = {
         "epochs": arguments.epochs,
@@ -198,7 +197,7 @@ def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Optio
     Raises:
         ValueError: if an option is out of range or contradicts the model.
     """
-    from molgen.ingest import MAX_TOKENS, Options
+    from molgen.training.ingest import MAX_TOKENS, Options
 
     if init is None:
         return Options(**wanted, seed=seed)

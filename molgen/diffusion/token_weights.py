@@ -15,8 +15,8 @@ to one, so with ``sigma = sigma_max`` about one token a step goes back (the publ
     property     softmax(gamma delta)
 
 ``q`` and ``delta`` come from the quality head of a network trained by
-:mod:`molgen.self_correction`, at no forward of their own. It is asked under the condition ``y``
-and, for classifier-free guidance, without:
+:mod:`molgen.training.self_correction`, at no forward of their own. It is asked under the condition
+``y`` and, for classifier-free guidance, without:
 
     delta_l = log q_l(no condition) - log q_l(y)
 

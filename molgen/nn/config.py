@@ -58,7 +58,7 @@ class DenoiserConfig(PretrainedConfig):
             noise: what it was trained to undo: ``"masked"``, ``"uniform"``, or ``"none"`` for a
                 network that writes from left to right (autoregressive).
             quality: whether it has a head that judges placed tokens; trained by
-                :mod:`molgen.self_correction`.
+                :mod:`molgen.training.self_correction`.
             **kwargs: passed to ``PretrainedConfig``.
 
         Raises:

@@ -4,11 +4,11 @@
     y <- argmax p(x_0 | y) at every position, some times
     x_t <- y where a token is placed; masks stay masks
 
-Needs a network that was trained to repair its own draws (:mod:`molgen.self_correction`): of any
-other, what it says of placed tokens means nothing. The repair follows the condition without further
-guidance. A row in which nothing has changed since it was mended is left alone, because the same
-question has the same answer. Taking the likeliest token instead of drawing one is no step of the
-posterior: marginals shift towards the modes.
+Needs a network that was trained to repair its own draws (:mod:`molgen.training.self_correction`):
+of any other, what it says of placed tokens means nothing. The repair follows the condition without
+further guidance. A row in which nothing has changed since it was mended is left alone, because the
+same question has the same answer. Taking the likeliest token instead of drawing one is no step of
+the posterior: marginals shift towards the modes.
 
 Reference: Schiff et al., "Learn from your mistakes: self-correcting masked diffusion models"
 (2026).

@@ -18,7 +18,7 @@ from molgen.cli import main
 from molgen.data.dataset import TokenDataset
 from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules
-from molgen.training_state import find, read_meta
+from molgen.training.state import find, read_meta
 from small_data import SMILES, dataset
 
 TINY = ["--batch-size", "8", "--layers", "1", "--width", "16", "--heads", "2"]
@@ -115,7 +115,7 @@ def test_what_the_model_says_of_itself(trained: Path) -> None:
 def test_the_same_command_goes_on_and_prepares_nothing_again(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("molgen.prepared.ingest", None)
+    monkeypatch.setattr("molgen.training.prepared.ingest", None)
     before = (trained / "model.safetensors").read_bytes()
     options = ["--column", "structure", "--properties", "activity,ring_count", "--epochs", 2]
     command = ["train", trained.parent / "set.csv", "--out", trained, *options, *TINY]
@@ -184,7 +184,7 @@ KILLED_AT_THE_FIRST_CHECKPOINT = """
 import os, sys, threading, time
 from pathlib import Path
 from molgen.cli import main
-from molgen.training_state import find
+from molgen.training.state import find
 
 def watch(folder, kill):
     while find(folder) is None:
@@ -271,7 +271,7 @@ def test_a_model_is_tuned_on_other_molecules(
     new = [f"{'C' * i}{part}" for part in parts for i in range(1, 6)] + ["BrCC"]
     path.write_text("smiles,activity\n" + "".join(f"{s},{i}\n" for i, s in enumerate(new)))
     options = ["--batch-size", 4, "--workers", 1, "--dtype", "fp32", "--lr", 1e-6, "--held-out", 0]
-    monkeypatch.setattr("molgen.fine_tuning.ROWS", 4)
+    monkeypatch.setattr("molgen.training.fine_tuning.ROWS", 4)
     assert molgen("train", path, "--out", out, "--init", trained, "--epochs", 1, *options) == 0
     assert "20 of 21 rows kept; left out: 1 unknown token" in capsys.readouterr().out
     before, after = Model.load(trained), Model.load(out)

@@ -12,8 +12,8 @@ from molgen.checkpoints.folder import GUIDE, save_network
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules
-from molgen.pipeline import Prepared, fit
-from property_models.guide_training import train_guide
+from molgen.training.classifier import train_guide
+from molgen.training.pipeline import Prepared, fit
 from small_data import SMILES, dataset, recipe, shape
 
 MOLECULES = SMILES[8:]

@@ -14,8 +14,8 @@ from commands import Run
 from judges import measured, write
 from molgen.checkpoints.folder import load_guide
 from molgen.model import Model
-from property_models import distil
-from property_models.guide_training import new_guide
+from molgen.training import distil
+from molgen.training.classifier import new_guide
 from property_models.learned.fit import fit_judge
 from property_models.learned.splits import scaffold
 from small_data import SMILES, dataset

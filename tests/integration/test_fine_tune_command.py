@@ -9,11 +9,11 @@ import pytest
 
 import tiny
 from commands import Run
-from molgen import early_stopping, fine_tuning
 from molgen.checkpoints.card_numbers import DATA
 from molgen.checkpoints.folder import read_info
 from molgen.data.dataset import TokenDataset
 from molgen.model import Model
+from molgen.training import early_stopping, fine_tuning, recipe
 
 CPU = ["--workers", 1, "--dtype", "fp32"]
 WORDS = """
@@ -27,8 +27,8 @@ LEFT_OUT = ["CCCl", "c1ccccc1", "not a molecule", "OCC"]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fine_tuning, "ROWS", 32)
-    monkeypatch.setattr(fine_tuning, "EPOCHS", (4, 6))
-    monkeypatch.setattr(fine_tuning, "RATE", 1e-3)  # so little a network has far to go
+    monkeypatch.setattr(recipe, "EPOCHS", (4, 6))
+    monkeypatch.setattr(recipe, "RATE", 1e-3)  # so little a network has far to go
     monkeypatch.setattr(early_stopping, "NOISED", 8)
 
 

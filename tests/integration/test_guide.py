@@ -12,10 +12,10 @@ from torch import Tensor
 
 from molgen.checkpoints.folder import load_guide
 from molgen.data.dataset import TokenDataset
-from molgen.recipe import TrainConfig
 from molgen.targets import Range
+from molgen.training.classifier import GuideObjective, new_guide, train_guide
+from molgen.training.recipe import TrainConfig
 from property_models.classifiers.network import NoisyGuide, log_meets
-from property_models.guide_training import GuideObjective, new_guide, train_guide
 
 LENGTH, LETTERS, MASK, PAD = 4, 3, 4, 3
 WORDS = np.array(list(itertools.product(range(LETTERS), repeat=LENGTH)))

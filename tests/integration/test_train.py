@@ -12,15 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from molgen import training_state
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
-from molgen.recipe import TrainConfig
-from molgen.train import Trainer, new_model, train
-from molgen.training_log import COLUMNS
+from molgen.training import state as training_state
+from molgen.training.log import COLUMNS
+from molgen.training.recipe import TrainConfig
+from molgen.training.trainer import Trainer, new_model, train
 from molgen.utils.threads import Workers
 from small_data import SMILES, dataset, recipe, shape
 

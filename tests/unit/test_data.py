@@ -122,7 +122,7 @@ def test_drug_like_molecules_keep_stereo_and_charges_and_are_prepared_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What `prepare.py` writes is what `molgen train` reads: no property is computed again."""
-    from molgen.ingest import Options, ingest
+    from molgen.training.ingest import Options, ingest
 
     text = "\n".join(["smiles", *DRUG_LIKE])
     (tmp_path / "zinc250k.csv.gz").write_bytes(gzip.compress(text.encode()))

@@ -14,7 +14,7 @@ from torch import Tensor
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion.likelihood import CHUNK, held_out_bound, row_bounds, spread
 from molgen.diffusion.losses import alpha_given_counts
-from molgen.train import new_model
+from molgen.training.trainer import new_model
 from molgen.utils.threads import Workers
 from small_data import dataset, shape
 

@@ -17,7 +17,7 @@ from molgen.diffusion.token_weights import (
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.words import token_weights
-from molgen.self_correction import SelfCorrecting
+from molgen.training.self_correction import SelfCorrecting
 from molgen.utils.threads import workers
 from tiny import Table
 

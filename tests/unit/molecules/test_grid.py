@@ -11,7 +11,7 @@ from PIL import Image
 
 from molgen.molecules.drawing import drawings
 from molgen.molecules.grid import COLUMNS, Sheet, grid_png
-from molgen.training_log import loss_curve
+from molgen.training.log import loss_curve
 
 LOG = "step,epoch,loss,learning_rate,molecules_per_second,held_out_nats\n"
 

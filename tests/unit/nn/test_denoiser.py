@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
 from molgen.nn.denoiser import DenoiserConfig, MaskedLM, MoleculeDenoiser
-from molgen.train import new_model
+from molgen.training.trainer import new_model
 from small_data import dataset, shape
 
 DATA = dataset()

@@ -15,18 +15,18 @@ import torch
 from safetensors.torch import load_file
 
 import tiny
-from molgen import early_stopping, fine_tuning
 from molgen.checkpoints import card_numbers
 from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
-from molgen.early_stopping import CHECKS, EarlyStopping
-from molgen.ingest import Options, further_numbers, series_held_out
 from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.pipeline import Prepared, fit
-from molgen.recipe import TrainConfig
-from molgen.train import new_model
+from molgen.training import early_stopping, fine_tuning
+from molgen.training.early_stopping import CHECKS, EarlyStopping
+from molgen.training.ingest import Options, further_numbers, series_held_out
+from molgen.training.pipeline import Prepared, fit
+from molgen.training.recipe import TrainConfig, for_series
+from molgen.training.trainer import new_model
 from molgen.utils.threads import Workers, workers
 from small_data import dataset, recipe, shape
 
@@ -73,7 +73,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [(16, 8, 40), (50, 8, 40), (270, 33, 40), (1500, 64, 20), (4750, 64, 6.3), (10_000, 64, 4)],
 )
 def test_the_recipe_suits_the_series(training: int, batch: int, epochs: float) -> None:
-    found = fine_tuning.recipe(training)
+    found = for_series(training)
     assert found["batch_size"] == batch
     assert found["epochs"] == pytest.approx(epochs, abs=0.1)
     assert 2 * found["shard"] in (batch, batch - 1)  # two cores have something to do
@@ -83,7 +83,7 @@ def test_the_recipe_suits_the_series(training: int, batch: int, epochs: float) -
 
 def test_a_batch_is_never_larger_than_the_series() -> None:
     for training in range(1, 40):
-        assert fine_tuning.recipe(training)["batch_size"] <= training
+        assert for_series(training)["batch_size"] <= training
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from molgen.batch import Batch, draw_batch
 from molgen.nn.denoiser import MoleculeDenoiser, with_quality_head
-from molgen.objective import Masked, objective_for
-from molgen.recipe import TrainConfig
-from molgen.self_correction import SelfCorrecting, inverse_cdf
-from molgen.train import new_model, train
+from molgen.training.batch import Batch, draw_batch
+from molgen.training.objective import Masked, objective_for
+from molgen.training.recipe import TrainConfig
+from molgen.training.self_correction import SelfCorrecting, inverse_cdf
+from molgen.training.trainer import new_model, train
 from small_data import dataset, shape
 
 DATA = dataset()

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.batch import Batch, Noised
 from molgen.diffusion import noise
 from molgen.nn.denoiser import MoleculeDenoiser
+from molgen.training.batch import Batch, Noised
 
 WHOLE = 0.5  # of the rows are filled completely
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from molgen.muon import Muon, orthogonalised
+from molgen.training.optim import Muon, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(24, 64), (64, 24), (32, 32)])

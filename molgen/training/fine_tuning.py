@@ -28,52 +28,21 @@ from molgen.checkpoints.card import rewrite
 from molgen.checkpoints.card_numbers import DATA, DRAWN
 from molgen.checkpoints.folder import GUIDE, read_info
 from molgen.model import Model
-from molgen.prepared import short_name
+from molgen.training.prepared import short_name
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.data.dataset import TokenDataset
-    from molgen.model import Model
     from molgen.molecules.training_index import KnownMolecules
     from molgen.utils.threads import Workers
 
 REPORT = "fine_tuning.json"
-SERIES = 10_000  # molecules to train on up to which a file is a series, not another training set
-PASSES, EPOCHS = 30_000, (4, 40)  # molecules to see in all, and the epochs that may be
-BATCH, STEPS_AN_EPOCH = 64, 8  # molecules in a step at most; steps in an epoch of a small series
-RATE = 1e-4  # of 1e-3, 3e-4 and 1e-4 what learned most of 300 molecules and forgot least
 ROWS, SEED = 128, 0  # drawn by either model
 COMPARED = 128  # molecules of each set that likelihoods are taken of
 NOISINGS = 8  # of each of them
 CHUNK = 64  # rows of a forward, fewer than there are, for several cores
-
-
-def recipe(training: int, batch_size: int | None = None) -> dict[str, Any]:
-    """Return how to fine-tune on so many molecules, as fields of ``TrainConfig``.
-
-    Steps are small and many, and AdamW takes them all: Muon's products cost more than the
-    gradients of so few molecules. A batch is cut in two, whatever the cores, so that they share it
-    and the result is the same on any number of them.
-
-    Args:
-        training: molecules to train on.
-        batch_size: molecules in a step, if that is decided.
-    """
-    batch = batch_size or int(np.clip(training // STEPS_AN_EPOCH, min(8, training), BATCH))
-    epochs = float(np.clip(PASSES / training, *EPOCHS))
-    each = max(1, round(training / batch))  # a check at the end of every epoch
-    return {
-        "epochs": epochs,
-        "batch_size": batch,
-        "peak_rate": RATE,
-        "muon": False,
-        "decay_fraction": 1.0,
-        "shard": max(1, batch // 2),
-        "evaluate_every": each,
-        "checkpoint_every": each,
-    }
 
 
 def conclude(

@@ -21,7 +21,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from molgen import training_log
 from molgen.checkpoints.card import card
 from molgen.checkpoints.folder import save_checkpoint
 from molgen.data.dataset import TokenDataset
@@ -29,8 +28,9 @@ from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 from molgen.diffusion.likelihood import Bound, held_out_bound
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.train import Trainer
-from molgen.training_log import loss_curve
+from molgen.training import log as training_log
+from molgen.training.log import loss_curve
+from molgen.training.trainer import Trainer
 
 LAST = "molgen.json"
 NETWORK = ("noise", "quality", "num_layers", "hidden_size", "num_heads")  # of its shape

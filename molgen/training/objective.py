@@ -23,7 +23,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from molgen.batch import Batch, Noised
 from molgen.diffusion import noise
 from molgen.diffusion.losses import (
     LEAST_NOISE,
@@ -34,6 +33,8 @@ from molgen.diffusion.losses import (
     uniform_nats,
 )
 from molgen.nn.denoiser import Denoiser
+from molgen.training.batch import Batch, Noised
+from molgen.training.self_correction import SelfCorrecting
 
 
 class Objective(Protocol):
@@ -43,7 +44,7 @@ class Objective(Protocol):
     """Whether property values are conditions, of which some are left out; labels are not."""
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
-        """Noise clean rows; see :class:`molgen.batch.Corruption`."""
+        """Noise clean rows; see :class:`molgen.training.batch.Corruption`."""
         ...
 
     def losses(self, model: Any, batch: Batch) -> Tensor:
@@ -60,7 +61,7 @@ class Masked:
     drops_values = True
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
-        """Mask; see :class:`molgen.batch.Corruption`."""
+        """Mask; see :class:`molgen.training.batch.Corruption`."""
         counts = noise.exact_counts(real.sum(1), generator)
         masked = noise.mask_exactly(x_0, real, counts, generator)
         alpha = alpha_given_counts(real, counts, generator) if self.time_input else None
@@ -81,7 +82,7 @@ class Uniform:
     drops_values = True
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
-        """Replace tokens by random ones; see :class:`molgen.batch.Corruption`."""
+        """Replace tokens by random ones; see :class:`molgen.training.batch.Corruption`."""
         batch = len(x_0)
         strata = torch.randperm(batch, generator=generator, device=x_0.device)
         u = torch.rand(batch, generator=generator, device=x_0.device)
@@ -122,8 +123,6 @@ def objective_for(
             self-correction meets another network than one of masked noise without time input.
     """
     if self_correct:
-        from molgen.self_correction import SelfCorrecting
-
         if noise != "masked" or time_input:
             raise ValueError(
                 f"self-correction mends masked noise without a time input, got noise {noise!r}"

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.optim import Optimizers, WeightAverage, learning_rate
-from molgen.train import new_model
+from molgen.training.optim import Optimizers, WeightAverage, learning_rate
+from molgen.training.trainer import new_model
 from molgen.utils.threads import Workers
 from small_data import dataset, shape
 

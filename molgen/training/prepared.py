@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen import training_state
 from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
-from molgen.ingest import Ingested, Options, ingest
+from molgen.training import state
+from molgen.training.ingest import Ingested, Options, ingest
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def prepare(
         data = TokenDataset.load(folder / DATASET)
         if data.fingerprint() == record["fingerprint"]:
             return Prepared(data, record["facts"], record["summary"])
-    if resume and training_state.find(folder):
+    if resume and state.find(folder):
         before = record.get("facts", {}).get("data", {}).get("source", "other data")
         raise ValueError(another_run(folder, f"made from {before}, or with other options"))
     made = ingest(source, options, init.tokenizer if init else None, processes, progress)
@@ -148,7 +148,7 @@ def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> Prepa
     record = read_record(source.parent)
     if record.get("fingerprint") != fingerprint:
         record = {"facts": {"data": {"source": source.name}}, "summary": f"{len(data):,} molecules"}
-    taken = resume and training_state.find(folder) is not None and place.exists()
+    taken = resume and state.find(folder) is not None and place.exists()
     if taken and TokenDataset.load(place).fingerprint() != fingerprint:
         raise ValueError(another_run(folder, "on other data"))
     folder.mkdir(parents=True, exist_ok=True)

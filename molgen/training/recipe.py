@@ -7,6 +7,9 @@ plateau and a linear fall to zero, a moving average of the weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class TrainConfig:
         drop_all: probability that a row sees no property at all; otherwise a keep rate is drawn
             uniformly for the row and every property is kept independently at that rate.
         self_correct: whether the network also learns to mend and to judge its own draws
-            (:mod:`molgen.self_correction`), at twice the time.
+            (:mod:`molgen.training.self_correction`), at twice the time.
         seed: of everything random.
         evaluate_every: steps between held-out estimates.
         checkpoint_every: steps between exact checkpoints.
@@ -65,3 +68,35 @@ class TrainConfig:
         for name in ("seed", "workers", "warmup", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 0")
+
+
+SERIES = 10_000  # molecules to train on up to which a file is a series, not another training set
+PASSES, EPOCHS = 30_000, (4, 40)  # molecules to see in all, and the epochs that may be
+BATCH, STEPS_AN_EPOCH = 64, 8  # molecules in a step at most; steps in an epoch of a small series
+RATE = 1e-4  # of 1e-3, 3e-4 and 1e-4 what learned most of 300 molecules and forgot least
+
+
+def for_series(training: int, batch_size: int | None = None) -> dict[str, Any]:
+    """Return how to fine-tune on so many molecules, as fields of ``TrainConfig``.
+
+    Steps are small and many, and AdamW takes them all: Muon's products cost more than the
+    gradients of so few molecules. A batch is cut in two, whatever the cores, so that they share it
+    and the result is the same on any number of them.
+
+    Args:
+        training: molecules to train on.
+        batch_size: molecules in a step, if that is decided.
+    """
+    batch = batch_size or int(np.clip(training // STEPS_AN_EPOCH, min(8, training), BATCH))
+    epochs = float(np.clip(PASSES / training, *EPOCHS))
+    each = max(1, round(training / batch))  # a check at the end of every epoch
+    return {
+        "epochs": epochs,
+        "batch_size": batch,
+        "peak_rate": RATE,
+        "muon": False,
+        "decay_fraction": 1.0,
+        "shard": max(1, batch // 2),
+        "evaluate_every": each,
+        "checkpoint_every": each,
+    }

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-
-if TYPE_CHECKING:
-    from molgen.train import Trainer
+from torch import Tensor
 
 FOLDER = "state"
 TENSORS, META = "state.safetensors", "state.json"
@@ -55,21 +53,20 @@ def read_meta(place: Path) -> dict[str, Any]:
     return meta
 
 
-def save(folder: Path, trainer: Trainer) -> None:
-    """Write a checkpoint of the run.
+def save(folder: Path, step: int, run: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint of a run.
+
+    Args:
+        folder: of the run.
+        step: steps taken.
+        run: what it was begun with: ``data``, a digest; ``recipe``, its settings, ``seed`` among
+            them.
+        tensors: by name.
 
     Raises:
         OSError: if it cannot be written; the one before is kept.
     """
-    tensors = {f"model.{k}": v.detach().contiguous() for k, v in trainer.model.named_parameters()}
-    tensors |= {f"average.{k}": v for k, v in trainer.average.weights.items()}
-    tensors |= {f"optimizer.{k}": v for k, v in trainer.optimizers.state().items()}
-    meta = {
-        "step": trainer.step,
-        "seed": trainer.config.seed,
-        "data": trainer.fingerprint,
-        "recipe": asdict(trainer.config),
-    }
+    meta = {"step": step, "seed": run["recipe"]["seed"], **run}
     fresh, place, old = (folder / f"{FOLDER}{suffix}" for suffix in (".new", "", ".old"))
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -95,47 +92,51 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder / f"{FOLDER}{suffix}", ignore_errors=True)
 
 
-def load(place: Path, trainer: Trainer) -> None:
-    """Restore a checkpoint into a run of the same data, shape and recipe.
+def load(
+    place: Path, run: Mapping[str, Any], shapes: Mapping[str, torch.Size]
+) -> tuple[int, dict[str, Tensor]]:
+    """Read a checkpoint of a run of the same data, shape and recipe.
 
     Args:
         place: where :func:`find` found it.
-        trainer: the run, newly made.
+        run: what is begun now, as :func:`save` takes it.
+        shapes: of the network's tensors, by the names they were saved under.
+
+    Returns:
+        Steps taken, and the tensors by name, on the CPU.
 
     Raises:
         ValueError: if the checkpoint belongs to another run, naming what differs, or is damaged.
     """
     meta = read_meta(place)
-    _check_run(place, meta, trainer)
+    _check_run(place, meta, run)
     try:
         tensors = load_file(place / TENSORS, device="cpu")
     except SafetensorError as error:
         raise ValueError(f"{place / TENSORS} is damaged: {error}") from error
-    own = {f"model.{name}": p.shape for name, p in trainer.model.named_parameters()}
-    if {k: v.shape for k, v in tensors.items() if k.startswith("model.")} != own:
+    kind = next(iter(shapes)).partition(".")[0]
+    found = {name: v.shape for name, v in tensors.items() if name.startswith(f"{kind}.")}
+    if found != shapes:
         raise ValueError(f"{place} holds a network of another shape than the one asked for")
-    trainer.optimizers.load_state(
-        {k.removeprefix("optimizer."): v for k, v in tensors.items() if k.startswith("optimizer.")}
-    )
-    with torch.no_grad():
-        for name, p in trainer.model.named_parameters():
-            p.copy_(tensors[f"model.{name}"])
-            trainer.average.weights[name].copy_(tensors[f"average.{name}"])
-    trainer.step = meta["step"]
+    return meta["step"], tensors
+
+
+def forget_older(place: Path) -> None:
+    """Take away what is left of the checkpoint before, of a run that was killed while saving."""
     left = place.with_name(f"{FOLDER}.old")
-    if place.name == FOLDER and left.exists():  # of a run that was killed while saving
+    if place.name == FOLDER and left.exists():
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _check_run(place: Path, meta: dict[str, Any], trainer: Trainer) -> None:
+def _check_run(place: Path, meta: Mapping[str, Any], run: Mapping[str, Any]) -> None:
     """Check that the run is the same; a checkpoint that says less is compared in less.
 
     Raises:
         ValueError: naming what differs.
     """
-    if meta.get("data", trainer.fingerprint) != trainer.fingerprint:
+    if meta.get("data", run["data"]) != run["data"]:
         raise ValueError(f"{place} belongs to a run on other data")
-    before, now = {"seed": meta["seed"], **meta.get("recipe", {})}, asdict(trainer.config)
+    before, now = {"seed": meta["seed"], **meta.get("recipe", {})}, run["recipe"]
     for name in FIXED:
         if before.get(name, now[name]) != now[name]:
             raise ValueError(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from molgen.batch import Batch, draw_batch, drop_properties
-from molgen.objective import Masked, Objective, objective_for
+from molgen.training.batch import Batch, draw_batch, drop_properties
+from molgen.training.objective import Masked, Objective, objective_for
 from small_data import dataset
 
 DATA = dataset()

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from molgen import training_state
 from molgen.data.dataset import TokenDataset
+from molgen.training import state
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from molgen.nn.config import DenoiserConfig
     from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
-    from molgen.recipe import TrainConfig
-    from molgen.train import Trainer
+    from molgen.training.recipe import TrainConfig
+    from molgen.training.trainer import Trainer
     from molgen.utils.threads import Workers
 
 CHECKS = 4  # in a row without a better one, after which a run ends
@@ -68,7 +68,7 @@ class EarlyStopping:
         if place is None:
             return config
         self.record = self._read()
-        step = training_state.read_meta(place)["step"]
+        step = state.read_meta(place)["step"]
         if step not in self.record:  # killed between the checkpoint and its judgement
             self._judge(place, step, data, network, config)
         return replace(config, epochs=step / per_epoch) if self.over else config
@@ -121,12 +121,12 @@ class EarlyStopping:
         from safetensors.torch import load_file
 
         from molgen.nn.denoiser import MoleculeDenoiser
-        from molgen.train import new_model
+        from molgen.training.trainer import new_model
         from molgen.utils.threads import resolve_dtype, workers
 
         own = network if isinstance(network, MoleculeDenoiser) else new_model(network, config.seed)
         model = copy.deepcopy(own).float()
-        tensors = load_file(place / training_state.TENSORS)
+        tensors = load_file(place / state.TENSORS)
         average = {k: tensors[f"average.{k}"] for k, _ in model.named_parameters()}
         model.load_state_dict(average, strict=False)
         model.to(config.device)

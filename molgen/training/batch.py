@@ -1,7 +1,7 @@
 """One training step's data: which rows, how they are noised, which conditions are left out.
 
 Everything is a function of ``(seed, step)``, which is what makes a resumed run equal to one that
-was never interrupted. How rows are noised is the objective's (:mod:`molgen.objective`).
+was never interrupted. How rows are noised is the objective's (:mod:`molgen.training.objective`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Noised:
 
 
 class Corruption(Protocol):
-    """The part of an objective that makes batches: see :mod:`molgen.objective`."""
+    """The part of an objective that makes batches: see :mod:`molgen.training.objective`."""
 
     drops_values: bool
 

@@ -9,7 +9,7 @@ import torch
 
 import tiny
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
-from property_models import guide_start
+from molgen.training import classifier
 from property_models.classifiers.network import GuideConfig, NoisyGuide
 from tiny_guide import EDGES, MASS
 
@@ -44,7 +44,7 @@ def guide(like: MoleculeDenoiser, **changes: Any) -> NoisyGuide:
         max_position_embeddings=12,
         time_input=like.time_input,
         noise=like.config.noise,
-        **{**guide_start.sizes(like), **changes},
+        **{**classifier.sizes_of(like), **changes},
     )
     return NoisyGuide(config).eval()
 
@@ -53,7 +53,7 @@ def guide(like: MoleculeDenoiser, **changes: Any) -> NoisyGuide:
 def test_it_sees_what_the_network_sees_without_a_condition(clock: bool) -> None:
     whole = network(2, clock)
     found = guide(whole)
-    guide_start.start(found, whole)
+    classifier.start_from(found, whole)
     tokens = torch.tensor([[0, 3, whole.mask_id, 2], [1, whole.mask_id, 4, whole.pad_id]])
     alpha = torch.tensor([0.7, 0.4]) if clock else None
     with torch.no_grad():
@@ -66,10 +66,10 @@ def test_it_sees_what_the_network_sees_without_a_condition(clock: bool) -> None:
 
 
 def test_it_takes_the_first_layers() -> None:
-    whole = network(guide_start.LAYERS + 2)
+    whole = network(classifier.LAYERS + 2)
     found = guide(whole)
-    guide_start.start(found, whole)
-    assert len(found.blocks) == guide_start.LAYERS
+    classifier.start_from(found, whole)
+    assert len(found.blocks) == classifier.LAYERS
     for mine, theirs in zip(found.blocks, whole.blocks, strict=False):
         assert all(
             torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters(), strict=True)
@@ -79,6 +79,6 @@ def test_it_takes_the_first_layers() -> None:
 def test_another_shape_is_refused() -> None:
     whole = network(1)
     with pytest.raises(ValueError, match="hidden_size of the guide is 64, expected the network's"):
-        guide_start.start(guide(whole, hidden_size=64), whole)
+        classifier.start_from(guide(whole, hidden_size=64), whole)
     with pytest.raises(ValueError, match="noise of the guide is masked, expected"):
-        guide_start.start(guide(whole), network(1, clock=True))
+        classifier.start_from(guide(whole), network(1, clock=True))

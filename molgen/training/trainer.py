@@ -1,7 +1,8 @@
 """Training: one plain loop.
 
-Each step draws a batch (:mod:`molgen.batch`), takes the gradient of its mean loss, and moves the
-weights (:mod:`molgen.optim`) and their moving average, which is what is evaluated and shipped.
+Each step draws a batch (:mod:`molgen.training.batch`), takes the gradient of its mean loss, and
+moves the weights (:mod:`molgen.training.optim`) and their moving average, which is what is
+evaluated and shipped.
 
 A batch is cut into shards; on a CPU every shard runs on one of ``workers`` threads, each with one
 core, and gradients are added in the order of the shards, so the result does not depend on timing.
@@ -13,26 +14,28 @@ Imports torch, never RDKit: data arrives tokenised (:mod:`molgen.data.dataset`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from molgen import training_state
-from molgen.batch import Batch, draw_batch
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion.likelihood import held_out_bound, spread
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.trunk import Trunk
-from molgen.objective import Objective, objective_for
-from molgen.optim import Optimizers, WeightAverage, learning_rate
-from molgen.recipe import TrainConfig
-from molgen.training_log import TrainingLog
+from molgen.training import state
+from molgen.training.batch import Batch, draw_batch
+from molgen.training.log import TrainingLog
+from molgen.training.objective import Objective, objective_for
+from molgen.training.optim import Optimizers, WeightAverage, learning_rate
+from molgen.training.recipe import TrainConfig
 from molgen.utils.threads import Workers, resolve_dtype, workers
 
 ESTIMATED_ON = 2048  # held-out molecules that the log's estimate is made on
@@ -96,6 +99,31 @@ class Trainer:
     def epoch(self) -> float:
         """Passes over the training part so far."""
         return self.step / self.per_epoch
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What the run is, for :mod:`molgen.training.state`."""
+        return {"data": self.fingerprint, "recipe": asdict(self.config)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that goes on: weights, their average and the optimisers' tensors."""
+        found = {f"model.{k}": v.detach().contiguous() for k, v in self.model.named_parameters()}
+        found |= {f"average.{k}": v for k, v in self.average.weights.items()}
+        return found | {f"optimizer.{k}": v for k, v in self.optimizers.state().items()}
+
+    @torch.no_grad()
+    def restore(self, place: Path) -> None:
+        """Go on from a checkpoint; see :func:`molgen.training.state.load`."""
+        shapes = {f"model.{name}": p.shape for name, p in self.model.named_parameters()}
+        self.step, tensors = state.load(place, self.run, shapes)
+        start = "optimizer."
+        self.optimizers.load_state(
+            {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+        )
+        for name, p in self.model.named_parameters():
+            p.copy_(tensors[f"model.{name}"])
+            self.average.weights[name].copy_(tensors[f"average.{name}"])
+        state.forget_older(place)
 
     def rate(self) -> float:
         """Return the learning rate of the next step."""
@@ -232,12 +260,12 @@ def train(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not resume:
-        training_state.remove(folder)
+        state.remove(folder)
     model = network if isinstance(network, Trunk) else new_model(network, config.seed)
     with workers(config.device, config.workers) as pool:
         trainer = Trainer(data, model, config, pool, objective)
-        if place := training_state.find(folder):
-            training_state.load(place, trainer)
+        if place := state.find(folder):
+            trainer.restore(place)
         log = TrainingLog(folder, trainer.step, trainer.total, progress)
         try:
             _loop(trainer, folder, log, on_checkpoint)
@@ -261,6 +289,6 @@ def _loop(
         if trainer.step % config.evaluate_every == 0 or done:
             log.write(trainer.step, trainer.epoch, trainer.rate(), trainer.evaluate())
         if trainer.step % config.checkpoint_every == 0 or done:
-            training_state.save(folder, trainer)
+            state.save(folder, trainer.step, trainer.run, trainer.tensors())
             if on_checkpoint:
                 on_checkpoint(trainer)

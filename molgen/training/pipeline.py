@@ -5,7 +5,8 @@
          -> config.json, model.safetensors, ..., README.md               (finish)
 
 The same command goes on where it was killed: without cleaning the file again
-(:mod:`molgen.prepared`) and from the last checkpoint (:mod:`molgen.training_state`), bit for bit.
+(:mod:`molgen.training.prepared`) and from the last checkpoint (:mod:`molgen.training.state`), bit
+for bit.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen import training_state
 from molgen.data.dataset import TokenDataset
-from molgen.early_stopping import EarlyStopping
-from molgen.prepared import Prepared, prepare
+from molgen.training import state
+from molgen.training.early_stopping import EarlyStopping
+from molgen.training.prepared import Prepared, prepare
 
 if TYPE_CHECKING:
     from molgen.nn.config import DenoiserConfig
     from molgen.nn.denoiser import MoleculeDenoiser
-    from molgen.recipe import TrainConfig
-    from molgen.train import Trainer
+    from molgen.training.recipe import TrainConfig
+    from molgen.training.trainer import Trainer
 
 __all__ = ["Prepared", "fit", "prepare", "shape_for"]
 
@@ -97,10 +98,10 @@ def fit(
         What ``molgen.json`` holds.
 
     Raises:
-        ValueError, FloatingPointError, OSError: as :func:`molgen.train.train`.
+        ValueError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
     """
-    from molgen.finish import finish
-    from molgen.train import train
+    from molgen.training.export import finish
+    from molgen.training.trainer import train
 
     info: dict[str, Any] = {}
     stop = EarlyStopping(folder) if stopping else None
@@ -112,9 +113,9 @@ def fit(
             facts = {**facts, "stopping": stop.facts(trainer)}
         info.update(finish(trainer, folder, facts, (*exports, folder), "", progress))
 
-    place = training_state.find(folder) if resume else None
+    place = state.find(folder) if resume else None
     if place is not None:
-        meta = training_state.read_meta(place)
+        meta = state.read_meta(place)
         say(f"going on from step {meta['step']:,} in {place}")
         if warning := changed_fall(meta, config, prepared.data):
             say(warning)

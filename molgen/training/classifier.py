@@ -11,7 +11,10 @@ uniform    ``x_s`` at ``alpha_s`` uniform in [0, 1], then ``x_t`` from it, up to
            lost; places where the two differ count fully, the others a little.
 none       prefixes: every place, the next token being the candidate.
 
-A guide is trained in minutes (:func:`train_guide`).
+A guide is trained in minutes (:func:`train_guide`). It may start at the first layers of the network
+that it is to steer: that has learned from the same molecules what tokens mean next to each other,
+which a guide would have to learn first. Its last layers have turned to the tokens that are missing,
+so the guide goes on from a few of the first, as they are without a condition.
 """
 
 from __future__ import annotations
@@ -25,15 +28,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.batch import Batch, Noised
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion import noise
 from molgen.diffusion.losses import LEAST_NOISE, shifted
 from molgen.nn.config import places
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.recipe import TrainConfig
-from molgen.train import Trainer, train
-from property_models import guide_start
+from molgen.training.batch import Batch, Noised
+from molgen.training.recipe import TrainConfig
+from molgen.training.trainer import Trainer, train
 from property_models.classifiers.bins import Bins
 from property_models.classifiers.network import SIZES, GuideConfig, NoisyGuide
 
@@ -53,7 +55,7 @@ class GuideObjective:
     drops_values = False
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
-        """Noise clean rows; see :class:`molgen.batch.Corruption`."""
+        """Noise clean rows; see :class:`molgen.training.batch.Corruption`."""
         if self.noise == "none":
             return Noised(shifted(x_0, self.mask_id), None, F.pad(x_0, (0, 1), value=self.pad_id))
         if self.noise == "uniform":
@@ -130,7 +132,7 @@ def new_guide(
         seed: of the weights.
         sizes: of the network, where they are not ``SIZES``; as in
             :class:`molgen.nn.config.DenoiserConfig`.
-        network: to start from (:mod:`property_models.guide_start`), which then says the sizes; None
+        network: to start from (:func:`start_from`), which then says the sizes; None
             for random weights.
 
     Raises:
@@ -139,7 +141,7 @@ def new_guide(
     if not data.properties:
         raise ValueError("the data has no properties, so there is nothing to guide towards")
     if network is not None:
-        sizes = guide_start.sizes(network)
+        sizes = sizes_of(network)
     bins = [Bins.of(column) for column in data.values[~data.held_out].T]
     config = GuideConfig(
         labels=list(data.properties),
@@ -158,7 +160,7 @@ def new_guide(
         torch.manual_seed(seed)
         guide = NoisyGuide(config)
     if network is not None:
-        guide_start.start(guide, network)
+        start_from(guide, network)
     return guide
 
 
@@ -190,7 +192,7 @@ def train_guide(
         The guide with averaged weights, in evaluation mode.
 
     Raises:
-        ValueError, FloatingPointError, OSError: as :func:`molgen.train.train`.
+        ValueError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
     """
     config = config or TrainConfig(epochs=epochs, **RECIPE)  # type: ignore[arg-type]
     guide = new_guide(data, noise, config.seed, sizes, network)
@@ -203,3 +205,45 @@ def train_guide(
 
     train(data, folder, guide, config, resume, progress, finish=end, objective=objective)
     return guide.eval()
+
+
+LAYERS = 3  # taken over, of a network that has as many
+
+
+def sizes_of(network: MoleculeDenoiser) -> dict[str, int]:
+    """Return the shape of a guide that can start from a network."""
+    config = network.config
+    names = "hidden_size", "num_heads", "condition_size", "mlp_ratio"
+    return {name: getattr(config, name) for name in names} | {
+        "num_layers": min(LAYERS, config.num_layers)
+    }
+
+
+@torch.no_grad()
+def start_from(guide: NoisyGuide, network: MoleculeDenoiser) -> None:
+    """Copy the first layers of a network into a guide.
+
+    Args:
+        guide: of the shape that :func:`sizes` gives, for the same noise and tokens.
+        network: to start from.
+
+    Raises:
+        ValueError: if the two differ in more than their heads and depth.
+    """
+    same = "vocab_size", "noise", "time_input", "max_position_embeddings", *sizes_of(network)
+    for name in same[:-1]:
+        mine, theirs = getattr(guide.config, name), getattr(network.config, name)
+        if mine != theirs:
+            raise ValueError(f"{name} of the guide is {mine}, expected the network's {theirs}")
+    own = guide.state_dict()
+    for name, weight in network.state_dict().items():
+        kept = name.startswith(("token.", "from_start.", "from_end.", "blocks.", "condition.time."))
+        if kept and name in own:
+            own[name].copy_(weight)
+    told = network.condition
+    own["condition.out.weight"].copy_(told.out.weight)
+    if network.time_input:  # what stands for absent conditions is part of every clock reading
+        own["condition.time.bias"] += told.absent.sum(0)
+        own["condition.out.bias"].copy_(told.out.bias)
+    else:
+        own["condition.out.bias"].copy_(told.out(F.silu(told.absent.float().sum(0))))

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from molgen.batch import Batch, draw_batch
 from molgen.diffusion.likelihood import row_bounds
 from molgen.diffusion.losses import masked_nll, next_token_nats
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.objective import Masked, NextToken, Objective, Uniform, objective_for
-from molgen.train import new_model
+from molgen.training.batch import Batch, draw_batch
+from molgen.training.objective import Masked, NextToken, Objective, Uniform, objective_for
+from molgen.training.trainer import new_model
 from small_data import dataset, shape
 
 DATA = dataset()

@@ -137,8 +137,8 @@ def train(
     """
     from molgen.checkpoints.folder import save_network
     from molgen.nn.denoiser import noise_of
-    from molgen.training_state import remove
-    from property_models.guide_training import train_guide
+    from molgen.training.classifier import train_guide
+    from molgen.training.state import remove
 
     kind, folder = noise_of(model.denoiser), Path(folder)
     guide = train_guide(

@@ -1,0 +1,1 @@
+"""Arrays become a model folder."""
