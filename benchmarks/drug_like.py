@@ -34,10 +34,10 @@ import numpy as np
 from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
 
 import molgen
-from molgen import constrained
 from molgen.cli import options as sampling
+from molgen.constraints import draw as constrained
+from molgen.constraints.scaffolds import read
 from molgen.design import Source, design, survey
-from molgen.fragments import read
 from molgen.lead_optimization import optimize
 from molgen.model import Model
 from molgen.molecules.fingerprints import fingerprints, pairwise_diversity

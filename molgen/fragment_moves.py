@@ -16,15 +16,15 @@ from collections.abc import Sequence
 import numpy as np
 from rdkit import Chem
 
+from molgen.constraints.layout import Rows
+from molgen.constraints.open_parts import OpenPart, rows
+from molgen.constraints.parts import Part, blocks, grown
+from molgen.constraints.scaffolds import Task
+from molgen.constraints.template import cut
 from molgen.data.prior import Request
 from molgen.data.tokenizer import unwritable
-from molgen.fragments import Task
-from molgen.lead_parts import Part, blocks, grown
-from molgen.lead_rows import OpenPart, rows
 from molgen.model import Model
 from molgen.molecules.parsing import parse
-from molgen.span_rows import Rows
-from molgen.template import cut
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
 

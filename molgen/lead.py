@@ -12,11 +12,11 @@ from enum import StrEnum
 
 from rdkit import Chem
 
+from molgen.constraints.scaffolds import Constraint, read_lead
+from molgen.constraints.verify import OK, Verifier
 from molgen.data.tokenizer import Tokenizer, unwritable
-from molgen.fragments import Constraint, read_lead
 from molgen.molecules.environments import Bits, fingerprint, tanimoto
 from molgen.molecules.parsing import interpret, parse
-from molgen.verify import OK, Verifier
 
 LEAST_ATOMS = 2  # one to change and one to stay
 
@@ -123,7 +123,7 @@ def read(
         source: SMILES.
         tokenizer: of the model, for SMILES.
         longest: most tokens of a row.
-        keep: atoms that stay, as of :func:`molgen.fragments.read_lead`.
+        keep: atoms that stay, as of :func:`molgen.constraints.scaffolds.read_lead`.
         change: atoms that may change, likewise; at most one of both.
     """
     molecule = interpret(source)

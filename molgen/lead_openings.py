@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from rdkit import Chem
 
-from molgen.fragments import Task
+from molgen.constraints.open_parts import OpenPart, drawn, near
+from molgen.constraints.parts import ATTEMPTS, parts
+from molgen.constraints.scaffolds import Task
+from molgen.constraints.template import Template, cut
 from molgen.lead import Lead
-from molgen.lead_parts import ATTEMPTS, parts
-from molgen.lead_rows import OpenPart, drawn, near
 from molgen.model import Model
-from molgen.template import Template, cut
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
 

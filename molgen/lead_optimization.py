@@ -5,8 +5,8 @@
 A try is one completed draw: a part of the molecule is opened, what stays is clamped, and the open
 part is drawn under guidance. Which part holds the goal back is told by the network
 (:mod:`molgen.lead_prospects`), and how large it may be by the similarity ``T`` that what stays lets
-one expect (:mod:`molgen.lead_parts`). Small changes keep the similarity, large ones reach the goal,
-so the ``s`` that is aimed at is spread over the tries. Two tiers, told apart everywhere:
+one expect (:mod:`molgen.constraints.parts`). Small changes keep the similarity, large ones reach
+the goal, so the ``s`` that is aimed at is spread over the tries. Two tiers, told apart everywhere:
 
 - *no oracle*: nothing is computed of the property while drawing. Where the model has a guide, that
   says what the property may be (:mod:`molgen.lead_surrogate`), tries go on from what it finds best,
@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from molgen.constrained import PRIOR_ROWS
+from molgen.constraints.draw import PRIOR_ROWS
 from molgen.design import steering, weighed
 from molgen.goals import TOLERANCE, Goals, read_goals
 from molgen.guidance.spec import ClassifierFree
@@ -88,7 +88,7 @@ def optimize(
             oracle, which tells.
         propose: molecules a lead at most, of all that its tries draw, that the model's guide
             proposes; the others are passed over. None for every try.
-        keep: atoms of every lead that stay; see :func:`molgen.fragments.read_lead`.
+        keep: atoms of every lead that stay; see :func:`molgen.constraints.scaffolds.read_lead`.
         change: atoms that may change, in place of ``keep``.
         weights: of targets in the gain.
         tolerance: for plain numbers, in training standard deviations.

@@ -21,12 +21,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.constraints.open_parts import OpenPart
 from molgen.data.prior import Request
 from molgen.data.tokenizer import padded
 from molgen.guidance.predictor import NetworkPredictor, Shaping
 from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.target_probability import Odds
-from molgen.lead_rows import OpenPart
 from molgen.model import Model
 from molgen.sampling.guides import odds
 from molgen.sampling.settings import Settings

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from rdkit import Chem
 
-from molgen.constrained import restrained
+from molgen.constraints.draw import restrained
+from molgen.constraints.open_parts import OpenPart, rows
+from molgen.constraints.span_rules import numbered
 from molgen.data.prior import Request
 from molgen.data.tokenizer import unwritable
 from molgen.goals import Goals
@@ -26,7 +28,6 @@ from molgen.lead import Lead, Refused
 from molgen.lead_openings import openings
 from molgen.lead_prospects import ByGuide, Prospects, prospects
 from molgen.lead_report import Try
-from molgen.lead_rows import OpenPart, rows
 from molgen.lead_surrogate import Surrogate
 from molgen.lead_walk import LENGTH, LOW, LeadWalk
 from molgen.model import Model
@@ -37,7 +38,6 @@ from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.factory import adaptive_sampler
 from molgen.sampling.sampler import AnySampler, Samples
 from molgen.sampling.settings import Settings
-from molgen.spans import numbered
 from molgen.targets import Target
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from rdkit import Chem
 
-from molgen.lead_rows import OpenPart
+from molgen.constraints.open_parts import OpenPart
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
 

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from molgen.constraints.open_parts import OpenPart
 from molgen.goals import Goals
 from molgen.lead import Lead
 from molgen.lead_report import Try
-from molgen.lead_rows import OpenPart
 from molgen.lead_start import Start
 from molgen.lead_surrogate import Surrogate
 from molgen.molecules.parsing import parse

@@ -23,13 +23,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from molgen.constrained import restrained
+from molgen.constraints.draw import restrained
+from molgen.constraints.span_rules import numbered
 from molgen.diffusion.plan import Ancestral
 from molgen.fragment_moves import opened
 from molgen.moves import masked, resized
 from molgen.sampling.sampler import AnySampler, Given, Samples
 from molgen.search import Search
-from molgen.spans import numbered
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
 from molgen.walkers import Walkers, accepted

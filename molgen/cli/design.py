@@ -82,9 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     steer, names = steering(model, goals, settings), list(goals.targets)
     source = None
     if constraints is not None:
-        from molgen import constrained
+        from molgen.constraints import draw
 
-        source = constrained.source(model, constraints, steer, arguments.seed, settings, names)
+        source = draw.source(model, constraints, steer, arguments.seed, settings, names)
     for line in roles(goals, steer, arguments.no_filter):
         options.say(line)
     screen = Screen(names, arguments.n, started)

@@ -1,7 +1,7 @@
 """Options that say what every molecule has to contain: scaffolds, linker ends, parts of a lead.
 
 Scaffolds are SMILES with ``*`` (also ``[*]``, ``[*:1]``, ``[1*]``) where they may grow, each an
-argument or a line of a file; what they mean is :mod:`molgen.fragments`'s to say.
+argument or a line of a file; what they mean is :mod:`molgen.constraints.scaffolds`'s to say.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from molgen.fragments import Constraint
+    from molgen.constraints.scaffolds import Constraint
 
 COLUMNS = ("scaffold", "smiles")
 """Of a file with a header line; the first that there is."""
@@ -102,14 +102,14 @@ def _constraint(text: str, place: str, arguments: argparse.Namespace) -> Constra
     Raises:
         ValueError: if it cannot be read.
     """
-    from molgen import fragments
+    from molgen.constraints import scaffolds
 
     try:
         if arguments.keep is not None or arguments.change is not None:
             change, keep = atoms(arguments.change), atoms(arguments.keep)
-            return fragments.read_lead(text, change, keep)
+            return scaffolds.read_lead(text, change, keep)
         core = arguments.superstructure and "*" not in text
-        return fragments.read(text, fragments.Task.SUPERSTRUCTURE if core else None)
+        return scaffolds.read(text, scaffolds.Task.SUPERSTRUCTURE if core else None)
     except ValueError as error:
         hint = (
             "; a file is given with --scaffold-file" if not place and Path(text).is_file() else ""

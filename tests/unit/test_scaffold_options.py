@@ -9,7 +9,7 @@ import pytest
 from rdkit import Chem
 
 from molgen.cli import scaffold_options
-from molgen.fragments import Constraint, Task
+from molgen.constraints.scaffolds import Constraint, Task
 
 PARACETAMOL = "CC(=O)Nc1ccc(O)cc1"
 

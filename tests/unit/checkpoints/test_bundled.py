@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import molgen
-from molgen import constrained
 from molgen.checkpoints.hub import BUNDLED
+from molgen.constraints import draw
 from molgen.diffusion import plan
 from molgen.sampling.guides import odds
 from molgen.targets import read_targets
@@ -74,7 +74,7 @@ def test_the_drug_like_guide_reads_finished_molecules() -> None:
 def test_the_drug_like_model_keeps_a_scaffold_and_its_stereo() -> None:
     model = molgen.load("zinc250k")
     assert model.tokenizer.encode(LINEZOLID)
-    table = constrained.draw(model, "*N1C[C@H](CNC(C)=O)OC1=O", 8, seed=2)
+    table = draw.draw(model, "*N1C[C@H](CNC(C)=O)OC1=O", 8, seed=2)
     kept = table[table["constraint"] == "ok"]
     assert len(kept) >= 2
     assert kept["smiles"].str.contains("@").all()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import molgen
-from molgen import constrained
+from molgen.constraints import draw
 from molgen.diffusion import plan
 from molgen.diffusion.unmasking_order import EntropyBounded
 from molgen.guidance.smiles_grammar import SmilesGrammar
@@ -80,7 +80,7 @@ def test_rows_that_go_on_stay_well_formed(model: Model) -> None:
 def test_under_a_scaffold_the_row_is_well_formed() -> None:
     qm9 = molgen.load("qm9")
     settings = qm9.settings(grammar=GRAMMAR, order=EntropyBounded(0.1), temperature=2.0)
-    table = constrained.draw(qm9, "*c1cn[nH]c1", 16, seed=1, settings=settings)
+    table = draw.draw(qm9, "*c1cn[nH]c1", 16, seed=1, settings=settings)
     assert table["raw"].map(balanced).all()
 
 

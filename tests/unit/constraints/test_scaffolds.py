@@ -6,7 +6,7 @@ import pytest
 from rdkit import Chem
 
 from drugs import SPELLINGS, spelled
-from molgen.fragments import Constraint, Task, read, read_lead
+from molgen.constraints.scaffolds import Constraint, Task, read, read_lead
 
 
 def written(constraint: Constraint) -> list[str]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from rdkit import Chem
 
-from molgen.fragments import Constraint, Fragment, Task
+from molgen.constraints.scaffolds import Constraint, Fragment, Task
 from molgen.molecules.parsing import parse
 
 OK = "ok"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from molgen.constraints.span_rules import NEVER, SpanPredictor, SpanRules, numbered
 from molgen.guidance.predictor import Prediction
 from molgen.molecules.smiles import kind
-from molgen.spans import NEVER, SpanPredictor, SpanRules, numbered
 
 VOCAB = ["C", "=", "(", ")", "1", "2", "[PAD]", "[MASK]"]
 WORDS = range(6)  # ids of real tokens

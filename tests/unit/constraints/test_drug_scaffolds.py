@@ -16,15 +16,15 @@ import torch
 from rdkit import Chem
 
 from drugs import REAL, REFUSED, SPELLINGS, spelled
-from molgen import constrained
+from molgen.constraints import draw
+from molgen.constraints.scaffolds import Constraint, read, read_lead
+from molgen.constraints.verify import OK, Verifier
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 from molgen.diffusion import plan
-from molgen.fragments import Constraint, read, read_lead
 from molgen.model import Model
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.sampling.settings import Settings
-from molgen.verify import OK, Verifier
 from paths import DATA
 
 DRUGS = DATA / "drug_fragments.csv"
@@ -61,7 +61,7 @@ def carbon(corpus: list[str]) -> Model:
 
 def drawn(corpus: list[str], constraints: list[Constraint], tries: int = TRIES) -> pd.DataFrame:
     rows = tries * len(constraints)
-    return constrained.draw(carbon(corpus), constraints, rows, seed=1, settings=QUICK)
+    return draw.draw(carbon(corpus), constraints, rows, seed=1, settings=QUICK)
 
 
 def query(scaffold: str) -> Chem.Mol:
@@ -99,7 +99,7 @@ def test_scaffolds_of_real_drugs_are_answered(corpus: list[str]) -> None:
 def test_what_cannot_be_done_is_refused_with_the_reason(name: str, corpus: list[str]) -> None:
     scaffold, reason = REFUSED[name]
     with pytest.raises(ValueError, match=reason) as caught:
-        constrained.source(carbon(corpus), scaffold, settings=QUICK)
+        draw.source(carbon(corpus), scaffold, settings=QUICK)
     assert "\n" not in str(caught.value)
 
 

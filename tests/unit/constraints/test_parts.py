@@ -11,17 +11,17 @@ import torch
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
-from molgen import lead_rows
-from molgen.fragments import Task
+from molgen.constraints import open_parts
+from molgen.constraints.open_parts import OpenPart
+from molgen.constraints.parts import FEWEST, Part, parts
+from molgen.constraints.scaffolds import Task
+from molgen.constraints.template import cut
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.lead_optimization import optimize
-from molgen.lead_parts import FEWEST, Part, parts
 from molgen.lead_prospects import prospects
-from molgen.lead_rows import OpenPart
 from molgen.model import Model
 from molgen.molecules.environments import environments, fingerprint, tanimoto
 from molgen.targets import read_targets
-from molgen.template import cut
 from molgen.utils import randomness
 from molgen.utils.threads import workers
 
@@ -156,7 +156,7 @@ def test_rows_hold_what_stays(tiny: Model) -> None:
     request = tiny.request(512, {}, 0, 0, settings)
     items = [opened(tiny, "CCC=O", [1, 3]), opened(tiny, "CCCCCCCO", [5, 6, 7])] * 30
     u = randomness.uniform(0, 1, np.arange(60)[:, None], np.arange(13))
-    ready = lead_rows.rows(tiny, request, items, 7 + np.arange(60), u)
+    ready = open_parts.rows(tiny, request, items, 7 + np.arange(60), u)
     assert ready.given.rows is not None
     assert ready.given.fixed is not None
     assert ready.given.rows.tolist() == [*range(7, 67)]
@@ -169,8 +169,8 @@ def test_rows_hold_what_stays(tiny: Model) -> None:
         assert ready.given.tokens[i][ready.given.fixed[i]].tolist() == stays
     change = ready.lengths[1::2] - 8
     assert {0} < set(change.tolist()), "lengths are drawn"
-    assert abs(change).max() <= lead_rows.LEAST_CHANGE
-    again = lead_rows.rows(tiny, request, items[:2], np.arange(2), u[:2])
+    assert abs(change).max() <= open_parts.LEAST_CHANGE
+    again = open_parts.rows(tiny, request, items[:2], np.arange(2), u[:2])
     assert again.lengths.tolist() == ready.lengths[:2].tolist()
 
 
@@ -178,7 +178,7 @@ def test_one_token_becomes_another(tiny: Model) -> None:
     request = tiny.request(512, {}, 0, 0, tiny.settings())
     items = [opened(tiny, "CCO", [1]), opened(tiny, "CC=O", [1, 2])] * 20
     u = randomness.uniform(0, 1, np.arange(40)[:, None], np.arange(13))
-    ready = lead_rows.rows(tiny, request, items, np.arange(40), u)
+    ready = open_parts.rows(tiny, request, items, np.arange(40), u)
     own = tiny.tokenizer.encode("C")[0]
     for i, item in enumerate(items):
         same = len(item.part.atoms) == 1 and ready.lengths[i] == 3

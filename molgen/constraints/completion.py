@@ -5,7 +5,8 @@
 
 Ordinary groups are put on attachment points, ordinary linkers between fragments, and groups on a
 few hydrogens of a superstructure's core. A lead is whole as it is. All that is made use of is how
-the kept part is spelled in such company: see :mod:`molgen.template`. Imports RDKit, never torch.
+the kept part is spelled in such company: see :mod:`molgen.constraints.template`. Imports RDKit,
+never torch.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import TypeVar
 import numpy as np
 from rdkit import Chem, rdBase
 
-from molgen.fragments import BOND_ORDERS, Constraint, Task
+from molgen.constraints.scaffolds import BOND_ORDERS, Constraint, Task
+from molgen.constraints.verify import OK, Verifier
 from molgen.utils import randomness
-from molgen.verify import OK, Verifier
 
 Choice = TypeVar("Choice")
 GROUPS = """

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.checkpoints.checkpoint import Checkpoint
+from molgen.constraints.layout import Draft, Rows, laid_out
+from molgen.constraints.parts import Part
+from molgen.constraints.template import Template
 from molgen.data.prior import Request
-from molgen.lead_parts import Part
-from molgen.model import Model
-from molgen.span_rows import Draft, Rows, laid_out
-from molgen.template import Template
 from molgen.utils.arrays import Floats, Ids, Mask
 
 LEAST_CHANGE = 3  # tokens by which a length may change at least: c may become c(F), and back
@@ -54,7 +54,7 @@ class OpenPart:
 
 
 def rows(
-    model: Model, request: Request, parts: Sequence[OpenPart], numbers: Ids, u: Floats
+    model: Checkpoint, request: Request, parts: Sequence[OpenPart], numbers: Ids, u: Floats
 ) -> Rows:
     """Return rows in which parts are to be redrawn.
 

@@ -1,9 +1,9 @@
-"""Open rows: which template a row is under a constraint, how long it is, what its spans may hold.
+"""Open rows: which template a row is under a constraint, and what its spans may hold.
 
-A row is a template (:mod:`molgen.template`) with a mask on every token of its open spans. Which
-template, and how long its spans are, is drawn: lengths from the model's prior, or where few of them
-have room for the constraint, those of whole molecules with ordinary groups too. Of several
-candidates each row takes one in proportion to what the network thinks of its fixed tokens ``F``,
+A row is a template (:mod:`molgen.constraints.template`) with a mask on every token of its open
+spans. Which template, and how long its spans are (:mod:`molgen.constraints.span_lengths`), is
+drawn. Of several candidates each row takes one in proportion to what the network thinks of its
+fixed tokens ``F``,
 
     w  =  prod_(l in F) p(x_l | everything masked, L)
 
@@ -13,30 +13,25 @@ seed and ``i`` alone.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from molgen.checkpoints.checkpoint import Checkpoint
+from molgen.constraints.layout import Draft, Rows, laid_out
+from molgen.constraints.scaffolds import Constraint
+from molgen.constraints.span_lengths import LengthPool
 from molgen.data.prior import Request
-from molgen.fragments import Constraint, Task
 from molgen.guidance.predictor import NetworkPredictor, Shaping
-from molgen.model import Model
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.nn.denoiser import noise_of
 from molgen.sampling.settings import Settings
-from molgen.span_rows import Draft, Rows, laid_out
-from molgen.template import Template, templates
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.threads import workers
 
 CANDIDATES = 8  # for each row
-ENOUGH = 32  # rows of the prior to choose a length from; below, whole molecules lend theirs, too
-LEAD_CHANGE = 2  # tokens by which a lead's length may change at least
-NEAR = 2.0  # tokens by which a template's usual length may well differ from the row's
-NEAR_IN_RING = 0.7  # the same of a lead with an open place in a ring, which is of one size mostly
 SINGLE = frozenset("-/\\")
 """Bond symbols that leave a single bond single."""
 
@@ -59,7 +54,7 @@ class OpenRows:
 
     def __init__(
         self,
-        model: Model,
+        model: Checkpoint,
         constraints: Sequence[Constraint],
         request: Request,
         settings: Settings,
@@ -76,7 +71,7 @@ class OpenRows:
 
         Raises:
             ValueError: if there is no constraint, or one does not go with the model; see
-                :func:`molgen.template.templates`.
+                :func:`molgen.constraints.template.templates`.
         """
         if noise_of(model.denoiser) != "masked":
             raise ValueError(
@@ -86,7 +81,7 @@ class OpenRows:
         if not constraints:
             raise ValueError("scaffolds is empty, expected at least one")
         self.model, self.request, self.settings, self.seed = model, request, settings, seed
-        self._pools = [_Pool.of(item, model, request, seed) for item in constraints]
+        self._pools = [LengthPool.of(item, model, request, seed) for item in constraints]
         self._expected: dict[int, Floats] = {}  # by length
 
     def __call__(self, n: int, first: int = 0) -> ConstrainedRows:
@@ -110,67 +105,7 @@ class OpenRows:
         return ConstrainedRows(**vars(rows), which=which, forwards=len(new))
 
 
-@dataclass(frozen=True, eq=False)
-class _Pool:
-    """What the rows under one constraint are chosen from.
-
-    Attributes:
-        templates: of the constraint.
-        prior: rows of the request to choose from.
-        lengths: of rows, for each of them.
-        weights: of each of them.
-        mask_id: id of the mask.
-    """
-
-    templates: list[Template]
-    prior: Ids
-    lengths: Ids
-    weights: Floats
-    mask_id: int
-
-    @classmethod
-    def of(cls, constraint: Constraint, model: Model, request: Request, seed: int) -> _Pool:
-        """Prepare a constraint; see :class:`OpenRows`."""
-        mask_id, high = model.denoiser.mask_id, model.denoiser.max_length
-        found = templates(constraint, model.tokenizer, high, seed)
-        low = min(item.shortest for item in found)
-        lead = constraint.task is Task.LEAD
-        if lead:  # what changes stays about as large as it was
-            change = max(LEAD_CHANGE, sum(span.usual for span in found[0].spans) // 2)
-            low, high = max(low, found[0].usual - change), min(high, found[0].usual + change)
-        prior = np.flatnonzero((request.lengths >= low) & (request.lengths <= high))
-        lengths = request.lengths[prior]
-        if len(prior) < ENOUGH:  # they take the conditions of the longest rows
-            whole = np.array([item.usual for item in found]).clip(low, high)
-            lengths = np.concatenate([lengths, np.arange(low, high + 1) if lead else whole])
-            longest = np.argsort(-request.lengths, kind="stable")[:ENOUGH]
-            prior = longest[np.arange(len(lengths)) % len(longest)]
-        weights = np.ones(len(prior))
-        if lead:
-            near = NEAR_IN_RING if any(span.labels for span in found[0].spans) else NEAR
-            weights = np.exp(-np.abs(lengths - found[0].usual) / near)
-        return cls(found, prior, lengths, weights, mask_id)
-
-    @functools.cached_property
-    def _shortest(self) -> Ids:
-        return np.array([item.shortest for item in self.templates])
-
-    @functools.cached_property
-    def _usual(self) -> Ids:
-        return np.array([item.usual for item in self.templates])
-
-    def choose(self, u: Floats) -> Draft:
-        """Choose a row by uniforms with shape (longest + 2,)."""
-        k = int(randomness.choose(self.weights, u[0]))
-        length = int(self.lengths[k])
-        weights = np.exp(-np.abs(self._usual - length) / NEAR)
-        able = np.where(self._shortest <= length, weights, 0.0)
-        template = self.templates[int(randomness.choose(able, u[1]))]
-        tokens, owner = template.row(template.stretch(length, u[2:]), self.mask_id)
-        return Draft(tokens, owner, template, int(self.prior[k]))
-
-
-def _expected(model: Model, lengths: Sequence[int], settings: Settings) -> dict[int, Floats]:
+def _expected(model: Checkpoint, lengths: Sequence[int], settings: Settings) -> dict[int, Floats]:
     """Return ``log p(x_l | everything masked, L)`` for each length: (length, vocab)."""
     if not lengths:
         return {}
@@ -195,7 +130,7 @@ def _pick(candidates: Sequence[Draft], expected: dict[int, Floats], u: float) ->
     return candidates[int(randomness.choose(np.exp(np.array(scores) - max(scores)), u))]
 
 
-def _laid_out(drafts: Sequence[Draft], request: Request, model: Model) -> Rows:
+def _laid_out(drafts: Sequence[Draft], request: Request, model: Checkpoint) -> Rows:
     """Return chosen rows; at the end of a span that hangs on something, no bond dangles."""
     kinds = [kind(token) if token not in SINGLE else -1 for token in model.tokenizer.vocab]
     never_first = np.isin(kinds, [BOND, OPENING, CLOSING, LABEL])

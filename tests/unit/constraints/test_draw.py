@@ -12,15 +12,15 @@ import pytest
 from rdkit import Chem
 
 import molgen
-from molgen import constrained
+from molgen.constraints import draw
+from molgen.constraints.open_rows import ConstrainedRows, OpenRows
+from molgen.constraints.scaffolds import Constraint, read, read_lead
+from molgen.constraints.template import templates
+from molgen.constraints.verify import Verifier
 from molgen.diffusion import plan
-from molgen.fragments import Constraint, read, read_lead
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
-from molgen.open_rows import ConstrainedRows, OpenRows
 from molgen.sampling.retry import Adaptive
-from molgen.template import templates
-from molgen.verify import Verifier
 from tiny import save
 
 SCAFFOLDS = ["*c1ccco1", "[*:1]C1CC1.N#C[*:2]", "[1*]C(=O)N[2*]"]
@@ -36,7 +36,7 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def table(model: Model) -> pd.DataFrame:
     settings = model.settings(**QUICK)
-    return constrained.draw(model, SCAFFOLDS, N, seed=5, settings=settings, properties=["qed"])
+    return draw.draw(model, SCAFFOLDS, N, seed=5, settings=settings, properties=["qed"])
 
 
 def rows(
@@ -81,8 +81,8 @@ def test_fewer_rows_are_a_prefix_and_company_does_not_matter(
     model: Model, table: pd.DataFrame
 ) -> None:
     settings = model.settings(**QUICK, batch_size=5)
-    head = constrained.draw(model, SCAFFOLDS, 7, seed=5, settings=settings)
-    tail = constrained.draw(model, SCAFFOLDS, 4, seed=5, first=7, settings=settings)
+    head = draw.draw(model, SCAFFOLDS, 7, seed=5, settings=settings)
+    tail = draw.draw(model, SCAFFOLDS, 4, seed=5, first=7, settings=settings)
     both = pd.concat([head, tail], ignore_index=True)
     columns = ["index", "raw", "smiles", "status", "nfe", "scaffold", "constraint"]
     pd.testing.assert_frame_equal(both[columns], table[columns].head(11))
@@ -91,7 +91,7 @@ def test_fewer_rows_are_a_prefix_and_company_does_not_matter(
 def test_a_source_draws_any_part_of_one_endless_table(tiny: Model) -> None:
     asked: dict[str, Any] = {"seed": 4, "settings": tiny.settings(steps=8), "properties": ["mw"]}
     scaffolds = ["*CO", "*OC*", "*N.*O"]
-    source = constrained.source(tiny, scaffolds, {"qed": "max"}, **asked)
+    source = draw.source(tiny, scaffolds, {"qed": "max"}, **asked)
     whole = source(30)
     assert list(whole.columns[-4:]) == ["qed", "mw", "scaffold", "constraint"]
     assert whole["index"].tolist() == list(range(30))
@@ -102,14 +102,14 @@ def test_a_source_draws_any_part_of_one_endless_table(tiny: Model) -> None:
     again = pd.concat([head, tail], ignore_index=True)
     columns = [name for name in whole.columns if name not in ("unique", "novel")]  # of a table each
     pd.testing.assert_frame_equal(again[columns], whole[columns])
-    drawn = constrained.draw(tiny, scaffolds, 5, {"qed": "max"}, first=25, **asked)
+    drawn = draw.draw(tiny, scaffolds, 5, {"qed": "max"}, first=25, **asked)
     pd.testing.assert_frame_equal(drawn[columns], whole[columns].tail(5).reset_index(drop=True))
 
 
 def test_guidance_and_constraint_act_together(model: Model) -> None:
     settings = model.settings(**QUICK)
     high, low = (
-        constrained.draw(model, "*C(=O)N*", 12, {"logp": value}, seed=1, settings=settings)
+        draw.draw(model, "*C(=O)N*", 12, {"logp": value}, seed=1, settings=settings)
         for value in (1.0, -1.5)
     )
     kept = [part[part["constraint"] == "ok"] for part in (high, low)]
@@ -165,7 +165,7 @@ def test_a_lead_changes_where_it_may_and_keeps_its_size(model: Model) -> None:
     assert set(found.lengths) <= set(range(11, 16))  # 13 of the lead, 2 more or fewer
     ring = rows(model, [read_lead("Nc1ccncc1", change=[3])], 30)
     assert (ring.lengths == len("Nc1ccncc1")).mean() > 0.6, "rings are of one size mostly"
-    table = constrained.draw(model, lead, 12, seed=3, settings=model.settings(**QUICK))
+    table = draw.draw(model, lead, 12, seed=3, settings=model.settings(**QUICK))
     ok = table[table["constraint"] == "ok"]
     assert len(ok) >= 6
     assert ok["smiles"].nunique() >= 3
@@ -176,7 +176,7 @@ def test_a_lead_changes_where_it_may_and_keeps_its_size(model: Model) -> None:
 def test_superstructures_and_molecule_objects(model: Model) -> None:
     core = read("c1ccoc1", "superstructure")
     settings = model.settings(**QUICK)
-    table = constrained.draw(model, [core, Chem.MolFromSmiles("*C1CC1")], 16, settings=settings)
+    table = draw.draw(model, [core, Chem.MolFromSmiles("*C1CC1")], 16, settings=settings)
     assert table["scaffold"].tolist() == ["c1ccoc1", "[1*]C1CC1"] * 8
     for text, part in table.groupby("scaffold"):
         assert (part["constraint"] == "ok").sum() >= 3, text
@@ -204,7 +204,7 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_drawn(
 ) -> None:
     settings = model.settings(**{**QUICK, **changes})
     with pytest.raises(ValueError, match=reason) as caught:
-        constrained.source(model, scaffolds, targets, settings=settings)
+        draw.source(model, scaffolds, targets, settings=settings)
     assert "\n" not in str(caught.value)
 
 
@@ -212,17 +212,17 @@ def test_models_that_take_no_masks_off_are_refused(tmp_path: Path) -> None:
     uniform = molgen.load(save(tmp_path / "uniform", noise="uniform"))
     for baseline in (molgen.load("qm9-ar"), uniform):
         with pytest.raises(ValueError, match=r"model '.*' does not write by taking masks off"):
-            constrained.draw(baseline, "*C", 4)
+            draw.draw(baseline, "*C", 4)
 
 
 def test_selfies_are_refused(tiny_selfies: Path) -> None:
     with pytest.raises(ValueError, match="the model writes selfies, expected smiles"):
-        constrained.draw(molgen.load(tiny_selfies), "*C", 4)
+        draw.draw(molgen.load(tiny_selfies), "*C", 4)
 
 
 def test_rows_that_fail_go_on_where_that_is_asked_for(model: Model) -> None:
     settings = model.settings(**{**QUICK, "steps": 6}, adapt=Adaptive(("valid",), budget=60))
-    table = constrained.draw(model, "*C(=O)N*", 12, seed=1, settings=settings)
+    table = draw.draw(model, "*C(=O)N*", 12, seed=1, settings=settings)
     assert (table["status"] == "ok").sum() >= 11
     assert (table["constraint"] == "ok").sum() >= 9
     assert table["nfe"].max() > 6, "some failed at first"
@@ -231,11 +231,11 @@ def test_rows_that_fail_go_on_where_that_is_asked_for(model: Model) -> None:
 def test_a_molecule_that_breaks_its_constraint_goes_on(model: Model) -> None:
     lead = read_lead("O=c1[nH]cc(F)c(=O)[nH]1", change=[2, 3, 4])  # a ring of six must come out
     quick = {**QUICK, "steps": 4, "temperature": 2.0}
-    once = constrained.draw(model, lead, 24, seed=1, settings=model.settings(**quick))
+    once = draw.draw(model, lead, 24, seed=1, settings=model.settings(**quick))
     broken = (once["status"] == "ok") & (once["constraint"] != "ok")
     assert broken.any(), "there is something to mend"
     settings = model.settings(**quick, adapt=Adaptive(("valid",), budget=60))
-    table = constrained.draw(model, lead, 24, seed=1, settings=settings)
+    table = draw.draw(model, lead, 24, seed=1, settings=settings)
     kept = (once["constraint"] == "ok").to_numpy()
     assert (table["constraint"] == "ok").sum() > kept.sum()
     same = ["raw", "constraint", "nfe"]
@@ -244,6 +244,6 @@ def test_a_molecule_that_breaks_its_constraint_goes_on(model: Model) -> None:
 
 
 def test_no_rows(model: Model) -> None:
-    table = constrained.draw(model, "*C", 0)
+    table = draw.draw(model, "*C", 0)
     assert len(table) == 0
     assert {"scaffold", "constraint"} <= set(table.columns)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.checkpoints.checkpoint import Checkpoint
+from molgen.constraints.span_rules import SpanRules
+from molgen.constraints.template import Template
 from molgen.data.prior import Request
-from molgen.model import Model
 from molgen.sampling.sampler import Given
-from molgen.spans import SpanRules
-from molgen.template import Template
 from molgen.utils.arrays import Ids, Mask
 
 
@@ -45,7 +45,7 @@ class Rows:
 
 def laid_out(
     drafts: Sequence[Draft],
-    model: Model,
+    model: Checkpoint,
     request: Request,
     bar: Callable[[int, Ids, Mask], None],
     numbers: Ids | None = None,

@@ -12,12 +12,12 @@ import pytest
 from rdkit import Chem
 
 from drugs import REAL, SPELLINGS, spelled
-from molgen.completion import completions
+from molgen.constraints.completion import completions
+from molgen.constraints.scaffolds import Constraint, Task, read, read_lead
+from molgen.constraints.template import Span, Template, cut, templates
+from molgen.constraints.verify import OK, Verifier
 from molgen.data.tokenizer import Tokenizer
-from molgen.fragments import Constraint, Task, read, read_lead
 from molgen.molecules.smiles import split
-from molgen.template import Span, Template, cut, templates
-from molgen.verify import OK, Verifier
 from paths import DATA
 
 ZINC, DRUGS = DATA / "zinc250k.csv.gz", DATA / "drug_fragments.csv"

@@ -7,8 +7,8 @@ import csv
 import pytest
 from rdkit import Chem
 
-from molgen.fragments import read, read_lead
-from molgen.verify import (
+from molgen.constraints.scaffolds import read, read_lead
+from molgen.constraints.verify import (
     ELSEWHERE,
     MISSING,
     NO_LINKER,

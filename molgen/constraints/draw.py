@@ -2,10 +2,11 @@
 
     table = constrained.draw(model, "*c1ccco1", 100, targets={"qed": "max"})
 
-A row is a template with a mask on every token of its open spans, as :mod:`molgen.open_rows` chooses
-them. Fixed tokens are never taken off; the others are drawn by the model's own sampler, with its
-guidance where there are targets, within the rules of :mod:`molgen.spans`. The text is the
-network's, so the molecule is verified: a row that lost its constraint stays a row, with the reason.
+A row is a template with a mask on every token of its open spans, as
+:mod:`molgen.constraints.open_rows` chooses them. Fixed tokens are never taken off; the others are
+drawn by the model's own sampler, with its guidance where there are targets, within the rules of
+:mod:`molgen.constraints.span_rules`. The text is the network's, so the molecule is verified: a row
+that lost its constraint stays a row, with the reason.
 
 Rows are those of one endless table: constraints are prepared once, and then rows are drawn from any
 place on, as many as are wanted.
@@ -19,17 +20,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rdkit import Chem
 
-from molgen.fragments import Constraint, read
+from molgen.constraints.open_rows import OpenRows
+from molgen.constraints.scaffolds import Constraint, read
+from molgen.constraints.span_rules import SpanPredictor, SpanRules, numbered
+from molgen.constraints.verify import OK, Verifier
 from molgen.model import Model
-from molgen.open_rows import OpenRows
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.factory import adaptive_sampler
 from molgen.sampling.ordered_sampler import OrderedSampler
 from molgen.sampling.sampler import AnySampler
 from molgen.sampling.settings import Settings
-from molgen.spans import SpanPredictor, SpanRules, numbered
 from molgen.targets import Target
-from molgen.verify import OK, Verifier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,8 +108,8 @@ def source(
 
     Args:
         model: that writes SMILES by taking masks off.
-        scaffolds: one or several, read or as :func:`molgen.fragments.read` reads them; of ``k``,
-            row ``i`` is under number ``i mod k``.
+        scaffolds: one or several, read or as :func:`molgen.constraints.scaffolds.read` reads them;
+            of ``k``, row ``i`` is under number ``i mod k``.
         targets: property names to a value, ``"max"``, ``"min"``, a ``Range`` or ``"LO..HI"``.
         seed: row ``i`` depends on the seed and ``i`` alone, but for rows that are to be unique
             under ``settings.adapt``: they are so within a call.

@@ -5,8 +5,8 @@
     *C1CC1.*C#N         N#C{}C1CC1    or    N#C{}(C2CC2){}    or    {}({}C#N){}C1CC1    or ...
 
 A network writes canonical SMILES, and knows a fragment in the places and directions that they have
-there. So each spelling is that of a whole molecule (:mod:`molgen.completion`): its canonical SMILES
-is written, and the tokens of everything that is not kept are taken out again,
+there. So each spelling is that of a whole molecule (:mod:`molgen.constraints.completion`): its
+canonical SMILES is written, and the tokens of everything that is not kept are taken out again,
 
     an atom's token, bonds and ring closures among free atoms, branches that hold nothing else
 
@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from molgen.completion import completions
+from molgen.constraints.completion import completions
+from molgen.constraints.scaffolds import Constraint, Task
 from molgen.data.tokenizer import Tokenizer
-from molgen.fragments import Constraint, Task
 from molgen.molecules.smiles import TokenError, split
 
 SPELLINGS = 128  # completions tried: those of a scaffold are some tens of distinct templates
