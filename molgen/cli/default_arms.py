@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from molgen.arm import Arm
+    from molgen.frontiers.method import Arm
     from molgen.model import Model
 
 REMASKING = "rescale:eta=.1"  # where a model recommends none
@@ -19,7 +19,7 @@ LABELS = {"none": "AR", "uniform": "UDLM"}  # of a baseline, by the noise it was
 
 def of(model: Model) -> list[Arm]:
     """Return the arms of a model for which none were named."""
-    from molgen.arm import Arm
+    from molgen.frontiers.method import Arm
     from molgen.nn.denoiser import noise_of
 
     if noise_of(model.denoiser) != "masked":
@@ -64,7 +64,7 @@ def baselines(model: str, asked: Sequence[str]) -> list[str]:
 
 def of_baseline(model: Model) -> list[Arm]:
     """Return a model's plainest arm, named after its kind, and the one that its guide steers."""
-    from molgen.arm import Arm
+    from molgen.frontiers.method import Arm
     from molgen.nn.denoiser import noise_of
 
     label = LABELS.get(noise_of(model.denoiser), Path(model.name).name)

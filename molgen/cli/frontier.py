@@ -60,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Sweep and chart; return the exit status."""
     import pandas as pd
 
-    from molgen.frontier import hypervolumes, point_table, published_table, ratios
-    from molgen.frontier_page import frontier_html, plotly_script
-    from molgen.frontier_plot import figure_class, frontier_png
-    from molgen.sweep_store import Store
+    from molgen.frontiers.frontier import hypervolumes, point_table, published_table, ratios
+    from molgen.frontiers.page import frontier_html, plotly_script
+    from molgen.frontiers.plot import figure_class, frontier_png
+    from molgen.frontiers.store import Store
 
     conventions = chosen_conventions(arguments.conventions)
     folder = sweeping.out_folder(arguments.out)
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def summary(volumes: pd.DataFrame, against: pd.DataFrame, conventions: tuple[str, ...]) -> str:
     """Return the hypervolumes, and their ratios to the first arm's, for reading."""
-    from molgen.frontier import OURS
+    from molgen.frontiers.frontier import OURS
 
     ours = volumes[volumes["source"] == OURS]
     if ours.empty:

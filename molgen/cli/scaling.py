@@ -44,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sweep and chart; return the exit status."""
-    from molgen.frontier import over_seeds
-    from molgen.frontier_plot import figure_class
-    from molgen.scaling import gains, scaling_png, scaling_table
-    from molgen.sweep_store import Store
+    from molgen.frontiers.frontier import over_seeds
+    from molgen.frontiers.plot import figure_class
+    from molgen.frontiers.scaling import gains, scaling_png, scaling_table
+    from molgen.frontiers.store import Store
 
     if len(arguments.gamma) > 1:
         given = ",".join(f"{gamma:g}" for gamma in arguments.gamma)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from molgen.cli import default_arms, options
 
 if TYPE_CHECKING:
+    from molgen.frontiers.plan import Sweep
+    from molgen.frontiers.store import Record, Store
     from molgen.model import Model
-    from molgen.sweep_plan import Sweep
-    from molgen.sweep_store import Record, Store
 
 MOST_AXIS = 100  # values of one axis
 
@@ -108,9 +108,8 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
         ValueError: if something asked is out of line.
     """
     from molgen import load
-    from molgen.arm import Arm
-    from molgen.sweep_plan import Sweep
-    from molgen.sweep_task import task_for
+    from molgen.frontiers.method import Arm
+    from molgen.frontiers.plan import Sweep, task_for
     from property_models import get
 
     get(arguments.property)
@@ -140,7 +139,7 @@ def labels(arguments: argparse.Namespace) -> tuple[str, ...]:
     Raises:
         ValueError: if an arm cannot be read.
     """
-    from molgen.arm import Arm
+    from molgen.frontiers.method import Arm
 
     return tuple(Arm.parse(text, arguments.model).label for text in arguments.arm)
 

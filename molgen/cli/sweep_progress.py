@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from molgen.frontiers.plan import Sweep
+    from molgen.frontiers.store import Point, Record
     from molgen.model import Model
-    from molgen.sweep_plan import Sweep
-    from molgen.sweep_store import Point, Record
 
 
 def carry_out(
@@ -29,9 +29,9 @@ def carry_out(
         folder: of the sweep.
         keep: writes a table of the finished points; called whenever there is one more.
     """
-    from molgen import sweep as sweeps
-    from molgen.sweep_plan import plan
-    from molgen.sweep_store import Store
+    from molgen.frontiers import sweep as sweeps
+    from molgen.frontiers.plan import plan
+    from molgen.frontiers.store import Store
 
     bar, store = Bar(sweep.task.n), Store(folder)
 

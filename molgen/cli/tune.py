@@ -32,9 +32,9 @@ from molgen.cli import options, sweep_progress
 from molgen.cli import sweep_options as sweeping
 
 if TYPE_CHECKING:
-    from molgen.halving import Rung
+    from molgen.frontiers.halving import Rung
+    from molgen.frontiers.tune import Standing, Tune
     from molgen.model import Model
-    from molgen.tune import Standing, Tune
 
 SHOWN = 5  # candidates of the last rung on the screen
 
@@ -83,8 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tune and write; return the exit status."""
+    from molgen.frontiers.tune import Progress, leaderboard, preset, tune
     from molgen.sampling.preset_file import write_preset
-    from molgen.tune import Progress, leaderboard, preset, tune
     from molgen.utils.files import check_writable
 
     out = Path(arguments.out)
@@ -136,10 +136,10 @@ def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
     get(name)
 
     from molgen import load
+    from molgen.frontiers.plan import task_for
+    from molgen.frontiers.tune import Tune
+    from molgen.frontiers.tune_space import Candidate, adapts, candidates
     from molgen.sampling.preset_file import match
-    from molgen.sweep_task import task_for
-    from molgen.tune import Tune
-    from molgen.tune_space import Candidate, adapts, candidates
 
     model = load(arguments.model)
     value = arguments.target.rpartition("=")[2]
@@ -209,7 +209,7 @@ def summary(asked: Tune, standings: Sequence[Standing]) -> str:
 
 def score_text(standing: Standing) -> str:
     """Return a score with its spread over seeds."""
-    from molgen.frontier import spread
+    from molgen.frontiers.frontier import spread
 
     sd = spread(standing.scores)
     return f"{standing.score:.4f}" + (f" ± {sd:.4f}" if sd == sd else "")

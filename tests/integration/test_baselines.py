@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from molgen.arm import Arm, settings_for
 from molgen.checkpoints.folder import GUIDE, save_network
+from molgen.frontiers.method import Arm
+from molgen.frontiers.plan import settings_for
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.model import Model
 from molgen.molecules.training_index import KnownMolecules

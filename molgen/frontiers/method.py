@@ -4,21 +4,16 @@
 
 Semicolons separate, and the first ``=`` of a part ends its key, so values keep the ``:``, ``,`` and
 ``=`` that strategies are written with. Words become the sampler's objects in one place,
-:func:`settings_for`; what an arm is compared over (strength, steps, seed) is no part of it.
+:func:`molgen.frontiers.plan.settings_for`; what an arm is compared over (strength, steps, seed) is
+no part of it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from molgen.sampling.words import METHOD
-
-if TYPE_CHECKING:
-    from molgen.model import Model
-    from molgen.sampling.settings import Settings
-    from molgen.sweep_store import Point
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
 OWN = "own"  # as the model recommends
@@ -114,53 +109,3 @@ class Arm:
     def guided(self) -> bool:
         """Whether targets steer."""
         return self.guidance != "none"
-
-
-def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: Any) -> Settings:
-    """Return the settings of a point: the only place where an arm's words become objects.
-
-    What the arm does not speak of (the nucleus) is as the model recommends.
-
-    Args:
-        model: the arm's.
-        arm: the words.
-        gamma: strength of the guidance.
-        steps: of the plan.
-        **changes: further settings; of speed (batch size, device, number format) as a rule.
-
-    Raises:
-        ValueError: naming the arm and what is wrong with it.
-    """
-    from molgen.sampling.words import OPTIONAL, guidance, strategy, temperature, token_weights
-
-    try:
-        if arm.guided:
-            changes["steering"] = guidance(arm.guidance)
-        if arm.temperature != OWN:
-            changes["temperature"] = temperature(arm.temperature)
-        changes |= {name: read(getattr(arm, name)) for name, read in OPTIONAL.items()}
-        settings = model.settings(
-            strategy=strategy(arm.remask),
-            weights=token_weights(arm.weights),
-            gamma=gamma,
-            steps=steps,
-            **changes,
-        )
-        plan = settings.strategy.plan(steps)
-    except ValueError as error:
-        raise ValueError(f"arm {arm.label}: {error}") from error
-    if settings.weights and not plan.sigma.any():
-        raise ValueError(
-            f"arm {arm.label}: weights {arm.weights} choose which tokens are masked again, but "
-            f"remask {arm.remask} masks none again"
-        )
-    return settings
-
-
-def settings_at(model: Model, arm: Arm, point: Point, **changes: Any) -> Settings:
-    """Return the settings of a point of a sweep; see :func:`settings_for`."""
-    settings = settings_for(model, arm, point.gamma, point.steps, **changes)
-    if point.budget is None or settings.adapt is None:
-        return settings
-    adapt = dataclasses.replace(settings.adapt, budget=point.budget)
-    return dataclasses.replace(settings, adapt=adapt)

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.arm import Arm
-from molgen.sweep_task import Task
+from molgen.frontiers.method import Arm
+from molgen.frontiers.task import Task
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Point:
     """One cell of a sweep: an arm, a strength, a number of steps, a seed, perhaps a budget."""
 
     arm: Mapping[str, str]
-    """Its words, ``label`` among them; see :class:`molgen.arm.Arm`."""
+    """Its words, ``label`` among them; see :class:`molgen.frontiers.method.Arm`."""
     gamma: float
     steps: int
     seed: int
@@ -72,7 +72,7 @@ class Record:
         task: what it shares with the others.
         point: which cell it is.
         origin: what else the draw depends on: digest of the model's files, temperature, versions.
-        figures: counts and means; see :func:`molgen.sweep.measure`.
+        figures: counts and means; see :func:`molgen.frontiers.sweep.measure`.
     """
 
     task: Task

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.frontier import OURS, PUBLISHED, over_seeds
-from molgen.sweep_task import Task
+from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
+from molgen.frontiers.task import Task
 from molgen.utils.files import replacing
 from molgen.utils.pareto import nondominated
 
@@ -57,11 +57,12 @@ def frontier_png(
     """Draw the frontier.
 
     Args:
-        points: of :func:`molgen.frontier.point_table`.
-        volumes: of :func:`molgen.frontier.hypervolumes`; published ones may be among them.
+        points: of :func:`molgen.frontiers.frontier.point_table`.
+        volumes: of :func:`molgen.frontiers.frontier.hypervolumes`; published ones may be among
+            them.
         task: what was asked.
         path: of the picture; its extension says which kind (png, pdf, svg).
-        published: of :func:`molgen.frontier.published_table`.
+        published: of :func:`molgen.frontiers.frontier.published_table`.
         conventions: one row of panels each.
 
     Raises:

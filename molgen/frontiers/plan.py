@@ -18,10 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.arm import Arm, settings_at, settings_for
-from molgen.sweep_store import Point, Record
-from molgen.sweep_task import Task
-from molgen.targets import Target, read_targets
+import numpy as np
+
+from molgen.frontiers.method import OWN, Arm
+from molgen.frontiers.store import Point, Record
+from molgen.frontiers.task import TOP, Task
+from molgen.targets import Range, Target, parse_target, read_targets
 
 if TYPE_CHECKING:
     from molgen.model import Model
@@ -156,3 +158,109 @@ def digest(folder: Path) -> str:
         total.update(path.name.encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]
+
+
+def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: Any) -> Settings:
+    """Return the settings of a point: the only place where an arm's words become objects.
+
+    What the arm does not speak of (the nucleus) is as the model recommends.
+
+    Args:
+        model: the arm's.
+        arm: the words.
+        gamma: strength of the guidance.
+        steps: of the plan.
+        **changes: further settings; of speed (batch size, device, number format) as a rule.
+
+    Raises:
+        ValueError: naming the arm and what is wrong with it.
+    """
+    from molgen.sampling.words import OPTIONAL, guidance, strategy, temperature, token_weights
+
+    try:
+        if arm.guided:
+            changes["steering"] = guidance(arm.guidance)
+        if arm.temperature != OWN:
+            changes["temperature"] = temperature(arm.temperature)
+        changes |= {name: read(getattr(arm, name)) for name, read in OPTIONAL.items()}
+        settings = model.settings(
+            strategy=strategy(arm.remask),
+            weights=token_weights(arm.weights),
+            gamma=gamma,
+            steps=steps,
+            **changes,
+        )
+        plan = settings.strategy.plan(steps)
+    except ValueError as error:
+        raise ValueError(f"arm {arm.label}: {error}") from error
+    if settings.weights and not plan.sigma.any():
+        raise ValueError(
+            f"arm {arm.label}: weights {arm.weights} choose which tokens are masked again, but "
+            f"remask {arm.remask} masks none again"
+        )
+    return settings
+
+
+def settings_at(model: Model, arm: Arm, point: Point, **changes: Any) -> Settings:
+    """Return the settings of a point of a sweep; see :func:`settings_for`."""
+    settings = settings_for(model, arm, point.gamma, point.steps, **changes)
+    if point.budget is None or settings.adapt is None:
+        return settings
+    adapt = dataclasses.replace(settings.adapt, budget=point.budget)
+    return dataclasses.replace(settings, adapt=adapt)
+
+
+def task_for(model: Model, name: str, target: str | None, n: int) -> Task:
+    """Return the task of a property.
+
+    More is better unless the target says otherwise: it is ``min``, or a number or a range whose
+    middle lies below the data's mean. The default target is the top tenth of the data.
+
+    Args:
+        model: lends the data's mean and, for the default, its extremes.
+        name: of the property.
+        target: ``max``, ``min``, a number, ``LO..HI``, ``none`` for unguided draws, or None for
+            the default.
+        n: rows a point.
+
+    Raises:
+        ValueError: if the model does not know the property, or the target cannot be read.
+    """
+    from property_models import get
+
+    get(name)
+    model.prior.check({name: "max"})
+    mean = model.prior.mean[name]
+    words = top_tenth(model, name) if target is None else target.strip()
+    if words == "none":
+        return Task(name, "", n, mean, -1 if get(name).direction == "min" else 1)
+    try:
+        aim = parse_target(words)
+    except ValueError as error:
+        raise ValueError(f"target {name}: {error}") from error
+    if isinstance(aim, str):
+        sign = 1 if aim == "max" else -1
+    else:
+        middle = (aim.low + aim.high) / 2 if isinstance(aim, Range) else aim
+        sign = -1 if middle < mean else 1
+    return Task(name, words, n, mean, sign)
+
+
+def top_tenth(model: Model, name: str) -> str:
+    """Return the range of the best tenth of the training data, or of what is nearest below it.
+
+    This is the condition of Schiff et al., "Simple guidance mechanisms for discrete diffusion
+    models" (2025): beyond the 90th percentile. Of whole numbers it is strictly beyond, so that it
+    is less than a tenth: four rings and more in QM9.
+    """
+    from property_models import get
+
+    sign = -1 if get(name).direction == "min" else 1
+    column = model.prior.values[:, model.prior.properties.index(name)]
+    known = ~np.isnan(column)
+    levels, level = np.unique(sign * column[known], return_inverse=True)
+    weight = np.bincount(level, model.prior.weight[known])
+    share = np.cumsum(weight[::-1])[::-1] / weight.sum()  # of the data at this level or beyond
+    within = np.flatnonzero(share <= TOP)
+    low, high = levels[within[0] if len(within) else -1], levels[-1]
+    return f"{low:g}..{high:g}" if sign == 1 else f"{-high:g}..{-low:g}"

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import molgen
-from molgen.arm import Arm, settings_at, settings_for
+from molgen.frontiers.method import Arm
+from molgen.frontiers.plan import Sweep, settings_at, settings_for, task_for, top_tenth
+from molgen.frontiers.store import Record, Store
+from molgen.frontiers.sweep import Progress, run
+from molgen.frontiers.task import Task
 from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count, frontier_point
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling.retry import Adaptive
-from molgen.sweep import Progress, run
-from molgen.sweep_plan import Sweep
-from molgen.sweep_store import Record, Store
-from molgen.sweep_task import Task, task_for, top_tenth
 
 TEXT = st.text(st.characters(codec="ascii", exclude_characters=";\r\n\x00"), min_size=1).filter(
     lambda text: text == text.strip() and text.isprintable()

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.sweep_store import Record
-from molgen.sweep_task import Task
+from molgen.frontiers.store import Record
+from molgen.frontiers.task import Task
 from molgen.utils.pareto import hypervolume, nondominated
 
 if TYPE_CHECKING:

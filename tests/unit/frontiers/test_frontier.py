@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from molgen.frontier import hypervolumes, over_seeds, point_table, published_table, ratios
-from molgen.frontier_plot import frontier_png
+from molgen.frontiers.frontier import hypervolumes, over_seeds, point_table, published_table, ratios
+from molgen.frontiers.plot import frontier_png
+from molgen.frontiers.scaling import gains, scaling_png, scaling_table
+from molgen.frontiers.store import Point, Record, Store
+from molgen.frontiers.task import Task
 from molgen.molecules.drawing import svg
-from molgen.scaling import gains, scaling_png, scaling_table
-from molgen.sweep_store import Point, Record, Store
-from molgen.sweep_task import Task
 
 TASK = Task("ring_count", "4..9", 10, 2.0, 1)
 HEADER = "task,method,steps,gamma,novel_of_1024,property_mean,novelty_convention,read_from\n"
@@ -221,7 +221,7 @@ def stored(folder: Path, label: str) -> tuple[Store, list[Record]]:
 
 def test_the_page_holds_molecules_and_cannot_be_broken_by_a_label(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
-    from molgen.frontier_page import CAP, frontier_html, plotly_script
+    from molgen.frontiers.page import CAP, frontier_html, plotly_script
 
     label = '</script><b>"&'
     store, records = stored(tmp_path, label)

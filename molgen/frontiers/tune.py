@@ -4,14 +4,16 @@
     score = area x min(1, budget / NFE)
 
 The area is the hypervolume of a frontier of one point, from (0 novel, data mean); see
-:mod:`molgen.frontier`. Forwards up to the budget are free, and beyond it the area is counted per
-forward: NFE is the mean over rows, those of classifiers included.
+:mod:`molgen.frontiers.frontier`. Forwards up to the budget are free, and beyond it the area is
+counted per forward: NFE is the mean over rows, those of classifiers included.
 
-Candidates (:mod:`molgen.tune_space`) climb the rungs of :mod:`molgen.halving`, the model's present
-recommendation all of them, so what wins is at least as good as that *on the rows it was chosen by*.
-Those rows flatter the winner a little: it was picked because it did well on them.
+Candidates (:mod:`molgen.frontiers.tune_space`) climb the rungs of :mod:`molgen.frontiers.halving`,
+the model's present recommendation all of them, so what wins is at least as good as that *on the
+rows it was chosen by*. Those rows flatter the winner a little: it was picked because it did well on
+them.
 
-All that is drawn is kept (:mod:`molgen.tune_draws`), so a tune that was interrupted goes on.
+All that is drawn is kept (:mod:`molgen.frontiers.tune_draws`), so a tune that was interrupted goes
+on.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.frontier import spread
-from molgen.halving import Rung, ladder, successive
+from molgen.frontiers.frontier import spread
+from molgen.frontiers.halving import Rung, ladder, successive
+from molgen.frontiers.plan import aims
+from molgen.frontiers.store import Record
+from molgen.frontiers.task import Task
+from molgen.frontiers.tune_draws import Draws
+from molgen.frontiers.tune_space import Candidate
 from molgen.molecules.conventions import PAPER, STRICT
-from molgen.sweep_plan import aims
-from molgen.sweep_store import Record
-from molgen.sweep_task import Task
-from molgen.tune_draws import Draws
-from molgen.tune_space import Candidate
 
 if TYPE_CHECKING:
     import pandas as pd

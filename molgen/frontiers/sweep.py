@@ -3,7 +3,8 @@
     N rows -> counts by every convention, means over exactly the novel rows, forwards, seconds
 
 Rows are draws: nothing is filtered or drawn again. What was finished before is not drawn again
-either: see :mod:`molgen.sweep_store`; what is drawn in which order: :mod:`molgen.sweep_plan`.
+either: see :mod:`molgen.frontiers.store`; what is drawn in which order:
+:mod:`molgen.frontiers.plan`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.arm import Arm, settings_at
+from molgen.frontiers.method import Arm
+from molgen.frontiers.plan import Sweep, aims, plan, settings_at
+from molgen.frontiers.store import Point, Record, Store, check_compatible
+from molgen.frontiers.task import Task
 from molgen.molecules.conventions import PAPER, STRICT, Count, count, frontier_point
 from molgen.molecules.parsing import interpret_all
-from molgen.sweep_plan import Sweep, aims, plan
-from molgen.sweep_store import Point, Record, Store, check_compatible
-from molgen.sweep_task import Task
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,19 +13,19 @@ import pytest
 
 import molgen
 import tiny
+from molgen.frontiers.halving import Rung
+from molgen.frontiers.plan import aims, task_for
+from molgen.frontiers.store import Point, Record, Store
+from molgen.frontiers.sweep import draw
+from molgen.frontiers.task import Task
+from molgen.frontiers.tune import Merit, Progress, Standing, Tune, leaderboard, merit, preset, tune
+from molgen.frontiers.tune_draws import Draws
+from molgen.frontiers.tune_space import FAMILIES, Candidate, adapts, candidates, families
 from molgen.guidance.kernels import Linear
-from molgen.halving import Rung
 from molgen.model import Model
 from molgen.nn.denoiser import with_quality_head
 from molgen.sampling.preset_file import check_sampling, read_preset, write_preset
 from molgen.sampling.words import gamma
-from molgen.sweep import draw
-from molgen.sweep_plan import aims
-from molgen.sweep_store import Point, Record, Store
-from molgen.sweep_task import Task, task_for
-from molgen.tune import Merit, Progress, Standing, Tune, leaderboard, merit, preset, tune
-from molgen.tune_draws import Draws
-from molgen.tune_space import FAMILIES, Candidate, adapts, candidates, families
 
 NOVELTY = {"strict": 2, "paper": 5}
 

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.arm import Arm, settings_for
+from molgen.frontiers.method import Arm
+from molgen.frontiers.plan import settings_for
 from molgen.sampling.settings import Settings
 from molgen.sampling.words import METHOD
 from molgen.utils import randomness

@@ -3,7 +3,7 @@
 Everything is inside the file: the chart's library, the figures, the drawings. It needs no network
 and may be sent to somebody. So that it stays small, a point lists at most :data:`CAP` molecules by
 each convention, its best first, and a molecule is drawn once however often it occurs. The page
-itself is ``frontier_page.html``; this module fills in its data. Needs plotly (extra ``plots``).
+itself is ``page.html``; this module fills in its data. Needs plotly (extra ``plots``).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.arm import Arm
-from molgen.frontier import OURS, PUBLISHED, over_seeds
-from molgen.frontier_plot import LEAST_GAMMAS, arm_colours, method_markers, title
+from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
+from molgen.frontiers.method import Arm
+from molgen.frontiers.plot import LEAST_GAMMAS, arm_colours, method_markers, title
+from molgen.frontiers.store import Record, Store
 from molgen.molecules.drawing import svg
-from molgen.sweep_store import Record, Store
 from molgen.utils.files import replacing
 from property_models import get
 
@@ -62,10 +62,11 @@ def frontier_html(
     Args:
         store: the folder that has the molecules.
         records: the points to show, of that folder.
-        points: of :func:`molgen.frontier.point_table`, from these records.
-        volumes: of :func:`molgen.frontier.hypervolumes`; published ones may be among them.
+        points: of :func:`molgen.frontiers.frontier.point_table`, from these records.
+        volumes: of :func:`molgen.frontiers.frontier.hypervolumes`; published ones may be among
+            them.
         path: of the file.
-        published: of :func:`molgen.frontier.published_table`.
+        published: of :func:`molgen.frontiers.frontier.published_table`.
         conventions: to choose from; the first is shown first.
 
     Raises:

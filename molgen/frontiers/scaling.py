@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.frontier import over_seeds, point_table
-from molgen.frontier_plot import INK, arm_colours, figure_class, tidy, title
-from molgen.sweep_store import Record
-from molgen.sweep_task import Task
+from molgen.frontiers.frontier import over_seeds, point_table
+from molgen.frontiers.plot import INK, arm_colours, figure_class, tidy, title
+from molgen.frontiers.store import Record
+from molgen.frontiers.task import Task
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def scaling_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.Da
         order: labels of arms that come first.
 
     Returns:
-        The columns of :func:`molgen.frontier.point_table` but for those about fronts, and
+        The columns of :func:`molgen.frontiers.frontier.point_table` but for those about fronts, and
         ``forwards`` (a row, classifiers included) and ``product`` (novelty x gain, 0 where the
         mean is below the data's or nothing is novel).
     """
@@ -145,7 +145,7 @@ def gains(means: pd.DataFrame, convention: str = "strict") -> pd.DataFrame:
     """Return what the most steps (or the largest budget) give over the fewest, for each arm.
 
     Args:
-        means: of :func:`molgen.frontier.over_seeds`, with ``forwards`` and ``product``.
+        means: of :func:`molgen.frontiers.frontier.over_seeds`, with ``forwards`` and ``product``.
         convention: which count.
 
     Returns:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from molgen.halving import Rung, ladder, successive
+from molgen.frontiers.halving import Rung, ladder, successive
 
 
 def shape(rungs: Sequence[Rung]) -> list[tuple[int, int]]:

@@ -3,8 +3,8 @@
     rows 0..63 of a rung  +  rows 64..191, drawn now  ->  rows 0..191 of the next one
 
 Row i of a seed is always the same row, so what a rung has drawn is the beginning of what the next
-one needs. Each number of rows has a folder as of a sweep (:mod:`molgen.sweep_store`), named after
-it. A point that is finished is never drawn again, whichever run it was finished by.
+one needs. Each number of rows has a folder as of a sweep (:mod:`molgen.frontiers.store`), named
+after it. A point that is finished is never drawn again, whichever run it was finished by.
 
 Rows that go on until they are unique (:mod:`molgen.sampling.adaptive`) have to know of the rows
 before them, so a candidate that adapts is drawn anew at every rung.
@@ -18,13 +18,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from molgen.frontiers.plan import aims, origin
+from molgen.frontiers.store import Point, Record, Store
+from molgen.frontiers.sweep import COLUMNS, measure
+from molgen.frontiers.task import Task
+from molgen.frontiers.tune_space import Candidate
 from molgen.molecules.conventions import PAPER, STRICT, count
 from molgen.molecules.parsing import interpret_all
-from molgen.sweep import COLUMNS, measure
-from molgen.sweep_plan import aims, origin
-from molgen.sweep_store import Point, Record, Store
-from molgen.sweep_task import Task
-from molgen.tune_space import Candidate
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,1 @@
+"""Comparisons: sweep, tune, chart."""
