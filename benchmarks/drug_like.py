@@ -37,12 +37,12 @@ import molgen
 from molgen.cli import options as sampling
 from molgen.constraints import draw as constrained
 from molgen.constraints.scaffolds import read
-from molgen.design import Source, design, survey
-from molgen.lead_optimization import optimize
+from molgen.discovery.counts import ALL, Designs
+from molgen.discovery.design import Source, design, survey
+from molgen.discovery.leads.optimize import optimize
 from molgen.model import Model
 from molgen.molecules.fingerprints import fingerprints, pairwise_diversity
 from molgen.sampling.settings import Settings
-from molgen.tally import ALL, Designs
 from property_models import compute
 
 if TYPE_CHECKING:

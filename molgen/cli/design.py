@@ -29,9 +29,9 @@ from molgen.cli import delivery, options, scaffold_options
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.goals import Goals
+    from molgen.discovery.counts import Designs, Tally
+    from molgen.discovery.goals import Goals
     from molgen.molecules.filters import Screens
-    from molgen.tally import Designs, Tally
     from molgen.targets import Target
 
 WIDEST = 40  # characters of a name in the table of counts
@@ -72,7 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     constraints = scaffold_options.read(arguments)
     from molgen import load
     from molgen.data.tables import write_table
-    from molgen.design import design, steering, survey, weighed
+    from molgen.discovery.design import design, survey
+    from molgen.discovery.goals import steering, weighed
 
     model = load(arguments.model)
     goals = goals.measured(model.prior, arguments.tolerance)
@@ -138,7 +139,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
         raise ValueError("guidance none cannot meet a target: use `molgen sample`")
     if arguments.no_filter and arguments.max_draws:
         raise ValueError("max-draws does not go with no-filter, which draws N rows and no more")
-    from molgen.goals import read_goals
+    from molgen.discovery.goals import read_goals
     from molgen.molecules.filters import Screens
 
     goals = read_goals(arguments.target, delivery.read_weights(arguments.weight))

@@ -39,9 +39,9 @@ from molgen.cli.delivery import FEWER, SHOWN
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.goals import Goals
-    from molgen.lead import Atoms
-    from molgen.lead_report import Optimized
+    from molgen.discovery.goals import Goals
+    from molgen.discovery.leads.lead import Atoms
+    from molgen.discovery.leads.report import Optimized
 
 WIDEST = 36  # characters of a molecule in the short table
 
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
-    from molgen.goals import read_goals
+    from molgen.discovery.goals import read_goals
     from molgen.molecules.filters import Screens
 
     delivery.check_files(arguments.out)
@@ -104,8 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
 
     from molgen import load
-    from molgen.lead import Refused, read
-    from molgen.lead_optimization import optimize
+    from molgen.discovery.leads.lead import Refused, read
+    from molgen.discovery.leads.optimize import optimize
 
     model = load(arguments.model)
     settings = options.settings(arguments, model)
@@ -221,7 +221,7 @@ def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:
 
 def report(found: Optimized, goals: Goals, single: bool) -> str:
     """Return the short table and the honest counts."""
-    from molgen.lead import Outcome
+    from molgen.discovery.leads.lead import Outcome
 
     names = list(goals.targets)
     ok = found.table[found.table["outcome"] == Outcome.OK]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from molgen.cli import delivery, options
 
 if TYPE_CHECKING:
-    from molgen.search import Found, Method, Search
+    from molgen.discovery.search import Found, Method, Search
 
 METHODS = ("metropolis", "best-of-n", "smc")
 
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("pareto ranks several targets, and takes no weights")
 
     from molgen import load
-    from molgen.search import GAMMA, search
+    from molgen.discovery.search import GAMMA, search
 
     how = method(arguments.method)
     model = load(arguments.model)
@@ -117,9 +117,9 @@ def method(text: str) -> Method:
     """
     import dataclasses
 
-    from molgen.best_of import BestOf
-    from molgen.metropolis import Metropolis
-    from molgen.smc import SequentialMonteCarlo
+    from molgen.discovery.best_of import BestOf
+    from molgen.discovery.metropolis import Metropolis
+    from molgen.discovery.smc import SequentialMonteCarlo
 
     name, _, rest = text.partition(":")
     kinds: dict[str, Any] = dict(

@@ -10,12 +10,14 @@ in one dimension fewer, of the points that reach it: all terms are positive, so 
 
 References: Zitzler and Thiele, "Multiobjective optimization using evolutionary algorithms: a
 comparative case study" (1998) for the measure; While et al., "A faster algorithm for calculating
-hypervolume" (2006) for slicing.
+hypervolume" (2006) for slicing; Deb et al., "A fast and elitist multiobjective genetic algorithm:
+NSGA-II" (2002) for ranks with crowding distance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -139,3 +141,47 @@ def _area(points: Floats) -> float:
     heights = np.maximum.accumulate(ordered[:, 1])
     widths = ordered[:, 0] - np.append(ordered[1:, 0], 0.0)
     return float(np.sum(widths * heights))
+
+
+@dataclass(frozen=True)
+class ParetoRank:
+    """Minus the non-dominated rank, from 0, plus up to a half for standing apart.
+
+    A score says how a molecule ranks among those it is scored with, and means nothing elsewhere.
+    """
+
+    def __call__(self, gains: Floats, best: int | None = None) -> Floats:
+        """Return ``-rank + d / (2 + 2 d)`` with crowding distance ``d``; see :class:`Score`."""
+        scores = np.full(len(gains), -np.inf)
+        left = np.flatnonzero(~np.isnan(gains).any(1))
+        unwanted = 0 if best is None else max(0, len(left) - best)
+        rank = 0
+        while len(left) > unwanted:
+            front = nondominated(gains[left])
+            distance = crowding(gains[left[front]])
+            scores[left[front]] = (1.0 - 1.0 / (1.0 + distance)) / 2 - rank
+            left, rank = left[~front], rank + 1
+        return scores
+
+
+def crowding(front: Floats) -> Floats:
+    """Return the crowding distance of the points of one front.
+
+    That is the sum over objectives of the gap between a point's two neighbours, over the front's
+    extent; infinite at its ends, and zero for one of several equal points between equals.
+
+    Args:
+        front: gains with shape (points, objectives).
+
+    Returns:
+        With shape (points,).
+    """
+    distance = np.zeros(len(front))
+    for column in front.T:
+        order = np.argsort(column, kind="stable")
+        ordered = column[order]
+        extent = ordered[-1] - ordered[0]
+        distance[order[[0, -1]]] = np.inf
+        if extent > 0:
+            distance[order[1:-1]] += (ordered[2:] - ordered[:-2]) / extent
+    return distance

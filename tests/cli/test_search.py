@@ -11,8 +11,8 @@ import molgen.cli
 import tiny
 from commands import Run
 from molgen.cli.search import method
-from molgen.metropolis import Metropolis
-from molgen.smc import SequentialMonteCarlo
+from molgen.discovery.metropolis import Metropolis
+from molgen.discovery.smc import SequentialMonteCarlo
 
 COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
 FEW = ("--steps", 6, "--gamma", 2, "--nfe", 60)

@@ -10,10 +10,10 @@ import pytest
 
 import molgen
 import tiny
-from molgen.design import design
+from molgen.discovery.counts import Designs, Tally
+from molgen.discovery.design import design
 from molgen.model import Model
 from molgen.sampling.settings import Settings
-from molgen.tally import Designs, Tally
 from molgen.targets import Range, Target
 
 WANTED: dict[str, Target] = {"qed": Range(0.36, 0.42), "logp": "max"}

@@ -10,7 +10,6 @@ import pytest
 
 import molgen.cli
 from commands import Run
-from molgen import lead_optimization
 
 FEW = ("--steps", 12, "--gamma", 2, "--similarity", 0.3)
 
@@ -93,7 +92,7 @@ def test_columns_and_what_stays(molgen: Run, tiny_model: Path, tmp_path: Path) -
 def test_what_is_finished_is_written(
     molgen: Run, tiny_model: Path, tmp_path: Path, leads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lead_optimization, "AT_ONCE", 1)
+    monkeypatch.setattr("molgen.discovery.leads.optimize.AT_ONCE", 1)
     out = tmp_path / "a.csv"
     seen: list[int] = []
 

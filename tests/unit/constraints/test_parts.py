@@ -16,9 +16,9 @@ from molgen.constraints.open_parts import OpenPart
 from molgen.constraints.parts import FEWEST, Part, parts
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import cut
+from molgen.discovery.leads.optimize import optimize
+from molgen.discovery.leads.prospects import prospects
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
-from molgen.lead_optimization import optimize
-from molgen.lead_prospects import prospects
 from molgen.model import Model
 from molgen.molecules.environments import environments, fingerprint, tanimoto
 from molgen.targets import read_targets

@@ -14,7 +14,7 @@ from molgen.constraints.open_parts import OpenPart, drawn, near
 from molgen.constraints.parts import ATTEMPTS, parts
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import Template, cut
-from molgen.lead import Lead
+from molgen.discovery.leads.lead import Lead
 from molgen.model import Model
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids

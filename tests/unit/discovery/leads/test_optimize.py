@@ -12,14 +12,14 @@ import pytest
 from rdkit import Chem
 
 import molgen
-from molgen import lead_optimization
 from molgen.data.tokenizer import padded
 from molgen.diffusion import plan
+from molgen.discovery.leads import optimize as lead_optimization
+from molgen.discovery.leads.lead import Lead, Outcome, Refused, read
+from molgen.discovery.leads.optimize import optimize
+from molgen.discovery.leads.report import Optimized, Try, outcomes
+from molgen.discovery.leads.search import LeadSearch
 from molgen.guidance.target_probability import Odds
-from molgen.lead import Lead, Outcome, Refused, read
-from molgen.lead_optimization import optimize
-from molgen.lead_report import Optimized, Try, outcomes
-from molgen.lead_search import LeadSearch
 from molgen.model import Model
 from molgen.molecules.environments import fingerprint, tanimoto
 from molgen.molecules.filters import Screens
@@ -158,7 +158,7 @@ def test_without_an_oracle_nothing_is_computed_while_drawing(
         asked.append(sum(ended))
         return compute(names, smiles, *rest)
 
-    monkeypatch.setattr("molgen.oracle.compute", watched)
+    monkeypatch.setattr("molgen.discovery.oracle.compute", watched)
     run(tiny, on_tries=ended.append)
     assert sum(ended) == 36
     assert set(asked) == {36}
@@ -244,7 +244,7 @@ def test_a_guide_proposes_some_of_what_is_drawn(
 
     says = Odds.__call__
     monkeypatch.setattr(Odds, "__call__", counted)
-    monkeypatch.setattr("molgen.oracle.compute", watched)
+    monkeypatch.setattr("molgen.discovery.oracle.compute", watched)
     found = guided(qm9, propose=3)
     monkeypatch.undo()
     table = found.table

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from molgen.data.prior import Prior
-from molgen.goals import Goal, Goals, read_goals
+from molgen.discovery.goals import Goal, Goals, read_goals
 from molgen.targets import Range
 
 RNG = np.random.default_rng(0)

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 import molgen
-from molgen.design import design, steering, survey
-from molgen.goals import read_goals
+from molgen.discovery.counts import ALL, Designs, Met
+from molgen.discovery.design import design, survey
+from molgen.discovery.goals import read_goals, steering
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.sampling.settings import Settings
-from molgen.tally import ALL, Designs, Met
 from molgen.targets import Range
 from property_models import compute
 from tiny_guide import guide

@@ -1,13 +1,13 @@
 """Tries at leads, in rounds: open a part, draw it, and with an oracle go on from what is better.
 
-With an oracle, or else a guide in its place (:mod:`molgen.lead_surrogate`), a few tries at a time
-start from where the lead has got to (:mod:`molgen.lead_walk`), until there are enough molecules
-that meet everything or no tries left. Without either, one round holds all tries, each from the
-lead.
+With an oracle, or else a guide in its place (:mod:`molgen.discovery.leads.surrogate`), a few tries
+at a time start from where the lead has got to (:mod:`molgen.discovery.leads.state`), until there
+are enough molecules that meet everything or no tries left. Without either, one round holds all
+tries, each from the lead.
 
-References: see :mod:`molgen.lead_optimization`; search with an oracle is that of Hoffman et al.,
-"Optimizing molecules using efficient queries from property evaluations" (2022), with the network in
-place of a latent space.
+References: see :mod:`molgen.discovery.leads.optimize`; search with an oracle is that of Hoffman et
+al., "Optimizing molecules using efficient queries from property evaluations" (2022), with the
+network in place of a latent space.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ from molgen.constraints.open_parts import OpenPart, rows
 from molgen.constraints.span_rules import numbered
 from molgen.data.prior import Request
 from molgen.data.tokenizer import unwritable
-from molgen.goals import Goals
-from molgen.lead import Lead, Refused
-from molgen.lead_openings import openings
-from molgen.lead_prospects import ByGuide, Prospects, prospects
-from molgen.lead_report import Try
-from molgen.lead_surrogate import Surrogate
-from molgen.lead_walk import LENGTH, LOW, LeadWalk
+from molgen.discovery.goals import Goals
+from molgen.discovery.leads.lead import Lead, Refused
+from molgen.discovery.leads.openings import openings
+from molgen.discovery.leads.prospects import ByGuide, Prospects, Surrogate, prospects
+from molgen.discovery.leads.report import Try
+from molgen.discovery.leads.state import LENGTH, LOW, LeadWalk
+from molgen.discovery.oracle import Oracle
 from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.molecules.parsing import Molecule, interpret_all, parse
-from molgen.oracle import Oracle
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.factory import adaptive_sampler
 from molgen.sampling.sampler import AnySampler, Samples

@@ -9,13 +9,13 @@ a molecule that is valid, new to the training data and not met before is scored 
 oracle calls. Rows compete with each other, so other than in sampling fewer are no prefix of more;
 the same seed delivers the same.
 
-The methods are :class:`molgen.best_of.BestOf`, :class:`molgen.metropolis.Metropolis` and
-:class:`molgen.smc.SequentialMonteCarlo`.
+The methods are :class:`molgen.discovery.best_of.BestOf`,
+:class:`molgen.discovery.metropolis.Metropolis` and
+:class:`molgen.discovery.smc.SequentialMonteCarlo`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -24,15 +24,18 @@ import numpy as np
 
 from molgen.data.prior import Request
 from molgen.data.tokenizer import padded
+from molgen.discovery.counts import SearchTally
+from molgen.discovery.objectives import Score, WeightedSum, read_objectives
+from molgen.discovery.oracle import Oracle
 from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.denoiser import noise_of
-from molgen.oracle import Oracle, ParetoRank, Score, WeightedSum, read_objectives
 from molgen.sampling.sampler import Samples
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.arrays import Floats, Ids, Mask
+from molgen.utils.pareto import ParetoRank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,38 +44,6 @@ NFE = 400  # default budget: forwards for each molecule asked for
 GAMMA = 1.0
 """Default strength of the guidance: a forward a step, not two, and what is drawn is less of what is
 known already. The oracle does the rest (``docs/experiments.md``)."""
-
-
-@dataclass
-class Tally:
-    """What a search has cost, and what became of everything drawn.
-
-    Attributes:
-        drawn: rows drawn, whole or in part.
-        forwards: of the network.
-        classifier_forwards: of a guide.
-        calls: distinct molecules that the oracle scored.
-        lost: rows by reason: ``invalid``, ``known``, ``duplicate`` (met before), ``not scored``.
-        delivered: molecules.
-    """
-
-    drawn: int = 0
-    forwards: int = 0
-    classifier_forwards: int = 0
-    calls: int = 0
-    lost: Counter[str] = field(default_factory=Counter)
-    delivered: int = 0
-
-    def __str__(self) -> str:
-        lost = "".join(f", {count} {reason}" for reason, count in self.lost.items() if count)
-        text = f"{self.drawn} drawn{lost}; {self.calls} oracle calls; {self.delivered} delivered"
-        if not self.delivered:
-            return text
-        each = [f"{self.forwards / self.delivered:.1f} forwards"]
-        if self.classifier_forwards:
-            each.append(f"{self.classifier_forwards / self.delivered:.1f} of the guide")
-        each.append(f"{self.calls / self.delivered:.1f} oracle calls")
-        return f"{text}, each for {', '.join(each)}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +60,7 @@ class Found:
     """
 
     table: pd.DataFrame
-    tally: Tally
+    tally: SearchTally
     asked: int
     reason: str
 
@@ -147,7 +118,7 @@ class Search:
     budget: int
     allow_known: bool = False
     on_round: Callable[[Search], None] | None = None
-    tally: Tally = field(default_factory=Tally)
+    tally: SearchTally = field(default_factory=SearchTally)
     _met: dict[str, tuple[Ids, int, int]] = field(default_factory=dict, repr=False)
 
     @property

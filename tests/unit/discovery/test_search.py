@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 
 import chains
 import tiny
-from molgen.best_of import BestOf
 from molgen.diffusion import plan
+from molgen.discovery.best_of import BestOf
+from molgen.discovery.metropolis import Metropolis, accepted
+from molgen.discovery.moves import masked, resized
+from molgen.discovery.objectives import WeightedSum, read_objectives
+from molgen.discovery.search import Found, Method, Search, search
+from molgen.discovery.smc import SequentialMonteCarlo
 from molgen.guidance.predictor import Prediction
-from molgen.metropolis import Metropolis
 from molgen.model import Model
-from molgen.moves import masked, resized
-from molgen.oracle import WeightedSum, read_objectives
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.sampler import Given
-from molgen.search import Found, Method, Search, search
-from molgen.smc import SequentialMonteCarlo
 from molgen.utils import randomness
 from molgen.utils.pareto import nondominated
-from molgen.walkers import accepted
 from property_models import compute
 
 METHODS: dict[str, Method] = {

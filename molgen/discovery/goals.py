@@ -3,9 +3,10 @@
     met_j(x)  =  v_j(x) in [low_j, high_j]        a value is a range of twice its tolerance
     score(x)  =  sum_j w_j gain_j(x)
 
-with the gains of :mod:`molgen.oracle`, in standard deviations of the training data: a range costs
-what a molecule is outside of it, a value what it is away, ``max`` and ``min`` gain without end, and
-are met by any number. Any registered property may be a goal, whatever a model is conditioned on.
+with the gains of :mod:`molgen.discovery.oracle`, in standard deviations of the training data: a
+range costs what a molecule is outside of it, a value what it is away, ``max`` and ``min`` gain
+without end, and are met by any number. Any registered property may be a goal, whatever a model is
+conditioned on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.data.prior import Prior
-from molgen.oracle import Objective, WeightedSum, read_objectives
+from molgen.discovery.objectives import Objective, WeightedSum, read_objectives
+from molgen.guidance.classifier import label
+from molgen.guidance.spec import ClassifierBased
+from molgen.model import Model
+from molgen.sampling.settings import Settings
 from molgen.targets import Range, Target, split_targets
 from molgen.utils.arrays import Floats
 from property_models import get
@@ -210,3 +215,32 @@ def _slack(goal: Goal, prior: Prior, tolerance: float) -> float:
 def _values(table: pd.DataFrame, goal: Goal) -> Floats:
     """Return the column of a goal's property, shape (rows,)."""
     return table[goal.name].to_numpy(dtype=np.float64)
+
+
+def weighed(settings: Settings, goals: Goals) -> Settings:
+    """Return settings under which goals are steered to by their weights, unless they say how."""
+    return settings if settings.emphasis else replace(settings, emphasis=goals.weights)
+
+
+def steering(model: Model, goals: Goals, settings: Settings) -> dict[str, Target]:
+    """Return the targets that steer: of properties that the model, or its guide, knows.
+
+    Raises:
+        ValueError: if a guide is asked for and missing, or no goal either steers or filters.
+    """
+    known = set(model.properties)
+    how = settings.steering
+    if isinstance(how, ClassifierBased) and goals:
+        guide = model.guide_for(goals.targets, how.guide)
+        told = {goal.name for goal in goals if label(guide, goal.name) in guide.properties}
+        known = told & known if how.cfg else told
+    idle = [goal for goal in goals if goal.name not in known and not goal.bounds]
+    if idle and len(idle) == len(goals):
+        raise ValueError(
+            f"target {idle[0].name}: the model is not conditioned on it, so {idle[0].target} would "
+            f"change nothing; it knows {', '.join(sorted(known)) or 'none'}. Ask for a range to "
+            "filter by, or use molgen search"
+        )
+    steer = {name: target for name, target in goals.targets.items() if name in known}
+    model.check(steer, settings)
+    return steer

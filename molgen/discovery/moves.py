@@ -1,7 +1,15 @@
-"""Fragment moves: take a fragment off each molecule, and leave masks for another one.
+"""Moves of a search: take a part of a molecule off, and leave masks for another one.
 
-A fragment is what hangs together when single bonds outside of rings are cut, or several such pieces
-side by side. Its tokens are masked, the length of the row is drawn from training molecules near it,
+    masked      k = round(t L) tokens of a row of L, at least one, uniformly at random
+    resized     one mask more, beside another, or one mask fewer
+    opened      a fragment: what hangs together when single bonds outside of rings are cut, or
+                several such pieces side by side
+
+A masked part that the network writes anew, token by token, is a blocked Gibbs step: where its
+conditionals are consistent it leaves the network's own distribution as it is. Another length is
+not covered by that, and is what it takes to leave a class of molecules that is known exhaustively.
+
+The tokens of a fragment are masked, the length of the row is drawn from training molecules near it,
 and the rest is clamped while the network fills the gap. Rows that are no molecule, or that cannot
 be cut, are not opened.
 
@@ -22,11 +30,64 @@ from molgen.constraints.parts import Part, blocks, grown
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import cut
 from molgen.data.prior import Request
-from molgen.data.tokenizer import unwritable
+from molgen.data.tokenizer import padded, unwritable
 from molgen.model import Model
 from molgen.molecules.parsing import parse
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
+
+
+def masked(tokens: Ids, part: Floats, order: Floats, mask_id: int, pad_id: int) -> Ids:
+    """Mask a part of each row.
+
+    Args:
+        tokens: ids with shape (rows, longest), padded.
+        part: the part of each row, in [0, 1], shape (rows,).
+        order: uniforms with the shape of ``tokens``; the lowest of a row are masked.
+        mask_id: id of the mask.
+        pad_id: id of padding.
+
+    Returns:
+        Ids with the shape of ``tokens``.
+    """
+    real = tokens != pad_id
+    lengths = real.sum(1)
+    count = np.round(part * lengths).clip(1, lengths)
+    rank = np.where(real, order, np.inf).argsort(1).argsort(1)
+    return np.where(rank < count[:, None], mask_id, tokens)
+
+
+def resized(
+    tokens: Ids, change: Ids, place: Floats, longest: int, mask_id: int, pad_id: int
+) -> Ids:
+    """Put in or take out a mask.
+
+    The last mask of a row stays, and a row of full length gets no further one.
+
+    Args:
+        tokens: ids with shape (rows, longest of them), padded, at least one mask a row.
+        change: 1 to put one in, -1 to take one out, 0 for neither, shape (rows,).
+        place: uniforms that say beside or at which of the row's masks, shape (rows,).
+        longest: tokens that a row may have.
+        mask_id: id of the mask.
+        pad_id: id of padding.
+
+    Returns:
+        Ids with shape (rows, longest), padded.
+    """
+    out = padded(tokens, pad_id, longest)
+    for i in np.flatnonzero(change):
+        row = tokens[i][tokens[i] != pad_id]
+        masks = np.flatnonzero(row == mask_id)
+        at = masks[int(place[i] * len(masks))]
+        if change[i] > 0 and len(row) < longest:
+            row = np.insert(row, at, mask_id)
+        elif change[i] < 0 and len(masks) > 1:
+            row = np.delete(row, at)
+        out[i] = pad_id
+        out[i, : len(row)] = row
+    return out
+
 
 PIECES, LENGTH = (2**41 + 2**20 * use for use in range(4, 6))  # in place of a position
 

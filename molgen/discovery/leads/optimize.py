@@ -4,15 +4,17 @@
 
 A try is one completed draw: a part of the molecule is opened, what stays is clamped, and the open
 part is drawn under guidance. Which part holds the goal back is told by the network
-(:mod:`molgen.lead_prospects`), and how large it may be by the similarity ``T`` that what stays lets
-one expect (:mod:`molgen.constraints.parts`). Small changes keep the similarity, large ones reach
-the goal, so the ``s`` that is aimed at is spread over the tries. Two tiers, told apart everywhere:
+(:mod:`molgen.discovery.leads.prospects`), and how large it may be by the similarity ``T`` that what
+stays lets one expect (:mod:`molgen.constraints.parts`). Small changes keep the similarity, large
+ones reach the goal, so the ``s`` that is aimed at is spread over the tries. Two tiers, told apart
+everywhere:
 
 - *no oracle*: nothing is computed of the property while drawing. Where the model has a guide, that
-  says what the property may be (:mod:`molgen.lead_surrogate`), tries go on from what it finds best,
-  and it may *propose* some of them: the others are passed over. All start from the lead otherwise.
+  says what the property may be (:mod:`molgen.discovery.leads.surrogate`), tries go on from what it
+  finds best, and it may *propose* some of them: the others are passed over. All start from the lead
+  otherwise.
 - *oracle*: up to so many distinct molecules a lead are scored on the way, and tries go on from the
-  best (:mod:`molgen.lead_search`).
+  best (:mod:`molgen.discovery.leads.search`).
 
 Every try is a row, with what became of it. Try ``j`` of lead ``i`` depends on the seed, ``i``,
 ``j`` and the lead alone, so fewer tries are a prefix of more, and fewer leads too - but for tries
@@ -30,12 +32,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from molgen.constraints.draw import PRIOR_ROWS
-from molgen.design import steering, weighed
-from molgen.goals import TOLERANCE, Goals, read_goals
+from molgen.discovery.goals import TOLERANCE, Goals, read_goals, steering, weighed
+from molgen.discovery.leads.counts import Tally
+from molgen.discovery.leads.lead import Atoms, read
+from molgen.discovery.leads.report import Optimized, frame
+from molgen.discovery.leads.search import LeadSearch
 from molgen.guidance.spec import ClassifierFree
-from molgen.lead import Atoms, read
-from molgen.lead_report import Optimized, Tally, frame
-from molgen.lead_search import LeadSearch
 from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.nn.denoiser import noise_of

@@ -1,4 +1,4 @@
-"""The tally of a design run: what every draw was lost to, and how many met what.
+"""The counts of a run: what every draw was lost to, what it cost, and how many met what.
 
 A row is lost to the first thing that is wrong with it, so losses and what was kept add up to the
 rows drawn. Goals and filters are counted apart from that, over everything drawn.
@@ -85,8 +85,9 @@ class Designs:
 
     Attributes:
         table: the molecules in order of index, columns as in :meth:`molgen.model.Model.sample` and
-            ``score``, the weighted sum of :meth:`molgen.goals.Goals.score`. Of a survey, all rows,
-            with the column ``lost``: why a design run would not deliver it, empty if it would.
+            ``score``, the weighted sum of :meth:`molgen.discovery.goals.Goals.score`. Of a survey,
+            all rows, with the column ``lost``: why a design run would not deliver it, empty if it
+            would.
         tally: of everything drawn up to the last molecule delivered.
         asked: how many were asked for.
         reason: why it stopped.
@@ -96,3 +97,35 @@ class Designs:
     tally: Tally
     asked: int
     reason: str
+
+
+@dataclass
+class SearchTally:
+    """What a search has cost, and what became of everything drawn.
+
+    Attributes:
+        drawn: rows drawn, whole or in part.
+        forwards: of the network.
+        classifier_forwards: of a guide.
+        calls: distinct molecules that the oracle scored.
+        lost: rows by reason: ``invalid``, ``known``, ``duplicate`` (met before), ``not scored``.
+        delivered: molecules.
+    """
+
+    drawn: int = 0
+    forwards: int = 0
+    classifier_forwards: int = 0
+    calls: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    delivered: int = 0
+
+    def __str__(self) -> str:
+        lost = "".join(f", {count} {reason}" for reason, count in self.lost.items() if count)
+        text = f"{self.drawn} drawn{lost}; {self.calls} oracle calls; {self.delivered} delivered"
+        if not self.delivered:
+            return text
+        each = [f"{self.forwards / self.delivered:.1f} forwards"]
+        if self.classifier_forwards:
+            each.append(f"{self.classifier_forwards / self.delivered:.1f} of the guide")
+        each.append(f"{self.calls / self.delivered:.1f} oracle calls")
+        return f"{text}, each for {', '.join(each)}"

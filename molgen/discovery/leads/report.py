@@ -1,28 +1,25 @@
-"""What became of tries at leads: a row each, and the counts.
+"""What became of tries at leads: a row each.
 
 A lead is improved if one of its tries is ``ok``: a molecule other than the lead and all tries
 before, that keeps what must stay, is as similar as asked, passes the filters and meets the targets.
-Every share is of all leads asked for, those that could not be worked on included.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.goals import Goals
-from molgen.lead import Lead, Outcome, Refused
-from molgen.oracle import Oracle
+from molgen.discovery.goals import Goals
+from molgen.discovery.leads.counts import Tally, tier
+from molgen.discovery.leads.lead import Lead, Outcome, Refused
+from molgen.discovery.oracle import Oracle
 from molgen.utils.arrays import Floats, Mask
 
 if TYPE_CHECKING:
     import pandas as pd
-
-NO_ORACLE, WITH_ORACLE = "no oracle", "oracle"
 
 
 @dataclass(frozen=True)
@@ -61,127 +58,6 @@ class Try:
     proposed: bool = True
 
 
-@dataclass
-class Tally:
-    """The counts of a run.
-
-    Attributes:
-        similarity: the least that was asked for.
-        oracle_calls: the most that a lead was allowed; 0 for the tier without an oracle.
-        names: of the properties asked for.
-        propose: the most molecules of a lead that were to be proposed; None for every try.
-        leads: finished.
-        refused: leads that could not be worked on.
-        improved: leads with a try that is ``ok``.
-        outcomes: of all tries.
-        forwards: of the network, in all.
-        classifier_forwards: of a guide.
-        calls: of the oracle, while drawing.
-        gains: best gain of each lead that was worked on, among tries that keep what must stay and
-            the similarity; 0 where none gains anything. In training standard deviations.
-        values: the values behind those gains: of the lead, and of its best such try, else of
-            the lead again; each with shape (goals,).
-    """
-
-    similarity: float
-    oracle_calls: int
-    names: tuple[str, ...]
-    propose: int | None = None
-    leads: int = 0
-    refused: int = 0
-    improved: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    forwards: int = 0
-    classifier_forwards: int = 0
-    calls: int = 0
-    gains: list[float] = field(default_factory=list)
-    values: list[tuple[Floats, Floats]] = field(default_factory=list)
-
-    @property
-    def tier(self) -> str:
-        """Which tier the run belongs to."""
-        return tier(self.oracle_calls)
-
-    @property
-    def tries(self) -> int:
-        """How many there were."""
-        return sum(self.outcomes.values())
-
-    def add(self, table: pd.DataFrame) -> None:
-        """Count the rows of finished leads."""
-        for _, rows in table.groupby("lead_index", sort=False):
-            self.leads += 1
-            if rows["try"].iloc[0] == 0:
-                self.refused += 1
-                continue
-            self.outcomes.update(rows["outcome"])
-            self.improved += bool((rows["outcome"] == Outcome.OK).any())
-            self.forwards += int(rows["nfe"].sum() + rows["shared_nfe"].sum())
-            self.classifier_forwards += int(rows["classifier_nfe"].sum())
-            self.calls += int(rows["oracle_calls"].max())
-            near = rows["outcome"].isin([Outcome.OK, Outcome.TARGET, Outcome.FILTER])
-            able = rows[near & rows["gain"].notna()]
-            before = rows[[f"lead_{name}" for name in self.names]].iloc[0].to_numpy(np.float64)
-            after, gain = before, 0.0
-            if len(able) and able["gain"].max() > 0:
-                row = able.loc[able["gain"].idxmax()]
-                after, gain = row[list(self.names)].to_numpy(np.float64), float(row["gain"])
-            self.gains.append(gain)
-            self.values.append((before, after))
-
-    def __str__(self) -> str:
-        """Return the report, a few lines."""
-        worked = max(1, self.leads - self.refused)
-        tries = max(1, self.tries)
-        valid = self.tries - self.outcomes[Outcome.INVALID]
-        how = (
-            f"at most {self.oracle_calls} calls a lead" if self.oracle_calls else "nothing computed"
-        )
-        refused = f", {self.refused} of them not worked on" if self.refused else ""
-        counts = ", ".join(f"{count} {name}" for name, count in self.outcomes.most_common())
-        lines = [
-            f"tier: {self.tier} ({how} while drawing)",
-            f"{self.improved} of {self.leads} leads improved "
-            f"({100 * self.improved / max(1, self.leads):.1f} %){refused}: similarity at least "
-            f"{self.similarity:g} and every target met",
-            f"mean best gain at that similarity: {np.mean(self.gains or [0.0]):.3f} training "
-            "standard deviations",
-            *self._changes(),
-            f"{self.tries} tries: {100 * valid / tries:.1f} % valid; {counts or 'none'}",
-            *self._proposals(worked),
-            f"each lead: {self.forwards / worked:.1f} forwards, {self.calls / worked:.1f} oracle "
-            "calls while drawing"
-            + (
-                f", {self.classifier_forwards / worked:.1f} forwards of the guide"
-                if self.classifier_forwards
-                else ""
-            ),
-        ]
-        return "\n".join(lines)
-
-    def _proposals(self, worked: int) -> list[str]:
-        if self.propose is None:
-            return []
-        ok = self.outcomes[Outcome.OK]
-        proposed = ok + self.outcomes[Outcome.TARGET]
-        return [
-            f"{proposed / worked:.1f} proposals a lead, at most {self.propose}, chosen by the "
-            f"guide: {100 * ok / max(1, proposed):.1f} % of them meet every target"
-        ]
-
-    def _changes(self) -> list[str]:
-        import pandas as pd
-
-        if not self.values:
-            return []
-        # a mean over what there is; of a property that is nowhere defined, NaN
-        before, after = (pd.DataFrame(side).mean() for side in zip(*self.values, strict=True))
-        return [
-            f"mean {name}: {low:.3f} of the leads, {high:.3f} of the best at that similarity"
-            for name, low, high in zip(self.names, before, after, strict=True)
-        ]
-
-
 @dataclass(frozen=True)
 class Optimized:
     """What a run comes to.
@@ -203,11 +79,6 @@ class Optimized:
     def every_lead(self) -> bool:
         """Whether every lead asked for was improved."""
         return self.tally.improved == self.asked
-
-
-def tier(oracle_calls: int) -> str:
-    """Return the name of the tier that allows so many calls a lead."""
-    return f"{WITH_ORACLE}: {oracle_calls}" if oracle_calls else NO_ORACLE
 
 
 def frame(

@@ -9,8 +9,14 @@ that was trained with and without conditions tells it in a pair of forwards a pa
 prediction taken on its own. A guide, which is asked where a model has one, says ``log p(y | rest)``
 itself in one of its own forwards, and of any length that the open part may become.
 
-Reference: Gruver et al., "Protein design with guided discrete diffusion" (2023), which chooses what
-to edit by the gradient of a value function.
+Of a finished molecule it says ``log p(y | x)``: as a surrogate it stands in the oracle's place
+where nothing may be computed of a property, and says from which molecule a lead goes on, and in the
+end which of all that were drawn are worth an assay: the proposals.
+
+References: Gruver et al., "Protein design with guided discrete diffusion" (2023), which chooses
+what to edit by the gradient of a value function; Stanton et al., "Accelerating Bayesian
+optimization for biological sequence design with denoising autoencoders" (2022), where a learned
+head chooses among what a network has drawn.
 """
 
 from __future__ import annotations
@@ -23,7 +29,7 @@ from numpy.typing import NDArray
 
 from molgen.constraints.open_parts import OpenPart
 from molgen.data.prior import Request
-from molgen.data.tokenizer import padded
+from molgen.data.tokenizer import Tokenizer, padded
 from molgen.guidance.predictor import NetworkPredictor, Shaping
 from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.target_probability import Odds
@@ -149,3 +155,32 @@ class ByGuide:
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
         """Return what the guide says; see :class:`Prospects`."""
         return self.says(padded([item.row(self._mask_id) for item in parts], self._pad_id))
+
+
+class Surrogate:
+    """Scores molecules of one lead and remembers; a forward of the guide for each."""
+
+    def __init__(self, says: Odds, tokenizer: Tokenizer) -> None:
+        self._says, self._tokenizer = says, tokenizer
+        self._known: dict[str, float] = {}
+
+    def knows(self, smiles: str) -> bool:
+        """Return whether it has scored a molecule."""
+        return smiles in self._known
+
+    def __call__(self, smiles: Sequence[str]) -> Floats:
+        """Return ``log p(y | x)`` of molecules, shape (molecules,).
+
+        Args:
+            smiles: canonical, of tokens that the guide knows.
+        """
+        new = [text for text in dict.fromkeys(smiles) if text not in self._known]
+        if new:
+            rows = padded([self._tokenizer.encode(text) for text in new], self._tokenizer.pad_id)
+            self._known.update(zip(new, self._says(rows).tolist(), strict=True))
+        return np.array([self._known[text] for text in smiles])
+
+    def best(self, count: int, lead: str) -> set[str]:
+        """Return the ``count`` molecules of the highest score but the lead; the first of equals."""
+        others = [text for text in self._known if text != lead]
+        return set(sorted(others, key=self._known.__getitem__, reverse=True)[:count])

@@ -1,9 +1,9 @@
 """Sequential Monte Carlo: groups of particles, weighted by guidance's own normaliser or an oracle.
 
-The particles are those of :mod:`molgen.particles`. They are complete only at the end, and what the
-twists of an oracle drew on the way is complete, too: all of it is looked at. Copies of a molecule
-hand their weight to one of them, so the weightiest molecules, each once, meet the oracle first,
-which is what counts where its calls are few.
+The particles are those of :mod:`molgen.discovery.particles`. They are complete only at the end, and
+what the twists of an oracle drew on the way is complete, too: all of it is looked at. Copies of a
+molecule hand their weight to one of them, so the weightiest molecules, each once, meet the oracle
+first, which is what counts where its calls are few.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen.guidance.predictor import NetworkPredictor, Shaping
-from molgen.guidance.spec import ClassifierFree
-from molgen.guidance.weighted_conditions import Emphasis
-from molgen.molecules.parsing import interpret_all
-from molgen.oracle import WeightedSum
-from molgen.particles import (
+from molgen.discovery.objectives import WeightedSum
+from molgen.discovery.particles import (
     Logarithms,
     ParticleFilter,
     Particles,
@@ -26,8 +22,12 @@ from molgen.particles import (
     merged,
     normalised,
 )
+from molgen.discovery.search import Search
+from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.spec import ClassifierFree
+from molgen.guidance.weighted_conditions import Emphasis
+from molgen.molecules.parsing import interpret_all
 from molgen.sampling.sampler import Samples
-from molgen.search import Search
 from molgen.utils.arrays import Floats, Ids
 from molgen.utils.threads import Workers, workers
 

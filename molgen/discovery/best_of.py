@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from molgen.search import Search
+from molgen.discovery.search import Search
 
 ROUND = 256  # rows between two looks at the budgets
 

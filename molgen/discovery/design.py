@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.goals import TOLERANCE, Goals, read_goals
-from molgen.guidance.classifier import label
-from molgen.guidance.spec import ClassifierBased
+from molgen.discovery.counts import ALL, Designs, Tally
+from molgen.discovery.goals import TOLERANCE, Goals, read_goals, steering, weighed
 from molgen.model import Model
 from molgen.molecules.filters import Screens
 from molgen.sampling.settings import Settings
-from molgen.tally import ALL, Designs, Tally
 from molgen.targets import Target
 
 if TYPE_CHECKING:
@@ -144,35 +142,6 @@ def survey(
     except KeyboardInterrupt:
         reason = "interrupted"
     return Designs(run.table(found), run.tally, n, reason)
-
-
-def weighed(settings: Settings, goals: Goals) -> Settings:
-    """Return settings under which goals are steered to by their weights, unless they say how."""
-    return settings if settings.emphasis else replace(settings, emphasis=goals.weights)
-
-
-def steering(model: Model, goals: Goals, settings: Settings) -> dict[str, Target]:
-    """Return the targets that steer: of properties that the model, or its guide, knows.
-
-    Raises:
-        ValueError: if a guide is asked for and missing, or no goal either steers or filters.
-    """
-    known = set(model.properties)
-    how = settings.steering
-    if isinstance(how, ClassifierBased) and goals:
-        guide = model.guide_for(goals.targets, how.guide)
-        told = {goal.name for goal in goals if label(guide, goal.name) in guide.properties}
-        known = told & known if how.cfg else told
-    idle = [goal for goal in goals if goal.name not in known and not goal.bounds]
-    if idle and len(idle) == len(goals):
-        raise ValueError(
-            f"target {idle[0].name}: the model is not conditioned on it, so {idle[0].target} would "
-            f"change nothing; it knows {', '.join(sorted(known)) or 'none'}. Ask for a range to "
-            "filter by, or use molgen search"
-        )
-    steer = {name: target for name, target in goals.targets.items() if name in known}
-    model.check(steer, settings)
-    return steer
 
 
 @dataclass

@@ -7,10 +7,10 @@ import pytest
 from rdkit import Chem
 
 import molgen
-from molgen.fragment_moves import fragment, opened
-from molgen.metropolis import Metropolis
+from molgen.discovery.metropolis import Metropolis
+from molgen.discovery.moves import fragment, opened
+from molgen.discovery.search import search
 from molgen.model import Model
-from molgen.search import search
 
 MOLECULES = ["CC(=O)NC1CCOC1", "", "c1ccncc1", "OCC1CC1C#N", "OCCBr", "CCO"]
 

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 import chains
 import tiny
-from molgen.guidance.kernels import Linear
-from molgen.guidance.predictor import NetworkPredictor, Shaping
-from molgen.particles import (
+from molgen.discovery.particles import (
     Logarithms,
     ParticleFilter,
     Particles,
@@ -22,6 +20,8 @@ from molgen.particles import (
     normalised,
     systematic,
 )
+from molgen.guidance.kernels import Linear
+from molgen.guidance.predictor import NetworkPredictor, Shaping
 from molgen.utils.threads import workers
 
 GAMMA = 3.0

@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 import tiny
-from molgen import oracle as module
-from molgen.oracle import Objective, Oracle, ParetoRank, WeightedSum, crowding, read_objectives
+from molgen.discovery import oracle as module
+from molgen.discovery.objectives import Objective, WeightedSum, read_objectives
+from molgen.discovery.oracle import Oracle
 from molgen.targets import Range
-from molgen.utils.pareto import nondominated
+from molgen.utils.pareto import ParetoRank, crowding, nondominated
 from property_models import compute
 
 LOGP = Objective("logp", "max")

@@ -1,0 +1,1 @@
+"""Towards goals, with and without an oracle."""
