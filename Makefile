@@ -44,9 +44,10 @@ design: $(READY) ## design 100 molecules with high QED: out/design.csv and out/d
 	@mkdir -p out
 	$(VENV)/bin/molgen design qm9 --target qed=max --n 100 --seed 0 --out out/design.csv --grid out/design.png
 
-lint: $(READY) ## ruff: style and formatting
+lint: $(READY) ## ruff: style and formatting; import-linter: imports go one way
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 
 format: $(READY) ## let ruff mend what it can
 	$(PY) -m ruff check --fix .

@@ -9,15 +9,26 @@ Importing molgen is instant; what is heavy is imported by the first call that ne
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from molgen.version import __version__
+
 if TYPE_CHECKING:
     from molgen.model import Model
+    from molgen.sampling.settings import Settings
     from molgen.targets import Range
+    from property_models.property import Property
 
-__version__ = "0.1.0"
-__all__ = ["Range", "load", "models"]
+__all__ = ["Model", "Property", "Range", "Settings", "__version__", "load", "models"]
+
+_HOMES = {
+    "Model": "molgen.model",
+    "Property": "property_models.property",
+    "Range": "molgen.targets",
+    "Settings": "molgen.sampling.settings",
+}
 
 
 def load(name: str | Path) -> Model:
@@ -43,8 +54,10 @@ def models() -> tuple[str, ...]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Range":
-        from molgen.targets import Range
+    if name not in _HOMES:
+        raise AttributeError(f"module 'molgen' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
-        return Range
-    raise AttributeError(f"module 'molgen' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,30 +7,6 @@ learned from a table. Those names are loaded when they are first asked for, so t
 imports scikit-learn before it is needed, and only guides import torch.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from property_models.callables import described, from_function, vectorised
-    from property_models.property import Property
-    from property_models.registry import compute, get, names
-
-__all__ = ["Property", "compute", "described", "from_function", "get", "names", "vectorised"]
-
-_HOMES = {
-    "Property": "property",
-    "compute": "registry",
-    "described": "callables",
-    "from_function": "callables",
-    "get": "registry",
-    "names": "registry",
-    "vectorised": "callables",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'property_models' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"property_models.{_HOMES[name]}"), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -22,8 +22,6 @@ molecule, and never becomes a NaN. Such a name runs code: take none from a file 
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -35,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from molgen.utils.imports import by_name, from_file
 from property_models.property import Direction, Property
 
 if TYPE_CHECKING:
@@ -155,7 +154,7 @@ def _failed(name: str, error: Exception) -> str:
 def _module(source: str, name: str) -> ModuleType:
     try:
         with _working_directory():
-            return importlib.import_module(source)
+            return by_name(source)
     except Exception as error:  # importing runs the user's code, which may raise anything
         raise ValueError(f"property {name!r}: {_unimported(source, error)}") from error
 
@@ -176,12 +175,7 @@ def _unimported(source: str, error: Exception) -> str:
 @functools.lru_cache(maxsize=64)
 def _load(path: Path, modified: int) -> ModuleType:
     """Return a file's module, read once for each time the file changed."""
-    spec = importlib.util.spec_from_file_location(f"molgen_user_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ImportError("no Python source")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return from_file(path, f"molgen_user_{path.stem}")
 
 
 @contextmanager

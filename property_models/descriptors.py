@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
-import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from rdkit import Chem, RDConfig
 # Crippen, QED and Descriptors import much of RDKit; the C++ module behind them does not.
 from rdkit.Chem import rdMolDescriptors
 
+from molgen.utils.imports import from_file
 from property_models.property import Property
 
 RDKIT_PREFIX = "rdkit:"
@@ -98,12 +98,7 @@ def _contrib_file(name: str) -> Path:
 def _contrib(name: str) -> ModuleType:
     """Return a scorer that RDKit ships beside its package, loaded from its file."""
     path = _contrib_file(name)
-    spec = importlib.util.spec_from_file_location(f"rdkit_contrib_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot load {path}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return from_file(path, f"rdkit_contrib_{path.stem}")
 
 
 @functools.cache

@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.version:
-        from molgen import __version__
+        from molgen.version import __version__
 
         print(__version__)
         return 0

@@ -24,7 +24,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from molgen.cli import delivery, options, scaffold_options
+from molgen.cli import options, outputs, scaffold_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,17 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
     options.add_targets(parser)
-    delivery.add_weights(parser, "the guidance and the score")
-    delivery.add_filters(parser)
+    outputs.add_weights(parser, "the guidance and the score")
+    outputs.add_filters(parser)
     scaffold_options.add_arguments(parser)
-    delivery.add_arguments(parser)
+    outputs.add_arguments(parser)
     parser.add_argument(
         "--max-draws",
         type=options.positive,
         metavar="M",
         help="budget (default: 100 draws a molecule)",
     )
-    delivery.add_tolerance(parser)
+    outputs.add_tolerance(parser)
     parser.add_argument(
         "--allow-known", action="store_true", help="deliver molecules of the training set too"
     )
@@ -121,9 +121,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"wrote {arguments.out}")
     if arguments.grid and len(ranked):
         title = f"{arguments.model}: {', '.join(names)}\nvalid, unique and new to the training set"
-        delivery.draw_grid(ranked, names, arguments.grid, title)
+        outputs.draw_grid(ranked, names, arguments.grid, title)
     kind = "rows" if arguments.no_filter else "molecules"
-    return delivery.end(model, len(designs.table), arguments.n, designs.reason, kind)
+    return outputs.end(model, len(designs.table), arguments.n, designs.reason, kind)
 
 
 def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
@@ -132,7 +132,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
     Raises:
         ValueError: naming what is out of line.
     """
-    delivery.check_files(arguments.out, arguments.grid)
+    outputs.check_files(arguments.out, arguments.grid)
     if not 0 <= arguments.tolerance < float("inf"):
         raise ValueError(f"tolerance is {arguments.tolerance}, expected at least 0")
     if arguments.guidance == "none" and arguments.target:
@@ -142,7 +142,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
     from molgen.discovery.goals import read_goals
     from molgen.molecules.filters import Screens
 
-    goals = read_goals(arguments.target, delivery.read_weights(arguments.weight))
+    goals = read_goals(arguments.target, outputs.read_weights(arguments.weight))
     return goals, Screens.read(arguments.filter)
 
 
@@ -210,7 +210,7 @@ def rank(table: pd.DataFrame) -> pd.DataFrame:
 
 def report(designs: Designs, ranked: pd.DataFrame, goals: Goals) -> str:
     """Return the short table and the honest counts."""
-    lines = delivery.short_table(ranked, list(goals.targets), WIDEST_SMILES)
+    lines = outputs.short_table(ranked, list(goals.targets), WIDEST_SMILES)
     return "\n".join([*lines, *counts(designs.tally, goals), str(designs.tally)])
 
 

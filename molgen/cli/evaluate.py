@@ -34,7 +34,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
-from molgen.cli.rows import cores, known_molecules, texts
+from molgen.cli.inputs import cores, known_molecules, texts
 
 if TYPE_CHECKING:
     import numpy as np

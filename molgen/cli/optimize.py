@@ -33,8 +33,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import delivery, options, scaffold_options
-from molgen.cli.delivery import FEWER, SHOWN
+from molgen.cli import options, outputs, scaffold_options
+from molgen.cli.outputs import FEWER, SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,16 +79,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="molecules a lead at most that the model's guide proposes, of all that the tries "
         "draw; without --oracle-calls (default: every try)",
     )
-    delivery.add_out(parser)
+    outputs.add_out(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--keep", metavar="ATOMS", help="atoms that stay: SMARTS, or for one lead 0,3,5-8"
     )
     which.add_argument("--change", metavar="ATOMS", help="atoms that may change, likewise")
     parser.add_argument("--column", metavar="C", help="of the file that holds the leads")
-    delivery.add_weights(parser, "the guidance and the gain")
-    delivery.add_filters(parser)
-    delivery.add_tolerance(parser)
+    outputs.add_weights(parser, "the guidance and the gain")
+    outputs.add_filters(parser)
+    outputs.add_tolerance(parser)
     options.add_sampling(parser)
 
 
@@ -97,8 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.discovery.goals import read_goals
     from molgen.molecules.filters import Screens
 
-    delivery.check_files(arguments.out)
-    goals = read_goals(arguments.target, delivery.read_weights(arguments.weight))
+    outputs.check_files(arguments.out)
+    goals = read_goals(arguments.target, outputs.read_weights(arguments.weight))
     screens = Screens.read(arguments.filter)
     leads, single = read_leads(arguments.leads, arguments.column)
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
@@ -183,7 +183,7 @@ def read_leads(text: str, column: str | None) -> tuple[list[str], bool]:
     Raises:
         ValueError: if the text is neither a file nor a molecule, or the file cannot be read.
     """
-    from molgen.cli.rows import texts
+    from molgen.cli.inputs import texts
     from molgen.molecules.parsing import interpret
 
     try:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
-from molgen.cli.rows import cores, texts
+from molgen.cli.inputs import cores, texts
 
 if TYPE_CHECKING:
     import pandas as pd

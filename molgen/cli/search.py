@@ -18,7 +18,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import delivery, options
+from molgen.cli import options, outputs
 
 if TYPE_CHECKING:
     from molgen.discovery.search import Found, Method, Search
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
     options.add_targets(parser, required=True)
-    delivery.add_arguments(parser)
+    outputs.add_arguments(parser)
     parser.add_argument(
         "--method",
         default="metropolis",
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="budget: forwards of the network for each of the N molecules (default 400)",
     )
-    delivery.add_weights(parser, "the sum of several")
+    outputs.add_weights(parser, "the sum of several")
     parser.add_argument(
         "--pareto", action="store_true", help="rank by dominance instead of a weighted sum"
     )
@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Search and write; return the exit status."""
     from molgen.data.tables import write_table
 
-    delivery.check_files(arguments.out, arguments.grid)
-    targets, weights = options.targets(arguments), delivery.read_weights(arguments.weight)
+    outputs.check_files(arguments.out, arguments.grid)
+    targets, weights = options.targets(arguments), outputs.read_weights(arguments.weight)
     if arguments.pareto and (weights or len(targets) < 2):
         raise ValueError("pareto ranks several targets, and takes no weights")
 
@@ -105,8 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.grid and len(found.table):
         names = ", ".join(targets)
         title = f"{arguments.model}: {names}\nfound with an oracle; valid, unique and new"
-        delivery.draw_grid(found.table, list(targets), arguments.grid, title)
-    return delivery.end(model, len(found.table), arguments.n, found.reason)
+        outputs.draw_grid(found.table, list(targets), arguments.grid, title)
+    return outputs.end(model, len(found.table), arguments.n, found.reason)
 
 
 def method(text: str) -> Method:
@@ -174,6 +174,6 @@ class Screen:
 
 def report(found: Found, names: list[str]) -> str:
     """Return the short table and the honest counts."""
-    lines = delivery.short_table(found.table, names)
+    lines = outputs.short_table(found.table, names)
     lines += [str(found.tally), f"ended: {found.reason}"]
     return "\n".join(lines)

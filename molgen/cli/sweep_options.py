@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import default_arms, options
+from molgen.cli import default_methods, options
 
 if TYPE_CHECKING:
     from molgen.frontiers.plan import Sweep
@@ -116,13 +116,13 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
     given = [Arm.parse(text, arguments.model) for text in arguments.arm]
     models = {arguments.model: load(arguments.model)}
     base = models[arguments.model]
-    arms = given or default_arms.of(base)
+    arms = given or default_methods.of(base)
     names = list(arguments.baseline)
     if not given:
-        names = default_arms.baselines(arguments.model, names)
+        names = default_methods.baselines(arguments.model, names)
     for name in [*(arm.model for arm in given), *names]:
         models[name] = models.get(name) or load(name)
-    arms = [*arms, *(arm for name in names for arm in default_arms.of_baseline(models[name]))]
+    arms = [*arms, *(arm for name in names for arm in default_methods.of_baseline(models[name]))]
     task = task_for(base, arguments.property, _target(arguments), arguments.n)
     named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}
     speed = {name: value for name, value in named.items() if value is not None}

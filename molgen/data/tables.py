@@ -21,12 +21,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.data.reading import LIST_SUFFIXES, read_header, read_text
 from molgen.utils.files import replacing
+from molgen.utils.imports import installed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def check_extension(path: str | Path) -> str:
             f"cannot write {str(path)!r}: its extension is {extension!r}, "
             f"expected one of {', '.join(EXTENSIONS)}"
         )
-    if extension == ".parquet" and find_spec("pyarrow") is None:
+    if extension == ".parquet" and not installed("pyarrow"):
         raise ValueError(
             f"cannot write {str(path)!r}: parquet needs pyarrow (pip install 'molgen[parquet]')"
         )

@@ -1,1 +1,5 @@
 """Noise, plans, posteriors, bounds: functions of numbers and log-probabilities. Never RDKit."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from molgen.sampling.words import METHOD
+from molgen.sampling.words import METHOD_WORDS
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
 OWN = "own"  # as the model recommends
@@ -39,14 +39,14 @@ class Arm:
 
     label: str
     model: str
-    remask: str = METHOD["remask"]
-    weights: str = METHOD["weights"]
-    guidance: str = METHOD["guidance"]
-    context: str = METHOD["context"]
-    corrector: str = METHOD["corrector"]
-    order: str = METHOD["order"]
-    grammar: str = METHOD["grammar"]
-    adapt: str = METHOD["adapt"]
+    remask: str = METHOD_WORDS["remask"]
+    weights: str = METHOD_WORDS["weights"]
+    guidance: str = METHOD_WORDS["guidance"]
+    context: str = METHOD_WORDS["context"]
+    corrector: str = METHOD_WORDS["corrector"]
+    order: str = METHOD_WORDS["order"]
+    grammar: str = METHOD_WORDS["grammar"]
+    adapt: str = METHOD_WORDS["adapt"]
     temperature: str = OWN
 
     def __post_init__(self) -> None:

@@ -126,10 +126,10 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
     """Return what a draw depends on beside what was asked; its speed is no part of that."""
     import rdkit
 
-    from molgen import __version__
     from molgen.checkpoints.folder import GUIDE
     from molgen.checkpoints.hub import locate
     from molgen.guidance.spec import ClassifierBased
+    from molgen.version import __version__
 
     steering, guide = settings.steering, None
     folder = model.folder or locate(model.name)

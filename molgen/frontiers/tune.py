@@ -231,7 +231,7 @@ def preset(asked: Tune, model: Model, standings: Sequence[Standing]) -> dict[str
         model: the candidates'.
         standings: of :func:`tune`.
     """
-    from molgen import __version__
+    from molgen.version import __version__
 
     best = standings[0]
     own = next(s for s in standings if s.candidate == asked.candidates[0])

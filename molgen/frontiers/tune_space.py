@@ -27,7 +27,7 @@ import numpy as np
 from molgen.frontiers.method import Arm
 from molgen.frontiers.plan import settings_for
 from molgen.sampling.settings import Settings
-from molgen.sampling.words import METHOD
+from molgen.sampling.words import METHOD_WORDS
 from molgen.utils import randomness
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Candidate:
             words: what is left out has its default; what no candidate has (such as a device) is
                 not looked at.
         """
-        kept = {name: words[name] for name in METHOD if name in words}
+        kept = {name: words[name] for name in METHOD_WORDS if name in words}
         rest = [words.get(name, DEFAULTS[name]) for name in ("gamma", "steps", "temperature")]
         rest[0] = rest[0] if isinstance(rest[0], str) else float(rest[0])
         found = cls(Arm("candidate", model, **kept), *rest)
@@ -107,7 +107,7 @@ class Candidate:
     @property
     def words(self) -> dict[str, Any]:
         """What a preset says of it."""
-        arm = {name: getattr(self.arm, name) for name in METHOD}
+        arm = {name: getattr(self.arm, name) for name in METHOD_WORDS}
         return {
             **arm, "gamma": self.gamma, "steps": self.steps, "temperature": self.temperature
         }  # fmt: skip
@@ -133,7 +133,7 @@ class Candidate:
         arm = [self.arm.remask]
         arm += [
             f"{name} {value}"
-            for name in METHOD
+            for name in METHOD_WORDS
             if name != "remask" and (value := getattr(self.arm, name)) != usual[name]
         ]
         strength = self.gamma if isinstance(self.gamma, str) else f"{self.gamma:g}"

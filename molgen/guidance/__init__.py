@@ -1,1 +1,5 @@
 """What tilts a prediction towards targets: by conditions, by classifiers, by a grammar."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

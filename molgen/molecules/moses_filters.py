@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import functools
 from collections.abc import Sequence
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ def _plain(mol: Chem.Mol) -> bool:
 @functools.cache
 def _patterns() -> tuple[list[Chem.Mol], NDArray[np.float32]]:
     """Return the patterns, and the bits of each, with shape (patterns, bits)."""
-    folder = resources.files("molgen.molecules") / "moses_smarts"
+    folder = Path(__file__).with_name("moses_smarts")
     with (folder / "mcf.csv").open(encoding="utf-8") as file:
         smarts = [row["smarts"] for row in csv.DictReader(file)]
     with (folder / "wehi_pains.csv").open(encoding="utf-8") as file:

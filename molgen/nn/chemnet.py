@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from molgen.utils.arrays import Floats
+from molgen.utils.imports import installed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ BATCH = 512  # rows of one forward; each takes 0.1 MB as one-hot characters
 
 def available() -> bool:
     """Return whether the extra is installed."""
-    return find_spec("fcd_torch") is not None
+    return installed("fcd_torch")
 
 
 def chemnet(device: str = "cpu") -> Callable[[Sequence[str], str], Iterator[Floats]]:

@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from molgen.sampling.words import METHOD, from_info, gamma
+from molgen.sampling.words import METHOD_WORDS, from_info, gamma
 from molgen.targets import Range, Target, read_targets
 from molgen.utils.files import replacing
 
 FORMAT = 1
 KEYS = ("format", "model", "target", "sampling", "measured", "molgen")
-SAMPLING = (*METHOD, "gamma", "steps", "temperature", "top_p")
+SAMPLING = (*METHOD_WORDS, "gamma", "steps", "temperature", "top_p")
 
 
 def read_preset(path: str | Path) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def check_sampling(sampling: Mapping[str, Any]) -> None:
         ValueError: naming what is not understood.
     """
     _known("sampling ", sampling, SAMPLING)
-    for name in METHOD:
+    for name in METHOD_WORDS:
         if not isinstance(sampling.get(name, ""), str):
             raise ValueError(f"sampling {name} is {_shown(sampling[name])}, expected words")
     for name in ("temperature", "top_p"):

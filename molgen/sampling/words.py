@@ -23,7 +23,7 @@ from molgen.sampling.corrector import CORRECTORS, Corrector
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
 from molgen.sampling.settings import Settings
 
-METHOD: Mapping[str, str] = {
+METHOD_WORDS: Mapping[str, str] = {
     "remask": "ancestral",
     "weights": "uniform",
     "guidance": "cfg",

@@ -135,7 +135,7 @@ def software() -> dict[str, str]:
     """Return the releases that took part."""
     import transformers
 
-    from molgen import __version__
+    from molgen.version import __version__
 
     return {
         "molgen": __version__,

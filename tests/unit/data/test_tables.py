@@ -96,7 +96,7 @@ def test_extension_in_capitals() -> None:
 
 
 def test_parquet_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("molgen.data.tables.find_spec", lambda name: None)
+    monkeypatch.setattr("molgen.data.tables.installed", lambda name: False)
     with pytest.raises(ValueError, match="parquet needs pyarrow"):
         check_extension("rows.parquet")
     assert check_extension("rows.csv") == ".csv"

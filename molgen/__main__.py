@@ -1,0 +1,5 @@
+"""``python -m molgen`` is ``molgen``."""
+
+from molgen.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,7 @@
+from .checkpoint import Checkpoint as Checkpoint
+from .folder import load_guide as load_guide
+from .folder import read_info as read_info
+from .folder import save_checkpoint as save_checkpoint
+from .folder import save_network as save_network
+from .hub import bundled_names as bundled_names
+from .hub import locate as locate

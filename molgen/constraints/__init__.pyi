@@ -1,0 +1,9 @@
+from .draw import Source as Source
+from .draw import source as source
+from .scaffolds import Constraint as Constraint
+from .scaffolds import Task as Task
+from .scaffolds import read as read
+from .scaffolds import read_lead as read_lead
+from .template import Template as Template
+from .template import templates as templates
+from .verify import Verifier as Verifier

@@ -1,0 +1,13 @@
+from .best_of import BestOf as BestOf
+from .counts import Designs as Designs
+from .goals import Goals as Goals
+from .goals import read_goals as read_goals
+from .metropolis import Metropolis as Metropolis
+from .objectives import Objective as Objective
+from .objectives import WeightedSum as WeightedSum
+from .objectives import read_objectives as read_objectives
+from .oracle import Oracle as Oracle
+from .search import Found as Found
+from .search import Method as Method
+from .search import Search as Search
+from .smc import SequentialMonteCarlo as SequentialMonteCarlo

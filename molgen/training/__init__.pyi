@@ -1,0 +1,9 @@
+from .classifier import new_guide as new_guide
+from .classifier import train_guide as train_guide
+from .early_stopping import EarlyStopping as EarlyStopping
+from .pipeline import fit as fit
+from .prepared import Prepared as Prepared
+from .prepared import prepare as prepare
+from .recipe import TrainConfig as TrainConfig
+from .trainer import Trainer as Trainer
+from .trainer import train as train

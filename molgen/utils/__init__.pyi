@@ -1,0 +1,11 @@
+from .arrays import Floats as Floats
+from .arrays import Ids as Ids
+from .arrays import Mask as Mask
+from .files import check_writable as check_writable
+from .files import replacing as replacing
+from .parallel import map_chunks as map_chunks
+from .pareto import ParetoRank as ParetoRank
+from .pareto import hypervolume as hypervolume
+from .pareto import nondominated as nondominated
+from .threads import Workers as Workers
+from .threads import workers as workers

@@ -1,0 +1,40 @@
+"""Modules that are found as the program runs: extras that may be missing, and files of Python.
+
+This is the only place that does so; everything else is imported by name, where a reader and a
+linter see it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+
+def installed(package: str) -> bool:
+    """Return whether a package can be imported, without importing it."""
+    return importlib.util.find_spec(package) is not None
+
+
+def by_name(module: str) -> ModuleType:
+    """Return a module by its dotted name; importing it runs it, and may raise anything."""
+    return importlib.import_module(module)
+
+
+def from_file(path: Path, name: str) -> ModuleType:
+    """Return a file of Python as a module; importing it runs it, and may raise anything.
+
+    Args:
+        path: of the file.
+        name: of the module, which is not entered among those imported by name.
+
+    Raises:
+        ImportError: if it is no Python source.
+    """
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python source")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
