@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -26,10 +26,8 @@ from molgen.guidance.weighted_conditions import scaled
 from molgen.nn.shards import FEW_ROWS, filling, precision, prepared
 from molgen.targets import Target
 from molgen.utils.threads import resolve_dtype
+from property_models.classifiers.network import NoisyGuide
 from property_models.registry import MODEL
-
-if TYPE_CHECKING:
-    from property_models.classifiers.network import NoisyGuide
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ Reference: Yang and Klein, "FUDGE: Controlled Text Generation With Future Discri
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -23,9 +22,7 @@ from molgen.guidance.next_token import ScoredPrefixes, number
 from molgen.nn.kv_cache import KVCache
 from molgen.nn.shards import precision, prepared
 from molgen.utils.threads import resolve_dtype
-
-if TYPE_CHECKING:
-    from property_models.classifiers.network import NoisyGuide
+from property_models.classifiers.network import NoisyGuide
 
 
 class GuideScores:

@@ -23,6 +23,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.molecules.parsing import canonical
+from molgen.utils.files import replacing
+from molgen.utils.parallel import map_chunks
+
 BUNDLED = Path(__file__).parent / "references"
 FORMAT = "molgen ChemNet moments, version 1"
 FEATURES = 512
@@ -72,8 +76,6 @@ def reference_moments(
     Returns:
         None where there are fewer than two molecules.
     """
-    from molgen.utils.parallel import map_chunks
-
     name = f"{_digest(smiles)}.safetensors"
     for folder in (BUNDLED, cache_folder()):
         found = _load(folder / name)
@@ -128,7 +130,6 @@ def cache_folder() -> Path:
 
 
 def _canonical_chunk(smiles: Sequence[str]) -> list[str]:
-    from molgen.molecules.parsing import canonical
 
     return [text for text in map(canonical, smiles) if text]
 
@@ -158,8 +159,6 @@ def _load(path: Path) -> Moments | None:
 def _keep(found: Moments, count: int, path: Path) -> None:
     """Write moments (single precision: 1e-7 of a distance of 1); without a place they are lost."""
     from safetensors.numpy import save
-
-    from molgen.utils.files import replacing
 
     tensors = {
         "mean": found.mean.astype(np.float32),

@@ -10,16 +10,13 @@ included, which classifier-free guidance needs (Ho and Salimans, 2022).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from molgen.nn.config import DenoiserConfig
 from molgen.utils.threads import wide
-
-if TYPE_CHECKING:
-    from molgen.nn.config import DenoiserConfig
 
 REACH = 4.0  # standard deviations covered by the bumps; a value further out counts as this far
 BUMPS = 17  # centres REACH / 8 standard deviations apart

@@ -9,18 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from molgen.data.tokenizer import Tokenizer
+from molgen.guidance.target_probability import Odds
 from molgen.molecules.parsing import interpret_all
+from molgen.molecules.training_index import KnownMolecules
 from molgen.utils.arrays import Ids
-
-if TYPE_CHECKING:
-    from molgen.data.tokenizer import Tokenizer
-    from molgen.guidance.target_probability import Odds
-    from molgen.molecules.training_index import KnownMolecules
-
 
 DEMANDS = ("valid", "unique", "novel")
 LIKELY = "likely"

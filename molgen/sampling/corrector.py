@@ -17,15 +17,12 @@ Reference: Schiff et al., "Learn from your mistakes: self-correcting masked diff
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.guidance.predictor import Predictor
 from molgen.utils.arrays import Floats, Ids, Mask
-
-if TYPE_CHECKING:
-    from molgen.guidance.predictor import Predictor
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from molgen.diffusion.plan import Ancestral, Strategy
 from molgen.diffusion.token_weights import TokenWeights
 from molgen.diffusion.unmasking_order import Order
 from molgen.guidance.context_contrast import Context
+from molgen.guidance.kernels import Strength
 from molgen.guidance.smiles_grammar import SmilesGrammar
 from molgen.guidance.spec import ClassifierFree, Steering
 from molgen.sampling.corrector import Corrector
 from molgen.sampling.retry import Adaptive
-
-if TYPE_CHECKING:
-    from molgen.guidance.kernels import Strength
 
 CONDITIONS = "asked", "profile"
 METHOD = ("strategy", "weights", "steering", "context", "corrector", "order")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.data.tokenizer import Tokenizer
 from molgen.utils.arrays import Floats, Ids
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.data.tokenizer import Tokenizer
 
 PLACED, REMOVED = 0, 1
 

@@ -14,19 +14,23 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.checkpoints.folder import save_network
 from molgen.data.dataset import TokenDataset
+from molgen.diffusion.plan import Ancestral
+from molgen.model import Model
+from molgen.nn.denoiser import noise_of
+from molgen.training.classifier import train_guide
+from molgen.training.state import remove
+from property_models.classifiers.network import NoisyGuide
+from property_models.learned.calibration import errors
 from property_models.learned.measured import Measured
 from property_models.learned.splits import Kind, Split, scaffold
 from property_models.registry import compute
-
-if TYPE_CHECKING:
-    from molgen.model import Model
-    from property_models.classifiers.network import NoisyGuide
 
 ROUND = 512  # molecules drawn at a time, so that a bar can move
 
@@ -106,8 +110,6 @@ def draw(
     Nothing is masked again, which takes a quarter of the forwards: a guide needs many molecules,
     and not the best ones.
     """
-    from molgen.diffusion.plan import Ancestral
-
     options: dict[str, Any] = {"seed": seed, "strategy": Ancestral(), "weights": None}
     found: list[str] = []
     while len(found) < n:
@@ -135,11 +137,6 @@ def train(
         sizes: of the network; by default those of :mod:`property_models.classifiers.network`.
         progress: show how it goes.
     """
-    from molgen.checkpoints.folder import save_network
-    from molgen.nn.denoiser import noise_of
-    from molgen.training.classifier import train_guide
-    from molgen.training.state import remove
-
     kind, folder = noise_of(model.denoiser), Path(folder)
     guide = train_guide(
         labelled.data, folder, kind, epochs, progress=progress, resume=False, sizes=sizes
@@ -157,8 +154,6 @@ def agreement(guide: NoisyGuide, data: TokenDataset) -> dict[str, float]:
         (bins' centres weighted by probability) with the labels.
     """
     import torch
-
-    from property_models.learned.calibration import errors
 
     rows = np.flatnonzero(data.held_out)
     if not len(rows):

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from molgen.data.dataset import TokenDataset
+from molgen.diffusion.likelihood import held_out_bound
+from molgen.nn.config import DenoiserConfig
+from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
 from molgen.training import state
+from molgen.training.recipe import TrainConfig
+from molgen.training.trainer import Trainer, new_model
 from molgen.utils.files import replacing
+from molgen.utils.threads import Workers, resolve_dtype, workers
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from molgen.nn.config import DenoiserConfig
-    from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
-    from molgen.training.recipe import TrainConfig
-    from molgen.training.trainer import Trainer
-    from molgen.utils.threads import Workers
 
 CHECKS = 4  # in a row without a better one, after which a run ends
 NOISED = 512  # rows that a check is made on: few molecules are noised many times
@@ -120,10 +121,6 @@ class EarlyStopping:
         """Judge the averaged weights of a checkpoint."""
         from safetensors.torch import load_file
 
-        from molgen.nn.denoiser import MoleculeDenoiser
-        from molgen.training.trainer import new_model
-        from molgen.utils.threads import resolve_dtype, workers
-
         own = network if isinstance(network, MoleculeDenoiser) else new_model(network, config.seed)
         model = copy.deepcopy(own).float()
         tensors = load_file(place / state.TENSORS)
@@ -160,8 +157,6 @@ class EarlyStopping:
 
 def held_out_nats(model: Denoiser, data: TokenDataset, pool: Workers, dtype: torch.dtype) -> float:
     """Return the mean bound of held-out molecules, the few of a small series noised many times."""
-    from molgen.diffusion.likelihood import held_out_bound
-
     times = max(1, NOISED // max(1, int(data.held_out.sum())))
     bounds = [
         held_out_bound(model, data, NOISED, every_count=False, seed=i, pool=pool, dtype=dtype)

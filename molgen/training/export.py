@@ -31,6 +31,7 @@ from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.training import log as training_log
 from molgen.training.log import loss_curve
 from molgen.training.trainer import Trainer
+from molgen.version import __version__
 
 LAST = "molgen.json"
 NETWORK = ("noise", "quality", "num_layers", "hidden_size", "num_heads")  # of its shape
@@ -134,8 +135,6 @@ def measured(bound: Bound, dtype: torch.dtype) -> dict[str, Any]:
 def software() -> dict[str, str]:
     """Return the releases that took part."""
     import transformers
-
-    from molgen.version import __version__
 
     return {
         "molgen": __version__,

@@ -27,16 +27,20 @@ from numpy.typing import NDArray
 from molgen.checkpoints.card import rewrite
 from molgen.checkpoints.card_numbers import DATA, DRAWN
 from molgen.checkpoints.folder import GUIDE, read_info
+from molgen.data.dataset import TokenDataset
+from molgen.diffusion.likelihood import row_bounds, spread
 from molgen.model import Model
+from molgen.molecules.fingerprints import fingerprints, nearest_similarity
+from molgen.molecules.training_index import KnownMolecules
+from molgen.nn.denoiser import noise_of
 from molgen.training.prepared import short_name
 from molgen.utils.files import replacing
+from molgen.utils.threads import Workers, resolve_dtype, workers
+from property_models import compute
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.data.dataset import TokenDataset
-    from molgen.molecules.training_index import KnownMolecules
-    from molgen.utils.threads import Workers
 
 REPORT = "fine_tuning.json"
 ROWS, SEED = 128, 0  # drawn by either model
@@ -70,8 +74,6 @@ def conclude(
     Returns:
         What ``molgen.json`` holds, with what was found under ``measured.fine_tuning``.
     """
-    from molgen.utils.threads import workers
-
     tuned = Model.load(folder)
     settings = {"device": device, "dtype": dtype}
     with workers(device, threads) as pool:
@@ -105,9 +107,6 @@ def compare(
         pool: threads to measure likelihoods on.
         settings: ``device`` and ``dtype``.
     """
-    from molgen.molecules.training_index import KnownMolecules
-    from molgen.nn.denoiser import noise_of
-
     models = {"before": original, "after": tuned}
     texts = np.array([tuned.tokenizer.smiles(tuned.tokenizer.decode(row)) for row in data.tokens])
     fresh = data.representation == "selfies"  # else the texts are canonical already
@@ -153,8 +152,6 @@ def remembered(original: Model, drawn: pd.DataFrame) -> tuple[str, list[list[int
     That is the held-out part of what it was trained on, where that lies in its folder, and what it
     draws where not.
     """
-    from molgen.data.dataset import TokenDataset
-
     path = original.folder / "dataset.npz" if original.folder else None
     if path is not None and path.is_file():
         data = TokenDataset.load(path)
@@ -167,8 +164,6 @@ def remembered(original: Model, drawn: pd.DataFrame) -> tuple[str, list[list[int
 
 def ids(data: TokenDataset, marks: NDArray[np.bool_]) -> list[list[int]]:
     """Return the ids of at most :data:`COMPARED` marked rows, spread over the data set."""
-    from molgen.diffusion.likelihood import spread
-
     rows = spread(np.flatnonzero(marks), COMPARED)
     return [data.tokens[row, : data.lengths[row]].tolist() for row in rows]
 
@@ -196,9 +191,6 @@ def nats(
     """Return the bound of each row given its length, shape (rows,), under the same noise always."""
     import torch
 
-    from molgen.diffusion.likelihood import row_bounds
-    from molgen.utils.threads import resolve_dtype
-
     device = torch.device(settings["device"])
     half = resolve_dtype(settings["dtype"], settings["device"]) is torch.bfloat16
     network: Any = model.denoiser
@@ -221,8 +213,6 @@ def counts(
     texts: NDArray[np.str_],
 ) -> dict[str, float | None]:
     """Return what was drawn, as parts of the rows asked for."""
-    from molgen.molecules.fingerprints import fingerprints, nearest_similarity
-
     smiles, unique = table["smiles"].tolist(), table["unique"].to_numpy()
     valid = (table["status"] == "ok").to_numpy()
     before = original.contains(smiles) if original else np.zeros(len(table), dtype=bool)
@@ -249,8 +239,6 @@ def means(data: TokenDataset, tables: Mapping[str, pd.DataFrame]) -> list[dict[s
 
     A property that was only ever measured has no mean over draws.
     """
-    from property_models import compute
-
     found = []
     for i, name in enumerate(data.properties):
         entry: dict[str, Any] = {"property": name, "series": mean(data.values[:, i])}
