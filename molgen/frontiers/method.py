@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from molgen.sampling.words import METHOD_WORDS
+from molgen.sampling.keys import METHOD_WORDS
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
 OWN = "own"  # as the model recommends

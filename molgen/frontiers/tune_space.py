@@ -26,8 +26,8 @@ import numpy as np
 
 from molgen.frontiers.method import Arm
 from molgen.frontiers.plan import settings_for
+from molgen.sampling.keys import METHOD_WORDS
 from molgen.sampling.settings import Settings
-from molgen.sampling.words import METHOD_WORDS
 from molgen.utils import randomness
 
 if TYPE_CHECKING:

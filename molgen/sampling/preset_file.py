@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from molgen.sampling.words import METHOD_WORDS, from_info, gamma
+from molgen.sampling.keys import METHOD_WORDS
+from molgen.sampling.words import from_info, gamma
 from molgen.targets import Range, Target, read_targets
 from molgen.utils.files import replacing
 

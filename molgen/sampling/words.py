@@ -23,17 +23,6 @@ from molgen.sampling.corrector import CORRECTORS, Corrector
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
 from molgen.sampling.settings import Settings
 
-METHOD_WORDS: Mapping[str, str] = {
-    "remask": "ancestral",
-    "weights": "uniform",
-    "guidance": "cfg",
-    "context": "none",
-    "corrector": "none",
-    "order": "none",
-    "grammar": "none",
-    "adapt": "none",
-}
-"""The words that say by which method to draw, in presets and comparisons, with their defaults."""
 # parameters that are words; the others are numbers
 WORDS = ("then", "normalise", "mix", "scores", "guide", "by", "until")
 SWITCHES = ("tilt_mask", "guided_remasking", "rising")  # 0 or 1
