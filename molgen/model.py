@@ -27,8 +27,7 @@ from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
 from molgen.sampling.preset_file import match
 from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
-from molgen.sampling.settings import METHOD, Settings
-from molgen.sampling.words import from_info
+from molgen.sampling.settings import METHOD, Settings, from_words
 from molgen.targets import Target, read_targets
 from property_models import compute
 
@@ -75,7 +74,7 @@ class Model(Checkpoint):
             ValueError: if a setting is not known or out of range.
         """
         own = self.preset(purpose, None if set(METHOD) & set(changes) else targets)
-        return from_info(own).changed(**changes)
+        return from_words(own).changed(**changes)
 
     def sample(
         self,

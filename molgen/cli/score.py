@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R",
         help="also score R random spellings: nats is then -log of the sum over distinct ones",
     )
-    options.add_device(parser)
+    options.add_device(parser, options.TRAINING)
 
 
 def run(arguments: argparse.Namespace) -> int:

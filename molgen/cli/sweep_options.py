@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> N
         help="a further model as an arm of its own, without remasking; may be repeated",
     )  # fmt: skip
     add("--batch-size", type=options.positive, metavar="B", help="rows in flight; speed only")
-    options.add_device(parser, "fp64")
+    options.add_device(parser)
 
 
 def numbers(text: str) -> tuple[float, ...]:

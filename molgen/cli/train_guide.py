@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="start from random weights, not from the model's first layers",
     )
-    options.add_device(parser)
+    options.add_device(parser, options.TRAINING)
 
 
 def run(arguments: argparse.Namespace) -> int:

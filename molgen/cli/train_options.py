@@ -98,7 +98,7 @@ def add_training(group: Any) -> None:
         metavar="S",
         help="of the split and of training (default: 0)",
     )
-    options.add_device(group)
+    options.add_device(group, options.TRAINING)
     group.add_argument(
         "--workers", type=options.positive, metavar="N", help="CPU threads and processes"
     )

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another seed tries other candidates (0)",
     )  # fmt: skip
     add("--batch-size", type=options.positive, metavar="B", help="rows in flight; speed only")
-    options.add_device(parser, "fp64")
+    options.add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -23,7 +23,8 @@ from molgen.constraints.layout import Draft, Rows, laid_out
 from molgen.constraints.scaffolds import Constraint
 from molgen.constraints.span_lengths import LengthPool
 from molgen.data.prior import Request
-from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.predictor import NetworkPredictor
+from molgen.guidance.shaping import Shaping
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.nn.denoiser import noise_of
 from molgen.sampling.settings import Settings

@@ -35,7 +35,8 @@ from torch import Tensor
 
 from molgen.diffusion.posterior import Scalar
 from molgen.guidance.kernels import ClassifierFree, strength
-from molgen.guidance.predictor import Predictor, Shaping
+from molgen.guidance.predictor import Predictor
+from molgen.guidance.shaping import Shaping
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf

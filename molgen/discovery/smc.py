@@ -23,7 +23,7 @@ from molgen.discovery.particles import (
     normalised,
 )
 from molgen.discovery.search import Search
-from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.spec import ClassifierFree
 from molgen.guidance.weighted_conditions import Emphasis
 from molgen.molecules.parsing import interpret_all
@@ -114,7 +114,7 @@ class SequentialMonteCarlo:
             judged = search.judge(Samples(tokens, np.zeros_like(nfe)), nfe)
             return np.where(judged.fits, score(judged.gains), FLOOR)
 
-        shaping = Shaping(settings.temperature, settings.top_p)
+        shaping = settings.shaping
         k, every, twist = self.particles, self.every, self.twist
         return ParticleFilter(
             predictor, shaping, k, every, self.normaliser, twist, self.draws, reward

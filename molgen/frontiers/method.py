@@ -11,43 +11,47 @@ no part of it.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
+from typing import Any
 
-from molgen.sampling.keys import METHOD_WORDS
+from molgen.guidance.shaping import Shaping
+from molgen.sampling.settings import OPTIONS
+from molgen.utils.options import options_of
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
 OWN = "own"  # as the model recommends
 
 
+SHAPING = options_of(Shaping)
+METHOD = {key: option.default for key, option in OPTIONS.items() if option.method}
+"""The words of a method with their defaults."""
+_Words: Any = make_dataclass(
+    "_Words",
+    [
+        ("label", str),
+        ("model", str),
+        *((key, str, field(default=default)) for key, default in METHOD.items()),
+        *((key, str, field(default=OWN)) for key in SHAPING),
+    ],
+    frozen=True,
+)
+
+
 @dataclass(frozen=True)
-class Arm:
+class Arm(_Words):  # type: ignore[misc]
     """One way of sampling, in words.
 
     Attributes:
         label: what it is called in tables and charts.
         model: bundled name, folder or hub id.
-        remask: strategy, as in ``loop:t_on=.55,t_off=.05``.
-        weights: token weights, as in ``sharpened:tau=.5``.
-        guidance: as in ``cfg`` or ``cbg:scores=exact``; ``none`` where targets do not steer.
-        context: as in ``hide:share=.3,strength=2``.
-        corrector: as in ``likeliest:every=8,rounds=1``.
-        order: as in ``entropy-bounded:gamma=.1``.
-        grammar: as in ``smiles``.
-        adapt: as in ``remask:share=.4,budget=128``.
-        temperature: divides log-probabilities; ``own`` for what the model recommends.
+
+    The others are the settings that say by which method to draw, by their keys
+    (:data:`molgen.sampling.settings.OPTIONS`), with the plainest as default and guidance ``none``
+    where targets do not steer; and those of the shaping, ``own`` for what the model recommends.
     """
 
     label: str
     model: str
-    remask: str = METHOD_WORDS["remask"]
-    weights: str = METHOD_WORDS["weights"]
-    guidance: str = METHOD_WORDS["guidance"]
-    context: str = METHOD_WORDS["context"]
-    corrector: str = METHOD_WORDS["corrector"]
-    order: str = METHOD_WORDS["order"]
-    grammar: str = METHOD_WORDS["grammar"]
-    adapt: str = METHOD_WORDS["adapt"]
-    temperature: str = OWN
 
     def __post_init__(self) -> None:
         """Check what would not survive being written down.
@@ -103,9 +107,9 @@ class Arm:
     @property
     def adaptive(self) -> bool:
         """Whether failed rows go on."""
-        return self.adapt != "none"
+        return bool(self.adapt != "none")
 
     @property
     def guided(self) -> bool:
         """Whether targets steer."""
-        return self.guidance != "none"
+        return bool(self.guidance != "none")

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.frontiers.method import OWN, Arm
+from molgen.frontiers.method import METHOD, OWN, SHAPING, Arm
 from molgen.frontiers.store import Point, Record
 from molgen.frontiers.task import TOP, Task
+from molgen.sampling.settings import OPTIONS
 from molgen.targets import Range, Target, parse_target, read_targets
 
 if TYPE_CHECKING:
@@ -138,8 +139,7 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
     return {
         "model digest": digest(folder),
         "guide digest": guide,
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
+        **dataclasses.asdict(settings.shaping),
         "dtype": settings.dtype,
         "molgen": __version__,
         "rdkit": rdkit.__version__,
@@ -175,30 +175,16 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
     Raises:
         ValueError: naming the arm and what is wrong with it.
     """
-    from molgen.sampling.words import OPTIONAL, guidance, strategy, temperature, token_weights
-
+    wanted = {key: getattr(arm, key) for key in (*METHOD, *SHAPING)}
+    if not arm.guided:
+        del wanted["guidance"]
     try:
-        if arm.guided:
-            changes["steering"] = guidance(arm.guidance)
-        if arm.temperature != OWN:
-            changes["temperature"] = temperature(arm.temperature)
-        changes |= {name: read(getattr(arm, name)) for name, read in OPTIONAL.items()}
-        settings = model.settings(
-            strategy=strategy(arm.remask),
-            weights=token_weights(arm.weights),
-            gamma=gamma,
-            steps=steps,
-            **changes,
-        )
-        plan = settings.strategy.plan(steps)
+        for key, text in wanted.items():
+            if text != OWN:
+                changes[OPTIONS[key].name] = OPTIONS[key].read(text)
+        return model.settings(gamma=gamma, steps=steps, **changes)
     except ValueError as error:
         raise ValueError(f"arm {arm.label}: {error}") from error
-    if settings.weights and not plan.sigma.any():
-        raise ValueError(
-            f"arm {arm.label}: weights {arm.weights} choose which tokens are masked again, but "
-            f"remask {arm.remask} masks none again"
-        )
-    return settings
 
 
 def settings_at(model: Model, arm: Arm, point: Point, **changes: Any) -> Settings:

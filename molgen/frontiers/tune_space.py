@@ -24,10 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.frontiers.method import Arm
+from molgen.frontiers.method import METHOD, Arm
 from molgen.frontiers.plan import settings_for
-from molgen.sampling.keys import METHOD_WORDS
-from molgen.sampling.settings import Settings
+from molgen.sampling.settings import OPTIONS, Settings
 from molgen.utils import randomness
 
 if TYPE_CHECKING:
@@ -35,12 +34,7 @@ if TYPE_CHECKING:
 
 Axes = Mapping[str, tuple[Any, ...]]
 
-SHARED: Axes = {
-    # strengths: early guidance hurts, late guidance does the work, so all lines rise
-    "gamma": (1.0, 1.5, 2.0, 3.0, "1..2", "1..3", "0..3"),
-    "steps": (8, 32, 128),
-    "temperature": (0.9, 1.0),
-}
+SHARED: Axes = {key: tuple(option.tries) for key, option in OPTIONS.items() if option.tries}
 WEIGHTS = ("uniform", "sharpened:tau=0.5", "sharpened:tau=1")
 FAMILIES: Mapping[str, Axes] = {
     "ancestral": {"remask": ("ancestral",)},
@@ -68,7 +62,7 @@ FAMILIES: Mapping[str, Axes] = {
 # with a quality head; the last two are guided remasking, which compares two predictions
 JUDGED_WEIGHTS = ("quality:tau=0.5", "quality:tau=1", "quality:gamma=1", "property:gamma=1")
 CORRECTORS = ("none", "likeliest:every=8,rounds=1")
-DEFAULTS = {f.name: f.default for f in dataclasses.fields(Settings)}
+DEFAULTS = {key: option.default for key, option in OPTIONS.items()}
 
 
 @dataclass(frozen=True)
@@ -96,7 +90,7 @@ class Candidate:
             words: what is left out has its default; what no candidate has (such as a device) is
                 not looked at.
         """
-        kept = {name: words[name] for name in METHOD_WORDS if name in words}
+        kept = {name: words[name] for name in METHOD if name in words}
         rest = [words.get(name, DEFAULTS[name]) for name in ("gamma", "steps", "temperature")]
         rest[0] = rest[0] if isinstance(rest[0], str) else float(rest[0])
         found = cls(Arm("candidate", model, **kept), *rest)
@@ -107,7 +101,7 @@ class Candidate:
     @property
     def words(self) -> dict[str, Any]:
         """What a preset says of it."""
-        arm = {name: getattr(self.arm, name) for name in METHOD_WORDS}
+        arm = {name: getattr(self.arm, name) for name in METHOD}
         return {
             **arm, "gamma": self.gamma, "steps": self.steps, "temperature": self.temperature
         }  # fmt: skip
@@ -133,7 +127,7 @@ class Candidate:
         arm = [self.arm.remask]
         arm += [
             f"{name} {value}"
-            for name in METHOD_WORDS
+            for name in METHOD
             if name != "remask" and (value := getattr(self.arm, name)) != usual[name]
         ]
         strength = self.gamma if isinstance(self.gamma, str) else f"{self.gamma:g}"

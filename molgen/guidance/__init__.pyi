@@ -9,7 +9,7 @@ from .kernels import Strength as Strength
 from .predictor import NetworkPredictor as NetworkPredictor
 from .predictor import Prediction as Prediction
 from .predictor import Predictor as Predictor
-from .predictor import Shaping as Shaping
+from .shaping import Shaping as Shaping
 from .smiles_grammar import SmilesGrammar as SmilesGrammar
 from .spec import ClassifierBased as ClassifierBased
 from .spec import ClassifierFree as ClassifierFree

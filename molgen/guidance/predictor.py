@@ -12,7 +12,6 @@ company.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +24,7 @@ from torch import Tensor
 from molgen.guidance.conditional_denoiser import ShardedDenoiser
 from molgen.guidance.context_contrast import Context
 from molgen.guidance.kernels import ClassifierFree, Guidance, nest
+from molgen.guidance.shaping import Shaping
 from molgen.guidance.weighted_conditions import Emphasis
 from molgen.nn.denoiser import Denoiser
 from molgen.nn.shards import filling, shards, whole_rows
@@ -74,52 +74,6 @@ class Predictor(Protocol):
             alpha_t: fraction kept at each row's own clock, shape (rows,).
         """
         ...
-
-
-@dataclass(frozen=True)
-class Shaping:
-    """What is done to a distribution before a token is drawn from it.
-
-    Attributes:
-        temperature: divides the log-probabilities; below 1 sharpens.
-        top_p: the smallest set of likeliest tokens with at least this mass is kept (nucleus
-            sampling, Holtzman et al. 2020); 1 keeps all.
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            ValueError: if either is out of range.
-        """
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"temperature is {self.temperature}, expected more than 0 and finite")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}, expected more than 0 and at most 1")
-
-    def __call__(self, log_p: Tensor) -> Tensor:
-        """Return float64 probabilities from log-probabilities, both (positions, vocab).
-
-        Raises:
-            ValueError: if what comes out are no numbers.
-        """
-        log_p = log_p.double()
-        # with the largest at 0, a temperature near 0 cannot make all of them overflow
-        p = ((log_p - log_p.amax(-1, keepdim=True)) / self.temperature).softmax(-1)
-        if p.isnan().any():
-            raise ValueError(
-                "the network's probabilities are not numbers: its weights are damaged, or gamma "
-                "is too large"
-            )
-        if self.top_p < 1:
-            ordered, order = p.sort(dim=-1, descending=True, stable=True)
-            beyond = ordered.cumsum(-1) - ordered >= self.top_p
-            p = p.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), 0.0)
-            p = p / p.sum(-1, keepdim=True)
-        return p
 
 
 class NetworkPredictor:

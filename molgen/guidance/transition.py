@@ -30,7 +30,7 @@ from molgen.diffusion.posterior import (
 )
 from molgen.guidance.conditional_denoiser import ShardedDenoiser
 from molgen.guidance.kernels import ClassifierBased, ClassifierFree, Guidance, nest
-from molgen.guidance.predictor import Shaping
+from molgen.guidance.shaping import Shaping
 from molgen.utils.arrays import Floats, Ids, Mask
 
 PLAIN = Shaping()

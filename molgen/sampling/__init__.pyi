@@ -15,4 +15,5 @@ from .sampler import AnySampler as AnySampler
 from .sampler import Given as Given
 from .sampler import Samples as Samples
 from .settings import Settings as Settings
-from .words import from_info as from_info
+from .settings import from_words as from_words
+from .settings import to_words as to_words

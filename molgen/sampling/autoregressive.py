@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molgen.guidance.predictor import Shaping
+from molgen.guidance.shaping import Shaping
 from molgen.nn.language_model import LanguageModel
 from molgen.sampling.row_sampler import Draw
 from molgen.sampling.sampler import Given, OnDone, Samples

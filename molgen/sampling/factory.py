@@ -26,7 +26,7 @@ from molgen.guidance.conditional_denoiser import ShardedDenoiser
 from molgen.guidance.kernels import CandidateScores, Guidance
 from molgen.guidance.kernels import ClassifierBased as Tilt
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel, number
-from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.prefix_classifier import GuideScores
 from molgen.guidance.smiles_grammar import Language
 from molgen.guidance.spec import ClassifierBased, takes_whole_steps
@@ -84,7 +84,7 @@ def _predictor(
         model.denoiser,
         pool,
         mixture_of(settings, targets),
-        _shaping(settings),
+        settings.shaping,
         settings.device,
         settings.dtype,
         tilts(model, settings, targets, model.denoiser.mask_id),
@@ -126,7 +126,7 @@ def _dense(
     classes = denoiser.pad_id if uniform else None
     emphasis = _emphasis(model, settings, targets)
     network = ShardedDenoiser(denoiser, settings.device, settings.dtype, classes, emphasis)
-    mixture, shaping = mixture_of(settings, targets), _shaping(settings)
+    mixture, shaping = mixture_of(settings, targets), settings.shaping
     guides = tilts(model, settings, targets, None if uniform else denoiser.mask_id)
     transition: Transition
     if uniform:
@@ -169,7 +169,7 @@ def _left_to_right(
             GuideScores(guide, aims(guide, targets, settings.emphasis), device, dtype),
             number(settings.gamma),
         )
-    return AutoregressiveSampler(network, pool, _shaping(settings), settings.batch_size)
+    return AutoregressiveSampler(network, pool, settings.shaping, settings.batch_size)
 
 
 def tilts(
@@ -196,10 +196,6 @@ def _emphasis(
 ) -> Emphasis | None:
     """Return the weights of the goals that the network itself is told."""
     return Emphasis.of(model.properties, targets, settings.emphasis)
-
-
-def _shaping(settings: Settings) -> Shaping:
-    return Shaping(settings.temperature, settings.top_p)
 
 
 def adaptive_sampler(

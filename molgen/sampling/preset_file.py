@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from molgen.sampling.keys import METHOD_WORDS
-from molgen.sampling.words import from_info, gamma
+from molgen.sampling.settings import OPTIONS, from_words
 from molgen.targets import Range, Target, read_targets
 from molgen.utils.files import replacing
+from molgen.utils.options import EITHER, WORDS
 
 FORMAT = 1
 KEYS = ("format", "model", "target", "sampling", "measured", "molgen")
-SAMPLING = (*METHOD_WORDS, "gamma", "steps", "temperature", "top_p")
+SAMPLING = {key: option for key, option in OPTIONS.items() if option.preset}
 
 
 def read_preset(path: str | Path) -> dict[str, Any]:
@@ -89,14 +89,12 @@ def check_sampling(sampling: Mapping[str, Any]) -> None:
         ValueError: naming what is not understood.
     """
     _known("sampling ", sampling, SAMPLING)
-    for name in METHOD_WORDS:
-        if not isinstance(sampling.get(name, ""), str):
-            raise ValueError(f"sampling {name} is {_shown(sampling[name])}, expected words")
-    for name in ("temperature", "top_p"):
-        if isinstance(sampling.get(name), str):
-            raise ValueError(f"sampling {name} is {_shown(sampling[name])}, expected a number")
-    strength = {"gamma": gamma(str(sampling["gamma"]))} if "gamma" in sampling else {}
-    from_info({**sampling, **strength})
+    for name, value in sampling.items():
+        kind = SAMPLING[name].kind
+        if kind != EITHER and (kind == WORDS) != isinstance(value, str):
+            expected = "words" if kind == WORDS else "a number"
+            raise ValueError(f"sampling {name} is {_shown(value)}, expected {expected}")
+    from_words(sampling)
 
 
 def match(
@@ -151,7 +149,7 @@ def _kinds(targets: Mapping[str, Target]) -> dict[str, str]:
     }
 
 
-def _known(where: str, part: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+def _known(where: str, part: Mapping[str, Any], allowed: Iterable[str]) -> None:
     for name in part:
         if name not in allowed:
             raise ValueError(f"{where}{name!r} is unknown, expected {', '.join(allowed)}")

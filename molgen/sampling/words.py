@@ -1,4 +1,4 @@
-"""Sampling presets: words and numbers in ``molgen.json`` and on the command line -> objects.
+"""Words <-> objects: how strategies, weights, orders and the like are written.
 
 A strategy is written as on the command line, ``rescale`` or ``loop:t_on=.55,t_off=.05``.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from molgen.diffusion.plan import STRATEGIES, Strategy, Switch
@@ -16,12 +16,10 @@ from molgen.diffusion.token_weights import WEIGHTS, TokenWeights
 from molgen.diffusion.unmasking_order import ORDERS, Order
 from molgen.guidance.context_contrast import CONTEXTS, Context
 from molgen.guidance.kernels import Linear, Strength
-from molgen.guidance.predictor import Shaping
 from molgen.guidance.smiles_grammar import GRAMMARS, SmilesGrammar
 from molgen.guidance.spec import ClassifierBased, ClassifierFree, Steering
 from molgen.sampling.corrector import CORRECTORS, Corrector
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
-from molgen.sampling.settings import Settings
 
 # parameters that are words; the others are numbers
 WORDS = ("then", "normalise", "mix", "scores", "guide", "by", "until")
@@ -32,6 +30,7 @@ UNBOUNDED = ("beta", "tau", "clamp", "cfg", "gamma", "kl", "strength", *COUNTS)
 SHARED = ("budget", "until", "odds")
 """Parameters that every retry has."""
 RETRIES: dict[str, type[Retry]] = {"restart": Restart, "remask": Remask}
+OPTIONAL_ORDERS: dict[str, type[Order] | None] = {"none": None, **ORDERS}
 GUIDANCE: dict[str, type[ClassifierFree | ClassifierBased]] = {
     "cfg": ClassifierFree,
     "cbg": ClassifierBased,
@@ -143,7 +142,7 @@ def order(text: str) -> Order | None:
     Raises:
         ValueError: naming what came and what is allowed.
     """
-    return _optional("order", text, {"none": None, **ORDERS})  # type: ignore[no-any-return]
+    return _optional("order", text, OPTIONAL_ORDERS)  # type: ignore[no-any-return]
 
 
 def grammar(text: str) -> SmilesGrammar | None:
@@ -218,43 +217,63 @@ def gamma(text: str) -> Strength:
     return Linear(*found) if dots else found[0]
 
 
-def temperature(text: str) -> float:
-    """Read a temperature.
+def write_parameters(name: str, value: Any, apart: Sequence[str] = ()) -> str:
+    """Return ``NAME:key=value,...`` with the parameters of an object that are not usual."""
+    usual = {f.name: f for f in dataclasses.fields(value)}
+    parts = [
+        f"{key}={_written(found)}"
+        for key, f in usual.items()
+        if key not in apart and (found := getattr(value, key)) != f.default
+    ]
+    return f"{name}:{','.join(parts)}" if parts else name
+
+
+def write(value: Any, kinds: Mapping[str, Any]) -> str:
+    """Return the words that an object is read from.
+
+    Args:
+        value: the object, or None.
+        kinds: classes by name, None for the name that stands for nothing.
+    """
+    kind = None if value is None else type(value)
+    name = next(name for name, known in kinds.items() if known is kind)
+    return name if value is None else write_parameters(name, value)
+
+
+def write_strategy(value: Strategy) -> str:
+    """Return the words that :func:`strategy` reads."""
+    if not isinstance(value, Switch):
+        return write(value, STRATEGIES)
+    then, _, rest = write(value.then, STRATEGIES).partition(":")
+    own = f"switch:t_switch={value.t_switch!r},then={then}"
+    return f"{own},{rest}" if rest else own
+
+
+def write_adapt(value: Adaptive | None) -> str:
+    """Return the words that :func:`adapt` reads."""
+    if value is None:
+        return "none"
+    text = write(value.retry, RETRIES)
+    shared = write_parameters("", value, ("retry",)).removeprefix(":")
+    return f"{text}{',' if ':' in text else ':'}{shared}" if shared else text
+
+
+def write_gamma(value: Strength) -> float | str:
+    """Return what :func:`gamma` reads.
 
     Raises:
-        ValueError: if it is no finite number above 0.
+        ValueError: if the strength is a function that cannot be written.
     """
-    try:
-        return Shaping(float(text)).temperature
-    except ValueError as error:
-        raise ValueError(f"temperature is {text!r}, expected a finite number above 0") from error
+    if isinstance(value, Linear):
+        return f"{value.start!r}..{value.end!r}"
+    if callable(value):
+        raise ValueError(f"gamma is {value!r}, expected a number or a line, which can be written")
+    return value
 
 
-def from_info(sampling: Mapping[str, Any]) -> Settings:
-    """Return the settings that a checkpoint's ``molgen.json`` recommends.
-
-    Raises:
-        ValueError: if a word or a number is not understood.
-    """
-    values = dict(sampling)
-    remask = strategy(values.pop("remask", "ancestral"))
-    weights = token_weights(values.pop("weights", "uniform"))
-    steering = guidance(values.pop("guidance", "cfg"))
-    if isinstance(values.get("gamma"), str):
-        values["gamma"] = gamma(values["gamma"])
-    for name, read in OPTIONAL.items():
-        values[name] = read(values.get(name, "none"))
-    try:
-        return Settings(strategy=remask, weights=weights, steering=steering, **values)
-    except TypeError as error:
-        raise ValueError(f"settings: {error}") from error
-
-
-OPTIONAL = {
-    "context": context,
-    "corrector": corrector,
-    "order": order,
-    "grammar": grammar,
-    "adapt": adapt,
-}
-"""What may be ``none``, by the name of its setting."""
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, tuple):
+        return "+".join(map(str, value))
+    return repr(value) if isinstance(value, float) else str(value)

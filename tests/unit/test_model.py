@@ -194,8 +194,8 @@ def test_a_preset_is_for_its_target_and_for_who_names_no_method(tmp_path: Path) 
     (folder / "molgen.json").write_text(json.dumps({**info, "presets": {"qed=max": TUNED}}))
     model, aim = molgen.load(folder), {"qed": "max"}
     own, tuned = model.settings(), model.settings(targets=aim)
-    assert (own.order, own.strategy, own.temperature) == (None, plan.Rescale(0.1), 1.0)
-    assert (tuned.order, tuned.gamma, tuned.temperature) == (EntropyBounded(0.1), 1.5, 1.4)
+    assert (own.order, own.strategy, own.shaping.temperature) == (None, plan.Rescale(0.1), 1.0)
+    assert (tuned.order, tuned.gamma, tuned.shaping.temperature) == (EntropyBounded(0.1), 1.5, 1.4)
     assert tuned.steps == 9, "what a preset leaves out is as the model recommends"
     assert model.settings(targets={"logp": "max"}) == own
     assert model.settings("design", aim) == own

@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from molgen.constraints.open_parts import OpenPart
 from molgen.data.prior import Request
 from molgen.data.tokenizer import Tokenizer, padded
-from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.predictor import NetworkPredictor
+from molgen.guidance.shaping import Shaping
 from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.target_probability import Odds
 from molgen.model import Model

@@ -21,7 +21,8 @@ from molgen.discovery.particles import (
     systematic,
 )
 from molgen.guidance.kernels import Linear
-from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.predictor import NetworkPredictor
+from molgen.guidance.shaping import Shaping
 from molgen.utils.threads import workers
 
 GAMMA = 3.0

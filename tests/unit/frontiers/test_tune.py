@@ -110,7 +110,7 @@ def test_every_candidate_can_be_drawn_and_written(model: Model, judging: Model) 
         for candidate in candidates(network, own(network), 10_000)[::9]:
             settings = candidate.settings(network, {})
             assert settings.steps == candidate.steps
-            assert settings.temperature == candidate.temperature
+            assert settings.shaping.temperature == candidate.temperature
             assert settings.gamma == gamma(str(candidate.gamma))
             check_sampling(candidate.words)
             assert Candidate.from_words(network.name, candidate.words) == candidate

@@ -17,7 +17,8 @@ from molgen.guidance.kernels import (
     Linear,
     classifier_free_masked,
 )
-from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.predictor import NetworkPredictor
+from molgen.guidance.shaping import Shaping
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers

@@ -27,7 +27,7 @@ from molgen.guidance.kernels import (
     Linear,
     Strength,
 )
-from molgen.guidance.predictor import Shaping
+from molgen.guidance.shaping import Shaping
 from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
 
 MASKED = ShardedDenoiser(chains.Denoiser(), dtype="fp32")

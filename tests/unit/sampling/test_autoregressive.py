@@ -14,7 +14,7 @@ from torch import Tensor
 import strings
 from molgen.diffusion.losses import next_token_nats
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel
-from molgen.guidance.predictor import Shaping
+from molgen.guidance.shaping import Shaping
 from molgen.nn.language_model import LanguageModel, sequence_log_prob
 from molgen.sampling.autoregressive import AutoregressiveSampler, filled
 from molgen.sampling.sampler import Samples

@@ -15,7 +15,8 @@ from molgen.guidance.candidate_scores import AmortisedScores, ExactScores
 from molgen.guidance.classifier import Aim, PropertyClassifier
 from molgen.guidance.conditional_denoiser import ShardedDenoiser
 from molgen.guidance.kernels import ClassifierBased, ClassifierFree
-from molgen.guidance.predictor import NetworkPredictor, Shaping
+from molgen.guidance.predictor import NetworkPredictor
+from molgen.guidance.shaping import Shaping
 from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.kernel_sampler import DenseSampler, draw_changes

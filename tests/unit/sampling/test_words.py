@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,8 @@ from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.sampling import words
 from molgen.sampling.corrector import Corrector
 from molgen.sampling.retry import Adaptive, Remask, Restart
-from molgen.sampling.words import from_info, strategy, token_weights
+from molgen.sampling.settings import OPTIONS, Settings, from_words, to_words
+from molgen.sampling.words import strategy, token_weights
 
 
 @pytest.mark.parametrize(
@@ -104,11 +107,11 @@ def test_other_weights_are_refused(text: str, message: str) -> None:
 
 
 def test_what_a_checkpoint_recommends() -> None:
-    assert from_info({}).strategy == plan.Ancestral()
-    chosen = from_info({"remask": "cap:eta=.2", "weights": "sharpened", "steps": 64, "gamma": 2})
+    assert from_words({}).strategy == plan.Ancestral()
+    chosen = from_words({"remask": "cap:eta=.2", "weights": "sharpened", "steps": 64, "gamma": 2})
     assert chosen.strategy == plan.Cap(0.2)
     assert chosen.weights == Sharpened()
-    assert (chosen.steps, chosen.gamma, chosen.temperature) == (64, 2, 1.0)
+    assert (chosen.steps, chosen.gamma, chosen.shaping.temperature) == (64, 2, 1.0)
 
 
 def test_guidance_in_words() -> None:
@@ -141,7 +144,7 @@ def test_orders_and_retries_in_words() -> None:
     assert words.adapt("restart:budget=64") == Adaptive(budget=64, retry=Restart())
     found = words.adapt("remask:share=.3,by=psi,rising=1,until=valid+novel")
     assert found == Adaptive(("valid", "novel"), retry=Remask(0.3, "psi", rising=True))
-    made = from_info({"adapt": "restart:budget=9", "order": "margin", "corrector": "likeliest"})
+    made = from_words({"adapt": "restart:budget=9", "order": "margin", "corrector": "likeliest"})
     assert (made.adapt, made.order) == (Adaptive(budget=9), LargestMargin())
     assert made.corrector == Corrector()
 
@@ -167,7 +170,7 @@ def test_words_for_them_that_are_refused(
 
 
 def test_an_order_takes_the_place_of_a_recommended_plan() -> None:
-    own = from_info({"remask": "rescale:eta=0.1", "weights": "sharpened", "steps": 9})
+    own = from_words({"remask": "rescale:eta=0.1", "weights": "sharpened", "steps": 9})
     found = own.changed(order=words.order("entropy"), gamma=2.0)
     assert (found.strategy, found.weights) == (plan.Ancestral(), None)
     assert (found.steps, found.gamma, found.order) == (9, 2.0, words.order("entropy"))
@@ -178,3 +181,48 @@ def test_an_order_takes_the_place_of_a_recommended_plan() -> None:
     assert (again.strategy, again.order) == (own.strategy, None)
     with pytest.raises(ValueError, match=r"settings: .*'stepps'"):
         own.changed(stepps=3)
+
+
+WRITTEN: list[dict[str, Any]] = [
+    {},
+    {"remask": "rescale:eta=0.1", "weights": "sharpened:tau=0.75", "steps": 64, "gamma": "1..3"},
+    {"remask": "switch:t_switch=0.3,then=cap,eta=0.02", "temperature": 0.9, "top_p": 0.95},
+    {"remask": "loop:t_on=0.6,t_off=0.1,eta=0.03", "weights": "quality:gamma=2.0", "gamma": 2.0},
+    {"guidance": "cbg:scores=exact,tilt_mask=1,clamp=3.0", "context": "hide:share=0.4"},
+    {"order": "klass:forwards=3,confidence=0.8", "grammar": "smiles:depth=4", "dtype": "fp64"},
+    {"adapt": "remask:share=0.3,rising=1,until=valid+novel,budget=64", "conditions": "profile"},
+    {"adapt": "restart:budget=9", "corrector": "likeliest:every=4", "batch_size": 7},
+]
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_what_is_written_is_read_again(written: dict[str, Any]) -> None:
+    settings = from_words(written)
+    again = to_words(settings)
+    assert from_words(again) == settings
+    assert list(again) == list(OPTIONS)
+    assert {key for key in again if again[key] != OPTIONS[key].default} == set(written)
+
+
+def test_every_setting_is_in_the_table() -> None:
+    unwritten = {"shaping", "emphasis"}  # its fields are settings; weights belong to goals
+    names = {f.name for f in dataclasses.fields(Settings)} - unwritten
+    assert {option.name for option in OPTIONS.values()} >= names
+    with pytest.raises(ValueError, match="'heat' is unknown"):
+        from_words({"heat": 1})
+    with pytest.raises(ValueError, match=r"gamma is .*lambda"):
+        to_words(from_words({}).changed(gamma=lambda alpha: alpha))
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"temperature": -1}, "temperature is -1"),
+        ({"weights": token_weights("sharpened")}, "weights sharpened choose"),
+        ({"strategy": strategy("loop"), "steps": 2}, "loop needs at least 3 steps"),
+        ({"dtype": "fp8"}, "dtype is 'fp8'"),
+    ],
+)
+def test_what_does_not_go_is_refused_at_once(changes: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        from_words({}).changed(**changes)
