@@ -23,6 +23,7 @@ import numpy as np
 from molgen.frontiers.method import METHOD, OWN, SHAPING, Arm
 from molgen.frontiers.store import Point, Record
 from molgen.frontiers.task import TOP, Task
+from molgen.guidance.shaping import Shaping
 from molgen.sampling.settings import OPTIONS
 from molgen.targets import Range, Target, parse_target, read_targets
 
@@ -139,7 +140,7 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
     return {
         "model digest": digest(folder),
         "guide digest": guide,
-        **dataclasses.asdict(settings.shaping),
+        **_shaped(settings.shaping),
         "dtype": settings.dtype,
         "molgen": __version__,
         "rdkit": rdkit.__version__,
@@ -158,6 +159,14 @@ def digest(folder: Path) -> str:
         total.update(path.name.encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]
+
+
+def _shaped(shaping: Shaping) -> dict[str, float]:
+    """Return what shapes a draw; an option that came later is told where it is used alone."""
+    values = dataclasses.asdict(shaping)
+    return {
+        k: v for k, v in values.items() if k in ("temperature", "top_p") or v != SHAPING[k].default
+    }
 
 
 def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: Any) -> Settings:
