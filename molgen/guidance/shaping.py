@@ -4,7 +4,9 @@
 
 Each field is an option of its own, in presets, comparisons and on the command line.
 
-References: Holtzman et al., "The curious case of neural text degeneration" (2020), for ``top_p``.
+References: Holtzman et al., "The curious case of neural text degeneration" (2020), for ``top_p``;
+Nguyen et al., "Turning up the heat: min-p sampling for creative and coherent LLM outputs" (2024),
+for ``min_p``.
 """
 
 from __future__ import annotations
@@ -27,10 +29,14 @@ class Shaping:
         temperature: divides the log-probabilities; below 1 sharpens.
         top_p: the smallest set of likeliest tokens with at least this mass is kept (nucleus
             sampling); 1 keeps all.
+        min_p: tokens with at least this share of the largest probability are kept; 0 keeps all.
     """
 
     temperature: float = number("below 1 sharpens", "X", 1.0, preset=True, tries=(0.9, 1.0))
     top_p: float = number("nucleus of the distribution", "P", 1.0, preset=True)
+    min_p: float = number(
+        "keep tokens with at least this share of the largest probability", "M", 0.0, preset=True
+    )
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -42,6 +48,8 @@ class Shaping:
             raise ValueError(f"temperature is {self.temperature}, expected more than 0 and finite")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}, expected more than 0 and at most 1")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p is {self.min_p}, expected a number in [0, 1]")
 
     def __call__(self, log_p: Tensor) -> Tensor:
         """Return float64 probabilities from log-probabilities, both (positions, vocab).
@@ -61,6 +69,8 @@ class Shaping:
             ordered, order = p.sort(dim=-1, descending=True, stable=True)
             beyond = ordered.cumsum(-1) - ordered >= self.top_p
             p = _without(p, beyond.new_zeros(beyond.shape).scatter(-1, order, beyond))
+        if self.min_p > 0:
+            p = _without(p, p < self.min_p * p.amax(-1, keepdim=True))
         return p
 
 

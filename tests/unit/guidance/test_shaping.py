@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from molgen.cli import build_parser
+from molgen.frontiers.method import Arm
+from molgen.frontiers.plan import settings_for
 from molgen.guidance.shaping import Shaping
+from molgen.model import Model
+from molgen.sampling.preset_file import check_sampling
+from molgen.sampling.settings import from_words, to_words
 
 LOG_P = torch.tensor([[0.5, 0.3, 0.15, 0.05, 0.0], [0.1, 0.1, 0.1, 0.7, 0.0]]).double().log()
 
@@ -28,6 +34,30 @@ def test_nucleus_by_hand() -> None:
     kept = Shaping(top_p=0.75)(LOG_P)[1]
     assert int((kept > 0).sum()) == 2, "of equals, just enough"
     assert Shaping(temperature=0.5, top_p=0.68)(LOG_P)[0].tolist() == [1, 0, 0, 0, 0]
+
+
+def test_min_p_by_hand() -> None:
+    assert Shaping(min_p=0.5)(LOG_P)[0].tolist() == pytest.approx([0.625, 0.375, 0, 0, 0])
+    assert Shaping(min_p=0.5)(LOG_P)[1].tolist() == [0, 0, 0, 1, 0]
+    assert Shaping(min_p=1.0)(LOG_P).tolist() == [[1, 0, 0, 0, 0], [0, 0, 0, 1, 0]]
+    torch.testing.assert_close(Shaping(min_p=0.0)(LOG_P), LOG_P.exp())
+    # after the temperature: 0.3 is 0.6 of the largest, and its square 0.36 of that one's
+    assert Shaping(temperature=0.5, min_p=0.5)(LOG_P)[0].tolist() == [1, 0, 0, 0, 0]
+    with pytest.raises(ValueError, match=r"min_p is 1\.5"):
+        Shaping(min_p=1.5)
+
+
+def test_min_p_is_a_setting_like_any_other(tiny: Model) -> None:
+    options = build_parser().parse_args(["sample", "m", "--n", "1", "--out", "x", "--min-p", ".3"])
+    assert options.min_p == 0.3
+    settings = from_words({"min_p": 0.3})
+    assert settings.shaping == Shaping(min_p=0.3)
+    assert to_words(settings)["min_p"] == 0.3
+    check_sampling({"remask": "cap:eta=.1", "min_p": 0.3})
+    arm = Arm.parse("kept; min_p=.3", tiny.name)
+    assert settings_for(tiny, arm, 1.0, 8).shaping.min_p == 0.3
+    free, kept = (tiny.sample(40, seed=1, min_p=share)["raw"] for share in (0.0, 0.9))
+    assert kept.nunique() < free.nunique()
 
 
 @pytest.mark.parametrize(
