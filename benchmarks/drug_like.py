@@ -77,12 +77,12 @@ def quality(table: pd.DataFrame, asked: int) -> Figures:
 def delivered(designs: Designs) -> Figures:
     """Return the figures of molecules that were drawn until there were enough."""
     tally = designs.tally
-    kept = tally.drawn - tally.lost["invalid"] - tally.lost["constraint"]
+    kept = tally.drawn - tally.fates["invalid"] - tally.fates["constraint lost"]
     return {
         "valid": kept / max(1, tally.drawn),
         "delivered": len(designs.table) / designs.asked,
         **quality(designs.table, designs.asked),
-        "NFE": tally.forwards / max(1, tally.kept),
+        "NFE": tally.forwards / max(1, tally.accepted),
     }
 
 
@@ -160,7 +160,7 @@ def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespa
                 "success": found.improved / len(smiles),
                 "NFE": found.forwards / len(smiles),
                 "tries": found.tries / len(smiles),
-                "oracle calls": found.calls / len(smiles),
+                "oracle calls": found.oracle_calls / len(smiles),
                 "guide NFE": found.classifier_forwards / len(smiles),
             },
         )
@@ -172,7 +172,7 @@ def goals(model: Model, settings: Settings, seed: int, options: argparse.Namespa
     yield (
         "",
         {
-            "valid": 1 - tally.lost["invalid"] / tally.drawn,
+            "valid": 1 - tally.fates["invalid"] / tally.drawn,
             **{f"meets {name}": met.rows / tally.drawn for name, met in tally.met.items()},
             "meets all, distinct": tally.met[ALL].distinct / tally.drawn,
             "NFE": tally.forwards / tally.drawn,

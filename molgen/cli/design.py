@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-filter",
         action="store_true",
-        help="deliver the first N rows as they are drawn, and say in the column `lost` what "
-        "each would be lost to",
+        help="deliver the first N rows as they are drawn, and say in the column `lost` why "
+        "each would be rejected",
     )
     options.add_sampling(parser)
 

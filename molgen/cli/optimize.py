@@ -3,13 +3,13 @@ r"""Improve leads: redraw the part that holds the goal back, and stay similar to
 LEADS is a SMILES or a file of them. A try opens a part of a lead, keeps the rest and draws the part
 anew under guidance; every try is a row, with its similarity to the lead (Tanimoto, Morgan radius 2,
 2,048 bits), its gain over the lead in training standard deviations, and what became of it: invalid,
-unchanged, duplicate, constraint lost, similarity below, filter failed, passed over, target missed,
+unchanged, duplicate, constraint lost, similarity below, filter failed, not selected, goal missed,
 or ok. A range or a number is met or missed; max and min are met by what is better than the lead.
 
 Two tiers, told apart in the column `tier` and in the report. By default nothing is computed of the
 properties while drawing: a guide of the model tells which part to open, and tries go on from what
 it finds better; without a guide the network tells, and all tries start from the lead. With
---propose P the guide proposes P molecules a lead in the end; the others are `passed over`, and
+--propose P the guide proposes P molecules a lead in the end; the others are `not selected`, and
 nothing is computed of them. With --oracle-calls M, up to M distinct molecules a lead are scored on
 the way, and tries go on from what is better; --enough E ends them at a lead once E molecules meet
 everything.
@@ -221,10 +221,10 @@ def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:
 
 def report(found: Optimized, goals: Goals, single: bool) -> str:
     """Return the short table and the honest counts."""
-    from molgen.discovery.leads.lead import Outcome
+    from molgen.molecules.fate import Fate
 
     names = list(goals.targets)
-    ok = found.table[found.table["outcome"] == Outcome.OK]
+    ok = found.table[found.table["outcome"] == Fate.ACCEPTED]
     ok = ok.sort_values(["gain", "similarity"], ascending=False, kind="stable")
     if not single:
         ok = ok.drop_duplicates("lead_index").sort_values("lead_index")

@@ -165,7 +165,7 @@ class Screen:
     def round(self, search: Search) -> None:
         """Show how far the search has come."""
         self.bar.update(search.tally.forwards - self.bar.n)
-        self.bar.set_postfix_str(f"{search.tally.calls} oracle calls")
+        self.bar.set_postfix_str(f"{search.tally.oracle_calls} oracle calls")
 
     def close(self) -> None:
         """Take the bar away."""

@@ -1,7 +1,7 @@
-"""The counts of a run: what every draw was lost to, what it cost, and how many met what.
+"""The ledger of a run: what became of every draw, what it cost, and how many met what.
 
-A row is lost to the first thing that is wrong with it, so losses and what was kept add up to the
-rows drawn. Goals and filters are counted apart from that, over everything drawn.
+A row is rejected because of the first thing that is wrong with it, so fates add up to the rows
+drawn. Goals and filters are counted apart from that, over everything drawn.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from molgen.molecules.fate import Fate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,24 +36,49 @@ class Met:
 
 
 @dataclass
-class Tally:
-    """What became of every draw.
+class Ledger:
+    """What a run has cost, and what became of everything drawn.
 
     Attributes:
-        drawn: rows drawn.
-        forwards: network forwards they took.
-        lost: how many were lost to each reason, in the order the reasons are checked: ``invalid``,
-            ``duplicate``, ``known``, ``constraint``, ``filter: NAME``, ``misses PROP``.
-        kept: how many met everything.
+        drawn: rows, whole or in part.
+        forwards: of the network.
+        classifier_forwards: of a noisy classifier.
+        oracle_calls: distinct molecules that were scored while drawing.
+        fates: rows by what became of them, of :class:`molgen.molecules.fate.Fate`, with the name of
+            the filter or the property that a row failed.
+    """
+
+    drawn: int = 0
+    forwards: int = 0
+    classifier_forwards: int = 0
+    oracle_calls: int = 0
+    fates: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def accepted(self) -> int:
+        """Rows that met everything."""
+        return self.fates[Fate.ACCEPTED]
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Rows by why they were not accepted, in the order the reasons were met."""
+        return {fate: count for fate, count in self.fates.items() if fate != Fate.ACCEPTED}
+
+    def because(self) -> str:
+        """Return why rows were rejected, in words."""
+        return ", ".join(f"{count} {fate}" for fate, count in self.rejected.items() if count)
+
+
+@dataclass
+class Tally(Ledger):
+    """The ledger of a design run.
+
+    Attributes:
         distinct: different valid molecules drawn.
         met: for the constraint, each filter, each goal that some molecules miss, and all of them,
             how many of everything drawn met it, whatever else was wrong with them.
     """
 
-    drawn: int = 0
-    forwards: int = 0
-    lost: Counter[str] = field(default_factory=Counter)
-    kept: int = 0
     distinct: int = 0
     met: dict[str, Met] = field(default_factory=dict)
 
@@ -65,8 +92,8 @@ class Tally:
         valid, first = (rows["smiles"] != "").to_numpy(), rows["unique"].to_numpy()
         self.drawn += len(rows)
         self.forwards += int(rows["nfe"].sum())
-        self.lost.update(reason for reason in rows["lost"] if reason)
-        self.kept += int((rows["lost"] == "").sum())
+        self.classifier_forwards += int(rows["classifier_nfe"].sum())
+        self.fates.update(fate or Fate.ACCEPTED for fate in rows["lost"])
         self.distinct += int(first.sum())
         for name, passed in checks.items():
             met = self.met.setdefault(name, Met())
@@ -74,9 +101,9 @@ class Tally:
             met.distinct += int((passed & first).sum())
 
     def __str__(self) -> str:
-        lost = ", ".join(f"{count} {reason}" for reason, count in self.lost.items() if count)
-        each = f"; {self.forwards / self.kept:.1f} forwards for each one kept" if self.kept else ""
-        return f"{self.drawn} drawn: {self.kept} kept" + (f", {lost}" if lost else "") + each
+        why, kept = self.because(), self.accepted
+        each = f"; {self.forwards / kept:.1f} forwards for each one kept" if kept else ""
+        return f"{self.drawn} drawn: {kept} kept" + (f", {why}" if why else "") + each
 
 
 @dataclass(frozen=True)
@@ -100,32 +127,23 @@ class Designs:
 
 
 @dataclass
-class SearchTally:
-    """What a search has cost, and what became of everything drawn.
+class SearchTally(Ledger):
+    """The ledger of a search.
 
     Attributes:
-        drawn: rows drawn, whole or in part.
-        forwards: of the network.
-        classifier_forwards: of a guide.
-        calls: distinct molecules that the oracle scored.
-        lost: rows by reason: ``invalid``, ``known``, ``duplicate`` (met before), ``not scored``.
-        delivered: molecules.
+        delivered: molecules, the best of those accepted.
     """
 
-    drawn: int = 0
-    forwards: int = 0
-    classifier_forwards: int = 0
-    calls: int = 0
-    lost: Counter[str] = field(default_factory=Counter)
     delivered: int = 0
 
     def __str__(self) -> str:
-        lost = "".join(f", {count} {reason}" for reason, count in self.lost.items() if count)
-        text = f"{self.drawn} drawn{lost}; {self.calls} oracle calls; {self.delivered} delivered"
+        why = f", {self.because()}" if self.because() else ""
+        calls = self.oracle_calls
+        text = f"{self.drawn} drawn{why}; {calls} oracle calls; {self.delivered} delivered"
         if not self.delivered:
             return text
         each = [f"{self.forwards / self.delivered:.1f} forwards"]
         if self.classifier_forwards:
             each.append(f"{self.classifier_forwards / self.delivered:.1f} of the guide")
-        each.append(f"{self.calls / self.delivered:.1f} oracle calls")
+        each.append(f"{calls / self.delivered:.1f} oracle calls")
         return f"{text}, each for {', '.join(each)}"

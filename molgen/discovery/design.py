@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from molgen.discovery.counts import ALL, Designs, Tally
 from molgen.discovery.goals import TOLERANCE, Goals, read_goals, steering, weighed
 from molgen.model import Model
+from molgen.molecules.fate import Fate
 from molgen.molecules.filters import Screens
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
@@ -88,9 +89,9 @@ def design(
     found: list[pd.DataFrame] = []
     reason = f"the budget of {budget} draws ended"
     try:
-        while run.tally.kept < n and run.tally.drawn < budget:
+        while run.tally.accepted < n and run.tally.drawn < budget:
             size = run.size(n, budget)
-            rows = run.judged(run.source(size, run.tally.drawn), n - run.tally.kept)
+            rows = run.judged(run.source(size, run.tally.drawn), n - run.tally.accepted)
             fitting = rows[rows["lost"] == ""].drop(columns="lost")
             found.append(fitting)
             if on_found and len(fitting):
@@ -99,7 +100,7 @@ def design(
                 on_round(run.tally)
     except KeyboardInterrupt:
         reason = "interrupted"
-    if run.tally.kept >= n:
+    if run.tally.accepted >= n:
         reason = "complete"
     return Designs(run.table(found), run.tally, n, reason)
 
@@ -181,7 +182,7 @@ class _Run:
 
     def size(self, n: int, budget: int) -> int:
         """Return the rows of the next round: as many as the yield so far says, within bounds."""
-        drawn, kept = self.tally.drawn, self.tally.kept
+        drawn, kept = self.tally.drawn, self.tally.accepted
         size = FIRST_ROUND
         if drawn:
             rate = (kept + 1) / (drawn + 1)
@@ -189,16 +190,17 @@ class _Run:
         return min(max(size, FIRST_ROUND), budget - drawn)
 
     def judged(self, rows: pd.DataFrame, wanted: int) -> pd.DataFrame:
-        """Say what each row is lost to, up to the one that makes ``wanted``; count these rows.
+        """Say why each row is rejected, up to the one that makes ``wanted``; count these rows.
 
         ``unique`` and ``novel`` are set over everything drawn so far.
         """
         checks = self._checks(rows)
         lost: list[str] = []
         unique: list[bool] = []
-        reasons = ["invalid", "duplicate", *([] if self.allow_known else ["known"]), *checks]
+        old = [] if self.allow_known else [Fate.IN_TRAINING_SET]
+        reasons: list[str] = [Fate.INVALID, Fate.DUPLICATE, *old, *checks]
         for reason in reasons:  # in this order, whichever comes first
-            self.tally.lost.setdefault(reason, 0)
+            self.tally.fates.setdefault(reason, 0)
         kept = 0
         for i, (smiles, novel) in enumerate(zip(rows["smiles"], rows["novel"], strict=True)):
             if kept == wanted:
@@ -217,7 +219,11 @@ class _Run:
         first = np.array(unique, dtype=bool)
         rows = rows.iloc[: len(lost)]
         rows = rows.assign(unique=first, novel=first & rows["novel"].to_numpy(bool), lost=lost)
-        shown = {f"misses {goal.name}": str(goal) if goal.bounds else "" for goal in self.goals}
+        shown = {
+            Fate.GOAL_MISSED.of(goal.name): str(goal) if goal.bounds else "" for goal in self.goals
+        }
+        shown[Fate.CONSTRAINT_LOST] = "constraint"
+        shown |= {Fate.FILTERED.of(each.name): f"filter: {each.name}" for each in self.screens}
         named = {shown.get(name, name): passed[: len(lost)] for name, passed in checks.items()}
         every = np.logical_and.reduce([passed[: len(lost)] for passed in checks.values()])
         self.tally.add(rows, {n: passed for n, passed in named.items() if n} | {ALL: every})
@@ -227,10 +233,10 @@ class _Run:
         """Return which rows pass each check, by what is said of those that do not."""
         checks = {}
         if "constraint" in rows:
-            checks["constraint"] = rows["constraint"].eq("ok").to_numpy(dtype=bool)
+            checks[str(Fate.CONSTRAINT_LOST)] = rows["constraint"].eq("ok").to_numpy(dtype=bool)
         passed, met = self.screens.met(rows["smiles"].tolist()), self.goals.met(rows)
-        checks |= {f"filter: {name}": passed[name].to_numpy() for name in passed}
-        return checks | {f"misses {name}": met[name].to_numpy() for name in met}
+        checks |= {Fate.FILTERED.of(name): passed[name].to_numpy() for name in passed}
+        return checks | {Fate.GOAL_MISSED.of(name): met[name].to_numpy() for name in met}
 
     def table(self, parts: list[pd.DataFrame]) -> pd.DataFrame:
         """Return what was delivered with its scores."""

@@ -29,6 +29,7 @@ from molgen.discovery.objectives import Score, WeightedSum, read_objectives
 from molgen.discovery.oracle import Oracle
 from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
+from molgen.molecules.fate import Fate
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.denoiser import noise_of
 from molgen.sampling.sampler import Samples
@@ -192,22 +193,25 @@ class Search:
         noted = samples.nfe if nfe is None else nfe
         of_guide = samples.classifier_nfe if classifier_nfe is None else classifier_nfe
         for i, text in enumerate(smiles):
-            if reason := self._reason(text, bool(known[i]), bool(fits[i])):
-                tally.lost[reason] += 1
+            fate = self._fate(text, bool(known[i]), bool(fits[i]))
+            tally.fates[fate] += 1
+            if fate is not Fate.ACCEPTED:
                 continue
             self._met[text] = samples.tokens[i].copy(), int(noted[i]), int(of_guide[i])
-        tally.calls = self.oracle.calls
+        tally.oracle_calls = self.oracle.calls
         if self.on_round:
             self.on_round(self)
         return Judged(samples.tokens, smiles, fits, gains)
 
-    def _reason(self, smiles: str, known: bool, fits: bool) -> str:
-        """Return why a row is not kept; empty if it is."""
+    def _fate(self, smiles: str, known: bool, fits: bool) -> Fate:
+        """Return what becomes of a row."""
         if not smiles:
-            return "invalid"
+            return Fate.INVALID
         if smiles in self._met:
-            return "duplicate"
-        return "known" if known else "" if fits else "not scored"
+            return Fate.DUPLICATE
+        if known:
+            return Fate.IN_TRAINING_SET
+        return Fate.ACCEPTED if fits else Fate.NOT_SCORED
 
     def best(self) -> tuple[list[str], Floats]:
         """Return the best molecules met, ``n`` at most, best first.

@@ -6,6 +6,7 @@ from .conventions import Count as Count
 from .conventions import count as count
 from .drawing import drawings as drawings
 from .drawing import svg as svg
+from .fate import Fate as Fate
 from .filters import Screens as Screens
 from .fingerprints import internal_diversity as internal_diversity
 from .fingerprints import nearest_similarity as nearest_similarity

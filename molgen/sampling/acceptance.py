@@ -14,6 +14,7 @@ import numpy as np
 
 from molgen.data.tokenizer import Tokenizer
 from molgen.guidance.target_probability import Odds
+from molgen.molecules.fate import Fate
 from molgen.molecules.parsing import interpret_all
 from molgen.molecules.training_index import KnownMolecules
 from molgen.utils.arrays import Ids
@@ -22,24 +23,19 @@ DEMANDS = ("valid", "unique", "novel")
 LIKELY = "likely"
 
 
-INVALID, BROKEN, KNOWN, DUPLICATE = "invalid", "broken", "known", "duplicate"
-UNLIKELY = "unlikely"
-
-
 @dataclass(frozen=True)
 class Verdict:
     """What is said of a row by itself.
 
     Attributes:
         key: what makes it the same as another: canonical SMILES, empty if it is no molecule.
-        reason: why it fails: ``"invalid"``, ``"broken"`` (it does not keep its constraint),
-            ``"known"``, or another word for a new molecule that will not do; empty if it passes.
+        fate: why it fails, or that it is accepted.
         log_odds: log-probability to meet what is asked for, where a guide was asked, else 0.
         classifier_forwards: of the guide.
     """
 
     key: str
-    reason: str = ""
+    fate: Fate = Fate.ACCEPTED
     log_odds: float = 0.0
     classifier_forwards: int = 0
 
@@ -75,31 +71,37 @@ class MoleculeJudge:
         smiles = [m.smiles for m in interpret_all([self.tokenizer.smiles(text) for text in texts])]
         known = np.zeros(len(smiles), bool) if self.known is None else self.known.contains(smiles)
         verdicts = [
-            Verdict(text, self._reason(int(row), text, bool(old)))
+            Verdict(text, self._fate(int(row), text, bool(old)))
             for row, text, old in zip(rows, smiles, known, strict=True)
         ]
-        passing = [i for i, verdict in enumerate(verdicts) if not verdict.reason]
+        passing = [i for i, verdict in enumerate(verdicts) if verdict.fate is Fate.ACCEPTED]
         if self.odds is None or not passing:
             return verdicts
         for i, log_odds in zip(passing, self.odds(tokens[passing]).tolist(), strict=True):
-            reason = "" if log_odds >= math.log(self.least) else UNLIKELY
-            verdicts[i] = Verdict(smiles[i], reason, log_odds, 1)
+            likely = log_odds >= math.log(self.least)
+            fate = Fate.ACCEPTED if likely else Fate.UNLIKELY
+            verdicts[i] = Verdict(smiles[i], fate, log_odds, 1)
         return verdicts
 
-    def _reason(self, row: int, smiles: str, known: bool) -> str:
+    def _fate(self, row: int, smiles: str, known: bool) -> Fate:
         if not smiles:
-            return INVALID
+            return Fate.INVALID
         if self.keeps is not None and not self.keeps(row, smiles):
-            return BROKEN
-        return KNOWN if known else ""
+            return Fate.CONSTRAINT_LOST
+        return Fate.IN_TRAINING_SET if known else Fate.ACCEPTED
 
 
-RANK = {INVALID: 0, BROKEN: 1, KNOWN: 2, "": 4}
-"""Which state of a row is kept: a molecule before none, a new one before a known one, and of two
-like states the one with better odds."""
+RANK: dict[str, int] = {
+    Fate.INVALID: 0,
+    Fate.CONSTRAINT_LOST: 1,
+    Fate.IN_TRAINING_SET: 2,
+    Fate.ACCEPTED: 4,
+}
+"""Which state of a row is kept: a molecule before none, a new one before one of the training set,
+and of two like states the one with better odds."""
 OTHER_RANK = 3  # a new molecule that fails for another reason
 
 
-def rank(reason: str) -> int:
-    """Return how good the state of a row is that fails for a reason, or for none."""
-    return RANK.get(reason, OTHER_RANK)
+def rank(fate: str) -> int:
+    """Return how good a state of a row is."""
+    return RANK.get(fate, OTHER_RANK)

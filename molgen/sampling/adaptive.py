@@ -29,9 +29,8 @@ import numpy as np
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import PSI
+from molgen.molecules.fate import Fate
 from molgen.sampling.acceptance import (
-    DUPLICATE,
-    INVALID,
     Judge,
     Keeps,
     MoleculeJudge,
@@ -87,7 +86,7 @@ class AdaptiveRows:
             self.fixed[:, : given.fixed.shape[1]] = given.fixed
         own = None if given is None else given.rows
         self.ids = self.first + np.arange(n) if own is None else own
-        self.reason, self.best = np.full((2, n), INVALID, dtype=object)
+        self.fate, self.best = np.full((2, n), Fate.INVALID, dtype=object)
         self.best_odds = np.full(n, -np.inf)
         self.nfe, self.classifier_nfe, self.cost, self.tries, self.since = np.zeros((5, n), int)
         self.told = np.zeros(n, dtype=bool)
@@ -106,7 +105,7 @@ class AdaptiveRows:
             seed, randomness.SHUFFLE, self.ids[rows][:, None], np.arange(self.tokens.shape[1])
         )
         open = (self.tokens[rows] != self.sampler.pad_id) & ~self.fixed[rows]
-        failed = Failed(open, self.trust[rows], self.reason[rows].tolist(), self.since[rows])
+        failed = Failed(open, self.trust[rows], self.fate[rows].tolist(), self.since[rows])
         back = self.sampler.settings.retry.choose(failed, u)
         i, position = np.nonzero(back)
         self.tokens[rows[i], position] = self.sampler.mask_id
@@ -173,29 +172,29 @@ class AdaptiveRows:
 
     def _settle(self, row: int, verdict: Verdict) -> None:
         """Note why a row fails, or that it passes."""
-        key, reason = verdict.key, verdict.reason
-        if not reason and "unique" in self.sampler.settings.until:
+        key, fate = verdict.key, verdict.fate
+        if fate is Fate.ACCEPTED and "unique" in self.sampler.settings.until:
             owner = self.owner.get(key, row)
             if owner < row:
-                reason = DUPLICATE
+                fate = Fate.DUPLICATE
             else:
                 self.owner[key] = row
             if owner > row:
-                self.reason[owner] = self.best[owner] = DUPLICATE
-        self.reason[row] = reason
+                self.fate[owner] = self.best[owner] = Fate.DUPLICATE
+        self.fate[row] = fate
         state, kept = (
-            (rank(reason), verdict.log_odds),
+            (rank(fate), verdict.log_odds),
             (rank(self.best[row]), self.best_odds[row]),
         )
         if state >= kept:
-            self.best[row], self.kept[row] = reason, self.tokens[row]
+            self.best[row], self.kept[row] = fate, self.tokens[row]
             self.best_odds[row] = verdict.log_odds
             self.kept_trust[row] = self.trust[row]
 
     def going(self) -> Ids:
         """Return the rows that fail and have forwards left; one with nothing to change has not."""
         left = (self.nfe < self.sampler.settings.budget) & (self.cost > 0)
-        return np.flatnonzero((self.reason != "") & left)
+        return np.flatnonzero((self.fate != Fate.ACCEPTED) & left)
 
     def tell(self, on_done: OnDone) -> None:
         """Tell of rows that nothing changes any more: with unique, none before them goes on."""

@@ -23,7 +23,8 @@ from typing import Protocol
 import numpy as np
 
 from molgen.diffusion.token_weights import PSI, QUALITY
-from molgen.sampling.acceptance import DEMANDS, INVALID, LIKELY
+from molgen.molecules.fate import Fate
+from molgen.sampling.acceptance import DEMANDS, LIKELY
 from molgen.utils.arrays import Floats, Ids, Mask
 
 RANDOM = "random"
@@ -37,13 +38,13 @@ class Failed:
     Attributes:
         open: tokens that may go back, shape (rows, longest): not padding, nor fixed.
         trust: how probable each token is to be right, same shape; ones where nobody knows.
-        reason: why each row failed, one a row.
+        fate: why each row failed, one a row.
         tries: how often each has failed since it was last drawn as a whole, shape (rows,).
     """
 
     open: Mask
     trust: Floats
-    reason: Sequence[str]
+    fate: Sequence[str]
     tries: Ids
 
 
@@ -119,7 +120,7 @@ class Remask:
 
     def choose(self, failed: Failed, u: Floats) -> Mask:
         """Return the first of each row's order; see `Retry`."""
-        invalid = np.array([reason == INVALID for reason in failed.reason], dtype=bool)
+        invalid = np.array([fate == Fate.INVALID for fate in failed.fate], dtype=bool)
         share = np.where(invalid, self.share, self.move)
         if self.rising:
             share = share * failed.tries

@@ -62,7 +62,7 @@ def test_several_goals_filters_and_a_table_of_what_met_them(
         "filter: pains", "filter: smarts:N=O", "qed=0.36..", "logp=..0.6", "hbd=..1", "all of them"
     ]  # fmt: skip
     assert lines[at + 3].split()[1] == "2"
-    assert " misses logp" in lines[at + 7]
+    assert " goal missed: logp" in lines[at + 7]
 
 
 def test_without_filtering_the_rows_of_a_sample_are_counted(
@@ -81,7 +81,7 @@ def test_without_filtering_the_rows_of_a_sample_are_counted(
     assert 0 < meets.sum() < 60
     line = next(line for line in ran.out.splitlines() if line.startswith("all of them"))
     assert line.split()[3:5] == [str(meets.sum()), f"{100 * meets.mean():.1f}"]
-    assert set(table["lost"]) >= {"", "invalid", "filter: smarts:O"}
+    assert set(table["lost"]) >= {"", "invalid", "filter failed: smarts:O"}
     kept = rows[meets & rows["novel"]].sort_values("qed", ascending=False, kind="stable")
     assert ran.out.splitlines()[1].split()[1] in set(kept["smiles"])
 
@@ -116,7 +116,7 @@ def test_a_target_that_cannot_be_met_ends_with_3(
     assert ran.status == 3
     assert ran.err == "0 of 4 molecules: the budget of 50 draws ended\n"
     assert "50 drawn: 0 kept, " in ran.out
-    assert " misses ring_count" in ran.out
+    assert " goal missed: ring_count" in ran.out
     assert list(pd.read_csv(tmp_path / "a.csv")) == [*COLUMNS, "ring_count", "score"]
 
 

@@ -38,7 +38,7 @@ def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -
     assert designs.reason == "complete"
     tally = designs.tally
     table = drawn(model, tally.drawn, WANTED)
-    lost = {"invalid": 0, "duplicate": 0, "known": 0, "misses qed": 0}
+    lost = {"invalid": 0, "duplicate": 0, "in training set": 0, "goal missed: qed": 0}
     kept, seen = [], set()
     for row in table.itertuples():
         if row.status != "ok":
@@ -46,18 +46,18 @@ def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -
         elif row.smiles in seen:
             lost["duplicate"] += 1
         elif row.smiles in tiny.KNOWN:
-            lost["known"] += 1
+            lost["in training set"] += 1
         elif not 0.36 <= row.qed <= 0.42:
-            lost["misses qed"] += 1
+            lost["goal missed: qed"] += 1
         else:
             kept.append(row.index)
         seen.add(row.smiles)
     assert designs.table["index"].tolist() == kept
     assert len(kept) == 12
     assert kept[-1] == tally.drawn - 1, "nothing is counted beyond the last one delivered"
-    assert dict(tally.lost) == {**lost, "misses logp": 0}
+    assert dict(tally.rejected) == {**lost, "goal missed: logp": 0}
     assert min(lost.values()) > 0, "the test would notice nothing otherwise"
-    assert tally.drawn == tally.kept + sum(tally.lost.values())
+    assert tally.drawn == tally.accepted + sum(tally.rejected.values())
     assert tally.forwards == table["nfe"].sum()
     pd.testing.assert_frame_equal(
         designs.table.drop(columns=["unique", "score"]).reset_index(drop=True),
@@ -92,7 +92,7 @@ def test_a_number_is_met_within_the_tolerance(model: Model, settings: Settings) 
 def test_a_whole_number_is_met_exactly(model: Model, settings: Settings) -> None:
     none = design(model, {"ring_count": 0.5}, 2, 0, settings, max_draws=60, tolerance=9.0)
     assert len(none.table) == 0
-    assert none.tally.lost["misses ring_count"] > 0
+    assert none.tally.rejected["goal missed: ring_count"] > 0
     some = design(model, {"ring_count": 0}, 2, 0, settings, max_draws=200, tolerance=0.0)
     assert some.table["ring_count"].tolist() == [0, 0]
 
@@ -114,7 +114,7 @@ def test_known_molecules_on_request(tmp_path: Path, model: Model, settings: Sett
     assert strict.table["novel"].all()
     assert not free.table["novel"].all()
     assert free.table["smiles"].is_unique
-    assert "known" not in free.tally.lost
+    assert "in training set" not in free.tally.rejected
     bare = molgen.load(tiny.save(tmp_path / "bare", index=False))
     with pytest.raises(ValueError, match="no index of known molecules, so novelty is unknown"):
         design(bare, {"qed": "max"}, 2)
@@ -140,7 +140,7 @@ def test_it_reports_on_the_way_and_can_be_stopped(model: Model, settings: Settin
     pd.testing.assert_frame_equal(
         pd.concat(found, ignore_index=True), designs.table.drop(columns="score")
     )
-    assert len(designs.table) == designs.tally.kept > 0
+    assert len(designs.table) == designs.tally.accepted > 0
 
 
 def test_what_cannot_be_asked_for(model: Model) -> None:

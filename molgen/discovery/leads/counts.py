@@ -5,13 +5,13 @@ Every share is of all leads asked for, those that could not be worked on include
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from molgen.discovery.leads.lead import Outcome
+from molgen.discovery.counts import Ledger
+from molgen.molecules.fate import Fate
 from molgen.utils.arrays import Floats
 
 if TYPE_CHECKING:
@@ -26,22 +26,18 @@ def tier(oracle_calls: int) -> str:
     return f"{WITH_ORACLE}: {oracle_calls}" if oracle_calls else NO_ORACLE
 
 
-@dataclass
-class Tally:
-    """The counts of a run.
+@dataclass(kw_only=True)
+class Tally(Ledger):
+    """The ledger of a run; rows are tries at leads.
 
     Attributes:
         similarity: the least that was asked for.
-        oracle_calls: the most that a lead was allowed; 0 for the tier without an oracle.
+        calls_allowed: the most that a lead was allowed; 0 for the tier without an oracle.
         names: of the properties asked for.
         propose: the most molecules of a lead that were to be proposed; None for every try.
         leads: finished.
         refused: leads that could not be worked on.
         improved: leads with a try that is ``ok``.
-        outcomes: of all tries.
-        forwards: of the network, in all.
-        classifier_forwards: of a guide.
-        calls: of the oracle, while drawing.
         gains: best gain of each lead that was worked on, among tries that keep what must stay and
             the similarity; 0 where none gains anything. In training standard deviations.
         values: the values behind those gains: of the lead, and of its best such try, else of
@@ -49,28 +45,24 @@ class Tally:
     """
 
     similarity: float
-    oracle_calls: int
+    calls_allowed: int
     names: tuple[str, ...]
     propose: int | None = None
     leads: int = 0
     refused: int = 0
     improved: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    forwards: int = 0
-    classifier_forwards: int = 0
-    calls: int = 0
     gains: list[float] = field(default_factory=list)
     values: list[tuple[Floats, Floats]] = field(default_factory=list)
 
     @property
     def tier(self) -> str:
         """Which tier the run belongs to."""
-        return tier(self.oracle_calls)
+        return tier(self.calls_allowed)
 
     @property
     def tries(self) -> int:
         """How many there were."""
-        return sum(self.outcomes.values())
+        return self.drawn
 
     def add(self, table: pd.DataFrame) -> None:
         """Count the rows of finished leads."""
@@ -79,12 +71,13 @@ class Tally:
             if rows["try"].iloc[0] == 0:
                 self.refused += 1
                 continue
-            self.outcomes.update(rows["outcome"])
-            self.improved += bool((rows["outcome"] == Outcome.OK).any())
+            self.drawn += len(rows)
+            self.fates.update(rows["outcome"])
+            self.improved += bool((rows["outcome"] == Fate.ACCEPTED).any())
             self.forwards += int(rows["nfe"].sum() + rows["shared_nfe"].sum())
             self.classifier_forwards += int(rows["classifier_nfe"].sum())
-            self.calls += int(rows["oracle_calls"].max())
-            near = rows["outcome"].isin([Outcome.OK, Outcome.TARGET, Outcome.FILTER])
+            self.oracle_calls += int(rows["oracle_calls"].max())
+            near = rows["outcome"].isin([Fate.ACCEPTED, Fate.GOAL_MISSED, Fate.FILTERED])
             able = rows[near & rows["gain"].notna()]
             before = rows[[f"lead_{name}" for name in self.names]].iloc[0].to_numpy(np.float64)
             after, gain = before, 0.0
@@ -98,12 +91,14 @@ class Tally:
         """Return the report, a few lines."""
         worked = max(1, self.leads - self.refused)
         tries = max(1, self.tries)
-        valid = self.tries - self.outcomes[Outcome.INVALID]
+        valid = self.tries - self.fates[Fate.INVALID]
         how = (
-            f"at most {self.oracle_calls} calls a lead" if self.oracle_calls else "nothing computed"
+            f"at most {self.calls_allowed} calls a lead"
+            if self.calls_allowed
+            else "nothing computed"
         )
         refused = f", {self.refused} of them not worked on" if self.refused else ""
-        counts = ", ".join(f"{count} {name}" for name, count in self.outcomes.most_common())
+        counts = ", ".join(f"{count} {name}" for name, count in self.fates.most_common())
         lines = [
             f"tier: {self.tier} ({how} while drawing)",
             f"{self.improved} of {self.leads} leads improved "
@@ -114,8 +109,8 @@ class Tally:
             *self._changes(),
             f"{self.tries} tries: {100 * valid / tries:.1f} % valid; {counts or 'none'}",
             *self._proposals(worked),
-            f"each lead: {self.forwards / worked:.1f} forwards, {self.calls / worked:.1f} oracle "
-            "calls while drawing"
+            f"each lead: {self.forwards / worked:.1f} forwards, "
+            f"{self.oracle_calls / worked:.1f} oracle calls while drawing"
             + (
                 f", {self.classifier_forwards / worked:.1f} forwards of the guide"
                 if self.classifier_forwards
@@ -127,8 +122,8 @@ class Tally:
     def _proposals(self, worked: int) -> list[str]:
         if self.propose is None:
             return []
-        ok = self.outcomes[Outcome.OK]
-        proposed = ok + self.outcomes[Outcome.TARGET]
+        ok = self.fates[Fate.ACCEPTED]
+        proposed = ok + self.fates[Fate.GOAL_MISSED]
         return [
             f"{proposed / worked:.1f} proposals a lead, at most {self.propose}, chosen by the "
             f"guide: {100 * ok / max(1, proposed):.1f} % of them meet every target"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from rdkit import Chem
 
@@ -22,23 +21,6 @@ LEAST_ATOMS = 2  # one to change and one to stay
 
 Atoms = Sequence[int] | str
 """Indices of atoms, or SMARTS that match them."""
-
-
-class Outcome(StrEnum):
-    """What became of a try; the first of these that holds."""
-
-    INVALID = "invalid"
-    UNCHANGED = "unchanged"
-    """The lead itself."""
-    DUPLICATE = "duplicate"
-    """Met by an earlier try at the same lead."""
-    CONSTRAINT = "constraint lost"
-    SIMILARITY = "similarity below"
-    FILTER = "filter failed"
-    PASSED = "passed over"
-    """Not among the proposals, where only so many are asked for; nothing is computed of it."""
-    TARGET = "target missed"
-    OK = "ok"
 
 
 @dataclass(frozen=True)

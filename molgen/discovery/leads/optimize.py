@@ -11,8 +11,8 @@ everywhere:
 
 - *no oracle*: nothing is computed of the property while drawing. Where the model has a guide, that
   says what the property may be (:mod:`molgen.discovery.leads.surrogate`), tries go on from what it
-  finds best, and it may *propose* some of them: the others are passed over. All start from the lead
-  otherwise.
+  finds best, and it may *propose* some of them: the others are not selected. All start from the
+  lead otherwise.
 - *oracle*: up to so many distinct molecules a lead are scored on the way, and tries go on from the
   best (:mod:`molgen.discovery.leads.search`).
 
@@ -89,7 +89,7 @@ def optimize(
         enough: molecules that meet everything, after which a lead gets no more tries; needs an
             oracle, which tells.
         propose: molecules a lead at most, of all that its tries draw, that the model's guide
-            proposes; the others are passed over. None for every try.
+            proposes; the others are not selected. None for every try.
         keep: atoms of every lead that stay; see :func:`molgen.constraints.scaffolds.read_lead`.
         change: atoms that may change, in place of ``keep``.
         weights: of targets in the gain.
@@ -114,7 +114,13 @@ def optimize(
     steer = _steered(model, goals, settings, oracle_calls) if guided else {}
     request = model.request(PRIOR_ROWS, steer, seed, 0, settings)
     found: list[pd.DataFrame] = []
-    tally, reason = Tally(similarity, oracle_calls, tuple(goals.targets), propose), "complete"
+    tally = Tally(
+        similarity=similarity,
+        calls_allowed=oracle_calls,
+        names=tuple(goals.targets),
+        propose=propose,
+    )
+    reason = "complete"
     asked = similarity, tries, oracle_calls
     with model.sampler(settings, steer) as sampler, workers(settings.device) as pool:
         search = LeadSearch.over(

@@ -14,8 +14,9 @@ import numpy as np
 
 from molgen.discovery.goals import Goals
 from molgen.discovery.leads.counts import Tally, tier
-from molgen.discovery.leads.lead import Lead, Outcome, Refused
+from molgen.discovery.leads.lead import Lead, Refused
 from molgen.discovery.oracle import Oracle
+from molgen.molecules.fate import Fate
 from molgen.utils.arrays import Floats, Mask
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def frame(
     return pd.DataFrame(rows, columns=list(_row({}, names)))
 
 
-def outcomes(lead: Lead, drawn: Sequence[Try], met: Mask, similarity: float) -> list[Outcome]:
+def outcomes(lead: Lead, drawn: Sequence[Try], met: Mask, similarity: float) -> list[Fate]:
     """Return what became of each try.
 
     Args:
@@ -139,16 +140,16 @@ def outcomes(lead: Lead, drawn: Sequence[Try], met: Mask, similarity: float) -> 
     found = []
     for item, hit in zip(drawn, met, strict=True):
         checks = {
-            Outcome.INVALID: not item.smiles,
-            Outcome.UNCHANGED: item.smiles == lead.smiles,
-            Outcome.DUPLICATE: item.smiles in seen,
-            Outcome.CONSTRAINT: not item.keeps,
-            Outcome.SIMILARITY: not item.similarity >= similarity,
-            Outcome.FILTER: not item.passes,
-            Outcome.PASSED: not item.proposed,
-            Outcome.TARGET: not hit,
+            Fate.INVALID: not item.smiles,
+            Fate.UNCHANGED: item.smiles == lead.smiles,
+            Fate.DUPLICATE: item.smiles in seen,
+            Fate.CONSTRAINT_LOST: not item.keeps,
+            Fate.DISSIMILAR: not item.similarity >= similarity,
+            Fate.FILTERED: not item.passes,
+            Fate.NOT_SELECTED: not item.proposed,
+            Fate.GOAL_MISSED: not hit,
         }
-        found.append(next((name for name, holds in checks.items() if holds), Outcome.OK))
+        found.append(next((name for name, holds in checks.items() if holds), Fate.ACCEPTED))
         seen.add(item.smiles)
     return found
 

@@ -84,23 +84,23 @@ def test_losses_are_counted_in_order_of_reasons(model: Model) -> None:
     designs = run(model, 9, source=source, max_draws=10)
     tally = designs.tally
     assert source.calls == [(10, 0)]
-    assert list(tally.lost.items()) == [
+    assert list(tally.rejected.items()) == [
         ("invalid", 1),
         ("duplicate", 1),
-        ("known", 1),
-        ("constraint", 1),  # CCCO
-        ("filter: smarts:N=O", 1),  # CN=O
-        ("filter: need:O", 1),  # CCCC
-        ("misses hbd", 3),  # OCO, OCCO, NCCO
-        ("misses qed", 0),
+        ("in training set", 1),
+        ("constraint lost", 1),  # CCCO
+        ("filter failed: smarts:N=O", 1),  # CN=O
+        ("filter failed: need:O", 1),  # CCCC
+        ("goal missed: hbd", 3),  # OCO, OCCO, NCCO
+        ("goal missed: qed", 0),
     ]
     assert designs.table["smiles"].tolist() == ["CCO"]
     assert designs.reason == "the budget of 10 draws ended"
-    assert (tally.drawn, tally.distinct, tally.kept) == (10, 8, 1)
+    assert (tally.drawn, tally.distinct, tally.accepted) == (10, 8, 1)
     assert tally.forwards == 10 * 10 + 7
     assert str(tally).startswith(
-        "10 drawn: 1 kept, 1 invalid, 1 duplicate, 1 known, 1 constraint, 1 filter: smarts:N=O, "
-        "1 filter: need:O, 3 misses hbd; 107.0 forwards"
+        "10 drawn: 1 kept, 1 invalid, 1 duplicate, 1 in training set, 1 constraint lost, "
+        "1 filter failed: smarts:N=O, 1 filter failed: need:O, 3 goal missed: hbd; 107.0 forwards"
     )
 
 
@@ -117,7 +117,7 @@ def test_every_goal_and_filter_is_counted_whatever_else_fails(model: Model) -> N
 
 def test_nothing_is_counted_beyond_the_last_one_delivered(model: Model) -> None:
     tally = run(model, 1, source=FixedSource(ROWS)).tally
-    assert (tally.drawn, tally.distinct, tally.kept) == (2, 1, 1)
+    assert (tally.drawn, tally.distinct, tally.accepted) == (2, 1, 1)
     assert tally.met["hbd=..1"] == tally.met[ALL] == Met(1, 1)
 
 
@@ -127,8 +127,8 @@ def test_a_survey_delivers_every_row_with_what_it_is_lost_to(model: Model) -> No
     assert found.reason == "complete"
     assert found.table["index"].tolist() == list(range(10))
     assert found.table["lost"].tolist() == [
-        "invalid", "", "known", "duplicate", "misses hbd", "filter: smarts:N=O",
-        "filter: need:O", "misses hbd", "constraint", "misses hbd",
+        "invalid", "", "in training set", "duplicate", "goal missed: hbd",
+        "filter failed: smarts:N=O", "filter failed: need:O", "goal missed: hbd", "constraint lost", "goal missed: hbd",
     ]  # fmt: skip
     assert np.isnan(found.table["score"][0])
     assert not np.isnan(found.table["score"][1:]).any()
@@ -155,7 +155,7 @@ def test_what_the_model_does_not_know_filters_and_no_more(model: Model, settings
     designs = design(model, goals, 6, 3, settings)
     assert len(designs.table) == 6
     assert designs.table["hbd"].max() <= 1
-    assert designs.tally.lost["misses hbd"] > 0
+    assert designs.tally.rejected["goal missed: hbd"] > 0
     drawn = survey(model, goals, designs.tally.drawn, 3, settings).table
     kept = drawn[drawn["lost"] == ""].drop(columns="lost").reset_index(drop=True)
     pd.testing.assert_frame_equal(designs.table, kept)
@@ -171,7 +171,7 @@ def test_a_guide_steers_what_it_knows(model: Model, tmp_path: Path) -> None:
         how = model.settings(**FEW, steering=ClassifierBased(guide=str(tmp_path), cfg=cfg))
         assert list(steering(model, goals, how)) == known
     found = design(model, goals, 3, 0, how, max_draws=200)
-    assert found.tally.lost["misses logp"] > 0
+    assert found.tally.rejected["goal missed: logp"] > 0
     assert found.table["classifier_nfe"].gt(0).all()
     with pytest.raises(ValueError, match=r"target logp: .* so max would change nothing"):
         design(model, {"logp": "max"}, 3, 0, how)
@@ -186,7 +186,7 @@ def test_filters_hold_of_everything_delivered(model: Model, settings: Settings) 
     assert len(designs.table) == 8
     assert not designs.table["smiles"].str.contains("O").any()
     assert designs.table["smiles"].str.contains("N").all()
-    assert designs.tally.lost["filter: smarts:O"] > 0
+    assert designs.tally.rejected["filter failed: smarts:O"] > 0
 
 
 def test_weights_rank_by_the_score(model: Model, settings: Settings) -> None:

@@ -68,7 +68,7 @@ def test_what_is_delivered_and_what_it_cost(model: Model, name: str) -> None:
     assert 0.6 * 240 < tally.forwards <= 240
     assert rounds == sorted(rounds)
     assert rounds[-1] == tally.forwards
-    assert tally.drawn == tally.calls + sum(tally.lost.values())
+    assert tally.drawn == tally.oracle_calls + sum(tally.rejected.values())
     assert found.reason == "the budget of 240 forwards ended"
     assert f"{tally.forwards / 4:.1f} forwards" in str(tally)
     assert (table["nfe"] > 0).all()
@@ -88,7 +88,7 @@ def test_the_seed_decides_and_the_batch_does_not(model: Model, name: str) -> Non
 @pytest.mark.parametrize("name", METHODS)
 def test_oracle_calls_are_a_budget(model: Model, name: str) -> None:
     found = run(model, METHODS[name], n=6, nfe=40, oracle_calls=5)
-    assert found.tally.calls == 5
+    assert found.tally.oracle_calls == 5
     assert len(found.table) == 5
     assert found.reason == "the budget of 5 oracle calls ended"
 
@@ -103,7 +103,7 @@ def test_best_of_n_delivers_the_best_of_all_rows(model: Model) -> None:
     gains = [o.gain(rows[o.name].to_numpy()) for o in read_objectives(TARGETS, model.prior)]
     order = np.argsort(-WeightedSum((1.0, 1.0))(np.stack(gains, axis=1)), kind="stable")
     assert found.table["smiles"].tolist() == rows["smiles"].iloc[order[:6]].tolist()
-    assert found.tally.calls == len(rows)
+    assert found.tally.oracle_calls == len(rows)
 
 
 def test_moves_beat_independent_draws(model: Model) -> None:
@@ -129,13 +129,13 @@ def test_a_front_is_delivered_whole(model: Model) -> None:
 
 def test_an_interrupt_delivers_what_there_is(model: Model) -> None:
     def stop(now: Search) -> None:
-        if now.tally.calls > 3:
+        if now.tally.oracle_calls > 3:
             raise KeyboardInterrupt
 
     found = run(model, Metropolis(), on_round=stop, nfe=10_000)
     assert found.reason == "interrupted"
     assert 0 < len(found.table) <= 4
-    assert found.tally.calls > 3
+    assert found.tally.oracle_calls > 3
 
 
 def test_nothing_found_is_an_empty_table(model: Model) -> None:

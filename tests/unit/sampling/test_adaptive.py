@@ -16,8 +16,9 @@ import chains
 from molgen.diffusion import plan
 from molgen.model import Model
 from molgen.molecules.conventions import STRICT, count
+from molgen.molecules.fate import Fate
 from molgen.molecules.parsing import interpret_all
-from molgen.sampling.acceptance import INVALID, KNOWN, Judge, Verdict
+from molgen.sampling.acceptance import Judge, Verdict
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.autoregressive import AutoregressiveSampler, LeftToRight
 from molgen.sampling.event_sampler import Sampler
@@ -48,8 +49,11 @@ def judge(tokens: Ids, rows: Ids | None = None) -> list[Verdict]:
     for row in tokens:
         text = row[row != PAD]
         weight = int(text @ np.arange(1, len(text) + 1))
-        key, reason = f"{text[0]} {text[-1]}", KNOWN if weight % 4 == 1 else ""
-        found.append(Verdict("", INVALID) if weight % 3 == 0 else Verdict(key, reason))
+        key, reason = (
+            f"{text[0]} {text[-1]}",
+            Fate.IN_TRAINING_SET if weight % 4 == 1 else Fate.ACCEPTED,
+        )
+        found.append(Verdict("", Fate.INVALID) if weight % 3 == 0 else Verdict(key, reason))
     return found
 
 
@@ -94,8 +98,8 @@ def passing(samples: Samples, demand_unique: bool = True) -> NDArray[np.bool_]:
     seen: set[str] = set()
     marks = []
     for verdict in judge(samples.tokens):
-        marks.append(not verdict.reason and not (demand_unique and verdict.key in seen))
-        if not verdict.reason:
+        marks.append(verdict.fate is Fate.ACCEPTED and not (demand_unique and verdict.key in seen))
+        if verdict.fate is Fate.ACCEPTED:
             seen.add(verdict.key)
     return np.array(marks)
 
@@ -168,13 +172,15 @@ def test_no_two_rows_are_the_same_while_there_is_something_left() -> None:
 
 
 def test_the_best_state_is_kept() -> None:
-    script = iter([KNOWN, INVALID, "other", KNOWN, INVALID])
+    script = iter(
+        [Fate.IN_TRAINING_SET, Fate.INVALID, Fate.UNLIKELY, Fate.IN_TRAINING_SET, Fate.INVALID]
+    )
     tried: list[Ids] = []
 
     def scripted(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
         tried.append(tokens[0].copy())
         reason = next(script)
-        return [Verdict("" if reason == INVALID else "C", reason)]
+        return [Verdict("" if reason == Fate.INVALID else "C", reason)]
 
     found = build(Restart(), budget=25, judge=scripted, redraw=None).run(np.array([6]), seed=1)
     assert len(tried) == found.tries[0] == 5
@@ -182,7 +188,10 @@ def test_the_best_state_is_kept() -> None:
 
 
 def test_of_two_like_states_the_likelier_is_kept() -> None:
-    script = iter([("unlikely", -2.0), ("unlikely", -1.0), ("unlikely", -3.0), (INVALID, 0.0)] * 2)
+    script = iter(
+        [(Fate.UNLIKELY, -2.0), (Fate.UNLIKELY, -1.0), (Fate.UNLIKELY, -3.0), (Fate.INVALID, 0.0)]
+        * 2
+    )
     tried: list[Ids] = []
 
     def scripted(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
@@ -304,7 +313,7 @@ def test_a_random_part_redrawn_keeps_the_distribution_and_a_chosen_one_does_not(
     expected = chains.TARGET.numpy() * rows
 
     def never(tokens: Ids, rows: Ids) -> list[Verdict]:
-        return [Verdict("", INVALID)] * len(tokens)
+        return [Verdict("", Fate.INVALID)] * len(tokens)
 
     distances = []
     for retry in (Remask(0.5, by="random"), Remask(0.5, by="quality", tau=0.2)):
@@ -321,7 +330,7 @@ def test_a_random_part_redrawn_keeps_the_distribution_and_a_chosen_one_does_not(
 def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
     def picky(tokens: Ids, rows: Ids) -> list[Verdict]:
         texts = ["".join(map(str, row[row < 2])) for row in tokens]
-        return [Verdict(t, "" if t.endswith("1") else INVALID) for t in texts]
+        return [Verdict(t, Fate.ACCEPTED if t.endswith("1") else Fate.INVALID) for t in texts]
 
     settings, rows = Adaptive(("valid", "unique"), 60, Restart()), np.full(5, 3)
     with workers(count=1) as pool:
@@ -331,8 +340,8 @@ def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
         same(sampler.run(rows[:3], seed=1), some(found, slice(3)))
         with pytest.raises(ValueError, match=r"no rows given in part.*expected a restart"):
             replace(sampler, settings=Adaptive(retry=Remask()))
-    good = {v.key for v in picky(found.tokens, rows) if not v.reason}
-    assert len(good) == len(rows) > sum(not v.reason for v in picky(plain.tokens, rows))
+    good = {v.key for v in picky(found.tokens, rows) if v.fate is Fate.ACCEPTED}
+    assert len(good) == len(rows) > sum(v.fate is Fate.ACCEPTED for v in picky(plain.tokens, rows))
     assert found.nfe[found.tries > 2].min() > 3
 
 

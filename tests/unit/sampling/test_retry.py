@@ -8,13 +8,9 @@ from numpy.typing import NDArray
 
 from molgen.data.tokenizer import Tokenizer, padded
 from molgen.guidance.target_probability import Odds
+from molgen.molecules.fate import Fate
 from molgen.molecules.training_index import KnownMolecules
 from molgen.sampling.acceptance import (
-    BROKEN,
-    DUPLICATE,
-    INVALID,
-    KNOWN,
-    UNLIKELY,
     MoleculeJudge,
     Verdict,
 )
@@ -32,7 +28,7 @@ def uniforms(rows: int = ROWS) -> NDArray[np.float64]:
 
 
 def failed(
-    length: int = LONGEST, reason: str = INVALID, tries: int = 1, rows: int = ROWS
+    length: int = LONGEST, reason: Fate = Fate.INVALID, tries: int = 1, rows: int = ROWS
 ) -> Failed:
     """Rows of one length whose tokens are trusted from 0.1 to 0.9, the first the least."""
     open = np.tile(np.arange(LONGEST) < length, (rows, 1))
@@ -78,8 +74,8 @@ def test_near_zero_the_least_trusted_always_go() -> None:
     assert (chosen(Remask(0.5, tau=1e-4), failed()) == (np.arange(LONGEST) < LONGEST / 2)).all()
 
 
-@pytest.mark.parametrize("reason", [KNOWN, DUPLICATE])
-def test_a_molecule_moves_by_its_own_share_at_random(reason: str) -> None:
+@pytest.mark.parametrize("reason", [Fate.IN_TRAINING_SET, Fate.DUPLICATE])
+def test_a_molecule_moves_by_its_own_share_at_random(reason: Fate) -> None:
     found = chosen(Remask(0.9, tau=1e-4, move=0.25), failed(reason=reason))
     assert (found.sum(1) == 2).all()
     np.testing.assert_allclose(found.mean(0), 0.25, atol=4.5 * np.sqrt(0.25 * 0.75 / ROWS))
@@ -95,7 +91,7 @@ def test_a_rising_share_ends_in_a_restart() -> None:
 
 def test_what_no_uniform_and_no_doubt_can_break() -> None:
     rows = Failed(
-        np.ones((1, 4), bool), np.array([[0.0, 1.0, 0.0, 1.0]]), [INVALID], np.ones(1, int)
+        np.ones((1, 4), bool), np.array([[0.0, 1.0, 0.0, 1.0]]), [Fate.INVALID], np.ones(1, int)
     )
     for u in (np.zeros((1, 4)), np.full((1, 4), 1 - 2.0**-53)):
         assert Remask(0.5, tau=1e-3).choose(rows, u).tolist() == [[True, False, True, False]]
@@ -122,7 +118,13 @@ def test_molecules_are_parsed_and_looked_up() -> None:
     texts = ["OCC", "C(", "NCN", "CCO", ""]
     tokens = padded([tokenizer.encode(text) for text in texts], tokenizer.pad_id, 5)
     judge = MoleculeJudge(tokenizer, KnownMolecules.from_smiles(["CCO"]))
-    expected = [("CCO", KNOWN), ("", INVALID), ("NCN", ""), ("CCO", KNOWN), ("", INVALID)]
+    expected = [
+        ("CCO", Fate.IN_TRAINING_SET),
+        ("", Fate.INVALID),
+        ("NCN", Fate.ACCEPTED),
+        ("CCO", Fate.IN_TRAINING_SET),
+        ("", Fate.INVALID),
+    ]
     assert judge(tokens, np.arange(len(tokens))) == [Verdict(*pair) for pair in expected]
     rows = np.arange(len(tokens)) + 7
     assert MoleculeJudge(tokenizer)(tokens, rows)[0] == Verdict("CCO")
@@ -133,7 +135,13 @@ def test_molecules_are_parsed_and_looked_up() -> None:
         return row != 9
 
     found = MoleculeJudge(tokenizer, judge.known, keeps)(tokens, rows)
-    assert [verdict.reason for verdict in found] == [KNOWN, INVALID, BROKEN, KNOWN, INVALID]
+    assert [verdict.fate for verdict in found] == [
+        Fate.IN_TRAINING_SET,
+        Fate.INVALID,
+        Fate.CONSTRAINT_LOST,
+        Fate.IN_TRAINING_SET,
+        Fate.INVALID,
+    ]
     assert asked == [(7, "CCO"), (9, "NCN"), (10, "CCO")], "of molecules, by their row"
 
 
@@ -153,7 +161,13 @@ def test_a_guide_is_asked_of_rows_that_pass_otherwise() -> None:
 
     judge = MoleculeJudge(tokenizer, KnownMolecules.from_smiles(["CCO"]), None, ByHand(), 0.5)
     found = judge(tokens, np.arange(5))
-    assert [verdict.reason for verdict in found] == ["", INVALID, UNLIKELY, "", KNOWN]
+    assert [verdict.fate for verdict in found] == [
+        Fate.ACCEPTED,
+        Fate.INVALID,
+        Fate.UNLIKELY,
+        Fate.ACCEPTED,
+        Fate.IN_TRAINING_SET,
+    ]
     assert [verdict.classifier_forwards for verdict in found] == [1, 0, 1, 1, 0]
     assert len(asked) == 3
     np.testing.assert_allclose([v.log_odds for v in found], np.log([0.9, 1, 0.1, 0.7, 1]))
