@@ -128,7 +128,8 @@ def test_a_survey_delivers_every_row_with_what_it_is_lost_to(model: Model) -> No
     assert found.table["index"].tolist() == list(range(10))
     assert found.table["lost"].tolist() == [
         "invalid", "", "in training set", "duplicate", "goal missed: hbd",
-        "filter failed: smarts:N=O", "filter failed: need:O", "goal missed: hbd", "constraint lost", "goal missed: hbd",
+        "filter failed: smarts:N=O", "filter failed: need:O", "goal missed: hbd",
+        "constraint lost", "goal missed: hbd",
     ]  # fmt: skip
     assert np.isnan(found.table["score"][0])
     assert not np.isnan(found.table["score"][1:]).any()
