@@ -100,7 +100,9 @@ def add_option(parser: Any, option: Option) -> None:
 def add_device(parser: Any, dtypes: Sequence[str] = DTYPES) -> None:
     """Add ``--device`` and ``--dtype``."""
     add_option(parser, OPTIONS["device"])
-    add_option(parser, replace(OPTIONS["dtype"], choices=dtypes))
+    option = OPTIONS["dtype"]
+    help = option.help if "fp64" in dtypes else option.help.partition(";")[0]
+    add_option(parser, replace(option, choices=dtypes, help=help))
 
 
 def targets(arguments: argparse.Namespace) -> dict[str, Target]:
