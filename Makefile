@@ -17,8 +17,9 @@ READY  := $(VENV)/.ready
 REFERENCE_VECTORS ?= $(abspath $(wildcard ../shared/reference_vectors))
 export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
 
-# Two pytest workers, one thread each: on two cores more threads only get in each other's way.
-PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2
+# Two pytest workers, one thread each: on two cores more threads only get in each other's way. A file
+# stays with one worker, so that what its tests share is made once.
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --dist loadfile
 
 .PHONY: help venv design test test-all lint types conformance format bench clean
 .PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-guides

@@ -224,7 +224,7 @@ def guided(model: Model, rings: str = "2", **options: Any) -> Optimized:
     """Ask a model with a guide for rings, of leads with one and none."""
     settings = model.settings(steps=8, strategy=plan.Ancestral(), weights=None, gamma=1.0)
     leads = ["CC1CC(C#N)O1", "N#CCC1CCO1", "CC1CC1CO", "CCC(C)CO"]
-    words: dict[str, Any] = {"tries": 24, "settings": settings, **options}
+    words: dict[str, Any] = {"tries": 18, "settings": settings, **options}
     return optimize(model, leads, {"ring_count": rings}, 0.1, **words)
 
 
@@ -246,7 +246,7 @@ def test_a_guide_proposes_some_of_what_is_drawn(
     says = Odds.__call__
     monkeypatch.setattr(Odds, "__call__", counted)
     monkeypatch.setattr("molgen.discovery.oracle.compute", watched)
-    found = guided(qm9, propose=3)
+    found = guided(qm9, propose=3, tries=24)
     monkeypatch.undo()
     table = found.table
     words = [Fate.ACCEPTED, Fate.GOAL_MISSED, Fate.NOT_SELECTED]
@@ -281,7 +281,7 @@ def test_a_guide_in_the_oracles_place_says_where_to_go_on_from(
     qm9: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     led = guided(qm9, "3..")
-    every = guided(qm9, "3..", propose=24)
+    every = guided(qm9, "3..", propose=18)
     drawn = ["raw", "outcome", "nfe", "shared_nfe", "classifier_nfe"]
     pd.testing.assert_frame_equal(led.table[drawn], every.table[drawn])
     few = guided(qm9, "3..", tries=9).table.drop(columns="index")
