@@ -31,7 +31,7 @@ from molgen.guidance.transition import MaskedTransition
 from molgen.model import Model
 from molgen.sampling import factory
 from molgen.sampling.kernel_sampler import DenseSampler
-from molgen.sampling.sampler import Samples
+from molgen.sampling.sampler import Job, Samples
 from molgen.sampling.settings import Settings
 from molgen.targets import Target, parse_target
 from molgen.utils.threads import workers
@@ -49,7 +49,7 @@ def every(
     transition = MaskedTransition(ShardedDenoiser(model.denoiser), None, tilts)
     with workers() as pool:
         plan = settings.strategy.plan(settings.steps)
-        return DenseSampler(transition, plan, pool, settings.weights).run(lengths, None, seed)
+        return DenseSampler(transition, plan, pool, settings.weights).run(Job(lengths, None, seed))
 
 
 def contestants(

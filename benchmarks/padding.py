@@ -37,6 +37,7 @@ from molgen.molecules.parsing import interpret_all
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.sampler import Job
 from molgen.training.recipe import TrainConfig
 from molgen.training.trainer import Trainer, new_model
 from molgen.utils.threads import Workers, workers
@@ -167,7 +168,9 @@ def sample(
     """Draw rows, ancestral at T = 128, and count them."""
     lengths = np.random.default_rng(seed).choice(data.lengths[~data.held_out], n)
     start = time.perf_counter()
-    samples = Sampler(NetworkPredictor(model, pool), Ancestral().plan(128)).run(lengths, seed=seed)
+    samples = Sampler(NetworkPredictor(model, pool), Ancestral().plan(128)).run(
+        Job(lengths, seed=seed)
+    )
     seconds = time.perf_counter() - start
     tokenizer = Tokenizer(list(data.vocab), data.representation)
     texts = [tokenizer.decode(row) for row in samples.tokens]

@@ -26,7 +26,7 @@ from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
 from molgen.sampling.preset_file import match
-from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
+from molgen.sampling.sampler import AdaptiveSamples, AnySampler, Job, OnDone, Samples
 from molgen.sampling.settings import METHOD, Settings, from_words
 from molgen.targets import Target, read_targets
 from property_models import compute
@@ -127,7 +127,9 @@ class Model(Checkpoint):
         with self.sampler(settings, asked.targets) as sampler:
             if settings.adapt is not None:
                 sampler = factory.adaptive_sampler(self, sampler, settings, asked.targets, redraw)
-            return sampler.run(asked.lengths, asked.condition, seed, first, record, on_done)
+            return sampler.run(
+                Job(asked.lengths, asked.condition, seed, first, record=record), on_done
+            )
 
     def request(
         self,

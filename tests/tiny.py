@@ -56,6 +56,11 @@ class Table:
         return Prediction(p, np.zeros(len(tokens), dtype=np.int64))
 
 
+def ones(count: int) -> NDArray[np.int64]:
+    """Lengths for rows of a sampler that is not told how long they are to be."""
+    return np.ones(count, dtype=np.int64)
+
+
 def network(
     properties: tuple[str, ...] = PROPERTIES,
     time_input: bool = False,

@@ -28,7 +28,7 @@ from molgen.model import Model
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.factory import adaptive_sampler
 from molgen.sampling.ordered_sampler import OrderedSampler
-from molgen.sampling.sampler import AnySampler
+from molgen.sampling.sampler import AnySampler, Job
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 
@@ -85,7 +85,7 @@ class Source:
                     self.targets,
                     keeps=lambda row, smiles: self.verifiers[found.which[row]](smiles) == OK,
                 )
-            samples = sampler.run(found.lengths, condition, self.seed, first, given=found.given)
+            samples = sampler.run(Job(found.lengths, condition, self.seed, first, found.given))
         table = self.model.table(samples, self.properties, first)
         rows = list(zip(found.which.tolist(), table["smiles"], strict=True))
         table = table.assign(

@@ -29,7 +29,7 @@ from molgen.diffusion.plan import Ancestral
 from molgen.discovery.moves import masked, opened, resized
 from molgen.discovery.search import Judged, Search
 from molgen.molecules.parsing import mark_unique
-from molgen.sampling.sampler import AnySampler, Given, Samples
+from molgen.sampling.sampler import AnySampler, Given, Job, Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 
@@ -232,12 +232,10 @@ class Metropolis:
         given = self._masked(search, tokens, part, uniform)
 
         def by_tokens(which: Ids) -> Samples:
-            return sampler.run(
-                (given[which] != pad_id).sum(1),
-                None if asked.condition is None else asked.condition[which],
-                search.seed,
-                given=Given(given[which], rows=numbers[which]),
-            )
+            condition = None if asked.condition is None else asked.condition[which]
+            part = Given(given[which], rows=numbers[which])
+            lengths = (given[which] != pad_id).sum(1)
+            return sampler.run(Job(lengths, condition, search.seed, given=part))
 
         if not self.fragments:
             return by_tokens(np.arange(rows))
@@ -248,9 +246,9 @@ class Metropolis:
         rest = np.setdiff1d(np.arange(rows), index)
         if not len(index):
             return by_tokens(rest)
-        by_fragments = restrained(sampler, ready.rules).run(
-            ready.lengths, numbered(ready.condition, len(index)), search.seed, given=ready.given
-        )
+        condition = numbered(ready.condition, len(index))
+        job = Job(ready.lengths, condition, search.seed, given=ready.given)
+        by_fragments = restrained(sampler, ready.rules).run(job)
         return _merged([(rest, by_tokens(rest)), (index, by_fragments)], (rows, longest), pad_id)
 
     def _masked(

@@ -13,6 +13,8 @@ from .retry import Retry as Retry
 from .sampler import AdaptiveSamples as AdaptiveSamples
 from .sampler import AnySampler as AnySampler
 from .sampler import Given as Given
+from .sampler import Info as Info
+from .sampler import Job as Job
 from .sampler import Samples as Samples
 from .settings import Settings as Settings
 from .settings import from_words as from_words

@@ -44,9 +44,12 @@ from molgen.sampling.sampler import (
     AnySampler,
     Condition,
     Given,
+    Info,
+    Job,
     OnDone,
     Redraw,
     Samples,
+    Stepping,
 )
 from molgen.sampling.trajectory import PLACED
 from molgen.utils import randomness
@@ -62,21 +65,17 @@ class AdaptiveRows:
         sampler: what draws and judges them.
         lengths: tokens of each row in its present try, shape (molecules,).
         condition: of each row in its present try.
-        seed: of the run.
-        first: index of the first row.
-        given: what rows start from, or None.
+        job: what was asked for.
     """
 
     sampler: AdaptiveSampler
     lengths: Ids
     condition: Condition
-    seed: int
-    first: int
-    given: Given | None
+    job: Job
 
     def __post_init__(self) -> None:
         """Prepare the columns."""
-        n, given = len(self.lengths), self.given
+        n, given = len(self.lengths), self.job.given
         shape = n, self.sampler.max_length
         self.tokens = np.full(shape, self.sampler.pad_id)
         self.trust = np.ones(shape)
@@ -84,8 +83,8 @@ class AdaptiveRows:
         self.fixed = np.zeros(shape, dtype=bool)
         if given is not None and given.fixed is not None:
             self.fixed[:, : given.fixed.shape[1]] = given.fixed
-        own = None if given is None else given.rows
-        self.ids = self.first + np.arange(n) if own is None else own
+        self.ids = self.job.numbers(np.arange(n))
+        self.tried, self.round = np.arange(n), 0
         self.fate, self.best = np.full((2, n), Fate.INVALID, dtype=object)
         self.best_odds = np.full(n, -np.inf)
         self.nfe, self.classifier_nfe, self.cost, self.tries, self.since = np.zeros((5, n), int)
@@ -94,13 +93,14 @@ class AdaptiveRows:
 
     def first_draw(self) -> Samples:
         """Draw every row for the first time."""
-        return self._draw(np.arange(len(self.lengths)), self.seed, self.first, self.given)
+        job = self.job
+        return self._draw(np.arange(len(self.lengths)), job.seed, job.first, job.given)
 
     def again(self, rows: Ids, seed: int) -> Samples:
         """Draw some rows once more, in whole or in part."""
         if not self.sampler.takes_parts:
             self._start_again(rows, seed)
-            return self._draw(rows, seed, self.first, None)
+            return self._draw(rows, seed, self.job.first, None)
         u = randomness.uniform(
             seed, randomness.SHUFFLE, self.ids[rows][:, None], np.arange(self.tokens.shape[1])
         )
@@ -119,11 +119,13 @@ class AdaptiveRows:
     def _start_again(self, rows: Ids, seed: int) -> Ids:
         """Take rows back to where they start; return the step they start at, shape (rows,)."""
         self.since[rows] = 0
-        if self.given is not None:
-            width = self.given.tokens.shape[1]
-            self.tokens[rows, :width] = self.given.tokens[rows]
-            self.trust[rows, :width] = 1.0 if self.given.psi is None else self.given.psi[rows]
-            return np.zeros_like(rows) if self.given.step is None else self.given.step[rows]
+        if self.job.given is not None:
+            width = self.job.given.tokens.shape[1]
+            self.tokens[rows, :width] = self.job.given.tokens[rows]
+            self.trust[rows, :width] = (
+                1.0 if self.job.given.psi is None else self.job.given.psi[rows]
+            )
+            return np.zeros_like(rows) if self.job.given.step is None else self.job.given.step[rows]
         if self.sampler.redraw is not None:
             lengths, condition = self.sampler.redraw(seed)
             self.lengths[rows] = lengths[rows]
@@ -143,7 +145,7 @@ class AdaptiveRows:
         """Draw rows; their quality is what the retry goes by."""
         own = None if self.condition is None else self.condition[rows]
         record = self.sampler.settings.retry.reads == PSI
-        found = self.sampler.inner.run(self.lengths[rows], own, seed, first, record, given=given)
+        found = self.sampler.inner.run(Job(self.lengths[rows], own, seed, first, given, record))
         events = found.trajectory
         if events is None:
             return found
@@ -196,16 +198,24 @@ class AdaptiveRows:
         left = (self.nfe < self.sampler.settings.budget) & (self.cost > 0)
         return np.flatnonzero((self.fate != Fate.ACCEPTED) & left)
 
-    def tell(self, on_done: OnDone) -> None:
-        """Tell of rows that nothing changes any more: with unique, none before them goes on."""
+    @property
+    def over(self) -> bool:
+        """Whether every row has ended."""
+        return not len(self.tried)
+
+    def result(self) -> AdaptiveSamples:
+        """Return all rows, in order."""
+        return self.samples(np.arange(len(self.lengths)), self.longest())
+
+    def ended(self) -> Info:
+        """Return rows that nothing changes any more: with unique, none before them goes on."""
         over = np.ones(len(self.told), dtype=bool)
         over[self.going()] = False
         if "unique" in self.sampler.settings.until:
             over = np.logical_and.accumulate(over)
         new = np.flatnonzero(over & ~self.told)
         self.told |= over
-        if len(new):
-            on_done(new, self.samples(new, self.kept.shape[1]))
+        return Info(new, self.samples(new, self.kept.shape[1]))
 
     def longest(self) -> int:
         """Return the tokens of the longest row that is kept."""
@@ -219,7 +229,7 @@ class AdaptiveRows:
 
 
 @dataclass(frozen=True)
-class AdaptiveSampler:
+class AdaptiveSampler(Stepping[AdaptiveRows]):
     """Wraps a sampler; the first draw of every row is that sampler's own.
 
     Attributes:
@@ -264,39 +274,25 @@ class AdaptiveSampler:
         """Whether rows may be given to the inner sampler in part."""
         return isinstance(self.inner, RowSampler) and self.inner.plan_masks
 
-    def run(
-        self,
-        lengths: Ids,
-        condition: Condition = None,
-        seed: int = 0,
-        first: int = 0,
-        record: bool = False,
-        on_done: OnDone | None = None,
-        given: Given | None = None,
-    ) -> AdaptiveSamples:
-        """Draw one row for each length; see :meth:`molgen.sampling.row_sampler.RowSampler.run`.
+    def run(self, job: Job, on_done: OnDone | None = None) -> AdaptiveSamples:
+        """Draw one row for each length; see :class:`molgen.sampling.sampler.Stepping`."""
+        return cast(AdaptiveSamples, super().run(job, on_done))
 
-        Args:
-            lengths: tokens of each row in its first draw, shape (molecules,).
-            condition: property values with shape (molecules, properties), NaN where left out.
-            seed: of the draw.
-            first: index of the first row, to go on from an earlier call; rows are unique within a
-                call.
-            record: refused.
-            on_done: told of rows once nothing can change them any more.
-            given: what rows start from, and start again from, at the same lengths.
+    def init(self, job: Job) -> AdaptiveRows:
+        """Return the rows before their first draw; they are unique within a job.
 
         Raises:
             ValueError: if events are to be recorded, or the inner sampler refuses.
         """
-        if record:
+        if job.record:
             raise ValueError("record is True, but rows that are drawn again keep no trajectory")
-        own = None if condition is None else condition.copy()
-        run = AdaptiveRows(self, lengths.copy(), own, seed, first, given)
-        going, round = np.arange(len(lengths)), 0
-        while len(going):
-            run.take(going, run.first_draw() if round == 0 else run.again(going, fork(seed, round)))
-            if on_done:
-                run.tell(on_done)
-            going, round = run.going(), round + 1
-        return run.samples(np.arange(len(lengths)), run.longest())
+        own = None if job.condition is None else job.condition.copy()
+        return AdaptiveRows(self, job.lengths.copy(), own, job)
+
+    def step(self, rows: AdaptiveRows) -> tuple[AdaptiveRows, Info]:
+        """Draw a round of tries; rows end once nothing can change them any more."""
+        first, seed = rows.round == 0, rows.job.seed
+        found = rows.first_draw() if first else rows.again(rows.tried, fork(seed, rows.round))
+        rows.take(rows.tried, found)
+        rows.tried, rows.round = rows.going(), rows.round + 1
+        return rows, rows.ended()

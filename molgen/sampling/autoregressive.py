@@ -12,17 +12,15 @@ float64, so row ``i`` of a seed is the same row in any company.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from molgen.guidance.shaping import Shaping
 from molgen.nn.language_model import LanguageModel
-from molgen.sampling.row_sampler import Draw
-from molgen.sampling.sampler import Given, OnDone, Samples
+from molgen.sampling.sampler import Info, Job, Samples, Stepping
 from molgen.sampling.trajectory import Recorder
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
@@ -34,8 +32,52 @@ from molgen.utils.threads import Workers
 LEAST_ROWS, WHOLE_ROWS = 64, 32
 
 
+@dataclass
+class State:
+    """A job under way.
+
+    Attributes:
+        job: what is asked for; its lengths say how many rows, not how long they become.
+        batches: rows that are to be written, batch by batch.
+        tokens: of all rows, shape (molecules, the network's longest), padded.
+        asked: how many tokens each row was asked for, its end included, shape (molecules,).
+        recorder: where events go, or None.
+        model: the network.
+    """
+
+    job: Job
+    batches: list[Ids]
+    tokens: Ids
+    asked: Ids
+    recorder: Recorder | None
+    model: LanguageModel
+
+    @property
+    def over(self) -> bool:
+        """Whether every row has ended."""
+        return not self.batches
+
+    def samples(self, rows: Ids) -> Samples:
+        """Return some rows."""
+        asked, model = self.asked[rows], self.model
+        costs = asked * model.forwards, None, asked * model.classifier_forwards
+        return Samples(self.tokens[rows], *costs)
+
+    def result(self) -> Samples:
+        """Return all rows, in order."""
+        found = self.samples(np.arange(len(self.tokens)))
+        longest = int((self.tokens != self.model.pad_id).sum(1).max(initial=0))
+        trajectory = self.recorder.trajectory(self.job.first) if self.recorder else None
+        return replace(
+            found,
+            tokens=found.tokens[:, :longest],
+            trajectory=trajectory,
+            quality=found.quality[:, :longest],
+        )
+
+
 @dataclass(frozen=True)
-class AutoregressiveSampler:
+class AutoregressiveSampler(Stepping[State]):
     """Draws molecules' tokens from left to right.
 
     Attributes:
@@ -59,53 +101,33 @@ class AutoregressiveSampler:
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}, expected at least 1")
 
-    def run(
-        self,
-        count: int,
-        condition: NDArray[np.float32] | None = None,
-        seed: int = 0,
-        first: int = 0,
-        record: bool = False,
-        on_done: OnDone | None = None,
-    ) -> Samples:
-        """Draw rows.
-
-        Args:
-            count: how many.
-            condition: property values with shape (count, properties), NaN where left out.
-            seed: of the draw; row ``i`` depends on the seed and ``first + i`` alone.
-            first: index of the first row, to go on from an earlier call.
-            record: keep every event; a token's step is its place.
-            on_done: told of each batch of rows as it is finished.
+    def init(self, job: Job) -> State:
+        """Return the state before the first batch.
 
         Raises:
-            ValueError: if the count is below 0, or the condition has another number of rows.
+            ValueError: if rows are given in part.
         """
-        if count < 0:
-            raise ValueError(f"count is {count}, expected at least 0")
-        if condition is not None and len(condition) != count:
-            raise ValueError(f"condition has {len(condition)} rows, expected {count}")
-        draw = Draw(seed, first, condition, Recorder() if record else None)
+        if job.given is not None:
+            raise ValueError("rows are given in part, but this network writes from left to right")
+        count = len(job.lengths)
         share = max(LEAST_ROWS, -(-count // self.workers.count))  # none shall be without work
         size = min(self.batch_size, share)
         batches = [np.arange(i, min(i + size, count)) for i in range(0, count, size)]
         tokens = np.full((count, self.model.max_length), self.model.pad_id, dtype=np.int64)
-        asked = np.zeros(count, dtype=np.int64)
-        found = self.workers.map(partial(self._write, draw), batches)
-        for rows, (written, steps) in zip(batches, found, strict=True):
-            tokens[rows], asked[rows] = written, steps
-            if on_done:
-                costs = steps * self.model.forwards, None, steps * self.model.classifier_forwards
-                on_done(rows, Samples(written, *costs))
-        longest = int((tokens != self.model.pad_id).sum(1).max(initial=0))
-        return Samples(
-            tokens=tokens[:, :longest],
-            nfe=asked * self.model.forwards,
-            trajectory=draw.recorder.trajectory(first) if draw.recorder else None,
-            classifier_nfe=asked * self.model.classifier_forwards,
-        )
+        recorder = Recorder() if job.record else None
+        return State(job, batches, tokens, np.zeros(count, dtype=np.int64), recorder, self.model)
 
-    def _write(self, draw: Draw, rows: Ids) -> tuple[Ids, Ids]:
+    def step(self, state: State) -> tuple[State, Info]:
+        """Write as many batches as there are workers."""
+        count = self.workers.count
+        batches, state.batches = state.batches[:count], state.batches[count:]
+        found = self.workers.map(partial(self._write, state), batches)
+        for rows, (written, steps) in zip(batches, found, strict=True):
+            state.tokens[rows], state.asked[rows] = written, steps
+        ended = np.concatenate(batches)
+        return state, Info(ended, state.samples(ended))
+
+    def _write(self, state: State, rows: Ids) -> tuple[Ids, Ids]:
         """Write one batch of rows.
 
         Returns:
@@ -117,7 +139,7 @@ class AutoregressiveSampler:
         asked = np.zeros(len(rows), dtype=np.int64)
         slot = filled(np.arange(len(rows)))  # the row that each place in the batch holds
         live = np.arange(len(slot)) < len(rows)
-        condition = draw.conditions(rows[slot])
+        condition = state.job.conditions(rows[slot])
         prefixes = model.begin(
             len(slot), None if condition is None else torch.from_numpy(condition)
         )
@@ -126,14 +148,16 @@ class AutoregressiveSampler:
             log_p = prefixes.append(torch.from_numpy(token))
             p = self.shaping(log_p[torch.from_numpy(live)]).numpy()
             row = slot[live]
-            u = randomness.uniform(draw.seed, randomness.STEP, draw.first + rows[row], place, 0)
+            u = randomness.uniform(
+                state.job.seed, randomness.STEP, state.job.first + rows[row], place, 0
+            )
             token = np.full(len(slot), model.pad_id, dtype=np.int64)
             token[live] = out[row, place] = drawn = inverse_cdf(p, u)
             asked[row] += 1
             on = drawn != model.pad_id
-            if draw.recorder:
+            if state.recorder:
                 at, psi = np.full(on.sum(), place), p[np.arange(len(drawn)), drawn]
-                draw.recorder.place(rows[row[on]], at, at, drawn[on], psi[on])
+                state.recorder.place(rows[row[on]], at, at, drawn[on], psi[on])
             live &= token != model.pad_id
             if not live.any():
                 break
@@ -148,29 +172,3 @@ def filled(rows: Ids) -> Ids:
     """Return the rows, at least one, with the last repeated until a forward is filled."""
     full = -(-max(len(rows), LEAST_ROWS) // WHOLE_ROWS) * WHOLE_ROWS
     return rows[np.arange(full).clip(max=len(rows) - 1)]
-
-
-class LeftToRight:
-    """An autoregressive sampler that is asked for lengths, and does not need them."""
-
-    def __init__(self, inner: AutoregressiveSampler) -> None:
-        self.inner = inner
-
-    def run(
-        self,
-        lengths: Ids,
-        condition: NDArray[np.float32] | None = None,
-        seed: int = 0,
-        first: int = 0,
-        record: bool = False,
-        on_done: OnDone | None = None,
-        given: Given | None = None,
-    ) -> Samples:
-        """Draw as many rows as there are lengths.
-
-        Raises:
-            ValueError: if rows are given in part.
-        """
-        if given is not None:
-            raise ValueError("rows are given in part, but this network writes from left to right")
-        return self.inner.run(len(lengths), condition, seed, first, record, on_done)

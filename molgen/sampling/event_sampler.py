@@ -28,7 +28,7 @@ from molgen.diffusion.token_weights import TokenWeights
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
 from molgen.sampling.corrector import Corrector, mend
-from molgen.sampling.row_sampler import LOOK_AHEAD, Draw, RowSampler, State
+from molgen.sampling.row_sampler import LOOK_AHEAD, ActiveRows, RowSampler, State
 from molgen.sampling.sampler import Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -84,49 +84,49 @@ class Sampler(RowSampler):
         self.max_length = self.predictor.max_length
         self._prepare()
 
-    def _begin(self, molecules: Ids, real: Mask, draw: Draw) -> Ids:
+    def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
         """Return masks."""
         return np.full(real.shape, self.mask_id, dtype=np.int64)
 
-    def _advance(self, state: State, draw: Draw) -> None:
+    def _advance(self, active: ActiveRows, state: State) -> None:
         """Take every row past its next step that places a token, or to its end."""
-        events = self._run_ahead(state, draw)
+        events = self._run_ahead(active, state)
         if len(events.rows):
-            self._apply(state, events, draw)
+            self._apply(active, events, state)
         if len(events.due):
-            self._mend(state, events.due, draw)
+            self._mend(active, events.due, state)
 
-    def _run_ahead(self, state: State, draw: Draw) -> _Events:
+    def _run_ahead(self, active: ActiveRows, state: State) -> _Events:
         """Run every row ahead to its next step that places a token, or to its end.
 
         Tokens taken off on the way are taken off here; the step that places is left to
         :meth:`_apply`.
         """
-        count, width = state.tokens.shape
+        count, width = active.tokens.shape
         place, remove = np.zeros((2, count, width), dtype=bool)
         quantile = np.zeros((count, width))
         waiting, due = np.zeros((2, count), dtype=bool)
         while True:
-            rows = np.flatnonzero(~waiting & ~due & (state.step < len(self.plan)))
+            rows = np.flatnonzero(~waiting & ~due & (active.step < len(self.plan)))
             if not len(rows):
                 break
-            masked = state.tokens[rows] == self.mask_id
-            real = state.tokens[rows] != self.pad_id
-            steps = state.step[rows, None] + np.arange(LOOK_AHEAD)
-            chance = self._chances(state, rows, steps, masked)
+            masked = active.tokens[rows] == self.mask_id
+            real = active.tokens[rows] != self.pad_id
+            steps = active.step[rows, None] + np.arange(LOOK_AHEAD)
+            chance = self._chances(active, rows, steps, masked)
             u = randomness.uniform(
-                draw.seed,
+                state.job.seed,
                 randomness.STEP,
-                draw.rows(state.molecule[rows])[:, None, None],
+                state.job.numbers(active.molecule[rows])[:, None, None],
                 steps[:, :, None],
                 np.arange(width),
             )
             event = (u < chance) & real[:, None, :] & (steps < len(self.plan))[:, :, None]
-            stop = self._due(state, rows, steps, real & ~masked)
+            stop = self._due(active, rows, steps, real & ~masked)
             hit = event.any(2) | stop
             ahead = np.where(hit.any(1), hit.argmax(1), LOOK_AHEAD - 1)
             at = np.arange(len(rows))
-            state.step[rows] = np.minimum(steps[at, ahead], len(self.plan))
+            active.step[rows] = np.minimum(steps[at, ahead], len(self.plan))
             stopped = stop[at, ahead]
             due[rows[stopped]] = True
             rows, masked, at, ahead = (x[~stopped] for x in (rows, masked, at, ahead))
@@ -137,98 +137,100 @@ class Sampler(RowSampler):
             with np.errstate(divide="ignore", invalid="ignore"):
                 quantile[rows] = np.where(now, u[at, ahead] / chance[at, ahead], 0.0)
             moved = rows[~places]
-            self._remove(state, moved, remove[moved], draw)
-            state.step[moved] += 1
+            self._remove(active, moved, remove[moved], state)
+            active.step[moved] += 1
         rows = np.flatnonzero(waiting)
         return _Events(rows, place[rows], remove[rows], quantile[rows], np.flatnonzero(due))
 
-    def _due(self, state: State, rows: Ids, steps: Ids, placed: Mask) -> Mask:
+    def _due(self, active: ActiveRows, rows: Ids, steps: Ids, placed: Mask) -> Mask:
         """Return the steps before which rows are to be mended, with the shape of ``steps``."""
         if self.corrector is None:
             return np.zeros(steps.shape, dtype=bool)
-        waits = (~state.settled[rows] & placed.any(1))[:, None]
+        waits = (~active.settled[rows] & placed.any(1))[:, None]
         return waits & self.corrector.due(steps) & (steps < len(self.plan))
 
-    def _chances(self, state: State, rows: Ids, steps: Ids, masked: Mask) -> Floats:
+    def _chances(self, active: ActiveRows, rows: Ids, steps: Ids, masked: Mask) -> Floats:
         """Return the chance that each token changes in each step: (rows, steps, longest)."""
         k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
-        sigma = self._sigma(state, rows, steps)
+        sigma = self._sigma(active, rows, steps)
         return chance_to_change(
             masked[:, None, :], self.plan.alpha_t[k], self.plan.alpha_s[k], sigma
         )
 
-    def _apply(self, state: State, events: _Events, draw: Draw) -> None:
+    def _apply(self, active: ActiveRows, events: _Events, state: State) -> None:
         """Take the step that each waiting row waits for."""
         rows = events.rows
-        molecules = state.molecule[rows]
-        masked = state.tokens[rows] == self.mask_id
+        molecules = active.molecule[rows]
+        masked = active.tokens[rows] == self.mask_id
         wanted = events.place if self.language is None else masked
-        alpha_t = self.plan.alpha_t[state.step[rows]]
-        found = self.predictor(state.tokens[rows], wanted, draw.conditions(molecules), alpha_t)
+        alpha_t = self.plan.alpha_t[active.step[rows]]
+        found = self.predictor(
+            active.tokens[rows], wanted, state.job.conditions(molecules), alpha_t
+        )
         placed = ~masked
         if found.quality is not None:
-            state.quality[rows] = np.where(placed, found.quality, 1.0)
+            active.quality[rows] = np.where(placed, found.quality, 1.0)
         if found.delta is not None:
-            state.delta[rows] = np.where(placed, found.delta, 0.0)
+            active.delta[rows] = np.where(placed, found.delta, 0.0)
         i, position = np.nonzero(events.place)
         if self.language is None:
             token = inverse_cdf(found.p, events.quantile[i, position])
             psi = found.p[np.arange(len(token)), token]
         else:
-            completions = self.language.given(state.tokens[rows], masked, spread(found.p, masked))
+            completions = self.language.given(active.tokens[rows], masked, spread(found.p, masked))
             drawn, chance = completions.draw(events.place, events.quantile)
             token, psi = drawn[i, position], chance[i, position]
-        state.tokens[rows[i], position] = token
-        state.psi[rows[i], position] = state.quality[rows[i], position] = psi
-        if draw.recorder:
-            draw.recorder.place(molecules[i], state.step[rows[i]], position, token, psi)
-        state.settled[rows] = False
-        self._remove(state, rows, events.remove, draw)
-        state.step[rows] += 1
-        state.nfe[rows] += self.predictor.forwards
-        state.classifier_nfe[rows] += found.classifier_forwards
+        active.tokens[rows[i], position] = token
+        active.psi[rows[i], position] = active.quality[rows[i], position] = psi
+        if state.recorder:
+            state.recorder.place(molecules[i], active.step[rows[i]], position, token, psi)
+        active.settled[rows] = False
+        self._remove(active, rows, events.remove, state)
+        active.step[rows] += 1
+        active.nfe[rows] += self.predictor.forwards
+        active.classifier_nfe[rows] += found.classifier_forwards
 
-    def _remove(self, state: State, rows: Ids, remove: Mask, draw: Draw) -> None:
+    def _remove(self, active: ActiveRows, rows: Ids, remove: Mask, state: State) -> None:
         """Mask the chosen tokens of the given rows."""
         i, position = np.nonzero(remove)
-        if draw.recorder and len(i):
-            draw.recorder.remove(
-                state.molecule[rows[i]],
-                state.step[rows[i]],
+        if state.recorder and len(i):
+            state.recorder.remove(
+                active.molecule[rows[i]],
+                active.step[rows[i]],
                 position,
-                state.tokens[rows[i], position],
-                state.psi[rows[i], position],
+                active.tokens[rows[i], position],
+                active.psi[rows[i], position],
             )
-        state.tokens[rows[i], position] = self.mask_id
-        state.psi[rows[i], position] = state.quality[rows[i], position] = 1.0
-        state.delta[rows[i], position] = 0.0
-        state.settled[rows[i]] = False
+        active.tokens[rows[i], position] = self.mask_id
+        active.psi[rows[i], position] = active.quality[rows[i], position] = 1.0
+        active.delta[rows[i], position] = 0.0
+        active.settled[rows[i]] = False
 
-    def _mend(self, state: State, rows: Ids, draw: Draw) -> None:
+    def _mend(self, active: ActiveRows, rows: Ids, state: State) -> None:
         """Mend rows; they stay before the step they are at."""
         if self.corrector is None or self.mender is None:
             raise ValueError("rows are due to be mended, but there is no mender")
-        molecules, before = state.molecule[rows], state.tokens[rows]
+        molecules, before = active.molecule[rows], active.tokens[rows]
         found = mend(
             self.predictor,
             self.mender,
             self.corrector.rounds,
             before,
-            state.fixed[rows],
-            draw.conditions(molecules),
-            self.plan.alpha_t[state.step[rows]],
+            active.fixed[rows],
+            state.job.conditions(molecules),
+            self.plan.alpha_t[active.step[rows]],
         )
         changed = found.tokens != before
-        if draw.recorder:
+        if state.recorder:
             i, at = np.nonzero(changed)
-            step = state.step[rows[i]]
-            draw.recorder.remove(molecules[i], step, at, before[i, at], state.psi[rows[i], at])
-            draw.recorder.place(molecules[i], step, at, found.tokens[i, at], found.p[i, at])
+            step = active.step[rows[i]]
+            state.recorder.remove(molecules[i], step, at, before[i, at], active.psi[rows[i], at])
+            state.recorder.place(molecules[i], step, at, found.tokens[i, at], found.p[i, at])
         placed = (before != self.mask_id) & (before != self.pad_id)
-        state.tokens[rows] = found.tokens
-        state.psi[rows] = np.where(changed, found.p, state.psi[rows])
+        active.tokens[rows] = found.tokens
+        active.psi[rows] = np.where(changed, found.p, active.psi[rows])
         judged = found.p if found.quality is None else found.quality
-        state.quality[rows] = np.where(placed, judged, 1.0)
-        state.settled[rows] = True
-        state.nfe[rows] += found.forwards
-        state.classifier_nfe[rows] += found.classifier_forwards
+        active.quality[rows] = np.where(placed, judged, 1.0)
+        active.settled[rows] = True
+        active.nfe[rows] += found.forwards
+        active.classifier_nfe[rows] += found.classifier_forwards

@@ -37,7 +37,7 @@ from molgen.nn.kv_cache import CachedDenoiser
 from molgen.nn.language_model import LanguageModel
 from molgen.sampling.acceptance import LIKELY, Keeps, MoleculeJudge
 from molgen.sampling.adaptive import AdaptiveSampler
-from molgen.sampling.autoregressive import AutoregressiveSampler, LeftToRight
+from molgen.sampling.autoregressive import AutoregressiveSampler
 from molgen.sampling.compatibility import check, mixture_of
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.guides import classifier_of, odds
@@ -68,7 +68,7 @@ def sampler(
         kind = noise_of(model.denoiser)
         check(model, settings, targets)
         if kind == "none":
-            yield LeftToRight(_left_to_right(model, settings, targets, pool))
+            yield _left_to_right(model, settings, targets, pool)
         elif settings.order is not None:
             yield _ordered(model, settings, targets, pool)
         elif kind == "uniform" or takes_whole_steps(settings.steering):

@@ -28,7 +28,7 @@ from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import TokenWeights
 from molgen.guidance.transition import Transition
 from molgen.nn.shards import filling, shards
-from molgen.sampling.row_sampler import LOOK_AHEAD, Draw, RowSampler, State
+from molgen.sampling.row_sampler import LOOK_AHEAD, ActiveRows, RowSampler, State
 from molgen.sampling.trajectory import Recorder
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -102,60 +102,62 @@ class DenseSampler(RowSampler):
                 "masked: expected the ancestral strategy and uniform weights"
             )
 
-    def _begin(self, molecules: Ids, real: Mask, draw: Draw) -> Ids:
+    def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
         """Return pure noise."""
         position = np.arange(real.shape[1])
-        molecule = draw.rows(molecules)[:, None]
-        u = randomness.uniform(draw.seed, randomness.STEP, molecule, START, position)
+        molecule = state.job.numbers(molecules)[:, None]
+        u = randomness.uniform(state.job.seed, randomness.STEP, molecule, START, position)
         tokens = self.transition.start(u.reshape(real.shape))
-        if draw.recorder and not self.transition.remasks:
+        if state.recorder and not self.transition.remasks:
             i, at = np.nonzero(real)
             p = np.full(len(i), 1 / self.pad_id)
-            draw.recorder.place(molecules[i], np.full(len(i), -1), at, tokens[i, at], p)
+            state.recorder.place(molecules[i], np.full(len(i), -1), at, tokens[i, at], p)
         return tokens
 
-    def _advance(self, state: State, draw: Draw) -> None:
+    def _advance(self, active: ActiveRows, state: State) -> None:
         """Take every row past its next step that may change something, or to its end."""
-        u, sigma = self._run_ahead(state, draw)
-        rows = np.flatnonzero(state.step < len(self.plan))
+        u, sigma = self._run_ahead(active, state)
+        rows = np.flatnonzero(active.step < len(self.plan))
         if not len(rows):
             return
-        step, molecules = state.step[rows], state.molecule[rows]
-        tokens = state.tokens[rows]
+        step, molecules = active.step[rows], active.molecule[rows]
+        tokens = active.tokens[rows]
         alpha_t, alpha_s = self.plan.alpha_t[step], self.plan.alpha_s[step]
         lengths = (tokens != self.pad_id).sum(1)
         work = _Work(tokens, alpha_t, alpha_s, sigma[rows], u[rows], lengths)
-        state.nfe[rows] += self._predict(work, molecules, draw)
-        drawn, p, cost = self._step(work, [draw.memory[m] for m in molecules.tolist()])
-        if draw.recorder:
-            self._record(draw.recorder, molecules, step, tokens, drawn, state.psi[rows], p)
+        active.nfe[rows] += self._predict(work, molecules, state)
+        drawn, p, cost = self._step(work, [state.memory[m] for m in molecules.tolist()])
+        if state.recorder:
+            self._record(state.recorder, molecules, step, tokens, drawn, active.psi[rows], p)
         changed, placed = drawn != tokens, drawn != self.mask_id
-        state.tokens[rows] = drawn
-        state.psi[rows] = np.where(changed, np.where(placed, p, 1.0), state.psi[rows])
-        state.step[rows] += 1
-        state.classifier_nfe[rows] += cost
-        over = changed.any(1) | (state.step[rows] == len(self.plan)) | (not self.transition.repeats)
+        active.tokens[rows] = drawn
+        active.psi[rows] = np.where(changed, np.where(placed, p, 1.0), active.psi[rows])
+        active.step[rows] += 1
+        active.classifier_nfe[rows] += cost
+        over = (
+            changed.any(1) | (active.step[rows] == len(self.plan)) | (not self.transition.repeats)
+        )
         for molecule in molecules[over].tolist():
-            del draw.memory[molecule]
+            del state.memory[molecule]
 
-    def _run_ahead(self, state: State, draw: Draw) -> tuple[Floats, Floats]:
+    def _run_ahead(self, active: ActiveRows, state: State) -> tuple[Floats, Floats]:
         """Run every row ahead to its next step that may change something, or to its end.
 
         Returns:
             That step's uniforms and each token's ``sigma`` in it, both with shape (rows, longest).
         """
-        u_there, sigma_there = np.zeros((2, *state.tokens.shape))
-        rows = np.flatnonzero(state.step < len(self.plan))
-        position = np.arange(state.tokens.shape[1])
+        u_there, sigma_there = np.zeros((2, *active.tokens.shape))
+        rows = np.flatnonzero(active.step < len(self.plan))
+        position = np.arange(active.tokens.shape[1])
         while len(rows):
-            tokens = state.tokens[rows]
+            tokens = active.tokens[rows]
             masked, real = tokens == self.mask_id, tokens != self.pad_id
-            steps = state.step[rows, None] + np.arange(LOOK_AHEAD)
+            steps = active.step[rows, None] + np.arange(LOOK_AHEAD)
             k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
-            sigma = self._sigma(state, rows, steps)
-            molecule = draw.rows(state.molecule[rows])[:, None, None]
+            sigma = self._sigma(active, rows, steps)
+            molecule = state.job.numbers(active.molecule[rows])[:, None, None]
             u = randomness.uniform(
-                draw.seed, randomness.STEP, molecule, steps[:, :, None], position
+                state.job.seed, randomness.STEP, molecule, steps[:, :, None], position
             )
             bound = self.transition.most(
                 masked[:, None], self.plan.alpha_t[k], self.plan.alpha_s[k], sigma
@@ -164,22 +166,22 @@ class DenseSampler(RowSampler):
             over = steps >= len(self.plan)
             stop = may | over
             ahead = np.where(stop.any(1), stop.argmax(1), LOOK_AHEAD)
-            state.step[rows] = np.minimum(steps[:, 0] + ahead, len(self.plan))
+            active.step[rows] = np.minimum(steps[:, 0] + ahead, len(self.plan))
             found = stop.any(1)
             at = np.flatnonzero(found)
             u_there[rows[at]], sigma_there[rows[at]] = u[at, ahead[at]], sigma[at, ahead[at]]
             rows = rows[~found]
         return u_there, sigma_there
 
-    def _predict(self, work: _Work, molecules: Ids, draw: Draw) -> Ids:
+    def _predict(self, work: _Work, molecules: Ids, state: State) -> Ids:
         """See to it that every row's prediction is in memory.
 
         Returns:
             Forwards that each row took, shape (rows,).
         """
-        new = np.array([m not in draw.memory for m in molecules.tolist()])
+        new = np.array([m not in state.memory for m in molecules.tolist()])
         rows_new = np.flatnonzero(new)
-        condition = draw.conditions(molecules)
+        condition = state.job.conditions(molecules)
 
         @torch.inference_mode()
         def run(part: Ids) -> Tensor:
@@ -194,7 +196,7 @@ class DenseSampler(RowSampler):
         parts = shards(work.lengths[rows_new], self.transition.device)
         for part, found in zip(parts, self.workers.map(run, parts), strict=True):
             for molecule, row in zip(molecules[rows_new[part]].tolist(), found, strict=False):
-                draw.memory[molecule] = row.clone()  # or it would keep the whole shard
+                state.memory[molecule] = row.clone()  # or it would keep the whole shard
         return new * self.transition.forwards
 
     def _step(self, work: _Work, predictions: list[Tensor]) -> tuple[Ids, Floats, Ids]:

@@ -22,7 +22,7 @@ from molgen.diffusion.plan import Ancestral
 from molgen.diffusion.unmasking_order import Order, Outlook
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
-from molgen.sampling.row_sampler import Draw, RowSampler, State
+from molgen.sampling.row_sampler import ActiveRows, RowSampler, State
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf
@@ -59,43 +59,43 @@ class OrderedSampler(RowSampler):
         self.plan = Ancestral().plan(self.max_length)
         self._prepare()
 
-    def _begin(self, molecules: Ids, real: Mask, draw: Draw) -> Ids:
+    def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
         """Return masks."""
         return np.full(real.shape, self.mask_id, dtype=np.int64)
 
-    def _start(self, molecules: Ids, lengths: Ids, width: int, draw: Draw) -> State:
+    def _start(self, molecules: Ids, state: State) -> ActiveRows:
         """Return rows at their first step."""
-        state = super()._start(molecules, lengths, width, draw)
-        state.step = np.zeros_like(state.step)
-        return state
+        active = super()._start(molecules, state)
+        active.step = np.zeros_like(active.step)
+        return active
 
-    def _advance(self, state: State, draw: Draw) -> None:
+    def _advance(self, active: ActiveRows, state: State) -> None:
         """Take every row past its next forward; rows without a mask are at their end."""
-        masked = state.tokens == self.mask_id
+        masked = active.tokens == self.mask_id
         rows = np.flatnonzero(masked.any(1))
         if len(rows):
-            self._place(state, rows, masked[rows], draw)
-        over = np.flatnonzero(~(state.tokens == self.mask_id).any(1))
-        state.step[over] = len(self.plan)
-        for molecule in state.molecule[over].tolist():
-            draw.memory.pop(molecule, None)
+            self._place(active, rows, masked[rows], state)
+        over = np.flatnonzero(~(active.tokens == self.mask_id).any(1))
+        active.step[over] = len(self.plan)
+        for molecule in active.molecule[over].tolist():
+            state.memory.pop(molecule, None)
 
-    def _place(self, state: State, rows: Ids, masked: Mask, draw: Draw) -> None:
+    def _place(self, active: ActiveRows, rows: Ids, masked: Mask, state: State) -> None:
         """Ask for every masked token of some rows, and place those whose turn it is."""
-        molecules, tokens, step = state.molecule[rows], state.tokens[rows], state.step[rows]
+        molecules, tokens, step = active.molecule[rows], active.tokens[rows], active.step[rows]
         real = tokens != self.pad_id
         alpha_t = 1 - masked.sum(1) / real.sum(1)
-        found = self.predictor(tokens, masked, draw.conditions(molecules), alpha_t)
+        found = self.predictor(tokens, masked, state.job.conditions(molecules), alpha_t)
         p = spread(found.p, masked)
         language = self.language
         completions = None if language is None else language.given(tokens, masked, p)
         p = p if completions is None else completions.marginals()
-        row, position = draw.rows(molecules)[:, None], np.arange(masked.shape[1])
+        row, position = state.job.numbers(molecules)[:, None], np.arange(masked.shape[1])
         u, u_order = (
-            randomness.uniform(draw.seed, randomness.STEP, row, at[:, None], position)
+            randomness.uniform(state.job.seed, randomness.STEP, row, at[:, None], position)
             for at in (step, step + ORDER)
         )
-        chosen = self.order(Outlook(masked, p, self._past(molecules, p, draw), u_order))
+        chosen = self.order(Outlook(masked, p, self._past(molecules, p, state), u_order))
         i, at = np.nonzero(chosen)
         if completions is None:
             token = inverse_cdf(p[i, at], u[i, at])
@@ -105,22 +105,22 @@ class OrderedSampler(RowSampler):
             token, psi = drawn[i, at], chance[i, at]
         if found.quality is not None:
             placed = real & ~masked
-            state.quality[rows] = np.where(placed, found.quality[:, : masked.shape[1]], 1.0)
-        state.tokens[rows[i], at] = token
-        state.psi[rows[i], at] = state.quality[rows[i], at] = psi
-        if draw.recorder:
-            draw.recorder.place(molecules[i], step[i], at, token, psi)
-        state.step[rows] += 1
-        state.nfe[rows] += self.predictor.forwards
-        state.classifier_nfe[rows] += found.classifier_forwards
+            active.quality[rows] = np.where(placed, found.quality[:, : masked.shape[1]], 1.0)
+        active.tokens[rows[i], at] = token
+        active.psi[rows[i], at] = active.quality[rows[i], at] = psi
+        if state.recorder:
+            state.recorder.place(molecules[i], step[i], at, token, psi)
+        active.step[rows] += 1
+        active.nfe[rows] += self.predictor.forwards
+        active.classifier_nfe[rows] += found.classifier_forwards
 
-    def _past(self, molecules: Ids, p: Floats, draw: Draw) -> Floats:
+    def _past(self, molecules: Ids, p: Floats, state: State) -> Floats:
         """Return what rows were predicted before, and remember what they are now.
 
         Args:
             molecules: the rows, shape (rows,).
             p: predicted now, shape (rows, longest, vocab).
-            draw: whose memory holds each molecule's last predictions, latest first.
+            state: whose memory holds each molecule's last predictions, latest first.
 
         Returns:
             Probabilities with shape (forwards, rows, longest, vocab), NaN where there were none.
@@ -129,8 +129,8 @@ class OrderedSampler(RowSampler):
         if not self.order.memory:
             return past
         for row, molecule in enumerate(molecules.tolist()):
-            if molecule in draw.memory:
-                past[:, row] = draw.memory[molecule].numpy()
+            if molecule in state.memory:
+                past[:, row] = state.memory[molecule].numpy()
             latest = np.concatenate([p[None, row], past[:-1, row]])
-            draw.memory[molecule] = torch.from_numpy(latest)
+            state.memory[molecule] = torch.from_numpy(latest)
         return past

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import Evidence, TokenWeights
-from molgen.sampling.sampler import Given, OnDone, Samples
+from molgen.sampling.sampler import Given, Info, Job, Samples, Stepping
 from molgen.sampling.trajectory import Recorder
 from molgen.utils.arrays import Floats, Ids, Mask
 
@@ -27,7 +26,7 @@ LOOK_AHEAD = 8  # steps examined at once when a row runs ahead to its next event
 
 
 @dataclass
-class State:
+class ActiveRows:
     """Rows in flight.
 
     Attributes:
@@ -57,7 +56,7 @@ class State:
     classifier_nfe: Ids
 
     @classmethod
-    def start(cls, molecule: Ids, tokens: Ids, given: Given | None = None) -> State:
+    def start(cls, molecule: Ids, tokens: Ids, given: Given | None = None) -> ActiveRows:
         """Return rows before their first step, as far as they are given."""
         psi, fixed = np.ones(tokens.shape), np.zeros(tokens.shape, dtype=bool)
         step, *zeros = np.zeros((3, len(molecule)), dtype=np.int64)
@@ -70,48 +69,54 @@ class State:
         delta = np.zeros(tokens.shape)
         return cls(molecule, tokens, psi, psi.copy(), delta, fixed, settled, step, *zeros)
 
-    def take(self, rows: Ids | Mask) -> State:
+    def take(self, rows: Ids | Mask) -> ActiveRows:
         """Return some of the rows."""
-        return State(*(array[rows] for array in vars(self).values()))
+        return ActiveRows(*(array[rows] for array in vars(self).values()))
 
-    def join(self, other: State) -> State:
+    def join(self, other: ActiveRows) -> ActiveRows:
         """Return these rows and the others."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return State(*(np.concatenate(pair) for pair in pairs))
+        return ActiveRows(*(np.concatenate(pair) for pair in pairs))
 
 
-@dataclass(frozen=True)
-class Draw:
-    """What one call of a sampler is asked for.
+@dataclass
+class State:
+    """A job under way.
 
     Attributes:
-        seed: of the draw.
-        first: index of the first row.
-        condition: property values with shape (molecules, properties), NaN where left out, or None.
+        job: what is asked for.
+        active: rows in flight.
+        queue: rows that are to begin, the shortest first.
+        tokens: of rows that have ended, shape (molecules, longest); likewise what follows.
+        nfe: forwards.
+        classifier_nfe: forwards of classifiers.
+        quality: see :class:`molgen.sampling.sampler.Samples`.
         recorder: where events go, or None.
-        given: what rows start from, or None.
         memory: the last prediction for rows in which nothing has changed since, by molecule.
     """
 
-    seed: int
-    first: int
-    condition: NDArray[np.float32] | None
+    job: Job
+    active: ActiveRows
+    queue: Ids
+    tokens: Ids
+    nfe: Ids
+    classifier_nfe: Ids
+    quality: Floats
     recorder: Recorder | None
-    given: Given | None = None
     memory: dict[int, Tensor] = field(default_factory=dict)
 
-    def conditions(self, molecules: Ids) -> NDArray[np.float32] | None:
-        """Return the conditions of some molecules."""
-        return None if self.condition is None else self.condition[molecules]
+    @property
+    def over(self) -> bool:
+        """Whether every row has ended."""
+        return not len(self.active.molecule) and not len(self.queue)
 
-    def rows(self, molecules: Ids) -> Ids:
-        """Return which rows of the endless table some molecules are."""
-        if self.given is None or self.given.rows is None:
-            return self.first + molecules
-        return self.given.rows[molecules]
+    def result(self) -> Samples:
+        """Return all rows, in order."""
+        trajectory = self.recorder.trajectory(self.job.first) if self.recorder else None
+        return Samples(self.tokens, self.nfe, trajectory, self.classifier_nfe, self.quality)
 
 
-class RowSampler(ABC):
+class RowSampler(Stepping[State], ABC):
     """A sampler that takes every row along a plan."""
 
     plan: Plan
@@ -137,69 +142,50 @@ class RowSampler(ABC):
         self._bound = np.where(placed, np.minimum(1, (1 - self.plan.alpha_s) / safe), 0.0)
 
     @abstractmethod
-    def _begin(self, molecules: Ids, real: Mask, draw: Draw) -> Ids:
+    def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
         """Return the tokens that rows start from, with the shape of ``real``, (rows, longest)."""
 
     @abstractmethod
-    def _advance(self, state: State, draw: Draw) -> None:
+    def _advance(self, active: ActiveRows, state: State) -> None:
         """Take every row, in place, past its next step that costs a forward, or to its end."""
 
-    def run(
-        self,
-        lengths: Ids,
-        condition: NDArray[np.float32] | None = None,
-        seed: int = 0,
-        first: int = 0,
-        record: bool = False,
-        on_done: OnDone | None = None,
-        given: Given | None = None,
-    ) -> Samples:
-        """Draw one row for each length.
-
-        Args:
-            lengths: tokens of each row, shape (molecules,).
-            condition: property values with shape (molecules, properties), NaN where left out.
-            seed: of the draw; row ``i`` depends on the seed and ``first + i`` alone.
-            first: index of the first row, to go on from an earlier call.
-            record: keep every event.
-            on_done: told of rows as they finish.
-            given: what the rows start from, where that is not all masks.
+    def init(self, job: Job) -> State:
+        """Return the state before the first step.
 
         Raises:
             ValueError: if a length is below 1 or above the network's longest, or given rows have
                 other lengths.
         """
+        lengths = job.lengths
         if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= self.max_length):
             raise ValueError(
                 f"lengths must lie in 1..{self.max_length}, got {lengths.min()}..{lengths.max()}"
             )
         width = int(lengths.max(initial=0))
-        if given is not None:
-            self._check_given(given, lengths)
-            width = given.tokens.shape[1]
-        draw = Draw(seed, first, condition, Recorder() if record else None, given)
+        if job.given is not None:
+            self._check_given(job.given, lengths)
+            width = job.given.tokens.shape[1]
         tokens = np.full((len(lengths), width), self.pad_id, dtype=np.int64)
-        quality = np.ones(tokens.shape)
-        nfe, classifier_nfe = np.zeros((2, len(lengths)), dtype=np.int64)
         queue = np.argsort(lengths, kind="stable")
-        state = self._start(queue[:0], lengths, width, draw)
-        while len(state.molecule) or len(queue):
-            room = self.batch_size - len(state.molecule)
-            state = state.join(self._start(queue[:room], lengths, width, draw))
-            queue = queue[room:]
-            self._advance(state, draw)
-            done = state.step >= len(self.plan)
-            if done.any():
-                ended = state.take(done)
-                tokens[ended.molecule], nfe[ended.molecule] = ended.tokens, ended.nfe
-                classifier_nfe[ended.molecule] = ended.classifier_nfe
-                quality[ended.molecule] = ended.quality
-                if on_done:
-                    costs = ended.nfe, None, ended.classifier_nfe
-                    on_done(ended.molecule, Samples(ended.tokens, *costs, ended.quality))
-                state = state.take(~done)
-        trajectory = draw.recorder.trajectory(first) if draw.recorder else None
-        return Samples(tokens, nfe, trajectory, classifier_nfe, quality)
+        none = ActiveRows.start(queue[:0], tokens[:0], job.given)
+        nfe, classifier_nfe = np.zeros((2, len(lengths)), dtype=np.int64)
+        recorder = Recorder() if job.record else None
+        quality = np.ones(tokens.shape)
+        return State(job, none, queue, tokens, nfe, classifier_nfe, quality, recorder)
+
+    def step(self, state: State) -> tuple[State, Info]:
+        """Let rows begin where there is room, and take all to their next forward or their end."""
+        room = self.batch_size - len(state.active.molecule)
+        active = state.active.join(self._start(state.queue[:room], state))
+        state.queue = state.queue[room:]
+        self._advance(active, state)
+        done = active.step >= len(self.plan)
+        ended, state.active = active.take(done), active.take(~done)
+        rows = ended.molecule
+        state.tokens[rows], state.quality[rows] = ended.tokens, ended.quality
+        state.nfe[rows], state.classifier_nfe[rows] = ended.nfe, ended.classifier_nfe
+        costs = ended.nfe, None, ended.classifier_nfe
+        return state, Info(rows, Samples(ended.tokens, *costs, ended.quality))
 
     def _check_given(self, given: Given, lengths: Ids) -> None:
         """Check given rows.
@@ -213,29 +199,30 @@ class RowSampler(ABC):
         if not np.array_equal(found, lengths):
             raise ValueError(f"given rows have lengths {found}, expected {lengths}")
 
-    def _start(self, molecules: Ids, lengths: Ids, width: int, draw: Draw) -> State:
-        real = np.arange(width) < lengths[molecules, None]
-        tokens = real if draw.given else self._begin(molecules, real, draw)
-        return State.start(molecules, np.where(real, tokens, self.pad_id), draw.given)
+    def _start(self, molecules: Ids, state: State) -> ActiveRows:
+        job = state.job
+        real = np.arange(state.tokens.shape[1]) < job.lengths[molecules, None]
+        tokens = real if job.given else self._begin(molecules, real, state)
+        return ActiveRows.start(molecules, np.where(real, tokens, self.pad_id), job.given)
 
-    def _sigma(self, state: State, rows: Ids, steps: Ids) -> Floats:
+    def _sigma(self, active: ActiveRows, rows: Ids, steps: Ids) -> Floats:
         """Return each token's own chance of being masked again in each step.
 
         Args:
-            state: rows in flight.
+            active: rows in flight.
             rows: some of them.
             steps: of the plan, shape (rows, steps).
 
         Returns:
             Chances with shape (rows, steps, longest).
         """
-        tokens = state.tokens[rows]
+        tokens = active.tokens[rows]
         k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
         sigma = np.broadcast_to(self.plan.sigma[k], (*steps.shape, tokens.shape[1]))
-        fixed = state.fixed[rows]
+        fixed = active.fixed[rows]
         if self.weights is not None:
             clean = (tokens != self.mask_id) & (tokens != self.pad_id) & ~fixed
-            evidence = Evidence(state.psi[rows], state.quality[rows], state.delta[rows])
+            evidence = Evidence(active.psi[rows], active.quality[rows], active.delta[rows])
             weights = self.weights(evidence, clean)[:, None, :]
             sigma = np.minimum(sigma * weights, self._bound[k])
         return np.where(fixed[:, None, :], 0.0, sigma)

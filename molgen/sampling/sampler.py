@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from molgen.sampling.trajectory import Trajectory
 from molgen.utils.arrays import Floats, Ids, Mask
+
+Condition = NDArray[np.float32] | None
+"""Property values with shape (molecules, properties), NaN where left out; None for none."""
 
 
 @dataclass(frozen=True)
@@ -76,28 +79,119 @@ class Given:
                 raise ValueError(f"{name} has shape {found.shape}, expected {expected}")
 
 
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a sampler is asked for: a row for each length.
+
+    Attributes:
+        lengths: tokens of each row, shape (molecules,).
+        condition: property values with shape (molecules, properties), NaN where left out.
+        seed: of the draw; row ``i`` depends on the seed and its number ``first + i`` alone.
+        first: number of the first row, to go on from an earlier job.
+        given: what rows start from, and their numbers, where that is not all masks.
+        record: whether every event is kept.
+    """
+
+    lengths: Ids
+    condition: Condition = None
+    seed: int = 0
+    first: int = 0
+    given: Given | None = None
+    record: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that there is a condition for every row.
+
+        Raises:
+            ValueError: if there is not.
+        """
+        if self.condition is not None and len(self.condition) != len(self.lengths):
+            raise ValueError(
+                f"condition has {len(self.condition)} rows, expected {len(self.lengths)}"
+            )
+
+    def conditions(self, molecules: Ids) -> Condition:
+        """Return the conditions of some molecules."""
+        return None if self.condition is None else self.condition[molecules]
+
+    def numbers(self, molecules: Ids) -> Ids:
+        """Return which rows of the endless table some molecules are."""
+        if self.given is None or self.given.rows is None:
+            return self.first + molecules
+        return self.given.rows[molecules]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a step came to.
+
+    Attributes:
+        rows: that have ended: indices of the job's, shape (rows,).
+        samples: what came out of them.
+    """
+
+    rows: Ids
+    samples: Samples
+
+
 OnDone = Callable[[Ids, Samples], None]
 """Told of rows that have ended: their indices, with shape (rows,), and what came out of them."""
+
+AnyState = TypeVar("AnyState", bound="RunState")
+
+
+class RunState(Protocol):
+    """What the next step of a sampler needs."""
+
+    @property
+    def over(self) -> bool:
+        """Whether every row has ended."""
+        ...
+
+    def result(self) -> Samples:
+        """Return all rows, in order."""
+        ...
+
+
+class Stepping(Generic[AnyState]):
+    """A sampler by its two functions: :meth:`run` is the loop over them."""
+
+    def init(self, job: Job) -> AnyState:
+        """Return the state before the first step.
+
+        Raises:
+            ValueError: if the job is none that this sampler does.
+        """
+        raise TypeError(f"{type(self).__name__} has no init")
+
+    def step(self, state: AnyState) -> tuple[AnyState, Info]:
+        """Take a step; return the state after it, and which rows it ended."""
+        raise TypeError(f"{type(self).__name__} has no step")
+
+    def run(self, job: Job, on_done: OnDone | None = None) -> Samples:
+        """Draw one row for each length.
+
+        Args:
+            job: what is asked for.
+            on_done: told of rows as they end.
+
+        Raises:
+            ValueError: if the job is none that this sampler does; nothing has been drawn then.
+        """
+        state = self.init(job)
+        while not state.over:
+            state, info = self.step(state)
+            if on_done and len(info.rows):
+                on_done(info.rows, info.samples)
+        return state.result()
 
 
 class AnySampler(Protocol):
     """What every sampler does."""
 
-    def run(
-        self,
-        lengths: Ids,
-        condition: NDArray[np.float32] | None = None,
-        seed: int = 0,
-        first: int = 0,
-        record: bool = False,
-        on_done: OnDone | None = None,
-        given: Given | None = None,
-    ) -> Samples:
-        """Draw one row for each length; see :meth:`molgen.sampling.event_sampler.Sampler.run`."""
+    def run(self, job: Job, on_done: OnDone | None = None) -> Samples:
+        """Draw one row for each length; see :meth:`Stepping.run`."""
         ...
-
-
-Condition = NDArray[np.float32] | None
 
 
 Redraw = Callable[[int], tuple[Ids, Condition]]

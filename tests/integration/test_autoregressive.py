@@ -19,11 +19,12 @@ from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.kv_cache import CachedDenoiser, KVCache
 from molgen.nn.language_model import LanguageModel, sequence_log_prob
 from molgen.sampling.autoregressive import AutoregressiveSampler
-from molgen.sampling.sampler import Samples
+from molgen.sampling.sampler import Job, Samples
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers
 from property_models.classifiers.network import GuideConfig, NoisyGuide
 from strings import MEETS, STRINGS, TARGET, enumerated, given
+from tiny import ones
 
 VOCAB, LONGEST = 9, 12
 NETWORK = strings.writer(VOCAB, LONGEST, 32, ("qed", "logp"))
@@ -155,7 +156,7 @@ def test_a_row_gets_the_same_numbers_in_any_company(
     def draw(start: int, count: int, batch_size: int) -> dict[int, tuple[list[int], list[float]]]:
         sampler = AutoregressiveSampler(model, pool, batch_size=batch_size)
         part = condition[start : start + count]
-        events = sampler.run(count, part, seed=6, first=start, record=True).trajectory
+        events = sampler.run(Job(ones(count), part, 6, start, record=True)).trajectory
         assert events is not None
         own = {row: events.of(row) for row in range(start, start + count)}
         return {row: (e.token.tolist(), e.probability.tolist()) for row, e in own.items()}
@@ -170,7 +171,7 @@ def test_a_row_gets_the_same_numbers_in_any_company(
 def test_forwards_are_counted_where_they_happen(pool: Workers) -> None:
     model = guided(NETWORK, "fp32")
     condition = rows(100)[1].numpy()
-    samples = AutoregressiveSampler(model, pool).run(100, condition)
+    samples = AutoregressiveSampler(model, pool).run(Job(ones(100), condition))
     asked = np.minimum((samples.tokens != VOCAB - 2).sum(1) + 1, LONGEST)
     np.testing.assert_array_equal(samples.nfe, 2 * asked)
     np.testing.assert_array_equal(samples.classifier_nfe, asked)
@@ -237,7 +238,9 @@ def test_draws_follow_what_was_trained(pool: Workers, trained: MoleculeDenoiser)
 
     def drawn(model: LanguageModel, answer: float | None) -> Tensor:
         condition = None if answer is None else np.full((ROWS, 1), answer, dtype=np.float32)
-        return shares(AutoregressiveSampler(model, pool, batch_size=ROWS).run(ROWS, condition))
+        return shares(
+            AutoregressiveSampler(model, pool, batch_size=ROWS).run(Job(ones(ROWS), condition))
+        )
 
     assert variation(drawn(network, None), TARGET) < NOISE
     assert variation(drawn(network, 1.0), YES) < NOISE

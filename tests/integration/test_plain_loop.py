@@ -23,6 +23,7 @@ from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.sampler import Job
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import workers
 from paths import ROOT
@@ -81,7 +82,7 @@ def by_sampler(net: MoleculeDenoiser, plan: Plan, gamma: float | None) -> Ids:
     with workers() as pool:
         predictor = NetworkPredictor(net, pool, guidance, dtype="fp32")
         sampler = Sampler(predictor, plan, batch_size=4096)
-        return sampler.run(lengths, None if gamma is None else condition, seed=2).tokens
+        return sampler.run(Job(lengths, None if gamma is None else condition, 2)).tokens
 
 
 def normal_deviate(chi_squared: float, freedom: int) -> float:

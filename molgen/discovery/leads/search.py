@@ -35,7 +35,7 @@ from molgen.molecules.filters import Screens
 from molgen.molecules.parsing import Molecule, interpret_all, parse
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.factory import adaptive_sampler
-from molgen.sampling.sampler import AnySampler, Samples
+from molgen.sampling.sampler import AnySampler, Job, Samples
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils import randomness
@@ -236,13 +236,8 @@ class LeadSearch:
             sampler = self.adaptive.around(
                 sampler, lambda row, smiles: self._serves(opened[row][0], smiles)
             )
-        return sampler.run(
-            ready.lengths,
-            numbered(ready.condition, len(opened)),
-            self.seed,
-            given=ready.given,
-            on_done=on_done,
-        )
+        condition = numbered(ready.condition, len(opened))
+        return sampler.run(Job(ready.lengths, condition, self.seed, given=ready.given), on_done)
 
     def _surrogate(self) -> Surrogate | None:
         if not isinstance(self.prospects, ByGuide):

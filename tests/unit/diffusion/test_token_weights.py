@@ -16,6 +16,7 @@ from molgen.diffusion.token_weights import (
 )
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.sampler import Job
 from molgen.sampling.words import token_weights
 from molgen.training.self_correction import SelfCorrecting
 from molgen.utils.threads import workers
@@ -64,7 +65,7 @@ def test_the_masked_fraction_is_kept_where_nothing_is_capped(weights: TokenWeigh
     rows, length = 3000, 6
     table = plan.Cap(0.02).plan(40)
     sampler = Sampler(Judging(), table, weights, rows)
-    events = sampler.run(np.full(rows, length), record=True).trajectory
+    events = sampler.run(Job(np.full(rows, length), record=True)).trajectory
     assert events is not None
     change = np.bincount(events.step, np.where(events.action == 0, -1, 1), minlength=len(table))
     masked = rows * length + np.cumsum(change)

@@ -20,7 +20,7 @@ from molgen.discovery.smc import SequentialMonteCarlo
 from molgen.guidance.predictor import Prediction
 from molgen.model import Model
 from molgen.sampling.event_sampler import Sampler
-from molgen.sampling.sampler import Given
+from molgen.sampling.sampler import Given, Job
 from molgen.utils import randomness
 from molgen.utils.pareto import nondominated
 from property_models import compute
@@ -251,7 +251,7 @@ def test_moves_and_acceptance_leave_the_tempered_distribution() -> None:
         order = randomness.uniform(1, 3, round, row[:, None], np.arange(3))
         part = randomness.uniform(1, 3, round, row, 9)
         given = Given(masked(tokens, part, order, chains.MASK, 3), rows=round * 2**32 + row)
-        then = sampler.run(np.full(rows, 3), seed=2, given=given).tokens
+        then = sampler.run(Job(np.full(rows, 3), seed=2, given=given)).tokens
         now, later = (reward[state @ [4, 2, 1]] for state in (tokens, then))
         u = randomness.uniform(1, 3, round, row, 10)
         tokens = np.where(accepted(now, later, beta, u)[:, None], then, tokens)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +19,11 @@ from molgen.molecules.fate import Fate
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling.acceptance import Judge, Verdict
 from molgen.sampling.adaptive import AdaptiveSampler
-from molgen.sampling.autoregressive import AutoregressiveSampler, LeftToRight
+from molgen.sampling.autoregressive import AutoregressiveSampler
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.factory import adaptive_sampler
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
-from molgen.sampling.sampler import Given, Samples
+from molgen.sampling.sampler import Given, Job, OnDone, Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
 from molgen.utils.randomness import fork
@@ -107,16 +106,16 @@ def passing(samples: Samples, demand_unique: bool = True) -> NDArray[np.bool_]:
 @pytest.mark.parametrize("name", RETRIES)
 def test_a_budget_that_the_first_draw_spends_changes_nothing(name: str) -> None:
     inner = Sampler(Table(), plan.Rescale(0.3).plan(12))
-    plain = inner.run(LENGTHS, seed=5, first=7)
-    found = build(RETRIES[name], budget=1, inner=inner).run(LENGTHS, seed=5, first=7)
+    plain = inner.run(Job(LENGTHS, seed=5, first=7))
+    found = build(RETRIES[name], budget=1, inner=inner).run(Job(LENGTHS, seed=5, first=7))
     same(found, plain)
     assert (found.tries == 1).all()
 
 
 @pytest.mark.parametrize("name", RETRIES)
 def test_what_passes_stays_and_what_fails_goes_on(name: str) -> None:
-    plain = Sampler(Table(), plan.Ancestral().plan(40)).run(LENGTHS, seed=1)
-    found = build(RETRIES[name], until=("valid", "novel")).run(LENGTHS, seed=1)
+    plain = Sampler(Table(), plan.Ancestral().plan(40)).run(Job(LENGTHS, seed=1))
+    found = build(RETRIES[name], until=("valid", "novel")).run(Job(LENGTHS, seed=1))
     good = passing(plain, demand_unique=False)
     assert 0.2 < good.mean() < 0.8
     same(some(found, good), some(plain, good))
@@ -130,7 +129,7 @@ def test_every_forward_of_every_try_is_counted(name: str, forwards: int) -> None
     predictor = Table(forwards=forwards)
     inner = Sampler(predictor, plan.Ancestral().plan(40), batch_size=5)
     budget = 40
-    found = build(RETRIES[name], budget=budget, inner=inner).run(LENGTHS, seed=2)
+    found = build(RETRIES[name], budget=budget, inner=inner).run(Job(LENGTHS, seed=2))
     assert found.nfe.sum() == predictor.asked * forwards
     assert found.tries.max() > 2
     assert (found.nfe < budget + LONGEST * forwards).all(), "exceeded by less than a try"
@@ -141,14 +140,14 @@ def test_every_forward_of_every_try_is_counted(name: str, forwards: int) -> None
 @pytest.mark.parametrize("name", RETRIES)
 def test_fewer_rows_are_a_prefix_of_more(name: str) -> None:
     sampler = build(RETRIES[name])
-    whole = sampler.run(LENGTHS, seed=3)
+    whole = sampler.run(Job(LENGTHS, seed=3))
     displaced = 0
     for rows in (1, 9, 20):
         fewer = replace(sampler, redraw=partial(redraw, count=rows))
-        found = fewer.run(LENGTHS[:rows], seed=3)
+        found = fewer.run(Job(LENGTHS[:rows], seed=3))
         same(found, some(whole, slice(rows)))
         np.testing.assert_array_equal(found.tries, whole.tries[:rows])
-    first = passing(Sampler(Table(), plan.Ancestral().plan(40)).run(LENGTHS, seed=3))
+    first = passing(Sampler(Table(), plan.Ancestral().plan(40)).run(Job(LENGTHS, seed=3)))
     displaced = int((whole.tries[first] > 1).sum())
     assert displaced > 0, "a row that passed had to yield to one before it: the test can tell"
 
@@ -156,16 +155,16 @@ def test_fewer_rows_are_a_prefix_of_more(name: str) -> None:
 def test_a_row_is_the_same_in_any_company() -> None:
     for retry in RETRIES.values():
         sampler = build(retry, until=("valid", "novel"))
-        whole = sampler.run(LENGTHS, seed=4)
+        whole = sampler.run(Job(LENGTHS, seed=4))
         tail = replace(sampler, redraw=partial(redraw, count=len(LENGTHS) - 11, first=11))
-        found = tail.run(LENGTHS[11:], seed=4, first=11)
+        found = tail.run(Job(LENGTHS[11:], seed=4, first=11))
         same(found, some(whole, slice(11, None)))
         small = Sampler(Table(), plan.Ancestral().plan(40), batch_size=3)
-        same(replace(sampler, inner=small).run(LENGTHS, seed=4), whole)
+        same(replace(sampler, inner=small).run(Job(LENGTHS, seed=4)), whole)
 
 
 def test_no_two_rows_are_the_same_while_there_is_something_left() -> None:
-    found = build(Restart(), budget=400).run(LENGTHS[:12], seed=6)
+    found = build(Restart(), budget=400).run(Job(LENGTHS[:12], seed=6))
     keys = [verdict.key for verdict in judge(found.tokens)]
     assert passing(found).all()
     assert len(set(keys)) == len(keys)
@@ -182,7 +181,7 @@ def test_the_best_state_is_kept() -> None:
         reason = next(script)
         return [Verdict("" if reason == Fate.INVALID else "C", reason)]
 
-    found = build(Restart(), budget=25, judge=scripted, redraw=None).run(np.array([6]), seed=1)
+    found = build(Restart(), budget=25, judge=scripted, redraw=None).run(Job(np.array([6]), seed=1))
     assert len(tried) == found.tries[0] == 5
     np.testing.assert_array_equal(found.tokens[0], tried[2][:6])
 
@@ -199,7 +198,7 @@ def test_of_two_like_states_the_likelier_is_kept() -> None:
         reason, log_odds = next(script)
         return [Verdict("C", reason, log_odds, 2)]
 
-    found = build(Restart(), budget=20, judge=scripted, redraw=None).run(np.array([6]), seed=1)
+    found = build(Restart(), budget=20, judge=scripted, redraw=None).run(Job(np.array([6]), seed=1))
     assert len(tried) == found.tries[0] == 4
     np.testing.assert_array_equal(found.tokens[0], tried[1][:6])
     assert found.classifier_nfe[0] == 8
@@ -210,9 +209,9 @@ class Watched(Sampler):
 
     seen: list[tuple[int, Given | None]]
 
-    def run(self, *columns: Any, **keywords: Any) -> Samples:
-        self.seen.append((columns[2], keywords["given"]))
-        return super().run(*columns, **keywords)
+    def run(self, job: Job, on_done: OnDone | None = None) -> Samples:
+        self.seen.append((job.seed, job.given))
+        return super().run(job, on_done)
 
 
 def watched(strategy: plan.Strategy) -> Watched:
@@ -224,8 +223,8 @@ def watched(strategy: plan.Strategy) -> Watched:
 def test_the_rest_of_a_row_stands_when_a_part_goes_back() -> None:
     inner = watched(plan.Ancestral())
     sampler = build(Remask(0.4, by="random", move=0.4), budget=20, inner=inner)
-    sampler.run(LENGTHS, seed=8)
-    plain = Sampler(Table(), inner.plan).run(LENGTHS, seed=8)
+    sampler.run(Job(LENGTHS, seed=8))
+    plain = Sampler(Table(), inner.plan).run(Job(LENGTHS, seed=8))
     seed, given = inner.seen[1]
     assert seed == fork(8, 1)
     assert given is not None
@@ -241,7 +240,7 @@ def test_the_rest_of_a_row_stands_when_a_part_goes_back() -> None:
 
 def test_a_part_is_drawn_from_where_the_plan_has_as_much() -> None:
     inner = watched(plan.Rescale(0.2))
-    build(Remask(0.5, by="random", move=0.5), budget=20, inner=inner).run(LENGTHS, seed=8)
+    build(Remask(0.5, by="random", move=0.5), budget=20, inner=inner).run(Job(LENGTHS, seed=8))
     given = inner.seen[1][1]
     assert given is not None
     assert given.step is not None
@@ -255,7 +254,7 @@ def test_without_a_quality_head_quality_is_psi() -> None:
     for strategy in (plan.Ancestral(), plan.Rescale(0.3)):
         inner = Sampler(Table(), strategy.plan(20))
         one, other = (
-            build(Remask(0.3, by=by, tau=0.5), inner=inner).run(LENGTHS, seed=2)
+            build(Remask(0.3, by=by, tau=0.5), inner=inner).run(Job(LENGTHS, seed=2))
             for by in ("psi", "quality")
         )
         same(one, other)
@@ -264,7 +263,7 @@ def test_without_a_quality_head_quality_is_psi() -> None:
 
 def test_a_restart_draws_the_length_again() -> None:
     for shown, given_by in ((True, redraw), (False, None)):
-        found = build(Restart(), until=("valid",), redraw=given_by).run(LENGTHS, seed=9)
+        found = build(Restart(), until=("valid",), redraw=given_by).run(Job(LENGTHS, seed=9))
         lengths = (found.tokens != PAD).sum(1)
         again = found.tries > 1
         assert (lengths[~again] == LENGTHS[~again]).all()
@@ -279,7 +278,7 @@ def test_given_rows_start_again_from_what_was_given() -> None:
     written = np.where(real, rng.integers(0, PAD, real.shape), PAD)
     given = Given(np.where(real & ~fixed, MASK, written), fixed=fixed)
     for name in ("restart", "rising"):
-        found = build(RETRIES[name], budget=30).run(LENGTHS, seed=2, given=given)
+        found = build(RETRIES[name], budget=30).run(Job(LENGTHS, seed=2, given=given))
         tokens = wide(found.tokens, LONGEST, PAD)
         assert (tokens[fixed] == written[fixed]).all()
         assert ((tokens != PAD) == real).all()
@@ -299,7 +298,7 @@ def test_rows_are_told_of_once_and_as_they_stay() -> None:
             told.extend(index.tolist())
             rows.extend(ended.tokens)
 
-        found = build(Remask(), until=until).run(LENGTHS, seed=3, on_done=note)
+        found = build(Remask(), until=until).run(Job(LENGTHS, seed=3), note)
         assert sorted(told) == list(range(len(LENGTHS)))
         assert (told == sorted(told)) == ("unique" in until)
         tokens = wide(found.tokens, LONGEST, PAD)
@@ -320,7 +319,7 @@ def test_a_random_part_redrawn_keeps_the_distribution_and_a_chosen_one_does_not(
         inner = Sampler(chains.Exact(), table, batch_size=rows)
         settings = Adaptive(("valid",), 8, retry)
         ids = chains.MASK, 3, chains.LENGTH
-        found = AdaptiveSampler(inner, settings, never, *ids).run(lengths, seed=1)
+        found = AdaptiveSampler(inner, settings, never, *ids).run(Job(lengths, seed=1))
         assert found.tries.min() >= 3
         counts = np.bincount(found.tokens @ [4, 2, 1], minlength=8)
         distances.append(float(((counts - expected) ** 2 / expected).sum()))
@@ -334,10 +333,10 @@ def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
 
     settings, rows = Adaptive(("valid", "unique"), 60, Restart()), np.full(5, 3)
     with workers(count=1) as pool:
-        inner = LeftToRight(AutoregressiveSampler(Exact(TARGET, TARGET), pool))
+        inner = AutoregressiveSampler(Exact(TARGET, TARGET), pool)
         sampler = AdaptiveSampler(inner, settings, picky, 3, 2, 3)
-        plain, found = inner.run(rows, seed=1), sampler.run(rows, seed=1)
-        same(sampler.run(rows[:3], seed=1), some(found, slice(3)))
+        plain, found = inner.run(Job(rows, seed=1)), sampler.run(Job(rows, seed=1))
+        same(sampler.run(Job(rows[:3], seed=1)), some(found, slice(3)))
         with pytest.raises(ValueError, match=r"no rows given in part.*expected a restart"):
             replace(sampler, settings=Adaptive(retry=Remask()))
     good = {v.key for v in picky(found.tokens, rows) if v.fate is Fate.ACCEPTED}
@@ -361,7 +360,7 @@ def test_molecules_go_on_until_they_are_new(tmp_path: Path) -> None:
                     {},
                     lambda seed: (model.request(32, {}, seed, 0, settings).lengths, None),
                 )
-                tokens = sampler.run(asked.lengths, seed=0).tokens
+                tokens = sampler.run(Job(asked.lengths, seed=0)).tokens
                 raw = [model.tokenizer.smiles(text) for text in model.texts(tokens)]
                 found = count(interpret_all(raw), STRICT, model.known).novel
                 assert found is not None
@@ -380,7 +379,7 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="odds is 1, expected a number between 0 and 1"):
         Adaptive(odds=1)
     with pytest.raises(ValueError, match="keep no trajectory"):
-        build(Restart()).run(LENGTHS, record=True)
+        build(Restart()).run(Job(LENGTHS, record=True))
     model = Model.load(str(save(tmp_path / "model", index=False)))
     inner = Sampler(Table(), plan.Ancestral().plan(4))
     with pytest.raises(ValueError, match=r"until is valid\+unique\+novel, but .* no index"):
@@ -397,6 +396,6 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_rows() -> None:
-    found = build(Restart()).run(np.zeros(0, dtype=np.int64))
+    found = build(Restart()).run(Job(np.zeros(0, dtype=np.int64)))
     assert found.tokens.shape == (0, 0)
     assert found.nfe.shape == found.tries.shape == (0,)

@@ -17,9 +17,10 @@ from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel
 from molgen.guidance.shaping import Shaping
 from molgen.nn.language_model import LanguageModel, sequence_log_prob
 from molgen.sampling.autoregressive import AutoregressiveSampler, filled
-from molgen.sampling.sampler import Samples
+from molgen.sampling.sampler import Job, Samples
 from molgen.utils.threads import Workers, workers
 from strings import LONGEST, MASK, MEETS, PAD, STRINGS, TARGET, Exact, Foresight, enumerated, given
+from tiny import ones
 
 WANTED = given(TARGET * MEETS[0])
 BOTH = given(TARGET * MEETS[0] * MEETS[1])
@@ -109,7 +110,9 @@ def test_frequencies_are_those_of_the_exact_kernels(
     pool: Workers, model: LanguageModel, guided: bool, expected: Tensor
 ) -> None:
     condition = np.full((ROWS, 1), 0.5, dtype=np.float32) if guided else None
-    counts = frequencies(AutoregressiveSampler(model, pool, batch_size=7_000).run(ROWS, condition))
+    counts = frequencies(
+        AutoregressiveSampler(model, pool, batch_size=7_000).run(Job(ones(ROWS), condition))
+    )
     possible = expected.numpy() > 0
     assert counts[~possible].sum() == 0
     for each in (TARGET, WANTED, BOTH):
@@ -129,7 +132,7 @@ def frequencies(samples: Samples) -> NDArray[np.int64]:
 
 
 def test_temperature_and_nucleus_shape_every_token(pool: Workers) -> None:
-    cold = AutoregressiveSampler(PLAIN, pool, Shaping(temperature=1e-9)).run(50)
+    cold = AutoregressiveSampler(PLAIN, pool, Shaping(temperature=1e-9)).run(Job(ones(50)))
     assert (cold.tokens == cold.tokens[0]).all()
     token, greedy = torch.tensor([MASK]), []
     rows = PLAIN.begin(1)
@@ -138,7 +141,7 @@ def test_temperature_and_nucleus_shape_every_token(pool: Workers) -> None:
         greedy.append(int(token))
     written = greedy[: greedy.index(PAD)] if PAD in greedy else greedy
     assert cold.tokens[0].tolist() == written
-    narrow = AutoregressiveSampler(PLAIN, pool, Shaping(top_p=1e-9)).run(50)
+    narrow = AutoregressiveSampler(PLAIN, pool, Shaping(top_p=1e-9)).run(Job(ones(50)))
     np.testing.assert_array_equal(narrow.tokens, cold.tokens)
 
 
@@ -149,7 +152,7 @@ def draw(
     condition[::3] = np.nan
     model = FudgeModel(ClassifierFreeModel(PLAIN, 1.5), Foresight(TARGET, MEETS[0]))
     sampler = AutoregressiveSampler(model, pool, batch_size=batch_size)
-    samples = sampler.run(count, condition[first : first + count], seed, first)
+    samples = sampler.run(Job(ones(count), condition[first : first + count], seed, first))
     rows = [[t for t in row if t != PAD] for row in samples.tokens.tolist()]
     return rows, samples.nfe, samples.classifier_nfe
 
@@ -169,7 +172,7 @@ def test_every_token_and_the_end_cost_a_forward(pool: Workers) -> None:
     model = FudgeModel(ClassifierFreeModel(PLAIN, 1.5), Foresight(TARGET, MEETS[0]))
     condition = np.full((300, 1), 0.5, dtype=np.float32)
     for each, guided in ((PLAIN, None), (FUDGE, None), (model, condition)):
-        samples = AutoregressiveSampler(each, pool).run(300, guided)
+        samples = AutoregressiveSampler(each, pool).run(Job(ones(300), guided))
         lengths = (samples.tokens != PAD).sum(1)
         asked = np.minimum(lengths + 1, LONGEST)
         assert {0, LONGEST} <= set(lengths), "empty rows and rows cut off are kept"
@@ -178,7 +181,9 @@ def test_every_token_and_the_end_cost_a_forward(pool: Workers) -> None:
 
 
 def test_what_was_recorded_replays(pool: Workers) -> None:
-    samples = AutoregressiveSampler(PLAIN, pool, batch_size=64).run(200, first=10, record=True)
+    samples = AutoregressiveSampler(PLAIN, pool, batch_size=64).run(
+        Job(ones(200), first=10, record=True)
+    )
     events = samples.trajectory
     assert events is not None
     assert (events.step == events.position).all()
@@ -203,7 +208,7 @@ def test_rows_are_handed_over_once_as_they_end(pool: Workers) -> None:
             seen[i] = row, cost
 
     sampler = AutoregressiveSampler(PLAIN, pool, batch_size=70)
-    samples = sampler.run(200, first=100, on_done=note)
+    samples = sampler.run(Job(ones(200), first=100), note)
     assert sorted(seen) == list(range(200))
     width = samples.tokens.shape[1]
     for i, row in enumerate(samples.tokens.tolist()):
@@ -222,17 +227,15 @@ def test_forwards_are_filled_with_rows_that_are_there() -> None:
 
 def test_no_rows_and_bad_arguments(pool: Workers) -> None:
     sampler = AutoregressiveSampler(PLAIN, pool)
-    none = sampler.run(0, record=True)
+    none = sampler.run(Job(ones(0), record=True))
     assert none.tokens.shape == (0, 0)
     assert none.nfe.shape == none.classifier_nfe.shape == (0,)
-    with pytest.raises(ValueError, match="count is -1, expected at least 0"):
-        sampler.run(-1)
     with pytest.raises(ValueError, match="condition has 3 rows, expected 2"):
-        sampler.run(2, np.zeros((3, 1), dtype=np.float32))
+        sampler.run(Job(ones(2), np.zeros((3, 1), dtype=np.float32)))
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
         AutoregressiveSampler(PLAIN, pool, batch_size=0)
     with pytest.raises(ValueError, match="condition is None, but guidance needs one"):
-        AutoregressiveSampler(ClassifierFreeModel(PLAIN, 2.0), pool).run(2)
+        AutoregressiveSampler(ClassifierFreeModel(PLAIN, 2.0), pool).run(Job(ones(2)))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from molgen.guidance.predictor import Prediction
 from molgen.sampling import words
 from molgen.sampling.corrector import Corrector, mend
 from molgen.sampling.event_sampler import Sampler
-from molgen.sampling.sampler import Given
+from molgen.sampling.sampler import Given, Job
 from tiny import Table
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9])
@@ -58,7 +58,7 @@ def test_everything_placed_is_mended_and_masks_stay() -> None:
 def test_the_sampler_mends_at_its_steps_and_counts(rounds: int) -> None:
     predictor, mender = Table(forwards=2), Alternate()
     sampler = Sampler(predictor, plan.Ancestral().plan(16), None, 3, Corrector(4, rounds), mender)
-    found = sampler.run(LENGTHS, seed=1, record=True)
+    found = sampler.run(Job(LENGTHS, seed=1, record=True))
     assert found.nfe.sum() == 2 * predictor.asked + mender.asked
     assert mender.asked % rounds == 0
     events = found.trajectory
@@ -88,7 +88,7 @@ def test_a_row_in_which_nothing_changed_is_left_alone() -> None:
     tokens = np.where(np.arange(9) < LENGTHS[:, None], 0, PAD)
     mender = Alternate()
     sampler = Sampler(Table(), plan.Ancestral().plan(64), None, 8, Corrector(4), mender)
-    found = sampler.run(LENGTHS, given=Given(tokens))
+    found = sampler.run(Job(LENGTHS, given=Given(tokens)))
     assert mender.asked == len(LENGTHS)
     assert (found.tokens == EXPECTED).all()
     assert (found.nfe == 1).all()
@@ -98,7 +98,7 @@ def test_rows_do_not_depend_on_the_batch() -> None:
     def draw(batch_size: int) -> NDArray[np.int64]:
         table = plan.Rescale(0.4).plan(20)
         sampler = Sampler(Table(), table, None, batch_size, Corrector(3, 2), Table(vocab=5))
-        return np.column_stack([(s := sampler.run(LENGTHS, seed=5)).tokens, s.nfe])
+        return np.column_stack([(s := sampler.run(Job(LENGTHS, seed=5))).tokens, s.nfe])
 
     np.testing.assert_array_equal(draw(1), draw(8))
 

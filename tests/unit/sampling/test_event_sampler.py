@@ -13,6 +13,7 @@ from molgen.diffusion import plan, remasking_rates, token_weights
 from molgen.diffusion.noise import Cosine, LogLinear
 from molgen.diffusion.posterior import masked_posterior
 from molgen.sampling.event_sampler import Sampler, Samples
+from molgen.sampling.sampler import Job
 from molgen.utils import randomness
 from molgen.utils.randomness import inverse_cdf
 from tiny import Table
@@ -87,15 +88,15 @@ def test_it_is_the_plain_loop_to_the_last_token(name: str, weights: str) -> None
     table = BUSY[name].plan(19, Cosine() if name == "cap" else LogLinear())
     condition = np.linspace(0, 1, len(LENGTHS), dtype=np.float32)[:, None]
     for given in (None, condition) if weights == "uniform" else (condition,):
-        plain = Plain(Table(), table, WEIGHTS[weights]).run(LENGTHS, given, seed=4)
-        found = Sampler(Table(), table, WEIGHTS[weights], 5).run(LENGTHS, given, seed=4)
+        plain = Plain(Table(), table, WEIGHTS[weights]).run(LENGTHS, given, 4)
+        found = Sampler(Table(), table, WEIGHTS[weights], 5).run(Job(LENGTHS, given, 4))
         same(found, plain)
     assert (found.tokens[np.arange(9) < LENGTHS[:, None]] < Table().pad_id).all()
 
 
 def test_remasking_did_happen_there() -> None:
     for name, strategy in BUSY.items():
-        samples = Sampler(Table(), strategy.plan(19)).run(LENGTHS, seed=4, record=True)
+        samples = Sampler(Table(), strategy.plan(19)).run(Job(LENGTHS, seed=4, record=True))
         assert samples.trajectory is not None
         removed = int(samples.trajectory.action.sum())
         assert (removed == 0) == (name == "ancestral")
@@ -109,14 +110,14 @@ def test_a_row_is_the_same_in_any_company(weights: str) -> None:
 
     def draw(lengths: NDArray[np.int64], batch_size: int, first: int = 0) -> Samples:
         sampler = Sampler(Table(), table, WEIGHTS[weights], batch_size)
-        return sampler.run(lengths, seed=9, first=first)
+        return sampler.run(Job(lengths, seed=9, first=first))
 
     whole = draw(lengths, 256)
     for batch_size in (1, 7):
         same(draw(lengths, batch_size), whole)
     head, tail = draw(lengths[:17], 7), draw(lengths[17:], 7, first=17)
     same(Samples(np.concatenate([head.tokens, tail.tokens]), np.append(head.nfe, tail.nfe)), whole)
-    other = Sampler(Table(), table, WEIGHTS[weights]).run(lengths, seed=10)
+    other = Sampler(Table(), table, WEIGHTS[weights]).run(Job(lengths, seed=10))
     assert (other.tokens != whole.tokens).any(1).mean() > 0.9
 
 
@@ -124,7 +125,7 @@ def test_a_row_is_the_same_in_any_company(weights: str) -> None:
 def test_forwards_are_counted_where_they_happen(forwards: int) -> None:
     predictor = Table(forwards=forwards)
     sampler = Sampler(predictor, plan.Rescale(0.4).plan(200), batch_size=7)
-    samples = sampler.run(LENGTHS, record=True)
+    samples = sampler.run(Job(LENGTHS, record=True))
     assert samples.nfe.sum() == predictor.asked * forwards
     events = samples.trajectory
     assert events is not None
@@ -134,7 +135,7 @@ def test_forwards_are_counted_where_they_happen(forwards: int) -> None:
 
 
 def test_many_steps_cost_no_more_than_there_are_placements() -> None:
-    samples = Sampler(Table(), plan.Ancestral().plan(4000)).run(LENGTHS)
+    samples = Sampler(Table(), plan.Ancestral().plan(4000)).run(Job(LENGTHS))
     assert (samples.nfe <= LENGTHS).all()
     assert samples.nfe.sum() >= 0.95 * LENGTHS.sum()
 
@@ -155,7 +156,7 @@ ROWS = 40_000
 def test_frequencies_are_those_of_the_exact_chain(strategy: plan.Strategy, steps: int) -> None:
     table = strategy.plan(steps)
     lengths = np.full(ROWS, chains.LENGTH)
-    samples = Sampler(chains.Exact(), table, batch_size=ROWS).run(lengths, seed=steps)
+    samples = Sampler(chains.Exact(), table, batch_size=ROWS).run(Job(lengths, seed=steps))
     counts = np.bincount(samples.tokens @ [4, 2, 1], minlength=8)
     kernel = [
         masked_posterior(chains.denoise(chains.TARGET), chains.STATES, *row, chains.MASK)
@@ -172,7 +173,7 @@ def test_frequencies_are_those_of_the_exact_chain(strategy: plan.Strategy, steps
 def test_the_masked_fraction_follows_the_schedule(name: str) -> None:
     table = BUSY[name].plan(20)
     rows, length = 4000, 6
-    samples = Sampler(Table(), table, batch_size=rows).run(np.full(rows, length), record=True)
+    samples = Sampler(Table(), table, batch_size=rows).run(Job(np.full(rows, length), record=True))
     events = samples.trajectory
     assert events is not None
     change = np.bincount(events.step, np.where(events.action == 0, -1, 1), minlength=len(table))
@@ -193,19 +194,19 @@ def test_rows_are_handed_over_once_as_they_end() -> None:
             seen[i] = row.copy()
 
     sampler = Sampler(Table(), plan.Rescale(0.5).plan(16), batch_size=3)
-    samples = sampler.run(LENGTHS, first=100, on_done=note)
+    samples = sampler.run(Job(LENGTHS, first=100), note)
     assert sorted(seen) == list(range(len(LENGTHS)))
     np.testing.assert_array_equal(np.array([seen[i] for i in range(len(LENGTHS))]), samples.tokens)
 
 
 def test_no_rows_and_bad_arguments() -> None:
     table = plan.Ancestral().plan(4)
-    none = Sampler(Table(), table).run(np.zeros(0, dtype=np.int64), record=True)
+    none = Sampler(Table(), table).run(Job(np.zeros(0, dtype=np.int64), record=True))
     assert none.tokens.shape == (0, 0)
     assert none.nfe.shape == (0,)
     for lengths in ([0], [3, 10]):
         with pytest.raises(ValueError, match=r"lengths must lie in 1\.\.9, got"):
-            Sampler(Table(), table).run(np.array(lengths))
+            Sampler(Table(), table).run(Job(np.array(lengths)))
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
         Sampler(Table(), table, batch_size=0)
 

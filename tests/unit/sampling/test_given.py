@@ -10,7 +10,7 @@ import chains
 from molgen.diffusion import plan, token_weights
 from molgen.guidance.predictor import Prediction
 from molgen.sampling.event_sampler import Sampler
-from molgen.sampling.sampler import Given, Samples
+from molgen.sampling.sampler import Given, Job, Samples
 from molgen.utils.arrays import Ids
 from tiny import Table
 
@@ -35,7 +35,7 @@ def part(masked: float = 0.5) -> Given:
 
 def test_without_remasking_what_stands_stays() -> None:
     given = part()
-    found = Sampler(Table(), plan.Ancestral().plan(12)).run(LENGTHS, given=given)
+    found = Sampler(Table(), plan.Ancestral().plan(12)).run(Job(LENGTHS, given=given))
     stood = given.tokens != MASK
     assert (found.tokens[stood] == given.tokens[stood]).all()
     assert (found.tokens[~stood] < PAD).all()
@@ -47,7 +47,7 @@ def test_without_remasking_what_stands_stays() -> None:
 def test_fixed_tokens_stay_and_others_go() -> None:
     given = part(0.2)
     sampler = Sampler(Table(), plan.Rescale(0.9).plan(40), token_weights.Sharpened(tau=0.5), 3)
-    found = sampler.run(LENGTHS, given=given, record=True)
+    found = sampler.run(Job(LENGTHS, given=given, record=True))
     assert given.fixed is not None
     assert (found.tokens[given.fixed] == given.tokens[given.fixed]).all()
     free = (given.tokens < PAD) & ~given.fixed
@@ -63,19 +63,19 @@ def test_all_masks_given_is_nothing_given() -> None:
     masks = Given(np.where(real, MASK, PAD))
     for table in (plan.Ancestral().plan(9), plan.Loop(eta=0.3).plan(20)):
         sampler = Sampler(Table(), table)
-        same(sampler.run(LENGTHS, seed=3, given=masks), sampler.run(LENGTHS, seed=3))
+        same(sampler.run(Job(LENGTHS, seed=3, given=masks)), sampler.run(Job(LENGTHS, seed=3)))
 
 
 def test_random_numbers_go_by_the_rows_named() -> None:
     given = part()
     sampler = Sampler(Table(), plan.Rescale(0.5).plan(15))
-    whole = sampler.run(LENGTHS, seed=2, first=10, given=given)
+    whole = sampler.run(Job(LENGTHS, seed=2, first=10, given=given))
     chosen = np.array([6, 2, 3])
     few = Given(
         given.tokens[chosen], None if given.psi is None else given.psi[chosen],
         None if given.fixed is None else given.fixed[chosen], rows=10 + chosen,
     )  # fmt: skip
-    found = sampler.run(LENGTHS[chosen], seed=2, given=few)
+    found = sampler.run(Job(LENGTHS[chosen], seed=2, given=few))
     same(found, Samples(whole.tokens[chosen], whole.nfe[chosen]))
 
 
@@ -86,7 +86,7 @@ def test_an_exact_denoiser_draws_what_is_left_from_the_conditional(
     rows = 20_000
     given = Given(np.tile(np.array(state), (rows, 1)))
     sampler = Sampler(chains.Exact(), plan.Ancestral().plan(400), batch_size=rows)
-    found = sampler.run(np.full(rows, 3), seed=1, given=given)
+    found = sampler.run(Job(np.full(rows, 3), seed=1, given=given))
     counts = np.bincount(found.tokens @ [4, 2, 1], minlength=8)
     here = int(np.array(state) @ [9, 3, 1])
     expected = chains.given(chains.TARGET)[here].numpy() * rows
@@ -100,10 +100,10 @@ def test_rows_begin_at_their_step() -> None:
     real = np.arange(9) < LENGTHS[:, None]
     tokens = np.where(real, 1, PAD)
     given = Given(tokens, step=np.full(len(LENGTHS), 18))
-    found = Sampler(Table(), table).run(LENGTHS, given=given, record=True)
+    found = Sampler(Table(), table).run(Job(LENGTHS, given=given, record=True))
     assert found.trajectory is not None
     assert not len(found.trajectory.step)  # behind the plateau nothing is taken off
-    early = Sampler(Table(), table).run(LENGTHS, given=Given(tokens), record=True)
+    early = Sampler(Table(), table).run(Job(LENGTHS, given=Given(tokens), record=True))
     assert early.trajectory is not None
     assert early.trajectory.step.min() < 18
 
@@ -115,7 +115,9 @@ def test_shapes_and_lengths_are_checked() -> None:
     with pytest.raises(ValueError, match="rows has shape"):
         Given(given.tokens, rows=np.arange(3))
     with pytest.raises(ValueError, match="given rows have lengths"):
-        Sampler(Table(), plan.Ancestral().plan(4)).run(LENGTHS + 1 - (LENGTHS == 9), given=given)
+        Sampler(Table(), plan.Ancestral().plan(4)).run(
+            Job(LENGTHS + 1 - (LENGTHS == 9), given=given)
+        )
 
 
 class Judge(Table):
@@ -139,7 +141,7 @@ def test_quality_weights_take_doubted_tokens_off() -> None:
     weights = token_weights.Quality(tau=1.0)
     share = {}
     for name, chosen in (("uniform", None), ("quality", weights)):
-        found = Sampler(Judge(), table, chosen, 400).run(lengths, record=True)
+        found = Sampler(Judge(), table, chosen, 400).run(Job(lengths, record=True))
         assert found.trajectory is not None
         removed = found.trajectory.token[found.trajectory.action == 1]
         share[name] = (removed == 0).mean() / (found.tokens == 0).mean()

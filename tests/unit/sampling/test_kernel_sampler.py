@@ -20,7 +20,7 @@ from molgen.guidance.shaping import Shaping
 from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.kernel_sampler import DenseSampler, draw_changes
-from molgen.sampling.sampler import Samples
+from molgen.sampling.sampler import Job, Samples
 from molgen.sampling.trajectory import Trajectory
 from molgen.targets import Range
 from molgen.utils.arrays import Floats, Mask
@@ -67,9 +67,9 @@ def test_with_the_plans_pace_it_is_the_event_driven_sampler_to_the_last_token(
     tilts = [ClassifierBased(AmortisedScores(HIGH, MASK), 3.0, MASK)]
     table = strategy.plan(17)
     predictor = NetworkPredictor(NETWORK, pool, free, shaping, dtype="fp32", tilts=tilts)
-    events = Sampler(predictor, table, weights).run(LENGTHS, CONDITION, seed=3)
+    events = Sampler(predictor, table, weights).run(Job(LENGTHS, CONDITION, 3))
     step = MaskedTransition(MASKED, free, tilts, shaping)
-    dense = DenseSampler(step, table, pool, weights).run(LENGTHS, CONDITION, seed=3)
+    dense = DenseSampler(step, table, pool, weights).run(Job(LENGTHS, CONDITION, 3))
     np.testing.assert_array_equal(dense.tokens, events.tokens)
     if isinstance(strategy, plan.Ancestral):
         np.testing.assert_array_equal(dense.nfe, events.nfe)
@@ -104,7 +104,7 @@ def test_a_row_is_the_same_in_any_company(pool: Workers, name: str) -> None:
 
     def draw(rows: slice, batch_size: int) -> Samples:
         sampler = DenseSampler(step, strategy.plan(6), pool, None, batch_size)
-        return sampler.run(LENGTHS[rows], CONDITION[rows], seed=9, first=rows.start)
+        return sampler.run(Job(LENGTHS[rows], CONDITION[rows], 9, rows.start))
 
     whole = draw(slice(0, 12), 256)
     real = np.arange(9) < LENGTHS[:, None]
@@ -130,8 +130,8 @@ class Impatient(UniformTransition):
 
 def test_steps_left_out_under_uniform_noise_would_have_changed_nothing(pool: Workers) -> None:
     table = plan.Ancestral().plan(60)
-    few = DenseSampler(UniformTransition(UNIFORM), table, pool).run(LENGTHS, CONDITION, seed=5)
-    all_steps = DenseSampler(Impatient(UNIFORM), table, pool).run(LENGTHS, CONDITION, seed=5)
+    few = DenseSampler(UniformTransition(UNIFORM), table, pool).run(Job(LENGTHS, CONDITION, 5))
+    all_steps = DenseSampler(Impatient(UNIFORM), table, pool).run(Job(LENGTHS, CONDITION, 5))
     np.testing.assert_array_equal(few.tokens, all_steps.tokens)
     assert all_steps.nfe.tolist() == [60] * 12
     assert few.nfe.sum() < 0.6 * all_steps.nfe.sum()
@@ -142,9 +142,9 @@ def test_a_row_in_which_nothing_changed_reuses_its_prediction(pool: Workers) -> 
     step = MaskedTransition(MASKED, ClassifierFree(2.0), [head])
     table = plan.Rescale(0.1).plan(24)
     sampler = DenseSampler(step, table, pool, batch_size=5)
-    reused = sampler.run(LENGTHS, CONDITION, seed=2, record=True)
+    reused = sampler.run(Job(LENGTHS, CONDITION, 2, record=True))
     step.repeats = False
-    anew = DenseSampler(step, table, pool, batch_size=5).run(LENGTHS, CONDITION, seed=2)
+    anew = DenseSampler(step, table, pool, batch_size=5).run(Job(LENGTHS, CONDITION, 2))
     np.testing.assert_array_equal(reused.tokens, anew.tokens)
     np.testing.assert_array_equal(reused.classifier_nfe, anew.classifier_nfe)
     events = reused.trajectory
@@ -161,15 +161,15 @@ def test_a_row_in_which_nothing_changed_reuses_its_prediction(pool: Workers) -> 
 def test_forwards_are_counted_row_by_row(pool: Workers) -> None:
     table = plan.Ancestral().plan(9)
     step = TRANSITIONS["uniform, guided"][0]
-    samples = DenseSampler(step, table, pool).run(LENGTHS, CONDITION)
+    samples = DenseSampler(step, table, pool).run(Job(LENGTHS, CONDITION))
     assert samples.nfe.tolist() == [18] * 12
     assert samples.classifier_nfe.tolist() == [0] * 12
     step = TRANSITIONS["uniform, classifier"][0]
-    samples = DenseSampler(step, table, pool).run(LENGTHS, CONDITION)
+    samples = DenseSampler(step, table, pool).run(Job(LENGTHS, CONDITION))
     assert samples.nfe.tolist() == samples.classifier_nfe.tolist() == [9] * 12
     exact = ClassifierBased(ExactScores(CLOCKED_HIGH), 2.0, None)
     step = UniformTransition(UNIFORM, None, [exact])
-    samples = DenseSampler(step, plan.Ancestral().plan(3), pool).run(LENGTHS[:4])
+    samples = DenseSampler(step, plan.Ancestral().plan(3), pool).run(Job(LENGTHS[:4]))
     # every other token at every place, and the row as it is; the last step's q still reaches all
     assert samples.classifier_nfe.tolist() == (3 * ((PAD - 1) * LENGTHS[:4] + 1)).tolist()
 
@@ -178,7 +178,7 @@ def test_forwards_are_counted_row_by_row(pool: Workers) -> None:
 def test_a_trajectory_leads_to_what_was_drawn(pool: Workers, name: str) -> None:
     step, strategy = TRANSITIONS[name]
     sampler = DenseSampler(step, strategy.plan(9), pool)
-    samples = sampler.run(LENGTHS, CONDITION, seed=1, record=True)
+    samples = sampler.run(Job(LENGTHS, CONDITION, 1, record=True))
     events = samples.trajectory
     assert isinstance(events, Trajectory)
     for row, length in enumerate(LENGTHS.tolist()):
@@ -214,7 +214,7 @@ def test_frequencies_are_those_of_the_exact_chain(
     step, strategy, steps = exact_steps()[name]
     table = strategy.plan(steps)
     sampler = DenseSampler(step, table, pool, batch_size=ROWS)
-    samples = sampler.run(np.full(ROWS, chains.LENGTH), seed=steps)
+    samples = sampler.run(Job(np.full(ROWS, chains.LENGTH), seed=steps))
     counts = np.bincount(samples.tokens @ [4, 2, 1], minlength=8)
     end = chains.trace(step, table)[-1]
     expected = (end[chains.IS_CLEAN] if step.remasks else end).numpy() * ROWS
@@ -249,7 +249,7 @@ def test_what_cannot_be_is_never_drawn() -> None:
 
 def test_no_rows_and_bad_arguments(pool: Workers) -> None:
     step = TRANSITIONS["uniform"][0]
-    none = DenseSampler(step, plan.Ancestral().plan(4), pool).run(np.zeros(0, dtype=np.int64))
+    none = DenseSampler(step, plan.Ancestral().plan(4), pool).run(Job(np.zeros(0, dtype=np.int64)))
     assert none.tokens.shape == (0, 0)
     with pytest.raises(ValueError, match="under uniform noise no token is masked"):
         DenseSampler(step, plan.Rescale(0.5).plan(8), pool)
@@ -258,4 +258,4 @@ def test_no_rows_and_bad_arguments(pool: Workers) -> None:
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
         DenseSampler(step, plan.Ancestral().plan(8), pool, None, 0)
     with pytest.raises(ValueError, match=r"lengths must lie in 1\.\.12, got"):
-        DenseSampler(step, plan.Ancestral().plan(8), pool).run(np.array([3, 13]))
+        DenseSampler(step, plan.Ancestral().plan(8), pool).run(Job(np.array([3, 13])))

@@ -22,7 +22,7 @@ from molgen.diffusion.unmasking_order import (
 from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.predictor import NetworkPredictor, Prediction
 from molgen.sampling.ordered_sampler import ORDER, OrderedSampler
-from molgen.sampling.sampler import Given, Samples
+from molgen.sampling.sampler import Given, Job, Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import workers
@@ -84,14 +84,14 @@ def same(a: Samples, b: Samples) -> None:
 def test_it_is_the_plain_loop_to_the_last_token(name: str) -> None:
     order = VARIANTS[name]
     expected = plain(Table(), order, blank(LENGTHS), 7 + np.arange(12), seed=4)
-    found = OrderedSampler(Table(), order, 5).run(LENGTHS, CONDITION, seed=4, first=7)
+    found = OrderedSampler(Table(), order, 5).run(Job(LENGTHS, CONDITION, 4, 7))
     same(found, expected)
     assert (found.tokens[np.arange(9) < LENGTHS[:, None]] < Table().pad_id).all()
 
 
 def test_the_past_does_decide_there() -> None:
     draws = [
-        OrderedSampler(Table(), order).run(LENGTHS).tokens
+        OrderedSampler(Table(), order).run(Job(LENGTHS)).tokens
         for order in (Stable(0.5, 3.0, 1), Stable(0.5, 3.0, 2), Stable(1.0), Stable(0.5, 1e9, 1))
     ]
     for i, one in enumerate(draws):
@@ -103,14 +103,16 @@ def test_a_row_is_the_same_in_any_company(name: str) -> None:
     lengths = np.tile(LENGTHS, 2)
 
     def draw(lengths: Ids, batch_size: int, first: int = 0) -> Samples:
-        return OrderedSampler(Table(), VARIANTS[name], batch_size).run(lengths, seed=9, first=first)
+        return OrderedSampler(Table(), VARIANTS[name], batch_size).run(
+            Job(lengths, seed=9, first=first)
+        )
 
     whole = draw(lengths, 256)
     for batch_size in (1, 7):
         same(draw(lengths, batch_size), whole)
     head, tail = draw(lengths[:17], 7), draw(lengths[17:], 7, first=17)
     same(Samples(np.concatenate([head.tokens, tail.tokens]), np.append(head.nfe, tail.nfe)), whole)
-    other = OrderedSampler(Table(), VARIANTS[name]).run(lengths, seed=10)
+    other = OrderedSampler(Table(), VARIANTS[name]).run(Job(lengths, seed=10))
     assert (other.tokens != whole.tokens).any(1).mean() > 0.9
 
 
@@ -118,16 +120,18 @@ def test_a_row_is_the_same_in_any_company(name: str) -> None:
 def test_forwards_are_counted_from_one_a_token_to_one_a_row(forwards: int) -> None:
     for gamma, expected in ((0.0, LENGTHS), (math.inf, np.ones(12, dtype=np.int64))):
         predictor = Table(forwards=forwards)
-        samples = OrderedSampler(predictor, EntropyBounded(gamma), 5).run(LENGTHS)
+        samples = OrderedSampler(predictor, EntropyBounded(gamma), 5).run(Job(LENGTHS))
         np.testing.assert_array_equal(samples.nfe, forwards * expected)
         assert samples.nfe.sum() == predictor.asked * forwards
-    between = OrderedSampler(Table(), EntropyBounded(0.3), 5).run(LENGTHS).nfe
+    between = OrderedSampler(Table(), EntropyBounded(0.3), 5).run(Job(LENGTHS)).nfe
     assert LENGTHS.size < between.sum() < LENGTHS.sum()
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_what_is_recorded_is_what_happened(name: str) -> None:
-    samples = OrderedSampler(Table(), VARIANTS[name], 5).run(LENGTHS, seed=2, first=3, record=True)
+    samples = OrderedSampler(Table(), VARIANTS[name], 5).run(
+        Job(LENGTHS, seed=2, first=3, record=True)
+    )
     events = samples.trajectory
     assert events is not None
     assert not events.action.any()
@@ -149,16 +153,16 @@ def test_what_is_given_stands_and_only_the_rest_is_written() -> None:
     masked = there == Table().mask_id
     late = Given(there, psi, ~masked, np.full(12, 50), rows)
     for name in ("random", "klass-loose-2"):
-        found = OrderedSampler(Table(), VARIANTS[name], 5).run(LENGTHS, seed=6, given=late)
+        found = OrderedSampler(Table(), VARIANTS[name], 5).run(Job(LENGTHS, seed=6, given=late))
         same(found, plain(Table(), VARIANTS[name], there, rows, 6, condition=False))
         np.testing.assert_array_equal(found.tokens[~masked], there[~masked])
         np.testing.assert_array_equal(found.quality[~masked], psi[~masked])
         assert found.nfe[4] == 0
         few = Given(there[3:9], rows=rows[3:9])
-        part = OrderedSampler(Table(), VARIANTS[name]).run(LENGTHS[3:9], seed=6, given=few)
+        part = OrderedSampler(Table(), VARIANTS[name]).run(Job(LENGTHS[3:9], seed=6, given=few))
         same(part, Samples(found.tokens[3:9], found.nfe[3:9]))
     with pytest.raises(ValueError, match="given rows have lengths"):
-        OrderedSampler(Table(), Random()).run(LENGTHS[:6], given=few)
+        OrderedSampler(Table(), Random()).run(Job(LENGTHS[:6], given=few))
 
 
 def test_rows_are_handed_over_once_as_they_end() -> None:
@@ -170,7 +174,7 @@ def test_rows_are_handed_over_once_as_they_end() -> None:
             seen[i] = row.copy()
 
     sampler = OrderedSampler(Table(), Stable(), batch_size=3)
-    samples = sampler.run(LENGTHS, first=100, on_done=note)
+    samples = sampler.run(Job(LENGTHS, first=100), note)
     assert sorted(seen) == list(range(len(LENGTHS)))
     np.testing.assert_array_equal(np.array([seen[i] for i in range(len(LENGTHS))]), samples.tokens)
 
@@ -200,7 +204,7 @@ LIMIT = 40.5  # of chi-square with 7 degrees of freedom: passed by chance once i
 def test_frequencies_are_those_of_the_joint(order: Order) -> None:
     # sure tokens of so small an alphabet are rare: here KLASS, too, places one a forward
     lengths = np.full(ROWS, chains.LENGTH)
-    samples = OrderedSampler(Exact(), order, batch_size=ROWS).run(lengths, seed=3)
+    samples = OrderedSampler(Exact(), order, batch_size=ROWS).run(Job(lengths, seed=3))
     counts = np.bincount(samples.tokens @ [4, 2, 1], minlength=8)
     expected = chains.TARGET.numpy() * ROWS
     assert ((counts - expected) ** 2 / expected).sum() < LIMIT
@@ -208,7 +212,7 @@ def test_frequencies_are_those_of_the_joint(order: Order) -> None:
 
 def test_frequencies_of_all_at_once_are_those_of_independent_tokens() -> None:
     lengths = np.full(ROWS, chains.LENGTH)
-    samples = OrderedSampler(Exact(), EntropyBounded(math.inf), ROWS).run(lengths, seed=3)
+    samples = OrderedSampler(Exact(), EntropyBounded(math.inf), ROWS).run(Job(lengths, seed=3))
     counts = np.bincount(samples.tokens @ [4, 2, 1], minlength=8)
     expected = Exact.prediction[-1][np.arange(3), chains.CLEAN.numpy()].prod(-1) * ROWS
     assert ((counts - expected) ** 2 / expected).sum() < LIMIT
@@ -218,7 +222,7 @@ def test_frequencies_of_all_at_once_are_those_of_independent_tokens() -> None:
 
 def test_a_random_order_takes_every_position_alike() -> None:
     rows, length = 6000, 3
-    samples = OrderedSampler(Exact(), Random(), rows).run(np.full(rows, length), record=True)
+    samples = OrderedSampler(Exact(), Random(), rows).run(Job(np.full(rows, length), record=True))
     events = samples.trajectory
     assert events is not None
     paths = events.position.reshape(rows, length) @ [9, 3, 1]
@@ -233,7 +237,7 @@ def test_a_guided_network_in_any_company(name: str) -> None:
     with workers("cpu") as pool:
         predictor = NetworkPredictor(network(), pool, ClassifierFree(2.0), dtype="fp32")
         draws = [
-            OrderedSampler(predictor, VARIANTS[name], size).run(LENGTHS, condition, seed=1)
+            OrderedSampler(predictor, VARIANTS[name], size).run(Job(LENGTHS, condition, 1))
             for size in (5, 256)
         ]
     same(*draws)
@@ -257,7 +261,7 @@ class Judged(Table):
 
 
 def test_quality_is_the_last_word_of_the_head() -> None:
-    samples = OrderedSampler(Judged(), LeftToRight()).run(LENGTHS, record=True)
+    samples = OrderedSampler(Judged(), LeftToRight()).run(Job(LENGTHS, record=True))
     events = samples.trajectory
     assert events is not None
     for m, length in enumerate(LENGTHS):
@@ -267,9 +271,9 @@ def test_quality_is_the_last_word_of_the_head() -> None:
 
 
 def test_no_rows_and_bad_arguments() -> None:
-    none = OrderedSampler(Table(), Random()).run(np.zeros(0, dtype=np.int64), record=True)
+    none = OrderedSampler(Table(), Random()).run(Job(np.zeros(0, dtype=np.int64), record=True))
     assert none.tokens.shape == (0, 0)
     with pytest.raises(ValueError, match=r"lengths must lie in 1\.\.9, got 3\.\.10"):
-        OrderedSampler(Table(), Random()).run(np.array([3, 10]))
+        OrderedSampler(Table(), Random()).run(Job(np.array([3, 10])))
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
         OrderedSampler(Table(), Random(), batch_size=0)

@@ -5,6 +5,7 @@ import numpy as np
 from molgen.data.tokenizer import Tokenizer
 from molgen.diffusion import plan
 from molgen.sampling.event_sampler import Sampler, Samples
+from molgen.sampling.sampler import Job
 from molgen.sampling.trajectory import PLACED, REMOVED, Recorder, Trajectory
 from tiny import Table
 
@@ -14,7 +15,7 @@ TOKENIZER = Tokenizer(["(", "=", "C", "N", "O"])
 
 def drawn(first: int = 0) -> tuple[Samples, Trajectory]:
     sampler = Sampler(Table(), plan.Rescale(0.6).plan(24), batch_size=3)
-    samples = sampler.run(LENGTHS, seed=2, first=first, record=True)
+    samples = sampler.run(Job(LENGTHS, seed=2, first=first, record=True))
     assert samples.trajectory is not None
     return samples, samples.trajectory
 
@@ -54,7 +55,7 @@ def test_events_are_in_order_and_fit_each_other() -> None:
 
 def test_recording_changes_nothing() -> None:
     sampler = Sampler(Table(), plan.Rescale(0.6).plan(24), batch_size=3)
-    silent = sampler.run(LENGTHS, seed=2)
+    silent = sampler.run(Job(LENGTHS, seed=2))
     assert silent.trajectory is None
     np.testing.assert_array_equal(silent.tokens, drawn()[0].tokens)
 
