@@ -393,9 +393,3 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
         adaptive_sampler(model, inner, model.settings(), {})
     valid = model.settings(adapt=Adaptive(("valid",)))
     assert adaptive_sampler(model, inner, valid, {}).judge(np.array([[PAD]]), np.zeros(1, int))
-
-
-def test_no_rows() -> None:
-    found = build(Restart()).run(Job(np.zeros(0, dtype=np.int64)))
-    assert found.tokens.shape == (0, 0)
-    assert found.nfe.shape == found.tries.shape == (0,)

@@ -225,13 +225,7 @@ def test_forwards_are_filled_with_rows_that_are_there() -> None:
         assert set(rows[count:]) <= {99 + count}
 
 
-def test_no_rows_and_bad_arguments(pool: Workers) -> None:
-    sampler = AutoregressiveSampler(PLAIN, pool)
-    none = sampler.run(Job(ones(0), record=True))
-    assert none.tokens.shape == (0, 0)
-    assert none.nfe.shape == none.classifier_nfe.shape == (0,)
-    with pytest.raises(ValueError, match="condition has 3 rows, expected 2"):
-        sampler.run(Job(ones(2), np.zeros((3, 1), dtype=np.float32)))
+def test_bad_arguments(pool: Workers) -> None:
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
         AutoregressiveSampler(PLAIN, pool, batch_size=0)
     with pytest.raises(ValueError, match="condition is None, but guidance needs one"):

@@ -199,16 +199,9 @@ def test_rows_are_handed_over_once_as_they_end() -> None:
     np.testing.assert_array_equal(np.array([seen[i] for i in range(len(LENGTHS))]), samples.tokens)
 
 
-def test_no_rows_and_bad_arguments() -> None:
-    table = plan.Ancestral().plan(4)
-    none = Sampler(Table(), table).run(Job(np.zeros(0, dtype=np.int64), record=True))
-    assert none.tokens.shape == (0, 0)
-    assert none.nfe.shape == (0,)
-    for lengths in ([0], [3, 10]):
-        with pytest.raises(ValueError, match=r"lengths must lie in 1\.\.9, got"):
-            Sampler(Table(), table).run(Job(np.array(lengths)))
+def test_a_batch_has_room() -> None:
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
-        Sampler(Table(), table, batch_size=0)
+        Sampler(Table(), plan.Ancestral().plan(4), batch_size=0)
 
 
 def test_inverse_cdf_by_hand() -> None:
