@@ -21,7 +21,7 @@ export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
 # stays with one worker, so that what its tests share is made once.
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --dist loadfile
 
-.PHONY: help venv design test test-all lint types conformance format bench clean
+.PHONY: help venv design test test-all lint types conformance coverage format bench clean
 .PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-guides
 .PHONY: frontier
 
@@ -76,6 +76,9 @@ test-all: $(READY) ## the same with the slow tests
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory conformance
 	$(PYTEST)
+
+coverage: $(READY) ## the fast tests, and which lines of the library they run
+	$(PYTEST) -m "not slow" --cov=molgen --cov=property_models --cov-report=term:skip-covered
 
 bench: $(READY) ## speed and quality figures of the bundled model
 	$(PY) benchmarks/sampling_speed.py qm9
