@@ -7,7 +7,7 @@ same whatever the batch size. A sampler says what rows start as and how they tak
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -116,7 +116,7 @@ class State:
         return Samples(self.tokens, self.nfe, trajectory, self.classifier_nfe, self.quality)
 
 
-class RowSampler(Stepping[State], ABC):
+class RowSampler(Stepping[State]):
     """A sampler that takes every row along a plan."""
 
     plan: Plan

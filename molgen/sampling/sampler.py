@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -153,20 +154,20 @@ class RunState(Protocol):
         ...
 
 
-class Stepping(Generic[AnyState]):
+class Stepping(ABC, Generic[AnyState]):
     """A sampler by its two functions: :meth:`run` is the loop over them."""
 
+    @abstractmethod
     def init(self, job: Job) -> AnyState:
         """Return the state before the first step.
 
         Raises:
             ValueError: if the job is none that this sampler does.
         """
-        raise TypeError(f"{type(self).__name__} has no init")
 
+    @abstractmethod
     def step(self, state: AnyState) -> tuple[AnyState, Info]:
         """Take a step; return the state after it, and which rows it ended."""
-        raise TypeError(f"{type(self).__name__} has no step")
 
     def run(self, job: Job, on_done: OnDone | None = None) -> Samples:
         """Draw one row for each length.
