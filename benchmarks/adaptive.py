@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling.factory import adaptive_sampler
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
+from molgen.sampling.sampler import Job
 from molgen.sampling.settings import Settings
 from molgen.sampling.words import strategy, token_weights
 from property_models import compute
@@ -71,8 +73,10 @@ def figures(
     adaptive = Adaptive(budget=1 if name == PLAIN else budget, retry=ARMS[name])
     start = time.perf_counter()
     with model.sampler(settings, asked.targets) as inner:
-        sampler = adaptive_sampler(model, inner, adaptive, None if name == SAME_LENGTH else redraw)
-        samples = sampler.run(asked.lengths, asked.condition, seed)
+        own = replace(settings, adapt=adaptive)
+        anew = None if name == SAME_LENGTH else redraw
+        sampler = adaptive_sampler(model, inner, own, asked.targets, anew)
+        samples = sampler.run(Job(asked.lengths, asked.condition, seed))
     seconds = time.perf_counter() - start
     raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
     counted = count(interpret_all(raw), STRICT, model.known)

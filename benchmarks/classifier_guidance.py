@@ -82,7 +82,8 @@ def main() -> None:
     model = molgen.load(asked.model)
     name, _, value = asked.target.partition("=")
     ways = contestants(model, {name: parse_target(value)}, asked.steps, asked.gamma)
-    rows, seconds = [], {way: [] for way in ways}
+    rows = []
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
     for way in ways.values():
         way(WARM_UP, 0)
     for seed in range(asked.repeats):

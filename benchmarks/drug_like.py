@@ -207,10 +207,10 @@ def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any
 
 def described(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Return what was drawn and how."""
-    names = ("steps", "strategy", "weights", "steering", "gamma", "temperature", "order")
-    names += "grammar", "adapt", "conditions"
+    names = "steps", "strategy", "weights", "steering", "gamma", "order", "grammar", "adapt"
     row = {"model": options.model, "N": options.n, "seeds": " ".join(map(str, options.seeds))}
-    return row | {name: getattr(settings, name) or "" for name in names}
+    row |= {name: getattr(settings, name) or "" for name in (*names, "conditions")}
+    return row | {"temperature": settings.shaping.temperature}
 
 
 def line(row: Mapping[str, Any]) -> str:

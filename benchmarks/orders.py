@@ -37,12 +37,13 @@ from molgen.diffusion.unmasking_order import (
     Random,
     Stable,
 )
+from molgen.guidance.shaping import Shaping
 from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.ordered_sampler import OrderedSampler
-from molgen.sampling.sampler import Samples
+from molgen.sampling.sampler import Job, Samples
 from molgen.sampling.settings import Settings
 from property_models import compute
 
@@ -74,16 +75,17 @@ def draw(model: Model, arm: Order | int, options: argparse.Namespace, seed: int)
     steps = arm if isinstance(arm, int) else 1
     settings = Settings(
         Ancestral(), steps, gamma=options.gamma, batch_size=options.batch_size,
-        temperature=options.temperature,
+        shaping=Shaping(options.temperature),
     )  # fmt: skip
     asked = model.request(options.n, options.target, seed, 0, settings)
+    job = Job(asked.lengths, asked.condition, seed)
     with model.sampler(settings, asked.targets) as sampler:
         if not isinstance(sampler, Sampler):
             raise ValueError(f"model is {options.model!r}, expected one under masked noise")
         if not isinstance(arm, int):
             ordered = OrderedSampler(sampler.predictor, arm, options.batch_size)
-            return ordered.run(asked.lengths, asked.condition, seed)
-        return sampler.run(asked.lengths, asked.condition, seed)
+            return ordered.run(job)
+        return sampler.run(job)
 
 
 def figures(

@@ -160,8 +160,9 @@ def describe(
     row["property"] = next(iter(setting.targets), "qed")
     row["novel by"] = "strict over N; paper over N"
     if name != TRAINING:
-        for key in ("steps", "strategy", "weights", "gamma", "temperature"):
+        for key in ("steps", "strategy", "weights", "gamma"):
             row[key] = getattr(settings, key) or "uniform"  # weights alone may be None
+        row["temperature"] = settings.shaping.temperature
     return row
 
 

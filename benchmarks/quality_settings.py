@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from molgen.guidance.shaping import Shaping
 from molgen.model import Model
 from molgen.sampling.settings import Settings
 from molgen.sampling.words import strategy, token_weights
@@ -35,8 +36,8 @@ class Setting:
             own: dict[str, Any] = {"gamma": self.gamma} if self.targets else {}
             return model.settings(batch_size=batch_size, **own)
         return Settings(
-            strategy(self.remask), steps, token_weights(self.weights), self.gamma,
-            self.temperature, batch_size=batch_size,
+            strategy(self.remask), steps, token_weights(self.weights), gamma=self.gamma,
+            shaping=Shaping(self.temperature), batch_size=batch_size,
         )  # fmt: skip
 
 
