@@ -99,17 +99,17 @@ class Settings:
         "W", "uniform", _reader("token_weights"), _writer("write", "WEIGHTS"),
         value=None, method=True, preset=True,
     )  # fmt: skip
-    steering: Steering = words(
-        "cfg: classifier-free; cbg: by the model's guide, fudge its name for autoregressive "
-        "models; none: targets do not steer; parameters as cbg:scores=exact,tilt_mask=1",
-        "GUIDANCE", "cfg", _reader("guidance"), _writer("write", "GUIDANCE"), "guidance",
-        factory=ClassifierFree, method=True, preset=True,
-    )  # fmt: skip
     gamma: Strength = number(
         "strength of the guidance: a number, or START..END, a line from all noise to none",
         "G", 1.0, EITHER, read=_reader("gamma"), write=_writer("write_gamma"), preset=True,
         # early guidance hurts, late guidance does the work, so all lines rise
         tries=(1.0, 1.5, 2.0, 3.0, "1..2", "1..3", "0..3"),
+    )  # fmt: skip
+    steering: Steering = words(
+        "cfg: classifier-free; cbg: by the model's guide, fudge its name for autoregressive "
+        "models; none: targets do not steer; parameters as cbg:scores=exact,tilt_mask=1",
+        "GUIDANCE", "cfg", _reader("guidance"), _writer("write", "GUIDANCE"), "guidance",
+        factory=ClassifierFree, method=True, preset=True,
     )  # fmt: skip
     context: Context | None = words(
         "contrast each prediction with one that sees less of the row: none, or "
