@@ -36,7 +36,7 @@ from molgen.sampling.settings import Settings
 from molgen.targets import Target, parse_target
 from molgen.utils.threads import workers
 
-RESULTS = Path(__file__).parent / "results" / "classifier_guidance.csv"
+RESULTS = Path("out") / "benchmarks" / "classifier_guidance.csv"
 WARM_UP = 32  # rows, not timed
 
 

@@ -4,7 +4,7 @@
 
 For ESOL, FreeSolv and Lipophilicity, for random and scaffold splits (80 % training, 10 %
 calibration, 10 % test) and several seeds: root-mean-square error on the test part, share of test
-molecules in their 90 % intervals. Writes ``results/property_models.csv``. ``--trees`` adds
+molecules in their 90 % intervals. Writes ``out/benchmarks/property_models.csv``. ``--trees`` adds
 scikit-learn's tree ensembles on the same features and splits.
 
 The published figures are means and deviations over three seeds too, of 80/10/10 splits that were
@@ -30,7 +30,7 @@ from property_models.learned.fit import assess
 from property_models.learned.measured import Measured, read_measured
 from property_models.learned.splits import Kind, split
 
-OUT = Path(__file__).parent / "results" / "property_models.csv"
+OUT = Path("out") / "benchmarks" / "property_models.csv"
 DATA = {
     "esol": "measured log solubility in mols per litre",
     "freesolv": "expt",
@@ -173,6 +173,7 @@ def show(row: Row) -> None:
 
 
 def write(rows: list[Row], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)

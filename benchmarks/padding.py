@@ -42,7 +42,7 @@ from molgen.training.recipe import TrainConfig
 from molgen.training.trainer import Trainer, new_model
 from molgen.utils.threads import Workers, workers
 
-RESULTS = Path(__file__).parent / "results" / "padding.csv"
+RESULTS = Path("out") / "benchmarks" / "padding.csv"
 END = "[END]"
 WARM_UP, PROBE = 10, 40  # steps before and in the measurement of the training speed
 

@@ -30,7 +30,7 @@ from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.threads import bf16_is_fast
 
-RESULTS = Path(__file__).parent / "results" / "sampling_speed.json"
+RESULTS = Path("out") / "benchmarks" / "sampling_speed.json"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 CONTESTANTS = (("plain", "fp32"), ("plain", "bf16"), ("molgen", "bf16"), ("molgen", "fp32"))
 RATIOS = (
