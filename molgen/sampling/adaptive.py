@@ -210,7 +210,7 @@ class AdaptiveRows:
     def ended(self) -> Info:
         """Return rows that nothing changes any more: with unique, none before them goes on."""
         over = np.ones(len(self.told), dtype=bool)
-        over[self.going()] = False
+        over[self.tried] = False
         if "unique" in self.sampler.settings.until:
             over = np.logical_and.accumulate(over)
         new = np.flatnonzero(over & ~self.told)

@@ -84,10 +84,6 @@ class Sampler(RowSampler):
         self.max_length = self.predictor.max_length
         self._prepare()
 
-    def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
-        """Return masks."""
-        return np.full(real.shape, self.mask_id, dtype=np.int64)
-
     def _advance(self, active: ActiveRows, state: State) -> None:
         """Take every row past its next step that places a token, or to its end."""
         events = self._run_ahead(active, state)

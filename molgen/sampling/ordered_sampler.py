@@ -59,10 +59,6 @@ class OrderedSampler(RowSampler):
         self.plan = Ancestral().plan(self.max_length)
         self._prepare()
 
-    def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
-        """Return masks."""
-        return np.full(real.shape, self.mask_id, dtype=np.int64)
-
     def _start(self, molecules: Ids, state: State) -> ActiveRows:
         """Return rows at their first step."""
         active = super()._start(molecules, state)

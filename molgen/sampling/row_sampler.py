@@ -141,9 +141,9 @@ class RowSampler(Stepping[State]):
         safe = np.where(placed, self.plan.alpha_t, 1.0)
         self._bound = np.where(placed, np.minimum(1, (1 - self.plan.alpha_s) / safe), 0.0)
 
-    @abstractmethod
     def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
         """Return the tokens that rows start from, with the shape of ``real``, (rows, longest)."""
+        return np.full(real.shape, self.mask_id, dtype=np.int64)  # all masks
 
     @abstractmethod
     def _advance(self, active: ActiveRows, state: State) -> None:
