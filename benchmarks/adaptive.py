@@ -33,7 +33,8 @@ import molgen
 from molgen.model import Model
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
-from molgen.sampling.factory import adaptive_sampler
+from molgen.sampling import factory
+from molgen.sampling.recipe import resolve
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
 from molgen.sampling.sampler import Job
 from molgen.sampling.settings import Settings
@@ -64,19 +65,19 @@ def figures(
 ) -> dict[str, float]:
     """Draw once and measure."""
     n, targets = options.n, dict(options.target)
-    asked = model.request(n, targets, seed, 0, settings)
-
-    def redraw(seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-        again = model.request(n, targets, seed, 0, settings)
-        return again.lengths, again.condition
-
     adaptive = Adaptive(budget=1 if name == PLAIN else budget, retry=ARMS[name])
     start = time.perf_counter()
-    with model.sampler(settings, asked.targets) as inner:
-        own = replace(settings, adapt=adaptive)
+    recipe = resolve(model, replace(settings, adapt=adaptive), targets)
+    lent = recipe.lend(n, seed)
+
+    def redraw(seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+        again = recipe.lend(n, seed)
+        return again.lengths, again.condition
+
+    with factory.sampler(recipe) as inner:
         anew = None if name == SAME_LENGTH else redraw
-        sampler = adaptive_sampler(model, inner, own, asked.targets, anew)
-        samples = sampler.run(Job(asked.lengths, asked.condition, seed))
+        sampler = factory.adaptive_sampler(recipe, inner, anew)
+        samples = sampler.run(Job(lent.lengths, lent.condition, seed))
     seconds = time.perf_counter() - start
     raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
     counted = count(interpret_all(raw), STRICT, model.known)

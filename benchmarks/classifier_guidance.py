@@ -29,8 +29,8 @@ from molgen.guidance.conditional_denoiser import ShardedDenoiser
 from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.transition import MaskedTransition
 from molgen.model import Model
-from molgen.sampling import factory
 from molgen.sampling.kernel_sampler import DenseSampler
+from molgen.sampling.recipe import resolve
 from molgen.sampling.sampler import Job, Samples
 from molgen.sampling.settings import Settings
 from molgen.targets import Target, parse_target
@@ -45,11 +45,12 @@ def every(
 ) -> Samples:
     """Draw with the classifier asked about every masked position."""
     lengths, _ = model.prior.draw(targets, n, seed)
-    tilts = factory.tilts(model, settings, targets, model.denoiser.mask_id)
-    transition = MaskedTransition(ShardedDenoiser(model.denoiser), None, tilts)
+    recipe = resolve(model, settings, targets)
+    transition = MaskedTransition(ShardedDenoiser(model.denoiser), None, recipe.tilts)
     with workers() as pool:
-        plan = settings.strategy.plan(settings.steps)
-        return DenseSampler(transition, plan, pool, settings.weights).run(Job(lengths, None, seed))
+        return DenseSampler(transition, recipe.plan, pool, settings.weights).run(
+            Job(lengths, None, seed)
+        )
 
 
 def contestants(

@@ -35,14 +35,16 @@ from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
 
 import molgen
 from molgen.cli import options as sampling
-from molgen.constraints import draw as constrained
 from molgen.constraints.scaffolds import read
 from molgen.discovery.counts import ALL, Designs
-from molgen.discovery.design import Source, design, survey
+from molgen.discovery.design import design, survey
+from molgen.discovery.goals import read_goals
 from molgen.discovery.leads.optimize import optimize
+from molgen.discovery.request import Budget, Request
 from molgen.model import Model
 from molgen.molecules.fingerprints import fingerprints, pairwise_diversity
 from molgen.sampling.settings import Settings
+from molgen.targets import read_targets
 from property_models import compute
 
 if TYPE_CHECKING:
@@ -107,16 +109,13 @@ def de_novo(model: Model, settings: Settings, seed: int, options: argparse.Names
 
 def molecules(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
     """Draw until there are enough new molecules."""
-    yield "", delivered(design(model, {}, options.n, seed, settings))
+    yield "", delivered(design(model, Request(n=options.n, seed=seed, settings=settings)))
 
 
 def steered(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
     """Draw until there are enough new molecules, all of them steered."""
-
-    def draw(rows: int, first: int) -> pd.DataFrame:
-        return model.table(model.draw(rows, STEER, seed, first, settings), [], first)
-
-    yield "", delivered(design(model, {}, options.n, seed, settings, source=draw))
+    request = Request(n=options.n, seed=seed, settings=settings, guided_by=read_targets(STEER))
+    yield "", delivered(design(model, request))
 
 
 def fragments(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
@@ -126,12 +125,15 @@ def fragments(model: Model, settings: Settings, seed: int, options: argparse.Nam
     for kind in options.kinds:
         for drug in drugs[: options.first]:
             task = "superstructure" if kind.startswith("superstructure") else None
-            scaffold = read(drug[kind], task)
-            source: Source = constrained.source(model, scaffold, STEER_PARTS, seed, settings)
-            found = design(
-                model, {}, options.n, seed, settings, options.n * options.draws, source=source
+            request = Request(
+                n=options.n,
+                constraint=(read(drug[kind], task),),
+                budget=Budget(options.n * options.draws),
+                seed=seed,
+                settings=settings,
+                guided_by=read_targets(STEER_PARTS),
             )
-            yield f"{kind} {drug['name']}", delivered(found)
+            yield f"{kind} {drug['name']}", delivered(design(model, request))
 
 
 def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
@@ -140,18 +142,15 @@ def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespa
         smiles = [row["smiles"] for row in csv.DictReader(file)]
     smiles = smiles[options.skip :][: options.first]
     for calls in options.oracle_calls:
-        found = optimize(
-            model,
-            smiles,
-            LEAD,
-            0.4,
-            options.tries,
-            calls,
-            seed,
-            settings,
-            enough=options.enough if calls else None,
-            propose=None if calls else options.propose,
-        ).tally
+        enough = options.enough if calls else None
+        request = Request(
+            read_goals(LEAD),
+            None if calls else options.propose,
+            budget=Budget(oracle_calls=calls, attempts=options.tries, stop_after=enough),
+            seed=seed,
+            settings=settings,
+        )
+        found = optimize(model, smiles, request).tally
         chosen = f", {options.propose} of them proposed" if options.propose and not calls else ""
         how = f"at most {options.tries} tries{chosen} and {calls} oracle calls"
         yield (
@@ -168,7 +167,8 @@ def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespa
 
 def goals(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
     """Draw rows towards four goals at once, and count what met them."""
-    tally = survey(model, GOALS, options.n, seed, settings).tally
+    request = Request(read_goals(GOALS), options.n, seed=seed, settings=settings)
+    tally = survey(model, request).tally
     yield (
         "",
         {

@@ -41,8 +41,10 @@ from molgen.guidance.shaping import Shaping
 from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count
 from molgen.molecules.parsing import interpret_all
+from molgen.sampling import factory
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.ordered_sampler import OrderedSampler
+from molgen.sampling.recipe import resolve
 from molgen.sampling.sampler import Job, Samples
 from molgen.sampling.settings import Settings
 from property_models import compute
@@ -77,9 +79,10 @@ def draw(model: Model, arm: Order | int, options: argparse.Namespace, seed: int)
         Ancestral(), steps, gamma=options.gamma, batch_size=options.batch_size,
         shaping=Shaping(options.temperature),
     )  # fmt: skip
-    asked = model.request(options.n, options.target, seed, 0, settings)
-    job = Job(asked.lengths, asked.condition, seed)
-    with model.sampler(settings, asked.targets) as sampler:
+    recipe = resolve(model, settings, options.target)
+    lent = recipe.lend(options.n, seed)
+    job = Job(lent.lengths, lent.condition, seed)
+    with factory.sampler(recipe) as sampler:
         if not isinstance(sampler, Sampler):
             raise ValueError(f"model is {options.model!r}, expected one under masked noise")
         if not isinstance(arm, int):

@@ -16,17 +16,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from molgen.checkpoints.checkpoint import Checkpoint
-from molgen.data.prior import Request
-from molgen.guidance.classifier import label
-from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
 from molgen.sampling.preset_file import match
-from molgen.sampling.sampler import AdaptiveSamples, AnySampler, Job, OnDone, Samples
+from molgen.sampling.recipe import check_targets, resolve
+from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
 from molgen.sampling.settings import METHOD, Settings, from_words
 from molgen.targets import Target, read_targets
 from property_models import compute
@@ -50,6 +47,9 @@ class Model(Checkpoint):
             targets: what is aimed at with whole molecules: for sampling, a preset tuned for it is
                 preferred. None where something else is drawn, such as what a scaffold leaves open.
         """
+        return self._preset(purpose, read_targets(targets or {}))
+
+    def _preset(self, purpose: str, targets: Mapping[str, Target]) -> dict[str, Any]:
         found = {**self.info.get("sampling", {}), **self.info.get(purpose, {})}
         if purpose == "sampling" and targets:
             tuned = match(self.info.get("presets", {}), targets)
@@ -73,7 +73,12 @@ class Model(Checkpoint):
         Raises:
             ValueError: if a setting is not known or out of range.
         """
-        own = self.preset(purpose, None if set(METHOD) & set(changes) else targets)
+        return self._settings(purpose, read_targets(targets or {}), changes)
+
+    def _settings(
+        self, purpose: str, targets: Mapping[str, Target], changes: Mapping[str, Any]
+    ) -> Settings:
+        own = self._preset(purpose, {} if set(METHOD) & set(changes) else targets)
         return from_words(own).changed(**changes)
 
     def sample(
@@ -102,9 +107,10 @@ class Model(Checkpoint):
         Raises:
             ValueError: if a target or a setting is out of line; nothing has been drawn then.
         """
-        settings = self.settings(targets=targets, **changes)
-        samples = self.draw(n, targets, seed, first, settings=settings)
-        return self.table(samples, [*(targets or {}), *properties], first)
+        wanted = read_targets(targets or {})
+        settings = self._settings("sampling", wanted, changes)
+        samples = factory.draw(resolve(self, settings, wanted), n, seed, first)
+        return self.table(samples, [*wanted, *properties], first)
 
     def draw(
         self,
@@ -117,46 +123,9 @@ class Model(Checkpoint):
         on_done: OnDone | None = None,
     ) -> Samples:
         """Draw tokens; see :meth:`sample` and :meth:`molgen.sampling.event_sampler.Sampler.run`."""
-        settings = settings or self.settings(targets=targets)
-        asked = self.request(n, targets, seed, first, settings)
-
-        def redraw(other: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-            again = self.request(n, targets, other, first, settings)
-            return again.lengths, again.condition
-
-        with self.sampler(settings, asked.targets) as sampler:
-            if settings.adapt is not None:
-                sampler = factory.adaptive_sampler(self, sampler, settings, asked.targets, redraw)
-            return sampler.run(
-                Job(asked.lengths, asked.condition, seed, first, record=record), on_done
-            )
-
-    def request(
-        self,
-        n: int,
-        targets: Mapping[str, Target | str] | None,
-        seed: int,
-        first: int,
-        settings: Settings,
-    ) -> Request:
-        """Return what a sampler is asked for, drawn from the prior; arguments as of :meth:`draw`.
-
-        Raises:
-            ValueError: if a target or a setting is out of line.
-        """
-        if n < 0:
-            raise ValueError(f"n is {n}, expected at least 0")
         wanted = read_targets(targets or {})
-        self.check(wanted, settings)
-        # a guide may know properties that the prior does not: they have no say in the length
-        known = {name: target for name, target in wanted.items() if name in self.properties}
-        profile = settings.conditions == "profile"
-        free = isinstance(settings.steering, ClassifierBased) and not settings.steering.cfg
-        if profile and (free or not self.properties):
-            why = "guidance is by the guide alone" if free else "the model is not conditioned"
-            raise ValueError(f"conditions is 'profile', but {why}: expected one that is told of it")
-        lengths, condition = self.prior.draw(known, n, seed, first, profile)
-        return Request(wanted, lengths, None if free else condition)
+        settings = settings or self._settings("sampling", wanted, {})
+        return factory.draw(resolve(self, settings, wanted), n, seed, first, record, on_done)
 
     def check(self, targets: Mapping[str, Target], settings: Settings) -> None:
         """Check that the model can be steered towards targets.
@@ -165,19 +134,13 @@ class Model(Checkpoint):
             ValueError: naming the target that neither the network's conditions nor, for guidance
                 by classifiers, the guide knows of.
         """
-        steering = settings.steering
-        if targets and isinstance(steering, ClassifierBased):
-            guide = self.guide_for(targets, steering.guide)
-            for name, target in targets.items():
-                guide.wanted(label(guide, name), target)
-        if isinstance(steering, ClassifierFree) or steering.cfg:
-            self.prior.check(targets)
+        check_targets(self, settings, targets)
 
     def sampler(
         self, settings: Settings, targets: Mapping[str, Target] | None = None
     ) -> AbstractContextManager[AnySampler]:
         """A sampler with these settings, and the threads it runs on, for the length of a block."""
-        return factory.sampler(self, settings, targets or {})
+        return factory.sampler(resolve(self, settings, targets or {}))
 
     def table(
         self, samples: Samples, properties: Sequence[str] = (), first: int = 0

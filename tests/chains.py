@@ -220,6 +220,7 @@ class Exact:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         p = np.asarray(self.prediction[tokens @ [9, 3, 1]][wanted])
         return Prediction(p, np.zeros(len(tokens), dtype=np.int64))

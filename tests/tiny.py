@@ -44,6 +44,7 @@ class Table:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         self.asked += len(tokens)
         assert wanted.any(1).all(), "a row was asked for that places nothing"

@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molgen.cli import options, outputs, scaffold_options
@@ -72,45 +74,32 @@ def run(arguments: argparse.Namespace) -> int:
     constraints = scaffold_options.read(arguments)
     from molgen import load
     from molgen.data.tables import write_table
-    from molgen.discovery.design import design, survey
-    from molgen.discovery.goals import steering, weighed
+    from molgen.discovery.design import design, resolve, survey
+    from molgen.discovery.request import Budget, Request
 
     model = load(arguments.model)
-    goals = goals.measured(model.prior, arguments.tolerance)
     purpose = "sampling" if arguments.no_filter else "design"
     whole = goals.targets if constraints is None else None  # no preset is for part of a molecule
-    settings = weighed(options.settings(arguments, model, purpose, whole), goals)
-    steer, names = steering(model, goals, settings), list(goals.targets)
-    source = None
-    if constraints is not None:
-        from molgen.constraints import draw
-
-        source = draw.source(model, constraints, steer, arguments.seed, settings, names)
-    for line in roles(goals, steer, arguments.no_filter):
+    request = Request(
+        goals,
+        arguments.n,
+        screens,
+        tuple(constraints or ()),
+        Budget(arguments.max_draws),
+        arguments.seed,
+        options.settings(arguments, model, purpose, whole),
+        allow_training_molecules=arguments.allow_known,
+    )
+    guided_by, names = resolve(model, request, purpose).guided_by, list(goals.targets)
+    request = replace(request, guided_by=guided_by)
+    for line in roles(goals, guided_by, arguments.no_filter):
         options.say(line)
     screen = Screen(names, arguments.n, started)
-    asked = {
-        "n": arguments.n,
-        "seed": arguments.seed,
-        "settings": settings,
-        "tolerance": arguments.tolerance,
-        "allow_known": arguments.allow_known,
-        "screens": screens,
-        "source": source,
-    }
     try:
         if arguments.no_filter:
-            designs = survey(model, goals, on_round=screen.drawn, **asked)
+            designs = survey(model, request, screen.drawn)
         else:
-            budget = arguments.max_draws
-            designs = design(
-                model,
-                goals,
-                max_draws=budget,
-                on_found=screen.found,
-                on_round=screen.round,
-                **asked,
-            )
+            designs = design(model, request, screen.found, screen.round)
     finally:
         screen.close()
     if designs.reason == "interrupted" and not len(designs.table):
@@ -133,8 +122,6 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
         ValueError: naming what is out of line.
     """
     outputs.check_files(arguments.out, arguments.grid)
-    if not 0 <= arguments.tolerance < float("inf"):
-        raise ValueError(f"tolerance is {arguments.tolerance}, expected at least 0")
     if arguments.guidance == "none" and arguments.target:
         raise ValueError("guidance none cannot meet a target: use `molgen sample`")
     if arguments.no_filter and arguments.max_draws:
@@ -142,11 +129,12 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
     from molgen.discovery.goals import read_goals
     from molgen.molecules.filters import Screens
 
-    goals = read_goals(arguments.target, outputs.read_weights(arguments.weight))
+    weights = outputs.read_weights(arguments.weight)
+    goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
     return goals, Screens.read(arguments.filter)
 
 
-def roles(goals: Goals, steer: dict[str, Target], survey: bool) -> list[str]:
+def roles(goals: Goals, steer: Mapping[str, Target], survey: bool) -> list[str]:
     """Return what a user might not expect of the targets, in a line or two.
 
     Args:

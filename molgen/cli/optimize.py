@@ -39,8 +39,8 @@ from molgen.cli.outputs import FEWER, SHOWN
 if TYPE_CHECKING:
     import pandas as pd
 
+    from molgen.constraints.likeness import Atoms
     from molgen.discovery.goals import Goals
-    from molgen.discovery.leads.lead import Atoms
     from molgen.discovery.leads.report import Optimized
 
 WIDEST = 36  # characters of a molecule in the short table
@@ -94,48 +94,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
+    from molgen.constraints.likeness import Likeness
     from molgen.discovery.goals import read_goals
+    from molgen.discovery.leads.lead import Refused, read
+    from molgen.discovery.request import Budget, Request
     from molgen.molecules.filters import Screens
 
     outputs.check_files(arguments.out)
-    goals = read_goals(arguments.target, outputs.read_weights(arguments.weight))
+    weights = outputs.read_weights(arguments.weight)
+    goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
     screens = Screens.read(arguments.filter)
     leads, single = read_leads(arguments.leads, arguments.column)
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
+    likeness = Likeness(arguments.similarity, keep, change)
 
     from molgen import load
-    from molgen.discovery.leads.lead import Refused, read
     from molgen.discovery.leads.optimize import optimize
 
     model = load(arguments.model)
-    settings = options.settings(arguments, model)
-    if single:
-        longest = model.denoiser.max_length
-        lead = read(0, leads[0], model.tokenizer, longest, keep, change)
-        if isinstance(lead, Refused):
-            raise ValueError(lead.reason)
+    if single and isinstance(lead := read(0, leads[0], model, likeness), Refused):
+        raise ValueError(lead.reason)
+    request = Request(
+        goals,
+        arguments.propose,
+        screens,
+        likeness,
+        Budget(
+            oracle_calls=arguments.oracle_calls,
+            attempts=arguments.tries,
+            stop_after=arguments.enough,
+        ),
+        arguments.seed,
+        options.settings(arguments, model),
+        {} if arguments.guidance == "none" else None,
+    )
     screen = Screen(len(leads) * arguments.tries, arguments.out)
     try:
-        found = optimize(
-            model,
-            leads,
-            goals.targets,
-            arguments.similarity,
-            arguments.tries,
-            arguments.oracle_calls,
-            arguments.seed,
-            settings,
-            enough=arguments.enough,
-            propose=arguments.propose,
-            keep=keep,
-            change=change,
-            weights=goals.weights,
-            tolerance=arguments.tolerance,
-            screens=screens,
-            guided=arguments.guidance != "none",
-            on_tries=screen.ended,
-            on_leads=screen.finished,
-        )
+        found = optimize(model, leads, request, screen.ended, screen.finished)
     finally:
         screen.close()
     interrupted = found.reason == "interrupted"

@@ -71,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("pareto ranks several targets, and takes no weights")
 
     from molgen import load
+    from molgen.discovery.goals import read_goals
+    from molgen.discovery.request import Budget, Request
     from molgen.discovery.search import GAMMA, search
 
     how = method(arguments.method)
@@ -78,23 +80,18 @@ def run(arguments: argparse.Namespace) -> int:
     settings = options.settings(arguments, model, "design")
     if arguments.gamma is None and arguments.preset is None:
         settings = replace(settings, gamma=GAMMA)
+    request = Request(
+        read_goals(targets, weights),
+        arguments.n,
+        budget=Budget(nfe=arguments.nfe, oracle_calls=arguments.oracle_calls),
+        seed=arguments.seed,
+        settings=settings,
+        guided_by={} if arguments.guidance == "none" else None,
+        allow_training_molecules=arguments.allow_known,
+    )
     screen = Screen(arguments.n * arguments.nfe)
     try:
-        found = search(
-            model,
-            targets,
-            arguments.n,
-            how,
-            arguments.seed,
-            settings,
-            arguments.nfe,
-            arguments.oracle_calls,
-            weights,
-            arguments.pareto,
-            arguments.guidance != "none",
-            arguments.allow_known,
-            screen.round,
-        )
+        found = search(model, request, how, arguments.pareto, screen.round)
     finally:
         screen.close()
     if found.reason == "interrupted" and not len(found.table):

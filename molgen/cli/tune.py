@@ -140,11 +140,12 @@ def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
     from molgen.frontiers.tune import Tune
     from molgen.frontiers.tune_space import Candidate, adapts, candidates
     from molgen.sampling.preset_file import match
+    from molgen.targets import parse_target
 
     model = load(arguments.model)
     value = arguments.target.rpartition("=")[2]
     task = task_for(model, name, value, arguments.n)
-    own = match(model.info.get("presets", {}), {name: value}) or {}
+    own = match(model.info.get("presets", {}), {name: parse_target(value)}) or {}
     present = Candidate.from_words(model.name, {**model.preset(), **own})
     ways = adapts(arguments.budget) if arguments.adapt else ()
     tried = candidates(model, present, arguments.candidates, arguments.search_seed, ways)

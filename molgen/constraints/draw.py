@@ -22,15 +22,16 @@ from rdkit import Chem
 
 from molgen.constraints.open_rows import OpenRows
 from molgen.constraints.scaffolds import Constraint, read
-from molgen.constraints.span_rules import SpanPredictor, SpanRules, numbered
+from molgen.constraints.span_rules import SpanPredictor, SpanRules
 from molgen.constraints.verify import OK, Verifier
 from molgen.model import Model
+from molgen.sampling import factory
 from molgen.sampling.event_sampler import Sampler
-from molgen.sampling.factory import adaptive_sampler
 from molgen.sampling.ordered_sampler import OrderedSampler
-from molgen.sampling.sampler import AnySampler, Job
+from molgen.sampling.recipe import Recipe, resolve
+from molgen.sampling.sampler import AnySampler
 from molgen.sampling.settings import Settings
-from molgen.targets import Target
+from molgen.targets import Target, read_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +48,8 @@ class Source:
     Attributes:
         model: draws them.
         constraints: what stays; of ``k``, row ``i`` is under number ``i mod k``.
-        targets: what is aimed at.
+        recipe: how they are drawn.
         properties: names of the columns to compute.
-        settings: how to draw.
         seed: of the table.
         rows: chooses what a sampler is given.
         verifiers: of the constraints.
@@ -57,9 +57,8 @@ class Source:
 
     model: Model
     constraints: tuple[Constraint, ...]
-    targets: Mapping[str, Target]
+    recipe: Recipe
     properties: tuple[str, ...]
-    settings: Settings
     seed: int
     rows: OpenRows
     verifiers: tuple[Verifier, ...]
@@ -74,18 +73,15 @@ class Source:
             call before this one has met.
         """
         found = self.rows(n, first)
-        condition = numbered(found.condition, n)
-        with self.model.sampler(self.settings, self.targets) as free:
+        with factory.sampler(self.recipe) as free:
             sampler = restrained(free, found.rules)
-            if self.settings.adapt is not None:
-                sampler = adaptive_sampler(
-                    self.model,
+            if self.recipe.settings.adapt is not None:
+                sampler = factory.adaptive_sampler(
+                    self.recipe,
                     sampler,
-                    self.settings,
-                    self.targets,
                     keeps=lambda row, smiles: self.verifiers[found.which[row]](smiles) == OK,
                 )
-            samples = sampler.run(Job(found.lengths, condition, self.seed, first, found.given))
+            samples = sampler.run(found.job(self.seed))
         table = self.model.table(samples, self.properties, first)
         rows = list(zip(found.which.tolist(), table["smiles"], strict=True))
         table = table.assign(
@@ -125,13 +121,14 @@ def source(
     settings = settings or model.settings()
     several = [scaffolds] if isinstance(scaffolds, Constraint | str | Chem.Mol) else scaffolds
     constraints = tuple(item if isinstance(item, Constraint) else read(item) for item in several)
-    request = model.request(PRIOR_ROWS, targets, seed, 0, settings)
-    rows = OpenRows(model, constraints, request, settings, seed)
-    with model.sampler(settings, request.targets) as free:
+    wanted = read_targets(targets or {})
+    recipe = resolve(model, settings, wanted)
+    rows = OpenRows(model, constraints, recipe.lend(PRIOR_ROWS, seed), settings, seed)
+    with factory.sampler(recipe) as free:
         _steady(free)
-    names = tuple(dict.fromkeys([*request.targets, *properties]))
+    names = tuple(dict.fromkeys([*wanted, *properties]))
     verifiers = tuple(Verifier(item) for item in constraints)
-    return Source(model, constraints, request.targets, names, settings, seed, rows, verifiers)
+    return Source(model, constraints, recipe, names, seed, rows, verifiers)
 
 
 def draw(
@@ -166,7 +163,7 @@ def draw(
 
 
 def restrained(sampler: AnySampler, rules: SpanRules) -> AnySampler:
-    """Return a sampler that keeps to what spans may hold; its rows come :func:`numbered`.
+    """Return a sampler that keeps to what spans may hold.
 
     Raises:
         ValueError: if guidance has a say in how fast this sampler goes.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.constraints.span_rules import SpanRules
 from molgen.constraints.template import Template
-from molgen.data.prior import Request
-from molgen.sampling.sampler import Given
+from molgen.data.prior import Lent
+from molgen.sampling.sampler import Given, Job
 from molgen.utils.arrays import Ids, Mask
 
 
@@ -32,34 +32,40 @@ class Rows:
 
     Attributes:
         lengths: tokens of each row, shape (rows,).
-        condition: property values with shape (rows, properties), or None; as in ``Request``.
+        condition: property values with shape (rows, properties), or None; as in ``Lent``.
+        index: sample index of each row, shape (rows,).
         given: templates with masks in their spans.
         rules: what the spans may hold.
     """
 
     lengths: Ids
     condition: NDArray[np.float32] | None
+    index: Ids
     given: Given
     rules: SpanRules
+
+    def job(self, seed: int) -> Job:
+        """Return what a sampler is asked for."""
+        return Job(self.lengths, self.condition, seed, rows=self.index, given=self.given)
 
 
 def laid_out(
     drafts: Sequence[Draft],
     model: Checkpoint,
-    request: Request,
+    lent: Lent,
     bar: Callable[[int, Ids, Mask], None],
-    numbers: Ids | None = None,
+    index: Ids,
 ) -> Rows:
     """Return drafts as a sampler takes them.
 
     Args:
         drafts: one for each row.
         model: that will draw them.
-        request: where their conditions are taken from.
+        lent: where their conditions are taken from.
         bar: bars more than a span's labels: called with the index of a row, the span of each of
             its positions, shape (longest,), and what is barred there, shape (longest, vocab), to
             be changed in place.
-        numbers: which row of the endless table each is, shape (rows,); by default 0, 1, ...
+        index: sample index of each row, shape (rows,).
     """
     vocab, pad_id = model.tokenizer.vocab, model.denoiser.pad_id
     lengths = np.array([len(draft.tokens) for draft in drafts], dtype=np.int64)
@@ -71,8 +77,8 @@ def laid_out(
         for k, rule in enumerate(draft.template.spans):
             barred[i, np.flatnonzero(span[i] == k)[:, None], list(rule.labels)] = True
         bar(i, span[i], barred[i])
-    condition = request.condition
+    condition = lent.condition
     if condition is not None:
         condition = condition[[draft.prior for draft in drafts]]
-    given = Given(tokens, fixed=(span < 0) & (tokens != pad_id), rows=numbers)
-    return Rows(lengths, condition, given, SpanRules(span, barred, vocab))
+    given = Given(tokens, fixed=(span < 0) & (tokens != pad_id))
+    return Rows(lengths, condition, index, given, SpanRules(index, span, barred, vocab))

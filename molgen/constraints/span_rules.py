@@ -49,12 +49,14 @@ class SpanRules:
     """What may stand where.
 
     Attributes:
+        index: sample index of each row, shape (rows,).
         span: number of the span that each token belongs to, shape (rows, longest); -1 where the
             token is fixed, or padding. Something fixed is between two spans.
         barred: tokens that may not stand at a position, shape (rows, longest, vocab).
         vocab: the tokens, padding and the mask last.
     """
 
+    index: Ids
     span: Ids
     barred: Mask
     vocab: Sequence[str]
@@ -75,9 +77,11 @@ class SpanRules:
         """Return which tokens may stand at each position of some rows: (rows, longest, vocab).
 
         Args:
-            rows: their numbers.
+            rows: their sample indices, shape (rows,).
             tokens: what stands there now, shape (rows, longest); further columns are padding.
         """
+        order = np.argsort(self.index)
+        rows = order[np.searchsorted(self.index, rows, sorter=order)]
         given = self.span.shape[1]
         beyond, tokens = tokens.shape[1] - given, tokens[:, :given]
         span, able = self.span[rows], self._able[rows]
@@ -167,11 +171,7 @@ def _reach(able: Mask, inside: Mask, follows: Mask, now: Ids, then: Ids) -> tupl
 
 
 class SpanPredictor:
-    """A predictor that keeps to what spans may hold.
-
-    Rows in flight come without their numbers, so a row's number travels as the last column of its
-    condition: see :func:`numbered`.
-    """
+    """A predictor that keeps to what spans may hold; rows are told apart by their sample index."""
 
     def __init__(self, inner: Predictor, rules: SpanRules) -> None:
         self.inner, self.rules = inner, rules
@@ -184,26 +184,20 @@ class SpanPredictor:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         """Return ``p(x_0 | x_t)`` at the wanted positions; see :class:`Predictor`.
 
         Where nothing that is allowed has any probability, all of it is left as it is.
 
         Raises:
-            ValueError: if the rows are not numbered.
+            ValueError: if the rows' sample indices are missing.
         """
-        if condition is None:
-            raise ValueError("condition is None, expected the rows' numbers in its last column")
-        own = condition[:, :-1] if condition.shape[1] > 1 else None
-        found = self.inner(tokens, wanted, own, alpha_t)
-        allowed = self.rules.allowed(condition[:, -1].astype(np.int64), tokens)[wanted]
+        if rows is None:
+            raise ValueError("rows is None, expected the sample index of each row")
+        found = self.inner(tokens, wanted, condition, alpha_t, rows)
+        allowed = self.rules.allowed(rows, tokens)[wanted]
         p = np.where(allowed[:, : found.p.shape[1]], found.p, 0.0)
         total = p.sum(1, keepdims=True)
         p = np.where(total > 0, p / np.where(total > 0, total, 1.0), found.p)
         return replace(found, p=p)
-
-
-def numbered(condition: NDArray[np.float32] | None, rows: int) -> NDArray[np.float32]:
-    """Return conditions with the rows' numbers as one more column: exact up to 2^24 rows."""
-    numbers = np.arange(rows, dtype=np.float32)[:, None]
-    return numbers if condition is None else np.concatenate([condition, numbers], 1)

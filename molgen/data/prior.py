@@ -214,16 +214,14 @@ def _names(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a sampler is asked for.
+class Lent:
+    """What training molecules lend to rows.
 
     Attributes:
-        targets: what is aimed at.
         lengths: tokens of each row, shape (rows,).
         condition: property values with shape (rows, properties), NaN where left out; None where
             the network is not told any.
     """
 
-    targets: dict[str, Target]
     lengths: NDArray[np.int64]
     condition: NDArray[np.float32] | None

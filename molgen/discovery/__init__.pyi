@@ -7,6 +7,8 @@ from .objectives import Objective as Objective
 from .objectives import WeightedSum as WeightedSum
 from .objectives import read_objectives as read_objectives
 from .oracle import Oracle as Oracle
+from .request import Budget as Budget
+from .request import Request as Request
 from .search import Found as Found
 from .search import Method as Method
 from .search import Search as Search

@@ -11,20 +11,18 @@ counts the first ``n`` rows as they are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from molgen.discovery.counts import ALL, Designs, Tally
-from molgen.discovery.goals import TOLERANCE, Goals, read_goals, steering, weighed
+from molgen.discovery.goals import Goals, steering, weighed
+from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
-from molgen.molecules.filters import Screens
-from molgen.sampling.settings import Settings
-from molgen.targets import Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,42 +32,23 @@ LARGEST_ROUND = 2048
 SURVEY_ROUND = 256  # rows between two reports on progress
 DRAWS_PER_MOLECULE = 100  # default budget; a target met by fewer than 1 % of draws ends there
 
-Source = Callable[[int, int], "pd.DataFrame"]
-"""From a number of rows and the index of the first to these rows of one endless table, with the
-columns of :meth:`molgen.model.Model.table`; where there are constraints, also ``constraint``, which
-is ``ok`` in rows that keep theirs."""
-
 
 def design(
     model: Model,
-    targets: Goals | Mapping[str, Target | str],
-    n: int,
-    seed: int = 0,
-    settings: Settings | None = None,
-    max_draws: int | None = None,
-    tolerance: float = TOLERANCE,
-    allow_known: bool = False,
+    request: Request,
     on_found: Callable[[pd.DataFrame], None] | None = None,
     on_round: Callable[[Tally], None] | None = None,
-    screens: Screens | None = None,
     source: Source | None = None,
 ) -> Designs:
-    """Draw until ``n`` molecules fit, or the budget ends.
+    """Draw until ``request.n`` molecules fit, or the budget ends.
 
     Args:
         model: a loaded model.
-        targets: what to aim at, with or without weights; possibly nothing.
-        n: molecules to deliver.
-        seed: the same seed delivers the same molecules.
-        settings: how to draw; the model's own by default.
-        max_draws: budget in draws; by default ``DRAWS_PER_MOLECULE`` for each molecule.
-        tolerance: for plain numbers, in training standard deviations.
-        allow_known: deliver molecules of the training set too.
+        request: what is asked for; settings are by default those recommended for design.
         on_found: called with each round's new molecules.
         on_round: called with the running tally after each round.
-        screens: hard filters.
-        source: of the rows; by default the model's own draws, steered by :func:`steering`. Seed and
-            settings are then those of the source.
+        source: of the rows, in place of the model's own draws; seed and settings are then those of
+            the source.
 
     Returns:
         The molecules delivered, fewer than ``n`` if the budget ended, with the tally. An interrupt
@@ -79,13 +58,9 @@ def design(
         ValueError: if a goal is none, nothing acts on what is delivered, or novelty cannot be
             decided.
     """
-    if model.known is None and not allow_known:
-        raise ValueError(
-            "the model has no index of known molecules, so novelty is unknown; allow known ones"
-        )
-    settings = settings or model.settings("design")
-    run = _Run.of(model, targets, seed, settings, tolerance, allow_known, screens, source)
-    budget = n * DRAWS_PER_MOLECULE if max_draws is None else max_draws
+    request.check_novelty(model)
+    run, n = _Run.of(model, request, "design", source), request.count
+    budget = request.budget.draws or n * DRAWS_PER_MOLECULE
     found: list[pd.DataFrame] = []
     reason = f"the budget of {budget} draws ended"
     try:
@@ -107,17 +82,11 @@ def design(
 
 def survey(
     model: Model,
-    targets: Goals | Mapping[str, Target | str],
-    n: int,
-    seed: int = 0,
-    settings: Settings | None = None,
-    tolerance: float = TOLERANCE,
-    allow_known: bool = False,
+    request: Request,
     on_round: Callable[[Tally], None] | None = None,
-    screens: Screens | None = None,
     source: Source | None = None,
 ) -> Designs:
-    """Draw ``n`` rows, deliver all of them, and count what met which goal.
+    """Draw ``request.n`` rows, deliver all of them, and count what met which goal.
 
     No row is filtered or drawn again (beyond what the settings say): the rows are those of
     :meth:`molgen.model.Model.sample`. Arguments as of :func:`design`; the settings are by default
@@ -127,16 +96,14 @@ def survey(
     Raises:
         ValueError: if a goal is none, or nothing would act on what is delivered.
     """
-    allow_known |= model.known is None
-    settings = settings or model.settings(targets=dict(_goals(targets).targets))
-    run = _Run.of(model, targets, seed, settings, tolerance, allow_known, screens, source)
-    # rows that go on until they are unique look at all the rows of their call
-    most = SURVEY_ROUND if settings.adapt is None else n
+    if model.known is None:
+        request = replace(request, allow_training_molecules=True)
+    run, n = _Run.of(model, request, "sampling", source), request.count
     found: list[pd.DataFrame] = []
     reason = "complete"
     try:
         while run.tally.drawn < n:
-            size = min(most, n - run.tally.drawn)
+            size = min(run.most or n, n - run.tally.drawn)
             found.append(run.judged(run.source(size, run.tally.drawn), size))
             if on_round:
                 on_round(run.tally)
@@ -145,40 +112,56 @@ def survey(
     return Designs(run.table(found), run.tally, n, reason)
 
 
+def resolve(model: Model, request: Request, purpose: str = "design") -> Resolved:
+    """Return what a request means for a model.
+
+    Args:
+        model: a loaded model.
+        request: what is asked for.
+        purpose: which of the model's recommendations to start from; see
+            :meth:`molgen.model.Model.preset`.
+
+    Raises:
+        ValueError: if a goal is none, or nothing acts on what is delivered.
+    """
+    goals = request.goals.measured(model.prior)
+    whole = None if request.constraint else goals.targets  # presets are for whole molecules
+    settings = weighed(request.settings or model.settings(purpose, whole), goals)
+    guided_by = request.guided_by
+    if guided_by is None:
+        guided_by = steering(model, goals, settings)
+    return Resolved(goals, settings, guided_by)
+
+
 @dataclass
 class _Run:
-    """The rounds of a design run: says what fits, and counts everything."""
+    """The rounds of a design run: says what fits, and counts everything.
+
+    Attributes:
+        model: that draws.
+        request: what is asked for.
+        goals: in units of the training data.
+        source: of the rows.
+        most: rows of a round; None for all, where rows that are retried until they are unique look
+            at all the rows of their call.
+        tally: so far.
+        seen: canonical SMILES drawn so far.
+    """
 
     model: Model
+    request: Request
     goals: Goals
-    screens: Screens
     source: Source
-    allow_known: bool
+    most: int | None
     tally: Tally = field(default_factory=Tally)
     seen: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(
-        cls,
-        model: Model,
-        targets: Goals | Mapping[str, Target | str],
-        seed: int,
-        settings: Settings,
-        tolerance: float,
-        allow_known: bool,
-        screens: Screens | None,
-        source: Source | None,
-    ) -> _Run:
+    def of(cls, model: Model, request: Request, purpose: str, source: Source | None) -> _Run:
         """Prepare a run; arguments as of :func:`design`."""
-        goals = _goals(targets).measured(model.prior, tolerance)
-        settings = weighed(settings, goals)
-        steer = steering(model, goals, settings)
-
-        def draw(rows: int, first: int) -> pd.DataFrame:
-            samples = model.draw(rows, steer, seed, first, settings)
-            return model.table(samples, [*goals.targets], first)
-
-        return cls(model, goals, screens or Screens(), source or draw, allow_known)
+        found = resolve(model, request, purpose)
+        most = SURVEY_ROUND if found.settings.adapt is None else None
+        return cls(model, request, found.goals, source or found.source(model, request), most)
 
     def size(self, n: int, budget: int) -> int:
         """Return the rows of the next round: as many as the yield so far says, within bounds."""
@@ -197,7 +180,7 @@ class _Run:
         checks = self._checks(rows)
         lost: list[str] = []
         unique: list[bool] = []
-        old = [] if self.allow_known else [Fate.IN_TRAINING_SET]
+        old = [] if self.request.allow_training_molecules else [Fate.IN_TRAINING_SET]
         reasons: list[str] = [Fate.INVALID, Fate.DUPLICATE, *old, *checks]
         for reason in reasons:  # in this order, whichever comes first
             self.tally.fates.setdefault(reason, 0)
@@ -209,7 +192,7 @@ class _Run:
             failed = (
                 not smiles,
                 not unique[-1],
-                *([] if self.allow_known else [not novel]),
+                *([] if self.request.allow_training_molecules else [not novel]),
                 *(not passed[i] for passed in checks.values()),
             )
             lost.append(next((r for r, fails in zip(reasons, failed, strict=True) if fails), ""))
@@ -223,7 +206,9 @@ class _Run:
             Fate.GOAL_MISSED.of(goal.name): str(goal) if goal.bounds else "" for goal in self.goals
         }
         shown[Fate.CONSTRAINT_LOST] = "constraint"
-        shown |= {Fate.FILTERED.of(each.name): f"filter: {each.name}" for each in self.screens}
+        shown |= {
+            Fate.FILTERED.of(each.name): f"filter: {each.name}" for each in self.request.filters
+        }
         named = {shown.get(name, name): passed[: len(lost)] for name, passed in checks.items()}
         every = np.logical_and.reduce([passed[: len(lost)] for passed in checks.values()])
         self.tally.add(rows, {n: passed for n, passed in named.items() if n} | {ALL: every})
@@ -234,7 +219,7 @@ class _Run:
         checks = {}
         if "constraint" in rows:
             checks[str(Fate.CONSTRAINT_LOST)] = rows["constraint"].eq("ok").to_numpy(dtype=bool)
-        passed, met = self.screens.met(rows["smiles"].tolist()), self.goals.met(rows)
+        passed, met = self.request.filters.met(rows["smiles"].tolist()), self.goals.met(rows)
         checks |= {Fate.FILTERED.of(name): passed[name].to_numpy() for name in passed}
         return checks | {Fate.GOAL_MISSED.of(name): met[name].to_numpy() for name in met}
 
@@ -247,8 +232,3 @@ class _Run:
             table = pd.concat(parts, ignore_index=True)
         scores = self.goals.score(table)
         return table.assign(score=np.where(np.isneginf(scores), np.nan, scores))
-
-
-def _goals(targets: Goals | Mapping[str, Target | str]) -> Goals:
-    """Return goals, read if they are not."""
-    return targets if isinstance(targets, Goals) else read_goals(targets)

@@ -83,9 +83,20 @@ class Goals:
 
     Attributes:
         goals: of different properties.
+        tolerance: how near a plain number is to be met, in training standard deviations.
     """
 
     goals: tuple[Goal, ...] = ()
+    tolerance: float = TOLERANCE
+
+    def __post_init__(self) -> None:
+        """Check the tolerance.
+
+        Raises:
+            ValueError: if it is no number from 0.
+        """
+        if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
+            raise ValueError(f"tolerance is {self.tolerance}, expected at least 0")
 
     def __iter__(self) -> Iterator[Goal]:
         """Go through the goals."""
@@ -151,21 +162,18 @@ class Goals:
         gains = [goal.gain(_values(table, goal)) for goal in self.goals]
         return WeightedSum(tuple(self.weights.values()))(np.stack(gains, axis=1))
 
-    def measured(self, prior: Prior, tolerance: float = TOLERANCE) -> Goals:
+    def measured(self, prior: Prior) -> Goals:
         """Return the goals in units of the training data.
 
         Args:
             prior: mean and standard deviation of each property in the training data; one that it
                 does not tell of counts in its own unit.
-            tolerance: how near a plain number is to be met, in training standard deviations.
 
         Raises:
-            ValueError: if the tolerance is no number from 0, or a plain number is asked of a
-                property that is no whole number and whose spread is unknown.
+            ValueError: if a plain number is asked of a property that is no whole number and whose
+                spread is unknown.
         """
-        if not (math.isfinite(tolerance) and tolerance >= 0):
-            raise ValueError(f"tolerance is {tolerance}, expected at least 0")
-        return read_goals(self.targets, self.weights, prior, tolerance)
+        return read_goals(self.targets, self.weights, prior, self.tolerance)
 
 
 def read_goals(
@@ -182,7 +190,7 @@ def read_goals(
         weights: of some of the properties; the others count 1.
         prior: of the training data, to measure in; None for each property's own unit, and no slack
             around plain numbers.
-        tolerance: see :meth:`Goals.measured`.
+        tolerance: see :class:`Goals`.
 
     Raises:
         ValueError: naming the goal that cannot be read or whose property is unknown, or the weight
@@ -192,12 +200,12 @@ def read_goals(
     if not targets and weights:
         raise ValueError(f"weight of {next(iter(weights))}: there are no goals to weigh")
     if not targets:
-        return Goals()
+        return Goals(tolerance=tolerance)
     objectives = read_objectives(targets, prior or _NOTHING, weights)
     goals = [Goal(**vars(objective)) for objective in objectives]
     if prior is not None:
         goals = [replace(goal, slack=_slack(goal, prior, tolerance)) for goal in goals]
-    return Goals(tuple(goals))
+    return Goals(tuple(goals), tolerance)
 
 
 def _slack(goal: Goal, prior: Prior, tolerance: float) -> float:

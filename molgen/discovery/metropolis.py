@@ -24,7 +24,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from molgen.constraints.draw import restrained
-from molgen.constraints.span_rules import numbered
 from molgen.diffusion.plan import Ancestral
 from molgen.discovery.moves import masked, opened, resized
 from molgen.discovery.search import Judged, Search
@@ -181,7 +180,7 @@ class Metropolis:
             return search.out_of_forwards()
         walkers = Walkers.start(search, search.draw(rows, 0))
         moves = replace(
-            search.settings,
+            search.recipe.settings,
             strategy=Ancestral(),
             steps=self.steps,
             weights=None,
@@ -191,7 +190,7 @@ class Metropolis:
         )
         dearest = self.steps * (2 if search.mixes else 1)
         round = 0
-        with search.model.sampler(moves, search.steer) as sampler:
+        with search.model.sampler(moves, search.recipe.targets) as sampler:
             while not (reason := search.ended()):
                 round += 1
                 rows = min(len(walkers.smiles), search.left // dearest)
@@ -228,14 +227,15 @@ class Metropolis:
             return randomness.uniform(search.seed, randomness.SHUFFLE, round, row, use)
 
         part = self.low + (self.high - self.low) * uniform(PART)[:, 0]
-        asked = search.request(rows, round * APART)
+        asked = search.recipe.lend(rows, search.seed, round * APART)
         given = self._masked(search, tokens, part, uniform)
 
         def by_tokens(which: Ids) -> Samples:
             condition = None if asked.condition is None else asked.condition[which]
-            part = Given(given[which], rows=numbers[which])
-            lengths = (given[which] != pad_id).sum(1)
-            return sampler.run(Job(lengths, condition, search.seed, given=part))
+            lengths, part = (given[which] != pad_id).sum(1), Given(given[which])
+            return sampler.run(
+                Job(lengths, condition, search.seed, rows=numbers[which], given=part)
+            )
 
         if not self.fragments:
             return by_tokens(np.arange(rows))
@@ -246,9 +246,7 @@ class Metropolis:
         rest = np.setdiff1d(np.arange(rows), index)
         if not len(index):
             return by_tokens(rest)
-        condition = numbered(ready.condition, len(index))
-        job = Job(ready.lengths, condition, search.seed, given=ready.given)
-        by_fragments = restrained(sampler, ready.rules).run(job)
+        by_fragments = restrained(sampler, ready.rules).run(ready.job(search.seed))
         return _merged([(rest, by_tokens(rest)), (index, by_fragments)], (rows, longest), pad_id)
 
     def _masked(

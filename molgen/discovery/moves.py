@@ -29,7 +29,7 @@ from molgen.constraints.open_parts import OpenPart, rows
 from molgen.constraints.parts import Part, blocks, grown
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import cut
-from molgen.data.prior import Request
+from molgen.data.prior import Lent
 from molgen.data.tokenizer import padded, unwritable
 from molgen.model import Model
 from molgen.molecules.parsing import parse
@@ -94,7 +94,7 @@ PIECES, LENGTH = (2**41 + 2**20 * use for use in range(4, 6))  # in place of a p
 
 def opened(
     model: Model,
-    request: Request,
+    lent: Lent,
     smiles: Sequence[str],
     share: Floats,
     seed: int,
@@ -105,7 +105,7 @@ def opened(
 
     Args:
         model: that will draw the rows; it writes SMILES.
-        request: lengths and conditions to choose from.
+        lent: lengths and conditions to choose from.
         smiles: canonical, empty where a row is no molecule.
         share: the part of each molecule's atoms that goes at least, in [0, 1], shape (molecules,).
         seed: of the fragments and lengths.
@@ -125,7 +125,7 @@ def opened(
     index = np.array(found, dtype=np.int64)
     place = LENGTH + np.arange(model.denoiser.max_length + 1)
     u = randomness.uniform(seed, randomness.SHUFFLE, numbers[index][:, None], place)
-    return index, rows(model, request, parts, numbers[index], u)
+    return index, rows(model, lent, parts, numbers[index], u)
 
 
 def fragment(mol: Chem.Mol, share: float, seed: int, number: int) -> frozenset[int]:

@@ -1,6 +1,6 @@
 """Search: draw, ask an oracle, and draw again where it pays. Apart from sampling, and labelled so.
 
-    found = search(model, {"qed": "max"}, 100, Metropolis())
+    found = search(model, Request(read_goals({"qed": "max"}), 100), Metropolis())
 
 Sampling and design compute no property while they draw; here an oracle does, and how often it was
 asked is told beside the forwards. Whatever the method, everything it meets on its way is looked at:
@@ -16,32 +16,32 @@ The methods are :class:`molgen.discovery.best_of.BestOf`,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from molgen.data.prior import Request
 from molgen.data.tokenizer import padded
 from molgen.discovery.counts import SearchTally
 from molgen.discovery.objectives import Score, WeightedSum, read_objectives
 from molgen.discovery.oracle import Oracle
+from molgen.discovery.request import Request
 from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
 from molgen.molecules.fate import Fate
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.denoiser import noise_of
+from molgen.sampling import factory
+from molgen.sampling.recipe import Recipe, resolve
 from molgen.sampling.sampler import Samples
 from molgen.sampling.settings import Settings
-from molgen.targets import Target
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.pareto import ParetoRank
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NFE = 400  # default budget: forwards for each molecule asked for
 GAMMA = 1.0
 """Default strength of the guidance: a forward a step, not two, and what is drawn is less of what is
 known already. The oracle does the rest (``docs/experiments.md``)."""
@@ -97,30 +97,37 @@ class Search:
 
     Attributes:
         model: what draws.
-        steer: the targets that steer the draws; none for draws that are not guided.
-        n: molecules to deliver.
-        seed: of every draw.
-        settings: how to draw.
+        request: what is asked for.
+        recipe: how they are drawn.
         oracle: scores molecules.
         score: makes one number of several gains.
-        budget: forwards.
-        allow_known: whether molecules of the training data may be delivered.
         on_round: told of the search whenever rows have been judged.
         tally: so far.
     """
 
     model: Model
-    steer: Mapping[str, Target]
-    n: int
-    seed: int
-    settings: Settings
+    request: Request
+    recipe: Recipe
     oracle: Oracle
     score: Score
-    budget: int
-    allow_known: bool = False
     on_round: Callable[[Search], None] | None = None
     tally: SearchTally = field(default_factory=SearchTally)
     _met: dict[str, tuple[Ids, int, int]] = field(default_factory=dict, repr=False)
+
+    @property
+    def n(self) -> int:
+        """Molecules to deliver."""
+        return self.request.count
+
+    @property
+    def seed(self) -> int:
+        """Of every draw."""
+        return self.request.seed
+
+    @property
+    def budget(self) -> int:
+        """Forwards that may be spent in all."""
+        return self.n * self.request.budget.nfe
 
     @property
     def left(self) -> int:
@@ -130,14 +137,15 @@ class Search:
     @property
     def mixes(self) -> bool:
         """Whether a step takes two forwards: the conditional and the unconditional prediction."""
-        return bool(self.steer) and self.settings.gamma != 1.0
+        return bool(self.recipe.targets) and self.recipe.settings.gamma != 1.0
 
     @property
     def dearest(self) -> int:
         """The most forwards that a row is expected to take; what was met may be more."""
-        settings, longest = self.settings, self.model.denoiser.max_length
-        remasks = settings.strategy.plan(settings.steps).sigma.any()
-        one = (settings.steps if remasks else longest) * (2 if self.mixes else 1)
+        settings, longest = self.recipe.settings, self.model.denoiser.max_length
+        one = (settings.steps if self.recipe.plan.sigma.any() else longest) * (
+            2 if self.mixes else 1
+        )
         return one + (settings.adapt.budget if settings.adapt else 0)
 
     def ended(self) -> str:
@@ -162,11 +170,7 @@ class Search:
 
     def draw(self, rows: int, first: int) -> Samples:
         """Draw whole rows of the endless table, as in sampling."""
-        return self.model.draw(rows, self.steer, self.seed, first, self.settings)
-
-    def request(self, rows: int, first: int) -> Request:
-        """Return lengths and conditions of rows of the endless table, from the prior."""
-        return self.model.request(rows, self.steer, self.seed, first, self.settings)
+        return factory.draw(self.recipe, rows, self.seed, first)
 
     def judge(
         self, samples: Samples, nfe: Ids | None = None, classifier_nfe: Ids | None = None
@@ -185,7 +189,7 @@ class Search:
         raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
         smiles = [molecule.smiles for molecule in interpret_all(raw)]
         known = np.zeros(len(smiles), dtype=bool)
-        if not self.allow_known and model.known is not None:
+        if not self.request.allow_training_molecules and model.known is not None:
             known = model.known.contains(smiles)
         asked = [text if text and not old else "" for text, old in zip(smiles, known, strict=True)]
         gains = self.oracle(asked)
@@ -240,35 +244,21 @@ class Search:
 
 def search(
     model: Model,
-    targets: Mapping[str, Target | str],
-    n: int,
+    request: Request,
     method: Method,
-    seed: int = 0,
-    settings: Settings | None = None,
-    nfe: int = NFE,
-    oracle_calls: int | None = None,
-    weights: Mapping[str, float] | None = None,
     pareto: bool = False,
-    guided: bool = True,
-    allow_known: bool = False,
     on_round: Callable[[Search], None] | None = None,
 ) -> Found:
     """Search for molecules by asking an oracle.
 
     Args:
         model: a loaded model.
-        targets: what to search for: any property that can be computed. Those that the model is
-            conditioned on steer the draws, too.
-        n: molecules to deliver.
+        request: what is asked for. Goals are any property that can be computed, and weigh in the
+            sum of the gains; those that the model is conditioned on guide the draws, too, unless
+            the request says otherwise. Settings are by default the model's recommendation for
+            design, at :data:`GAMMA`.
         method: how to search.
-        seed: the same seed delivers the same molecules.
-        settings: how to draw; by default the model's recommendation for design, at :data:`GAMMA`.
-        nfe: budget: forwards of the network for each molecule asked for.
-        oracle_calls: budget: distinct molecules that the oracle scores; None for any number.
-        weights: of the objectives in their sum; 1 where left out.
         pareto: go by non-dominated rank instead of a weighted sum.
-        guided: whether targets steer the draws; else they serve the oracle alone.
-        allow_known: deliver molecules of the training data too.
         on_round: told of the search whenever rows have been judged.
 
     Returns:
@@ -279,20 +269,18 @@ def search(
         ValueError: if a target or budget is out of line, novelty cannot be decided, or the method
             does not go with the model.
     """
-    for name, value in (("n", n), ("nfe", nfe), ("oracle_calls", oracle_calls)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}, expected at least 1")
-    objectives = read_objectives(targets, model.prior, weights)
-    if model.known is None and not allow_known:
-        raise ValueError(
-            "the model has no index of known molecules, so novelty is unknown; allow known ones"
-        )
-    settings = settings or model.settings("design", gamma=GAMMA)
-    steer = {o.name: o.target for o in objectives if guided and _steers(model, o.name, settings)}
-    model.check(steer, settings)
+    calls, n = request.budget.oracle_calls, request.count
+    if calls is not None and calls < 1:
+        raise ValueError(f"oracle_calls is {calls}, expected at least 1")
+    request.check_novelty(model)
+    objectives = read_objectives(request.goals.targets, model.prior, request.goals.weights)
+    settings = request.settings or model.settings("design", gamma=GAMMA)
+    steer = request.guided_by
+    if steer is None:
+        steer = {o.name: o.target for o in objectives if _steers(model, o.name, settings)}
+    recipe = resolve(model, settings, steer)
     score = ParetoRank() if pareto else WeightedSum(tuple(o.weight for o in objectives))
-    oracle = Oracle(objectives, oracle_calls)
-    going = Search(model, steer, n, seed, settings, oracle, score, n * nfe, allow_known, on_round)
+    going = Search(model, request, recipe, Oracle(objectives, calls), score, on_round)
     try:
         reason = method.run(going)
     except KeyboardInterrupt:

@@ -25,7 +25,6 @@ from molgen.discovery.particles import (
 from molgen.discovery.search import Search
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.spec import ClassifierFree
-from molgen.guidance.weighted_conditions import Emphasis
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling.sampler import Samples
 from molgen.utils.arrays import Floats, Ids
@@ -77,15 +76,17 @@ class SequentialMonteCarlo:
         Raises:
             ValueError: if the model's noise is not masks, or its guidance is no mixture.
         """
-        steering = search.settings.steering
+        steering = search.recipe.settings.steering
         search.check_masks()
-        if search.steer and not (isinstance(steering, ClassifierFree) and steering.mix == "clean"):
+        if search.recipe.targets and not (
+            isinstance(steering, ClassifierFree) and steering.mix == "clean"
+        ):
             raise ValueError("particles are guided by cfg alone, which gives the normaliser")
         first = 0
-        with workers(search.settings.device) as pool:
+        with workers(search.recipe.settings.device) as pool:
             filter = self._filter(search, pool)
             while not (reason := search.ended()):
-                asked = search.request(max(1, ROUND // self.particles), first)
+                asked = search.recipe.lend(max(1, ROUND // self.particles), search.seed, first)
                 cost = np.cumsum(asked.lengths) * self.particles * filter.predictor.forwards
                 groups = int((cost <= search.left).sum())
                 if groups < 1:
@@ -98,7 +99,7 @@ class SequentialMonteCarlo:
 
     def _filter(self, search: Search, pool: Workers) -> ParticleFilter:
         """Return the filter with its network."""
-        settings = search.settings
+        settings = search.recipe.settings
         predictor = NetworkPredictor(
             search.model.denoiser,
             pool,
@@ -106,7 +107,7 @@ class SequentialMonteCarlo:
             Logarithms(),
             settings.device,
             settings.dtype,
-            emphasis=Emphasis.of(search.model.properties, search.steer, settings.emphasis),
+            emphasis=search.recipe.emphasis,
         )
         score = WeightedSum(tuple(objective.weight for objective in search.oracle.objectives))
 

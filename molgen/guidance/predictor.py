@@ -64,6 +64,7 @@ class Predictor(Protocol):
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         """Return ``p(x_0 | x_t)`` at the wanted positions.
 
@@ -72,6 +73,8 @@ class Predictor(Protocol):
             wanted: True at masked positions whose distribution is needed, same shape.
             condition: property values with shape (rows, properties), NaN where left out.
             alpha_t: fraction kept at each row's own clock, shape (rows,).
+            rows: sample index of each row, shape (rows,), for predictors that treat rows
+                differently, such as one under constraints; the network does not look at it.
         """
         ...
 
@@ -121,6 +124,7 @@ class NetworkPredictor:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         """Return ``p(x_0 | x_t)`` at the wanted positions; see :class:`Predictor`.
 

@@ -6,6 +6,8 @@ from .kernel_sampler import DenseSampler as DenseSampler
 from .ordered_sampler import OrderedSampler as OrderedSampler
 from .preset_file import read_preset as read_preset
 from .preset_file import write_preset as write_preset
+from .recipe import Recipe as Recipe
+from .recipe import resolve as resolve
 from .retry import Adaptive as Adaptive
 from .retry import Remask as Remask
 from .retry import Restart as Restart

@@ -83,7 +83,7 @@ class AdaptiveRows:
         self.fixed = np.zeros(shape, dtype=bool)
         if given is not None and given.fixed is not None:
             self.fixed[:, : given.fixed.shape[1]] = given.fixed
-        self.ids = self.job.numbers(np.arange(n))
+        self.ids = self.job.indices(np.arange(n))
         self.tried, self.round = np.arange(n), 0
         self.fate, self.best = np.full((2, n), Fate.INVALID, dtype=object)
         self.best_odds = np.full(n, -np.inf)
@@ -94,13 +94,13 @@ class AdaptiveRows:
     def first_draw(self) -> Samples:
         """Draw every row for the first time."""
         job = self.job
-        return self._draw(np.arange(len(self.lengths)), job.seed, job.first, job.given)
+        return self._draw(np.arange(len(self.lengths)), job.seed, job.rows, job.given)
 
     def again(self, rows: Ids, seed: int) -> Samples:
         """Draw some rows once more, in whole or in part."""
         if not self.sampler.takes_parts:
             self._start_again(rows, seed)
-            return self._draw(rows, seed, self.job.first, None)
+            return self._draw(rows, seed)
         u = randomness.uniform(
             seed, randomness.SHUFFLE, self.ids[rows][:, None], np.arange(self.tokens.shape[1])
         )
@@ -113,8 +113,8 @@ class AdaptiveRows:
         whole = (back == open).all(1)
         step = self._step(1 - back.sum(1) / open.sum(1))
         step[whole] = self._start_again(rows[whole], seed)
-        parts = Given(self.tokens[rows], self.trust[rows], self.fixed[rows], step, self.ids[rows])
-        return self._draw(rows, seed, 0, parts)
+        parts = Given(self.tokens[rows], self.trust[rows], self.fixed[rows], step)
+        return self._draw(rows, seed, self.ids[rows], parts)
 
     def _start_again(self, rows: Ids, seed: int) -> Ids:
         """Take rows back to where they start; return the step they start at, shape (rows,)."""
@@ -141,11 +141,14 @@ class AdaptiveRows:
         plan: Plan = self.sampler.inner.plan  # type: ignore[attr-defined]
         return np.searchsorted(plan.alpha_t, placed, side="right") - 1
 
-    def _draw(self, rows: Ids, seed: int, first: int, given: Given | None) -> Samples:
-        """Draw rows; their quality is what the retry goes by."""
+    def _draw(
+        self, rows: Ids, seed: int, index: Ids | None = None, given: Given | None = None
+    ) -> Samples:
+        """Draw rows with their sample indices; their quality is what the retry goes by."""
         own = None if self.condition is None else self.condition[rows]
         record = self.sampler.settings.retry.reads == PSI
-        found = self.sampler.inner.run(Job(self.lengths[rows], own, seed, first, given, record))
+        job = Job(self.lengths[rows], own, seed, self.job.first, index, given, record)
+        found = self.sampler.inner.run(job)
         events = found.trajectory
         if events is None:
             return found
@@ -153,7 +156,7 @@ class AdaptiveRows:
         if given is not None and given.psi is not None:
             psi = given.psi.copy()
         placed = events.action == PLACED
-        where = events.molecule[placed] - first, events.position[placed]
+        where = events.molecule[placed] - job.first, events.position[placed]
         psi[where] = events.probability[placed]  # the last word on a position counts
         return replace(found, quality=psi)
 

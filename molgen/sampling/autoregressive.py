@@ -149,7 +149,7 @@ class AutoregressiveSampler(Stepping[State]):
             p = self.shaping(log_p[torch.from_numpy(live)]).numpy()
             row = slot[live]
             u = randomness.uniform(
-                state.job.seed, randomness.STEP, state.job.numbers(rows[row]), place, 0
+                state.job.seed, randomness.STEP, state.job.indices(rows[row]), place, 0
             )
             token = np.full(len(slot), model.pad_id, dtype=np.int64)
             token[live] = out[row, place] = drawn = inverse_cdf(p, u)

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from molgen.checkpoints.checkpoint import Checkpoint
+from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import PROPERTY, PSI
 from molgen.guidance.kernels import ClassifierFree
-from molgen.guidance.spec import ClassifierBased, takes_whole_steps
+from molgen.guidance.spec import takes_whole_steps
 from molgen.nn.denoiser import noise_of
 from molgen.sampling.settings import Settings
-from molgen.targets import Target
 
 
-def check(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]) -> None:
+def check(
+    model: Checkpoint, settings: Settings, plan: Plan, mixture: ClassifierFree | None
+) -> None:
     """Check that settings go with each other and with a model.
+
+    Args:
+        model: the network.
+        settings: how to draw.
+        plan: that the settings come to.
+        mixture: likewise, the classifier-free part of the guidance.
 
     Raises:
         ValueError: naming what does not.
     """
     kind = noise_of(model.denoiser)
-    _check_order(kind, settings)
+    _check_order(kind, settings, plan)
     _check_context(kind, settings)
     _check_grammar(model, settings)
-    _check_judges(model, settings, targets)
+    _check_judges(model, settings, mixture)
 
 
-def mixture_of(settings: Settings, targets: Mapping[str, Target]) -> ClassifierFree | None:
-    """Return the classifier-free part of the guidance; strength 1 is the prediction as it is."""
-    steering = settings.steering
-    gamma = steering.cfg if isinstance(steering, ClassifierBased) else settings.gamma
-    absent = isinstance(steering, ClassifierBased) and not steering.cfg
-    return None if not targets or absent or gamma == 1.0 else ClassifierFree(gamma)
-
-
-def _check_order(noise: str, settings: Settings) -> None:
+def _check_order(noise: str, settings: Settings, plan: Plan) -> None:
     """Check that nothing is asked of a sampler in the network's own order that it does not do.
 
     Raises:
@@ -44,7 +42,7 @@ def _check_order(noise: str, settings: Settings) -> None:
         return
     asked = {
         f"noise {noise}": noise != "masked",
-        "remasking": bool(settings.strategy.plan(settings.steps).sigma.any()),
+        "remasking": bool(plan.sigma.any()),
         "a corrector": settings.corrector is not None,
         "guidance in which the mask entry takes part": takes_whole_steps(settings.steering),
     }
@@ -88,7 +86,7 @@ def _check_context(noise: str, settings: Settings) -> None:
         )
 
 
-def _check_judges(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]) -> None:
+def _check_judges(model: Checkpoint, settings: Settings, mixture: ClassifierFree | None) -> None:
     """Check that a network which is asked about its own draws has learned to tell.
 
     Raises:
@@ -96,7 +94,7 @@ def _check_judges(model: Checkpoint, settings: Settings, targets: Mapping[str, T
     """
     reads = settings.weights.reads if settings.weights is not None else PSI
     asked = {f"weights by {reads}": reads != PSI, "a corrector": settings.corrector is not None}
-    if reads == PROPERTY and mixture_of(settings, targets) is None:
+    if reads == PROPERTY and mixture is None:
         raise ValueError(
             "weights by property compare the prediction with and without the condition: expected "
             "targets and classifier-free guidance with gamma other than 1"

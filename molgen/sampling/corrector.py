@@ -80,6 +80,7 @@ def mend(
     fixed: Mask,
     condition: NDArray[np.float32] | None,
     alpha_t: Floats,
+    rows: Ids,
 ) -> Mended:
     """Mend noised rows.
 
@@ -91,6 +92,7 @@ def mend(
         fixed: tokens that stay what they are, same shape.
         condition: property values with shape (rows, properties), NaN where left out, or None.
         alpha_t: fraction kept at each row's clock, shape (rows,).
+        rows: sample index of each row, shape (rows,).
     """
     masked, real = tokens == guided.mask_id, tokens != guided.pad_id
     filled = tokens.copy()
@@ -98,7 +100,8 @@ def mend(
     open_rows = np.flatnonzero(masked.any(1))
     if len(open_rows):
         part = None if condition is None else condition[open_rows]
-        found = guided(tokens[open_rows], masked[open_rows], part, alpha_t[open_rows])
+        clock = alpha_t[open_rows]
+        found = guided(tokens[open_rows], masked[open_rows], part, clock, rows[open_rows])
         filled[masked] = found.p.argmax(1)
         forwards[open_rows] = guided.forwards
         classifier_forwards[open_rows] = found.classifier_forwards
@@ -106,7 +109,7 @@ def mend(
     p, quality = np.ones(tokens.shape), None
     whole = np.ones(len(tokens))
     for _ in range(rounds):
-        found = plain(filled, real, condition, whole)
+        found = plain(filled, real, condition, whole, rows)
         likeliest = np.full(tokens.shape, guided.pad_id)
         likeliest[real] = found.p.argmax(1)
         filled = np.where(free, likeliest, filled)

@@ -113,7 +113,7 @@ class Sampler(RowSampler):
             u = randomness.uniform(
                 state.job.seed,
                 randomness.STEP,
-                state.job.numbers(active.molecule[rows])[:, None, None],
+                state.job.indices(active.molecule[rows])[:, None, None],
                 steps[:, :, None],
                 np.arange(width),
             )
@@ -160,9 +160,8 @@ class Sampler(RowSampler):
         masked = active.tokens[rows] == self.mask_id
         wanted = events.place if self.language is None else masked
         alpha_t = self.plan.alpha_t[active.step[rows]]
-        found = self.predictor(
-            active.tokens[rows], wanted, state.job.conditions(molecules), alpha_t
-        )
+        condition, index = state.job.conditions(molecules), state.job.indices(molecules)
+        found = self.predictor(active.tokens[rows], wanted, condition, alpha_t, index)
         placed = ~masked
         if found.quality is not None:
             active.quality[rows] = np.where(placed, found.quality, 1.0)
@@ -215,6 +214,7 @@ class Sampler(RowSampler):
             active.fixed[rows],
             state.job.conditions(molecules),
             self.plan.alpha_t[active.step[rows]],
+            state.job.indices(molecules),
         )
         changed = found.tokens != before
         if state.recorder:

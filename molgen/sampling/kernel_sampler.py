@@ -105,7 +105,7 @@ class DenseSampler(RowSampler):
     def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
         """Return pure noise."""
         position = np.arange(real.shape[1])
-        molecule = state.job.numbers(molecules)[:, None]
+        molecule = state.job.indices(molecules)[:, None]
         u = randomness.uniform(state.job.seed, randomness.STEP, molecule, START, position)
         tokens = self.transition.start(u.reshape(real.shape))
         if state.recorder and not self.transition.remasks:
@@ -155,7 +155,7 @@ class DenseSampler(RowSampler):
             steps = active.step[rows, None] + np.arange(LOOK_AHEAD)
             k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
             sigma = self._sigma(active, rows, steps)
-            molecule = state.job.numbers(active.molecule[rows])[:, None, None]
+            molecule = state.job.indices(active.molecule[rows])[:, None, None]
             u = randomness.uniform(
                 state.job.seed, randomness.STEP, molecule, steps[:, :, None], position
             )

@@ -81,12 +81,13 @@ class OrderedSampler(RowSampler):
         molecules, tokens, step = active.molecule[rows], active.tokens[rows], active.step[rows]
         real = tokens != self.pad_id
         alpha_t = 1 - masked.sum(1) / real.sum(1)
-        found = self.predictor(tokens, masked, state.job.conditions(molecules), alpha_t)
+        condition, index = state.job.conditions(molecules), state.job.indices(molecules)
+        found = self.predictor(tokens, masked, condition, alpha_t, index)
         p = spread(found.p, masked)
         language = self.language
         completions = None if language is None else language.given(tokens, masked, p)
         p = p if completions is None else completions.marginals()
-        row, position = state.job.numbers(molecules)[:, None], np.arange(masked.shape[1])
+        row, position = index[:, None], np.arange(masked.shape[1])
         u, u_order = (
             randomness.uniform(state.job.seed, randomness.STEP, row, at[:, None], position)
             for at in (step, step + ORDER)

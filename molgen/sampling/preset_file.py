@@ -98,7 +98,7 @@ def check_sampling(sampling: Mapping[str, Any]) -> None:
 
 
 def match(
-    presets: Mapping[str, Mapping[str, Any]], targets: Mapping[str, Target | str]
+    presets: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Target]
 ) -> dict[str, Any] | None:
     """Return the preset for targets, or None.
 
@@ -108,12 +108,11 @@ def match(
 
     Args:
         presets: by what they are for, ``PROP=VALUE`` or ``PROP=VALUE; PROP=VALUE``.
-        targets: what is aimed at.
+        wanted: what is aimed at.
 
     Raises:
         ValueError: if what a preset is for cannot be read.
     """
-    wanted = read_targets(targets)
     if not wanted:
         return None
     fitting = [

@@ -56,15 +56,12 @@ class Given:
         fixed: tokens that no step may take off again, same shape; none if left out.
         step: the step of the plan that each row begins at, shape (molecules,); the first if left
             out. A plan without remasking takes masks off in a random order wherever it begins.
-        rows: which row of the endless table each is, as far as its random numbers go, shape
-            (molecules,); consecutive rows if left out.
     """
 
     tokens: Ids
     psi: Floats | None = None
     fixed: Mask | None = None
     step: Ids | None = None
-    rows: Ids | None = None
 
     def __post_init__(self) -> None:
         """Check that everything has the shape of the tokens.
@@ -73,7 +70,7 @@ class Given:
             ValueError: naming what has not.
         """
         shapes = {"psi": self.tokens.shape, "fixed": self.tokens.shape}
-        shapes |= {"step": self.tokens.shape[:1], "rows": self.tokens.shape[:1]}
+        shapes |= {"step": self.tokens.shape[:1]}
         for name, expected in shapes.items():
             found = getattr(self, name)
             if found is not None and found.shape != expected:
@@ -87,9 +84,10 @@ class Job:
     Attributes:
         lengths: tokens of each row, shape (molecules,).
         condition: property values with shape (molecules, properties), NaN where left out.
-        seed: of the draw; row ``i`` depends on the seed and its number ``first + i`` alone.
-        first: number of the first row, to go on from an earlier job.
-        given: what rows start from, and their numbers, where that is not all masks.
+        seed: of the draw; a row depends on the seed and its sample index alone.
+        first: sample index of the first row, to go on from an earlier job.
+        rows: sample index of each row, shape (molecules,), where they are not consecutive.
+        given: what rows start from, where that is not all masks.
         record: whether every event is kept.
     """
 
@@ -97,29 +95,28 @@ class Job:
     condition: Condition = None
     seed: int = 0
     first: int = 0
+    rows: Ids | None = None
     given: Given | None = None
     record: bool = False
 
     def __post_init__(self) -> None:
-        """Check that there is a condition for every row.
+        """Check that there is a condition, and an index, for every row.
 
         Raises:
             ValueError: if there is not.
         """
-        if self.condition is not None and len(self.condition) != len(self.lengths):
-            raise ValueError(
-                f"condition has {len(self.condition)} rows, expected {len(self.lengths)}"
-            )
+        for name in ("condition", "rows"):
+            value = getattr(self, name)
+            if value is not None and len(value) != len(self.lengths):
+                raise ValueError(f"{name} has {len(value)} rows, expected {len(self.lengths)}")
 
     def conditions(self, molecules: Ids) -> Condition:
         """Return the conditions of some molecules."""
         return None if self.condition is None else self.condition[molecules]
 
-    def numbers(self, molecules: Ids) -> Ids:
-        """Return which rows of the endless table some molecules are."""
-        if self.given is None or self.given.rows is None:
-            return self.first + molecules
-        return self.given.rows[molecules]
+    def indices(self, molecules: Ids) -> Ids:
+        """Return the sample indices of some molecules."""
+        return self.first + molecules if self.rows is None else self.rows[molecules]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 
 import molgen
 import tiny
+from asking import request
 from molgen.discovery.counts import Designs, Tally
 from molgen.discovery.design import design
 from molgen.model import Model
@@ -34,7 +35,7 @@ def drawn(model: Model, rows: int, targets: dict[str, Target], seed: int = 3) ->
 
 
 def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -> None:
-    designs = design(model, WANTED, 12, seed=3, settings=settings)
+    designs = design(model, request(WANTED, 12, seed=3, settings=settings))
     assert designs.reason == "complete"
     tally = designs.tally
     table = drawn(model, tally.drawn, WANTED)
@@ -68,38 +69,42 @@ def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -
 
 
 def test_fewer_are_the_first_of_more(model: Model, settings: Settings) -> None:
-    few, many = (design(model, WANTED, n, seed=3, settings=settings) for n in (3, 9))
+    few, many = (design(model, request(WANTED, n, seed=3, settings=settings)) for n in (3, 9))
     pd.testing.assert_frame_equal(few.table, many.table.head(3))
-    other = design(model, WANTED, 9, seed=4, settings=settings)
+    other = design(model, request(WANTED, 9, seed=4, settings=settings))
     assert other.table["smiles"].tolist() != many.table["smiles"].tolist()
 
 
 def test_words_do_as_well(model: Model, settings: Settings) -> None:
     words: dict[str, Any] = {"qed": "0.36..0.42", "logp": "max"}
-    a, b = (design(model, w, 4, seed=3, settings=settings) for w in (words, WANTED))
+    a, b = (design(model, request(w, 4, seed=3, settings=settings)) for w in (words, WANTED))
     pd.testing.assert_frame_equal(a.table, b.table)
 
 
 def test_a_number_is_met_within_the_tolerance(model: Model, settings: Settings) -> None:
     std = model.prior.std["qed"]
-    found = design(model, {"qed": 0.38}, 4, 3, settings, max_draws=900, tolerance=0.1)
+    found = design(model, request({"qed": 0.38}, 4, 3, settings=settings, draws=900, tolerance=0.1))
     assert len(found.table)
     assert (found.table["qed"] - 0.38).abs().max() <= 0.1 * std
-    wider = design(model, {"qed": 0.38}, 4, 3, settings, max_draws=900, tolerance=1.0)
+    wider = design(model, request({"qed": 0.38}, 4, 3, settings=settings, draws=900, tolerance=1.0))
     assert wider.tally.drawn < found.tally.drawn
 
 
 def test_a_whole_number_is_met_exactly(model: Model, settings: Settings) -> None:
-    none = design(model, {"ring_count": 0.5}, 2, 0, settings, max_draws=60, tolerance=9.0)
+    none = design(
+        model, request({"ring_count": 0.5}, 2, 0, settings=settings, draws=60, tolerance=9.0)
+    )
     assert len(none.table) == 0
     assert none.tally.rejected["goal missed: ring_count"] > 0
-    some = design(model, {"ring_count": 0}, 2, 0, settings, max_draws=200, tolerance=0.0)
+    some = design(
+        model, request({"ring_count": 0}, 2, 0, settings=settings, draws=200, tolerance=0.0)
+    )
     assert some.table["ring_count"].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("budget", [1, 31, 70])
 def test_a_budget_is_kept_to_the_row(model: Model, settings: Settings, budget: int) -> None:
-    found = design(model, {"qed": Range(0.9, 1)}, 5, 0, settings, max_draws=budget)
+    found = design(model, request({"qed": Range(0.9, 1)}, 5, 0, settings=settings, draws=budget))
     assert found.tally.drawn == budget
     assert found.reason == f"the budget of {budget} draws ended"
     assert found.asked == 5
@@ -109,16 +114,25 @@ def test_a_budget_is_kept_to_the_row(model: Model, settings: Settings, budget: i
 
 
 def test_known_molecules_on_request(tmp_path: Path, model: Model, settings: Settings) -> None:
-    strict = design(model, {"qed": "max"}, 30, 0, settings)
-    free = design(model, {"qed": "max"}, 30, 0, settings, allow_known=True)
+    strict = design(model, request({"qed": "max"}, 30, 0, settings=settings))
+    free = design(
+        model, request({"qed": "max"}, 30, 0, settings=settings, allow_training_molecules=True)
+    )
     assert strict.table["novel"].all()
     assert not free.table["novel"].all()
     assert free.table["smiles"].is_unique
     assert "in training set" not in free.tally.rejected
     bare = molgen.load(tiny.save(tmp_path / "bare", index=False))
     with pytest.raises(ValueError, match="no index of known molecules, so novelty is unknown"):
-        design(bare, {"qed": "max"}, 2)
-    assert len(design(bare, {"qed": "max"}, 2, settings=settings, allow_known=True).table) == 2
+        design(bare, request({"qed": "max"}, 2))
+    assert (
+        len(
+            design(
+                bare, request({"qed": "max"}, 2, settings=settings, allow_training_molecules=True)
+            ).table
+        )
+        == 2
+    )
 
 
 def test_it_reports_on_the_way_and_can_be_stopped(model: Model, settings: Settings) -> None:
@@ -130,9 +144,8 @@ def test_it_reports_on_the_way_and_can_be_stopped(model: Model, settings: Settin
         if len(rounds) == 3:
             raise KeyboardInterrupt
 
-    designs = design(
-        model, WANTED, 400, 3, settings, on_found=found.append, on_round=on_round
-    )  # fmt: skip
+    asked = request(WANTED, 400, 3, settings=settings)
+    designs = design(model, asked, found.append, on_round)
     assert isinstance(designs, Designs)
     assert designs.reason == "interrupted"
     assert rounds == sorted(rounds)
@@ -145,6 +158,6 @@ def test_it_reports_on_the_way_and_can_be_stopped(model: Model, settings: Settin
 
 def test_what_cannot_be_asked_for(model: Model) -> None:
     with pytest.raises(ValueError, match="target sa: the model is not conditioned on it"):
-        design(model, {"sa": "min"}, 2)
+        design(model, request({"sa": "min"}, 2))
     with pytest.raises(ValueError, match="target qed: value is 'best'"):
-        design(model, {"qed": "best"}, 2)  # type: ignore[dict-item]
+        design(model, request({"qed": "best"}, 2))  # type: ignore[dict-item]

@@ -23,6 +23,7 @@ from molgen.diffusion import plan, token_weights
 from molgen.diffusion.unmasking_order import EntropyBounded
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
+from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 
 COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
@@ -114,7 +115,7 @@ def test_a_profile_conditions_rows_that_nothing_is_asked_of(model: Model) -> Non
     )
     assert (plain.nfe == told.nfe).all()
     assert (plain.tokens != told.tokens).any()
-    rows = model.request(16, {}, 3, 0, model.settings(conditions="profile"))
+    rows = resolve(model, model.settings(conditions="profile"), {}).lend(16, 3)
     assert rows.condition is not None
     assert rows.condition.shape == (16, len(model.properties))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from molgen.discovery.counts import Ledger
+from molgen.discovery.request import Request
 from molgen.molecules.fate import Fate
 from molgen.utils.arrays import Floats
 
@@ -31,10 +32,7 @@ class Tally(Ledger):
     """The ledger of a run; rows are tries at leads.
 
     Attributes:
-        similarity: the least that was asked for.
-        calls_allowed: the most that a lead was allowed; 0 for the tier without an oracle.
-        names: of the properties asked for.
-        propose: the most molecules of a lead that were to be proposed; None for every try.
+        request: what was asked for.
         leads: finished.
         refused: leads that could not be worked on.
         improved: leads with a try that is ``ok``.
@@ -44,15 +42,22 @@ class Tally(Ledger):
             the lead again; each with shape (goals,).
     """
 
-    similarity: float
-    calls_allowed: int
-    names: tuple[str, ...]
-    propose: int | None = None
+    request: Request
     leads: int = 0
     refused: int = 0
     improved: int = 0
     gains: list[float] = field(default_factory=list)
     values: list[tuple[Floats, Floats]] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the properties asked for."""
+        return tuple(self.request.goals.targets)
+
+    @property
+    def calls_allowed(self) -> int:
+        """The most oracle calls that a lead was allowed; 0 for the tier without an oracle."""
+        return self.request.budget.oracle_calls or 0
 
     @property
     def tier(self) -> str:
@@ -103,7 +108,7 @@ class Tally(Ledger):
             f"tier: {self.tier} ({how} while drawing)",
             f"{self.improved} of {self.leads} leads improved "
             f"({100 * self.improved / max(1, self.leads):.1f} %){refused}: similarity at least "
-            f"{self.similarity:g} and every target met",
+            f"{self.request.likeness.similarity:g} and every target met",
             f"mean best gain at that similarity: {np.mean(self.gains or [0.0]):.3f} training "
             "standard deviations",
             *self._changes(),
@@ -120,12 +125,12 @@ class Tally(Ledger):
         return "\n".join(lines)
 
     def _proposals(self, worked: int) -> list[str]:
-        if self.propose is None:
+        if self.request.n is None:
             return []
         ok = self.fates[Fate.ACCEPTED]
         proposed = ok + self.fates[Fate.GOAL_MISSED]
         return [
-            f"{proposed / worked:.1f} proposals a lead, at most {self.propose}, chosen by the "
+            f"{proposed / worked:.1f} proposals a lead, at most {self.request.n}, chosen by the "
             f"guide: {100 * ok / max(1, proposed):.1f} % of them meet every target"
         ]
 

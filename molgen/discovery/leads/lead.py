@@ -6,21 +6,19 @@ Similarity to it is that of :mod:`molgen.molecules.environments`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rdkit import Chem
 
+from molgen.checkpoints.checkpoint import Checkpoint
+from molgen.constraints.likeness import Likeness
 from molgen.constraints.scaffolds import Constraint, read_lead
 from molgen.constraints.verify import OK, Verifier
-from molgen.data.tokenizer import Tokenizer, unwritable
+from molgen.data.tokenizer import unwritable
 from molgen.molecules.environments import Bits, fingerprint, tanimoto
 from molgen.molecules.parsing import interpret, parse
 
 LEAST_ATOMS = 2  # one to change and one to stay
-
-Atoms = Sequence[int] | str
-"""Indices of atoms, or SMARTS that match them."""
 
 
 @dataclass(frozen=True)
@@ -93,29 +91,25 @@ class Lead:
 def read(
     index: int,
     source: str,
-    tokenizer: Tokenizer,
-    longest: int,
-    keep: Atoms | None = None,
-    change: Atoms | None = None,
+    model: Checkpoint,
+    likeness: Likeness,
 ) -> Lead | Refused:
     """Read a lead, or say why it cannot be worked on.
 
     Args:
         index: of the lead among all.
         source: SMILES.
-        tokenizer: of the model, for SMILES.
-        longest: most tokens of a row.
-        keep: atoms that stay, as of :func:`molgen.constraints.scaffolds.read_lead`.
-        change: atoms that may change, likewise; at most one of both.
+        model: that writes SMILES.
+        likeness: which of its atoms stay.
     """
     molecule = interpret(source)
     mol = parse(source) if molecule.ok else None
     if mol is None:
         return Refused(index, source, f"lead not read: {molecule.status}")
     constraint = None
-    if keep is not None or change is not None:
+    if likeness.keep is not None or likeness.change is not None:
         try:
-            constraint = read_lead(source, change, keep)
+            constraint = read_lead(source, likeness.change, likeness.keep)
         except ValueError as error:
             return Refused(index, source, f"lead not read: {error}")
         mol = constraint.fragments[0].mol
@@ -124,6 +118,6 @@ def read(
     smiles = Chem.MolToSmiles(mol)
     if mol.GetNumAtoms() < LEAST_ATOMS:
         return Refused(index, source, f"lead too small: 1 atom, expected at least {LEAST_ATOMS}")
-    if reason := unwritable(smiles, tokenizer, longest):
+    if reason := unwritable(smiles, model.tokenizer, model.denoiser.max_length):
         return Refused(index, source, f"lead {reason}")
     return Lead(index, source, smiles, mol, fingerprint(mol), constraint)

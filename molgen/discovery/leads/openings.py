@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from rdkit import Chem
 
+from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.constraints.open_parts import OpenPart, drawn, near
 from molgen.constraints.parts import ATTEMPTS, parts
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import Template, cut
 from molgen.discovery.leads.lead import Lead
-from molgen.model import Model
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
 
@@ -23,7 +23,7 @@ PARTS, SIZES = 2**41, 2**41 + 2**20  # in place of a position
 
 
 def openings(
-    model: Model,
+    model: Checkpoint,
     lengths: Ids,
     lead: Lead,
     smiles: str,

@@ -28,19 +28,20 @@ choosing what to redraw by what holds a goal back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from molgen.constraints.draw import PRIOR_ROWS
-from molgen.discovery.goals import TOLERANCE, Goals, read_goals, steering, weighed
+from molgen.discovery.goals import Goals, steering, weighed
 from molgen.discovery.leads.counts import Tally
-from molgen.discovery.leads.lead import Atoms, read
+from molgen.discovery.leads.lead import read
 from molgen.discovery.leads.report import Optimized, frame
 from molgen.discovery.leads.search import LeadSearch
+from molgen.discovery.request import Request, Resolved
 from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
-from molgen.molecules.filters import Screens
 from molgen.nn.denoiser import noise_of
+from molgen.sampling import factory
+from molgen.sampling.recipe import resolve as recipe_of
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.threads import workers
@@ -54,21 +55,7 @@ AT_ONCE = 64  # leads whose rows are drawn together; what is finished is handed 
 def optimize(
     model: Model,
     leads: Sequence[str],
-    targets: Mapping[str, Target | str],
-    similarity: float = 0.4,
-    tries: int = 20,
-    oracle_calls: int = 0,
-    seed: int = 0,
-    settings: Settings | None = None,
-    *,
-    enough: int | None = None,
-    propose: int | None = None,
-    keep: Atoms | None = None,
-    change: Atoms | None = None,
-    weights: Mapping[str, float] | None = None,
-    tolerance: float = TOLERANCE,
-    screens: Screens | None = None,
-    guided: bool = True,
+    request: Request,
     on_tries: Callable[[int], None] | None = None,
     on_leads: Callable[[pd.DataFrame], None] | None = None,
 ) -> Optimized:
@@ -77,25 +64,12 @@ def optimize(
     Args:
         model: that writes SMILES by taking masks off.
         leads: SMILES, at least one.
-        targets: what each is to become. A range or a number is met or missed; ``max`` and ``min``
-            are met by whatever is better than the lead. Properties that the model knows steer.
-        similarity: least Tanimoto similarity to the lead, in [0, 1].
-        tries: rows a lead.
-        oracle_calls: distinct molecules a lead, itself included, that are scored while drawing.
-        seed: see this module.
-        settings: how to draw; the model's own by default. A try is one draw; under ``adapt`` it
-            goes on while its molecule is none, the lead's own, not similar enough, or what else
-            ``adapt`` demands.
-        enough: molecules that meet everything, after which a lead gets no more tries; needs an
-            oracle, which tells.
-        propose: molecules a lead at most, of all that its tries draw, that the model's guide
-            proposes; the others are not selected. None for every try.
-        keep: atoms of every lead that stay; see :func:`molgen.constraints.scaffolds.read_lead`.
-        change: atoms that may change, in place of ``keep``.
-        weights: of targets in the gain.
-        tolerance: for plain numbers, in training standard deviations.
-        screens: hard filters.
-        guided: whether targets steer the draws and say which parts to redraw.
+        request: what each is to become. A range or a number is met or missed; ``max`` and ``min``
+            are met by whatever is better than the lead. Properties that the model knows guide the
+            draws and say which parts to redraw, unless the request says otherwise. The constraint
+            is a :class:`molgen.discovery.leads.lead.Likeness`. Settings are by default the model's
+            own; a try is one draw, and under ``adapt`` it goes on while its molecule is none, the
+            lead's own, not similar enough, or what else ``adapt`` demands.
         on_tries: told how many tries have ended, as they do, or will not be made.
         on_leads: told of the rows of leads that are finished.
 
@@ -106,88 +80,68 @@ def optimize(
     Raises:
         ValueError: if anything asked for is out of line; nothing has been drawn then.
     """
-    goals = read_goals(targets, weights, model.prior, tolerance)
-    _check(model, leads, goals, similarity, tries, oracle_calls, enough, propose)
-    if keep is not None and change is not None:
-        raise ValueError("keep and change are both given, expected at most one of them")
-    settings = weighed(settings or model.settings(), goals)
-    steer = _steered(model, goals, settings, oracle_calls) if guided else {}
-    request = model.request(PRIOR_ROWS, steer, seed, 0, settings)
-    found: list[pd.DataFrame] = []
-    tally = Tally(
-        similarity=similarity,
-        calls_allowed=oracle_calls,
-        names=tuple(goals.targets),
-        propose=propose,
-    )
+    _check(model, leads, request)
+    found = resolve(model, request)
+    recipe = recipe_of(model, found.settings, found.guided_by)
+    tables: list[pd.DataFrame] = []
+    tally = Tally(request=request)
     reason = "complete"
-    asked = similarity, tries, oracle_calls
-    with model.sampler(settings, steer) as sampler, workers(settings.device) as pool:
-        search = LeadSearch.over(
-            model,
-            sampler,
-            pool,
-            settings,
-            steer,
-            request,
-            goals,
-            screens or Screens(),
-            similarity,
-            seed,
-            propose,
-        )
+    with factory.sampler(recipe) as sampler, workers(found.settings.device) as pool:
+        search = LeadSearch.over(request, found.goals, recipe, sampler, pool)
         try:
             for start in range(0, len(leads), AT_ONCE):
                 several = [
-                    read(start + i, text, model.tokenizer, model.denoiser.max_length, keep, change)
+                    read(start + i, text, model, request.likeness)
                     for i, text in enumerate(leads[start : start + AT_ONCE])
                 ]
-                drawn = search.run(several, tries, oracle_calls, enough, on_tries)
-                found.append(frame(drawn, goals, *asked))
-                tally.add(found[-1])
+                drawn = search.run(several, on_tries)
+                tables.append(frame(drawn, found.goals, request))
+                tally.add(tables[-1])
                 if on_leads:
-                    on_leads(found[-1])
+                    on_leads(tables[-1])
         except KeyboardInterrupt:
             reason = "interrupted"
     import pandas as pd
 
-    table = pd.concat(found, ignore_index=True) if found else frame([], goals, *asked)
+    table = pd.concat(tables, ignore_index=True) if tables else frame([], found.goals, request)
     return Optimized(table, tally, len(leads), reason)
 
 
-def _check(
-    model: Model,
-    leads: Sequence[str],
-    goals: Goals,
-    similarity: float,
-    tries: int,
-    oracle_calls: int,
-    enough: int | None,
-    propose: int | None,
-) -> None:
+def resolve(model: Model, request: Request) -> Resolved:
+    """Return what a request means for a model.
+
+    Raises:
+        ValueError: if a goal is none, or nothing acts on what is drawn.
+    """
+    goals = request.goals.measured(model.prior)
+    settings = weighed(request.settings or model.settings(), goals)
+    guided_by = request.guided_by
+    if guided_by is None:
+        guided_by = _steered(model, goals, settings, request.budget.oracle_calls or 0)
+    return Resolved(goals, settings, guided_by)
+
+
+def _check(model: Model, leads: Sequence[str], request: Request) -> None:
     """Check what is asked for.
 
     Raises:
         ValueError: naming what is out of line.
     """
+    budget = request.budget
     if not leads:
         raise ValueError("leads is empty, expected at least one")
-    if not len(goals):
+    if not len(request.goals):
         raise ValueError("targets is empty, expected at least one property to improve")
-    if not 0 <= similarity <= 1:
-        raise ValueError(f"similarity is {similarity}, expected a number in [0, 1]")
-    for name, value, least in (("tries", tries, 1), ("oracle_calls", oracle_calls, 0)):
-        if value < least:
-            raise ValueError(f"{name} is {value}, expected at least {least}")
-    if enough is not None and (enough < 1 or not oracle_calls):
+    _ = request.likeness  # it must be one
+    if budget.stop_after is not None and not budget.oracle_calls:
         raise ValueError(
-            f"enough is {enough}, expected at least 1, and oracle calls: without them nobody knows "
-            "while drawing what a molecule meets"
+            f"stop_after is {budget.stop_after}, expected oracle calls beside it: without them "
+            "nobody knows while drawing what a molecule meets"
         )
-    if propose is not None and (propose < 1 or oracle_calls):
+    if request.n is not None and budget.oracle_calls:
         raise ValueError(
-            f"propose is {propose}, expected at least 1, and no oracle calls: the oracle says by "
-            "itself what is good"
+            f"top_k is {request.n}, expected no oracle calls beside it: the oracle says by itself "
+            "what is good"
         )
     if noise_of(model.denoiser) != "masked":
         raise ValueError(

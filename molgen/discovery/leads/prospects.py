@@ -21,23 +21,20 @@ head chooses among what a network has drawn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from molgen.constraints.open_parts import OpenPart
-from molgen.data.prior import Request
+from molgen.data.prior import Lent
 from molgen.data.tokenizer import Tokenizer, padded
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.target_probability import Odds
-from molgen.model import Model
-from molgen.sampling.guides import odds
-from molgen.sampling.settings import Settings
-from molgen.targets import Target
+from molgen.sampling.recipe import Recipe
 from molgen.utils.arrays import Floats
 from molgen.utils.threads import Workers
 
@@ -65,30 +62,23 @@ class Prospects(Protocol):
         ...
 
 
-def prospects(
-    model: Model,
-    settings: Settings,
-    targets: Mapping[str, Target],
-    request: Request,
-    pool: Workers,
-) -> Prospects:
+def prospects(recipe: Recipe, lent: Lent, pool: Workers) -> Prospects:
     """Return what says which part holds a goal back.
 
     Args:
-        model: with its guide.
-        settings: how guidance is done, and where.
-        targets: what steers; none for parts that are all alike.
-        request: conditions, the median of which stands for what is asked for.
+        recipe: of the draws; without targets, parts are all alike.
+        lent: conditions, the median of which stands for what is asked for.
         pool: threads to run on.
     """
-    place = settings.device, settings.dtype
+    model, settings, targets = recipe.model, recipe.settings, recipe.targets
     if targets and (isinstance(settings.steering, ClassifierBased) or model.has_guide(targets)):
-        says = odds(model, settings, targets, settings.emphasis)
+        says = recipe.odds(settings.emphasis)
         return ByGuide(says, model.denoiser.pad_id, model.denoiser.mask_id)
-    if request.condition is None:
+    if lent.condition is None:
         return Alike()
+    place = settings.device, settings.dtype
     network = NetworkPredictor(model.denoiser, pool, None, Shaping(), *place)
-    return ByNetwork(network, request.condition)
+    return ByNetwork(network, lent.condition)
 
 
 class Alike:

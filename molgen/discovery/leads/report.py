@@ -16,6 +16,7 @@ from molgen.discovery.goals import Goals
 from molgen.discovery.leads.counts import Tally, tier
 from molgen.discovery.leads.lead import Lead, Refused
 from molgen.discovery.oracle import Oracle
+from molgen.discovery.request import Request
 from molgen.molecules.fate import Fate
 from molgen.utils.arrays import Floats, Mask
 
@@ -85,32 +86,29 @@ class Optimized:
 def frame(
     leads: Sequence[tuple[Lead | Refused, Oracle, Sequence[Try]]],
     goals: Goals,
-    similarity: float,
-    tries: int,
-    oracle_calls: int,
+    request: Request,
 ) -> pd.DataFrame:
     """Return the rows of leads.
 
     Args:
         leads: with the tries at each, and an oracle that has answered while drawing; what it has
             not been asked is computed now.
-        goals: what was asked for.
-        similarity: likewise.
-        tries: likewise, a lead.
-        oracle_calls: likewise.
+        goals: what was asked for, in units of the training data.
+        request: what was asked for.
     """
     import pandas as pd
 
+    calls, similarity = request.budget.oracle_calls or 0, request.likeness.similarity
     names = list(goals.targets)
     rows: list[dict[str, Any]] = []
     for lead, oracle, drawn in leads:
         start: dict[str, Any] = {
-            "index": lead.index * tries,
+            "index": lead.index * request.budget.attempts,
             "lead_index": lead.index,
             "lead": lead.source,
         }
         if isinstance(lead, Refused):
-            rows.append(_row(start, names, outcome=lead.reason, tier=tier(oracle_calls)))
+            rows.append(_row(start, names, outcome=lead.reason, tier=tier(calls)))
             continue
         oracle.budget = None  # the drawing is over
         own = oracle.values([lead.smiles])
@@ -121,7 +119,7 @@ def frame(
             facts = vars(item) | {"try": item.number, "oracle_calls": item.calls}
             facts |= dict(zip(names, values[k], strict=True))
             facts |= {f"lead_{name}": value for name, value in zip(names, own[0], strict=True)}
-            facts |= {"gain": gains[k], "outcome": str(what[k]), "tier": tier(oracle_calls)}
+            facts |= {"gain": gains[k], "outcome": str(what[k]), "tier": tier(calls)}
             facts["index"] = start["index"] + k
             rows.append(_row(start, names, **facts))
     return pd.DataFrame(rows, columns=list(_row({}, names)))

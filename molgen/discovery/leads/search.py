@@ -12,16 +12,16 @@ network in place of a latent space.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from rdkit import Chem
 
-from molgen.constraints.draw import restrained
+from molgen.checkpoints.checkpoint import Checkpoint
+from molgen.constraints.draw import PRIOR_ROWS, restrained
 from molgen.constraints.open_parts import OpenPart, rows
-from molgen.constraints.span_rules import numbered
-from molgen.data.prior import Request
+from molgen.data.prior import Lent
 from molgen.data.tokenizer import unwritable
 from molgen.discovery.goals import Goals
 from molgen.discovery.leads.lead import Lead, Refused
@@ -30,14 +30,12 @@ from molgen.discovery.leads.prospects import ByGuide, Prospects, Surrogate, pros
 from molgen.discovery.leads.report import Try
 from molgen.discovery.leads.state import LENGTH, LOW, LeadWalk
 from molgen.discovery.oracle import Oracle
-from molgen.model import Model
-from molgen.molecules.filters import Screens
+from molgen.discovery.request import Request
 from molgen.molecules.parsing import Molecule, interpret_all, parse
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.factory import adaptive_sampler
-from molgen.sampling.sampler import AnySampler, Job, Samples
-from molgen.sampling.settings import Settings
-from molgen.targets import Target
+from molgen.sampling.recipe import Recipe
+from molgen.sampling.sampler import AnySampler, Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import Workers
@@ -51,43 +49,26 @@ class LeadSearch:
     """Draws tries at leads.
 
     Attributes:
+        request: what is asked for.
+        goals: in units of the training data.
         model: that draws.
         sampler: of the model, guided.
         adaptive: how tries that fail go on; None if they do not.
         prospects: says of parts how well what stays goes with what is asked for.
-        request: lengths and conditions to choose from.
-        goals: what is asked for.
-        screens: hard filters.
-        similarity: the least to the lead.
-        seed: of every draw.
-        propose: molecules of each lead that a guide proposes, of all that are drawn; None for all.
+        lent: lengths and conditions to choose from.
     """
 
-    model: Model
+    request: Request
+    goals: Goals
+    model: Checkpoint
     sampler: AnySampler
     adaptive: AdaptiveSampler | None
     prospects: Prospects
-    request: Request
-    goals: Goals
-    screens: Screens
-    similarity: float
-    seed: int
-    propose: int | None = None
+    lent: Lent
 
     @classmethod
     def over(
-        cls,
-        model: Model,
-        sampler: AnySampler,
-        pool: Workers,
-        settings: Settings,
-        steer: Mapping[str, Target],
-        request: Request,
-        goals: Goals,
-        screens: Screens,
-        similarity: float,
-        seed: int,
-        propose: int | None = None,
+        cls, request: Request, goals: Goals, recipe: Recipe, sampler: AnySampler, pool: Workers
     ) -> LeadSearch:
         """Prepare the network.
 
@@ -95,49 +76,42 @@ class LeadSearch:
             ValueError: if guidance has a say in how fast the sampler goes, tries cannot go on
                 as asked for, or no guide tells the targets and one is to propose.
         """
-        nothing = rows(model, request, [], np.zeros(0, np.int64), np.zeros((0, 1)))
+        model = recipe.model
+        lent = recipe.lend(PRIOR_ROWS, request.seed)
+        nothing = rows(model, lent, [], np.zeros(0, np.int64), np.zeros((0, 1)))
         free = restrained(sampler, nothing.rules)
-        goes_on = adaptive_sampler(model, free, settings, steer) if settings.adapt else None
-        judge = prospects(model, settings, steer, request, pool)
-        if propose and not isinstance(judge, ByGuide):
+        goes_on = adaptive_sampler(recipe, free) if recipe.settings.adapt else None
+        judge = prospects(recipe, lent, pool)
+        if request.n and not isinstance(judge, ByGuide):
             raise ValueError(
-                f"propose is {propose}, but nothing is aimed at that a guide of model "
+                f"top_k is {request.n}, but nothing is aimed at that a guide of model "
                 f"{model.name!r} tells: expected one, which chooses"
             )
-        return cls(
-            model, sampler, goes_on, judge, request, goals, screens, similarity, seed, propose
-        )
+        return cls(request, goals, model, sampler, goes_on, judge, lent)
 
     def run(
-        self,
-        leads: Sequence[Lead | Refused],
-        tries: int,
-        oracle_calls: int,
-        enough: int | None = None,
-        on_tries: Callable[[int], None] | None = None,
+        self, leads: Sequence[Lead | Refused], on_tries: Callable[[int], None] | None = None
     ) -> list[tuple[Lead | Refused, Oracle, list[Try]]]:
         """Draw tries at leads.
 
         Args:
             leads: to work on; those refused get no tries.
-            tries: of each.
-            oracle_calls: molecules of each that may be scored while drawing.
-            enough: molecules that meet everything, after which a lead gets no more tries.
             on_tries: told how many tries have ended, as they do, or will not be made.
 
         Returns:
             For each lead its oracle and its tries.
         """
-        objectives = tuple(self.goals)
-        oracles = [Oracle(objectives, oracle_calls) for _ in leads]
+        budget, objectives = self.request.budget, tuple(self.goals)
+        tries, enough, calls = budget.attempts, budget.stop_after, budget.oracle_calls or 0
+        oracles = [Oracle(objectives, calls) for _ in leads]
         going = {
             lead.index: LeadWalk(
                 lead,
                 self.goals,
-                self.similarity,
-                self.seed,
+                self.request.likeness.similarity,
+                self.request.seed,
                 oracle,
-                None if oracle_calls else self._surrogate(),
+                None if calls else self._surrogate(),
             )
             for lead, oracle in zip(leads, oracles, strict=True)
             if isinstance(lead, Lead)
@@ -150,9 +124,9 @@ class LeadSearch:
             if on_tries and len(ahead) < len(under_way):
                 on_tries((len(under_way) - len(ahead)) * max(0, tries - first - step))
             under_way = ahead
-        if self.propose:
+        if self.request.n:
             for item in going.values():
-                item.propose(self.propose)
+                item.propose(self.request.n)
         return [
             (lead, oracle, going[lead.index].tries if lead.index in going else [])
             for lead, oracle in zip(leads, oracles, strict=True)
@@ -189,13 +163,13 @@ class LeadSearch:
         for item in new:
             item.start.pool = openings(
                 self.model,
-                self.request.lengths,
+                self.lent.lengths,
                 item.lead,
                 item.start.smiles,
                 item.start.mol,
-                LOW * self.similarity,
+                LOW * self.request.likeness.similarity,
                 self.prospects.lengths,
-                self.seed,
+                self.request.seed,
                 first,
             )
         found = self.prospects([part for item in new for part in item.start.pool])
@@ -217,15 +191,14 @@ class LeadSearch:
         several = [(item.lead.index, number) for item, number, _ in opened]
         lead, number = np.array(several, dtype=np.int64).T
         u = randomness.uniform(
-            self.seed,
+            self.request.seed,
             randomness.SHUFFLE,
             lead[:, None],
             number[:, None],
             LENGTH + np.arange(self.model.denoiser.max_length + 1),
         )
-        ready = rows(
-            self.model, self.request, [part for *_, part in opened], lead * APART + number, u
-        )
+        parts = [part for *_, part in opened]
+        ready = rows(self.model, self.lent, parts, lead * APART + number, u)
 
         def on_done(ended: Ids, _: Samples) -> None:
             if on_tries:
@@ -236,8 +209,7 @@ class LeadSearch:
             sampler = self.adaptive.around(
                 sampler, lambda row, smiles: self._serves(opened[row][0], smiles)
             )
-        condition = numbered(ready.condition, len(opened))
-        return sampler.run(Job(ready.lengths, condition, self.seed, given=ready.given), on_done)
+        return sampler.run(ready.job(self.request.seed), on_done)
 
     def _surrogate(self) -> Surrogate | None:
         if not isinstance(self.prospects, ByGuide):
@@ -254,9 +226,9 @@ class LeadSearch:
         return (
             mol is not None
             and smiles not in (item.start.smiles, item.lead.smiles)
-            and item.lead.similarity(mol) >= self.similarity
+            and item.lead.similarity(mol) >= self.request.likeness.similarity
             and item.lead.keeps(smiles)
-            and self.screens.reason(mol) is None
+            and self.request.filters.reason(mol) is None
         )
 
     def _judged(
@@ -272,7 +244,7 @@ class LeadSearch:
             Chem.MolFragmentToSmiles(item.start.mol, sorted(part.part.atoms)),
             np.nan if mol is None else item.lead.similarity(mol),
             mol is not None and item.lead.keeps(molecule.smiles),
-            mol is not None and self.screens.reason(mol) is None,
+            mol is not None and self.request.filters.reason(mol) is None,
             nfe=cost[0],
             shared_nfe=cost[1],
             classifier_nfe=cost[2],

@@ -11,7 +11,7 @@ import molgen
 from molgen.checkpoints.hub import BUNDLED
 from molgen.constraints import draw
 from molgen.diffusion import plan
-from molgen.sampling.guides import odds
+from molgen.sampling.recipe import resolve
 from molgen.targets import read_targets
 
 MIB = 2**20
@@ -65,7 +65,7 @@ def test_the_drug_like_guide_reads_finished_molecules() -> None:
         ("mw", "..350", "370.."),
     ):
         says = [
-            odds(model, model.settings(), read_targets({name: target}))(tokens)[0]
+            resolve(model, model.settings(), read_targets({name: target})).odds()(tokens)[0]
             for target in (right, wrong)
         ]
         assert says[0] > np.log(0.5) > says[1], name

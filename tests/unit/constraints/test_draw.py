@@ -17,10 +17,13 @@ from molgen.constraints.open_rows import ConstrainedRows, OpenRows
 from molgen.constraints.scaffolds import Constraint, read, read_lead
 from molgen.constraints.template import templates
 from molgen.constraints.verify import Verifier
+from molgen.data.prior import Lent
 from molgen.diffusion import plan
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
+from molgen.sampling.recipe import resolve
 from molgen.sampling.retry import Adaptive
+from molgen.targets import read_targets
 from tiny import save
 
 SCAFFOLDS = ["*c1ccco1", "[*:1]C1CC1.N#C[*:2]", "[1*]C(=O)N[2*]"]
@@ -39,6 +42,10 @@ def table(model: Model) -> pd.DataFrame:
     return draw.draw(model, SCAFFOLDS, N, seed=5, settings=settings, properties=["qed"])
 
 
+def lent(model: Model, n: int, targets: Mapping[str, str] | None = None) -> Lent:
+    return resolve(model, model.settings(), read_targets(targets or {})).lend(n, 2)
+
+
 def rows(
     model: Model,
     constraints: list[Constraint],
@@ -46,7 +53,7 @@ def rows(
     first: int = 0,
     targets: Mapping[str, str] | None = None,
 ) -> ConstrainedRows:
-    request = model.request(512, targets, 2, 0, model.settings())
+    request = lent(model, 512, targets)
     return OpenRows(model, constraints, request, model.settings(), 2)(n, first)
 
 
@@ -136,7 +143,7 @@ def test_fixed_tokens_are_those_of_the_template(model: Model) -> None:
 
 def test_lengths_come_from_the_prior_where_there_is_room(model: Model, tiny: Model) -> None:
     low = min(item.shortest for item in templates(read("*C1CC1"), model.tokenizer, 32))
-    request = model.request(4096, None, 2, 0, model.settings())
+    request = lent(model, 4096)
     found = rows(model, [read("*C1CC1")], 200)
     assert found.lengths.min() >= low
     room = request.lengths[request.lengths >= low]
@@ -151,7 +158,7 @@ def test_lengths_come_from_the_prior_where_there_is_room(model: Model, tiny: Mod
 
 def test_a_condition_belongs_to_the_row_of_the_prior_that_gave_the_length(model: Model) -> None:
     found = rows(model, [read("*C(=O)N*")], 20, targets={"logp": "max"})
-    request = model.request(512, {"logp": "max"}, 2, 0, model.settings())
+    request = lent(model, 512, {"logp": "max"})
     assert found.condition is not None
     assert request.condition is not None
     pairs = set(zip(request.lengths.tolist(), request.condition[:, 2].tolist(), strict=True))

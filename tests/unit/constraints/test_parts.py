@@ -11,6 +11,7 @@ import torch
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
+from asking import request as ask
 from molgen.constraints import open_parts
 from molgen.constraints.open_parts import OpenPart
 from molgen.constraints.parts import FEWEST, Part, parts
@@ -21,6 +22,7 @@ from molgen.discovery.leads.prospects import prospects
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.model import Model
 from molgen.molecules.environments import environments, fingerprint, tanimoto
+from molgen.sampling.recipe import resolve
 from molgen.targets import read_targets
 from molgen.utils import randomness
 from molgen.utils.threads import workers
@@ -100,9 +102,10 @@ def opened(model: Model, smiles: str, atoms: list[int]) -> OpenPart:
 
 def said(model: Model, targets: dict[str, str], several: list[OpenPart], **how: Any) -> Any:
     settings, wanted = model.settings(dtype="fp32", **how), read_targets(targets)
-    request = model.request(512, wanted, 0, 0, settings)
+    recipe = resolve(model, settings, wanted)
+    request = recipe.lend(512, 0)
     with workers() as pool:
-        asked = prospects(model, settings, wanted, request, pool)
+        asked = prospects(recipe, request, pool)
         return asked, asked(several)
 
 
@@ -153,13 +156,12 @@ def test_a_guide_is_asked_of_the_lengths_that_an_open_part_may_take(qm9: Model) 
 
 def test_rows_hold_what_stays(tiny: Model) -> None:
     settings = tiny.settings()
-    request = tiny.request(512, {}, 0, 0, settings)
+    request = resolve(tiny, settings, {}).lend(512, 0)
     items = [opened(tiny, "CCC=O", [1, 3]), opened(tiny, "CCCCCCCO", [5, 6, 7])] * 30
     u = randomness.uniform(0, 1, np.arange(60)[:, None], np.arange(13))
     ready = open_parts.rows(tiny, request, items, 7 + np.arange(60), u)
-    assert ready.given.rows is not None
     assert ready.given.fixed is not None
-    assert ready.given.rows.tolist() == [*range(7, 67)]
+    assert ready.index.tolist() == [*range(7, 67)]
     masks = ready.given.tokens == tiny.denoiser.mask_id
     real = ready.given.tokens != tiny.denoiser.pad_id
     assert (ready.given.fixed == (real & ~masks)).all()
@@ -175,7 +177,7 @@ def test_rows_hold_what_stays(tiny: Model) -> None:
 
 
 def test_one_token_becomes_another(tiny: Model) -> None:
-    request = tiny.request(512, {}, 0, 0, tiny.settings())
+    request = resolve(tiny, tiny.settings(), {}).lend(512, 0)
     items = [opened(tiny, "CCO", [1]), opened(tiny, "CC=O", [1, 2])] * 20
     u = randomness.uniform(0, 1, np.arange(40)[:, None], np.arange(13))
     ready = open_parts.rows(tiny, request, items, np.arange(40), u)
@@ -186,7 +188,11 @@ def test_one_token_becomes_another(tiny: Model) -> None:
         assert ready.rules.barred[i].sum() == same
     assert (ready.lengths[::2] == 3).any()
     settings = tiny.settings(steps=12, gamma=2.0)
-    found = optimize(tiny, ["CO", "NCO"], {"qed": "max"}, 0.3, 16, seed=1, settings=settings)
+    found = optimize(
+        tiny,
+        ["CO", "NCO"],
+        ask({"qed": "max"}, seed=1, similarity=0.3, attempts=16, settings=settings),
+    )
     changed = found.table
     kept = changed[(changed["outcome"] == "unchanged") & (changed["part"].str.len() == 1)]
     assert not len(kept[kept["raw"].str.len() == kept["lead"].str.len()])

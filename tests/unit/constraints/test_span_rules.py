@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from molgen.constraints.span_rules import NEVER, SpanPredictor, SpanRules, numbered
+from molgen.constraints.span_rules import NEVER, SpanPredictor, SpanRules
 from molgen.guidance.predictor import Prediction
 from molgen.molecules.smiles import kind
 
@@ -83,7 +83,7 @@ def test_a_token_is_allowed_where_it_can_be_completed(text: str, layout: str) ->
     barred = np.zeros((1, len(text), len(VOCAB)), dtype=bool)
     first = layout.index("a")
     barred[0, first, 1] = True  # no double bond in front
-    allowed = SpanRules(span, barred, VOCAB).allowed(np.array([0]), tokens)[0]
+    allowed = SpanRules(np.array([7]), span, barred, VOCAB).allowed(np.array([7]), tokens)[0]
     places = [i for i, token in enumerate(text) if token == "_"]
     expected = np.zeros((len(text), len(VOCAB)), dtype=bool)
     for choice in itertools.product(WORDS, repeat=len(places)):
@@ -114,16 +114,20 @@ class Fixed:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         self.condition = condition
         return Prediction(np.tile(self.p, (wanted.sum(), 1)), np.arange(len(tokens)))
+
+
+INDEX = np.array([40, 2**40, 41])
 
 
 def rules(text: str, layout: str) -> SpanRules:
     span = span_of(layout, len(text))[None].repeat(3, 0)
     barred = np.zeros((*span.shape, len(VOCAB)), dtype=bool)
     barred[2, :, 0] = True  # no atom in the last row
-    return SpanRules(span, barred, VOCAB)
+    return SpanRules(INDEX, span, barred, VOCAB)
 
 
 def test_what_is_not_allowed_gets_no_probability_and_the_rest_is_scaled() -> None:
@@ -131,7 +135,7 @@ def test_what_is_not_allowed_gets_no_probability_and_the_rest_is_scaled() -> Non
     predict = SpanPredictor(inner, rules("C(_)C", "--a--"))
     tokens, wanted = row("C(_)C", 5)[None].repeat(3, 0), np.zeros((3, 5), dtype=bool)
     wanted[:, 2] = True
-    found = predict(tokens, wanted, numbered(None, 3), np.zeros(3))
+    found = predict(tokens, wanted, None, np.zeros(3), INDEX)
     assert inner.condition is None
     np.testing.assert_array_equal(found.p[:2], [[1, 0, 0, 0, 0, 0, 0, 0]] * 2)
     np.testing.assert_array_equal(found.p[2], inner.p)  # nothing is left: as it was
@@ -141,20 +145,19 @@ def test_what_is_not_allowed_gets_no_probability_and_the_rest_is_scaled() -> Non
     predict = SpanPredictor(inner, rules("C(__)C", "--aa--"))
     tokens = row("C(__)C", 6)[None]
     wanted = tokens == MASK
-    found = predict(tokens, wanted, numbered(None, 3)[1:2], np.zeros(1))
+    found = predict(tokens, wanted, None, np.zeros(1), INDEX[1:2])
     # an atom, or a bond before one; then an atom
     expected = np.array([[0.6, 0.4, 0, 0, 0, 0, 0, 0], [1.0, 0, 0, 0, 0, 0, 0, 0]])
     np.testing.assert_allclose(found.p, expected)
 
 
-def test_rows_are_known_by_their_numbers_in_any_company() -> None:
+def test_rows_are_told_apart_by_their_sample_index_in_any_batch() -> None:
     inner = Fixed([0.5, 0.5, 0, 0, 0, 0, 0, 0])
     predict = SpanPredictor(inner, rules("C_C", "-a-"))
     condition = np.array([[0.5, np.nan], [1.5, 2], [2.5, 3]], dtype=np.float32)
-    all_numbered = numbered(condition, 3)
     tokens = row("C_C", 3)[None].repeat(2, 0)
-    found = predict(tokens, tokens == MASK, all_numbered[[2, 0]], np.zeros(2))
+    found = predict(tokens, tokens == MASK, condition[[2, 0]], np.zeros(2), INDEX[[2, 0]])
     np.testing.assert_array_equal(inner.condition, condition[[2, 0]])
     np.testing.assert_array_equal(found.p[:, :2], [[0, 1], [0.5, 0.5]])
-    with pytest.raises(ValueError, match="condition is None, expected the rows' numbers"):
+    with pytest.raises(ValueError, match="rows is None"):
         predict(tokens, tokens == MASK, None, np.zeros(2))

@@ -78,7 +78,7 @@ def test_the_masked_fraction_is_kept_where_nothing_is_capped(weights: TokenWeigh
 class Judging(Table):
     """A table with an opinion on placed tokens."""
 
-    def __call__(self, tokens, wanted, condition, alpha_t):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN204
+    def __call__(self, tokens, wanted, condition, alpha_t, rows=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN204
         found = super().__call__(tokens, wanted, condition, alpha_t)
         quality = 0.1 + 0.8 * (tokens % 3) / 2
         return type(found)(found.p, found.classifier_forwards, quality, (tokens % 2) - 0.5)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import molgen
+from asking import request
 from molgen.discovery.counts import ALL, Designs, Met
 from molgen.discovery.design import design, survey
 from molgen.discovery.goals import read_goals, steering
@@ -76,12 +77,16 @@ ROWS = rows_of(SMILES, constraint=["no molecule", *["ok"] * 7, "missing", "ok"])
 
 
 def run(model: Model, n: int, **changes: Any) -> Designs:
-    return design(model, read_goals(["hbd=..1", "qed=max"]), n, screens=NO_NITRO, **changes)
+    told = {
+        name: changes.pop(name) for name in ("on_found", "on_round", "source") if name in changes
+    }
+    asked = request(["hbd=..1", "qed=max"], n, filters=NO_NITRO, **changes)
+    return design(model, asked, **told)
 
 
 def test_losses_are_counted_in_order_of_reasons(model: Model) -> None:
     source = FixedSource(ROWS, shared=7)
-    designs = run(model, 9, source=source, max_draws=10)
+    designs = run(model, 9, source=source, draws=10)
     tally = designs.tally
     assert source.calls == [(10, 0)]
     assert list(tally.rejected.items()) == [
@@ -105,7 +110,7 @@ def test_losses_are_counted_in_order_of_reasons(model: Model) -> None:
 
 
 def test_every_goal_and_filter_is_counted_whatever_else_fails(model: Model) -> None:
-    tally = run(model, 9, source=FixedSource(ROWS), max_draws=10).tally
+    tally = run(model, 9, source=FixedSource(ROWS), draws=10).tally
     assert tally.met == {
         "constraint": Met(8, 7),
         "filter: smarts:N=O": Met(8, 7),
@@ -123,7 +128,7 @@ def test_nothing_is_counted_beyond_the_last_one_delivered(model: Model) -> None:
 
 def test_a_survey_delivers_every_row_with_what_it_is_lost_to(model: Model) -> None:
     goals = read_goals(["hbd=..1", "qed=max"])
-    found = survey(model, goals, 10, screens=NO_NITRO, source=FixedSource(ROWS))
+    found = survey(model, request(goals, 10, filters=NO_NITRO), source=FixedSource(ROWS))
     assert found.reason == "complete"
     assert found.table["index"].tolist() == list(range(10))
     assert found.table["lost"].tolist() == [
@@ -133,12 +138,12 @@ def test_a_survey_delivers_every_row_with_what_it_is_lost_to(model: Model) -> No
     ]  # fmt: skip
     assert np.isnan(found.table["score"][0])
     assert not np.isnan(found.table["score"][1:]).any()
-    assert found.tally == run(model, 9, source=FixedSource(ROWS), max_draws=10).tally
+    assert found.tally == run(model, 9, source=FixedSource(ROWS), draws=10).tally
 
 
 def test_a_survey_is_a_sample_counted(model: Model, settings: Settings) -> None:
     goals = read_goals(WORDS)
-    found = survey(model, goals, 300, 3, settings)
+    found = survey(model, request(goals, 300, 3, settings=settings))
     steer = {"qed": Range(0.36, np.inf), "logp": Range(-np.inf, 0.6)}
     table = model.sample(300, steer, 3, properties=["hbd"], **FEW)
     columns = list(table)
@@ -153,14 +158,14 @@ def test_a_survey_is_a_sample_counted(model: Model, settings: Settings) -> None:
 def test_what_the_model_does_not_know_filters_and_no_more(model: Model, settings: Settings) -> None:
     goals = read_goals(WORDS)
     assert list(steering(model, goals, settings)) == ["qed", "logp"]
-    designs = design(model, goals, 6, 3, settings)
+    designs = design(model, request(goals, 6, 3, settings=settings))
     assert len(designs.table) == 6
     assert designs.table["hbd"].max() <= 1
     assert designs.tally.rejected["goal missed: hbd"] > 0
-    drawn = survey(model, goals, designs.tally.drawn, 3, settings).table
+    drawn = survey(model, request(goals, designs.tally.drawn, 3, settings=settings)).table
     kept = drawn[drawn["lost"] == ""].drop(columns="lost").reset_index(drop=True)
     pd.testing.assert_frame_equal(designs.table, kept)
-    alone = design(model, {"hbd": "..1"}, 3, settings=settings, max_draws=300)
+    alone = design(model, request({"hbd": "..1"}, 3, settings=settings, draws=300))
     unguided = model.sample(alone.tally.drawn, **FEW)
     assert alone.tally.forwards == unguided["nfe"].sum(), "nothing steers: one forward a step"
 
@@ -171,19 +176,19 @@ def test_a_guide_steers_what_it_knows(model: Model, tmp_path: Path) -> None:
     for cfg, known in ((0.0, ["qed", "ring_count"]), (1.0, ["qed", "ring_count"])):
         how = model.settings(**FEW, steering=ClassifierBased(guide=str(tmp_path), cfg=cfg))
         assert list(steering(model, goals, how)) == known
-    found = design(model, goals, 3, 0, how, max_draws=200)
+    found = design(model, request(goals, 3, 0, settings=how, draws=200))
     assert found.tally.rejected["goal missed: logp"] > 0
     assert found.table["classifier_nfe"].gt(0).all()
     with pytest.raises(ValueError, match=r"target logp: .* so max would change nothing"):
-        design(model, {"logp": "max"}, 3, 0, how)
+        design(model, request({"logp": "max"}, 3, 0, settings=how))
     alone = model.settings(**FEW, steering=ClassifierBased())
     with pytest.raises(ValueError, match="has no guide for qed"):
-        design(model, {"qed": "max"}, 3, 0, alone)
+        design(model, request({"qed": "max"}, 3, 0, settings=alone))
 
 
 def test_filters_hold_of_everything_delivered(model: Model, settings: Settings) -> None:
     screens = Screens.read(["smarts:O", "need:N"])
-    designs = design(model, {"qed": "max"}, 8, 1, settings, screens=screens)
+    designs = design(model, request({"qed": "max"}, 8, 1, settings=settings, filters=screens))
     assert len(designs.table) == 8
     assert not designs.table["smiles"].str.contains("O").any()
     assert designs.table["smiles"].str.contains("N").all()
@@ -194,7 +199,7 @@ def test_weights_rank_by_the_score(model: Model, settings: Settings) -> None:
     scores = []
     for weight in (1.0, 8.0):
         goals = read_goals(["qed=max", "logp=max"], {"logp": weight})
-        table = design(model, goals, 12, 2, settings).table
+        table = design(model, request(goals, 12, 2, settings=settings)).table
         mean, std = model.prior.mean, model.prior.std
         truth = (table["qed"] - mean["qed"]) / std["qed"]
         truth += weight * (table["logp"] - mean["logp"]) / std["logp"]
@@ -204,7 +209,7 @@ def test_weights_rank_by_the_score(model: Model, settings: Settings) -> None:
 
 
 def test_without_goals_anything_new_will_do(model: Model, settings: Settings) -> None:
-    designs = design(model, {}, 7, 5, settings)
+    designs = design(model, request({}, 7, 5, settings=settings))
     plain = model.sample(designs.tally.drawn, seed=5, **FEW)
     assert designs.table["smiles"].tolist() == plain.loc[plain["novel"], "smiles"].tolist()
     assert list(designs.tally.met) == [ALL]
@@ -213,8 +218,8 @@ def test_without_goals_anything_new_will_do(model: Model, settings: Settings) ->
 def test_what_would_change_nothing_is_refused(model: Model) -> None:
     for run_ in (design, survey):
         with pytest.raises(ValueError, match=r"target sa: the model is not conditioned on it, so "):
-            run_(model, {"sa": "min"}, 2)
+            run_(model, request({"sa": "min"}, 2))
     with pytest.raises(ValueError, match="property 'nothing' is unknown"):
-        design(model, {"nothing": "max"}, 2)
+        design(model, request({"nothing": "max"}, 2))
     with pytest.raises(ValueError, match=r"target tpsa=2\.5: the spread of tpsa"):
-        design(model, {"tpsa": 2.5}, 2)
+        design(model, request({"tpsa": 2.5}, 2))

@@ -72,7 +72,7 @@ def test_a_number_is_met_within_training_deviations_and_a_whole_one_exactly() ->
     assert near.met(np.array([0.3, 0.33, 0.35, 0.4, math.nan])).tolist() == [0, 1, 1, 0, 0]
     rings = Goal("ring_count", 3.0, slack=9.0)
     assert rings.met(np.array([2.0, 3.0, 4.0, math.nan])).tolist() == [0, 1, 0, 0]
-    (qed,) = read_goals({"qed": 0.5}).measured(PRIOR, tolerance=0.3)
+    (qed,) = read_goals({"qed": 0.5}, tolerance=0.3).measured(PRIOR)
     assert isinstance(qed, Goal)
     assert qed.slack == pytest.approx(0.3 * STD["qed"])
     edge = 0.5 + qed.slack
@@ -116,7 +116,7 @@ def test_an_unknown_spread_leaves_no_tolerance() -> None:
     assert len(read_goals(["tpsa=..60", "hbd=2", "sa=min"]).measured(PRIOR)) == 3
     for wrong in (-0.1, math.nan, math.inf):
         with pytest.raises(ValueError, match=r"tolerance is .*, expected at least 0"):
-            read_goals(["qed=0.5"]).measured(PRIOR, wrong)
+            read_goals(["qed=0.5"], tolerance=wrong)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ import pytest
 from rdkit import Chem
 
 import molgen
+from asking import request
 from molgen.discovery.metropolis import Metropolis
 from molgen.discovery.moves import fragment, opened
 from molgen.discovery.search import search
 from molgen.model import Model
+from molgen.sampling.recipe import resolve
 
 MOLECULES = ["CC(=O)NC1CCOC1", "", "c1ccncc1", "OCC1CC1C#N", "OCCBr", "CCO"]
 
@@ -38,13 +40,12 @@ def test_a_fragment_is_whole_pieces_and_at_least_as_large_as_asked() -> None:
 def test_the_rest_is_clamped_and_the_gap_is_masked(model: Model) -> None:
     mask_id = model.denoiser.mask_id
     numbers = np.arange(len(MOLECULES)) + 2**33
-    request = model.request(len(MOLECULES), {}, 0, 0, model.settings())
+    lent = resolve(model, model.settings(), {}).lend(len(MOLECULES), 0)
     share = np.full(len(MOLECULES), 0.3)
-    index, rows = opened(model, request, MOLECULES, share, 0, numbers, 22)
+    index, rows = opened(model, lent, MOLECULES, share, 0, numbers, 22)
     assert index.tolist() == [0, 3, 5], "no molecule, one piece, and foreign text are left alone"
-    assert rows.given.rows is not None
     assert rows.given.fixed is not None
-    np.testing.assert_array_equal(rows.given.rows, numbers[index])
+    np.testing.assert_array_equal(rows.index, numbers[index])
     for i, at in enumerate(index):
         tokens = rows.given.tokens[i, : rows.lengths[i]]
         mol = Chem.MolFromSmiles(MOLECULES[at])
@@ -66,6 +67,6 @@ def test_a_model_without_smiles_is_told_so(model: Model) -> None:
         object.__setattr__(other, name, value)
     object.__setattr__(other, "tokenizer", Selfies())
     with pytest.raises(ValueError, match=r"fragments is 0\.5, but the model writes selfies"):
-        search(other, {"qed": "max"}, 4, Metropolis(fragments=0.5))
+        search(other, request({"qed": "max"}, 4), Metropolis(fragments=0.5))
     with pytest.raises(ValueError, match="fragments is 2"):
         Metropolis(fragments=2)

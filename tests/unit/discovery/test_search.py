@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 import chains
 import tiny
+from asking import request
 from molgen.diffusion import plan
 from molgen.discovery.best_of import BestOf
 from molgen.discovery.metropolis import Metropolis, accepted
@@ -45,8 +47,9 @@ def model(tiny_model: Path) -> Model:
 
 def run(model: Model, method: Method, n: int = 4, **options: object) -> Found:
     settings = model.settings(gamma=2.0, batch_size=options.pop("batch_size", 64))
-    words = {"targets": TARGETS, "nfe": 60, "settings": settings, **options}
-    return search(model, n=n, method=method, **words)  # type: ignore[arg-type]
+    words: dict[str, Any] = {"targets": TARGETS, "nfe": 60, "settings": settings, **options}
+    told = {name: words.pop(name) for name in ("pareto", "on_round") if name in words}
+    return search(model, request(words.pop("targets"), n, **words), method, **told)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -145,13 +148,13 @@ def test_nothing_found_is_an_empty_table(model: Model) -> None:
 
 
 def test_known_molecules_are_delivered_where_allowed(model: Model) -> None:
-    found = run(model, BestOf(), targets={"mw": "min"}, guided=False, allow_known=True)
+    found = run(model, BestOf(), targets={"mw": "min"}, guided_by={}, allow_training_molecules=True)
     assert set(found.table["smiles"]) & set(tiny.KNOWN)
     assert not found.table["novel"].all()
 
 
 def test_targets_may_serve_the_oracle_alone(model: Model) -> None:
-    plain = run(model, BestOf(), guided=False)
+    plain = run(model, BestOf(), guided_by={})
     assert plain.tally.drawn > 1.5 * run(model, BestOf()).tally.drawn  # one forward, not two
     other = run(model, BestOf(), targets={"rotatable_bonds": "max"})  # unknown to the model
     assert other.table["rotatable_bonds"].iloc[0] >= 1
@@ -164,7 +167,7 @@ def test_targets_may_serve_the_oracle_alone(model: Model) -> None:
         ({"nfe": 0}, "nfe is 0, expected at least 1"),
         ({"oracle_calls": 0}, "oracle_calls is 0, expected at least 1"),
         ({"targets": {}}, "targets is empty"),
-        ({"weights": {"sa": 1.0}}, "weight of sa: there is no target"),
+        ({"weights": {"sa": 1.0}}, "weight of sa"),
     ],
 )
 def test_bad_input(model: Model, options: dict[str, object], message: str) -> None:
@@ -235,6 +238,7 @@ class Exact:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         p = np.asarray(chains.denoise(chains.TARGET)[tokens @ [9, 3, 1]][wanted])
         return Prediction(p, np.zeros(len(tokens), dtype=np.int64))
@@ -250,8 +254,9 @@ def test_moves_and_acceptance_leave_the_tempered_distribution() -> None:
     for round in range(rounds):
         order = randomness.uniform(1, 3, round, row[:, None], np.arange(3))
         part = randomness.uniform(1, 3, round, row, 9)
-        given = Given(masked(tokens, part, order, chains.MASK, 3), rows=round * 2**32 + row)
-        then = sampler.run(Job(np.full(rows, 3), seed=2, given=given)).tokens
+        given = Given(masked(tokens, part, order, chains.MASK, 3))
+        job = Job(np.full(rows, 3), seed=2, rows=round * 2**32 + row, given=given)
+        then = sampler.run(job).tokens
         now, later = (reward[state @ [4, 2, 1]] for state in (tokens, then))
         u = randomness.uniform(1, 3, round, row, 10)
         tokens = np.where(accepted(now, later, beta, u)[:, None], then, tokens)

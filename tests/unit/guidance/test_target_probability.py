@@ -12,7 +12,7 @@ import molgen
 from molgen.data.tokenizer import padded
 from molgen.model import Model
 from molgen.sampling import words
-from molgen.sampling.guides import odds
+from molgen.sampling.recipe import resolve
 from molgen.targets import read_targets
 from property_models.classifiers.network import log_meets
 
@@ -23,7 +23,7 @@ def test_rows_are_asked_as_they_are(qm9: Model) -> None:
     rows = [qm9.tokenizer.encode(text) for text in texts]
     rows[2][3] = rows[3][0] = qm9.denoiser.mask_id
     tokens = padded(rows, qm9.denoiser.pad_id, 12)
-    found = odds(qm9, qm9.settings(dtype="fp32"), wanted)(tokens)
+    found = resolve(qm9, qm9.settings(dtype="fp32"), wanted).odds()(tokens)
     guide = qm9.guide_for(wanted)
     for row, value in zip(rows, found, strict=True):
         with torch.no_grad():
@@ -52,7 +52,7 @@ def test_rows_go_on_until_they_are_likely(qm9: Model) -> None:
 def test_of_finished_rows_a_guide_is_sure(qm9: Model) -> None:
     rows = [qm9.tokenizer.encode(text) for text in ("CCCO", "C1CC1C1CC1", "OCC1CC1")]
     tokens = padded(rows, qm9.denoiser.pad_id, 12)
-    says = odds(qm9, qm9.settings(), {"ring_count": 2.0})(tokens)
+    says = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).odds()(tokens)
     assert says[1] > np.log(0.9)
     assert max(says[0], says[2]) < np.log(0.1)
 

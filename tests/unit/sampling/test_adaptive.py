@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,11 @@ from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.autoregressive import AutoregressiveSampler
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.factory import adaptive_sampler
+from molgen.sampling.recipe import resolve
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
 from molgen.sampling.sampler import Given, Job, OnDone, Samples
+from molgen.sampling.settings import Settings
+from molgen.targets import Target
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
 from molgen.utils.randomness import fork
@@ -207,10 +210,10 @@ def test_of_two_like_states_the_likelier_is_kept() -> None:
 class Watched(Sampler):
     """A sampler that remembers what it was given."""
 
-    seen: list[tuple[int, Given | None]]
+    seen: list[Job]
 
     def run(self, job: Job, on_done: OnDone | None = None) -> Samples:
-        self.seen.append((job.seed, job.given))
+        self.seen.append(job)
         return super().run(job, on_done)
 
 
@@ -225,23 +228,24 @@ def test_the_rest_of_a_row_stands_when_a_part_goes_back() -> None:
     sampler = build(Remask(0.4, by="random", move=0.4), budget=20, inner=inner)
     sampler.run(Job(LENGTHS, seed=8))
     plain = Sampler(Table(), inner.plan).run(Job(LENGTHS, seed=8))
-    seed, given = inner.seen[1]
-    assert seed == fork(8, 1)
+    job = inner.seen[1]
+    given, rows = job.given, job.rows
+    assert job.seed == fork(8, 1)
     assert given is not None
-    assert given.rows is not None
-    before = plain.tokens[given.rows]
+    assert rows is not None
+    before = plain.tokens[rows]
     masked = (given.tokens == MASK)[:, : before.shape[1]]
     assert (given.tokens[:, : before.shape[1]][~masked] == before[~masked]).all()
-    np.testing.assert_array_equal(masked.sum(1), np.ceil(0.4 * LENGTHS[given.rows]))
+    np.testing.assert_array_equal(masked.sum(1), np.ceil(0.4 * LENGTHS[rows]))
     assert given.psi is not None
-    trust, said = given.psi[:, : before.shape[1]], plain.quality[given.rows]
+    trust, said = given.psi[:, : before.shape[1]], plain.quality[rows]
     np.testing.assert_array_equal(trust, np.where(masked, 1.0, said))
 
 
 def test_a_part_is_drawn_from_where_the_plan_has_as_much() -> None:
     inner = watched(plan.Rescale(0.2))
     build(Remask(0.5, by="random", move=0.5), budget=20, inner=inner).run(Job(LENGTHS, seed=8))
-    given = inner.seen[1][1]
+    given = inner.seen[1].given
     assert given is not None
     assert given.step is not None
     placed = ((given.tokens != MASK) & (given.tokens != PAD)).sum(1)
@@ -347,18 +351,18 @@ def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
 def test_molecules_go_on_until_they_are_new(tmp_path: Path) -> None:
     model = Model.load(str(save(tmp_path / "model")))
     settings = model.settings(steps=24)
-    asked = model.request(32, {}, 0, 0, settings)
+    recipe = resolve(model, settings, {})
+    asked = recipe.lend(32, 0)
     retries = Restart(), Remask(rising=True)
     novel = {}
     with model.sampler(settings) as inner:
         for retry in retries:
             for budget in (1, 120):
+                adapted = replace(settings, adapt=Adaptive(budget=budget, retry=retry))
                 sampler = adaptive_sampler(
-                    model,
+                    replace(recipe, settings=adapted),
                     inner,
-                    replace(settings, adapt=Adaptive(budget=budget, retry=retry)),
-                    {},
-                    lambda seed: (model.request(32, {}, seed, 0, settings).lengths, None),
+                    lambda seed: (recipe.lend(32, seed).lengths, None),
                 )
                 tokens = sampler.run(Job(asked.lengths, seed=0)).tokens
                 raw = [model.tokenizer.smiles(text) for text in model.texts(tokens)]
@@ -382,14 +386,18 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
         build(Restart()).run(Job(LENGTHS, record=True))
     model = Model.load(str(save(tmp_path / "model", index=False)))
     inner = Sampler(Table(), plan.Ancestral().plan(4))
+
+    def adaptive(settings: Settings, targets: Mapping[str, Target]) -> AdaptiveSampler:
+        return adaptive_sampler(resolve(model, settings, targets), inner)
+
     with pytest.raises(ValueError, match=r"until is valid\+unique\+novel, but .* no index"):
-        adaptive_sampler(model, inner, model.settings(adapt=Adaptive()), {})
+        adaptive(model.settings(adapt=Adaptive()), {})
     likely = model.settings(adapt=Adaptive(("valid", "likely")))
     with pytest.raises(ValueError, match=r"until is valid\+likely, but no target is given"):
-        adaptive_sampler(model, inner, likely, {})
-    with pytest.raises(ValueError, match="has no guide for qed: expected a folder"):
-        adaptive_sampler(model, inner, likely, {"qed": 0.5})
-    with pytest.raises(ValueError, match="adapt is None, expected how rows go on"):
-        adaptive_sampler(model, inner, model.settings(), {})
+        adaptive(likely, {})
+    with pytest.raises(ValueError, match="has no guide for qed"):
+        adaptive(likely, {"qed": 0.5})
+    with pytest.raises(ValueError, match="adapt is None"):
+        adaptive(model.settings(), {})
     valid = model.settings(adapt=Adaptive(("valid",)))
-    assert adaptive_sampler(model, inner, valid, {}).judge(np.array([[PAD]]), np.zeros(1, int))
+    assert adaptive(valid, {}).judge(np.array([[PAD]]), np.zeros(1, int))

@@ -27,6 +27,7 @@ class Alternate(Table):
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         self.asked += len(tokens)
         row, place = np.nonzero(wanted)
@@ -45,7 +46,7 @@ def test_everything_placed_is_mended_and_masks_stay() -> None:
     tokens = np.where(real, rng.integers(0, 5, real.shape), PAD)
     tokens = np.where(real & (rng.random(real.shape) < 0.4), MASK, tokens)
     fixed = (tokens < PAD) & (rng.random(real.shape) < 0.3)
-    found = mend(Table(), Alternate(), 1, tokens, fixed, None, np.full(8, 0.5))
+    found = mend(Table(), Alternate(), 1, tokens, fixed, None, np.full(8, 0.5), np.arange(8))
     free = (tokens < PAD) & ~fixed
     assert (found.tokens[free] == EXPECTED[free]).all()
     assert (found.tokens[~free] == tokens[~free]).all()

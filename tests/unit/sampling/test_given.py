@@ -73,9 +73,9 @@ def test_random_numbers_go_by_the_rows_named() -> None:
     chosen = np.array([6, 2, 3])
     few = Given(
         given.tokens[chosen], None if given.psi is None else given.psi[chosen],
-        None if given.fixed is None else given.fixed[chosen], rows=10 + chosen,
+        None if given.fixed is None else given.fixed[chosen],
     )  # fmt: skip
-    found = sampler.run(Job(LENGTHS[chosen], seed=2, given=few))
+    found = sampler.run(Job(LENGTHS[chosen], seed=2, rows=10 + chosen, given=few))
     same(found, Samples(whole.tokens[chosen], whole.nfe[chosen]))
 
 
@@ -112,8 +112,8 @@ def test_shapes_and_lengths_are_checked() -> None:
     given = part()
     with pytest.raises(ValueError, match=r"psi has shape \(2, 2\), expected \(8, 9\)"):
         Given(given.tokens, np.ones((2, 2)))
-    with pytest.raises(ValueError, match="rows has shape"):
-        Given(given.tokens, rows=np.arange(3))
+    with pytest.raises(ValueError, match="rows has 3 rows, expected 8"):
+        Job(LENGTHS, rows=np.arange(3))
     with pytest.raises(ValueError, match="given rows have lengths"):
         Sampler(Table(), plan.Ancestral().plan(4)).run(
             Job(LENGTHS + 1 - (LENGTHS == 9), given=given)
@@ -129,6 +129,7 @@ class Judge(Table):
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         found = super().__call__(tokens, wanted, condition, alpha_t)
         quality = np.where(tokens == 0, 1e-6, 0.999)

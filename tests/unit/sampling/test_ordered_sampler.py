@@ -151,15 +151,17 @@ def test_what_is_given_stands_and_only_the_rest_is_written() -> None:
     there[4, :7] = [0, 1, 2, 3, 4, 0, 1]  # nothing left to write
     psi, rows = rng.random((12, 9)), rng.permutation(100)[:12]
     masked = there == Table().mask_id
-    late = Given(there, psi, ~masked, np.full(12, 50), rows)
+    late = Given(there, psi, ~masked, np.full(12, 50))
     for name in ("random", "klass-loose-2"):
-        found = OrderedSampler(Table(), VARIANTS[name], 5).run(Job(LENGTHS, seed=6, given=late))
+        job = Job(LENGTHS, seed=6, rows=rows, given=late)
+        found = OrderedSampler(Table(), VARIANTS[name], 5).run(job)
         same(found, plain(Table(), VARIANTS[name], there, rows, 6, condition=False))
         np.testing.assert_array_equal(found.tokens[~masked], there[~masked])
         np.testing.assert_array_equal(found.quality[~masked], psi[~masked])
         assert found.nfe[4] == 0
-        few = Given(there[3:9], rows=rows[3:9])
-        part = OrderedSampler(Table(), VARIANTS[name]).run(Job(LENGTHS[3:9], seed=6, given=few))
+        few = Given(there[3:9])
+        job = Job(LENGTHS[3:9], seed=6, rows=rows[3:9], given=few)
+        part = OrderedSampler(Table(), VARIANTS[name]).run(job)
         same(part, Samples(found.tokens[3:9], found.nfe[3:9]))
     with pytest.raises(ValueError, match="given rows have lengths"):
         OrderedSampler(Table(), Random()).run(Job(LENGTHS[:6], given=few))
@@ -191,6 +193,7 @@ class Exact:
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         p = np.asarray(self.prediction[tokens @ [9, 3, 1]][wanted])
         return Prediction(p, np.zeros(len(tokens), dtype=np.int64))
@@ -254,6 +257,7 @@ class Judged(Table):
         wanted: NDArray[np.bool_],
         condition: NDArray[np.float32] | None,
         alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         found = super().__call__(tokens, wanted, condition, alpha_t)
         placed = (tokens < self.pad_id).sum(1, keepdims=True) / 10

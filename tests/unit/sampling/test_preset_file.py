@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from molgen.sampling.preset_file import match, read_preset, write_preset
-from molgen.targets import Range
+from molgen.targets import Range, read_targets
 
 SAMPLING = {
     "remask": "loop:t_on=0.55,t_off=0.05,eta=0.02", "weights": "sharpened:tau=0.5",
@@ -115,7 +115,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     ],
 )
 def test_which_preset_fits(targets: dict[str, Any], steps: int | None) -> None:
-    assert match(PRESETS, targets) == (None if steps is None else {"steps": steps})
+    assert match(PRESETS, read_targets(targets)) == (None if steps is None else {"steps": steps})
 
 
 def test_what_is_matched_is_a_copy() -> None:

@@ -12,6 +12,9 @@ import pytest
 from rdkit import Chem
 
 import molgen
+from asking import request
+from molgen.constraints.likeness import Likeness
+from molgen.constraints.scaffolds import read as read_scaffold
 from molgen.data.tokenizer import padded
 from molgen.diffusion import plan
 from molgen.discovery.leads import optimize as lead_optimization
@@ -25,7 +28,7 @@ from molgen.molecules.environments import fingerprint, tanimoto
 from molgen.molecules.fate import Fate
 from molgen.molecules.filters import Screens
 from molgen.molecules.parsing import interpret
-from molgen.sampling.guides import odds
+from molgen.sampling.recipe import resolve
 from molgen.sampling.retry import Adaptive
 from property_models import compute
 
@@ -42,10 +45,16 @@ def mol(smiles: str) -> Chem.Mol:
     return Chem.MolFromSmiles(smiles)
 
 
+def asked(targets: Any, words: dict[str, Any]) -> tuple[Any, ...]:
+    """A request, and who is told of what is done."""
+    told = [words.pop(name, None) for name in ("on_tries", "on_leads")]
+    return request(targets, words.pop("top_k", None), **words), *told
+
+
 def run(model: Model, leads: list[str] | None = None, **options: Any) -> Optimized:
-    words: dict[str, Any] = {"similarity": 0.3, "tries": 6, "seed": 1, **options}
+    words: dict[str, Any] = {"similarity": 0.3, "attempts": 6, "seed": 1, **options}
     words.setdefault("settings", model.settings(steps=12, gamma=2.0))
-    return optimize(model, leads or LEADS, words.pop("targets", QED), **words)
+    return optimize(model, leads or LEADS, *asked(words.pop("targets", QED), words))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +64,7 @@ def plain(tiny: Model) -> Optimized:
 
 @pytest.fixture(scope="module")
 def searched(tiny: Model) -> Optimized:
-    return run(tiny, tries=15, oracle_calls=7)
+    return run(tiny, attempts=15, oracle_calls=7)
 
 
 def checked(found: Optimized, targets_met: Any = None) -> None:
@@ -136,7 +145,7 @@ def test_the_counts_are_those_of_the_table(plain: Optimized) -> None:
 def test_fewer_tries_and_leads_are_a_prefix(
     tiny: Model, plain: Optimized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = run(tiny, tries=3).table.drop(columns="index")
+    few = run(tiny, attempts=3).table.drop(columns="index")
     part = plain.table[plain.table["try"] <= 3].drop(columns="index").reset_index(drop=True)
     pd.testing.assert_frame_equal(few, part)
     pd.testing.assert_frame_equal(run(tiny, LEADS[:2]).table, plain.table.head(12))
@@ -165,7 +174,7 @@ def test_without_an_oracle_nothing_is_computed_while_drawing(
     assert set(asked) == {36}
     asked.clear()
     ended.clear()
-    run(tiny, tries=8, oracle_calls=5, on_tries=ended.append)
+    run(tiny, attempts=8, oracle_calls=5, on_tries=ended.append)
     assert {0, 24, 48} <= set(asked)
 
 
@@ -188,8 +197,8 @@ def test_oracle_calls_are_a_budget(searched: Optimized) -> None:
 
 def test_a_lead_with_enough_gets_no_more_tries(tiny: Model) -> None:
     ended: list[int] = []
-    every = run(tiny, tries=15, oracle_calls=9).table
-    found = run(tiny, tries=15, oracle_calls=9, enough=2, on_tries=ended.append)
+    every = run(tiny, attempts=15, oracle_calls=9).table
+    found = run(tiny, attempts=15, oracle_calls=9, stop_after=2, on_tries=ended.append)
     checked(found)
     assert sum(ended) == 90
     stopped = 0
@@ -212,20 +221,20 @@ def test_search_goes_on_from_what_is_better(
     tiny: Model, searched: Optimized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free, led = (
-        run(tiny, tries=24, oracle_calls=calls, targets={"mw": "max"}, guided=False)
+        run(tiny, attempts=24, oracle_calls=calls, targets={"mw": "max"}, guided_by={})
         for calls in (0, 24)
     )
     assert np.mean(led.tally.gains) > 1.2 * np.mean(free.tally.gains)
     monkeypatch.setattr(lead_optimization, "AT_ONCE", 4)
-    pd.testing.assert_frame_equal(run(tiny, tries=15, oracle_calls=7).table, searched.table)
+    pd.testing.assert_frame_equal(run(tiny, attempts=15, oracle_calls=7).table, searched.table)
 
 
 def guided(model: Model, rings: str = "2", **options: Any) -> Optimized:
     """Ask a model with a guide for rings, of leads with one and none."""
     settings = model.settings(steps=8, strategy=plan.Ancestral(), weights=None, gamma=1.0)
     leads = ["CC1CC(C#N)O1", "N#CCC1CCO1", "CC1CC1CO", "CCC(C)CO"]
-    words: dict[str, Any] = {"tries": 18, "settings": settings, **options}
-    return optimize(model, leads, {"ring_count": rings}, 0.1, **words)
+    words: dict[str, Any] = {"attempts": 18, "settings": settings, "similarity": 0.1, **options}
+    return optimize(model, leads, *asked({"ring_count": rings}, words))
 
 
 def test_a_guide_proposes_some_of_what_is_drawn(
@@ -246,7 +255,7 @@ def test_a_guide_proposes_some_of_what_is_drawn(
     says = Odds.__call__
     monkeypatch.setattr(Odds, "__call__", counted)
     monkeypatch.setattr("molgen.discovery.oracle.compute", watched)
-    found = guided(qm9, propose=3, tries=24)
+    found = guided(qm9, top_k=3, attempts=24)
     monkeypatch.undo()
     table = found.table
     words = [Fate.ACCEPTED, Fate.GOAL_MISSED, Fate.NOT_SELECTED]
@@ -258,10 +267,11 @@ def test_a_guide_proposes_some_of_what_is_drawn(
     assert set(computed) == set(proposed["smiles"]) | set(table["lead"])
     assert proposed["ring_count"].notna().all()
     assert passed[["ring_count", "gain"]].isna().all(None)
+    odds = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).odds()
     for lead, rows in proposed.groupby("lead_index"):
         others = passed.loc[passed["lead_index"] == lead, "smiles"]
         best, rest = (
-            odds(qm9, qm9.settings(), {"ring_count": 2.0})(padded(tokens, qm9.tokenizer.pad_id))
+            odds(padded(tokens, qm9.tokenizer.pad_id))
             for tokens in (
                 [qm9.tokenizer.encode(text) for text in several]
                 for several in (rows["smiles"], others)
@@ -281,10 +291,10 @@ def test_a_guide_in_the_oracles_place_says_where_to_go_on_from(
     qm9: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     led = guided(qm9, "3..")
-    every = guided(qm9, "3..", propose=18)
+    every = guided(qm9, "3..", top_k=18)
     drawn = ["raw", "outcome", "nfe", "shared_nfe", "classifier_nfe"]
     pd.testing.assert_frame_equal(led.table[drawn], every.table[drawn])
-    few = guided(qm9, "3..", tries=9).table.drop(columns="index")
+    few = guided(qm9, "3..", attempts=9).table.drop(columns="index")
     part = led.table[led.table["try"] <= 9].drop(columns="index").reset_index(drop=True)
     pd.testing.assert_frame_equal(few, part)
     monkeypatch.setattr(LeadSearch, "_surrogate", lambda search: None)
@@ -296,7 +306,7 @@ def test_a_guide_in_the_oracles_place_says_where_to_go_on_from(
 
 def test_leads_that_cannot_be_worked_on_are_rows(tiny: Model) -> None:
     leads = ["CC(", "", "CC.O", "CC*", "C", "CSC", "C" * 13, "CCO"]
-    found = run(tiny, leads, tries=2)
+    found = run(tiny, leads, attempts=2)
     reasons = found.table.loc[found.table["try"] == 0, "outcome"].tolist()
     assert reasons == [
         "lead not read: parse",
@@ -312,9 +322,9 @@ def test_leads_that_cannot_be_worked_on_are_rows(tiny: Model) -> None:
     assert not found.every_lead
     pd.testing.assert_series_equal(
         found.table["raw"].tail(2).reset_index(drop=True),
-        run(tiny, ["CC("] * 7 + ["CCO"], tries=2).table["raw"].tail(2).reset_index(drop=True),
+        run(tiny, ["CC("] * 7 + ["CCO"], attempts=2).table["raw"].tail(2).reset_index(drop=True),
     )
-    only = run(tiny, ["CC("], tries=2)
+    only = run(tiny, ["CC("], attempts=2)
     assert only.table["outcome"].tolist() == ["lead not read: parse"]
     assert "0 of 1 leads improved (0.0 %), 1 of them not worked on" in str(only.tally)
 
@@ -322,9 +332,9 @@ def test_leads_that_cannot_be_worked_on_are_rows(tiny: Model) -> None:
 def test_what_must_stay_stays(qm9: Model) -> None:
     settings = qm9.settings(steps=8, strategy=plan.Ancestral(), weights=None, gamma=1.0)
     leads = ["CC1CC(C#N)O1", "N#CCC1CCO1", "CCCO"]
-    found = optimize(
-        qm9, leads, {"logp": "max"}, 0.2, 5, 4, settings=settings, keep="C#N"
-    )  # fmt: skip
+    words: dict[str, Any] = {"similarity": 0.2, "settings": settings}
+    five = request({"logp": "max"}, attempts=5, oracle_calls=4, keep="C#N", **words)
+    found = optimize(qm9, leads, five)
     done = found.table[found.table["try"] > 0]
     for row in done[done["smiles"] != ""].itertuples():
         kept = mol(row.smiles).HasSubstructMatch(Chem.MolFromSmarts("[CX2]#N"))
@@ -336,7 +346,7 @@ def test_what_must_stay_stays(qm9: Model) -> None:
     refused = found.table[found.table["try"] == 0]
     assert refused["lead"].tolist() == ["CCCO"]
     assert "matches nothing in the lead" in refused["outcome"].iloc[0]
-    changed = optimize(qm9, ["OCC1CC1"], QED, 0.2, 3, settings=settings, change=[0])
+    changed = optimize(qm9, ["OCC1CC1"], request(QED, attempts=3, change=[0], **words))
     assert set(changed.table["part"]) == {"O"}
 
 
@@ -367,7 +377,7 @@ def test_outcomes_by_hand() -> None:
 
 def test_filters_and_ranges(tiny: Model) -> None:
     screens = Screens.read(["smarts:N"])
-    found = run(tiny, targets={"mw": "40..80"}, screens=screens, guided=False).table
+    found = run(tiny, targets={"mw": "40..80"}, filters=screens, guided_by={}).table
     failed = found[found["outcome"] == "filter failed"]
     assert len(failed)
     assert failed["smiles"].str.contains("N").all()
@@ -378,15 +388,15 @@ def test_filters_and_ranges(tiny: Model) -> None:
 
 
 def test_labels_of_atoms_are_no_chemistry(tiny: Model) -> None:
-    lead = read(0, "[CH3:1][CH2:2][OH:3]", tiny.tokenizer, 12)
+    lead = read(0, "[CH3:1][CH2:2][OH:3]", tiny, Likeness())
     assert isinstance(lead, Lead)
     assert lead.smiles == "CCO"
-    kept = read(0, "OCC", tiny.tokenizer, 12, keep=[0])
+    kept = read(0, "OCC", tiny, Likeness(keep=[0]))
     assert isinstance(kept, Lead)
     assert kept.free(kept.mol) == {1, 2}
     assert kept.free(mol("CCCO")) == {0, 1, 2}
     assert not kept.free(mol("CCC"))
-    assert isinstance(read(0, "OCC", tiny.tokenizer, 12, keep=[3]), Refused)
+    assert isinstance(read(0, "OCC", tiny, Likeness(keep=[3])), Refused)
 
 
 @pytest.mark.parametrize(
@@ -397,13 +407,14 @@ def test_labels_of_atoms_are_no_chemistry(tiny: Model) -> None:
         ({"targets": {"qde": "max"}}, "qde"),
         ({"targets": {"sa": "max"}}, "the model is not conditioned on it"),
         ({"similarity": 1.2}, r"similarity is 1.2, expected a number in \[0, 1\]"),
-        ({"tries": 0}, "tries is 0, expected at least 1"),
-        ({"oracle_calls": -1}, "oracle_calls is -1, expected at least 0"),
-        ({"enough": 1}, "enough is 1, expected at least 1, and oracle calls"),
-        ({"enough": 0, "oracle_calls": 9}, "enough is 0"),
-        ({"propose": 0}, "propose is 0, expected at least 1"),
-        ({"propose": 2, "oracle_calls": 3}, "propose is 2, expected at least 1, and no oracle"),
-        ({"propose": 2}, "propose is 2, but nothing is aimed at that a guide of model"),
+        ({"attempts": 0}, "attempts is 0"),
+        ({"oracle_calls": -1}, "oracle_calls is -1"),
+        ({"stop_after": 1}, "stop_after is 1, expected oracle calls"),
+        ({"stop_after": 0, "oracle_calls": 9}, "stop_after is 0"),
+        ({"top_k": 0}, "n is 0, expected at least 1"),
+        ({"top_k": 2, "oracle_calls": 3}, "top_k is 2, expected no oracle calls"),
+        ({"top_k": 2}, "top_k is 2, but nothing is aimed at"),
+        ({"constraint": (read_scaffold("*CO"),)}, "constraint holds scaffolds"),
         ({"keep": "C", "change": "N"}, "keep and change are both given"),
         ({"weights": {"sa": 1.0}}, "weight of sa"),
     ],
@@ -411,14 +422,14 @@ def test_labels_of_atoms_are_no_chemistry(tiny: Model) -> None:
 def test_bad_input(tiny: Model, options: dict[str, Any], message: str) -> None:
     words: dict[str, Any] = {"leads": LEADS, "targets": QED, **options}
     with pytest.raises(ValueError, match=message):
-        optimize(tiny, **words)
+        optimize(tiny, words.pop("leads"), *asked(words.pop("targets"), words))
 
 
 def test_models_that_fill_no_masks_and_those_that_write_no_smiles(tiny_selfies: Path) -> None:
     with pytest.raises(ValueError, match="model 'qm9-ar' does not write by taking masks off"):
-        optimize(molgen.load("qm9-ar"), LEADS, QED)
+        optimize(molgen.load("qm9-ar"), LEADS, request(QED))
     with pytest.raises(ValueError, match="the model writes selfies, expected smiles"):
-        optimize(molgen.load(tiny_selfies), LEADS, QED)
+        optimize(molgen.load(tiny_selfies), LEADS, request(QED))
 
 
 def test_an_interrupt_keeps_the_leads_that_are_finished(
