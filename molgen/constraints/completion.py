@@ -40,7 +40,6 @@ CHAINS = """
 """Linkers of two ends."""
 SPACE = 4  # a linker of more ends is a chain with up to so many atoms more than ends
 GROWN = 3  # a superstructure's core grows at up to so many places at once
-_POOL = 1 << 40  # the rows whose random numbers choose groups: no draw has so many
 _PREFIX = dict(zip(BOND_ORDERS, ("", "=", "#"), strict=True))
 
 
@@ -64,7 +63,7 @@ def completions(
     verify = Verifier(constraint)
     draws = np.arange(16 + 4 * whole.GetNumAtoms())  # more than there are choices
     for k in range(count):
-        u = iter(randomness.uniform(seed, randomness.SHUFFLE, _POOL + k, draws))
+        u = iter(randomness.used(seed, randomness.Use.COMPLETION, k, draws))
         mol = Chem.RWMol(whole)
         if constraint.task is Task.SUPERSTRUCTURE:
             _open_hydrogens(mol, u)

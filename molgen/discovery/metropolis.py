@@ -29,8 +29,8 @@ from molgen.discovery.moves import masked, opened, resized
 from molgen.discovery.search import Judged, Search
 from molgen.molecules.parsing import mark_unique
 from molgen.sampling.sampler import AnySampler, Given, Job, Samples
-from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
+from molgen.utils.randomness import SEGMENT, Use, used
 
 
 @dataclass
@@ -115,10 +115,6 @@ def accepted(now: Floats, then: Floats, beta: float, u: Floats) -> Mask:
     with np.errstate(invalid="ignore", divide="ignore"):
         gain = np.where(then >= now, 0.0, then - now)
         return u < np.exp(gain / beta) if beta else gain == 0.0
-
-
-APART = 2**32  # rows of the endless table from one round to the next
-PART, CHANGE, PLACE, ACCEPT, KIND = (2**40 + use for use in range(5))  # in place of a position
 
 
 @dataclass(frozen=True)
@@ -211,7 +207,7 @@ class Metropolis:
             walkers.exchange(search, proposals)
             return
         scores = search.score(np.concatenate([walkers.gains[:rows], proposals.gains]))
-        u = randomness.uniform(search.seed, randomness.SHUFFLE, round, np.arange(rows), ACCEPT)
+        u = used(search.seed, Use.ACCEPT, round, np.arange(rows))
         takes = accepted(scores[:rows], scores[rows:], self.beta, u)
         walkers.decide(proposals, takes)
 
@@ -219,15 +215,15 @@ class Metropolis:
         self, search: Search, walkers: Walkers, sampler: AnySampler, rows: int, round: int
     ) -> Samples:
         """Return the first rows with a part of each drawn anew."""
-        tokens, numbers = walkers.tokens[:rows], round * APART + np.arange(rows)
+        tokens, numbers = walkers.tokens[:rows], round * SEGMENT + np.arange(rows)
         pad_id = search.model.denoiser.pad_id
 
-        def uniform(use: int | Ids) -> Floats:
-            row = np.arange(rows)[:, None]
-            return randomness.uniform(search.seed, randomness.SHUFFLE, round, row, use)
+        def uniform(use: Use, *position: Ids) -> Floats:
+            row = np.arange(rows)[:, None] if position else np.arange(rows)
+            return used(search.seed, use, round, row, *position)
 
-        part = self.low + (self.high - self.low) * uniform(PART)[:, 0]
-        asked = search.recipe.lend(rows, search.seed, round * APART)
+        part = self.low + (self.high - self.low) * uniform(Use.MOVE_PART)
+        asked = search.recipe.lend(rows, search.seed, round * SEGMENT)
         given = self._masked(search, tokens, part, uniform)
 
         def by_tokens(which: Ids) -> Samples:
@@ -239,7 +235,7 @@ class Metropolis:
 
         if not self.fragments:
             return by_tokens(np.arange(rows))
-        whole = uniform(KIND)[:, 0] < self.fragments
+        whole = uniform(Use.MOVE_KIND) < self.fragments
         texts = [text if cut else "" for text, cut in zip(walkers.smiles, whole, strict=False)]
         longest = tokens.shape[1]
         index, ready = opened(search.model, asked, texts, part, search.seed, numbers, longest)
@@ -250,15 +246,15 @@ class Metropolis:
         return _merged([(rest, by_tokens(rest)), (index, by_fragments)], (rows, longest), pad_id)
 
     def _masked(
-        self, search: Search, tokens: Ids, part: Floats, uniform: Callable[[int | Ids], Floats]
+        self, search: Search, tokens: Ids, part: Floats, uniform: Callable[..., Floats]
     ) -> Ids:
         """Return rows of which a part is masked, in a random order."""
         denoiser, longest = search.model.denoiser, tokens.shape[1]
         ids = denoiser.mask_id, denoiser.pad_id
-        given = masked(tokens, part, uniform(np.arange(longest)), *ids)
-        u = uniform(CHANGE)[:, 0]
+        given = masked(tokens, part, uniform(Use.MOVE_POSITION, np.arange(longest)), *ids)
+        u = uniform(Use.MOVE_LENGTH)
         change = np.where(u < self.resize, np.where(u < self.resize / 2, -1, 1), 0)
-        return resized(given, change, uniform(PLACE)[:, 0], longest, *ids)
+        return resized(given, change, uniform(Use.MOVE_PLACE), longest, *ids)
 
 
 def _merged(parts: Sequence[tuple[Ids, Samples]], shape: tuple[int, int], pad_id: int) -> Samples:

@@ -33,8 +33,8 @@ from molgen.data.prior import Lent
 from molgen.data.tokenizer import padded, unwritable
 from molgen.model import Model
 from molgen.molecules.parsing import parse
-from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
+from molgen.utils.randomness import Use, used
 
 
 def masked(tokens: Ids, part: Floats, order: Floats, mask_id: int, pad_id: int) -> Ids:
@@ -89,9 +89,6 @@ def resized(
     return out
 
 
-PIECES, LENGTH = (2**41 + 2**20 * use for use in range(4, 6))  # in place of a position
-
-
 def opened(
     model: Model,
     lent: Lent,
@@ -123,8 +120,8 @@ def opened(
             found.append(i)
             parts.append(OpenPart(Part(atoms), template, model.tokenizer.encode(text)))
     index = np.array(found, dtype=np.int64)
-    place = LENGTH + np.arange(model.denoiser.max_length + 1)
-    u = randomness.uniform(seed, randomness.SHUFFLE, numbers[index][:, None], place)
+    place = np.arange(model.denoiser.max_length + 1)
+    u = used(seed, Use.MOVE_SPAN, numbers[index][:, None], place)
     return index, rows(model, lent, parts, numbers[index], u)
 
 
@@ -137,7 +134,6 @@ def fragment(mol: Chem.Mol, share: float, seed: int, number: int) -> frozenset[i
         seed: of the draw.
         number: of the row, likewise.
     """
-    place = PIECES + np.arange(mol.GetNumAtoms() + 1)
-    u = randomness.uniform(seed, randomness.SHUFFLE, number, place)
+    u = used(seed, Use.MOVE_FRAGMENT, number, np.arange(mol.GetNumAtoms() + 1))
     units = blocks(mol, frozenset(range(mol.GetNumAtoms())))
     return grown(mol, units, max(1, round(share * mol.GetNumAtoms())), iter(u.tolist()))

@@ -39,9 +39,8 @@ from molgen.guidance.predictor import Predictor
 from molgen.guidance.shaping import Shaping
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.randomness import inverse_cdf
+from molgen.utils.randomness import Use, inverse_cdf, used
 
-RESAMPLE = 2**40  # in place of a position: the number that a group is resampled with
 LEAST_ESS = 0.5  # of the particles of a group
 
 Reward = Callable[[Ids, Ids], Floats]
@@ -184,7 +183,7 @@ class ParticleFilter:
         """Reveal one token of each row, and weigh the rows by its normaliser."""
         tokens, number = cloud.tokens[rows], cloud.row[rows]
         place = np.arange(tokens.shape[1])
-        order = randomness.uniform(seed, randomness.SHUFFLE, number[:, None], place)
+        order = used(seed, Use.PARTICLE_POSITION, number[:, None], place)
         position = np.where(tokens == self.predictor.mask_id, order, 2.0).argmin(1)
         at = np.arange(len(rows))
         log_f = log_f[at, position]
@@ -204,9 +203,7 @@ class ParticleFilter:
         p = self.shaping(torch.from_numpy(log_f[i, position])).numpy()
         drawn = np.repeat(tokens[None], self.draws, axis=0)
         for draw, filled in enumerate(drawn):
-            u = randomness.uniform(
-                seed, randomness.SHUFFLE, cloud.row[rows[i]], step, position, draw
-            )
+            u = used(seed, Use.PARTICLE_OUTLOOK, cloud.row[rows[i]], step, position, draw)
             filled[i, position] = inverse_cdf(p, u)
         nfe = np.tile(cloud.nfe[rows], self.draws)
         scores = self.reward(drawn.reshape(-1, tokens.shape[1]), nfe)
@@ -224,7 +221,7 @@ class ParticleFilter:
             if 1 / (weights**2).sum() >= LEAST_ESS * self.particles:
                 continue
             number = cloud.row[rows[start]]
-            u = randomness.uniform(seed, randomness.SHUFFLE, number, RESAMPLE + step)
+            u = used(seed, Use.RESAMPLE, number, step)
             chosen[group] = group[systematic(weights, float(u))]
             cloud.log_w[rows[group]] = 0.0
         cloud.tokens[rows], cloud.hope[rows] = cloud.tokens[rows[chosen]], cloud.hope[rows[chosen]]

@@ -206,7 +206,7 @@ def _shuffled(
 ) -> Iterator[Candidate]:
     """Yield a family's candidates in the order of a seed."""
     cells = list(itertools.product(*axes.values()))
-    u = randomness.uniform(seed, randomness.SHUFFLE, number, np.arange(len(cells)))
+    u = randomness.used(seed, randomness.Use.TUNE, number, np.arange(len(cells)))
     for i in np.argsort(u):
         words = dict(zip(axes, cells[i], strict=True))
         candidate = Candidate.from_words(model.name, {"guidance": present.arm.guidance, **words})

@@ -8,6 +8,8 @@ Generators", 2014), applied once per coordinate.
 
 from __future__ import annotations
 
+from enum import IntEnum, auto
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,6 +19,39 @@ _MANTISSA = 2.0**-53
 
 # One stream per use, so that no two uses ever share a number.
 STEP, LENGTH, TARGET, SHUFFLE = range(4)
+
+SEGMENT = 2**32
+"""Sample indices that each round of a search, and each lead, has to itself."""
+
+
+class Use(IntEnum):
+    """What a number is for, where a draw needs more than the four streams.
+
+    A use is the first coordinate of the stream ``SHUFFLE``, from 2 ** 62 on: no row has such a
+    sample index. Members are added at the end, so that no use ever changes its numbers.
+    """
+
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last: list[int]) -> int:
+        return 2**62 + count
+
+    COMPLETION = auto()
+    MOVE_PART = auto()
+    MOVE_POSITION = auto()
+    MOVE_LENGTH = auto()
+    MOVE_PLACE = auto()
+    MOVE_KIND = auto()
+    MOVE_FRAGMENT = auto()
+    MOVE_SPAN = auto()
+    ACCEPT = auto()
+    PARTICLE_POSITION = auto()
+    PARTICLE_OUTLOOK = auto()
+    RESAMPLE = auto()
+    LEAD_REGION = auto()
+    LEAD_SIZE = auto()
+    LEAD_CHOICE = auto()
+    LEAD_SPAN = auto()
+    TUNE = auto()
 
 
 def _mix(h: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -62,6 +97,11 @@ def uniform(seed: int, stream: int, *coordinates: ArrayLike) -> NDArray[np.float
         if not coordinates
         else u.reshape(np.broadcast_shapes(*(np.shape(c) for c in coordinates)))
     )
+
+
+def used(seed: int, use: Use, *coordinates: ArrayLike) -> NDArray[np.float64]:
+    """Return uniforms in [0, 1) for a use; see :func:`uniform`."""
+    return uniform(seed, SHUFFLE, use, *coordinates)
 
 
 def inverse_cdf(p: NDArray[np.float64], quantile: NDArray[np.float64]) -> NDArray[np.int64]:

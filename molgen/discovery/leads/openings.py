@@ -16,10 +16,8 @@ from molgen.constraints.parts import ATTEMPTS, parts
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import Template, cut
 from molgen.discovery.leads.lead import Lead
-from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
-
-PARTS, SIZES = 2**41, 2**41 + 2**20  # in place of a position
+from molgen.utils.randomness import Use, used
 
 
 def openings(
@@ -50,14 +48,14 @@ def openings(
         Of each part one for every distinct length; none where nothing may change.
     """
 
-    def uniform(place: int, rows: int, columns: int) -> Floats:
-        index = lead.index, number, place + np.arange(rows)[:, None], np.arange(columns)
-        return randomness.uniform(seed, randomness.SHUFFLE, *index)
+    def uniform(use: Use, rows: int, columns: int) -> Floats:
+        index = lead.index, number, np.arange(rows)[:, None], np.arange(columns)
+        return used(seed, use, *index)
 
-    u = uniform(PARTS, ATTEMPTS, mol.GetNumAtoms() + 2)
+    u = uniform(Use.LEAD_REGION, ATTEMPTS, mol.GetNumAtoms() + 2)
     found = parts(mol, lead.free(mol), lead.bits, least, u)
     longest, tokens = model.denoiser.max_length, model.tokenizer.encode(smiles)
-    u = uniform(SIZES, len(found) * count, longest + 2).reshape(len(found), count, -1)
+    u = uniform(Use.LEAD_SIZE, len(found) * count, longest + 2).reshape(len(found), count, -1)
     several = []
     for part, own in zip(found, u, strict=True):
         template = cut(mol, part.atoms, model.tokenizer, Task.LEAD)

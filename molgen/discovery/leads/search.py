@@ -28,7 +28,7 @@ from molgen.discovery.leads.lead import Lead, Refused
 from molgen.discovery.leads.openings import openings
 from molgen.discovery.leads.prospects import ByGuide, Prospects, Surrogate, prospects
 from molgen.discovery.leads.report import Try
-from molgen.discovery.leads.state import LENGTH, LOW, LeadWalk
+from molgen.discovery.leads.state import LOW, LeadWalk
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.molecules.parsing import Molecule, interpret_all, parse
@@ -36,12 +36,11 @@ from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.factory import adaptive_sampler
 from molgen.sampling.recipe import Recipe
 from molgen.sampling.sampler import AnySampler, Samples
-from molgen.utils import randomness
 from molgen.utils.arrays import Ids
+from molgen.utils.randomness import SEGMENT, Use, used
 from molgen.utils.threads import Workers
 
 ROUND = 4  # tries of a lead between two looks at what scores them
-APART = 2**32  # rows of the endless table from one lead to the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,15 +189,10 @@ class LeadSearch:
         """Draw open parts, given with their lead and the number of the try."""
         several = [(item.lead.index, number) for item, number, _ in opened]
         lead, number = np.array(several, dtype=np.int64).T
-        u = randomness.uniform(
-            self.request.seed,
-            randomness.SHUFFLE,
-            lead[:, None],
-            number[:, None],
-            LENGTH + np.arange(self.model.denoiser.max_length + 1),
-        )
+        place = np.arange(self.model.denoiser.max_length + 1)
+        u = used(self.request.seed, Use.LEAD_SPAN, lead[:, None], number[:, None], place)
         parts = [part for *_, part in opened]
-        ready = rows(self.model, self.lent, parts, lead * APART + number, u)
+        ready = rows(self.model, self.lent, parts, lead * SEGMENT + number, u)
 
         def on_done(ended: Ids, _: Samples) -> None:
             if on_tries:

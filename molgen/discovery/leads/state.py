@@ -31,6 +31,7 @@ from molgen.discovery.oracle import Oracle
 from molgen.molecules.parsing import parse
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
+from molgen.utils.randomness import Use
 
 AGAIN = 2.5  # nats that a part loses whenever a try opens it, so that tries differ
 WIDTH = 0.05  # of the similarities about the one aimed at
@@ -84,7 +85,6 @@ LOW, HIGH = 0.75, 0.1
 the lead in part, to ``HIGH`` of the way from the threshold to 1."""
 PRICE, SURROGATE_PRICE = 0.1, 1.0  # of a round: training standard deviations, and nats
 GOLDEN = 0.6180339887498949  # phi
-CHOICE, LENGTH = (2**41 + 2**20 * use for use in (2, 3))  # in place of a position
 
 
 @dataclass(eq=False)
@@ -136,7 +136,7 @@ class LeadWalk:
         """
         low, high = LOW * self.similarity, self.similarity + HIGH * (1 - self.similarity)
         aim = low + (high - low) * (number * GOLDEN % 1)
-        u = randomness.uniform(self.seed, randomness.SHUFFLE, self.lead.index, number, CHOICE)
+        u = randomness.used(self.seed, Use.LEAD_CHOICE, self.lead.index, number)
         return self.start.choose(aim, exaggeration, float(u))
 
     def go_on(self, count: int, writable: Callable[[str], bool]) -> None:

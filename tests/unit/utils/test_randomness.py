@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from molgen.utils import randomness
-from molgen.utils.randomness import LENGTH, SHUFFLE, STEP, TARGET, uniform
+from molgen.utils.randomness import LENGTH, SHUFFLE, STEP, TARGET, Use, uniform
 
 SHAPE = (40, 50, 60)
 AXES = np.ogrid[:40, :50, :60]
@@ -79,3 +79,17 @@ def test_choose_follows_the_weights_and_never_takes_what_has_none() -> None:
     assert np.bincount(found, minlength=5).tolist() == [0, 750, 0, 250, 0]
     assert randomness.choose([2.0], 0.999) == 0
     assert randomness.choose([1.0, 1.0], u.reshape(10, 100)).shape == (10, 100)
+
+
+def test_uses_keep_their_numbers_and_meet_no_other() -> None:
+    names = "COMPLETION MOVE_PART MOVE_POSITION MOVE_LENGTH MOVE_PLACE MOVE_KIND MOVE_FRAGMENT"
+    names += " MOVE_SPAN ACCEPT PARTICLE_POSITION PARTICLE_OUTLOOK RESAMPLE LEAD_REGION LEAD_SIZE"
+    names += " LEAD_CHOICE LEAD_SPAN TUNE"
+    assert [(use.name, use - 2**62) for use in Use] == [
+        (name, number) for number, name in enumerate(names.split())
+    ]
+    assert randomness.used(3, Use.ACCEPT, 5, 7) == uniform(3, SHUFFLE, 2**62 + 8, 5, 7)
+    rows = uniform(3, SHUFFLE, np.arange(10_000), 7).ravel()
+    drawn = [randomness.used(3, use, np.arange(1000), 7) for use in Use]
+    everything = np.concatenate([rows, *drawn])
+    assert len(np.unique(everything)) == len(everything)
