@@ -18,8 +18,11 @@ REFERENCE_VECTORS ?= $(abspath $(wildcard ../shared/reference_vectors))
 export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
 
 # Two pytest workers, one thread each: on two cores more threads only get in each other's way. A file
-# stays with one worker, so that what its tests share is made once.
-PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --dist loadfile
+# stays with one worker, so that what its tests share is made once; files go in the order of their
+# names, so that the many short ones of unit/ come last and both workers end together (by itself
+# xdist takes files of few tests last, and a notebook is one test).
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --dist loadfile \
+  --no-loadscope-reorder
 
 .PHONY: help venv design test test-all lint types conformance coverage format bench clean
 .PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-guides

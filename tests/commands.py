@@ -6,10 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,37 @@ class Ran:
 
 Run = Callable[..., Ran]
 """Takes the words of a command; the fixture ``molgen`` is one."""
+
+
+def cells(path: Path) -> pd.DataFrame:
+    """Read a CSV as the text of its cells."""
+    import pandas as pd
+
+    return pd.read_csv(path, keep_default_na=False, dtype=str)
+
+
+def names(folder: Path) -> set[str]:
+    """Return the names of what lies in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
+def interrupted(molgen: Run, words: Sequence[object], folder: Path, kind: signal.Signals) -> Ran:
+    """Run a command in this process, with a signal once a folder holds two finished points."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while len(list(folder.rglob("*.json"))) < 2:
+            if over.wait(0.005):
+                return
+        os.kill(os.getpid(), kind)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        return molgen(*words)
+    finally:
+        over.set()
+        watcher.join()
 
 
 def stopped(words: Sequence[object], folder: Path, kind: signal.Signals) -> Ran:

@@ -32,11 +32,17 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tiny_model: Path) -> Model:
+def model(tiny_model: Path) -> Model:
     """The same, loaded."""
     import molgen
 
     return molgen.load(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def tiny(model: Model) -> Model:
+    """The same, where ``model`` is another one."""
+    return model
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +59,16 @@ def tiny_selfies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tiny
 
     return tiny.save(tmp_path_factory.mktemp("models") / "selfies", "selfies")
+
+
+@pytest.fixture
+def smi(tmp_path: Path) -> Path:
+    """A file of 40 molecules with names."""
+    from small_data import SMILES
+
+    path = tmp_path / "set.smi"
+    path.write_text("".join(f"{s} molecule-{i}\n" for i, s in enumerate(SMILES)))
+    return path
 
 
 @pytest.fixture

@@ -18,6 +18,23 @@ O=C1CCN1 CC1CCO1 CCC(C)CO CC1(C)CO1 OCC1CCN1 CC(=O)CO N#CCN FC(F)F CNC(N)=O
 """
 SMILES = tuple(WORDS.split())
 """40 canonical molecules of 1 to 9 tokens."""
+TINY = [
+    "--batch-size",
+    "8",
+    "--layers",
+    "1",
+    "--width",
+    "16",
+    "--heads",
+    "2",
+    "--workers",
+    "1",
+    "--dtype",
+    "fp32",
+]
+"""Words of ``molgen train`` for a network of one layer."""
+PREPARED = {"dataset.npz", "known.safetensors", "report.csv", "prepared.json"}
+"""Files of a data set that is ready to be trained on."""
 
 
 def dataset(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import tiny
-from commands import Run, stopped
+from commands import Run, interrupted, stopped
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
 pytest.importorskip("plotly", reason="needs the extra 'plots'")
@@ -91,36 +91,24 @@ def test_unguided_draws(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[list[object], str]] = {
-    "no such model": (["MODEL=nosuch"], "no model 'nosuch'"),
-    "a misspelled property": (["--property", "qet"], "'qet' is unknown; did you mean 'qed'"),
+    # what a reader of the library refuses is tested there; here, that it ends in one line
     "a property it does not know": (["--property", "sa"], "not conditioned on it"),
-    "a target that is no number": (["--target", "high"], "target qed: value is 'high'"),
-    "another property's target": (["--target", "logp=1"], "target is 'logp=1', but the property"),
-    "gamma of a word": (["--gamma", "1,x"], "argument --gamma: expected finite numbers with comm"),
-    "gamma of NaN": (["--gamma", "nan"], "argument --gamma: expected finite numbers"),
-    "no gamma": (["--gamma", ""], "argument --gamma: expected finite numbers"),
-    "no steps": (["--steps", "8,0"], "argument --steps: expected whole numbers from 1"),
-    "half a step": (["--steps", "1.5"], "argument --steps: expected whole numbers from 1"),
-    "a seed that is a word": (["--seeds", "a"], "argument --seeds: expected whole numbers"),
-    "too many seeds": (["--seeds", ",".join(map(str, range(101)))], "(100 at most)"),
-    "no rows": (["--n", 0], "argument --n: expected a whole number from 1"),
-    "an arm without sense": (["--arm", "A; remsk=cap"], "'remsk=cap' is not understood"),
-    "an arm twice": (["--arm", "A", "--arm", "A; remask=cap"], "two arms are called A"),
     "an arm's strategy": (["--arm", "A; remask=rescal"], "arm A: remask strategy is 'rescal'"),
-    "an arm's guidance": (["--arm", "A; guidance=x"], "arm A: guidance is 'x', expected one of"),
-    "an arm without its guide": (["--arm", "A; guidance=cbg"], "arm A: model"),
     "an arm's model": (["--arm", "A; model=nosuch"], "no model 'nosuch'"),
+    # what is read on the command line alone
+    "another property's target": (["--target", "logp=1"], "target is 'logp=1'"),
+    "gamma of a word": (["--gamma", "1,x"], "--gamma: expected finite numbers"),
+    "no gamma": (["--gamma", ""], "--gamma: expected finite numbers"),
+    "no steps": (["--steps", "8,0"], "--steps: expected whole numbers from 1"),
+    "too many seeds": (["--seeds", ",".join(map(str, range(101)))], "(100 at most)"),
+    "an arm without its guide": (["--arm", "A; guidance=cbg"], "arm A: model"),
     "a baseline": (["--baseline", "nosuch"], "no model 'nosuch'"),
-    "another convention": (
-        ["--conventions", "loose"],
-        "conventions has 'loose', expected paper or",
-    ),
+    "another convention": (["--conventions", "loose"], "conventions has 'loose'"),
     "published points that are none": (["--published", "FILE"], "has no column 'task'"),
     "no published points": (["--published", "no.csv"], "No such file or directory: no.csv"),
     "a file for a folder": (["--out", "FILE"], "is a file, not a folder"),
     "a file in the way": (["--out", "FILE/deeper"], "is a file, not a folder"),
-    "nothing to chart": (["--only-charts"], "holds no finished points to chart"),
-    "no such device": (["--device", "toaster"], "device 'toaster' cannot be used"),
+    "nothing to chart": (["--only-charts"], "no finished points"),
 }
 
 
@@ -131,13 +119,8 @@ def test_bad_input_is_refused_in_one_line(
     words, message = BAD[case]
     file = tmp_path / "file.csv"
     file.write_text("raw\nCC\n")
-    model, rest = str(tiny_model), [*SMALL, "--out", tmp_path / "out"]
-    for word in map(str, words):
-        if word.startswith("MODEL="):
-            model = word.removeprefix("MODEL=")
-        else:
-            rest.append(word.replace("FILE", str(file)))
-    ran = molgen("frontier", model, *rest)
+    given = [str(word).replace("FILE", str(file)) for word in words]
+    ran = molgen("frontier", tiny_model, *SMALL, "--out", tmp_path / "out", *given)
     assert message in ran.refused()
     assert ran.out == ""
     assert names(tmp_path) == ["file.csv"], "something is left behind"
@@ -187,7 +170,10 @@ def test_an_interrupted_run_goes_on(
 ) -> None:
     words = ["frontier", tiny_model, "--property", "qed", "--n", 24, "--steps", 8, "--seeds"]
     words += ["0,1", "--gamma", "1,2,3,4,5,6", "--arm", "MDLM", "--out", tmp_path]
-    ran = stopped(words, tmp_path / "points", kind)
+    if kind is signal.SIGKILL:
+        ran = stopped(words, tmp_path / "points", kind)
+    else:
+        ran = interrupted(molgen, words, tmp_path / "points", kind)
     finished = len(list((tmp_path / "points").glob("*.json")))
     assert 2 <= finished < 12, "it ended too early or too late to tell"
     if kind is signal.SIGKILL:

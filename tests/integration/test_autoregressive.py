@@ -179,9 +179,9 @@ def test_forwards_are_counted_where_they_happen(pool: Workers) -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     masked = tiny.network()
-    with pytest.raises(ValueError, match="noise is 'masked', but only a network of noise 'none'"):
+    with pytest.raises(ValueError, match="noise is 'masked'"):
         CachedDenoiser(masked)
-    with pytest.raises(ValueError, match="noise is 'masked', but only a network of noise 'none'"):
+    with pytest.raises(ValueError, match="noise is 'masked'"):
         KVCache(masked, 2)
     with pytest.raises(ValueError, match="the guide's noise is 'masked'"):
         GuideScores(noisy_guide(noise="masked"), [RINGS])
@@ -189,11 +189,11 @@ def test_what_does_not_fit_is_refused() -> None:
         GuideScores(GUIDE, [])
     with pytest.raises(ValueError, match="'rings', 'rings'"):
         GuideScores(GUIDE, [RINGS, RINGS])
-    with pytest.raises(ValueError, match="target qed: the guide does not predict it"):
+    with pytest.raises(ValueError, match="target qed: the guide"):
         GuideScores(GUIDE, [Aim("qed", "max")])
     with pytest.raises(ValueError, match="gamma is a function of alpha_t"):
         GuideScores(GUIDE, [Aim("rings", 2.0, lambda alpha: alpha)])
-    with pytest.raises(ValueError, match="reads 8 of 9 tokens, expected at least 12 of 9"):
+    with pytest.raises(ValueError, match="reads 8 of 9 tokens"):
         FudgeModel(CachedDenoiser(NETWORK), GuideScores(noisy_guide(8), [RINGS]))
 
 

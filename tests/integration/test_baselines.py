@@ -31,12 +31,13 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     KnownMolecules.from_smiles(MOLECULES).save(folder / "known.safetensors")
     config = recipe(
         epochs=EPOCHS[request.param], batch_size=32, shard=32, peak_rate=5e-3, ema_decay=0.9,
-        evaluate_every=100,
+        evaluate_every=100, checkpoint_every=1000,
     )  # fmt: skip
     network = shape(DATA, width=64, noise=request.param)
     fit(Prepared(DATA), folder, network, config, say=lambda text: None)
     guide = train_guide(
-        DATA, folder / "trained", request.param, config=recipe(epochs=250, batch_size=32),
+        DATA, folder / "trained", request.param,
+        config=recipe(epochs=250, batch_size=32, shard=32, checkpoint_every=1000),
         progress=False, sizes=SMALL,
     )  # fmt: skip
     save_network(guide, folder / GUIDE)

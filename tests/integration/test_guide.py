@@ -35,8 +35,9 @@ def words(copies: int = 40) -> TokenDataset:
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NoisyGuide:
     folder = tmp_path_factory.mktemp(request.param)
     config = TrainConfig(
-        epochs=20, batch_size=128, decay_fraction=0.9, workers=1, dtype="fp32", ema_decay=0.9
-    )
+        epochs=12, batch_size=128, shard=128, peak_rate=6e-3, decay_fraction=0.9, ema_decay=0.9,
+        workers=1, dtype="fp32",
+    )  # fmt: skip
     return train_guide(words(), folder, request.param, config=config, progress=False, sizes=SMALL)
 
 

@@ -32,7 +32,8 @@ def test_tiny_models_in_double_precision(case: str, folder: Path) -> None:
 @pytest.mark.skipif(not torch.__version__.startswith(RELEASE), reason=f"needs torch {RELEASE}")
 @pytest.mark.parametrize("case", record.BUNDLED)
 def test_bundled_models_but_for_last_bits(case: str, folder: Path) -> None:
-    found, expected = record.rows(record.BUNDLED[case], folder), RECORDED[case]
-    assert len(found) == len(expected)
-    same = sum(a == b for a, b in zip(found, expected, strict=True))
-    assert same >= 0.9 * len(expected)
+    """Half of the rows: they are the first of those that were recorded."""
+    expected = RECORDED[case][: len(RECORDED[case]) // 2]
+    found = record.rows(f"{record.BUNDLED[case]} --n {len(expected)}", folder)
+    other = sum(a != b for a, b in zip(found, expected, strict=True))
+    assert other <= max(1, len(expected) // 10)

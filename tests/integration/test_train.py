@@ -259,8 +259,9 @@ def test_a_network_with_a_time_input_learns(tmp_path: Path) -> None:
 def overfit(data_smiles: tuple[str, ...], folder: Path) -> tuple[MoleculeDenoiser, float]:
     data = dataset(data_smiles, properties=0, held_out=0.0)
     config = recipe(
-        epochs=400, batch_size=32, shard=32, peak_rate=5e-3, ema_decay=0.9, evaluate_every=50
-    )
+        epochs=400, batch_size=32, shard=32, peak_rate=5e-3, ema_decay=0.9, evaluate_every=50,
+        checkpoint_every=1000,
+    )  # fmt: skip
     trainer = train(data, folder, shape(data, width=64), config, progress=False)
     with trainer.average.applied(trainer.model):
         model = MoleculeDenoiser(trainer.model.config)

@@ -108,5 +108,5 @@ def test_targets_from_python() -> None:
     with pytest.raises(ValueError, match="target qed: value is 'nan'"):
         read_targets({"qed": math.nan})
     for wrong in (None, [1], (0, 1)):
-        with pytest.raises(ValueError, match=r"target qed is .*, expected max, min, a number"):
+        with pytest.raises(ValueError, match=r"target qed is"):
             read_targets({"qed": wrong})  # type: ignore[dict-item]

@@ -149,7 +149,7 @@ def test_few_rows_with_a_property_are_all_there_is() -> None:
 
 
 def test_what_cannot_be_drawn_is_named() -> None:
-    with pytest.raises(ValueError, match=r"target qet: the model .* it knows qed, rings, sparse"):
+    with pytest.raises(ValueError, match=r"target qet: .* qed, rings, sparse"):
         PRIOR.draw({"qet": "max"}, 3, 0)
     with pytest.raises(ValueError, match="no training molecule has empty"):
         PRIOR.draw({"empty": "max"}, 3, 0)

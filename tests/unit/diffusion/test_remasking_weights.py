@@ -73,5 +73,5 @@ def test_published_weights_leave_rows_more_masked_by_what_is_taken_off() -> None
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="tau must be above 0, got 0"):
         token_weights.sharpened_weights(PSI, CLEAN, tau=0)
-    with pytest.raises(ValueError, match="normalise must be 'sum' or 'mean', got 'max'"):
+    with pytest.raises(ValueError, match=r"normalise .*'max'"):
         token_weights.uniform_weights(CLEAN, "max")  # type: ignore[arg-type]

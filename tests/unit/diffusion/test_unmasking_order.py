@@ -217,12 +217,12 @@ def test_entropy_and_divergence() -> None:
 
 
 def test_bad_parameters() -> None:
-    with pytest.raises(ValueError, match="at_once is 0, expected a whole number of at least 1"):
+    with pytest.raises(ValueError, match="at_once is 0"):
         LowestEntropy(0)
     for gamma in (-0.1, math.nan):
         with pytest.raises(ValueError, match=f"gamma is {gamma}, expected at least 0"):
             EntropyBounded(gamma)
-    with pytest.raises(ValueError, match=r"confidence is 1\.5, expected a number in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"confidence is 1\.5"):
         Stable(confidence=1.5)
     with pytest.raises(ValueError, match="kl is 0, expected more than 0"):
         Stable(kl=0)

@@ -27,11 +27,6 @@ TEXT = st.text(st.characters(codec="ascii", exclude_characters=";\r\n\x00"), min
 )
 
 
-@pytest.fixture(scope="module")
-def model(tiny_model: Path) -> Model:
-    return molgen.load(tiny_model)
-
-
 def sweep(model: Model, **changes: object) -> Sweep:
     arms = (Arm("plain", model.name), Arm("again", model.name, "rescale:eta=.3"))
     given = Sweep(task_for(model, "qed", "max", 12), arms, (1.0, 2.0), (5,), (0, 1))

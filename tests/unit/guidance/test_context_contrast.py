@@ -71,7 +71,7 @@ def test_at_strength_one_nothing_changes(tiny_model: Path) -> None:
 def test_words_and_refusals(tiny_model: Path) -> None:
     assert words.context("none") is None
     assert words.context("hide:share=.4,strength=2.5") == CONTEXT
-    with pytest.raises(ValueError, match="context is 'hid', expected one of none, hide"):
+    with pytest.raises(ValueError, match="context is 'hid'"):
         words.context("hid")
     with pytest.raises(ValueError, match=r"share is 0\.0, expected more than 0"):
         Context(0.0)
@@ -81,5 +81,5 @@ def test_words_and_refusals(tiny_model: Path) -> None:
     settings = model.settings(
         context=CONTEXT, steering=words.guidance("cfg:mix=posterior"), gamma=2.0
     )
-    with pytest.raises(ValueError, match="context guidance hides tokens behind masks"):
+    with pytest.raises(ValueError, match="hides tokens behind masks"):
         model.draw(2, {"qed": "max"}, 0, settings=settings)

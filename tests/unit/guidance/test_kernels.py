@@ -88,7 +88,7 @@ def test_strength_may_follow_the_clock_of_each_row() -> None:
 def test_linear_goes_from_noise_to_clean() -> None:
     assert [Linear(3.0, 1.0)(alpha) for alpha in (0.0, 0.5, 1.0)] == [3.0, 2.0, 1.0]
     for start, end in ((math.nan, 1.0), (0.0, math.inf)):
-        with pytest.raises(ValueError, match=r"(start|end) is (nan|inf), expected a finite number"):
+        with pytest.raises(ValueError, match=r"(start|end) is (nan|inf)"):
             Linear(start, end)
 
 

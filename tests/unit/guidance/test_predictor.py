@@ -86,7 +86,7 @@ def test_guidance_mixes_both_predictions(pool: Workers) -> None:
     p = asked(predictor, True, np.arange(ROWS))
     np.testing.assert_allclose(p, expected, atol=1e-5)
     assert predictor.forwards == 2
-    with pytest.raises(ValueError, match="condition is None, but guidance needs one"):
+    with pytest.raises(ValueError, match="condition is None"):
         asked(predictor, False, np.arange(ROWS))
 
 
@@ -191,7 +191,7 @@ def test_bf16_is_near(pool: Workers) -> None:
 def test_damaged_weights_are_noticed(pool: Workers) -> None:
     broken = tiny.network()
     broken.head.bias.data[2] = float("nan")
-    with pytest.raises(ValueError, match="probabilities are not numbers: its weights are damaged"):
+    with pytest.raises(ValueError, match="not numbers"):
         asked(NetworkPredictor(broken, pool), True, np.arange(ROWS))
     huge = NetworkPredictor(NETWORK, pool, ClassifierFree(1e308))
     with pytest.raises(ValueError, match="or gamma is too large"):

@@ -176,5 +176,5 @@ def test_what_a_vocabulary_lacks_or_has_too_much_of() -> None:
     p[..., 4:] = 0
     found = language.given(two, two == 5, p).marginals()
     assert found[0, 0].tolist() == found[0, 2].tolist() == [0, 0, 1, 0, 0, 0]
-    with pytest.raises(ValueError, match="labels is 10, expected a whole number of 0 to 9"):
+    with pytest.raises(ValueError, match="labels is 10"):
         SmilesGrammar(labels=10)

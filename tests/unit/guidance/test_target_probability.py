@@ -62,5 +62,5 @@ def test_what_a_guide_does_not_know_is_refused(qm9: Model) -> None:
     with pytest.raises(ValueError, match="no target is given that a row may be to meet"):
         qm9.draw(2, {}, settings=settings)
     prefixes = molgen.load("qm9-ar")
-    with pytest.raises(ValueError, match="reads prefixes, expected one of noised rows"):
+    with pytest.raises(ValueError, match="reads prefixes"):
         prefixes.sample(2, {"qed": "max"}, adapt=settings.adapt)

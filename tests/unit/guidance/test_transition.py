@@ -298,13 +298,13 @@ def test_no_token_changes_oftener_than_the_bound(
 
 
 def test_bad_networks_and_arguments_are_refused() -> None:
-    with pytest.raises(ValueError, match="network has 4 classes, expected the 2 ids"):
+    with pytest.raises(ValueError, match="network has 4 classes"):
         UniformTransition(ShardedDenoiser(chains.Denoiser(uniform=True), dtype="fp32"))
     for step in (
         MaskedTransition(MASKED, ClassifierFree(2.0)),
         UniformTransition(UNIFORM, ClassifierFree(2.0)),
     ):
-        with pytest.raises(ValueError, match="condition is None, but guidance needs one"):
+        with pytest.raises(ValueError, match="condition is None"):
             kernel(step)
-    with pytest.raises(ValueError, match="not numbers: the weights are damaged, or gamma is too"):
+    with pytest.raises(ValueError, match="not numbers"):
         kernel(MaskedTransition(MASKED, ClassifierFree(1e308)), given=torch.ones(27, 1))

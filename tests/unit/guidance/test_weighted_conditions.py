@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-import molgen
 import tiny
 from molgen.guidance.kernels import ClassifierFree, classifier_free_masked
 from molgen.guidance.next_token import ClassifierFreeModel
@@ -26,11 +25,6 @@ NAMES = ("qed", "logp", "rings")
 TOKENS = torch.tensor([[0, tiny.network().mask_id, 1], [tiny.network().mask_id] * 3])
 CONDITION = torch.tensor([[0.4, 1.0, torch.nan], [0.5, -1.0, torch.nan]])
 ALPHA = torch.tensor([0.5, 0.1])
-
-
-@pytest.fixture(scope="module")
-def model(tiny_model: Path) -> Model:
-    return molgen.load(tiny_model)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +46,7 @@ def test_only_proportions_count_and_equal_weights_are_none() -> None:
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_weight_is_a_number_above_0(weight: float) -> None:
-    with pytest.raises(ValueError, match=r"weight of qed is .*, expected a finite number above 0"):
+    with pytest.raises(ValueError, match=r"weight of qed is"):
         Emphasis.of(NAMES, ["qed", "logp"], {"qed": weight})
 
 

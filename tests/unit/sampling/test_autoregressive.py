@@ -228,7 +228,7 @@ def test_forwards_are_filled_with_rows_that_are_there() -> None:
 def test_bad_arguments(pool: Workers) -> None:
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
         AutoregressiveSampler(PLAIN, pool, batch_size=0)
-    with pytest.raises(ValueError, match="condition is None, but guidance needs one"):
+    with pytest.raises(ValueError, match="condition is None"):
         AutoregressiveSampler(ClassifierFreeModel(PLAIN, 2.0), pool).run(Job(ones(2)))
 
 
@@ -251,7 +251,7 @@ def test_gamma_must_be_a_number(gamma: float, message: str) -> None:
 def test_the_classifier_must_read_what_the_network_writes() -> None:
     short = Foresight(TARGET, MEETS[0])
     short.max_length = 2
-    with pytest.raises(ValueError, match="reads 2 of 4 tokens, expected at least 3 of 4, as the"):
+    with pytest.raises(ValueError, match="reads 2 of 4 tokens"):
         FudgeModel(PLAIN, short)
 
 

@@ -110,7 +110,7 @@ def test_rows_begin_at_their_step() -> None:
 
 def test_shapes_and_lengths_are_checked() -> None:
     given = part()
-    with pytest.raises(ValueError, match=r"psi has shape \(2, 2\), expected \(8, 9\)"):
+    with pytest.raises(ValueError, match=r"psi has shape \(2, 2\)"):
         Given(given.tokens, np.ones((2, 2)))
     with pytest.raises(ValueError, match="rows has 3 rows, expected 8"):
         Job(LENGTHS, rows=np.arange(3))

@@ -37,11 +37,6 @@ def balanced(text: str) -> bool:
     return depth == 0 and text[0] not in "=(" and text[-1] not in "=()"
 
 
-@pytest.fixture(scope="module")
-def model(tiny_model: Path) -> Model:
-    return molgen.load(tiny_model)
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_every_row_is_well_formed(model: Model, way: str) -> None:
     free = model.sample(60, seed=4, **WAYS[way])

@@ -120,11 +120,13 @@ def test_guidance_in_words() -> None:
     exact = words.guidance("cbg:scores=exact,tilt_mask=1,guide=out/guide")
     assert exact == ClassifierBased("exact", "out/guide", tilt_mask=True)
     assert words.guidance("fudge:cfg=2") == ClassifierBased(cfg=2.0)
-    with pytest.raises(ValueError, match="guidance is 'dps', expected one of cfg, cbg, fudge"):
+    with pytest.raises(ValueError, match="guidance is 'dps'"):
         words.guidance("dps")
-    with pytest.raises(ValueError, match="cfg has no parameter 'scores=exact', expected mix"):
+    with pytest.raises(ValueError, match="no parameter 'scores=exact'"):
         words.guidance("cfg:scores=exact")
-    with pytest.raises(ValueError, match="mix is 'half', expected one of clean, posterior"):
+    with pytest.raises(ValueError, match="scores is 'guess'"):
+        words.guidance("cbg:scores=guess")
+    with pytest.raises(ValueError, match="mix is 'half'"):
         words.guidance("cfg:mix=half")
 
 

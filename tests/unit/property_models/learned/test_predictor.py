@@ -148,7 +148,7 @@ def change(folder: Path, key: str, value: object) -> None:
 def test_too_few_molecules() -> None:
     table = measured()
     few = type(table)(table.smiles[:29], table.values[:29], table.counts, 0.0, ())
-    with pytest.raises(ValueError, match="29 molecules with a value, expected at least 30"):
+    with pytest.raises(ValueError, match="29 molecules with a value"):
         fit_judge(few, "x")
 
 

@@ -1,0 +1,90 @@
+"""Rows that go on until they pass, for tests: who judges them, how they go on, what passed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molgen.diffusion import plan
+from molgen.molecules.fate import Fate
+from molgen.sampling.acceptance import Judge, Verdict
+from molgen.sampling.adaptive import AdaptiveSampler
+from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
+from molgen.sampling.sampler import Samples
+from molgen.utils import randomness
+from molgen.utils.arrays import Ids
+from tiny import Table
+
+LENGTHS = np.tile([5, 4, 9, 3, 7, 7, 6, 9, 4, 6, 8, 5], 3)
+PAD, MASK, LONGEST = Table().pad_id, Table().mask_id, Table().max_length
+
+
+RETRIES: dict[str, Retry] = {
+    "restart": Restart(),
+    "random": Remask(0.4, by="random"),
+    "psi": Remask(0.4, by="psi"),
+    "quality": Remask(0.5, tau=0.3, move=0.2),
+    "rising": Remask(0.3, rising=True),
+}
+
+
+def judge(tokens: Ids, rows: Ids | None = None) -> list[Verdict]:
+    """A third is no molecule and a quarter known; few keys, so many are the same."""
+    found = []
+    for row in tokens:
+        text = row[row != PAD]
+        weight = int(text @ np.arange(1, len(text) + 1))
+        key, reason = (
+            f"{text[0]} {text[-1]}",
+            Fate.IN_TRAINING_SET if weight % 4 == 1 else Fate.ACCEPTED,
+        )
+        found.append(Verdict("", Fate.INVALID) if weight % 3 == 0 else Verdict(key, reason))
+    return found
+
+
+def redraw(seed: int, count: int = len(LENGTHS), first: int = 0) -> tuple[Ids, None]:
+    u = randomness.uniform(seed, randomness.LENGTH, first + np.arange(count))
+    return (3 + u * 7).astype(np.int64), None
+
+
+def build(
+    retry: Retry,
+    budget: int = 60,
+    until: tuple[str, ...] = ("valid", "unique", "novel"),
+    inner: Sampler | None = None,
+    judge: Judge = judge,
+    **more: object,
+) -> AdaptiveSampler:
+    inner = inner or Sampler(Table(), plan.Ancestral().plan(40))
+    own = {"redraw": redraw, **more}
+    settings = Adaptive(until, budget, retry)
+    return AdaptiveSampler(inner, settings, judge, MASK, PAD, LONGEST, **own)  # type: ignore[arg-type]
+
+
+def same(a: Samples, b: Samples) -> None:
+    width = max(a.tokens.shape[1], b.tokens.shape[1])
+    for x, y, fill in ((a.tokens, b.tokens, PAD), (a.quality, b.quality, 1.0)):
+        np.testing.assert_array_equal(wide(x, width, fill), wide(y, width, fill))
+    np.testing.assert_array_equal(a.nfe, b.nfe)
+
+
+def wide(array: NDArray[np.float64] | Ids, width: int, fill: float) -> NDArray[np.float64]:
+    found = np.full((len(array), width), float(fill))
+    found[:, : array.shape[1]] = array
+    return found
+
+
+def some(samples: Samples, rows: slice | NDArray[np.bool_]) -> Samples:
+    return Samples(samples.tokens[rows], samples.nfe[rows], quality=samples.quality[rows])
+
+
+def passing(samples: Samples, demand_unique: bool = True) -> NDArray[np.bool_]:
+    """Mark the rows that pass, the first of each key alone."""
+    seen: set[str] = set()
+    marks = []
+    for verdict in judge(samples.tokens):
+        marks.append(verdict.fate is Fate.ACCEPTED and not (demand_unique and verdict.key in seen))
+        if verdict.fate is Fate.ACCEPTED:
+            seen.add(verdict.key)
+    return np.array(marks)
