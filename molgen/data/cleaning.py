@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from molgen.data.reading import Table
 from molgen.molecules.parents import largest_fragment, neutral
 from molgen.molecules.parsing import Status, canonical, interpret

@@ -119,6 +119,14 @@ def parse(raw: str) -> Chem.Mol | None:
             return None
 
 
+def is_smiles(text: str) -> bool:
+    """Return whether a string is spelled as SMILES are, whether or not it is a molecule."""
+    if len(text) > MAX_CHARACTERS or not _PRINTABLE.fullmatch(text):
+        return False
+    with rdBase.BlockLogs():
+        return _unsanitised(text) is not None
+
+
 def canonical(smiles: str) -> str:
     """Return the canonical SMILES of whatever :func:`parse` reads, empty where that is nothing."""
     mol = _unlabelled(smiles)

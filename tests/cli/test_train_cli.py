@@ -310,7 +310,7 @@ FILES = {
     [
         ("empty.csv", "the file is empty"),
         ("header.csv", "no rows"),
-        ("none.csv", "no molecule left of 2 rows (2 unreadable)"),
+        ("none.csv", "no SMILES in column 'smiles' (2 rows; first: 'foo' in line 2)"),
         ("missing.csv", "no file"),
         ("picture.png", "ends in '.png'"),
         (".", "no file"),
