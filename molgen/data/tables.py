@@ -11,17 +11,16 @@ parquet   the same columns with their types (extra ``parquet``)
 smi       ``raw <tab> index <tab> status`` without a header line. The first field is what the
           network wrote, so a reader that counts failures finds as many as there were; a blank or
           control character inside it, which would break the line, becomes ``?`` (no SMILES either)
-sdf       one record a row with all columns as properties, drawn in two dimensions; a row that is no
-          molecule is a record without atoms
+sdf       one record a row with all columns as properties, drawn in two dimensions, by RDKit's
+          SDWriter; a row that is no molecule is a record without atoms
 ========  ==========================================================================================
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from molgen.data.sheet import open_sheet
 from molgen.utils.files import replacing
@@ -74,10 +73,9 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         if extension == ".parquet":
             frame.to_parquet(temporary, index=False)
             return
-        text = {".csv": _csv, ".smi": _smi, ".sdf": _sdf}[extension]
+        write = {".csv": _csv, ".smi": _smi, ".sdf": _sdf}[extension]
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            for piece in text(frame):
-                file.write(piece)
+            write(frame, file)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -110,23 +108,23 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return pd.DataFrame({n: _typed(frame.iloc[:, i], n) for i, n in enumerate(names)})
 
 
-def _csv(frame: pd.DataFrame) -> Iterator[str]:
+def _csv(frame: pd.DataFrame, file: TextIO) -> None:
     words = {True: "true", False: "false"}
     booleans = [name for name in frame.columns if frame[name].dtype.name in ("bool", "boolean")]
     columns = {name: frame[name].astype(object).map(words) for name in booleans}
-    yield frame.assign(**columns).to_csv(index=False, lineterminator="\n")
+    frame.assign(**columns).to_csv(file, index=False, lineterminator="\n")
 
 
-def _smi(frame: pd.DataFrame) -> Iterator[str]:
+def _smi(frame: pd.DataFrame, file: TextIO) -> None:
     raws = _column(frame, "raw" if "raw" in frame else "smiles")
     index = frame["index"] if "index" in frame else range(len(frame))
     status = frame["status"] if "status" in frame else [""] * len(raws)
     for raw, number, reason in zip(raws, index, status, strict=True):
         fields = (_BREAKING.sub("?", str(raw)), str(number), str(reason))
-        yield "\t".join(fields if reason else fields[:2]) + "\n"
+        file.write("\t".join(fields if reason else fields[:2]) + "\n")
 
 
-def _sdf(frame: pd.DataFrame) -> Iterator[str]:
+def _sdf(frame: pd.DataFrame, file: TextIO) -> None:
     from rdkit import Chem
     from rdkit.Chem import rdDepictor
 
@@ -134,17 +132,19 @@ def _sdf(frame: pd.DataFrame) -> Iterator[str]:
 
     smiles = _column(frame, "smiles")
     titles = frame["index"] if "index" in frame else range(len(frame))
-    rows = frame.to_dict("records")
-    for text, title, row in zip(smiles, titles, rows, strict=True):
-        mol = parse(text) if text else None
-        if mol is None:
-            mol = Chem.Mol()
-        else:
-            rdDepictor.Compute2DCoords(mol)
-        mol.SetProp("_Name", str(title))
-        yield Chem.MolToMolBlock(mol)
-        yield from (f">  <{name}>\n{_cell(value)}\n\n" for name, value in row.items())
-        yield "$$$$\n"
+    with Chem.SDWriter(file) as writer:
+        writer.SetProps(list(map(str, frame.columns)))
+        rows = zip(smiles, titles, frame.to_dict("records"), strict=True)
+        for text, title, row in rows:
+            mol = parse(text) if text else None
+            if mol is None:
+                mol = Chem.Mol()
+            else:
+                rdDepictor.Compute2DCoords(mol)
+            mol.SetProp("_Name", str(title))
+            for name, value in row.items():
+                mol.SetProp(str(name), _cell(value))
+            writer.write(mol)
 
 
 def _cell(value: Any) -> str:
