@@ -26,10 +26,13 @@ from molgen.sampling.recipe import check_targets, resolve
 from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
 from molgen.sampling.settings import METHOD, Settings, from_words
 from molgen.targets import Target, read_targets
-from property_models import compute
+from property_models import compute, get
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NOT_COMPUTED = "cannot be computed"
+"""What stands in the column of a property that a model learned from a user's column alone."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,25 @@ class Model(Checkpoint):
         """
         check_targets(self, settings, targets)
 
+    def own_labels(self, names: Sequence[str]) -> list[str]:
+        """Return those properties that the model learned from a user's column alone.
+
+        It can be steered towards them, but nothing computes them of a molecule; every other name is
+        that of a property.
+
+        Raises:
+            ValueError: for a name that is neither.
+        """
+        own = []
+        for name in names:
+            try:
+                get(name)
+            except ValueError:
+                if name not in self.properties:
+                    raise
+                own.append(name)
+        return own
+
     def sampler(
         self, settings: Settings, targets: Mapping[str, Target] | None = None
     ) -> AbstractContextManager[AnySampler]:
@@ -168,4 +190,7 @@ class Model(Checkpoint):
         if self.tokenizer.representation == "selfies":
             columns["tokens"] = texts
         names = list(dict.fromkeys(properties))
-        return pd.DataFrame({**columns, **compute(names, [m.smiles for m in molecules])})
+        own = self.own_labels(names)
+        found = compute([n for n in names if n not in own], [m.smiles for m in molecules])
+        values = {name: NOT_COMPUTED if name in own else found[name] for name in names}
+        return pd.DataFrame({**columns, **values}, index=range(len(raw)))

@@ -1,7 +1,10 @@
 """Measure a file of molecules, by every convention asked for.
 
-Reads the column named, else raw, else smiles (in any case), else the only one there is. Every rate
-divides by what its convention divides by; molgen's own, strict, divides by all rows.
+Reads the column named, else raw, else the first usual heading under which there is a SMILES
+(smiles, canonical_smiles, structure, ...), else the only column; which one is told on stderr. Every
+rate divides by what its convention divides by; molgen's own, strict, divides by all rows. Rows are
+judged as they stand; known and reference molecules are read as training reads them, of a salt the
+largest organic fragment.
 
 conventions (the set behind IntDiv ... FCD is that of the last column):
   strict     valid: one sanitised fragment; the same: equal canonical SMILES; set: unique rows
@@ -34,7 +37,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
-from molgen.cli.inputs import cores, known_molecules, texts
+from molgen.cli.inputs import Read, cores, known_molecules, note, reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,9 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL_OR_FILE",
         help="what counts as known: a model's training set, or a file of SMILES",
     )
+    parser.add_argument("--train-column", metavar="C", help="the column to read of that file")
     parser.add_argument(
         "--reference", metavar="FILE", help="molecules to compare with: SNN, Frag, Scaf, FCD, ..."
     )
+    parser.add_argument("--reference-column", metavar="C", help="the column to read of that file")
     parser.add_argument(
         "--conventions",
         default="strict,paper",
@@ -97,6 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; return the exit status."""
+    from molgen.data.reading import read_table
     from molgen.molecules.conventions import convention
     from molgen.molecules.evaluate import evaluate
     from molgen.molecules.parsing import interpret_all
@@ -104,16 +110,30 @@ def run(arguments: argparse.Namespace) -> int:
     conventions = [convention(name.strip()) for name in arguments.conventions.split(",")]
     names = property_names(arguments.property)
     workers = arguments.workers or cores()
-    raw = texts(arguments.file, arguments.column)
-    others = texts(arguments.reference, None) if arguments.reference else []
-    known = known_molecules(arguments.train, workers) if arguments.train else None
-    molecules = interpret_all(raw, workers, "molecules")
+    for name in ("train", "reference"):
+        if getattr(arguments, f"{name}_column") is not None and not getattr(arguments, name):
+            raise ValueError(f"{name}-column is given without --{name}")
+    table = read_table(arguments.file, arguments.column, drawn=True)
+    sources = {"file": Read(table.notes(), table.facts())}
+    others: list[str] = []
+    if arguments.reference:
+        column = arguments.reference_column
+        others, sources["reference"] = reference(arguments.reference, column, workers)
+    known = None
+    if arguments.train:
+        column = arguments.train_column
+        known, sources["train"] = known_molecules(arguments.train, column, workers)
+    network = chemnet(arguments, others, workers)
+    for source in sources.values():
+        note(source.notes)
+    molecules = interpret_all(table.raw, workers, "molecules")
     described = None
     if others and not arguments.counts_only:
         from molgen.molecules.distribution import describe
 
         described = describe(others, workers, "reference")
     result: dict[str, Any] = {
+        "read": {name: source.facts for name, source in sources.items()},
         "rows": len(molecules),
         "status": dict(Counter(str(molecule.status) for molecule in molecules)),
         **evaluate(
@@ -123,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
             described,
             workers,
             "metrics",
-            chemnet(arguments, others, workers),
+            network,
             arguments.counts_only,
         ),
     }

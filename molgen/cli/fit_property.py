@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
+from molgen.cli.inputs import note
 
 if TYPE_CHECKING:
     from property_models.learned.fit import Assessment
@@ -35,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("file", metavar="FILE", help="csv or tsv, with a header; may be gzipped")
     parser.add_argument("--column", required=True, metavar="C", help="the column of values")
-    parser.add_argument("--smiles-column", metavar="S", help="(default: smiles)")
+    parser.add_argument(
+        "--smiles-column", metavar="S", help="(default: smiles, canonical_smiles, ...)"
+    )
     parser.add_argument("--name", metavar="NAME", help="of the property (default: the column's)")
     parser.add_argument("--unit", default="", metavar="U", help="of the values")
     parser.add_argument(
@@ -72,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit and write; return the exit status."""
+    from molgen.training.ingest import COLUMN, built_in
     from property_models.learned.fit import fit_judge
     from property_models.learned.fitting import check_library
     from property_models.learned.measured import read_measured
@@ -87,16 +91,20 @@ def run(arguments: argparse.Namespace) -> int:
         model = load(arguments.guide)
     measured = read_measured(arguments.file, arguments.column, arguments.smiles_column, True)
     options.say(f"{Path(arguments.file).name}: {measured.summary()}")
-    judge, tested = fit_judge(
-        measured,
-        arguments.name or arguments.column,
-        arguments.unit,
-        arguments.direction,
-        arguments.split,
-        arguments.seed,
-        Path(arguments.file).name,
-        on_stage=_stage,
-    )
+    try:
+        judge, tested = fit_judge(
+            measured,
+            arguments.name or arguments.column,
+            arguments.unit,
+            arguments.direction,
+            arguments.split,
+            arguments.seed,
+            Path(arguments.file).name,
+            on_stage=_stage,
+        )
+    except ValueError as error:  # often because of rows that were not used
+        raise ValueError(f"{error}; {'; '.join(measured.notes)}") from error
+    note([*measured.notes, *built_in(arguments.file, {arguments.column: COLUMN})])
     write(out, judge, tested, measured)
     options.say(report(judge))
     options.say(f"wrote {out}: the property model:{out} and its deviation uncertainty:{out}")

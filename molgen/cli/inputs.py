@@ -1,18 +1,20 @@
-"""Reading the molecules of a user's file for a command that takes any list of them."""
+"""Reading the molecules of a user's file for a command, and saying on stderr what was read.
+
+It is said once everything asked for has been checked: bad input is one line and nothing else.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from molgen.molecules.parsing import Molecule
     from molgen.molecules.training_index import KnownMolecules
-
-COLUMNS = ("raw", "smiles")
 
 
 def cores() -> int:
@@ -21,48 +23,63 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def texts(path: str, column: str | None) -> list[str]:
-    """Return the strings of a file, blanks around them removed.
+def note(lines: Sequence[str]) -> None:
+    """Print lines on standard error: what was read is told beside the result, never in it."""
+    for line in lines:
+        print(line, file=sys.stderr)
 
-    They are those of the column named, else ``raw``, else ``smiles`` (both in any case), else the
-    only column there is; where that one is headed by a molecule, there is no header line.
+
+def given(raw: Sequence[str], workers: int = 1, label: str = "molecules") -> list[Molecule]:
+    """Return molecules that are given rather than drawn: of salts the largest organic fragment."""
+    from molgen.molecules.parents import parent
+    from molgen.molecules.parsing import interpret_all
+
+    return [parent(molecule) for molecule in interpret_all(raw, workers, label)]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of a file.
+
+    Attributes:
+        notes: for the screen.
+        facts: for JSON.
+    """
+
+    notes: list[str]
+    facts: dict[str, Any]
+
+
+def reference(path: str, column: str | None, workers: int = 1) -> tuple[list[str], Read]:
+    """Return the molecules of a file to compare with, as SMILES, and what was read.
+
+    Repeated ones stay, and so does the spelling of what is one molecule.
 
     Raises:
-        ValueError: if there is no such column, naming those there are, if the file has no rows or
-            cannot be read.
+        ValueError: if none can be read.
     """
-    from molgen.data.tables import read_table
+    from molgen.data.reading import read_table
+    from molgen.molecules.parsing import LABEL
 
-    frame: pd.DataFrame = read_table(path)
-    names = [str(name) for name in frame.columns]
-    name = _choose(path, names, column)
-    found = ["" if cell is None or cell != cell else str(cell).strip() for cell in frame[name]]
-    if column is None and name.casefold() not in COLUMNS:
-        from molgen.molecules.parsing import parse
-
-        found = [name, *found] if parse(name) else found
+    table = read_table(path, column, option="reference-column")
+    molecules = given(table.raw, workers, "reference")
+    found = [m.smiles if "." in m.raw or LABEL.search(m.raw) else m.raw for m in molecules if m.ok]
+    unreadable = len(molecules) - len(found)
     if not found:
-        raise ValueError(f"{path}: a header line and no rows")
-    return found
+        raise ValueError(f"{path}: no molecule among its {len(table):,} rows")
+    notes = table.notes()
+    if unreadable:
+        notes.append(f"{table.source}: {unreadable:,} of {len(table):,} rows are no molecule")
+    return found, Read(notes, {**table.facts(), "unreadable": unreadable})
 
 
-def _choose(path: str, names: Sequence[str], column: str | None) -> str:
-    """Return the name of the column to read."""
-    if column is not None and column in names:
-        return column
-    folded = {name.casefold(): name for name in reversed(names)}
-    for wanted in [column.casefold()] if column else COLUMNS:
-        if wanted in folded:
-            return folded[wanted]
-    if column is None and len(names) == 1:
-        return names[0]
-    wanted = repr(column) if column else "raw or smiles"
-    hint = "" if column else "; name another with --column"
-    raise ValueError(f"{path} has no column {wanted}; it has {', '.join(names)}{hint}")
+def known_molecules(
+    name: str, column: str | None = None, workers: int = 1
+) -> tuple[KnownMolecules, Read]:
+    """Return the index of a model, or that of a file of SMILES as training would make it.
 
-
-def known_molecules(name: str, workers: int = 1) -> KnownMolecules:
-    """Return the index of a model, or that of a file of SMILES.
+    Returns:
+        The index, and what was read.
 
     Raises:
         ValueError: if it is neither, or the model has no index.
@@ -71,9 +88,17 @@ def known_molecules(name: str, workers: int = 1) -> KnownMolecules:
     from molgen.molecules.training_index import KnownMolecules
 
     if Path(name).is_file():
-        smiles = texts(name, None)
-        return KnownMolecules.from_smiles(smiles, processes=workers, progress="known molecules")
-    index = locate(name) / "known.safetensors"
-    if not index.is_file():
+        from molgen.data.cleaning import clean
+        from molgen.data.reading import read_table
+
+        table = read_table(name, column, option="train-column")
+        cleaned = clean(table, processes=workers, progress=True)
+        notes = [*table.notes(), f"{table.source}: {cleaned.summary()}"]
+        index = KnownMolecules.from_smiles(cleaned.smiles, False, workers, "known molecules")
+        return index, Read(notes, {**table.facts(), "cleaned": cleaned.counts})
+    if column is not None:
+        raise ValueError(f"train-column is {column!r}, but {name!r} is a model: expected a file")
+    path = locate(name) / "known.safetensors"
+    if not path.is_file():
         raise ValueError(f"model {name!r} has no index of known molecules")
-    return KnownMolecules.load(index)
+    return KnownMolecules.load(path), Read([], {"model": name})

@@ -33,7 +33,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, outputs, scaffold_options
+from molgen.cli import inputs, options, outputs, scaffold_options
 from molgen.cli.outputs import FEWER, SHOWN
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from molgen.constraints.likeness import Atoms
     from molgen.discovery.goals import Goals
     from molgen.discovery.leads.report import Optimized
+    from molgen.molecules.parsing import Molecule
 
 WIDEST = 36  # characters of a molecule in the short table
 
@@ -104,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     weights = outputs.read_weights(arguments.weight)
     goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
     screens = Screens.read(arguments.filter)
-    leads, single = read_leads(arguments.leads, arguments.column)
+    leads, notes = read_leads(arguments.leads, arguments.column)
+    single = not notes
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
     likeness = Likeness(arguments.similarity, keep, change)
 
@@ -128,6 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         options.settings(arguments, model),
         {} if arguments.guidance == "none" else None,
     )
+    inputs.note(notes)
     screen = Screen(len(leads) * arguments.tries, arguments.out)
     try:
         found = optimize(model, leads, request, screen.ended, screen.finished)
@@ -172,27 +175,37 @@ class Screen:
         self.bar.close()
 
 
-def read_leads(text: str, column: str | None) -> tuple[list[str], bool]:
-    """Return the leads, and whether it is a single one from the command line.
+def read_leads(text: str, column: str | None) -> tuple[list[str], list[str]]:
+    """Return the leads, and lines on what was read, none of a lead from the command line.
 
     Raises:
         ValueError: if the text is neither a file nor a molecule, or the file cannot be read.
     """
-    from molgen.cli.inputs import texts
-    from molgen.molecules.parsing import interpret
+    from molgen.data.reading import bare, read_table
 
     try:
         is_file = Path(text).is_file()
     except (OSError, ValueError):  # no system allows such a name
         is_file = False
     if is_file:
-        return texts(text, column), False
-    molecule = interpret(text.strip())
+        table = read_table(text, column)
+        return [_lead(molecule) for molecule in inputs.given(table.raw)], table.notes()
+    (molecule,) = inputs.given([bare(text)])
     if not molecule.ok:
         raise ValueError(f"leads is {text!r}, which is no file and no molecule: {molecule.status}")
     if column is not None:
         raise ValueError(f"column is {column!r}, but leads is a molecule: expected a file")
-    return [text.strip()], True
+    return [_lead(molecule)], []
+
+
+def _lead(molecule: Molecule) -> str:
+    """Return a lead as it was written, whose order of atoms counts; of a salt, the part that is."""
+    from molgen.molecules.parsing import canonical
+
+    if not molecule.ok or "." not in molecule.raw:
+        return molecule.raw
+    parts = molecule.raw.split(".")
+    return next((part for part in parts if canonical(part) == molecule.smiles), molecule.smiles)
 
 
 def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:

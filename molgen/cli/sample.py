@@ -1,7 +1,8 @@
 """Draw N molecules, one row each, into a file.
 
 Row i is one draw: never rejected, retried, repaired or filtered. The same seed gives the same rows,
-and a smaller N is a prefix of a larger one.
+and a smaller N is a prefix of a larger one. A property that the model learned from a column of the
+user's can be aimed at like any other; nothing computes it, and its column says so.
 
 Example:
   molgen sample qm9 --n 1000 --out samples.csv
@@ -57,7 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Draw and write; return the exit status."""
     from molgen.data.tables import check_extension, write_table
     from molgen.utils.files import check_writable
-    from property_models import get
 
     for path in filter(None, (arguments.out, arguments.trajectory)):
         check_extension(path)
@@ -65,12 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
     check_trajectory(arguments.trajectory, arguments.out)
     wanted = options.targets(arguments)
     names = list(dict.fromkeys([*wanted, *arguments.property]))
-    for name in names:
-        get(name)
 
     from molgen import load
 
     model = load(arguments.model)
+    own = model.own_labels(names)
     steering = {} if arguments.guidance == "none" else wanted
     settings = options.settings(arguments, model, targets=steering)
     model.check(steering, settings)
@@ -98,7 +97,13 @@ def run(arguments: argparse.Namespace) -> int:
     write_table(table, arguments.out)
     if samples.trajectory is not None:
         write_table(samples.trajectory.frame(model.tokenizer), arguments.trajectory)
-    print(summary(table, names, arguments.n))
+    print(summary(table, [name for name in names if name not in own], arguments.n))
+    for name in own:
+        print(
+            f"{name} cannot be computed: the model learned it from a column of its training file; "
+            "molecules are steered towards it, and not measured",
+            file=sys.stderr,
+        )
     warning = warn(model)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from molgen.cli.inputs import note
+
 if TYPE_CHECKING:
     from molgen.constraints.scaffolds import Constraint
 
-COLUMNS = ("scaffold", "smiles")
-"""Of a file with a header line; the first that there is."""
 ATOMS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 MOST_ATOMS = 10_000  # a range of indices beyond that is a slip of the finger
 
@@ -66,18 +66,22 @@ def read(arguments: argparse.Namespace) -> list[Constraint] | None:
     asked = _asked(arguments)
     if asked is None:
         return None
-    return [_constraint(text, place, arguments) for place, text in asked]
+    found = [_constraint(text, place, arguments) for place, text in asked[0]]
+    note(asked[1])
+    return found
 
 
-def _asked(arguments: argparse.Namespace) -> list[tuple[str, str]] | None:
-    """Return every scaffold and where it is written, empty for the command line.
+def _asked(arguments: argparse.Namespace) -> tuple[list[tuple[str, str]], list[str]] | None:
+    """Return every scaffold and where it is written, empty for the command line; what was read.
 
     Raises:
         ValueError: if options do not go together, or the file cannot be read.
     """
     found = [("", text) for text in arguments.scaffold]
+    notes: list[str] = []
     if arguments.scaffold_file is not None:
-        found += _lines(arguments.scaffold_file)
+        lines, notes = _lines(arguments.scaffold_file)
+        found += lines
     given = {"keep": arguments.keep is not None, "change": arguments.change is not None}
     given |= {"superstructure": arguments.superstructure}
     flags = [name for name, is_given in given.items() if is_given]
@@ -93,7 +97,7 @@ def _asked(arguments: argparse.Namespace) -> list[tuple[str, str]] | None:
             "--superstructure is given, but every scaffold has attachment points and grows at them "
             "alone: leave it out, or write a scaffold without *"
         )
-    return found
+    return found, notes
 
 
 def _constraint(text: str, place: str, arguments: argparse.Namespace) -> Constraint:
@@ -117,26 +121,18 @@ def _constraint(text: str, place: str, arguments: argparse.Namespace) -> Constra
         raise ValueError(f"{place}: {error}" if place else f"{error}{hint}") from error
 
 
-def _lines(path: str) -> list[tuple[str, str]]:
-    """Return where each scaffold of a file is, and the scaffold.
+def _lines(path: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return where each scaffold of a file is, and the scaffold; lines on what was read.
 
     Raises:
         ValueError: if the file cannot be read, or has no column of scaffolds.
     """
-    from molgen.data.reading import read_header, read_table
+    from molgen.data.headings import SCAFFOLD
+    from molgen.data.reading import read_table
 
-    header = read_header(path)
-    folded = [name.casefold() for name in header]
-    column = next((name for name in COLUMNS if name in folded), None)
-    if header and column is None:
-        raise ValueError(f"{path} has no column {' or '.join(COLUMNS)}; it has {', '.join(header)}")
-    table = read_table(path, column)
-    rows = list(zip(table.lines, table.raw, strict=True))
-    if not header and rows[0][1].casefold() in COLUMNS:  # a header line after all
-        rows = rows[1:]
-    if not rows:
-        raise ValueError(f"{path}: a header line and no rows")
-    return [(f"{path}, line {line}", text) for line, text in rows]
+    table = read_table(path, prefer=SCAFFOLD, check=False, option="")
+    places = (f"{path}, line {line}" for line in table.lines)
+    return list(zip(places, table.raw, strict=True)), table.notes()
 
 
 def atoms(text: str | None) -> Sequence[int] | str | None:

@@ -1,6 +1,7 @@
 """Score given molecules: the nats a model needs for each, at most (fewer is likelier).
 
-Reads the column named, else raw, else smiles, and writes one row for each row read, in order:
+Reads the column named, else raw, else the first usual heading under which there is a SMILES, says
+on stderr which, and writes one row for each row read, in order:
   index, raw, smiles, status   as everywhere; status also unknown_token, too_many_tokens, no_selfies
   nats, error                  bound of -log p and its standard error (empty for a single draw; 0
                                for an autoregressive model, whose value is exact)
@@ -10,7 +11,8 @@ Reads the column named, else raw, else smiles, and writes one row for each row r
 
 A model gives probability to strings. By default the canonical spelling is scored, which is what
 models are trained on; with --spellings R, R random ones are added, and nats bounds the molecule.
-The score of a molecule depends on the seed and on nothing else in the file.
+The score of a molecule depends on the seed and on nothing else in the file. Of a salt the largest
+organic fragment is scored, which is what models are trained on.
 
 Example:
   molgen score qm9 molecules.csv --out scores.csv
@@ -28,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
-from molgen.cli.inputs import cores, texts
+from molgen.cli.inputs import cores, given, note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,18 +93,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score and write; return the exit status."""
     from molgen import load
+    from molgen.data.reading import read_table
     from molgen.diffusion.score_table import entry, summary, table
-    from molgen.molecules.parsing import interpret_all, random_spellings
+    from molgen.molecules.parsing import random_spellings
 
     check_out(arguments.out)
     targets = conditions(arguments.condition)
-    raw = texts(arguments.file, arguments.column)
+    check = not arguments.as_written
+    rows = read_table(arguments.file, arguments.column, drawn=True, check=check)
     model = load(arguments.model)
     model.prior.check(targets)
     if arguments.device:
         options.check_device(arguments.device)
+    note(rows.notes())
     longest = model.denoiser.max_length
-    molecules = interpret_all(raw, cores(), "molecules")
+    molecules = given(rows.raw, cores())
     entries_of = {}
     for molecule in dict.fromkeys(molecules):  # one that is given twice is looked at once
         others = random_spellings(molecule.smiles, arguments.spellings, arguments.seed)
@@ -111,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     entries = [entries_of[molecule] for molecule in molecules]
     scores, interrupted = score(model, entries, targets, arguments)
     frame = table(entries, scores)
-    found = {"model": model.name, **summary(frame)}
+    found = {"model": model.name, "read": rows.facts(), **summary(frame)}
     write(frame, found, arguments)
     if interrupted:
         print(f"interrupted: {found['scored']} of {len(frame)} rows scored", file=sys.stderr)

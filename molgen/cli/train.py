@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from molgen.cli import options, train_options
+from molgen.cli import inputs, options, train_options
 
 if TYPE_CHECKING:
     from molgen.model import Model
@@ -91,6 +91,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if "left out" in data.summary:
             options.say(f"every row left out, with its reason: {folder / 'report.csv'}")
     if arguments.prepare_only:
+        inputs.note(data.notes)
         options.say(f"{len(data.data):,} molecules in {folder / 'dataset.npz'}")
         return 0
     return train(arguments, data, folder, init)
@@ -203,6 +204,7 @@ def train(
         network = with_quality_head(network) if config.self_correct else network
     held_out = bool(prepared.data.held_out.any())
     stopping = init is not None and bool(series) and held_out and arguments.epochs is None
+    inputs.note(prepared.notes)
     if init is not None:
         options.say(plan(init, prepared, config, stopping))
     try:

@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from molgen.cli import options, train_options
+from molgen.cli import inputs, options, train_options
 
 if TYPE_CHECKING:
     from molgen.nn.denoiser import MoleculeDenoiser
@@ -85,6 +85,7 @@ def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
         resume=not arguments.no_resume,
         progress=True,
     )
+    inputs.note(prepared.notes)
     options.say(prepared.summary)
     config = TrainConfig(
         **RECIPE,  # type: ignore[arg-type]

@@ -21,7 +21,11 @@ LAYERS, WIDTH, HEADS = 6, 256, 4
 
 def add_data(group: Any) -> None:
     """Add what is to be made of the file."""
-    group.add_argument("--column", metavar="C", help="the SMILES column (default: smiles)")
+    group.add_argument(
+        "--column",
+        metavar="C",
+        help="the SMILES column (default: smiles, canonical_smiles, structure, ...)",
+    )
     group.add_argument(
         "--properties",
         type=names,

@@ -4,7 +4,8 @@
 
 The result holds distinct canonical molecules in file order, and one line for each row that is not
 among them. What was changed but kept (counter-ions removed, charges neutralised) is counted too.
-Largest fragment and neutralisation are RDKit's MolStandardize. Imports RDKit, never torch.
+Largest fragment and neutralisation are :mod:`molgen.molecules.parents`'s. Imports RDKit, never
+torch.
 """
 
 from __future__ import annotations
@@ -21,10 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
-from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from molgen.data.reading import Table
+from molgen.molecules.parents import largest_fragment, neutral
 from molgen.molecules.parsing import Status, canonical, interpret
 from molgen.utils.files import replacing
 from molgen.utils.parallel import map_chunks
@@ -167,47 +167,25 @@ def _token_fault(text: str, limit: int | None, count: Callable[[str], int]) -> F
 
 
 def _parse_chunk(rows: Sequence[str], keep_salts: bool, neutralise: bool) -> list[Parsed]:
-    with rdBase.BlockLogs():  # the standardiser's progress notes; complaints go into the report
-        return [_parse(raw, keep_salts, neutralise) for raw in rows]
+    return [_parse(raw, keep_salts, neutralise) for raw in rows]
 
 
 def _parse(raw: str, keep_salts: bool, neutralise: bool) -> Parsed:
     """Return the canonical SMILES of a row, and what was changed or is wrong."""
-    text, _, rest = raw.strip().partition(" ")
-    if rest.startswith("|"):  # a CXSMILES extension: coordinates and labels, not the molecule
-        rest = ""
-    molecule = interpret(f"{text} {rest}" if rest else text)
+    molecule = interpret(raw)
     smiles, changes = molecule.smiles, []
     if molecule.status is Status.EMPTY:
         return "", (), (Reason.EMPTY, "")
     if molecule.status is Status.FRAGMENTS:
-        smiles = canonical(text)
+        smiles = canonical(raw)
         if not keep_salts:
-            smiles = _largest_fragment(smiles)
+            smiles = largest_fragment(smiles)
             changes.append(SALTS_REMOVED)
     elif not molecule.ok:
         return "", (), (Reason.UNREADABLE, str(molecule.status))
-    if neutralise and (neutral := _neutral(smiles)) != smiles:
-        smiles = neutral
+    if neutralise and (uncharged := neutral(smiles)) != smiles:
+        smiles = uncharged
         changes.append(NEUTRALISED)
     if not smiles:
         return "", (), (Reason.UNREADABLE, f"{changes[-1]}: nothing readable is left")
     return smiles, tuple(changes), None
-
-
-def _largest_fragment(smiles: str) -> str:
-    """Return the organic fragment with most atoms, canonical; the heavier one of two."""
-    chooser = rdMolStandardize.LargestFragmentChooser(preferOrganic=True)
-    return canonical(Chem.MolToSmiles(chooser.choose(Chem.MolFromSmiles(smiles))))
-
-
-def _neutral(smiles: str) -> str:
-    """Return canonical SMILES with charges gone where protons can be added or taken."""
-    if "+" not in smiles and "-" not in smiles:
-        return smiles
-    mol = Chem.MolFromSmiles(smiles)
-    # Kekulised first: the uncharger leaves aromatic flags that no longer hold once protons move
-    Chem.Kekulize(mol, clearAromaticFlags=True)
-    mol = rdMolStandardize.Uncharger().uncharge(mol)
-    Chem.SanitizeMol(mol, catchErrors=True)  # what fails here does not parse either
-    return canonical(Chem.MolToSmiles(mol))

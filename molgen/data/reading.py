@@ -1,205 +1,214 @@
-"""Reading a user's file of SMILES: CSV, TSV, SMI or plain text, gzipped or not.
+"""Reading the molecules of a user's file: one set of rules for every command.
 
-    bytes -> text (gzip and encoding found by content) -> rows (line number, SMILES, numbers)
+    rows of cells -> the column of SMILES -> SMILES and numbers, with what was odd counted
 
-Files come from spreadsheets, vendors and shells, so byte-order marks, Windows line ends, quotes,
-tabs, blank lines and a name behind the SMILES are all ordinary. Nothing is judged here: whether a
-row is a molecule is :mod:`molgen.data.cleaning`'s question. What cannot be read at all is a
-``ValueError`` of one line that names the file. Imports neither torch nor RDKit.
+The column is the one asked for, else the first usual heading (:mod:`molgen.data.headings`) under
+which there is a SMILES, else the only one. What follows a blank in a cell is a name or a CXSMILES
+extension (coordinates and labels, not the molecule) and is taken off, except under ``raw``, where
+stands what a network wrote. Whether a row is a molecule is :mod:`molgen.data.cleaning`'s question;
+a file in which nothing is a SMILES is an error. What cannot be read is a ``ValueError`` of one line
+that names the file. Imports no torch.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import math
-import re
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
-LIST_SUFFIXES = (".smi", ".smiles", ".ism", ".txt")
-SMILES_COLUMN = "smiles"
-SEPARATORS = re.compile(r"[\s,;]+")  # none of them occurs inside a SMILES string
-BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
-CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text file holds
-SNIFFED = 65536  # bytes looked at for them
+from molgen.data.headings import RAW, candidates, find, fold, listed
+from molgen.data.numbers import Numbers, read_numbers
+from molgen.data.sheet import Sheet, open_sheet
+
+MOST_ROWS = 10_000_000
+"""Of a table: more do not fit in memory beside what is made of them."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The SMILES of a file as they were written, one entry a row; blank lines are no rows."""
+    """The SMILES of a file as they were written, one entry a row."""
 
     source: str
     """The file's name, for messages."""
     raw: tuple[str, ...]
-    """The SMILES cell of each row, outer blanks removed, possibly empty."""
+    """The SMILES of each row, possibly empty."""
     lines: tuple[int, ...]
     """The row's line number in the file, from 1."""
     numbers: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Further columns that were asked for, each with shape (rows,); NaN where no number is."""
+    column: str = ""
+    """The heading of the SMILES; empty where there is none."""
+    accounts: dict[str, Numbers] = field(default_factory=dict)
+    """How the cells of those columns were read, and which were not."""
+    oddities: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """What was odd about how many rows, and in which line first."""
 
     def __len__(self) -> int:
         return len(self.raw)
 
+    def notes(self) -> list[str]:
+        """Return in some lines what was read, and how."""
+        where = f"in column {self.column!r}" if self.column else "first in each line"
+        lines = [f"{self.source}: {len(self):,} rows, SMILES {where}"]
+        for what, (count, first) in self.oddities.items():
+            lines.append(f"{self.source}: {what}: {count:,} (first: line {first})")
+        lines += [f"{self.source}: {name}: {n.summary()}" for name, n in self.accounts.items()]
+        return lines
 
-def read_table(path: str | Path, column: str | None = None, numbers: Sequence[str] = ()) -> Table:
+    def facts(self) -> dict[str, Any]:
+        """Return the same for a record in JSON."""
+        found: dict[str, Any] = {"file": self.source, "column": self.column or None}
+        found["rows"] = len(self)
+        if self.oddities:
+            found["odd"] = {what: count for what, (count, _) in self.oddities.items()}
+        if self.accounts:
+            found["values"] = {name: n.counts() for name, n in self.accounts.items()}
+        return found
+
+
+def read_table(
+    path: str | Path,
+    column: str | None = None,
+    numbers: Sequence[str] = (),
+    *,
+    drawn: bool = False,
+    prefer: str | None = None,
+    check: bool = True,
+    option: str = "column",
+) -> Table:
     """Read the SMILES of a file, and columns of numbers beside them.
 
     Args:
-        path: a file named ``.csv``, ``.tsv``, ``.tab`` (with a header line) or ``.smi``,
-            ``.smiles``, ``.ism``, ``.txt`` (SMILES first in each line, a header line optional),
-            with or without ``.gz`` behind it.
-        column: name of the SMILES column; without it, the one called ``smiles`` in any case.
+        path: see :mod:`molgen.data.sheet`.
+        column: name of the SMILES column; None for the usual ones.
         numbers: names of columns to read as numbers too.
+        drawn: the rows are judged as a network wrote them: ``raw`` is looked for first, and a blank
+            line of a single field is a row, for an empty string may have been drawn.
+        prefer: a heading looked for before the usual ones.
+        check: whether there must be a SMILES among the rows.
+        option: that names the column, for messages; empty for none.
 
     Raises:
-        ValueError: if the file is empty, is no text, is of another kind, or lacks a column.
+        ValueError: if the file cannot be read, lacks a column, has no rows, or none of them holds a
+            SMILES.
         OSError: if the file cannot be opened.
     """
-    path = Path(path)
-    layout = _layout(path, read_text(path), named=column is not None or bool(numbers))
-    if not layout.header:
-        rows = list(_list_rows(layout))
-        return Table(path.name, tuple(row[1] for row in rows), tuple(row[0] for row in rows))
-    at = _find(path, layout.header, column or SMILES_COLUMN)
-    wanted = {name: _find(path, layout.header, name) for name in numbers}
-    raw, lines = [], []
-    cells: dict[str, list[float]] = {name: [] for name in numbers}
-    for line, row in _table_rows(path, layout):
+    sheet = open_sheet(path, [column, *numbers] if column else numbers)
+    where = _places(sheet, column, drawn, prefer, option)
+    wanted = {name: find(sheet.path, sheet.header, name) for name in numbers}
+    texts: list[list[str]] = [[] for _ in where]
+    cells: list[list[str | None]] = [[] for _ in wanted]
+    lines: list[int] = []
+    odd = _Oddities(len(sheet.header) if sheet.delimiter.strip(" ") else 0)
+    for line, cells_of in sheet.rows(blank=drawn):
+        row = [cell.strip() for cell in cells_of]
+        if len(lines) == MOST_ROWS:
+            raise ValueError(f"{path}: more than {MOST_ROWS:,} rows, expected at most that")
         lines.append(line)
-        raw.append(_cell(row, at))
-        for name, index in wanted.items():
-            cells[name].append(_number(_cell(row, index)))
-    if not raw:
+        long = odd.check(line, row)
+        for place, found in zip(where, texts, strict=True):
+            found.append(row[place] if place < len(row) else "")
+        for place, values in zip(wanted.values(), cells, strict=True):
+            values.append(None if long else row[place] if place < len(row) else "")
+    if not lines:
         raise ValueError(f"{path}: a header line and no rows")
-    arrays = {name: np.array(values, dtype=np.float64) for name, values in cells.items()}
-    return Table(path.name, tuple(raw), tuple(lines), arrays)
+    if sheet.text and sheet.text.odd[0]:
+        odd.counts["bytes that are not UTF-8, read as Latin-1"] = sheet.text.odd
+    best = next((i for i, found in enumerate(texts) if _holds_smiles(found)), None)
+    if best is None and check:
+        raise ValueError(_nothing(sheet, where[0], lines, texts[0]))
+    name = sheet.header[where[best or 0]] if sheet.header else ""
+    raw = texts[best or 0] if fold(name) == RAW else odd.bare(lines, texts[best or 0])
+    accounts = {
+        name: read_numbers(values, lines, sheet.delimiter)
+        for name, values in zip(wanted, cells, strict=True)
+    }
+    arrays = {name: account.values for name, account in accounts.items()}
+    return Table(sheet.path.name, tuple(raw), tuple(lines), arrays, name, accounts, odd.counts)
 
 
 def read_header(path: str | Path) -> tuple[str, ...]:
-    """Return the column names of a file, empty for a list of SMILES without a header line.
+    """Return the headings of a file, empty for a list of SMILES without.
 
     Raises:
         ValueError: if the file is empty, is no text or is of another kind.
         OSError: if the file cannot be opened.
     """
-    return _layout(Path(path), read_text(path), named=False).header
+    return open_sheet(path).header
 
 
-def read_text(path: str | Path) -> str:
-    """Return a text file's content with Unix line ends, unpacked if it is gzipped.
+def bare(cell: str) -> str:
+    """Return the SMILES of a cell without the name or CXSMILES extension behind it."""
+    return cell.split(None, 1)[0] if cell.strip() else ""
+
+
+class _Oddities:
+    """What is odd about rows, counted."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.counts: dict[str, tuple[int, int]] = {}
+
+    def note(self, what: str, line: int) -> None:
+        count, first = self.counts.get(what, (0, line))
+        self.counts[what] = (count + 1, first)
+
+    def check(self, line: int, row: list[str]) -> bool:
+        """Count a row that has not a cell for each heading; return whether it has more."""
+        if not self.width or len(row) == self.width:
+            return False
+        if len(row) < self.width:
+            self.note("rows with fewer cells than headings", line)
+            return False
+        if long := any(row[self.width :]):
+            self.note("rows with more cells than headings", line)
+        return long
+
+    def bare(self, lines: Sequence[int], cells: Sequence[str]) -> list[str]:
+        """Return the SMILES of cells, counting those that have more behind it."""
+        found = [bare(cell) for cell in cells]
+        for line, cell, text in zip(lines, cells, found, strict=True):
+            if len(cell) > len(text):
+                self.note("cells with a name or a CXSMILES extension behind the SMILES", line)
+        return found
+
+
+def _places(
+    sheet: Sheet, column: str | None, drawn: bool, prefer: str | None, option: str
+) -> list[int]:
+    """Return the columns that may hold the SMILES, the likeliest first.
 
     Raises:
-        ValueError: if the file is empty, a damaged gzip file, or no text.
-        OSError: if the file cannot be opened.
+        ValueError: if there is none.
     """
-    data = Path(path).read_bytes()
-    if data[:2] == b"\x1f\x8b":  # by content: a renamed file is read all the same
-        try:
-            data = gzip.decompress(data)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{path}: damaged gzip file ({error})") from error
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = data.decode("utf-16", errors="replace")
-    elif CONTROL.search(data[:SNIFFED]):
-        raise ValueError(f"{path}: not a text file")
-    else:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("latin-1")  # names with accents; SMILES are ASCII either way
-    if not text.strip():
-        raise ValueError(f"{path}: the file is empty")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    if column is not None:
+        return [find(sheet.path, sheet.header, column)]
+    found = candidates(sheet.header, drawn)
+    if prefer is not None:
+        found = [i for i, name in enumerate(sheet.header) if fold(name) == prefer] + found
+    if not found and len(sheet.header) > 1:
+        names = f"{prefer!r}, 'smiles'" if prefer else "'smiles'"
+        hint = f"; name the one of SMILES with --{option}" if option else ""
+        raise ValueError(
+            f"{sheet.path}: no column {names} or the like; the columns are "
+            f"{listed(sheet.header)}{hint}"
+        )
+    return found or [0]
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """How a text is laid out."""
+def _holds_smiles(cells: Sequence[str]) -> bool:
+    from molgen.molecules.parsing import is_smiles
 
-    text: str
-    """The text without the blank lines it starts with."""
-    skipped: int
-    """How many those were."""
-    header: tuple[str, ...]
-    """The column names; empty for a plain list of SMILES."""
-    delimiter: str
+    return any(is_smiles(bare(cell)) for cell in cells)
 
 
-def _layout(path: Path, text: str, named: bool) -> _Layout:
-    """Find header and delimiter; a file whose columns are asked for by name must have a header."""
-    suffix = _suffix(path)
-    start = BLANK_LINES.match(text)
-    body = text[start.end() :] if start else text
-    skipped = text.count("\n") - body.count("\n")
-    first = body.split("\n", 1)[0]
-    words = [word.strip("\"'").casefold() for word in SEPARATORS.split(first)]
-    if suffix in LIST_SUFFIXES and not named and SMILES_COLUMN not in words:
-        return _Layout(body, skipped, (), "")
-    delimiter = max("\t" if suffix in (".tsv", ".tab") else ",\t;", key=first.count)
-    if suffix in LIST_SUFFIXES and delimiter not in first:
-        delimiter = " "
-    row = next(csv.reader([first], delimiter=delimiter, skipinitialspace=True))
-    return _Layout(body, skipped, tuple(name.strip() for name in row), delimiter)
-
-
-def _suffix(path: Path) -> str:
-    """Return the lower-case suffix that says what kind of file it is, ``.gz`` aside."""
-    suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
-    if suffix not in TABLE_SUFFIXES + LIST_SUFFIXES:
-        known = ", ".join(TABLE_SUFFIXES + LIST_SUFFIXES)
-        raise ValueError(f"{path}: ends in {suffix!r}, expected one of {known} (or with .gz)")
-    return suffix
-
-
-def _find(path: Path, header: Sequence[str], name: str) -> int:
-    """Return the position of a column: spelled exactly, else in any case."""
-    if name in header:
-        return header.index(name)
-    folded = [title.casefold() for title in header]
-    if name.casefold() in folded:
-        return folded.index(name.casefold())
-    there = ", ".join(repr(title) for title in header)
-    raise ValueError(f"{path}: no column {name!r}; the columns are {there}")
-
-
-def _table_rows(path: Path, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) of every row below the header line."""
-    # strict: a quote that is never closed would otherwise swallow the rest of the file unseen
-    reader = csv.reader(
-        io.StringIO(layout.text), delimiter=layout.delimiter, skipinitialspace=True, strict=True
-    )
-    try:
-        next(reader)
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield layout.skipped + reader.line_num, row
-    except csv.Error as error:
-        line = layout.skipped + reader.line_num
-        raise ValueError(f"{path}, line {line}: {error}") from error
-
-
-def _list_rows(layout: _Layout) -> Iterator[tuple[int, str]]:
-    """Yield (line number, SMILES) of every line that is not blank."""
-    for line, content in enumerate(layout.text.split("\n"), start=layout.skipped + 1):
-        if content.strip():
-            yield line, SEPARATORS.split(content.strip(), maxsplit=1)[0].strip("\"'")
-
-
-def _cell(row: Sequence[str], index: int) -> str:
-    return row[index].strip() if index < len(row) else ""
-
-
-def _number(cell: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
+def _nothing(sheet: Sheet, place: int, lines: Sequence[int], cells: Sequence[str]) -> str:
+    """Return what to say of a file in which nothing is a SMILES."""
+    where = f"column {sheet.header[place]!r}" if sheet.header else "the first field of its lines"
+    at = next((i for i, cell in enumerate(cells) if cell), None)
+    first = "all are empty" if at is None else f"first: {cells[at][:40]!r} in line {lines[at]}"
+    return f"{sheet.path}: no SMILES in {where} ({len(cells):,} rows; {first})"

@@ -11,20 +11,18 @@ parquet   the same columns with their types (extra ``parquet``)
 smi       ``raw <tab> index <tab> status`` without a header line. The first field is what the
           network wrote, so a reader that counts failures finds as many as there were; a blank or
           control character inside it, which would break the line, becomes ``?`` (no SMILES either)
-sdf       one record a row with all columns as properties, drawn in two dimensions; a row that is no
-          molecule is a record without atoms
+sdf       one record a row with all columns as properties, drawn in two dimensions, by RDKit's
+          SDWriter; a row that is no molecule is a record without atoms
 ========  ==========================================================================================
 """
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from molgen.data.reading import LIST_SUFFIXES, read_header, read_text
+from molgen.data.sheet import open_sheet
 from molgen.utils.files import replacing
 from molgen.utils.imports import installed
 
@@ -75,77 +73,58 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         if extension == ".parquet":
             frame.to_parquet(temporary, index=False)
             return
-        text = {".csv": _csv, ".smi": _smi, ".sdf": _sdf}[extension]
+        write = {".csv": _csv, ".smi": _smi, ".sdf": _sdf}[extension]
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            for piece in text(frame):
-                file.write(piece)
+            write(frame, file)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table of molecules, gzipped or not, with every row it has.
+    """Read a table of molecules with every row and column it has, as :mod:`molgen.data.sheet` does.
 
-    A list of SMILES (``.smi``, ``.txt`` and the like, without a header line) becomes the columns
-    ``raw`` and, where its lines have one, ``name``. Its blank lines are rows too: an empty string
-    was drawn there. Numbers and booleans are recognised by column, except in
-    :data:`TEXT_COLUMNS`.
+    A list without headings becomes the columns ``raw`` and, where its lines have one, ``name``. Of
+    a single field, blank lines are rows too: an empty string was drawn there. Numbers and booleans
+    are recognised by column, except in :data:`TEXT_COLUMNS`.
 
     Raises:
-        ValueError: if it is of another kind, empty or damaged.
+        ValueError: if it is of another kind, empty or damaged, or a row has more cells than there
+            are headings.
         OSError: if it cannot be opened.
     """
     import pandas as pd
 
-    path = Path(path)
-    if path.suffix.lower() == ".parquet":
-        try:
-            return pd.read_parquet(path)
-        except (ImportError, ValueError) as error:  # no pyarrow; not a parquet file
-            raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
-    header = read_header(path)
-    text = read_text(path)
-    if not header:
-        return _list_frame(text)
-    # A blank line is a row where a row is a single field; elsewhere it is no row.
-    single = len(header) == 1
-    try:
-        frame = pd.read_csv(
-            io.StringIO(text.lstrip("\n")),
-            sep=_delimiter(path, text),
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=not single,
-            skipinitialspace=True,
-        )
-    except pd.errors.ParserError as error:
-        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
-    names = [str(name).strip() for name in frame.columns]
+    sheet = open_sheet(path)
+    if sheet.text is None:
+        return pd.read_parquet(path)
+    rows = list(sheet.rows(blank=True))
+    names = sheet.header or ("raw", "name")
+    for line, row in rows:
+        if sheet.header and any(row[len(names) :]):
+            raise ValueError(f"{path}, line {line}: {len(row)} cells for {len(names)} headings")
+    cells = [[*row, *[""] * (len(names) - len(row))][: len(names)] for _, row in rows]
+    frame = pd.DataFrame(cells, columns=list(names), dtype=str)
+    if not sheet.header:
+        frame["name"] = frame["name"].str.partition("\t")[0]
+        return frame if (frame["name"] != "").any() else frame[["raw"]]
     return pd.DataFrame({n: _typed(frame.iloc[:, i], n) for i, n in enumerate(names)})
 
 
-def _delimiter(path: Path, text: str) -> str:
-    first = text.lstrip("\n").split("\n", 1)[0]
-    delimiter = max(",\t;", key=first.count)
-    is_list = path.name.lower().removesuffix(".gz").endswith(LIST_SUFFIXES)
-    return " " if is_list and delimiter not in first else delimiter
-
-
-def _csv(frame: pd.DataFrame) -> Iterator[str]:
+def _csv(frame: pd.DataFrame, file: TextIO) -> None:
     words = {True: "true", False: "false"}
     booleans = [name for name in frame.columns if frame[name].dtype.name in ("bool", "boolean")]
     columns = {name: frame[name].astype(object).map(words) for name in booleans}
-    yield frame.assign(**columns).to_csv(index=False, lineterminator="\n")
+    frame.assign(**columns).to_csv(file, index=False, lineterminator="\n")
 
 
-def _smi(frame: pd.DataFrame) -> Iterator[str]:
+def _smi(frame: pd.DataFrame, file: TextIO) -> None:
     raws = _column(frame, "raw" if "raw" in frame else "smiles")
     index = frame["index"] if "index" in frame else range(len(frame))
     status = frame["status"] if "status" in frame else [""] * len(raws)
     for raw, number, reason in zip(raws, index, status, strict=True):
         fields = (_BREAKING.sub("?", str(raw)), str(number), str(reason))
-        yield "\t".join(fields if reason else fields[:2]) + "\n"
+        file.write("\t".join(fields if reason else fields[:2]) + "\n")
 
 
-def _sdf(frame: pd.DataFrame) -> Iterator[str]:
+def _sdf(frame: pd.DataFrame, file: TextIO) -> None:
     from rdkit import Chem
     from rdkit.Chem import rdDepictor
 
@@ -153,17 +132,19 @@ def _sdf(frame: pd.DataFrame) -> Iterator[str]:
 
     smiles = _column(frame, "smiles")
     titles = frame["index"] if "index" in frame else range(len(frame))
-    rows = frame.to_dict("records")
-    for text, title, row in zip(smiles, titles, rows, strict=True):
-        mol = parse(text) if text else None
-        if mol is None:
-            mol = Chem.Mol()
-        else:
-            rdDepictor.Compute2DCoords(mol)
-        mol.SetProp("_Name", str(title))
-        yield Chem.MolToMolBlock(mol)
-        yield from (f">  <{name}>\n{_cell(value)}\n\n" for name, value in row.items())
-        yield "$$$$\n"
+    with Chem.SDWriter(file) as writer:
+        writer.SetProps(list(map(str, frame.columns)))
+        rows = zip(smiles, titles, frame.to_dict("records"), strict=True)
+        for text, title, row in rows:
+            mol = parse(text) if text else None
+            if mol is None:
+                mol = Chem.Mol()
+            else:
+                rdDepictor.Compute2DCoords(mol)
+            mol.SetProp("_Name", str(title))
+            for name, value in row.items():
+                mol.SetProp(str(name), _cell(value))
+            writer.write(mol)
 
 
 def _cell(value: Any) -> str:
@@ -179,26 +160,6 @@ def _column(frame: pd.DataFrame, name: str) -> pd.Series:
     if name not in frame:
         raise ValueError(f"frame has no column {name!r}, only {', '.join(map(str, frame.columns))}")
     return frame[name]
-
-
-def _list_frame(text: str) -> pd.DataFrame:
-    """Return lines of ``SMILES name`` as a table."""
-    import pandas as pd
-
-    lines = text.removesuffix("\n").split("\n")
-    raws, names = [], []
-    for line in lines:
-        # A blank at the start means that the SMILES itself is empty, as in a line written here.
-        head, _, rest = ("", "", line) if line[:1].isspace() else _split(line)
-        raws.append(head)
-        names.append(rest.strip().split("\t")[0])
-    frame = pd.DataFrame({"raw": raws})
-    return frame.assign(name=names) if any(names) else frame
-
-
-def _split(line: str) -> tuple[str, str, str]:
-    match = re.search(r"[\s,;]", line)  # none of them occurs inside a SMILES string
-    return (line, "", "") if match is None else (line[: match.start()], "", line[match.end() :])
 
 
 def _typed(column: pd.Series, name: str) -> pd.Series:

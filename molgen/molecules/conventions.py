@@ -31,7 +31,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.molecules.parsing import Molecule, canonical, flat, mark_unique
+from molgen.molecules.parents import largest_fragment
+from molgen.molecules.parsing import LABEL, Molecule, canonical, flat, mark_unique
 from molgen.molecules.training_index import KnownMolecules
 
 Marks = NDArray[np.bool_]
@@ -54,8 +55,15 @@ def _canonical(molecule: Molecule) -> str:
     return molecule.smiles or canonical(molecule.raw)
 
 
+def _spelling(molecule: Molecule) -> str:
+    """Return a valid row as it was written; labels of atoms are no part of a spelling."""
+    if not molecule.ok or LABEL.search(molecule.raw):
+        return molecule.smiles
+    return molecule.raw
+
+
 STRICT = Convention("strict", lambda molecule: molecule.smiles)
-PAPER = Convention("paper", lambda molecule: molecule.raw if molecule.ok else "")
+PAPER = Convention("paper", _spelling)
 MOSES = Convention("moses", _canonical, nested=True)
 GUACAMOL = Convention("guacamol", lambda m: flat(m.raw), stereo=False, nested=True)
 CONVENTIONS = {c.name: c for c in (STRICT, PAPER, MOSES, GUACAMOL)}
@@ -107,7 +115,20 @@ def count(
     unique = mark_unique(identities)
     if known is None:
         return Count(convention, valid, unique, None)
-    return Count(convention, valid, unique, unique & ~known.contains(identities, convention.stereo))
+    return Count(convention, valid, unique, unique & ~_contains(known, identities, convention))
+
+
+def _contains(known: KnownMolecules, identities: Sequence[str], convention: Convention) -> Marks:
+    """Say which rows are known, of several fragments also those whose largest one is.
+
+    Training and the file of known molecules keep that one of a salt.
+    """
+    found = known.contains(identities, convention.stereo)
+    mixtures = [i for i, text in enumerate(identities) if convention.nested and "." in text]
+    if mixtures:
+        parents = [largest_fragment(identities[i]) for i in mixtures]
+        found[mixtures] |= known.contains(parents, convention.stereo)
+    return found
 
 
 def convention(name: str) -> Convention:

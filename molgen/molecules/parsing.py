@@ -5,7 +5,11 @@
 Every row stays: a string that fails keeps its place with a :class:`Status` that says at which of
 these steps it failed, so that rates can be taken over everything that was drawn. Nothing is
 repaired and nothing is guessed. A string is taken as it stands: ``"C name"``, which RDKit would
-read as methane with a title, is not a SMILES string.
+read as methane with a title, is not a SMILES string; what a user's file puts behind a SMILES is
+taken off where files are read (:mod:`molgen.data.reading`).
+
+A molecule has one name: atom-map labels, which number atoms and say nothing of them, are no part of
+it, and hydrogens written out are those that are not. Isotopes and charges are.
 
 Canonical SMILES and sanitisation are RDKit's (Weininger, Weininger and Weininger, "SMILES. 2.
 Algorithm for generation of unique SMILES notation", 1989). Imports RDKit, never torch.
@@ -28,7 +32,11 @@ from molgen.utils.parallel import map_chunks
 # usual 8 MB, which ends the process. Published drug-like sets stay below 600 characters.
 MAX_CHARACTERS = 3000
 
+LABEL = re.compile(r":\d+\]")  # an atom-map label
 _PRINTABLE = re.compile(r"[!-~]+")  # ASCII without blanks and control characters: all SMILES is
+# More digits than the grammar has for an isotope, hydrogens or a charge. RDKit lets some of them
+# overflow: it reads [C+200] as [C-56] and [CH260] as methane.
+_OVERFLOW = re.compile(r"\[(?:\d{4}|[^\]:]*(?:H\d\d|[+-]\d{3}))")
 _RING_LABEL = re.compile(r"(\[[^\]]*\])|[-=#$:/\\~]?(?:%\(\d+\)|%\d\d|\d)")
 
 
@@ -102,7 +110,7 @@ def parse(raw: str) -> Chem.Mol | None:
 
     Several fragments and dummy atoms pass, as they do in RDKit; blanks and titles do not.
     """
-    if len(raw) > MAX_CHARACTERS or not _PRINTABLE.fullmatch(raw):
+    if len(raw) > MAX_CHARACTERS or not _PRINTABLE.fullmatch(raw) or _OVERFLOW.search(raw):
         return None
     with rdBase.BlockLogs():
         try:
@@ -111,16 +119,35 @@ def parse(raw: str) -> Chem.Mol | None:
             return None
 
 
+def is_smiles(text: str) -> bool:
+    """Return whether a string is spelled as SMILES are, whether or not it is a molecule."""
+    if len(text) > MAX_CHARACTERS or not _PRINTABLE.fullmatch(text):
+        return False
+    with rdBase.BlockLogs():
+        return _unsanitised(text) is not None
+
+
 def canonical(smiles: str) -> str:
     """Return the canonical SMILES of whatever :func:`parse` reads, empty where that is nothing."""
-    mol = parse(smiles)
+    mol = _unlabelled(smiles)
     return "" if mol is None else Chem.MolToSmiles(mol)
 
 
 def flat(smiles: str) -> str:
     """Return canonical SMILES without stereochemistry and isotopes, empty for no molecule."""
-    mol = parse(smiles)
+    mol = _unlabelled(smiles)
     return "" if mol is None else Chem.MolToSmiles(mol, isomericSmiles=False)
+
+
+def _unlabelled(smiles: str) -> Chem.Mol | None:
+    """Return the molecule of a string without atom-map labels, or None where there is none."""
+    mol = parse(smiles)
+    if mol is None or not LABEL.search(smiles):
+        return mol
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(0)
+    # Read again: hydrogens and stereocentres stood that nothing but a label told apart.
+    return parse(Chem.MolToSmiles(mol))
 
 
 def mark_unique(smiles: Sequence[str]) -> NDArray[np.bool_]:
@@ -170,7 +197,7 @@ def _interpret(raw: str) -> Molecule:
 
 def _fault(raw: str) -> Status:
     """Return why a string is no molecule."""
-    if not _PRINTABLE.fullmatch(raw):
+    if not _PRINTABLE.fullmatch(raw) or _OVERFLOW.search(raw):
         return Status.PARSE
     mol = _unsanitised(raw)
     if mol is None:
@@ -178,7 +205,10 @@ def _fault(raw: str) -> Status:
         without_rings = _RING_LABEL.sub(lambda match: match.group(1) or "", raw)
         spoiled = without_rings != raw and _unsanitised(without_rings) is not None
         return Status.RING_CLOSURE if spoiled else Status.PARSE
-    kinds = [problem.GetType() for problem in Chem.DetectChemistryProblems(mol)]
+    try:
+        kinds = [problem.GetType() for problem in Chem.DetectChemistryProblems(mol)]
+    except RuntimeError:  # a violated invariant of RDKit's own
+        return Status.SANITISATION
     if any("Valence" in kind for kind in kinds):  # RDKit too stops there before the aromatic rings
         return Status.VALENCE
     if any("Kekulize" in kind for kind in kinds):

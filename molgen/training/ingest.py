@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,7 @@ PROPERTIES = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")
 MAX_TOKENS = 128  # nearly all drug-like molecules have fewer; cost grows with the square
 UNFIT = re.compile(r"[\s=,]")  # what a property's name may not hold: it is written NAME=VALUE
 COLUMN, COMPUTED = "column", "computed"
+LOOKED_AT = 1000  # rows that tell which columns are numbers
 MOSTLY = 0.5  # a column with numbers in more of its cells than this is one of numbers
 SERIES_PART, SERIES_LEAST, SERIES_MOST = 0.1, 10, 250  # held out of a series, where there is room
 
@@ -40,7 +43,7 @@ class Options:
     """What to make of a file.
 
     Attributes:
-        column: the SMILES column; None for the one called ``smiles``.
+        column: the SMILES column; None for the usual ones.
         properties: to condition on.
         representation: ``"smiles"`` or ``"selfies"``.
         max_tokens: molecules with more are left out.
@@ -90,12 +93,16 @@ class Ingested:
         known: the index of all of them.
         cleaned: what was kept, and what became of every other row.
         sources: for each property ``"column"`` or ``"computed"``.
+        notes: lines on what was read, and how.
+        read: the same for a record in JSON.
     """
 
     data: TokenDataset
     known: KnownMolecules
     cleaned: Cleaned
     sources: dict[str, str]
+    notes: tuple[str, ...]
+    read: dict[str, Any]
 
 
 def ingest(
@@ -125,8 +132,14 @@ def ingest(
     sources = property_sources(path, options.properties)
     columns = [name for name, source in sources.items() if source == COLUMN]
     texts = Texts(options.representation, tokenizer)
+    table = read_table(path, options.column, columns)
+    for name, account in table.accounts.items():
+        if not np.isfinite(account.values).any():
+            raise ValueError(
+                f"property {name}: there is no number in column {name!r}: {account.summary()}"
+            )
     cleaned = clean(
-        read_table(path, options.column, columns),
+        table,
         keep_salts=options.keep_salts,
         neutralise=options.neutralise,
         max_tokens=options.max_tokens,
@@ -151,7 +164,8 @@ def ingest(
         raise ValueError(f"property {name}: no molecule of the training part has a value")
     label = "known molecules" if progress else ""
     known = KnownMolecules.from_smiles(cleaned.smiles, False, processes, label)
-    return Ingested(data, known, cleaned, sources)
+    notes = (*table.notes(), *built_in(path, sources))
+    return Ingested(data, known, cleaned, sources, notes, table.facts())
 
 
 def series_held_out(count: int) -> float:
@@ -174,13 +188,18 @@ def further_numbers(path: Path, options: Options) -> list[str]:
         ValueError: if the file cannot be read.
         OSError: if it cannot be opened.
     """
-    from molgen.data.reading import SMILES_COLUMN, read_header, read_table
+    from molgen.data.numbers import read_numbers
+    from molgen.data.sheet import open_sheet
 
-    smiles = (options.column or SMILES_COLUMN).casefold()
-    header = dict.fromkeys(name for name in read_header(path) if name.casefold() != smiles)
-    others = [name for name in header if name and name not in options.properties]
-    numbers = read_table(path, options.column, others).numbers if others else {}
-    return [name for name, cells in numbers.items() if (~np.isnan(cells)).mean() > MOSTLY]
+    sheet = open_sheet(path, options.properties)
+    rows = [row for _, row in islice(sheet.rows(), LOOKED_AT)]
+    found = []
+    for i, name in enumerate(sheet.header):
+        cells = [row[i] if i < len(row) else "" for row in rows]
+        numbers = read_numbers(cells, range(len(cells)), sheet.delimiter).values
+        if name and name not in options.properties and np.isfinite(numbers).mean() > MOSTLY:
+            found.append(name)
+    return found
 
 
 class Texts:
@@ -210,18 +229,44 @@ def property_sources(path: Path, names: tuple[str, ...]) -> dict[str, str]:
     Raises:
         ValueError: if neither does.
     """
+    from molgen.data.headings import listed
     from molgen.data.reading import read_header
     from property_models import get
+    from property_models import names as computed
 
     header = read_header(path)
-    sources = {name: COLUMN if name in header else COMPUTED for name in names}
+    folded = {heading.casefold() for heading in header}
+    own = {name for name in names if name in header}
+    own |= {name for name in names if name.casefold() in folded and name not in computed()}
+    sources = {name: COLUMN if name in own else COMPUTED for name in names}
     for name in (name for name, source in sources.items() if source == COMPUTED):
         try:
             get(name)
         except ValueError as error:
-            there = ", ".join(header) or "none"
+            there = listed(header) or "none"
             raise ValueError(f"{error}; and {path} has no column {name!r} ({there})") from error
     return sources
+
+
+def built_in(path: str | Path, sources: Mapping[str, str]) -> list[str]:
+    """Return a line on each column that bears the name of a property that can be computed.
+
+    Args:
+        path: of the file.
+        sources: from :func:`property_sources`.
+    """
+    from molgen.data.reading import read_header
+    from property_models import names
+
+    header = read_header(path)
+    notes = []
+    for name in (name for name in sources if name in names()):
+        like = next((there for there in header if there.casefold() == name.casefold()), None)
+        if sources[name] == COLUMN:
+            notes.append(f"{name}: the values are the file's column, not those that are computed")
+        elif like is not None:
+            notes.append(f"{name}: the values are computed, not the file's column {like!r}")
+    return notes
 
 
 def property_values(

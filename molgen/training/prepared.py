@@ -36,11 +36,13 @@ class Prepared:
         data: the data set.
         facts: what the model's ``molgen.json`` says about it.
         summary: one line on what was kept and left out.
+        notes: lines on what was read, and how.
     """
 
     data: TokenDataset
     facts: dict[str, Any] = field(default_factory=dict)
     summary: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -75,14 +77,16 @@ def prepare(
     if record.get("identity") == identity and (folder / KNOWN).exists():
         data = TokenDataset.load(folder / DATASET)
         if data.fingerprint() == record["fingerprint"]:
-            return Prepared(data, record["facts"], record["summary"])
+            notes = tuple(record.get("notes", ()))
+            return Prepared(data, record["facts"], record["summary"], notes)
     if resume and state.find(folder):
         before = record.get("facts", {}).get("data", {}).get("source", "other data")
         raise ValueError(another_run(folder, f"made from {before}, or with other options"))
     made = ingest(source, options, init.tokenizer if init else None, processes, progress)
     if init is not None:
         check_enough(len(made.data), init, f"{source}: {made.cleaned.summary()}")
-    prepared = Prepared(made.data, facts_of(source, made, options, init), made.cleaned.summary())
+    facts = facts_of(source, made, options, init)
+    prepared = Prepared(made.data, facts, made.cleaned.summary(), made.notes)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD).unlink(missing_ok=True)  # it would speak of what is replaced now
     made.cleaned.write_report(folder / REPORT)
@@ -104,6 +108,7 @@ def facts_of(source: Path, made: Ingested, options: Options, init: Model | None)
         "left_out": {str(reason): counts[reason] for reason in Reason},
         "changed": {name: counts[name] for name in (SALTS_REMOVED, NEUTRALISED)},
         "property_sources": made.sources,
+        "read": made.read,
     }
     return {"data": about, "seeds": {"split": options.seed}, **init_fact(init)}
 
@@ -240,6 +245,7 @@ def write_record(folder: Path, prepared: Prepared, identity: Any) -> None:
         "fingerprint": prepared.data.fingerprint(),
         "facts": prepared.facts,
         "summary": prepared.summary,
+        "notes": prepared.notes,
     }
     with replacing(folder / RECORD) as part:
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -35,6 +35,7 @@ class Measured:
             molecule and went into its mean) and ``salts`` (rows reduced to a fragment).
         apart: largest difference between two values of one molecule; 0 if none was repeated.
         left_out: rows not used, as (line, SMILES, reason, detail).
+        notes: lines on what was read, and how.
     """
 
     smiles: tuple[str, ...]
@@ -42,6 +43,7 @@ class Measured:
     counts: dict[str, int]
     apart: float
     left_out: tuple[tuple[int, str, str, str], ...]
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Return the counts in one line."""
@@ -71,18 +73,20 @@ def read_measured(
     Args:
         path: of the file.
         column: the values' column.
-        smiles_column: the SMILES' column; by default the one called ``smiles``.
+        smiles_column: the SMILES' column; None for the usual ones.
         progress: show a bar where standard error is a terminal.
 
     Raises:
         ValueError: if a column is missing, there is no number in it, or no row is a molecule.
         OSError: if the file cannot be opened.
     """
-    table = read_table(path, smiles_column, [column])
+    table = read_table(path, smiles_column, [column], option="smiles-column")
     values = table.numbers[column]
     numbered = np.isfinite(values)
     if not numbered.any():
-        raise ValueError(f"{path}: there is no number in column {column!r} ({len(table)} rows)")
+        raise ValueError(
+            f"{path}: there is no number in column {column!r}: {table.accounts[column].summary()}"
+        )
     missing = [
         (table.lines[i], table.raw[i], NO_NUMBER, "") for i in np.flatnonzero(~numbered).tolist()
     ]
@@ -90,7 +94,7 @@ def read_measured(
     found = _merge(_rows(table, rows), progress)
     left_out = tuple(sorted([*missing, *found.left_out]))
     counts = {"rows": len(table), **found.counts, NO_NUMBER: len(missing)}
-    return replace(found, counts=counts, left_out=left_out)
+    return replace(found, counts=counts, left_out=left_out, notes=tuple(table.notes()))
 
 
 def _rows(table: Table, rows: NDArray[np.int64]) -> Table:

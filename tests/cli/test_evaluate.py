@@ -33,7 +33,8 @@ def known(tmp_path: Path) -> Path:
 
 def metrics(molgen: Run, *words: object) -> dict[str, Any]:
     ran = molgen("evaluate", *words, "--json")
-    assert (ran.status, ran.err) == (0, "")
+    assert ran.status == 0
+    assert " rows, SMILES " in ran.err
     found: dict[str, Any] = json.loads(ran.out)
     return found
 
@@ -58,7 +59,9 @@ def test_numbers_by_hand(molgen: Run, rows: Path, known: Path) -> None:
         "rows": 10, "valid": 0.6, "unique": 0.5, "novel": 0.4,
         "valid_count": 6, "unique_count": 5, "novel_count": 4,
     }  # fmt: skip
-    assert found.keys() == {"rows", "status", "strict", "paper"}
+    assert found.keys() == {"read", "rows", "status", "strict", "paper"}
+    assert found["read"]["file"] == {"file": "rows.csv", "column": "raw", "rows": 10}
+    assert found["read"]["train"]["cleaned"]["kept"] == 3
 
 
 def test_moses_and_guacamol_have_their_own_keys(molgen: Run, rows: Path, known: Path) -> None:
@@ -124,6 +127,7 @@ def test_processes_change_nothing(molgen: Run, tmp_path: Path) -> None:
     words = ("--reference", path, "--no-fcd", "--conventions", "strict,moses")
     one, two = (metrics(molgen, path, *words, "--workers", n) for n in (1, 2))
     assert one == two
+    assert one["read"]["reference"]["unreadable"] == 0
     assert one["moses"]["SNN"] == pytest.approx(1)
     assert one["moses"]["Frag"] == pytest.approx(1)
 
@@ -150,7 +154,12 @@ def test_ways_to_write_the_same_rows(molgen: Run, tmp_path: Path, name: str, con
 
 def test_a_table_for_people(molgen: Run, rows: Path, known: Path) -> None:
     ran = molgen("evaluate", rows, "--train", known, "--property", "qed")
-    assert (ran.status, ran.err) == (0, "")
+    assert ran.status == 0
+    assert ran.err.splitlines() == [
+        "rows.csv: 10 rows, SMILES in column 'raw'",
+        "known.smi: 3 rows, SMILES first in each line",
+        "known.smi: 3 of 3 rows kept",
+    ]
     lines = ran.out.splitlines()
     assert lines[0] == "10 rows: 6 ok, 1 ring_closure, 1 fragments, 1 empty, 1 valence"
     table = {line.split()[0]: line.split()[1:] for line in lines[3:]}
@@ -214,7 +223,11 @@ def test_another_column(molgen: Run, tmp_path: Path) -> None:
         ("cut.smi.gz", gzip.compress(b"CCO\n" * 99, mtime=0)[:-9], "damaged gzip file"),
         ("x.parquet", b"PAR1 no", "x.parquet: "),
         ("x.docx", b"CCO", "ends in '.docx', expected one of .csv"),
-        ("other.csv", b"name,price\na,1\n", "has no column raw or smiles; it has name, price"),
+        (
+            "other.csv",
+            b"name,price\na,1\n",
+            "the columns are 'name', 'price'",
+        ),
     ],
 )
 def test_files_that_cannot_be_read(
@@ -229,12 +242,18 @@ def test_files_that_cannot_be_read(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--column", "price"], "has no column 'price'; it has raw, index"),
+        (["--column", "price"], "no column 'price'; the columns are 'raw', 'index'"),
         (["--conventions", "strict,fair"], "convention is 'fair', expected one of strict, paper"),
         (["--conventions", ""], "convention is '', expected"),
         (["--property", "colour"], "property 'colour' is unknown"),
         (["--property", "qed", "--property", "none"], "property none cannot be combined"),
         (["--train", "nosuch"], "no model 'nosuch'"),
+        (["--train-column", "raw"], "train-column is given without --train"),
+        (
+            ["--train", "qm9", "--train-column", "raw"],
+            "but 'qm9' is a model",
+        ),
+        (["--reference-column", "raw"], "reference-column is given without --reference"),
         (["--reference", "nosuch.csv"], "No such file or directory: nosuch.csv"),
     ],
 )

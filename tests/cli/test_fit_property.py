@@ -25,7 +25,9 @@ def test_a_folder_that_is_a_property(molgen: Run, table: Path, tmp_path: Path) -
 
     out = tmp_path / "deep" / "out"
     ran = molgen("fit-property", table, "--column", "y", "--unit", "au", "--out", out)
-    assert (ran.status, ran.err) == (0, "")
+    assert ran.status == 0
+    assert f"{len(SMILES) + 3} rows, SMILES in column 'smiles'" in ran.err
+    assert "1 empty (first: in line 129); 1 no number (first: 'tall' in line 130)" in ran.err
     assert f"{len(SMILES)} molecules from {len(SMILES) + 3} rows; left out: " in ran.out
     assert "1 unreadable, 2 no number" in ran.out
     names = {path.name for path in out.iterdir()}
@@ -70,7 +72,7 @@ def test_the_same_call_gives_the_same_judge(molgen: Run, table: Path, tmp_path: 
         (None, (), "--column"),
         ("", ("--column", "y"), "the file is empty"),
         ("smiles,y\nCCO,1\n", ("--column", "y"), "1 molecules with a value, expected at least 30"),
-        ("smiles,y\nc1cc,1\n", ("--column", "y"), "no molecule left"),
+        ("smiles,y\nc1cc,1\n", ("--column", "y"), "no SMILES in column 'smiles'"),
     ],
 )
 def test_bad_input(

@@ -62,7 +62,7 @@ def test_a_file_of_scaffolds(name: str, tmp_path: Path) -> None:
         ("a.smi", "*CC\n\nc1ccoc1 furan\n", "a.smi, line 3: scaffold 'c1ccoc1' has no attachment"),
         ("a.csv", "scaffold\n*CC\nC1CC\n", "a.csv, line 3: scaffold is 'C1CC', which is not read"),
         ("a.csv", "scaffold,x\n*CC,1\n,2\n", "a.csv, line 3: scaffold is empty"),
-        ("a.csv", "core,x\n*CC,1\n", "a.csv has no column scaffold or smiles; it has core, x"),
+        ("a.csv", "core,x\n*CC,1\n", "a.csv: no column 'scaffold', 'smiles' or the like"),
         ("a.csv", "scaffold\n", "a.csv: a header line and no rows"),
         ("a.txt", "scaffold\n", "a.txt: a header line and no rows"),
         ("a.smi", "", "a.smi: the file is empty"),

@@ -38,7 +38,7 @@ def test_a_row_for_every_row(molgen: Run, tiny_model: Path, rows: Path) -> None:
     assert table[0]["nats"] == table[1]["nats"], "both are scored as CCO"
     assert float(table[0]["error"]) > 0
     assert float(table[0]["nats"]) > float(table[0]["length_nats"]) > 0
-    assert ran.err.startswith("8 rows: 4 ok, 1 unknown_token")
+    assert ran.err.startswith("rows.csv: 8 rows, SMILES in column 'SMILES'\n8 rows: 4 ok")
 
 
 def test_the_same_numbers_in_another_file(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
@@ -68,13 +68,14 @@ def test_spellings(molgen: Run, tiny_model: Path, rows: Path) -> None:
 def test_json_and_a_file(molgen: Run, tiny_model: Path, rows: Path, tmp_path: Path) -> None:
     out = tmp_path / "scores.csv"
     ran = molgen("score", tiny_model, rows, "--out", out, "--json")
-    assert (ran.status, ran.err) == (0, "")
+    assert (ran.status, ran.err) == (0, "rows.csv: 8 rows, SMILES in column 'SMILES'\n")
     found: dict[str, Any] = json.loads(ran.out)
     table = [row for row in read(out.read_text()) if row["nats"]]
     nats, tokens = ([float(row[name]) for row in table] for name in ("nats", "tokens"))
     assert found["perplexity"] == pytest.approx(math.exp(sum(nats) / sum(tokens)))
     assert found["nats"] == pytest.approx(sum(nats) / len(nats))
     assert (found["rows"], found["scored"]) == (8, 4)
+    assert found["read"] == {"file": "rows.csv", "column": "SMILES", "rows": 8}
     assert "molecules" not in found
     printed = json.loads(molgen("score", tiny_model, rows, "--json").out)
     assert [m["nats"] is None for m in printed["molecules"]] == [
@@ -91,7 +92,8 @@ def test_a_condition_changes_the_score(molgen: Run, tiny_model: Path, rows: Path
 def test_nothing_to_score(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     path = tmp_path / "none.smi"
     path.write_text("x\ny\n")
-    found = json.loads(molgen("score", tiny_model, path, "--json").out)
+    assert "no SMILES in the first field" in molgen("score", tiny_model, path).refused()
+    found = json.loads(molgen("score", tiny_model, path, "--as-written", "--json").out)
     assert (found["scored"], found["nats"], found["perplexity"]) == (0, None, None)
 
 
@@ -105,7 +107,7 @@ def test_nothing_to_score(molgen: Run, tiny_model: Path, tmp_path: Path) -> None
         (["--condition", "qed=nan"], "expected PROP=NUMBER"),
         (["--condition", "tpsa=1"], "the model is not conditioned on it; it knows qed"),
         (["--condition", "qed=.1", "--condition", "qed=.2"], "condition qed is given twice"),
-        (["--column", "price"], "has no column 'price'"),
+        (["--column", "price"], "no column 'price'"),
         (["--device", "abacus"], "device 'abacus' cannot be used"),
     ],
 )

@@ -112,7 +112,8 @@ def test_what_is_finished_is_written(
     out.unlink()
     seen[:] = [0] * 9
     ran = molgen(*words, "--batch-size", 1, "--out", out)
-    assert (ran.status, ran.err) == (130, "molgen optimize: interrupted\n")
+    assert ran.status == 130
+    assert ran.err.endswith("\nmolgen optimize: interrupted\n")
     assert not out.exists()
 
 

@@ -27,6 +27,11 @@ REASONS = {
     " \t\n": "empty",
     "CC(": "parse",
     "C)C": "parse",
+    "[CH128]": "parse",  # RDKit raises
+    "[NH200+]": "parse",
+    "[CH260]": "parse",  # RDKit alone would read methane
+    "[C+200]": "parse",
+    "[99999C]": "parse",
     "[Xx]": "parse",
     "C..C": "parse",
     "C name": "parse",  # RDKit alone would read methane
@@ -81,6 +86,24 @@ def test_reason(raw: str, status: str) -> None:
 def test_molecule(raw: str, smiles: str) -> None:
     assert interpret(raw) == Molecule(raw, smiles, Status.OK)
     assert Chem.MolToSmiles(Chem.MolFromSmiles(raw)) == smiles
+
+
+@pytest.mark.parametrize(
+    ("raw", "smiles"),
+    [
+        ("[CH3:1][OH:2]", "CO"),
+        ("[H:1]OC", "CO"),
+        ("[CH3:1][C@H:2]([CH3:3])O", "CC(C)O"),  # labels make no stereocentre
+        ("[13CH3:1][OH:2]", "[13CH3]O"),
+        ("[NH3+:7]C", "C[NH3+]"),
+        ("[cH:1]1[cH:2][cH:3][cH:4][cH:5][cH:6]1", "c1ccccc1"),
+        ("[CH3][OH]", "CO"),
+    ],
+)
+def test_labels_and_written_hydrogens_are_no_part_of_a_molecule(raw: str, smiles: str) -> None:
+    assert interpret(raw) == Molecule(raw, smiles, Status.OK)
+    assert canonical(raw) == smiles
+    assert flat(raw) == flat(smiles)
 
 
 SMILES_LIKE = st.text(alphabet="CcNnOoS[]()=#12%+-@/\\.*H:F \x00", max_size=40)

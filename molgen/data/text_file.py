@@ -1,0 +1,122 @@
+"""A text file as a stream of lines, whatever it is packed in, within stated limits.
+
+    bytes -> (gunzip) -> limits -> decode -> lines with Unix ends
+
+Everything is read in pieces, so a file that unpacks to a thousand times its size is refused after
+:data:`MOST_BYTES`, with nothing of it kept. gzip and the encoding are found by content: UTF-8,
+UTF-16 and UTF-32 by their marks, else UTF-8, of which bytes that are none are taken as Latin-1 and
+counted (names with accents; SMILES are ASCII either way). Imports neither torch nor RDKit.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+MOST_BYTES = 512 * 2**20
+"""Of a table, unpacked: ten million SMILES of drug-like molecules."""
+MOST_LINE = 2**20
+"""Bytes of one line, its heading included: no spreadsheet writes longer ones."""
+
+PIECE = 2**20  # bytes looked at together
+SNIFFED = 2**16  # bytes at the beginning that say whether this is text
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text file holds
+MARKS = {
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+ESCAPED = re.compile("[\udc80-\udcff]")  # how a byte that is no UTF-8 is told
+
+
+class TextFile:
+    """A text file that has been looked through once; iterating it gives its lines.
+
+    Attributes:
+        path: of the file.
+        encoding: found by its content.
+        odd: bytes taken as Latin-1 in what has been iterated, and the line of the first.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Look through the file.
+
+        Raises:
+            ValueError: if it is a damaged gzip file, no text, or beyond a limit.
+            OSError: if it cannot be opened.
+        """
+        self.path = Path(path)
+        self.odd = (0, 0)
+        self.encoding = ""
+        total = since = 0  # bytes, and those since the last end of a line
+        try:
+            with self._open() as stream:
+                while piece := stream.read(PIECE):
+                    self.encoding = self.encoding or self._sniff(piece)
+                    total += len(piece)
+                    ends = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+                    since = since + len(piece) if ends < 0 else len(piece) - 1 - ends
+                    self._check(total, since)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{self.path}: damaged gzip file ({error})") from error
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the lines, each but perhaps the last with its end.
+
+        Raises:
+            ValueError: naming the line that is not of the encoding that the file's mark promises.
+        """
+        self.odd = (0, 0)
+        marked = self.encoding != "utf-8-sig"
+        number = 0
+        with (
+            self._open() as stream,
+            io.TextIOWrapper(
+                stream, self.encoding or "utf-8", "strict" if marked else "surrogateescape"
+            ) as text,
+        ):
+            try:
+                for number, line in enumerate(text, 1):
+                    yield line if line.isascii() else self._latin(line, number)
+            except UnicodeError as error:
+                raise ValueError(
+                    f"{self.path}, line {number + 1}: not {self.encoding.upper()}, as which the "
+                    "file begins"
+                ) from error
+
+    def _open(self) -> gzip.GzipFile | io.BufferedReader:
+        with self.path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"  # by content: a renamed file is read all the same
+        return gzip.open(self.path) if packed else self.path.open("rb")
+
+    def _sniff(self, piece: bytes) -> str:
+        """Return the encoding that the first bytes tell."""
+        for mark, encoding in MARKS.items():
+            if piece.startswith(mark):
+                return encoding
+        if CONTROL.search(piece[:SNIFFED]):
+            raise ValueError(f"{self.path}: not a text file")
+        return "utf-8-sig"
+
+    def _check(self, total: int, since: int) -> None:
+        if total > MOST_BYTES:
+            raise ValueError(
+                f"{self.path}: more than {MOST_BYTES // 2**20} MiB unpacked, expected at most that "
+                "of a table: split it, or keep the columns that are needed"
+            )
+        if since > MOST_LINE:
+            raise ValueError(
+                f"{self.path}: a line of more than {MOST_LINE // 2**20} MiB, expected a table"
+            )
+
+    def _latin(self, line: str, number: int) -> str:
+        """Return a line with its bytes that are no UTF-8 taken as Latin-1."""
+        text, count = ESCAPED.subn(lambda match: chr(ord(match[0]) - 0xDC00), line)
+        if count:
+            self.odd = (self.odd[0] + count, self.odd[1] or number)
+        return text
