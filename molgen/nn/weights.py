@@ -16,9 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from molgen.utils.array_files import Layout, safetensors_layout
+from molgen.utils.array_files import Layout, reason, safetensors_layout
 
-WEIGHTS = "model.safetensors"
 KINDS = ("f", "BF16")
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -70,7 +69,7 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged, expected safetensors: {error}") from error
+        raise ValueError(f"{path} is damaged, expected safetensors: {reason(error)}") from error
 
 
 def check_weights(found: Mapping[str, Layout], expected: Mapping[str, Any], source: Path) -> None:

@@ -81,7 +81,7 @@ def read_safetensors(
             arrays = {name: file.get_tensor(name) for name in wanted if name in there}
             return arrays, dict(file.metadata() or {})
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise ValueError(f"{path} is damaged: {reason(error)}") from error
 
 
 def safetensors_layout(path: str | Path) -> dict[str, Layout]:
@@ -101,7 +101,7 @@ def safetensors_layout(path: str | Path) -> dict[str, Layout]:
                 for name, part in slices.items()
             }
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged, expected safetensors: {error}") from error
+        raise ValueError(f"{path} is damaged, expected safetensors: {reason(error)}") from error
 
 
 def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, NDArray[Any]]:
@@ -117,14 +117,14 @@ def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, NDArray
             members = {i.filename.removesuffix(".npy"): i for i in packed.infolist()}
             layouts = {k: _npy_layout(packed, member) for k, member in members.items()}
     except UNREADABLE as error:
-        raise ValueError(f"{path} is damaged, expected an .npz: {_reason(error)}") from error
+        raise ValueError(f"{path} is damaged, expected an .npz: {reason(error)}") from error
     check_layout(layouts, wanted, path)
     _check_fold(path, (layouts[name].size for name in wanted if name in layouts))
     try:
         with np.load(path, allow_pickle=False) as data:
             return {name: data[name] for name in wanted if name in layouts}
     except UNREADABLE as error:
-        raise ValueError(f"{path} is damaged: {_reason(error)}") from error
+        raise ValueError(f"{path} is damaged: {reason(error)}") from error
 
 
 def check_layout(
@@ -186,5 +186,6 @@ def _check_fold(path: str | Path, sizes: Iterable[int]) -> None:
         )
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return why a library could not read a file, on one short line."""
     return " ".join(str(error).split())[:200] or type(error).__name__
