@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from molgen.checkpoints.files import CARD, GUIDE, INDEX, INFO, PRIOR
+from molgen.checkpoints.info import FORMAT, read_info
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 
@@ -33,8 +35,14 @@ if TYPE_CHECKING:
     from molgen.nn.trunk import Trunk
     from property_models.classifiers.network import NoisyGuide
 
-FORMAT = 1
-GUIDE = "guide"
+__all__ = [
+    "GUIDE",
+    "load_guide",
+    "load_network",
+    "read_info",
+    "save_checkpoint",
+    "save_network",
+]
 
 Network = TypeVar("Network", bound="Trunk")
 
@@ -56,23 +64,6 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
-
-
-def read_info(folder: Path) -> dict[str, Any]:
-    """Return ``molgen.json``.
-
-    Raises:
-        ValueError: if it is damaged or of a newer format.
-    """
-    path = folder / "molgen.json"
-    try:
-        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    found = info.get("format") if isinstance(info, dict) else None
-    if found != FORMAT:
-        raise ValueError(f"{path} has format {found}, this molgen reads {FORMAT}")
-    return info
 
 
 def save_checkpoint(
@@ -99,13 +90,13 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     save_network(denoiser, folder)
     tokenizer.save(folder)
-    prior.save(folder / "prior.safetensors")
+    prior.save(folder / PRIOR)
     if known is not None:
-        known.save(folder / "known.safetensors")
+        known.save(folder / INDEX)
     text = json.dumps({"format": FORMAT, **info}, indent=2) + "\n"
-    (folder / "molgen.json").write_text(text, encoding="utf-8")
+    (folder / INFO).write_text(text, encoding="utf-8")
     if card:
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def save_network(network: Trunk, folder: Path) -> None:
@@ -151,8 +142,8 @@ def load_network(kind: type[Network], folder: Path) -> Network:
         ValueError: if shape or weights are damaged, or do not fit one another.
         OSError: if a file cannot be opened.
     """
-    from molgen.nn.stored import read_shape
-    from molgen.nn.weights import WEIGHTS, with_weights
+    from molgen.nn.stored import WEIGHTS, read_shape
+    from molgen.nn.weights import with_weights
 
     shape = read_shape(folder, kind.stored)
     config = kind.config_class(**shape.arguments())

@@ -67,13 +67,14 @@ def known_molecules(name: str, workers: int = 1) -> KnownMolecules:
     Raises:
         ValueError: if it is neither, or the model has no index.
     """
+    from molgen.checkpoints.files import INDEX
     from molgen.checkpoints.hub import locate
     from molgen.molecules.training_index import KnownMolecules
 
     if Path(name).is_file():
         smiles = texts(name, None)
         return KnownMolecules.from_smiles(smiles, processes=workers, progress="known molecules")
-    index = locate(name) / "known.safetensors"
+    index = locate(name) / INDEX
     if not index.is_file():
         raise ValueError(f"model {name!r} has no index of known molecules")
     return KnownMolecules.load(index)

@@ -22,8 +22,8 @@ from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from molgen.nn.stored import CONFIG, Few, Size
-from molgen.nn.weights import WEIGHTS, with_weights
+from molgen.nn.stored import CONFIG, WEIGHTS, Few, Size
+from molgen.nn.weights import with_weights
 from molgen.utils.json_files import checked, read_json
 
 SINUSOID_SIZE = 256

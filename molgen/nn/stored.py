@@ -16,14 +16,14 @@ from msgspec import Meta
 
 from molgen.utils.json_files import read_json
 
-CONFIG = "config.json"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 Size = Annotated[int, Meta(ge=1, le=2**16)]
 """Of a vocabulary, a row, a layer: sixteen times the largest language models' rows and widths."""
 Few = Annotated[int, Meta(ge=1, le=1024)]
 """Of layers, heads, or one layer in widths of another."""
-Name = Annotated[str, Meta(min_length=1, max_length=1000)]
-"""Of a property; it is a word and is not looked up."""
+Name = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")]
+"""Of a property; it is a word, on one line, and is not looked up."""
 
 
 class StoredShape(msgspec.Struct, kw_only=True):

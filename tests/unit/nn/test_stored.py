@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 import tiny
 from molgen.checkpoints.folder import load_network, save_network
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.nn.stored import CONFIG
-from molgen.nn.weights import WEIGHTS
+from molgen.nn.stored import CONFIG, WEIGHTS
 from property_models.classifiers.network import GuideConfig, NoisyGuide
 
 GIGABYTE = 2**20  # in the units of getrusage
