@@ -32,13 +32,14 @@ _HOMES = {
 
 
 def load(name: str | Path) -> Model:
-    """Load a model by bundled name, folder or hub id (``owner/name``).
+    """Load a model by bundled name, folder or name on the hub (``hf:owner/name[@revision]``).
 
     Raises:
         ValueError: if there is no such model, or it cannot be read.
     """
-    from molgen.checkpoints.hub import locate
+    from molgen.checkpoints.hub import locate, resolve
 
+    name = resolve(name)
     folder = locate(name)  # before torch, which takes seconds to import
 
     from molgen.model import Model

@@ -13,15 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from molgen.checkpoints.checkpoint import Checkpoint
+from molgen.checkpoints.files import INFO
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
-from molgen.sampling.preset_file import match
+from molgen.sampling.preset_file import check_sampling, match, read_key
 from molgen.sampling.recipe import check_targets, resolve
 from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
 from molgen.sampling.settings import METHOD, Settings, from_words
@@ -38,6 +40,25 @@ NOT_COMPUTED = "cannot be computed"
 @dataclass(frozen=True)
 class Model(Checkpoint):
     """A loaded checkpoint with its settings: draws rows, and makes a table of them."""
+
+    @classmethod
+    def load(cls, name: str | Path, folder: Path | None = None) -> Self:
+        """Load a checkpoint; see :meth:`molgen.checkpoints.checkpoint.Checkpoint.load`.
+
+        Raises:
+            ValueError: likewise, and if what it recommends means nothing.
+        """
+        found = super().load(name, folder)
+        presets = found.info.get("presets", {})
+        try:
+            for words in (found.preset(), found.preset("design")):
+                from_words(words)
+            for key, preset in presets.items():
+                read_key(key)
+                check_sampling(preset["sampling"])
+        except ValueError as error:
+            raise ValueError(f"model {found.name!r} cannot be read: {INFO}: {error}") from error
+        return found
 
     def preset(
         self, purpose: str = "sampling", targets: Mapping[str, Target | str] | None = None

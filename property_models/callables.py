@@ -16,7 +16,8 @@ numbers, for scores that are cheaper by the batch. Its name, dotted if need be, 
 
 A module is looked for where Python looks, then in the working directory. What goes wrong inside the
 function is the user's to see: it ends in one ``ValueError`` that names the function and the
-molecule, and never becomes a NaN. Such a name runs code: take none from a file you do not trust.
+molecule, and never becomes a NaN. Such a name runs code, so it is looked up where a user says it,
+and never where a file does.
 """
 
 from __future__ import annotations

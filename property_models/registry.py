@@ -42,11 +42,13 @@ def names() -> tuple[str, ...]:
     return descriptors.plain_names()
 
 
-def get(name: str) -> Property:
+def get(name: str, functions: bool = True) -> Property:
     """Return the property of that name.
 
     Args:
         name: of any of this module's kinds.
+        functions: whether it may be ``module:function``, which is then imported and so runs. Only
+            a user's own words may be; a name that was read from a file is a name.
 
     Raises:
         ValueError: if there is none, saying what is wrong with the name.
@@ -67,12 +69,21 @@ def get(name: str) -> Property:
     if _is_folder(name):
         return _learned(name)
     if ":" in name.strip(":"):
+        if not functions:
+            raise ValueError(
+                f"property {name!r} is a function that a file names, and a file's functions are "
+                "never run: name it yourself, or give its values as a column"
+            )
         return callables.named(name)
     raise ValueError(descriptors.unknown(name, KINDS))
 
 
 def compute(
-    names: Sequence[str], smiles: Sequence[str], processes: int = 1, progress: str = ""
+    names: Sequence[str],
+    smiles: Sequence[str],
+    processes: int = 1,
+    progress: str = "",
+    functions: bool = True,
 ) -> dict[str, NDArray[np.float64]]:
     """Compute several properties of many molecules, parsing each molecule once.
 
@@ -81,6 +92,7 @@ def compute(
         smiles: one a row; whatever is no molecule gets NaN.
         processes: how many processes share the work.
         progress: label of a progress bar; empty for none.
+        functions: see :func:`get`.
 
     Returns:
         For each name its values, with shape (molecules,).
@@ -89,7 +101,7 @@ def compute(
         ValueError: for an unknown name, or if a user's function fails.
     """
     for name in names:
-        get(name)
+        get(name, functions)
     work = functools.partial(_compute_chunk, tuple(names))
     chunks = map_chunks(work, list(smiles), processes, progress)
     rows = np.concatenate(chunks) if chunks else np.empty((0, len(names)))

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from molgen.checkpoints.folder import GUIDE, load_guide, load_network, read_info
-from molgen.checkpoints.hub import locate
+from molgen.checkpoints.files import CONFIG, GUIDE, INDEX, PRIOR
+from molgen.checkpoints.folder import load_guide, load_network
+from molgen.checkpoints.hub import locate, resolve
+from molgen.checkpoints.info import home, read_info
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 from molgen.guidance.classifier import label
@@ -27,7 +29,7 @@ class Checkpoint:
     """A network with its tokenizer, its prior and its index of known molecules.
 
     Attributes:
-        name: as it was asked for.
+        name: as it was asked for; of one of the hub, with its commit.
         denoiser: the network.
         tokenizer: text <-> ids.
         prior: lengths and property values of training molecules.
@@ -49,33 +51,32 @@ class Checkpoint:
         """Load a checkpoint.
 
         Args:
-            name: a bundled name, a folder, or a hub id (``owner/name``).
+            name: a bundled name, a folder, or ``hf:owner/name[@revision]``.
             folder: where it lies, if it has been located.
 
         Raises:
             ValueError: if there is no such model or a file of it is missing or damaged.
         """
+        name = resolve(name)
         folder = folder or locate(name)
-        info = read_info(folder)
-
-        from safetensors import SafetensorError
 
         from molgen.molecules.training_index import KnownMolecules
         from molgen.nn.denoiser import MoleculeDenoiser
 
         try:
+            info = read_info(folder)
             tokenizer = Tokenizer.load(folder)
-            # baselines of one data set have one prior and one index, in the folder of the first
-            home = folder.parent / info["shares"] if "shares" in info else folder
-            prior = Prior.load(home / "prior.safetensors")
-            index = home / "known.safetensors"
+            place = home(folder, info)
+            prior = Prior.load(place / PRIOR)
+            index = place / INDEX
             known = KnownMolecules.load(index) if index.exists() else None
             denoiser = load_network(MoleculeDenoiser, folder)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ValueError(f"model {str(name)!r} cannot be read: {reason}") from error
+        except (OSError, ValueError) as error:
+            raise ValueError(f"model {name!r} cannot be read: {error}") from error
         longest = int(prior.lengths.max(initial=1))
+        spelled = tokenizer.representation
         facts = {
+            "representation": (info.get("representation", spelled), spelled),
             "tokens": (len(tokenizer), denoiser.vocab_size),
             "properties": (list(prior.properties), list(denoiser.config.properties)),
             "longest row": (longest, min(longest, denoiser.max_length)),
@@ -83,10 +84,9 @@ class Checkpoint:
         for what, (found, expected) in facts.items():
             if found != expected:
                 raise ValueError(
-                    f"model {str(name)!r} is inconsistent: {what} {found}, the network has "
-                    f"{expected}"
+                    f"model {name!r} is inconsistent: {what} {found}, the network has {expected}"
                 )
-        return cls(str(name), denoiser, tokenizer, prior, known, info, folder)
+        return cls(name, denoiser, tokenizer, prior, known, info, folder)
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -113,11 +113,11 @@ class Checkpoint:
         if learned and not folder:
             own = Path(learned[0]) / GUIDE
         place = Path(folder) if folder else own
-        if place is None or not (place / "config.json").is_file():
+        if place is None or not (place / CONFIG).is_file():
             raise ValueError(
                 f"model {self.name!r} has no guide for {', '.join(targets)}: expected a folder"
                 if not folder
-                else f"no guide in {folder!r}: expected a folder with config.json"
+                else f"no guide in {folder!r}: expected a folder with {CONFIG}"
             )
         return load_guide(place, self.denoiser.vocab_size)
 

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from molgen.checkpoints.files import CARD, GUIDE, INDEX, INFO, PRIOR
+from molgen.checkpoints.info import FORMAT, read_info
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 
@@ -33,8 +35,14 @@ if TYPE_CHECKING:
     from molgen.nn.trunk import Trunk
     from property_models.classifiers.network import NoisyGuide
 
-FORMAT = 1
-GUIDE = "guide"
+__all__ = [
+    "GUIDE",
+    "load_guide",
+    "load_network",
+    "read_info",
+    "save_checkpoint",
+    "save_network",
+]
 
 Network = TypeVar("Network", bound="Trunk")
 
@@ -56,23 +64,6 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
-
-
-def read_info(folder: Path) -> dict[str, Any]:
-    """Return ``molgen.json``.
-
-    Raises:
-        ValueError: if it is damaged or of a newer format.
-    """
-    path = folder / "molgen.json"
-    try:
-        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    found = info.get("format") if isinstance(info, dict) else None
-    if found != FORMAT:
-        raise ValueError(f"{path} has format {found}, this molgen reads {FORMAT}")
-    return info
 
 
 def save_checkpoint(
@@ -99,13 +90,13 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     save_network(denoiser, folder)
     tokenizer.save(folder)
-    prior.save(folder / "prior.safetensors")
+    prior.save(folder / PRIOR)
     if known is not None:
-        known.save(folder / "known.safetensors")
+        known.save(folder / INDEX)
     text = json.dumps({"format": FORMAT, **info}, indent=2) + "\n"
-    (folder / "molgen.json").write_text(text, encoding="utf-8")
+    (folder / INFO).write_text(text, encoding="utf-8")
     if card:
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def save_network(network: Trunk, folder: Path) -> None:
@@ -131,15 +122,12 @@ def load_guide(folder: Path, vocab_size: int) -> NoisyGuide:
     Raises:
         ValueError: if it cannot be read, or was trained on another vocabulary.
     """
-    from safetensors import SafetensorError
-
     from property_models.classifiers.network import NoisyGuide
 
     try:
         guide = load_network(NoisyGuide, folder)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"guide {str(folder)!r} cannot be read: {reason}") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"guide {str(folder)!r} cannot be read: {error}") from error
     if guide.vocab_size != vocab_size:
         raise ValueError(
             f"guide {str(folder)!r} knows {guide.vocab_size} tokens, the network {vocab_size}"
@@ -148,17 +136,15 @@ def load_guide(folder: Path, vocab_size: int) -> NoisyGuide:
 
 
 def load_network(kind: type[Network], folder: Path) -> Network:
-    """Return a network in evaluation mode.
+    """Return a network in evaluation mode, from our own keys and from safetensors alone.
 
     Raises:
-        ValueError: if weights are missing, which transformers would fill with random numbers.
+        ValueError: if shape or weights are damaged, or do not fit one another.
+        OSError: if a file cannot be opened.
     """
-    import torch
+    from molgen.nn.stored import WEIGHTS, read_shape
+    from molgen.nn.weights import with_weights
 
-    with _quiet():
-        loaded: Any = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-    network, report = loaded
-    missing = sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"]))
-    if missing:
-        raise ValueError(f"model.safetensors lacks {missing[0]} and {len(missing) - 1} more")
-    return cast(Network, network.eval())
+    shape = read_shape(folder, kind.stored)
+    config = kind.config_class(**shape.arguments())
+    return with_weights(lambda: kind(config), folder / WEIGHTS)

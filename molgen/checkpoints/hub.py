@@ -1,22 +1,77 @@
-"""Where a model lies: a bundled name, a folder, or a hub id (``owner/name``)."""
+"""Where a model lies: a bundled name, a folder, or ``hf:owner/name[@revision]`` on the model hub.
+
+The hub is asked where a name begins with ``hf:`` and nowhere else. What it has is resolved once to
+a commit, which takes the revision's place in the model's name, so that whatever is recorded of the
+model says exactly which it was. Of the repository only the files of a model folder are fetched, and
+none of them runs.
+"""
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
+from molgen.checkpoints.files import ALL, CONFIG, INFO
+
 BUNDLED = Path(__file__).parent / "weights"
+HUB = "hf:"
+PATIENCE = 30  # seconds that the hub has to answer
+
+_PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_NAME = re.compile(rf"{HUB}(?P<repository>{_PART}/{_PART})(?:@(?P<revision>[\w./-]+))?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def bundled_names() -> tuple[str, ...]:
     """Return the names of the models that come with molgen."""
-    return tuple(sorted(p.parent.name for p in BUNDLED.glob("*/config.json")))
+    return tuple(sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG}")))
+
+
+def check_name(name: str | Path) -> None:
+    """Check that a name is that of a model, without asking the hub.
+
+    Raises:
+        ValueError: naming what came and the bundled models there are.
+    """
+    if str(name).startswith(HUB):
+        _parts(str(name))
+    else:
+        locate(name)
+
+
+def resolve(name: str | Path) -> str:
+    """Return a name that stands for one model for good.
+
+    Args:
+        name: a bundled name or a folder, which is returned as it is, or one of the hub, which gets
+            its commit, and then says so.
+
+    Raises:
+        ValueError: if the hub cannot be reached, or has no such model.
+    """
+    text = str(name)
+    if not text.startswith(HUB):
+        return text
+    repository, revision = _parts(text)
+    if _COMMIT.fullmatch(revision):
+        return text
+    from huggingface_hub import HfApi
+
+    try:
+        found = HfApi().model_info(repository, revision=revision or None, timeout=PATIENCE)
+    except Exception as error:  # the library's own, its transport's, the system's
+        raise ValueError(f"the hub gave no model {text!r}: {_reason(error)}") from error
+    resolved = f"{HUB}{repository}@{found.sha}"
+    print(f"{text} is {resolved}", file=sys.stderr)
+    return resolved
 
 
 def locate(name: str | Path) -> Path:
     """Return the folder of a model.
 
     Args:
-        name: a bundled name, a folder, or a hub id (``owner/name``), which is downloaded.
+        name: a bundled name, a folder, or one of the hub, which is downloaded.
 
     Raises:
         ValueError: naming what came and the bundled models there are.
@@ -24,28 +79,41 @@ def locate(name: str | Path) -> Path:
     text = str(name)
     if text in bundled_names():
         return BUNDLED / text
+    if text.startswith(HUB):
+        return _download(resolve(text))
     folder = Path(name)
-    if (folder / "config.json").is_file() and (folder / "molgen.json").is_file():
+    if (folder / CONFIG).is_file() and (folder / INFO).is_file():
         return folder
     if folder.exists():
-        raise ValueError(f"{text!r} is not a molgen model: it has no config.json and molgen.json")
-    parts = text.split("/")
-    if len(parts) == 2 and all(parts) and not text.startswith((".", "~")):
-        return _download(text)
+        raise ValueError(f"{text!r} is not a molgen model: it has no {CONFIG} and {INFO}")
+    if _NAME.fullmatch(HUB + text):
+        raise ValueError(f"no such folder: {text!r}; for a model of the hub write {HUB}{text}")
     known = ", ".join(bundled_names()) or "none"
     raise ValueError(
-        f"no model {text!r}: expected a bundled name ({known}), a folder, or a hub id owner/name"
+        f"no model {text!r}: expected a bundled name ({known}), a folder, or "
+        f"{HUB}owner/name[@revision]"
     )
 
 
-def _download(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _parts(text: str) -> tuple[str, str]:
+    """Return repository and revision, the latter empty where none is named."""
+    match = _NAME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"model {text!r}: expected {HUB}owner/name or {HUB}owner/name@revision")
+    return match["repository"], match["revision"] or ""
 
+
+def _download(resolved: str) -> Path:
+    """Return the folder of a commit, whose files are fetched where they are not there yet."""
+    from huggingface_hub import snapshot_download
+
+    repository, commit = _parts(resolved)
     try:
-        return Path(snapshot_download(hub_id))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"no folder {hub_id!r}, and the hub gave no model of that name: {reason}"
-        ) from error
+        place = snapshot_download(repository, revision=commit, allow_patterns=list(ALL))
+    except Exception as error:  # the library's own, its transport's, the system's
+        raise ValueError(f"the hub gave no model {resolved!r}: {_reason(error)}") from error
+    return locate(Path(place))
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

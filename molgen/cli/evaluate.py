@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train",
         metavar="MODEL_OR_FILE",
+        type=options.model_or_file,
         help="what counts as known: a model's training set, or a file of SMILES",
     )
     parser.add_argument("--train-column", metavar="C", help="the column to read of that file")

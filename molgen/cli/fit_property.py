@@ -56,7 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of split and fit")
     group = parser.add_argument_group("guide")
-    group.add_argument("--guide", metavar="MODEL", help="train a guide for this model's network")
+    group.add_argument(
+        "--guide",
+        metavar="MODEL",
+        type=options.model_name,
+        help="train a guide for this model's network",
+    )
     group.add_argument(
         "--guide-molecules",
         type=options.positive,

@@ -84,6 +84,7 @@ def known_molecules(
     Raises:
         ValueError: if it is neither, or the model has no index.
     """
+    from molgen.checkpoints.files import INDEX
     from molgen.checkpoints.hub import locate
     from molgen.molecules.training_index import KnownMolecules
 
@@ -98,7 +99,7 @@ def known_molecules(
         return index, Read(notes, {**table.facts(), "cleaned": cleaned.counts})
     if column is not None:
         raise ValueError(f"train-column is {column!r}, but {name!r} is a model: expected a file")
-    path = locate(name) / "known.safetensors"
+    path = locate(name) / INDEX
     if not path.is_file():
         raise ValueError(f"model {name!r} has no index of known molecules")
     return KnownMolecules.load(path), Read([], {"model": name})

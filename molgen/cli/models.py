@@ -8,31 +8,36 @@ Example:
 from __future__ import annotations
 
 import argparse
-import json
+
+from molgen.cli import options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("name", nargs="?", metavar="MODEL", help="print this model's card")
+    parser.add_argument(
+        "name", nargs="?", metavar="MODEL", type=options.model_name, help="print this model's card"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print; return the exit status."""
-    from molgen.checkpoints.folder import read_info
+    from molgen.checkpoints.files import CARD
     from molgen.checkpoints.hub import BUNDLED, bundled_names, locate
+    from molgen.checkpoints.info import read_info
+    from molgen.nn.stored import StoredShape, read_shape
+    from molgen.utils.json_files import read_bytes
 
     if arguments.name:
         folder = locate(arguments.name)
-        card = folder / "README.md"
+        card = folder / CARD
         if not card.is_file():
             raise ValueError(f"model {arguments.name!r} has no card")
-        print(card.read_text(encoding="utf-8"))
+        print(read_bytes(card).decode("utf-8", "replace"))
         return 0
     for name in bundled_names():
         folder = BUNDLED / name
         info = read_info(folder)
-        shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        properties = ", ".join(shape["properties"]) or "none"
+        properties = ", ".join(read_shape(folder, StoredShape).properties) or "none"
         size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         print(f"{name:12s} {info.get('summary', '')} ({size:.1f} MB)")
         print(f"{'':12s} conditioned on {properties}")

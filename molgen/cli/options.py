@@ -43,6 +43,22 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text[:40]!r}") from error
 
 
+def model_name(text: str) -> str:
+    """Read the name of a model; one that there is not is found out before anything heavy."""
+    from molgen.checkpoints.hub import check_name
+
+    try:
+        check_name(text)
+    except (ValueError, OSError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def model_or_file(text: str) -> str:
+    """Read the name of a file or of a model, likewise."""
+    return text if os.path.isfile(text) else model_name(text)
+
+
 def say(text: str) -> None:
     """Print at once; a reader that has gone away does not end the run."""
     try:
@@ -54,7 +70,10 @@ def say(text: str) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the MODEL argument."""
     parser.add_argument(
-        "model", metavar="MODEL", help="a bundled name (see `molgen models`), a folder, or a hub id"
+        "model",
+        metavar="MODEL",
+        type=model_name,
+        help="a bundled name (see `molgen models`), a folder, or hf:owner/name[@revision]",
     )
 
 

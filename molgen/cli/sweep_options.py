@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> N
         "repeated; replaces the default arms",
     )  # fmt: skip
     add(
-        "--baseline", action="append", default=[], metavar="NAME",
+        "--baseline", action="append", default=[], metavar="NAME", type=options.model_name,
         help="a further model as an arm of its own, without remasking; may be repeated",
     )  # fmt: skip
     add("--batch-size", type=options.positive, metavar="B", help="rows in flight; speed only")
@@ -108,16 +108,18 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
         ValueError: if something asked is out of line.
     """
     from molgen import load
+    from molgen.checkpoints.hub import resolve
     from molgen.frontiers.method import Arm
     from molgen.frontiers.plan import Sweep, task_for
     from property_models import get
 
     get(arguments.property)
+    arguments.model = resolve(arguments.model)
     given = [Arm.parse(text, arguments.model) for text in arguments.arm]
     models = {arguments.model: load(arguments.model)}
     base = models[arguments.model]
     arms = given or default_methods.of(base)
-    names = list(arguments.baseline)
+    names = [resolve(name) for name in arguments.baseline]
     if not given:
         names = default_methods.baselines(arguments.model, names)
     for name in [*(arm.model for arm in given), *names]:

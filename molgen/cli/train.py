@@ -41,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder of the run and its model"
     )
-    parser.add_argument("--init", metavar="MODEL", help="start from this model's weights")
+    parser.add_argument(
+        "--init", metavar="MODEL", type=options.model_name, help="start from this model's weights"
+    )
     train_options.add_data(parser.add_argument_group("data"))
     train_options.add_training(parser.add_argument_group("training"))
     parser.add_argument(
@@ -158,6 +160,7 @@ def prepare(
         processes=arguments.workers or os.cpu_count() or 1,
         resume=not arguments.no_resume,
         progress=True,
+        named=wanted.get("properties", ()),
     )
     if not arguments.source:
         return prepared
@@ -225,7 +228,7 @@ def train(
         options.say(f"{kept} kept in {folder}; the same command goes on from there")
         raise
     if init is not None:
-        info = compare(arguments, prepared, folder, exports, config)
+        info = compare(init.name, prepared, folder, exports, config)
     options.say(outcome(info, folder))
     return 0
 
@@ -242,7 +245,7 @@ def plan(init: Model, prepared: Prepared, config: TrainConfig, stopping: bool) -
 
 
 def compare(
-    arguments: argparse.Namespace,
+    original: str,
     prepared: Prepared,
     folder: Path,
     exports: tuple[Path, ...],
@@ -255,7 +258,7 @@ def compare(
 
     options.say("measuring what was learned and forgotten")
     info = fine_tuning.conclude(
-        load(arguments.init),  # again: its weights have been trained on in place
+        load(original),  # again: its weights have been trained on in place
         folder,
         prepared.data,
         exports,

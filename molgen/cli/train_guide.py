@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("file", metavar="FILE", help="csv, smi, gzipped or not; or a dataset.npz")
     parser.add_argument(
-        "--model", required=True, metavar="MODEL", help="the network it is to steer"
+        "--model",
+        required=True,
+        metavar="MODEL",
+        type=options.model_name,
+        help="the network it is to steer",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the guide")
     parser.add_argument("--column", metavar="C", help="the column to read")

@@ -8,8 +8,6 @@ rows of one length wherever there are enough of them, so hardly any padding is c
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +15,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.data.tokenizer import MASK, PAD
+from molgen.data.tokenizer import check_vocabulary
+from molgen.utils.array_files import Array, read_npz
 from molgen.utils.files import replacing
 
 HELD_OUT_FRACTION = 0.05
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)
+STORED = {
+    "tokens": Array("u", "molecules", "longest"),
+    "lengths": Array("iu", "molecules"),
+    "values": Array("f", "molecules", "properties"),
+    "properties": Array("U", "properties"),
+    "held_out": Array("b", "molecules"),
+    "vocab": Array("U", "vocabulary"),
+    "representation": Array("U"),
+}
 
 
 @dataclass(frozen=True)
@@ -146,19 +153,16 @@ class TokenDataset:
             ValueError: if the file is no data set of molgen's, or damaged.
             OSError: if it cannot be opened.
         """
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
-                found = cls(
-                    data["tokens"],
-                    data["lengths"],
-                    data["values"],
-                    tuple(data["properties"].tolist()),
-                    data["held_out"],
-                    tuple(data["vocab"].tolist()),
-                    str(data["representation"]),
-                )
-        except (*UNREADABLE, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is no data set of molgen's, or it is damaged") from error
+        arrays = read_npz(path, STORED)
+        found = cls(
+            arrays["tokens"],
+            arrays["lengths"],
+            arrays["values"],
+            tuple(arrays["properties"].tolist()),
+            arrays["held_out"],
+            tuple(arrays["vocab"].tolist()),
+            str(arrays["representation"]),
+        )
         found._check(path)
         return found
 
@@ -166,22 +170,21 @@ class TokenDataset:
         """Check that the arrays fit together.
 
         Raises:
-            ValueError: if they do not.
+            ValueError: naming the first that does not.
         """
-        count = len(self.lengths)
-        sound = (
-            count > 0
-            and self.tokens.ndim == 2
-            and len(self.tokens) == len(self.held_out) == count
-            and self.values.shape == (count, len(self.properties))
-            and self.vocab[-2:] == (PAD, MASK)
-            and int(self.tokens.max(initial=0)) <= self.pad_id
-            and int(self.lengths.min()) > 0
-            and np.array_equal((self.tokens != self.pad_id).sum(1), self.lengths)
-            and not bool(self.held_out.all())
-        )
-        if not sound:
-            raise ValueError(f"{path} is no data set of molgen's: its arrays do not fit together")
+        check_vocabulary(self.vocab, self.representation, path)
+        held = (self.tokens != self.pad_id).sum(1)
+        faults = {
+            "tokens": not len(self) or int(self.tokens.max(initial=0)) > self.pad_id,
+            "lengths": int(self.lengths.min(initial=1)) < 1
+            or not np.array_equal(held, self.lengths),
+            "values": bool(np.isinf(self.values).any()),
+            "properties": len(set(self.properties)) != len(self.properties),
+            "held_out": bool(self.held_out.all()),
+        }
+        for name, fault in faults.items():
+            if fault:
+                raise ValueError(f"{path} is no data set of molgen's: its {name} do not fit")
 
     def batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Yield the training rows of one epoch, in batches of row indices.

@@ -19,11 +19,18 @@ from numpy.typing import NDArray
 
 from molgen.targets import Range, Target
 from molgen.utils import randomness
+from molgen.utils.array_files import Array, read_safetensors
+from molgen.utils.json_files import checked, parse_json
 
 TAIL = 0.01  # part of the table that "max" and "min" draw from
 NEAREST = 128  # rows that a plain number draws its length from
 TABLE_ROWS = 16_384
 EXTREMES = 512  # rows of either tail of each property that are always in the table
+STORED = {
+    "lengths": Array("ui", "rows"),
+    "values": Array("f", "rows", "properties"),
+    "weight": Array("f", "rows"),
+}
 
 
 @dataclass(frozen=True)
@@ -87,17 +94,26 @@ class Prior:
 
     @classmethod
     def load(cls, path: str | Path) -> Prior:
-        """Read what :meth:`save` wrote."""
-        from safetensors import safe_open
+        """Read what :meth:`save` wrote.
 
-        with safe_open(path, framework="numpy") as file:
-            names = _names((file.metadata() or {}).get("properties", ""))
-            return cls(
-                file.get_tensor("lengths").astype(np.int64),
-                file.get_tensor("values").astype(np.float64),
-                tuple(names),
-                file.get_tensor("weight").astype(np.float64),
-            )
+        Raises:
+            ValueError: if it is damaged.
+            OSError: if it cannot be opened.
+        """
+        arrays, about = read_safetensors(path, STORED)
+        names = _names(about.get("properties", ""), path)
+        lengths, weight = arrays["lengths"].astype(np.int64), arrays["weight"].astype(np.float64)
+        values = arrays["values"].astype(np.float64)
+        faults = {
+            "properties": values.shape[1] != len(names) or len(set(names)) != len(names),
+            "lengths": not len(lengths) or lengths.min() < 1,
+            "weight": not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0),
+            "values": bool(np.isinf(values).any()),
+        }
+        for name, fault in faults.items():
+            if fault:
+                raise ValueError(f"{path} is damaged: its {name} are none of a table of molecules")
+        return cls(lengths, values, tuple(names), weight)
 
     @property
     def std(self) -> dict[str, float]:
@@ -208,9 +224,11 @@ class Prior:
         return np.sort(rows)
 
 
-def _names(text: str) -> list[str]:
+def _names(text: str, source: str | Path) -> list[str]:
     """Read the names of a table's columns; older files have blanks between them."""
-    return list(json.loads(text)) if text.startswith("[") else text.split()
+    if not text.startswith("["):
+        return text.split()
+    return checked(parse_json(text, source), list[str], source)
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,68 @@ A text that the vocabulary does not cover raises :class:`TokenError`, which poin
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from molgen.molecules.smiles import PATTERNS, TokenError, split
+from molgen.utils.json_files import read_json, shown
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, MASK = "[PAD]", "[MASK]"
+
+
+class _Pattern(Struct):
+    Regex: str
+
+
+class _Splitter(Struct):
+    pattern: _Pattern
+
+
+class _Words(Struct):
+    vocab: dict[str, int]
+
+
+class _Stored(Struct):
+    """What is read of ``tokenizer.json``."""
+
+    model: _Words
+    pre_tokenizer: _Splitter
+
+
+def check_vocabulary(vocab: Sequence[str], representation: str, source: str | Path) -> None:
+    """Check tokens that were read from a file.
+
+    Args:
+        vocab: in id order.
+        representation: what they spell.
+        source: what an error names.
+
+    Raises:
+        ValueError: if the special ones are not the last two, a token is there twice, or one is no
+            token of the representation.
+    """
+    words, special = tuple(vocab[:-2]), tuple(vocab[-2:])
+    if representation not in PATTERNS or special != (PAD, MASK):
+        raise ValueError(
+            f"{source}: not a molgen tokenizer (it spells {shown(representation)}, expected "
+            f"{' or '.join(PATTERNS)}; its special tokens are {shown(special)})"
+        )
+    if len(set(vocab)) != len(vocab):
+        raise ValueError(f"{source} is damaged: its vocabulary holds a token twice")
+    for word in words:
+        if re.fullmatch(PATTERNS[representation], word) is None:
+            raise ValueError(
+                f"{source} is damaged: {shown(word)} is no token of {representation.upper()}"
+            )
 
 
 def smiles_to_selfies(smiles: str) -> str:
@@ -149,16 +197,18 @@ class Tokenizer:
 
         Raises:
             ValueError: if the file's vocabulary or pattern is not one that molgen writes.
+            OSError: if it cannot be opened.
         """
         path = Path(folder) / "tokenizer.json"
-        data = json.loads(path.read_text(encoding="utf-8"))
-        ids: dict[str, int] = data["model"]["vocab"]
+        stored = read_json(path, _Stored)
+        ids, pattern = stored.model.vocab, stored.pre_tokenizer.pattern.Regex
         vocab = sorted(ids, key=ids.__getitem__)
-        pattern = data["pre_tokenizer"]["pattern"]["Regex"]
+        if sorted(ids.values()) != list(range(len(ids))):
+            raise ValueError(f"{path} is damaged: model.vocab does not count its tokens from 0")
         names = [name for name, known in PATTERNS.items() if known == pattern]
-        if not names or vocab[-2:] != [PAD, MASK]:
-            raise ValueError(f"{path}: not a molgen tokenizer (pattern or special tokens differ)")
-        return cls(vocab, names[0])
+        representation = names[0] if names else pattern
+        check_vocabulary(vocab, representation, path)
+        return cls(vocab, representation)
 
 
 def padded(

@@ -43,7 +43,7 @@ class Arm(_Words):  # type: ignore[misc]
 
     Attributes:
         label: what it is called in tables and charts.
-        model: bundled name, folder or hub id.
+        model: bundled name, folder or ``hf:owner/name``.
 
     The others are the settings that say by which method to draw, by their keys
     (:data:`molgen.sampling.settings.OPTIONS`), with the plainest as default and guidance ``none``

@@ -22,9 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from molgen.frontiers.method import Arm
 from molgen.frontiers.task import Task
 from molgen.utils.files import replacing
+from molgen.utils.json_files import checked, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +93,43 @@ class Record:
         p = self.point
         budget = "" if p.budget is None else f"_b{p.budget}"
         return f"{label}_g{p.gamma:g}_T{p.steps}_s{p.seed}{budget}_{digest[:10]}"
+
+
+class _Counted(Struct):
+    """The figures of a point under one convention."""
+
+    valid: float
+    unique: float
+    novel: int
+    property_mean: float | None
+
+
+class _Figures(Struct):
+    """What came out of a point; see :func:`molgen.frontiers.sweep.measure`."""
+
+    nfe: float
+    classifier_nfe: float
+    seconds_per_molecule: float
+    conventions: dict[str, _Counted]
+
+
+class _Stored(Struct):
+    """A point's file."""
+
+    format: int
+    task: Task
+    point: Point
+    origin: dict[str, str | int | float | None]
+    figures: _Figures
+
+    def __post_init__(self) -> None:
+        """Check that the point's arm has a name.
+
+        Raises:
+            ValueError: if not.
+        """
+        if "label" not in self.point.arm:
+            raise ValueError("point.arm lacks the key label")
 
 
 @dataclass(frozen=True)
@@ -197,12 +237,10 @@ def _same(what: str, have: object, want: object) -> None:
 
 def _read(path: Path) -> Record:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise ValueError("it is of another format")
-        task, point = Task(**content["task"]), Point(**content["point"])
-        return Record(task, point, content["origin"], content["figures"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}): remove it to draw its point again"
-        ) from error
+        content = read_json(path, dict)
+        stored = checked(content, _Stored, path)
+        if stored.format != FORMAT:
+            raise ValueError(f"{path} has format {stored.format}, expected {FORMAT}")
+        return Record(stored.task, stored.point, stored.origin, content["figures"])
+    except ValueError as error:
+        raise ValueError(f"{error}; remove it to draw its point again") from error

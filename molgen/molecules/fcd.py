@@ -24,12 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.molecules.parsing import canonical
+from molgen.utils.array_files import Array, read_safetensors
 from molgen.utils.files import replacing
 from molgen.utils.parallel import map_chunks
 
 BUNDLED = Path(__file__).parent / "references"
 FORMAT = "molgen ChemNet moments, version 1"
 FEATURES = 512
+STORED = {
+    "mean": Array("f", FEATURES),
+    "covariance": Array("f", FEATURES * (FEATURES + 1) // 2),  # its upper half, row by row
+}
 KEPT_FROM = 10_000  # molecules: a minute on one core, which is worth a megabyte on disk
 
 
@@ -141,19 +146,16 @@ def _digest(smiles: Sequence[str]) -> str:
 
 
 def _load(path: Path) -> Moments | None:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     try:
-        tensors = load_file(path)
-        upper, mean = tensors["covariance"].astype(np.float64), tensors["mean"]
-    except (OSError, SafetensorError, KeyError):  # not there, or damaged: computed anew
+        tensors, _ = read_safetensors(path, STORED)
+    except (OSError, ValueError):  # not there, or damaged: computed anew
         return None
-    if mean.shape != (FEATURES,) or upper.shape != (FEATURES * (FEATURES + 1) // 2,):
+    upper, mean = (tensors[name].astype(np.float64) for name in ("covariance", "mean"))
+    if not (np.isfinite(upper).all() and np.isfinite(mean).all()):
         return None
     covariance = np.zeros((FEATURES, FEATURES))
     covariance[np.triu_indices(FEATURES)] = upper
-    return Moments(mean.astype(np.float64), covariance + np.triu(covariance, 1).T)
+    return Moments(mean, covariance + np.triu(covariance, 1).T)
 
 
 def _keep(found: Moments, count: int, path: Path) -> None:

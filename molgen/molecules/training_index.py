@@ -20,11 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import rdkit
+from msgspec import Struct
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from molgen.molecules.parsing import canonical, flat
+from molgen.utils.array_files import Array, read_safetensors
+from molgen.utils.json_files import checked, parse_json
 from molgen.utils.parallel import map_chunks
 
 FORMAT = "molgen known molecules, version 1"
@@ -34,7 +36,17 @@ PROBES = (
 
 Keys = NDArray[np.uint64]
 
+STORED = {"keys": Array("u", "molecules"), "flat_keys": Array("u", "flat", optional=True)}
+
 _STEREO = re.compile(r"[@/\\]|\[\d")  # marks of stereochemistry, or of an isotope
+
+
+class _Facts(Struct):
+    """What a file says of itself."""
+
+    count: str
+    rdkit: str
+    probes: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,22 +147,19 @@ class KnownMolecules:
             ValueError: if the file is none, or was cut short.
             OSError: if it cannot be opened.
         """
-        path = Path(path)
-        if not path.is_file():  # safetensors speaks of its own header instead
-            raise FileNotFoundError(f"no index of known molecules at {path}")
-        try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(f"{path} is no index of known molecules ({error})") from error
-        if metadata.get("format") != FORMAT or len(tensors["keys"]) != int(metadata["count"]):
-            raise ValueError(
-                f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r} and its count"
-            )
-        keys = tensors["keys"]
-        probes = tuple(json.loads(metadata["probes"]))
-        return cls(keys, tensors.get("flat_keys", keys), metadata["rdkit"], probes)
+        arrays, about = read_safetensors(path, STORED)
+        if about.get("format") != FORMAT:
+            raise ValueError(f"{path} has format {about.get('format')!r}, expected {FORMAT!r}")
+        facts = checked(about, _Facts, path)
+        keys = arrays["keys"]
+        flat_keys = arrays.get("flat_keys", keys)
+        if facts.count != str(len(keys)):
+            raise ValueError(f"{path} is damaged: it holds {len(keys)} keys of {facts.count}")
+        for name, held in (("keys", keys), ("flat_keys", flat_keys)):
+            if held.dtype != np.uint64 or not (held[1:] > held[:-1]).all():
+                raise ValueError(f"{path} is damaged: its {name} are not sorted numbers of 64 bits")
+        probes = checked(parse_json(facts.probes, path), list[str], path)
+        return cls(keys, flat_keys, facts.rdkit, tuple(probes))
 
     def union(self, other: KnownMolecules) -> KnownMolecules:
         """Return the index of what either knows, with the RDKit release of ``other``."""

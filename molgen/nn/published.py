@@ -12,17 +12,19 @@ Peebles and Xie, "Scalable Diffusion Models with Transformers" (2023), for the a
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from molgen.nn.stored import CONFIG, WEIGHTS, Few, Size
+from molgen.nn.weights import with_weights
+from molgen.utils.json_files import checked, read_json
 
 SINUSOID_SIZE = 256
 SINUSOID_PERIOD = 10_000.0
@@ -33,26 +35,33 @@ SMALLEST_ALPHA = 1e-3
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What a folder says it is; these kinds alone are read."""
+
+    model_type: Annotated[str, Meta(pattern="^(mdlm|udlm)$")]
+
+
+@dataclass(frozen=True)
 class PublishedConfig:
     """The part of ``config.json`` that shapes the network."""
 
-    vocab_size: int
+    vocab_size: Size
     """Tokens, the mask included."""
-    model_length: int
+    model_length: Size
     """Longest row in tokens."""
-    hidden_dim: int
+    hidden_dim: Size
     """Width of the residual stream."""
-    cond_dim: int
+    cond_dim: Size
     """Width of the condition vector."""
-    n_blocks: int
+    n_blocks: Few
     """Transformer blocks."""
-    n_heads: int
+    n_heads: Few
     """Attention heads; divides ``hidden_dim``."""
     time_conditioning: bool
     """Whether the network is told the noise level."""
     cfg: bool
     """Whether it takes a class."""
-    cfg_num_classes: int
+    cfg_num_classes: Annotated[int, Meta(ge=-1, le=2**16)]
     """Number of classes; that number itself as a class means none."""
 
     @classmethod
@@ -60,17 +69,18 @@ class PublishedConfig:
         """Read a ``config.json``; entries of no concern to the network are passed over.
 
         Raises:
-            ValueError: if it is not a JSON object or an entry is missing.
+            ValueError: if it is of another kind, or an entry is missing or out of range.
+            OSError: if it cannot be opened.
         """
-        try:
-            values = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is not JSON: {error}") from error
-        names = [field.name for field in fields(cls)]
-        missing = sorted(set(names) - set(values)) if isinstance(values, dict) else names
-        if missing:
-            raise ValueError(f"{path} lacks {', '.join(missing)}")
-        return cls(**{name: values[name] for name in names})
+        values = read_json(path, dict)
+        checked(values, Kind, path)
+        found = checked(values, cls, path)
+        if found.hidden_dim % (2 * found.n_heads):
+            raise ValueError(
+                f"{path} is damaged: hidden_dim is {found.hidden_dim}, expected an even number for "
+                f"each of {found.n_heads} n_heads"
+            )
+        return found
 
 
 class PublishedDenoiser(nn.Module):
@@ -91,15 +101,8 @@ class PublishedDenoiser(nn.Module):
                 calls for.
         """
         folder = Path(path)
-        weights = folder / "model.safetensors"
-        network = cls(PublishedConfig.from_file(folder / "config.json"))
-        try:
-            state = load_file(weights)
-        except SafetensorError as error:
-            raise ValueError(f"{weights} is not a safetensors file: {error}") from error
-        _check(state, network.state_dict(), weights)
-        network.load_state_dict(state)
-        return network.eval().requires_grad_(False)
+        config = PublishedConfig.from_file(folder / CONFIG)
+        return with_weights(lambda: cls(config), folder / WEIGHTS).requires_grad_(False)
 
     def forward(
         self,
@@ -278,18 +281,3 @@ def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     cos, sin = (part.to(x.dtype) for part in rotation)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
-
-
-def _check(state: dict[str, Tensor], expected: dict[str, Any], source: Path) -> None:
-    """Raise a ValueError that names the tensors that are missing, unknown or of the wrong shape."""
-    missing = sorted(expected.keys() - state.keys())
-    unknown = sorted(state.keys() - expected.keys())
-    misfits = [
-        f"{name} is {tuple(state[name].shape)}, not {tuple(expected[name].shape)}"
-        for name in sorted(state.keys() & expected.keys())
-        if state[name].shape != expected[name].shape
-    ]
-    found = {"missing": missing, "unknown": unknown, "of the wrong shape": misfits}
-    faults = [f"{what}: {', '.join(names)}" for what, names in found.items() if names]
-    if faults:
-        raise ValueError(f"{source} does not fit its config.json; {'; '.join(faults)}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 
 from molgen.nn.condition import PropertyEmbedding
 from molgen.nn.config import DenoiserConfig
+from molgen.nn.stored import StoredShape
 
 
 class Attention(nn.Module):
@@ -82,6 +83,8 @@ class Trunk(PreTrainedModel):
     config_class = DenoiserConfig
     config: DenoiserConfig
     base_model_prefix = "trunk"
+    stored: ClassVar[type[StoredShape]] = StoredShape
+    """What ``config.json`` of a folder may hold."""
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__(config)

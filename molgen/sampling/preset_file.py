@@ -20,6 +20,7 @@ from typing import Any
 from molgen.sampling.settings import OPTIONS, from_words
 from molgen.targets import Range, Target, read_targets
 from molgen.utils.files import replacing
+from molgen.utils.json_files import parse_json, read_bytes
 from molgen.utils.options import EITHER, WORDS
 
 FORMAT = 1
@@ -34,10 +35,7 @@ def read_preset(path: str | Path) -> dict[str, Any]:
         ValueError: naming the file and what is wrong with it.
         OSError: if it cannot be read.
     """
-    try:
-        preset = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no preset: {error}") from error
+    preset = parse_json(read_bytes(path), path)
     try:
         check(preset)
     except ValueError as error:

@@ -15,10 +15,13 @@ from molgen.data.dataset import TokenDataset
 from molgen.diffusion.likelihood import held_out_bound
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
+from molgen.nn.weights import check_weights, read_tensors
 from molgen.training import state
 from molgen.training.recipe import TrainConfig
 from molgen.training.trainer import Trainer, new_model
+from molgen.utils.array_files import safetensors_layout
 from molgen.utils.files import replacing
+from molgen.utils.json_files import read_json
 from molgen.utils.threads import Workers, resolve_dtype, workers
 
 if TYPE_CHECKING:
@@ -95,9 +98,9 @@ class EarlyStopping:
 
     def restore(self, trainer: Trainer) -> None:
         """Give a run that has ended the weights of its best checkpoint."""
-        from safetensors.torch import load_file
-
-        best = load_file(self.folder / BEST)
+        path = self.folder / BEST
+        check_weights(safetensors_layout(path), trainer.average.weights, path)
+        best = read_tensors(path)
         for name, kept in trainer.average.weights.items():
             kept.copy_(best[name])
 
@@ -119,11 +122,10 @@ class EarlyStopping:
         config: TrainConfig,
     ) -> None:
         """Judge the averaged weights of a checkpoint."""
-        from safetensors.torch import load_file
-
         own = network if isinstance(network, MoleculeDenoiser) else new_model(network, config.seed)
         model = copy.deepcopy(own).float()
-        tensors = load_file(place / state.TENSORS)
+        shapes = {f"average.{k}": p.shape for k, p in model.named_parameters()}
+        tensors = state.tensors(place, shapes)
         average = {k: tensors[f"average.{k}"] for k, _ in model.named_parameters()}
         model.load_state_dict(average, strict=False)
         model.to(config.device)
@@ -147,12 +149,14 @@ class EarlyStopping:
         """Return the record, empty where there is none."""
         path = self.folder / STOPPING
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return {int(step): float(nats) for step, nats in found.items()}
+            record = read_json(path, dict[str, float])
+            if not all(step.isdecimal() for step in record):
+                raise ValueError(f"{path} is damaged: its keys are no steps")
+            return {int(step): nats for step, nats in record.items()}
         except FileNotFoundError:
             return {}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise ValueError(f"{path} is damaged: begin again with --no-resume") from error
+        except ValueError as error:
+            raise ValueError(f"{error}; begin again with --no-resume") from error
 
 
 def held_out_nats(model: Denoiser, data: TokenDataset, pool: Workers, dtype: torch.dtype) -> float:

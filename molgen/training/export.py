@@ -22,6 +22,7 @@ import torch
 from safetensors import SafetensorError
 
 from molgen.checkpoints.card import card
+from molgen.checkpoints.files import INDEX, INFO
 from molgen.checkpoints.folder import save_checkpoint
 from molgen.data.dataset import TokenDataset
 from molgen.data.prior import Prior
@@ -33,7 +34,7 @@ from molgen.training.log import loss_curve
 from molgen.training.trainer import Trainer
 from molgen.version import __version__
 
-LAST = "molgen.json"
+LAST = INFO
 NETWORK = ("noise", "quality", "num_layers", "hidden_size", "num_heads")  # of its shape
 SAMPLING = {"remask": "ancestral", "steps": 128}
 MEASURED_WITH = 100_000  # forwards at most: each molecule takes as many as it has tokens
@@ -169,7 +170,7 @@ def write(
     with staging(place) as aside:
         save_checkpoint(aside, model, tokenizer, prior, None, info, card(name, info))
         if place.resolve() != run.resolve():
-            for file in ("known.safetensors", training_log.FILE):
+            for file in (INDEX, training_log.FILE):
                 if (run / file).exists():
                     shutil.copyfile(run / file, aside / file)
         draw_losses(run / training_log.FILE, aside / "loss.png")

@@ -237,14 +237,16 @@ def counts(
 def means(data: TokenDataset, tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """Return the mean of each property over the series and over distinct valid draws.
 
-    A property that was only ever measured has no mean over draws.
+    A property that was only ever measured has no mean over draws, nor has a function of the user's:
+    its name was read from a file here.
     """
     found = []
     for i, name in enumerate(data.properties):
         entry: dict[str, Any] = {"property": name, "series": mean(data.values[:, i])}
         for when, table in tables.items():
             try:
-                drawn = compute([name], table.loc[table["unique"], "smiles"].tolist())[name]
+                smiles = table.loc[table["unique"], "smiles"].tolist()
+                drawn = compute([name], smiles, functions=False)[name]
             except ValueError:
                 continue
             entry[when] = mean(drawn)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -111,6 +111,7 @@ def ingest(
     tokenizer: Tokenizer | None = None,
     processes: int = 1,
     progress: bool = False,
+    named: Collection[str] | None = None,
 ) -> Ingested:
     """Read and clean a file; nothing is written.
 
@@ -120,6 +121,8 @@ def ingest(
         tokenizer: what the ids must spell; None collects the vocabulary from the file.
         processes: how many processes share the chemistry.
         progress: show bars where standard error is a terminal.
+        named: which of the properties the user named, so that they may be functions of their own;
+            None for all. Others were read from a model's folder.
 
     Raises:
         ValueError: if the file cannot be read, or a column or property is not there.
@@ -129,7 +132,7 @@ def ingest(
     from molgen.data.reading import read_table
     from molgen.molecules.training_index import KnownMolecules
 
-    sources = property_sources(path, options.properties)
+    sources = property_sources(path, options.properties, named)
     columns = [name for name, source in sources.items() if source == COLUMN]
     texts = Texts(options.representation, tokenizer)
     table = read_table(path, options.column, columns)
@@ -223,8 +226,15 @@ class Texts:
         return len(split(text, self.representation))
 
 
-def property_sources(path: Path, names: tuple[str, ...]) -> dict[str, str]:
+def property_sources(
+    path: Path, names: tuple[str, ...], named: Collection[str] | None = None
+) -> dict[str, str]:
     """Say of each property whether a column of the file or RDKit gives its values.
+
+    Args:
+        path: of the file.
+        names: of the properties.
+        named: see :func:`ingest`.
 
     Raises:
         ValueError: if neither does.
@@ -241,7 +251,7 @@ def property_sources(path: Path, names: tuple[str, ...]) -> dict[str, str]:
     sources = {name: COLUMN if name in own else COMPUTED for name in names}
     for name in (name for name, source in sources.items() if source == COMPUTED):
         try:
-            get(name)
+            get(name, named is None or name in named)
         except ValueError as error:
             there = listed(header) or "none"
             raise ValueError(f"{error}; and {path} has no column {name!r} ({there})") from error

@@ -181,6 +181,8 @@ class Optimizers:
                         f"optimiser state of {self.names[id(p)]} holds {sorted(slots)}, "
                         f"expected {sorted(expected)}"
                     )
+                if any(v.shape != (() if k == "step" else p.shape) for k, v in slots.items()):
+                    raise ValueError(f"optimiser state of {self.names[id(p)]} has another shape")
                 part.state[p] = {k: v.to(p.device, copy=True) for k, v in slots.items()}
 
 

@@ -10,22 +10,46 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
+from molgen.checkpoints.files import INDEX, WEIGHTS
 from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
 from molgen.training import state
 from molgen.training.ingest import Ingested, Options, ingest
 from molgen.utils.files import replacing
+from molgen.utils.json_files import checked, read_json
 
 if TYPE_CHECKING:
     from molgen.model import Model
 
-DATASET, KNOWN, REPORT, RECORD = "dataset.npz", "known.safetensors", "report.csv", "prepared.json"
+DATASET, KNOWN, REPORT, RECORD = "dataset.npz", INDEX, "report.csv", "prepared.json"
 LEAST = 20  # molecules to fine-tune on: of fewer, nothing can be held out that says anything
 PRESETS = ("sampling", "design", "presets")  # of molgen.json: how to draw
+
+
+class _Facts(Struct):
+    """What is looked at of the facts; all of them go into ``molgen.json``."""
+
+    data: dict[str, Any] = {}
+    seeds: dict[str, int] = {}
+    init: str = ""
+    sampling: dict[str, Any] = {}
+    design: dict[str, Any] = {}
+    presets: dict[str, Any] = {}
+
+
+class _Record(Struct):
+    """What ``prepared.json`` holds."""
+
+    fingerprint: str
+    facts: _Facts
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +77,7 @@ def prepare(
     processes: int = 1,
     resume: bool = True,
     progress: bool = False,
+    named: Collection[str] = (),
 ) -> Prepared:
     """Make the data set of a run, or find the one that was made from the same file.
 
@@ -64,6 +89,8 @@ def prepare(
         processes: how many processes share the chemistry.
         resume: refuse to replace the data of a run that has a checkpoint in the folder.
         progress: show bars where standard error is a terminal.
+        named: properties that the user named beside ``init``: of its own names none is looked up
+            as a function.
 
     Raises:
         ValueError: if the source is no good, or the folder holds another run.
@@ -82,7 +109,8 @@ def prepare(
     if resume and state.find(folder):
         before = record.get("facts", {}).get("data", {}).get("source", "other data")
         raise ValueError(another_run(folder, f"made from {before}, or with other options"))
-    made = ingest(source, options, init.tokenizer if init else None, processes, progress)
+    tokenizer, own = (init.tokenizer, named) if init else (None, None)
+    made = ingest(source, options, tokenizer, processes, progress, own)
     if init is not None:
         check_enough(len(made.data), init, f"{source}: {made.cleaned.summary()}")
     facts = facts_of(source, made, options, init)
@@ -225,17 +253,17 @@ def init_digest(init: Model | None) -> str:
         return ""
     from molgen.checkpoints.hub import locate
 
-    return digest(locate(init.name) / "model.safetensors")
+    return digest((init.folder or locate(init.name)) / WEIGHTS)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """Return ``prepared.json``, empty where there is none or it is damaged."""
     try:
-        record: Any = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = read_json(folder / RECORD, dict)
+        checked(record, _Record, folder / RECORD)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
-    whole = isinstance(record, dict) and {"fingerprint", "facts", "summary"} <= record.keys()
-    return record if whole else {}
+    return record
 
 
 def write_record(folder: Path, prepared: Prepared, identity: Any) -> None:

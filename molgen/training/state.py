@@ -18,9 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import Struct
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
+
+from molgen.nn.weights import read_tensors
+from molgen.utils.array_files import safetensors_layout
+from molgen.utils.json_files import checked, read_json
 
 FOLDER = "state"
 TENSORS, META = "state.safetensors", "state.json"
@@ -31,6 +36,15 @@ FIXED = (
     "drop_all",
     "self_correct",
 )  # of the recipe: a resumed run has the same
+
+
+class _Meta(Struct):
+    """What ``state.json`` must hold; the recipe's own keys are compared with those asked for."""
+
+    step: int
+    seed: int
+    data: str | None = None
+    recipe: dict[str, bool | int | float | str] = {}
 
 
 def find(folder: str | Path) -> Path | None:
@@ -45,11 +59,8 @@ def read_meta(place: Path) -> dict[str, Any]:
     Raises:
         ValueError: if the file is damaged.
     """
-    try:
-        meta: dict[str, Any] = json.loads((place / META).read_text(encoding="utf-8"))
-        meta["step"], meta["seed"] = int(meta["step"]), int(meta["seed"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{place / META} is damaged") from error
+    meta = read_json(place / META, dict)
+    checked(meta, _Meta, place / META)
     return meta
 
 
@@ -110,15 +121,25 @@ def load(
     """
     meta = read_meta(place)
     _check_run(place, meta, run)
-    try:
-        tensors = load_file(place / TENSORS, device="cpu")
-    except SafetensorError as error:
-        raise ValueError(f"{place / TENSORS} is damaged: {error}") from error
-    kind = next(iter(shapes)).partition(".")[0]
-    found = {name: v.shape for name, v in tensors.items() if name.startswith(f"{kind}.")}
-    if found != shapes:
-        raise ValueError(f"{place} holds a network of another shape than the one asked for")
-    return meta["step"], tensors
+    return meta["step"], tensors(place, shapes)
+
+
+def tensors(place: Path, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors by name, on the CPU.
+
+    Args:
+        place: where :func:`find` found it.
+        shapes: of a network's tensors, by the names they were saved under.
+
+    Raises:
+        ValueError: if they have other shapes, or the file is damaged.
+    """
+    found = safetensors_layout(place / TENSORS)
+    for kind in dict.fromkeys(name.partition(".")[0] for name in shapes):
+        own = {k: v.shape for k, v in found.items() if k.startswith(f"{kind}.")}
+        if own != {k: tuple(v) for k, v in shapes.items() if k.startswith(f"{kind}.")}:
+            raise ValueError(f"{place} holds a network of another shape than the one asked for")
+    return read_tensors(place / TENSORS)
 
 
 def forget_older(place: Path) -> None:

@@ -114,7 +114,11 @@ class Trainer:
     @torch.no_grad()
     def restore(self, place: Path) -> None:
         """Go on from a checkpoint; see :func:`molgen.training.state.load`."""
-        shapes = {f"model.{name}": p.shape for name, p in self.model.named_parameters()}
+        shapes = {
+            f"{kind}.{name}": p.shape
+            for kind in ("model", "average")
+            for name, p in self.model.named_parameters()
+        }
         self.step, tensors = state.load(place, self.run, shapes)
         start = "optimizer."
         self.optimizers.load_state(

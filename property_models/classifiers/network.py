@@ -21,14 +21,17 @@ The guide and the judge are different objects: this one steers, RDKit or a regre
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
 import torch
+from msgspec import Meta, field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.shards import LEAST_TOKENS, filling
+from molgen.nn.stored import Name, StoredShape
 from molgen.nn.trunk import Trunk
 from molgen.targets import Target
 from molgen.utils.threads import wide
@@ -67,11 +70,36 @@ class GuideConfig(DenoiserConfig):
         super().__init__(**{**SIZES, **kwargs})
 
 
+class StoredGuide(StoredShape, kw_only=True):
+    """The shape of a guide as ``config.json`` holds it; see :class:`GuideConfig`."""
+
+    model_type: Annotated[str, Meta(pattern="^molgen_guide$")]
+    labels: list[Name] = field(default_factory=list)
+    edges: list[list[float]] = field(default_factory=list)
+    mass: list[list[float]] = field(default_factory=list)
+    sums: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that each label has its bins.
+
+        Raises:
+            ValueError: naming the keys.
+        """
+        super().__post_init__()
+        if not len(set(self.labels)) == len(self.labels) == len(self.edges) == len(self.mass):
+            raise ValueError("labels, edges and mass are not one for each property")
+        for edges, mass in zip(self.edges, self.mass, strict=True):
+            Bins(edges, mass)
+            if not np.isfinite(edges).all() or not (np.array(mass) >= 0).all():
+                raise ValueError("edges and mass hold a number that is not finite or is below 0")
+
+
 class NoisyGuide(Trunk):
     """Histograms of properties from noised tokens."""
 
     config_class = GuideConfig  # type: ignore[assignment]
     config: GuideConfig
+    stored = StoredGuide
     base_model_prefix = "guide"
 
     def __init__(self, config: GuideConfig) -> None:

@@ -23,12 +23,25 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.utils.array_files import Array
 from molgen.utils.arrays import Floats
-from property_models.learned.features import BITS, Features, Scaler
+from property_models.learned.features import BITS, DESCRIPTORS, Features, Scaler
 from property_models.learned.kernel import Inputs, Kernel
 
 LARGEST = 4000  # molecules of one expert: its matrix takes 128 MB
 BLOCK = 1024  # molecules predicted at a time
+MOST = 500_000  # molecules of all experts: their counts take a gigabyte
+STORED = {
+    "descriptor_mean": Array("f", len(DESCRIPTORS)),
+    "descriptor_std": Array("f", len(DESCRIPTORS)),
+    "property": Array("f", 2),
+    "sizes": Array("iu", "experts"),
+    "bits_per_molecule": Array("u", "molecules"),
+    "bits": Array("u", "bits"),
+    "counts": Array("u", "bits"),
+    "scores": Array("f", "molecules", "varying"),
+    "weights": Array("f", "molecules"),
+}
 
 
 @dataclass(frozen=True)
@@ -131,17 +144,19 @@ class GaussianProcess:
     def from_arrays(cls, kernel: Kernel, arrays: dict[str, NDArray[np.generic]]) -> GaussianProcess:
         """Return the model that :meth:`arrays` describes.
 
+        Args:
+            kernel: shared by all experts.
+            arrays: with the layout of :data:`STORED`.
+
         Raises:
-            KeyError: if an array is missing.
             ValueError: if the arrays do not fit together.
         """
+        _check(arrays)
         weights, per = arrays["weights"].astype(np.float64), arrays["bits_per_molecule"]
         counts = np.zeros((len(weights), BITS), np.uint8)
         counts[np.repeat(np.arange(len(per)), per.astype(int)), arrays["bits"]] = arrays["counts"]
         inputs = Inputs(counts, arrays["scores"].astype(np.float32))
         sizes = arrays["sizes"].astype(int)
-        if not len(weights) == len(inputs.scores) == sizes.sum() > 0:
-            raise ValueError("arrays do not fit together")
         edges = np.concatenate([[0], np.cumsum(sizes)])
         parts = [slice(a, b) for a, b in itertools.pairwise(edges)]
         scaler = Scaler(
@@ -151,6 +166,28 @@ class GaussianProcess:
         mean, std = arrays["property"].astype(np.float64).tolist()
         experts = tuple(Expert(inputs[part], weights[part]) for part in parts)
         return cls(kernel, scaler, mean, std, experts)
+
+
+def _check(arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Check that arrays of a file fit together.
+
+    Raises:
+        ValueError: naming those that do not.
+    """
+    sizes, per = arrays["sizes"].astype(np.float64), arrays["bits_per_molecule"].astype(np.float64)
+    numbers = ("scores", "weights", "property", "descriptor_mean", "descriptor_std")
+    spread = arrays["descriptor_std"].astype(np.float64)
+    faults = {
+        "sizes": not 0 < sizes.min(initial=1) <= sizes.max(initial=0) <= LARGEST
+        or sizes.sum() != len(arrays["weights"]),
+        "bits_per_molecule": per.min(initial=0) < 0 or per.sum() != len(arrays["bits"]),
+        "bits": bool((arrays["bits"].astype(np.int64) >= BITS).any()),
+        "descriptors": arrays["scores"].shape[1] != (spread > 0).sum(),
+        "molecules": len(arrays["weights"]) > MOST,
+        **{name: not np.isfinite(arrays[name].astype(np.float64)).all() for name in numbers},
+    }
+    if wrong := [name for name, fault in faults.items() if fault]:
+        raise ValueError(f"its {wrong[0]} do not fit the other arrays")
 
 
 def _blocks(count: int) -> Sequence[NDArray[np.int64]]:

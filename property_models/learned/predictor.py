@@ -19,25 +19,64 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from msgspec import Meta, Struct
 from rdkit import Chem, rdBase
 
 from molgen.molecules.parsing import parse
+from molgen.utils.array_files import Array, read_safetensors
 from molgen.utils.arrays import Floats
 from molgen.utils.files import replacing
+from molgen.utils.json_files import checked, read_json
 from property_models.learned.calibration import ONE_SIGMA, Conformal
 from property_models.learned.features import DESCRIPTORS, Features
-from property_models.learned.gaussian_process import GaussianProcess
+from property_models.learned.gaussian_process import STORED, GaussianProcess
 from property_models.learned.kernel import Kernel
 from property_models.property import Direction, Property
 
 INFO, ARRAYS = "property.json", "property.safetensors"
+SCORES = "calibration_scores"
 FORMAT = 1
 PROBES = 4  # molecules whose predictions are stored, to notice an RDKit that computes otherwise
 CLOSE = 1e-6  # of the property's standard deviation, between a probe's predictions
+
+
+class _Data(Struct, frozen=True):
+    source: str = "a table"
+
+
+class _Card(Struct, frozen=True):
+    """What is looked at of a card; the rest is for people."""
+
+    data: _Data = _Data()
+    rdkit: str = ""
+
+
+class _Info(Struct):
+    """What ``property.json`` holds."""
+
+    name: str
+    unit: str
+    direction: Annotated[str, Meta(pattern="^(max|min|none)$")]
+    kernel: Kernel
+    descriptors: list[str]
+    card: _Card
+    probes: list[tuple[str, float]] = []
+
+    def __post_init__(self) -> None:
+        """Check that the numbers are numbers and the probes molecules.
+
+        Raises:
+            ValueError: naming what is not.
+        """
+        kernel = tuple(asdict(self.kernel).values())
+        if not all(math.isfinite(number) and number > 0 for number in kernel):
+            raise ValueError(f"kernel is {kernel}, expected finite numbers above 0")
+        for smiles, value in self.probes[:PROBES]:
+            if parse(smiles) is None or not math.isfinite(value):
+                raise ValueError(f"probes hold {smiles[:40]!r}, expected molecules with numbers")
 
 
 @dataclass(frozen=True)
@@ -129,7 +168,7 @@ class Judge:
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {**self.process.arrays(), "calibration_scores": self.conformal.scores}
+        arrays = {**self.process.arrays(), SCORES: self.conformal.scores}
         info = {
             "format": FORMAT,
             "kind": "property",
@@ -153,28 +192,22 @@ class Judge:
         Raises:
             ValueError: if the folder holds no learned property, a newer one, or a damaged one.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         folder = Path(folder)
-        info = read_info(folder)
-        try:
-            arrays = cast(dict[str, NDArray[np.generic]], load_file(folder / ARRAYS))
-            conformal = Conformal(arrays.pop("calibration_scores").astype(np.float64))
-            process = GaussianProcess.from_arrays(Kernel(**info["kernel"]), arrays)
-            probes = tuple((str(smiles), float(value)) for smiles, value in info["probes"])
-            name, unit, direction = (info[key] for key in ("name", "unit", "direction"))
-            judge = cls(name, unit, direction, process, conformal, probes, info["card"])
-            stale = info["descriptors"] != list(DESCRIPTORS)
-        except (SafetensorError, KeyError, TypeError, ValueError, IndexError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"the property in {str(folder)!r} is damaged: {reason}") from error
-        if stale:
+        raw = read_info(folder)
+        info = checked(raw, _Info, folder / INFO)
+        if info.descriptors != list(DESCRIPTORS):
             raise ValueError(
                 f"the property in {str(folder)!r} has other descriptors than this molgen: "
                 "fit it again"
             )
-        return judge
+        try:
+            arrays, _ = read_safetensors(folder / ARRAYS, STORED | {SCORES: Array("f", "kept")})
+            conformal = Conformal(arrays.pop(SCORES).astype(np.float64))
+            process = GaussianProcess.from_arrays(info.kernel, arrays)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"the property in {str(folder)!r} is damaged: {error}") from error
+        about = info.name, info.unit, cast(Direction, info.direction)
+        return cls(*about, process, conformal, tuple(info.probes[:PROBES]), raw["card"])
 
 
 def read_info(folder: str | Path) -> dict[str, Any]:
@@ -189,18 +222,15 @@ def read_info(folder: str | Path) -> dict[str, Any]:
             f"{str(folder)!r} holds no learned property (no {INFO}); "
             "`molgen fit-property` makes such a folder"
         )
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # not JSON, or not text
-        raise ValueError(f"the property in {str(folder)!r} is damaged: {error}") from error
-    if not isinstance(info, dict) or info.get("kind") != "property":
+    info: dict[str, Any] = read_json(path, dict)
+    if info.get("kind") != "property":
         raise ValueError(f"{str(path)!r} describes no learned property")
     if info.get("format") != FORMAT:
         raise ValueError(
             f"the property in {str(folder)!r} has format {info.get('format')}, expected {FORMAT}: "
             "it is another molgen's"
         )
-    return cast(dict[str, Any], info)
+    return info
 
 
 def judge(folder: str | Path) -> Judge:

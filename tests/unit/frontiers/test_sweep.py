@@ -210,6 +210,17 @@ def test_a_damaged_point_is_named(model: Model, tmp_path: Path, damage: str) -> 
     path.write_text(damage)
     with pytest.raises(ValueError, match=f"{path.name} is damaged"):
         Store(tmp_path).records()
+    for part, key, value in (
+        ("task", "n", "12"),
+        ("task", "property", None),
+        ("point", "arm", {"model": "x"}),
+        ("point", "seed", [1]),
+        ("figures", "nfe", "many"),
+        ("figures", "conventions", {"strict": {}}),
+    ):
+        path.write_text(json.dumps({**content, part: {**content[part], key: value}}))
+        with pytest.raises(ValueError, match=f"{path.name} is damaged: .*{part}"):
+            Store(tmp_path).records()
     path.write_text(json.dumps(content))
     record = Store(tmp_path).records()[0]
     short = Store(tmp_path).molecules(record).head(3)

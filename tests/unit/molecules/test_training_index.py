@@ -88,15 +88,15 @@ def test_check_notices_other_spellings() -> None:
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no index of known molecules"):
+    with pytest.raises(FileNotFoundError, match="No such file"):
         KnownMolecules.load(tmp_path / "missing")
     (tmp_path / "text").write_text("not safetensors")
-    with pytest.raises(ValueError, match="is no index"):
+    with pytest.raises(ValueError, match="damaged"):
         KnownMolecules.load(tmp_path / "text")
     KnownMolecules.from_smiles(CHAINS).save(tmp_path / "known")
     content = (tmp_path / "known").read_bytes()
     (tmp_path / "cut").write_bytes(content[:-100])
-    with pytest.raises(ValueError, match="is no index"):
+    with pytest.raises(ValueError, match="damaged"):
         KnownMolecules.load(tmp_path / "cut")
     from safetensors.numpy import save_file
 

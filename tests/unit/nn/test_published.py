@@ -112,7 +112,7 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"of the wrong shape: .*bias is \(3,\), not \(7,\)$"):
         PublishedDenoiser.from_folder(misfit)
     deeper = make(tmp_path / "deeper")
-    (deeper / "config.json").write_text(json.dumps({**CONFIG, "n_blocks": 3}))
+    (deeper / "config.json").write_text(json.dumps({**CONFIG, "model_type": "udlm", "n_blocks": 3}))
     with pytest.raises(ValueError, match=r"missing: backbone\.blocks\.2\.adaLN_modulation\.bias"):
         PublishedDenoiser.from_folder(deeper)
 
@@ -122,11 +122,14 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         PublishedDenoiser.from_folder(tmp_path)
     folder = make(tmp_path / "model")
     (folder / "model.safetensors").write_bytes(b"not this")
-    with pytest.raises(ValueError, match="is not a safetensors file"):
+    with pytest.raises(ValueError, match="expected safetensors"):
         PublishedDenoiser.from_folder(folder)
-    (folder / "config.json").write_text('{"vocab_size": 7}')
-    with pytest.raises(ValueError, match="lacks cfg, cfg_num_classes, cond_dim"):
+    (folder / "config.json").write_text('{"vocab_size": 7, "model_type": "udlm"}')
+    with pytest.raises(ValueError, match="lacks the key model_length"):
+        PublishedDenoiser.from_folder(folder)
+    (folder / "config.json").write_text(json.dumps({**CONFIG, "model_type": "bert"}))
+    with pytest.raises(ValueError, match="model_type is 'bert', expected one of mdlm, udlm"):
         PublishedDenoiser.from_folder(folder)
     (folder / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="is not JSON"):
+    with pytest.raises(ValueError, match="expected JSON"):
         PublishedDenoiser.from_folder(folder)

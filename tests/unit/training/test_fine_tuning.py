@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import tiny
 from molgen.checkpoints import card_numbers
@@ -148,10 +148,34 @@ def test_a_killed_run_stops_where_an_uninterrupted_one_does(
 
 
 def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
-    tuned(tmp_path, replace(QUICK, epochs=1))
-    (tmp_path / "stopping.json").write_text('{"4": ')
-    with pytest.raises(ValueError, match=r"stopping.json is damaged: begin again"):
-        tuned(tmp_path, replace(QUICK, epochs=1))
+    quick = replace(QUICK, epochs=1)
+    tuned(tmp_path, quick)
+    whole = (tmp_path / "stopping.json").read_text()
+    for text in ('{"4": ', "[]", '{"4": "low"}', '{"four": 4}', "[" * 100_000):
+        (tmp_path / "stopping.json").write_text(text)
+        with pytest.raises(ValueError, match=r"stopping.json is damaged.* begin again"):
+            tuned(tmp_path, quick)
+    (tmp_path / "stopping.json").write_text(whole)
+    save_file({"head.bias": torch.zeros(2)}, tmp_path / "best.safetensors")
+    with pytest.raises(ValueError, match=r"best.safetensors does not fit"):
+        tuned(tmp_path, quick)
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    quick = replace(QUICK, epochs=1)
+    tuned(tmp_path, quick)
+    place = tmp_path / "state"
+    meta, tensors = (place / "state.json").read_text(), load_file(place / "state.safetensors")
+    for key, value in (("step", "4"), ("seed", None), ("recipe", [1]), ("data", 3)):
+        (place / "state.json").write_text(json.dumps({**json.loads(meta), key: value}))
+        with pytest.raises(ValueError, match=rf"state.json is damaged: .*{key}"):
+            tuned(tmp_path, quick)
+    (place / "state.json").write_text(meta)
+    for kind in ("model", "average", "optimizer"):
+        name = next(k for k, v in tensors.items() if k.startswith(kind) and v.ndim == 2)
+        save_file({**tensors, name: torch.zeros(3)}, place / "state.safetensors")
+        with pytest.raises(ValueError, match="another shape"):
+            tuned(tmp_path, quick)
 
 
 def test_the_bound_of_a_network_that_knows_nothing_is_known(pool: Workers) -> None:

@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rdkit import Chem
+from safetensors.numpy import load_file, save_file
 
 from judges import SMILES, measured
 from property_models import compute, get
@@ -137,6 +139,47 @@ def test_another_rdkit_is_noticed(folder: Path) -> None:
 def test_a_spoiled_folder(folder: Path, spoil: object, message: str) -> None:
     spoil(folder)  # type: ignore[operator]
     with pytest.raises(ValueError, match=message):
+        get(f"model:{folder}")
+
+
+OTHER: tuple[Any, ...] = (None, True, -1, 10**30, float("nan"), "", [], [["C"]], {}, {"a": 1})
+
+
+@pytest.mark.parametrize("key", ["name", "unit", "kernel", "probes", "card", "format", "kind"])
+def test_every_key_is_checked(folder: Path, key: str) -> None:
+    refused = 0
+    for value in OTHER:
+        change(folder, key, value)
+        try:
+            get(f"model:{folder}")(["CCO"])
+            reason = ""
+        except ValueError as error:
+            reason = str(error)
+        refused += bool(reason)
+        assert len(reason.splitlines()) <= 1
+    assert refused >= 7
+
+
+ARRAY_FAULTS = {
+    "sizes": np.array([10**9]),
+    "bits": np.full(3, 65_535, np.uint16),
+    "bits_per_molecule": np.zeros(3, np.uint16),
+    "scores": np.zeros((3, 2), np.float32),
+    "weights": np.zeros(3, np.int32),
+    "property": np.array([np.nan, 1.0]),
+    "calibration_scores": None,
+}
+
+
+@pytest.mark.parametrize("name", ARRAY_FAULTS)
+def test_every_array_is_checked(folder: Path, name: str) -> None:
+    arrays = load_file(folder / ARRAYS)
+    value = ARRAY_FAULTS[name]
+    changed = {**arrays, name: value} if value is not None else arrays
+    if value is None:
+        del changed[name]
+    save_file(changed, folder / ARRAYS)
+    with pytest.raises(ValueError, match=rf"is damaged: .*{name[:4]}"):
         get(f"model:{folder}")
 
 

@@ -1,0 +1,88 @@
+"""``molgen.json`` as it is read: what is looked at, by type; the rest is for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from molgen.checkpoints.files import INFO
+from molgen.utils.json_files import checked, read_json, shown
+
+FORMAT = 1
+
+Word = str | int | float | bool
+Share = float | None
+
+
+class _Measured(Struct):
+    """What a preset gave when it was tuned, as the model card says it."""
+
+    n: int
+    seeds: str | int
+    valid: Share
+    novel: Share
+    mean: Share
+    nfe: Share
+
+
+class _Preset(Struct):
+    sampling: dict[str, Word]
+    measured: _Measured
+
+
+class _Info(Struct):
+    summary: str = ""
+    representation: Annotated[str, Meta(pattern="^(smiles|selfies)$")] = "smiles"
+    properties: list[str] = []
+    sampling: dict[str, Word] = {}
+    design: dict[str, Word] = {}
+    presets: dict[str, _Preset] = {}
+    data: dict[str, Any] = {}
+    network: dict[str, Any] = {}
+    recipe: dict[str, Any] = {}
+    seeds: dict[str, int] = {}
+    measured: dict[str, Any] = {}
+    software: dict[str, str] = {}
+    parameters: int = 0
+    steps: int = 0
+    epochs: float = 0.0
+    shares: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that what is shared lies beside the model.
+
+        Raises:
+            ValueError: if ``shares`` is no bare name.
+        """
+        name = self.shares
+        if name is not None and (name in ("", ".", "..") or set(name) & set("/\\:\0")):
+            raise ValueError(
+                f"shares is {shown(name)}, expected the bare name of a folder beside its own"
+            )
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """Return ``molgen.json``.
+
+    Raises:
+        ValueError: if it is damaged or of a newer format.
+        OSError: if it cannot be opened.
+    """
+    path = folder / INFO
+    info: dict[str, Any] = read_json(path, dict)
+    if info.get("format") != FORMAT:
+        raise ValueError(f"{path} has format {info.get('format')}, this molgen reads {FORMAT}")
+    checked(info, _Info, path)
+    return info
+
+
+def home(folder: Path, info: dict[str, Any]) -> Path:
+    """Return the folder that a model's prior and index lie in: its own, or a sibling.
+
+    Baselines of one data set have one prior and one index, in the folder of the first: ``shares``
+    is that folder's bare name, which :func:`read_info` has checked.
+    """
+    shared = info.get("shares")
+    return folder if shared is None else folder.parent / shared
