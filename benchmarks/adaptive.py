@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from quality import RESULTS, cell, mean, spread, write_csv
-from tqdm import tqdm
 
 import molgen
 from molgen.model import Model
@@ -39,6 +38,7 @@ from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
 from molgen.sampling.sampler import Job
 from molgen.sampling.settings import Settings
 from molgen.sampling.words import strategy, token_weights
+from molgen.utils.progress import each
 from property_models import compute
 
 PLAIN, SAME_LENGTH = "plain", "restart-same-length"
@@ -107,7 +107,7 @@ def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any
         for name in arms
         for budget in (options.budget[:1] if name == PLAIN else options.budget)
     ]
-    for name, gamma, budget in tqdm(work, disable=None, unit="arm"):
+    for name, gamma, budget in each(work, "arm"):
         settings = Settings(
             strategy(options.remask), options.steps, token_weights(options.weights), gamma,
             batch_size=options.batch_size,

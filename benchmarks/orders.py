@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
-from tqdm import tqdm
 
 import molgen
 from molgen.diffusion.plan import Ancestral
@@ -47,6 +46,7 @@ from molgen.sampling.ordered_sampler import OrderedSampler
 from molgen.sampling.recipe import resolve
 from molgen.sampling.sampler import Job, Samples
 from molgen.sampling.settings import Settings
+from molgen.utils.progress import each
 from property_models import compute
 
 ARMS: dict[str, Order | int] = {
@@ -123,7 +123,7 @@ def figures(
 def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield a row of the table for every arm chosen."""
     reference = Reference(model.prior)
-    for name in tqdm(options.only, disable=None, unit="arm"):
+    for name in each(options.only, "arm"):
         drawn = [figures(model, ARMS[name], reference, options, seed) for seed in options.seeds]
         row: dict[str, Any] = {"arm": name, "model": options.model, "N": options.n}
         row["seeds"] = " ".join(map(str, options.seeds))

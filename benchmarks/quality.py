@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from quality_settings import SETTINGS, Setting
-from tqdm import tqdm
 
 import molgen
 from molgen.data.prior import Prior
@@ -37,6 +36,7 @@ from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count, wasserstein
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling.settings import Settings
+from molgen.utils.progress import each
 from property_models import compute
 
 # Not results/: a partial run must not replace a measured table.
@@ -127,7 +127,7 @@ def mean(values: Floats, marks: NDArray[np.bool_] | None) -> float:
 def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield a row of the table for every setting chosen."""
     reference = Reference(model.prior)
-    for name in tqdm(options.only, disable=None, unit="setting"):
+    for name in each(options.only, "setting"):
         setting = SETTINGS.get(name, Setting())
         settings = setting.settings(model, options.steps, options.batch_size)
         if name == TRAINING:

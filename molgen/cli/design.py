@@ -27,6 +27,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molgen.cli import options, outputs, scaffold_options
+from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,14 +157,12 @@ def roles(goals: Goals, steer: Mapping[str, Target], survey: bool) -> list[str]:
     return lines
 
 
-class Screen:
+class Screen(Bar):
     """Shows the first molecule at once and then a bar."""
 
     def __init__(self, names: list[str], n: int, started: float) -> None:
-        from tqdm import tqdm
-
+        super().__init__(n, "molecule")
         self.names, self.started, self.first = names, started, True
-        self.bar = tqdm(total=n, unit="molecule", disable=None)
 
     def found(self, rows: pd.DataFrame) -> None:
         """Print the very first molecule, count them all."""
@@ -174,19 +173,15 @@ class Screen:
             shown = f"{row['smiles']} ({values})" if values else row["smiles"]
             options.say(f"first molecule after {seconds:.1f} s: {shown}")
             self.first = False
-        self.bar.update(len(rows))
+        self.add(len(rows))
 
     def round(self, tally: Tally) -> None:
         """Show the running tally."""
-        self.bar.set_postfix_str(f"{tally.drawn} drawn")
+        self.note(f"{tally.drawn} drawn")
 
     def drawn(self, tally: Tally) -> None:
         """Show how many rows a survey has drawn."""
-        self.bar.update(tally.drawn - self.bar.n)
-
-    def close(self) -> None:
-        """Take the bar away."""
-        self.bar.close()
+        self.to(tally.drawn)
 
 
 def rank(table: pd.DataFrame) -> pd.DataFrame:

@@ -198,14 +198,13 @@ def _guide(
     """Draw molecules, label them with the judge, and train a guide."""
     import json
 
-    from tqdm import tqdm
-
     from molgen.training import distil
     from molgen.utils.files import replacing
+    from molgen.utils.progress import Bar
 
     name, folder = f"model:{out}", out / GUIDE
-    with tqdm(total=arguments.guide_molecules, desc="molecules", disable=None) as bar:
-        drawn = distil.draw(model, arguments.guide_molecules, arguments.seed, bar.update)
+    with Bar(arguments.guide_molecules, label="molecules") as bar:
+        drawn = distil.draw(model, arguments.guide_molecules, arguments.seed, bar.add)
     labelled = distil.label(
         model, name, measured, tested.split, arguments.split, drawn, arguments.seed
     )

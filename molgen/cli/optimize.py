@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 
 from molgen.cli import inputs, options, outputs, scaffold_options
 from molgen.cli.outputs import FEWER, SHOWN
+from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
     inputs.note(notes)
     screen = Screen(len(leads) * arguments.tries, arguments.out)
     try:
-        found = optimize(model, leads, request, screen.ended, screen.finished)
+        found = optimize(model, leads, request, screen.add, screen.finished)
     finally:
         screen.close()
     interrupted = found.reason == "interrupted"
@@ -148,18 +149,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 130 if interrupted else 0 if found.every_lead else FEWER
 
 
-class Screen:
+class Screen(Bar):
     """Shows a bar of tries, and writes what is finished."""
 
     def __init__(self, tries: int, out: str) -> None:
-        from tqdm import tqdm
-
-        self.bar, self.out = tqdm(total=tries, unit="try", disable=None), out
+        super().__init__(tries, "try")
+        self.out = out
         self.tables: list[pd.DataFrame] = []
-
-    def ended(self, tries: int) -> None:
-        """Count tries that have ended."""
-        self.bar.update(tries)
 
     def finished(self, rows: pd.DataFrame) -> None:
         """Write the rows of all leads that are finished."""
@@ -169,10 +165,6 @@ class Screen:
 
         self.tables.append(rows)
         write_table(pd.concat(self.tables, ignore_index=True), self.out)
-
-    def close(self) -> None:
-        """Take the bar away."""
-        self.bar.close()
 
 
 def read_leads(text: str, column: str | None) -> tuple[list[str], list[str]]:

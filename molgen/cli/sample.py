@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molgen.cli import options
+from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.seed,
             settings=settings,
             record=bool(arguments.trajectory),
-            on_done=progress.note,
+            on_done=progress.keep,
         )
         rows, status = None, 0
     except KeyboardInterrupt:
@@ -126,19 +127,17 @@ def check_trajectory(path: str | None, out: str) -> None:
         raise ValueError(f"trajectory and out are one file, {path!r}")
 
 
-class Progress:
+class Progress(Bar):
     """A bar over finished rows, which also keeps them in case the run is interrupted."""
 
     def __init__(self, n: int) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=n, unit="molecule", disable=None)
+        super().__init__(n, "molecule")
         self.done: list[tuple[NDArray[np.int64], Samples]] = []
 
-    def note(self, index: NDArray[np.int64], ended: Samples) -> None:
+    def keep(self, index: NDArray[np.int64], ended: Samples) -> None:
         """Count rows that have ended."""
         self.done.append((index, ended))
-        self.bar.update(len(index))
+        self.add(len(index))
 
     def finished(self) -> tuple[NDArray[np.int64], Samples]:
         """Return the rows that have ended, in order: their indices and what was drawn."""
@@ -155,10 +154,6 @@ class Progress:
             for name in ("tokens", "nfe", "classifier_nfe")
         )
         return index[order], Samples(tokens, nfe, None, classifier_nfe)
-
-    def close(self) -> None:
-        """Take the bar away."""
-        self.bar.close()
 
 
 def summary(table: pd.DataFrame, names: list[str], asked: int) -> str:

@@ -166,20 +166,16 @@ def score(
     model: Model, entries: list[Entry], targets: dict[str, float], arguments: argparse.Namespace
 ) -> tuple[dict[Ids, Score], bool]:
     """Return the scores of all strings, and whether Ctrl-C came first."""
-    from tqdm import tqdm
-
+    from molgen.utils.progress import Bar
     from molgen.utils.threads import workers
 
     strings = {ids for item in entries for _, ids in item.spellings}
     device = arguments.device or "cpu"
     made = scorer(model, targets, arguments, device)
     scores: dict[Ids, Score] = {}
-    with (
-        workers(device) as pool,
-        tqdm(total=len(strings), desc="scores", unit="string", disable=None) as bar,
-    ):
+    with workers(device) as pool, Bar(len(strings), "string", "scores") as bar:
         try:
-            for ids, value in made.scores(list(strings), pool, bar.update):
+            for ids, value in made.scores(list(strings), pool, bar.add):
                 scores[ids] = value
         except KeyboardInterrupt:
             return scores, True

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options, outputs
+from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     from molgen.discovery.search import Found, Method, Search
@@ -89,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         guided_by={} if arguments.guidance == "none" else None,
         allow_training_molecules=arguments.allow_known,
     )
-    screen = Screen(arguments.n * arguments.nfe)
+    screen = Screen(arguments.n * arguments.nfe, "forward")
     try:
         found = search(model, request, how, arguments.pareto, screen.round)
     finally:
@@ -151,22 +152,13 @@ def _number(name: str, text: str, kind: type) -> Any:
     raise ValueError(f"{name} is {text!r}, expected {kinds[kind]}")
 
 
-class Screen:
+class Screen(Bar):
     """Shows a bar of forwards."""
-
-    def __init__(self, budget: int) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=budget, unit="forward", disable=None)
 
     def round(self, search: Search) -> None:
         """Show how far the search has come."""
-        self.bar.update(search.tally.forwards - self.bar.n)
-        self.bar.set_postfix_str(f"{search.tally.oracle_calls} oracle calls")
-
-    def close(self) -> None:
-        """Take the bar away."""
-        self.bar.close()
+        self.to(search.tally.forwards)
+        self.note(f"{search.tally.oracle_calls} oracle calls")
 
 
 def report(found: Found, names: list[str]) -> str:

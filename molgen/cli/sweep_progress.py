@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +35,7 @@ def carry_out(
     from molgen.frontiers.plan import plan
     from molgen.frontiers.store import Store
 
-    bar, store = Bar(sweep.task.n), Store(folder)
+    bar, store = Rows(sweep.task.n), Store(folder)
 
     def end(record: Record) -> None:
         bar.end(record)
@@ -57,38 +59,35 @@ def carry_out(
         bar.close()
 
 
-class Bar:
+class Rows:
     """A bar over the rows of all points, so that the time left is known early."""
 
     def __init__(self, n: int) -> None:
         self.n, self.total, self.finished = n, 0, 0
-        self._bar: Any = None
+        self._bar = Bar(0, shown=False)  # until it is known how many there are
 
     def start(self, total: int, finished: int) -> None:
         """Begin, with what was finished before."""
-        from tqdm import tqdm
-
         self.total, self.finished = total, finished
-        self._bar = tqdm(total=(total - finished) * self.n, unit="row", disable=None)
+        self._bar = Bar((total - finished) * self.n, "row")
 
     def begin(self, point: Point) -> None:
         """Say which point is being drawn."""
-        self._bar.set_description(f"{self.finished + 1}/{self.total} {point}")
+        self._bar.label(f"{self.finished + 1}/{self.total} {point}")
 
     def rows(self, count: int) -> None:
         """Count rows that have ended."""
-        self._bar.update(count)
+        self._bar.add(count)
 
     def end(self, record: Record) -> None:
         """Say what the last point cost."""
         self.finished += 1
         nfe = record.figures["nfe"] + record.figures["classifier_nfe"]
-        self._bar.set_postfix_str(f"{nfe:.1f} forwards a row")
+        self._bar.note(f"{nfe:.1f} forwards a row")
 
     def close(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()
+        """Leave the bar as it stands."""
+        self._bar.close()
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

@@ -253,7 +253,7 @@ def compare(
 ) -> dict[str, Any]:
     """Measure and print what a fine-tuned model learned and forgot; return its ``molgen.json``."""
     from molgen import load
-    from molgen.checkpoints.card_numbers import fine_tuning as section
+    from molgen.checkpoints.card import fine_tuning as section
     from molgen.training import fine_tuning
 
     options.say("measuring what was learned and forgotten")

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options, sweep_progress
 from molgen.cli import sweep_options as sweeping
+from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     from molgen.frontiers.halving import Rung
@@ -95,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_writable(path)
     sweeping.out_folder(str(folder))
     asked, model = prepare(arguments)
-    bar = Bar(len(asked.rungs))
+    bar = Rows(len(asked.rungs))
 
     def keep(standings: Sequence[Standing]) -> None:
         sweep_progress.write(leaderboard(asked, standings), table)
@@ -160,30 +161,27 @@ def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
     return asked, model
 
 
-class Bar:
+class Rows:
     """A bar over the rows of one rung after another."""
 
     def __init__(self, rungs: int) -> None:
         self.rungs, self.rung = rungs, 0
-        self._bar: Any = None
+        self._bar = Bar(0, shown=False)  # until the first rung
 
     def begin(self, rung: Rung, candidates: int, rows: int) -> None:
         """Begin a rung."""
-        from tqdm import tqdm
-
         self.close()
         self.rung = rung.number
         text = f"{rung.number}/{self.rungs}: {candidates} candidates, {rung.rows} rows"
-        self._bar = tqdm(total=rows, unit="row", desc=text, disable=None)
+        self._bar = Bar(rows, "row", text)
 
     def rows(self, count: int) -> None:
         """Count rows that have ended."""
-        self._bar.update(count)
+        self._bar.add(count)
 
     def close(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()
+        """Leave the bar as it stands."""
+        self._bar.close()
 
 
 def summary(asked: Tune, standings: Sequence[Standing]) -> str:

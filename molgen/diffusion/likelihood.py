@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion import noise
@@ -33,6 +32,7 @@ from molgen.diffusion.losses import (
     uniform_nats,
 )
 from molgen.nn.denoiser import Denoiser, noise_of
+from molgen.utils.progress import Bar
 from molgen.utils.threads import Workers
 
 CHUNK = 256  # rows per forward: large enough for a GPU, several for each CPU worker
@@ -162,10 +162,10 @@ def held_out_bound(
             return row_bounds(model, x_0, every_count, seed + start).cpu().numpy()
 
     found = []
-    with tqdm(total=len(rows), desc=progress, disable=None if progress else True) as bar:
+    with Bar(len(rows), label=progress, shown=bool(progress)) as bar:
         for part in pool.map(nats, chunks) if pool else map(nats, chunks):
             found.append(part)
-            bar.update(len(part))
+            bar.add(len(part))
     cost = -data.length_log_probability()[data.lengths[rows]]
     if noise_of(model) == "none":  # the end token has paid for the length
         cost = np.zeros_like(cost)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.model import Model
+    from molgen.sampling.settings import Settings
 
 COLUMNS = (
     *("index", "raw", "smiles", "status", "unique", "novel", "novel_paper"),
@@ -79,7 +80,9 @@ def run(
         if record.name in finished:
             continue
         progress.begin(record.point)
-        done, table = draw(record, models[record.point.arm["model"]], sweep.speed, progress.rows)
+        model = models[record.point.arm["model"]]
+        settings = settings_at(model, Arm(**record.point.arm), record.point, **sweep.speed)
+        done, table = draw(record, model, settings, progress.rows)
         store.save(done, table)
         held.append(done)
         progress.end(done)
@@ -87,23 +90,42 @@ def run(
 
 
 def draw(
-    record: Record, model: Model, speed: Mapping[str, Any], rows: Callable[[int], None]
+    record: Record,
+    model: Model,
+    settings: Settings,
+    rows: Callable[[int], None],
+    begun: tuple[Record, pd.DataFrame] | None = None,
 ) -> tuple[Record, pd.DataFrame]:
-    """Draw one point; return it with its figures, and its molecules."""
+    """Draw one point; return it with its figures, and its molecules.
+
+    Args:
+        record: the point, without figures.
+        model: to draw with.
+        settings: of the point.
+        rows: called with the number of rows that have just ended.
+        begun: the same point with fewer rows, finished, and its molecules: they are the first ones
+            of this point, since row i of a seed is always the same row, and are not drawn again.
+    """
+    import pandas as pd
+
     task, point = record.task, record.point
-    arm = Arm(**point.arm)
-    settings = settings_at(model, arm, point, **speed)
+    first = begun[0].task.n if begun else 0
     start = time.perf_counter()
     samples = model.draw(
-        task.n,
-        aims(task, arm),
+        task.n - first,
+        aims(task, Arm(**point.arm)),
         point.seed,
-        settings=settings,
+        first,
+        settings,
         on_done=lambda index, *_: rows(len(index)),
     )
     seconds = time.perf_counter() - start
-    table = model.table(samples, [task.property])
+    table = model.table(samples, [task.property], first)
+    if begun:
+        seconds += begun[0].figures["seconds_per_molecule"] * first
+        table = pd.concat([begun[1], table], ignore_index=True)
     counts = [count(interpret_all(table["raw"]), c, model.known) for c in (STRICT, PAPER)]
+    table["unique"], table["novel"] = counts[0].unique, counts[0].novel
     table["novel_paper"] = counts[1].novel
     figures = measure(table, task, counts, seconds)
     return dataclasses.replace(record, figures=figures), table[[*COLUMNS, task.property]]

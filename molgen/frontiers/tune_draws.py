@@ -3,8 +3,9 @@
     rows 0..63 of a rung  +  rows 64..191, drawn now  ->  rows 0..191 of the next one
 
 Row i of a seed is always the same row, so what a rung has drawn is the beginning of what the next
-one needs. Each number of rows has a folder as of a sweep (:mod:`molgen.frontiers.store`), named
-after it. A point that is finished is never drawn again, whichever run it was finished by.
+one needs. Each number of rows has a folder, named after it, which is that of a sweep: kept in the
+same store (:mod:`molgen.frontiers.store`), drawn and measured by the same function, and charted by
+the same commands. A point that is finished is never drawn again, whichever run it was finished by.
 
 Rows that go on until they are unique (:mod:`molgen.sampling.adaptive`) have to know of the rows
 before them, so a candidate that adapts is drawn anew at every rung.
@@ -13,22 +14,17 @@ before them, so a candidate that adapts is drawn anew at every rung.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.frontiers.plan import aims, origin
+from molgen.frontiers.plan import origin
 from molgen.frontiers.store import Point, Record, Store
-from molgen.frontiers.sweep import COLUMNS, measure
+from molgen.frontiers.sweep import draw
 from molgen.frontiers.task import Task
 from molgen.frontiers.tune_space import Candidate
-from molgen.molecules.conventions import PAPER, STRICT, count
-from molgen.molecules.parsing import interpret_all
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from molgen.model import Model
 
 HALF = 0.5  # of the tokens kept: where a line has its mean
@@ -55,9 +51,8 @@ class Draws:
     ) -> None:
         self.model, self.task, self.folder = model, task, folder
         self.speed, self.on_rows = speed, on_rows
-        names = [path.name for path in folder.glob("*") if path.is_dir()]
-        self.sizes = {int(name) for name in names if name.isdecimal()}
-        found = [record for size in self.sizes for record in self.store(size).records()]
+        rungs = [path for path in folder.glob("*") if path.name.isdecimal()]
+        found = [record for rung in rungs for record in Store(rung).records()]
         self.finished = {record.name: record for record in found}
 
     def store(self, rows: int) -> Store:
@@ -74,17 +69,20 @@ class Draws:
         before = self.before(candidate, rows, seed)
         if before is not None and before.task.n == rows:
             return before
-        done, table = self._draw(candidate, self.asked(candidate, rows, seed), before)
+        begun = (before, self.store(before.task.n).molecules(before)) if before else None
+        settings = candidate.settings(self.model, self.speed)
+        asked = self.asked(candidate, rows, seed)
+        done, table = draw(asked, self.model, settings, self.on_rows, begun)
         self.store(rows).save(done, table)
-        self.sizes.add(rows)
         self.finished[done.name] = done
         return done
 
     def before(self, candidate: Candidate, rows: int, seed: int) -> Record | None:
         """Return the finished point with the most of the rows asked for, or None."""
         alone = candidate.settings(self.model, self.speed).adapt is None
-        sizes = [size for size in self.sizes if size < rows and alone]
-        for size in (rows, *sorted(sizes, reverse=True)):
+        sizes = {record.task.n for record in self.finished.values()}
+        fewer = sorted((size for size in sizes if size < rows and alone), reverse=True)
+        for size in (rows, *fewer):
             name = self.asked(candidate, size, seed).name
             if name in self.finished:
                 return self.finished[name]
@@ -105,33 +103,3 @@ class Draws:
         mean = float(strength(settings.gamma, HALF))
         point = Point(dataclasses.asdict(candidate.arm), mean, candidate.steps, seed)
         return Record(dataclasses.replace(self.task, n=rows), point, source, {})
-
-    def _draw(
-        self, candidate: Candidate, record: Record, before: Record | None
-    ) -> tuple[Record, pd.DataFrame]:
-        """Draw what one point has beyond another; return it with figures, and its molecules."""
-        import pandas as pd
-
-        task, first = record.task, before.task.n if before else 0
-        start = time.perf_counter()
-        samples = self.model.draw(
-            task.n - first,
-            aims(task, candidate.arm),
-            record.point.seed,
-            first,
-            candidate.settings(self.model, self.speed),
-            on_done=lambda index, *_: self.on_rows(len(index)),
-        )
-        seconds = time.perf_counter() - start
-        table = self.model.table(samples, [task.property], first)
-        if before:
-            seconds += before.figures["seconds_per_molecule"] * first
-            table = pd.concat([self.store(first).molecules(before), table], ignore_index=True)
-        strict, paper = (
-            count(interpret_all(table["raw"]), convention, self.model.known)
-            for convention in (STRICT, PAPER)
-        )
-        table["unique"], table["novel"] = strict.unique, strict.novel
-        table["novel_paper"] = paper.novel
-        figures = measure(table, task, (strict, paper), seconds)
-        return dataclasses.replace(record, figures=figures), table[[*COLUMNS, task.property]]

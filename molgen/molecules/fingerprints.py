@@ -11,8 +11,7 @@ without bits are taken to be the same.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +20,13 @@ from rdkit.Chem import rdFingerprintGenerator
 
 from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
+from molgen.utils.progress import each
 
 RADIUS = 2
 BITS = 1024
 BLOCK = 2048  # a block of pairs takes 16 MB in single precision, which caches still help with
 
 Bits = NDArray[np.uint8]
-Item = TypeVar("Item")
 
 
 def fingerprints(
@@ -109,7 +108,7 @@ def weighted_diversities(
     sums = np.zeros((len(weights), len(powers), len(bits)))
     blocks = [(i, _Block(bits[i : i + BLOCK])) for i in range(0, len(bits), BLOCK)]
     pairs = [(at, to) for at in range(len(blocks)) for to in range(at, len(blocks))]
-    for at, to in _shown(pairs, progress):
+    for at, to in each(pairs, label=progress, shown=bool(progress)):
         (i, left), (j, right) = blocks[at], blocks[to]
         table = left.tanimoto(right)
         for k, power in enumerate(powers):
@@ -147,7 +146,7 @@ def nearest_similarity(bits: Bits, reference: Bits, progress: str = "") -> NDArr
     # each run is all that is needed, which spares a division for every pair.
     sizes = reference.sum(axis=1, dtype=np.int64)
     order = np.argsort(sizes, kind="stable")
-    for j in _shown(range(0, len(reference), BLOCK), progress):
+    for j in each(range(0, len(reference), BLOCK), label=progress, shown=bool(progress)):
         place = order[j : j + BLOCK]
         other = _Block(reference[place])
         runs = np.flatnonzero(np.diff(sizes[place], prepend=-1))
@@ -158,16 +157,6 @@ def nearest_similarity(bits: Bits, reference: Bits, progress: str = "") -> NDArr
             ratio = _ratio(common, run_sizes[:, None], mine.sizes[None, :])
             best[i : i + BLOCK] = np.maximum(best[i : i + BLOCK], ratio.max(axis=0))
     return best
-
-
-def _shown(items: Sequence[Item], progress: str) -> Iterable[Item]:
-    """Return the items, under a progress bar if it has a label."""
-    if not progress:
-        return items
-    from tqdm import tqdm
-
-    bar: Iterable[Item] = tqdm(items, desc=progress, disable=None)
-    return bar
 
 
 class _Block:

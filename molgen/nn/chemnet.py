@@ -44,8 +44,7 @@ def chemnet(device: str = "cpu") -> Callable[[Sequence[str], str], Iterator[Floa
     network: list[Callable[[Sequence[str]], Floats]] = []  # loaded once it is needed
 
     def activations(smiles: Sequence[str], progress: str = "") -> Iterator[Floats]:
-        from tqdm import tqdm
-
+        from molgen.utils.progress import Bar
         from molgen.utils.threads import workers
 
         if not smiles:
@@ -55,12 +54,12 @@ def chemnet(device: str = "cpu") -> Callable[[Sequence[str], str], Iterator[Floa
         batches = [smiles[i : i + BATCH] for i in range(0, len(smiles), BATCH)]
         with (
             workers(device) as pool,
-            tqdm(total=len(smiles), desc=progress, disable=None if progress else True) as bar,
+            Bar(len(smiles), label=progress, shown=bool(progress)) as bar,
         ):
             # A few batches at a time: an interruption then waits for those, and not for all.
             for i in range(0, len(batches), 2 * pool.count):
                 for rows in pool.map(network[0], batches[i : i + 2 * pool.count]):
-                    bar.update(len(rows))
+                    bar.add(len(rows))
                     yield rows
 
     return activations

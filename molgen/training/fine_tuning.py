@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.checkpoints.card import rewrite
-from molgen.checkpoints.card_numbers import DATA, DRAWN
+from molgen.checkpoints.card import DATA, DRAWN, rewrite
 from molgen.checkpoints.folder import GUIDE, read_info
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion.likelihood import row_bounds, spread

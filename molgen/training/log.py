@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from molgen.utils.files import replacing
+from molgen.utils.progress import Bar
 
 FILE = "training_log.csv"
 COLUMNS = ["step", "epoch", "loss", "learning_rate", "molecules_per_second", "held_out_nats"]
@@ -42,7 +42,7 @@ class TrainingLog:
         rows = [COLUMNS, *(row for row in read_rows(self.path) if int(row[0]) <= step)]
         with replacing(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows if step else [COLUMNS])
-        self.bar = tqdm(total=total, initial=step, unit="step", disable=None if shown else True)
+        self.bar = Bar(total, "step", done=step, shown=shown)
         self.last = ""
         self._start()
 
@@ -65,11 +65,11 @@ class TrainingLog:
             raise FloatingPointError(f"the loss became {loss}")
         self.losses.append(loss)
         self.molecules += molecules
-        if not self.bar.disable:
+        if self.bar.visible:
             recent = float(np.mean(self.losses[-RECENT:]))
             text = f"loss {recent:.2f}{self.last}, {self.speed:.0f} molecules/s"
-            self.bar.set_postfix_str(text, refresh=False)
-        self.bar.update()
+            self.bar.note(text, refresh=False)
+        self.bar.add()
 
     def write(self, step: int, epoch: float, rate: float, held_out: float) -> None:
         """Append a line.
@@ -87,7 +87,7 @@ class TrainingLog:
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([step, *numbers])
         self.last = "" if math.isnan(held_out) else f", held out {held_out:.2f}"
-        if self.shown and self.bar.disable:
+        if self.shown and not self.bar.visible:
             text = f"step {step}/{self.total}, epoch {epoch:.2f}: loss {loss:.3f}{self.last}"
             print(f"{text}, {speed:.0f} molecules/s", file=sys.stderr, flush=True)
         self._start()

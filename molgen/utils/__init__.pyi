@@ -7,5 +7,7 @@ from .parallel import map_chunks as map_chunks
 from .pareto import ParetoRank as ParetoRank
 from .pareto import hypervolume as hypervolume
 from .pareto import nondominated as nondominated
+from .progress import Bar as Bar
+from .progress import each as each
 from .threads import Workers as Workers
 from .threads import workers as workers

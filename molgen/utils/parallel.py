@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from molgen.utils.progress import Bar
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -39,15 +41,11 @@ def map_chunks(
     if processes < 1:
         raise ValueError(f"processes is {processes}, expected at least 1")
     chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
-    if not progress:
-        return list(_results(work, chunks, processes))
-    from tqdm import tqdm
-
     results: list[Result] = []
-    with tqdm(total=len(items), desc=progress, disable=None) as bar:
+    with Bar(len(items), label=progress, shown=bool(progress)) as bar:
         for chunk, result in zip(chunks, _results(work, chunks, processes), strict=True):
             results.append(result)
-            bar.update(len(chunk))
+            bar.add(len(chunk))
     return results
 
 

@@ -26,16 +26,16 @@ def test_an_interrupted_run_leaves_what_was_finished(
 
     words = ("sample", tiny_model, "--n", 40, "--steps", 8, "--batch-size", 4, "--property", "mw")
     assert molgen(*words, "--out", tmp_path / "whole.csv").status == 0
-    note, handler = Progress.note, signal.getsignal(signal.SIGTERM)
+    keep, handler = Progress.keep, signal.getsignal(signal.SIGTERM)
     calls: list[int] = []
 
     def interrupted(progress: Progress, *rows: Any) -> None:
-        note(progress, *rows)
+        keep(progress, *rows)
         calls.append(0)
         if len(calls) == 4:
             signal.raise_signal(kind)
 
-    monkeypatch.setattr(Progress, "note", interrupted)
+    monkeypatch.setattr(Progress, "keep", interrupted)
     ran = molgen(*words, "--out", tmp_path / "part.csv", "--trajectory", tmp_path / "events.csv")
     assert ran.status == 130
     part, whole = cells(tmp_path / "part.csv"), cells(tmp_path / "whole.csv")
@@ -64,11 +64,11 @@ def test_interrupted_before_the_first_row_leaves_nothing(
 TELLING = """
 import sys
 from molgen.cli import main, sample
-note = sample.Progress.note
+keep = sample.Progress.keep
 def tell(*rows):
-    note(*rows)
+    keep(*rows)
     print("rows", flush=True)
-sample.Progress.note = tell
+sample.Progress.keep = tell
 sys.exit(main(sys.argv[1:]))
 """
 

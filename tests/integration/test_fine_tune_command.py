@@ -9,7 +9,7 @@ import pytest
 
 import tiny
 from commands import Run
-from molgen.checkpoints.card_numbers import DATA
+from molgen.checkpoints.card import DATA
 from molgen.checkpoints.folder import read_info
 from molgen.data.dataset import TokenDataset
 from molgen.model import Model

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import molgen
+from molgen.checkpoints.card import card
+from molgen.checkpoints.folder import read_info
 from molgen.checkpoints.hub import BUNDLED
 from molgen.constraints import draw
 from molgen.diffusion import plan
@@ -23,7 +25,9 @@ def test_bundled_models_are_small_and_have_cards() -> None:
     for name in molgen.models():
         weights = BUNDLED / name / "model.safetensors"
         assert weights.stat().st_size <= 12 * MIB, name
-        assert (BUNDLED / name / "README.md").read_text().splitlines()[4] == f"# {name}"
+        text = (BUNDLED / name / "README.md").read_text(encoding="utf-8")
+        assert text == card(name, read_info(BUNDLED / name))
+        assert text.splitlines()[4] == f"# {name}"
     files = [path for path in BUNDLED.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 40 * MIB
 

@@ -14,7 +14,7 @@ import pytest
 import molgen
 import tiny
 from molgen.frontiers.halving import Rung
-from molgen.frontiers.plan import aims, task_for
+from molgen.frontiers.plan import aims, settings_at, task_for
 from molgen.frontiers.store import Point, Record, Store
 from molgen.frontiers.sweep import draw
 from molgen.frontiers.task import Task
@@ -210,10 +210,10 @@ def test_a_rung_draws_only_what_the_last_one_did_not(model: Model, tmp_path: Pat
         shared = [name for name in whole if name in table]
         pd.testing.assert_frame_equal(table[shared], whole[shared], check_dtype=False)
         if isinstance(candidate.gamma, float):  # what a sweep can draw, it draws alike
-            alone, _ = draw(
-                draws.asked(candidate, 30, 5), model, {"temperature": candidate.temperature},
-                lambda _: None,
-            )  # fmt: skip
+            point = draws.asked(candidate, 30, 5)
+            warm = {"temperature": candidate.temperature}
+            settings = settings_at(model, candidate.arm, point.point, **warm)
+            alone, _ = draw(point, model, settings, lambda _: None)
             figures = {**alone.figures, "seconds_per_molecule": 0}
             assert figures == {**parts.figures, "seconds_per_molecule": 0}
 

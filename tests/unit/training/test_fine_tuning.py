@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import tiny
-from molgen.checkpoints import card_numbers
+from molgen.checkpoints import card
 from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
 from molgen.model import Model
@@ -230,14 +230,14 @@ def test_what_was_known_is_told_by_the_data_or_else_by_draws(
     drawn = original.sample(32, batch_size=32)
     what, rows = fine_tuning.remembered(original, drawn)
     valid = drawn[drawn["unique"]]["raw"].tolist()
-    assert what == card_numbers.DRAWN
+    assert what == card.DRAWN
     assert [original.tokenizer.decode(row) for row in rows] == valid
     smiles = ["C", "CC", "CCC", "CCCC", "CCO"]
     encoded = [original.tokenizer.encode(text) for text in smiles]
     data = TokenDataset.build(encoded, {}, original.tokenizer.vocab, held_out_fraction=0.4)
     data.save(tmp_path / "dataset.npz")
     what, rows = fine_tuning.remembered(replace(original, folder=tmp_path), drawn)
-    assert what == card_numbers.DATA
+    assert what == card.DATA
     assert rows == [encoded[i] for i in np.flatnonzero(data.held_out)]
 
 
@@ -254,7 +254,7 @@ def test_a_model_is_compared_with_its_original(original: Model, pool: Workers) -
     assert [row["change"] for row in found["likelihood"]] == [0, 0, 0]
     assert [row["series"] for row in found["properties"]] == [pytest.approx(2.6), 2.5, 2.5]
     assert all(row["before"] == row["after"] for row in found["properties"])
-    text = card_numbers.fine_tuning(json.loads(json.dumps(found)))
+    text = card.fine_tuning(json.loads(json.dumps(found)))
     assert "| series, held out | 2 |" in text
     assert "| +0.00 ± 0.00 |" in text
     assert "The data of the original are not at hand" in text
