@@ -325,8 +325,7 @@ def test_a_preset_says_how_it_was_drawn(model: Model, done: Done, tmp_path: Path
     """Its words put on top of any recommendation give the very rows it was measured on."""
     words = preset(done.wish, model, done.standings)["sampling"]
     other = {"remask": "cap:eta=0.3", "weights": "confidence", "gamma": 5.0, "steps": 7}
-    strength = {"gamma": gamma(str(words["gamma"]))}
-    info = {**model.info, "sampling": {**other, **words, **strength}}
+    info = {**model.info, "sampling": {**other, **words}}
     elsewhere = dataclasses.replace(model, info=info)
     found = [elsewhere.sample(18, {"logp": "min"}, seed) for seed in (0, 1)]
     best = done.standings[0]
