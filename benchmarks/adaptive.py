@@ -20,13 +20,11 @@ import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from quality import RESULTS, cell, mean, spread, write_csv
+from quality import cell, collect, integers, mean, parser_for, spread, target
 
 import molgen
 from molgen.model import Model
@@ -140,33 +138,8 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def chosen(text: str) -> list[str]:
-    """Read the names and patterns of arms, in the table's order."""
-    patterns = [part.strip() for part in text.split(",")]
-    unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in ARMS)]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no arm {unknown[0]!r}; there are {', '.join(ARMS)}")
-    return [name for name in ARMS if any(fnmatchcase(name, p) for p in patterns)]
-
-
-def target(text: str) -> tuple[str, str]:
-    """Read ``PROP=VALUE``."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"target is {text!r}, expected PROP=VALUE")
-    return name, value
-
-
-def integers(text: str) -> list[int]:
-    """Read whole numbers with commas."""
-    return [int(part) for part in text.split(",")]
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", default="qm9", help="a bundled name or a folder")
-    parser.add_argument("--n", type=int, default=1024, help="rows of each draw")
-    parser.add_argument("--seeds", default=[0, 1, 2], type=integers)
+def main() -> None:
+    parser = parser_for(__doc__, list(ARMS), "arm", "adaptive.csv")
     parser.add_argument(
         "--budget", default=[64, 128], type=integers, help="forwards a row may take"
     )
@@ -177,18 +150,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=128)
     parser.add_argument("--remask", default="ancestral", help="strategy of each try")
     parser.add_argument("--weights", default="uniform", help="its token weights")
-    parser.add_argument("--batch-size", type=int, default=256, help="rows in flight (speed only)")
-    parser.add_argument("--only", type=chosen, default="*", help="names or patterns, with commas")
-    parser.add_argument("--out", type=Path, default=RESULTS / "adaptive.csv")
-    return parser.parse_args()
-
-
-def main() -> None:
-    options = arguments()
-    rows = []
-    for row in measure(molgen.load(options.model), options):
-        rows.append(row)
-        write_csv(rows, options.out)  # after every arm: an interrupted run leaves its part
+    options = parser.parse_args()
+    rows = collect(measure(molgen.load(options.model), options), options.out)
     print(markdown(rows))
     print(f"\nN {options.n}, seeds {options.seeds}; mean ± standard deviation over seeds")
 

@@ -18,12 +18,10 @@ import argparse
 import math
 import time
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
+from quality import DRIFT, Reference, cell, collect, mean, parser_for, spread, target
 
 import molgen
 from molgen.diffusion.plan import Ancestral
@@ -156,45 +154,16 @@ def markdown(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def chosen(text: str) -> list[str]:
-    """Read the names and patterns of arms, in the table's order."""
-    patterns = [part.strip() for part in text.split(",")]
-    unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in ARMS)]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no arm {unknown[0]!r}; there are {', '.join(ARMS)}")
-    return [name for name in ARMS if any(fnmatchcase(name, p) for p in patterns)]
-
-
-def target(text: str) -> dict[str, str]:
-    """Read ``PROP=VALUE``."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"target is {text!r}, expected PROP=VALUE")
-    return {name: value}
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", default="qm9", help="a bundled name or a folder")
-    parser.add_argument("--n", type=int, default=1024, help="rows of each draw")
+def main() -> None:
+    parser = parser_for(__doc__, list(ARMS), "arm", "orders.csv")
     parser.add_argument(
-        "--seeds", default=[0, 1, 2], type=lambda text: [int(part) for part in text.split(",")]
-    )
-    parser.add_argument("--target", type=target, default={}, help="PROP=VALUE; none: unguided")
+        "--target", type=lambda text: dict([target(text)]), default={},
+        help="PROP=VALUE; none: unguided",
+    )  # fmt: skip
     parser.add_argument("--gamma", type=float, default=1.0)
     parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--batch-size", type=int, default=256, help="rows in flight (speed only)")
-    parser.add_argument("--only", type=chosen, default="*", help="names or patterns, with commas")
-    parser.add_argument("--out", type=Path, default=RESULTS / "orders.csv")
-    return parser.parse_args()
-
-
-def main() -> None:
-    options = arguments()
-    rows = []
-    for row in measure(molgen.load(options.model), options):
-        rows.append(row)
-        write_csv(rows, options.out)  # after every arm: an interrupted run leaves its part
+    options = parser.parse_args()
+    rows = collect(measure(molgen.load(options.model), options), options.out)
     print(markdown(rows, options))
     print("\nmean ± standard deviation over seeds; drift in standard deviations of training")
 

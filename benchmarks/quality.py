@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -212,36 +212,62 @@ def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
             writer.writerow({k: "" if v == "nan" else v for k, v in texts.items()})
 
 
-def chosen(text: str) -> list[str]:
-    """Read the names and patterns of settings, in the table's order."""
-    names = [*SETTINGS, TRAINING]
-    patterns = [part.strip() for part in text.split(",")]
-    unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in names)]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no setting {unknown[0]!r}; there are {', '.join(names)}")
-    return [name for name in names if any(fnmatchcase(name, p) for p in patterns)]
+def integers(text: str) -> list[int]:
+    """Read whole numbers with commas."""
+    return [int(part) for part in text.split(",")]
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser_for(doc: str, names: Sequence[str], kind: str, out: str) -> argparse.ArgumentParser:
+    """Return the options that comparisons share.
+
+    Args:
+        doc: of the script; its first line describes it.
+        names: of what is compared.
+        kind: what one of them is called.
+        out: the table's file.
+    """
+
+    def chosen(text: str) -> list[str]:
+        patterns = [part.strip() for part in text.split(",")]
+        unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in names)]
+        if unknown:
+            raise argparse.ArgumentTypeError(
+                f"no {kind} {unknown[0]!r}; there are {', '.join(names)}"
+            )
+        return [name for name in names if any(fnmatchcase(name, p) for p in patterns)]
+
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("model", nargs="?", default="qm9", help="a bundled name or a folder")
     parser.add_argument("--n", type=int, default=1024, help="rows of each draw")
-    parser.add_argument(
-        "--seeds", default=[0, 1, 2], type=lambda text: [int(part) for part in text.split(",")]
-    )
-    parser.add_argument("--steps", type=int, default=128)
+    parser.add_argument("--seeds", default=[0, 1, 2], type=integers)
     parser.add_argument("--batch-size", type=int, default=256, help="rows in flight (speed only)")
     parser.add_argument("--only", type=chosen, default="*", help="names or patterns, with commas")
-    parser.add_argument("--out", type=Path, default=RESULTS / "quality.csv")
-    return parser.parse_args()
+    parser.add_argument("--out", type=Path, default=RESULTS / out)
+    return parser
+
+
+def target(text: str) -> tuple[str, str]:
+    """Read ``PROP=VALUE``."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"target is {text!r}, expected PROP=VALUE")
+    return name, value
+
+
+def collect(rows: Iterable[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """Return the rows; they are written after each one, so an interrupted run leaves its part."""
+    found = []
+    for row in rows:
+        found.append(row)
+        write_csv(found, path)
+    return found
 
 
 def main() -> None:
-    options = arguments()
-    rows = []
-    for row in measure(molgen.load(options.model), options):
-        rows.append(row)
-        write_csv(rows, options.out)  # after every setting: an interrupted run leaves its part
+    parser = parser_for(__doc__, [*SETTINGS, TRAINING], "setting", "quality.csv")
+    parser.add_argument("--steps", type=int, default=128)
+    options = parser.parse_args()
+    rows = collect(measure(molgen.load(options.model), options), options.out)
     print(markdown(rows, options))
     print("\nmean ± standard deviation over seeds; drift in standard deviations of training")
 

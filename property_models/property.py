@@ -1,10 +1,9 @@
 """A property: a number that a molecule has, and which way is better.
 
-    y = f(molecule),   oriented(y) = -y where smaller is better, else y
+    y = f(molecule)
 
 A string that is no molecule has no properties: its value is NaN, never zero and never left out, so
-that values stay aligned with rows. Everything downstream maximises; ``direction`` is applied once,
-by :meth:`Property.oriented`.
+that values stay aligned with rows.
 """
 
 from __future__ import annotations
@@ -87,10 +86,6 @@ class Property:
     def value(self, mol: Chem.Mol | None) -> float:
         """Return the value of one RDKit molecule, NaN for None or a molecule without atoms."""
         return float(self.values([mol])[0])
-
-    def oriented(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return values of which more is better, with the same shape."""
-        return -values if self.direction == "min" else values
 
     def _single(self, mol: Chem.Mol) -> float:
         try:

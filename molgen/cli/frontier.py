@@ -48,12 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="C,...",
         help="rows of the chart, from top to bottom (default: paper,strict)",
     )
-    parser.add_argument(
-        "--only-charts",
-        action="store_true",
-        help="draw no molecules: chart what the folder holds, such as after an interruption; arms "
-        "that --arm names come first",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -34,12 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="B,...",
         help="of forwards a row, for arms with adapt=...",
     )
-    parser.add_argument(
-        "--only-charts",
-        action="store_true",
-        help="draw no molecules: chart what the folder holds, such as after an interruption; arms "
-        "that --arm names come first",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> N
         "--baseline", action="append", default=[], metavar="NAME", type=options.model_name,
         help="a further model as an arm of its own, without remasking; may be repeated",
     )  # fmt: skip
+    add(
+        "--only-charts", action="store_true",
+        help="draw no molecules: chart what the folder holds, such as after an interruption; arms "
+        "that --arm names come first",
+    )  # fmt: skip
     add("--batch-size", type=options.positive, metavar="B", help="rows in flight; speed only")
     options.add_device(parser)
 

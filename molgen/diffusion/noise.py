@@ -72,30 +72,20 @@ class Cosine:
         return 1 - torch.acos(1 - alpha) * 2 / math.pi
 
 
-SCHEDULES: dict[str, Schedule] = {"log-linear": LogLinear(), "cosine": Cosine()}
-
-
-def corrupt_masked(x_0: Tensor, alpha: Tensor, mask_id: int, generator: torch.Generator) -> Tensor:
-    """Mask every token independently with probability ``1 - alpha``.
-
-    Args:
-        x_0: clean tokens with shape (batch, length).
-        alpha: fraction kept, broadcastable to (batch, length).
-        mask_id: id of the mask token.
-        generator: source of randomness.
-
-    Returns:
-        Noised tokens with shape (batch, length).
-    """
-    u = torch.rand(x_0.shape, generator=generator, device=x_0.device)
-    return torch.where(u < alpha, x_0, mask_id)
-
-
 def corrupt_uniform(x_0: Tensor, alpha: Tensor, vocab: int, generator: torch.Generator) -> Tensor:
     """Replace every token with probability ``1 - alpha`` by one of ``vocab`` drawn uniformly.
 
     The replacement may be the token itself, as in the uniform-noise marginal of the module's
-    equation. Shapes as in :func:`corrupt_masked`.
+    equation.
+
+    Args:
+        x_0: clean tokens with shape (batch, length).
+        alpha: fraction kept, broadcastable to (batch, length).
+        vocab: ids below this one are drawn.
+        generator: source of randomness.
+
+    Returns:
+        Noised tokens with shape (batch, length).
     """
     u = torch.rand(x_0.shape, generator=generator, device=x_0.device)
     noise = torch.randint(vocab, x_0.shape, generator=generator, device=x_0.device)

@@ -52,20 +52,6 @@ from molgen.utils.arrays import Floats, Mask
 Normalise = Literal["sum", "mean"]
 
 
-def uniform_weights(is_clean: Tensor, normalise: Normalise = "mean") -> Tensor:
-    """Return equal weights on a row's clean tokens; the dtype is torch's default.
-
-    Args:
-        is_clean: True at tokens that are placed and no padding, with shape (batch, length).
-        normalise: whether a row's weights sum to one or average to one over its clean tokens.
-
-    Returns:
-        Weights with shape (batch, length), 0 where ``is_clean`` is False.
-    """
-    scores = torch.zeros(is_clean.shape, device=is_clean.device)
-    return softmax_over(scores, is_clean, normalise)
-
-
 def confidence_weights(psi: Tensor, is_clean: Tensor, normalise: Normalise = "sum") -> Tensor:
     """Return ``softmax(-psi)`` over a row's clean tokens: the published confidence weights.
 

@@ -16,9 +16,6 @@ from molgen.targets import Range, Target
 
 QUANTILES = (0, 1, 2.5, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 97.5, 99, 100)
 WHOLE_AT_MOST = 20  # distinct whole numbers that each get a bin
-EXTREME = (
-    0.1  # share of the training molecules that "max" and "min" stand for: the published top decile
-)
 
 
 class Bins:

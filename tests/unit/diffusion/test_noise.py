@@ -13,11 +13,9 @@ import chains
 from chains import CLEAN, MASK, STATES, TARGET
 from molgen.diffusion.losses import masked_nelbo, uniform_nelbo
 from molgen.diffusion.noise import (
-    SCHEDULES,
     Cosine,
     LogLinear,
     Schedule,
-    corrupt_masked,
     corrupt_uniform,
     exact_counts,
     mask_exactly,
@@ -32,7 +30,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES.keys())
+@pytest.mark.parametrize("schedule", [LogLinear(), Cosine()])
 def test_schedules_run_from_clean_to_noise_with_the_right_slope(schedule: Schedule) -> None:
     ends = schedule.alpha(torch.tensor([0.0, 1.0], dtype=torch.float64))
     assert ends.tolist() == pytest.approx([1, 0], abs=1e-15)
@@ -117,15 +115,6 @@ def test_clean_tokens_carry_no_masked_loss() -> None:
     alpha, slope = torch.tensor([[0.75]]).double(), torch.tensor([[-1.0]]).double()
     loss = masked_nelbo(log_p, x_0, x_t, alpha, slope, MASK)
     assert loss[0].tolist() == pytest.approx([0, 4 * math.log(3), 0])
-
-
-def test_masking_keeps_its_share_and_changes_nothing_else() -> None:
-    x_0 = torch.arange(200_000).remainder(5).reshape(2, -1)
-    alpha = torch.tensor([[0.2], [0.9]])
-    x_t = corrupt_masked(x_0, alpha, 7, seeded())
-    assert ((x_t == x_0) | (x_t == 7)).all()
-    kept = (x_t == x_0).double().mean(-1)
-    assert kept.tolist() == pytest.approx([0.2, 0.9], abs=0.01)
 
 
 def test_uniform_corruption_has_the_stated_marginal() -> None:

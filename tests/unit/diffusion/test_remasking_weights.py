@@ -15,7 +15,6 @@ CLEAN = torch.tensor([[True, False, True, True], [True] * 4, [False] * 4])
 @pytest.mark.parametrize("normalise", ["sum", "mean"])
 def test_weights_are_shared_out_over_clean_tokens_alone(normalise: token_weights.Normalise) -> None:
     for weights in (
-        token_weights.uniform_weights(CLEAN, normalise),
         token_weights.confidence_weights(PSI, CLEAN, normalise),
         token_weights.sharpened_weights(PSI, CLEAN, 0.5, normalise),
     ):
@@ -29,9 +28,8 @@ def test_values_by_hand() -> None:
     assert float(published[3] / published[0]) == pytest.approx(math.exp(0.89))
     sharp = token_weights.sharpened_weights(PSI, CLEAN, tau=2.0)[0]
     assert float(sharp[3] / sharp[0]) == pytest.approx(math.sqrt(90))
-    assert token_weights.uniform_weights(CLEAN)[0].tolist() == pytest.approx([1, 0, 1, 1])
     flat = token_weights.sharpened_weights(PSI, CLEAN, tau=math.inf)
-    torch.testing.assert_close(flat.float(), token_weights.uniform_weights(CLEAN))
+    torch.testing.assert_close(flat, CLEAN.to(flat))
 
 
 def test_a_token_placed_with_no_probability_goes_first() -> None:
@@ -74,4 +72,4 @@ def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="tau must be above 0, got 0"):
         token_weights.sharpened_weights(PSI, CLEAN, tau=0)
     with pytest.raises(ValueError, match=r"normalise .*'max'"):
-        token_weights.uniform_weights(CLEAN, "max")  # type: ignore[arg-type]
+        token_weights.confidence_weights(PSI, CLEAN, "max")  # type: ignore[arg-type]

@@ -21,14 +21,6 @@ def test_strings_molecules_and_what_is_neither() -> None:
     assert ATOMS([]).shape == (0,)
 
 
-def test_direction_is_applied_once() -> None:
-    values = np.array([1.0, math.nan, -2.0])
-    np.testing.assert_array_equal(ATOMS.oriented(values), [-1.0, math.nan, 2.0])
-    for direction in ("max", "none"):
-        other = Property("x", "", direction, lambda mol: 0.0)  # type: ignore[arg-type]
-        np.testing.assert_array_equal(other.oriented(values), values)
-
-
 def test_unknown_direction() -> None:
     with pytest.raises(ValueError, match="direction of x is 'up', expected one of"):
         Property("x", "", "up", lambda mol: 0.0)  # type: ignore[arg-type]
