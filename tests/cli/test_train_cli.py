@@ -332,7 +332,7 @@ FILES = {
         ("good.csv --batch-size 0", "from 1 to"),
         ("good.csv --device quantum", "device 'quantum' cannot be used"),
         ("good.csv --init nothing", "no model 'nothing'"),
-        ("bad.npz", "is no data set of molgen's"),
+        ("bad.npz", "bad.npz is damaged, expected an .npz"),
         ("bad.npz --properties qed", "is prepared already: properties cannot be chosen"),
     ],
 )
