@@ -33,6 +33,7 @@ class _Preset(Struct):
 
 
 class _Info(Struct):
+    format: int
     summary: str = ""
     representation: Annotated[str, Meta(pattern="^(smiles|selfies)$")] = "smiles"
     properties: list[str] = []

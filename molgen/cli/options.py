@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from molgen.sampling.settings import DTYPES, METHOD, OPTIONS, from_words
+from molgen.sampling.settings import MOST as MOST
 from molgen.utils.options import COUNT, NUMBER, Option
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 
 TRAINING = [dtype for dtype in DTYPES if dtype != "fp64"]  # a network is trained in no more
-MOST = 10_000_000  # rows or steps of one run; more would not fit in memory
 
 
 def positive(text: str) -> int:

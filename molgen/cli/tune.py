@@ -140,14 +140,11 @@ def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
     from molgen.frontiers.plan import task_for
     from molgen.frontiers.tune import Tune
     from molgen.frontiers.tune_space import Candidate, adapts, candidates
-    from molgen.sampling.preset_file import match
-    from molgen.targets import parse_target
 
     model = load(arguments.model)
     value = arguments.target.rpartition("=")[2]
     task = task_for(model, name, value, arguments.n)
-    own = match(model.info.get("presets", {}), {name: parse_target(value)}) or {}
-    present = Candidate.from_words(model.name, {**model.preset(), **own})
+    present = Candidate.from_words(model.name, model.preset(targets={name: value}))
     ways = adapts(arguments.budget) if arguments.adapt else ()
     tried = candidates(model, present, arguments.candidates, arguments.search_seed, ways)
     named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from molgen.sampling.retry import Adaptive
 
 CONDITIONS = "asked", "profile"
+MOST = 10_000_000  # rows or steps of one run; more would not fit in memory
 DTYPES = "auto", "bf16", "fp32", "fp64"
 METHOD = ("strategy", "weights", "steering", "context", "corrector", "order")
 """Settings that say by which method to draw: whoever names one of them goes without a preset that
@@ -161,13 +162,13 @@ class Settings:
         """Check what no later object checks.
 
         Raises:
-            ValueError: if steps or batch size is no whole number of at least 1, gamma no number, or
+            ValueError: if steps or batch size is no whole number from 1, gamma no number, or
                 conditions no word there is.
         """
         for name in ("steps", "batch_size"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
+            if not isinstance(value, int) or not 1 <= value <= MOST:
+                raise ValueError(f"{name} is {value!r}, expected a whole number from 1 to {MOST}")
         if not callable(self.gamma) and not math.isfinite(self.gamma):
             raise ValueError(f"gamma is {self.gamma}, expected a finite number")
         if self.conditions not in CONDITIONS:

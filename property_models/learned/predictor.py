@@ -57,6 +57,7 @@ class _Card(Struct, frozen=True):
 class _Info(Struct):
     """What ``property.json`` holds."""
 
+    format: int
     name: str
     unit: str
     direction: Annotated[str, Meta(pattern="^(max|min|none)$")]

@@ -72,12 +72,19 @@ def test_rows_that_go_on(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     assert read_preset(tmp_path / "p.json")["sampling"]["adapt"].endswith(("=20", "=40"))
 
 
+def preset(**sampling: object) -> dict[str, object]:
+    """A preset as molgen.json holds it."""
+    measured = {"n": 9, "seeds": "0", "valid": 0.5, "novel": 0.5, "mean": 0.4, "nfe": 9.0}
+    return {"sampling": sampling, "measured": measured}
+
+
 def test_a_shipped_preset_is_what_is_to_be_beaten(molgen: Run, tmp_path: Path) -> None:
     model = tiny.save(tmp_path / "m", sampling={"steps": 12, "gamma": 3.0})
     path = model / "molgen.json"
     info = json.loads(path.read_text())
     shipped = {"remask": "cap:eta=0.1", "gamma": "0..2", "steps": 9}
-    path.write_text(json.dumps({**info, "presets": {"qed=max": shipped, "qed=min": {}}}))
+    presets = {"qed=max": preset(**shipped), "qed=min": preset()}
+    path.write_text(json.dumps({**info, "presets": presets}))
     words = ("--n", 5, "--candidates", 1, "--seeds", 0, "--out", tmp_path / "p.json")
     ran = molgen("tune", model, "--target", "qed=max", *words)
     assert ran.status == 0
@@ -154,9 +161,12 @@ def test_a_shipped_preset_that_cannot_be_read_is_refused(molgen: Run, tmp_path: 
     model = tiny.save(tmp_path / "m", sampling={"steps": 12})
     path = model / "molgen.json"
     info = json.loads(path.read_text())
-    path.write_text(json.dumps({**info, "presets": {"logp=min": {"remask": "rescal"}}}))
+    path.write_text(json.dumps({**info, "presets": {"logp=min": preset(remask="rescal")}}))
     ran = molgen("tune", model, *SMALL, "--out", tmp_path / "p.json")
     assert "remask strategy is 'rescal'; did you mean rescale" in ran.refused()
+    path.write_text(json.dumps({**info, "presets": {"logp=min": {"remask": "rescale"}}}))
+    ran = molgen("tune", model, *SMALL, "--out", tmp_path / "p.json")
+    assert "molgen.json is damaged: it lacks the key sampling" in ran.refused()
     assert names(tmp_path) == ["m"]
 
 

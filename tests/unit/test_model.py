@@ -70,7 +70,7 @@ def test_no_molecules(model: Model) -> None:
         ({"qed": "best"}, {}, "target qed: value is 'best'"),
         ({"qed": float("nan")}, {}, "target qed: value is 'nan'"),
         ({}, {"colour": 1}, "settings: .*colour"),
-        ({}, {"steps": 0}, "steps is 0, expected a whole number of at least 1"),
+        ({}, {"steps": 0}, "steps is 0, expected a whole number from 1 to"),
         ({}, {"steps": 2.5}, "steps is 2.5"),
         ({}, {"batch_size": 0}, "batch_size is 0"),
         ({"qed": "max"}, {"gamma": float("nan")}, "gamma is nan, expected a finite number"),
