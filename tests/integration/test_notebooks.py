@@ -17,8 +17,8 @@ nbclient = pytest.importorskip("nbclient", reason="needs the extra 'notebooks'")
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MODEL, ROWS = "MOLGEN_NOTEBOOK_MODEL", "MOLGEN_NOTEBOOK_ROWS"
-FEW = {"01_quickstart": "24"}
-"""Rows of a draw, where twelve would leave too little to show."""
+FEW = {"01_quickstart": "24", "02_frontier": "8"}
+"""Rows of a draw where twelve are too few to show something, or more than a sweep needs."""
 PICTURES = {
     "01_quickstart": 5,
     "02_frontier": 3,
