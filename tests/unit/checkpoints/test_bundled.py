@@ -43,6 +43,7 @@ def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> 
         assert part["raw"].tolist() == whole["raw"].tolist()[:n]
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_the_bundled_model_writes_molecules() -> None:
     table = molgen.load("qm9").sample(64, steps=64)
     assert (table["status"] == "ok").mean() > 0.8

@@ -113,6 +113,7 @@ def test_a_source_draws_any_part_of_one_endless_table(tiny: Model) -> None:
     pd.testing.assert_frame_equal(drawn[columns], whole[columns].tail(5).reset_index(drop=True))
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_guidance_and_constraint_act_together(model: Model) -> None:
     settings = model.settings(**QUICK)
     high, low = (
@@ -166,6 +167,7 @@ def test_a_condition_belongs_to_the_row_of_the_prior_that_gave_the_length(model:
         assert (int(length), float(condition[2])) in pairs
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_a_lead_changes_where_it_may_and_keeps_its_size(model: Model) -> None:
     lead = read_lead("CC(=O)NCC1CO1", change=[0])
     found = rows(model, [lead], 30)
@@ -180,6 +182,7 @@ def test_a_lead_changes_where_it_may_and_keeps_its_size(model: Model) -> None:
     assert all(Chem.MolFromSmiles(smiles).HasSubstructMatch(core) for smiles in ok["smiles"])
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_superstructures_and_molecule_objects(model: Model) -> None:
     core = read("c1ccoc1", "superstructure")
     settings = model.settings(**QUICK)
@@ -227,6 +230,7 @@ def test_selfies_are_refused(tiny_selfies: Path) -> None:
         draw.draw(molgen.load(tiny_selfies), "*C", 4)
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_rows_that_fail_go_on_where_that_is_asked_for(model: Model) -> None:
     settings = model.settings(**{**QUICK, "steps": 6}, adapt=Adaptive(("valid",), budget=60))
     table = draw.draw(model, "*C(=O)N*", 12, seed=1, settings=settings)
