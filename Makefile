@@ -25,7 +25,7 @@ PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --
   --no-loadscope-reorder
 
 .PHONY: help venv design test test-all lint types conformance coverage format bench clean
-.PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-guides
+.PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-classifiers
 .PHONY: frontier
 
 help: ## show this list
@@ -112,15 +112,15 @@ DRUG_LIKE := qed,ring_count,logp,tpsa,mw,sa,hbd,hba,rotatable_bonds,fsp3
 DRUG_LIKE_RECIPE := --layers 6 --width 192 --heads 4 --epochs 6 --batch-size 128 --lr 5e-3 --seed 0 \
   --device $(DEVICE)
 
-train-zinc250k: out/zinc250k.csv.gz ## train the model of drug-like molecules and its guide
+train-zinc250k: out/zinc250k.csv.gz ## train the model of drug-like molecules and its noisy classifier
 	$(VENV)/bin/molgen train $< --out out/zinc250k --properties $(DRUG_LIKE) --max-length 66 \
 	  $(DRUG_LIKE_RECIPE)
-	$(VENV)/bin/molgen train-guide $< --model out/zinc250k --out out/zinc250k/guide --epochs 2 \
+	$(VENV)/bin/molgen train-classifier $< --model out/zinc250k --out out/zinc250k/classifier --epochs 2 \
 	  --batch-size 64 --lr 2e-3 --device $(DEVICE)
 
-train-guides: out/qm9.csv.gz ## train the guides of the bundled QM9 models and of out/qm9-udlm
+train-classifiers: out/qm9.csv.gz ## train the noisy classifiers of the bundled QM9 models and of out/qm9-udlm
 	for model in qm9 qm9-ar out/qm9-udlm; do \
-	  $(VENV)/bin/molgen train-guide $< --model $$model --out out/guide-$$(basename $$model) --epochs 16 \
+	  $(VENV)/bin/molgen train-classifier $< --model $$model --out out/classifier-$$(basename $$model) --epochs 16 \
 	    --from-scratch --batch-size 512 --lr 2.5e-3 --device $(DEVICE) || exit; \
 	done
 

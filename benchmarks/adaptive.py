@@ -66,19 +66,19 @@ def figures(
     adaptive = Adaptive(budget=1 if name == PLAIN else budget, retry=ARMS[name])
     start = time.perf_counter()
     recipe = resolve(model, replace(settings, adapt=adaptive), targets)
-    lent = recipe.lend(n, seed)
+    prior_draw = recipe.draw_prior(n, seed)
 
     def redraw(seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-        again = recipe.lend(n, seed)
+        again = recipe.draw_prior(n, seed)
         return again.lengths, again.condition
 
     with factory.sampler(recipe) as inner:
         anew = None if name == SAME_LENGTH else redraw
         sampler = factory.adaptive_sampler(recipe, inner, anew)
-        samples = sampler.run(Job(lent.lengths, lent.condition, seed))
+        samples = sampler.run(Job(prior_draw.lengths, prior_draw.condition, seed))
     seconds = time.perf_counter() - start
     raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
-    counted = count(interpret_all(raw), STRICT, model.known)
+    counted = count(interpret_all(raw), STRICT, model.training_index)
     novel = counted.novel if counted.novel is not None else counted.unique
     measured = next(iter(targets), "qed")
     values = compute([measured], [m.smiles for m in interpret_all(raw)])[measured]

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import molgen
-from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.transition import MaskedTransition
 from molgen.model import Model
@@ -46,9 +46,9 @@ def every(
     """Draw with the classifier asked about every masked position."""
     lengths, _ = model.prior.draw(targets, n, seed)
     recipe = resolve(model, settings, targets)
-    transition = MaskedTransition(ShardedDenoiser(model.denoiser), None, recipe.tilts)
+    transition = MaskedTransition(MicroBatchedDenoiser(model.denoiser), None, recipe.tilts)
     with workers() as pool:
-        return DenseSampler(transition, recipe.plan, pool, settings.weights).run(
+        return DenseSampler(transition, recipe.plan, pool, settings.remask_weights).run(
             Job(lengths, None, seed)
         )
 
@@ -59,7 +59,7 @@ def contestants(
     """Return the three ways to draw: (rows, seed) -> samples."""
 
     def settings(scores: str) -> Settings:
-        return model.settings("design", steps=steps, gamma=gamma, steering=ClassifierBased(scores))
+        return model.settings("design", steps=steps, gamma=gamma, guidance=ClassifierBased(scores))
 
     return {
         "every": lambda n, seed: every(model, targets, n, seed, settings("exact")),

@@ -78,13 +78,13 @@ def quality(table: pd.DataFrame, asked: int) -> Figures:
 
 def delivered(designs: Designs) -> Figures:
     """Return the figures of molecules that were drawn until there were enough."""
-    tally = designs.tally
-    kept = tally.drawn - tally.fates["invalid"] - tally.fates["constraint lost"]
+    counts = designs.counts
+    kept = counts.drawn - counts.fates["invalid"] - counts.fates["constraint lost"]
     return {
-        "valid": kept / max(1, tally.drawn),
+        "valid": kept / max(1, counts.drawn),
         "delivered": len(designs.table) / designs.asked,
         **quality(designs.table, designs.asked),
-        "NFE": tally.forwards / max(1, tally.accepted),
+        "NFE": counts.forwards / max(1, counts.accepted),
     }
 
 
@@ -142,17 +142,17 @@ def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespa
         smiles = [row["smiles"] for row in csv.DictReader(file)]
     smiles = smiles[options.skip :][: options.first]
     for calls in options.oracle_calls:
-        enough = options.enough if calls else None
+        stop_after = options.stop_after if calls else None
         request = Request(
             read_goals(LEAD),
-            None if calls else options.propose,
-            budget=Budget(oracle_calls=calls, attempts=options.tries, stop_after=enough),
+            None if calls else options.top_k,
+            budget=Budget(oracle_calls=calls, attempts=options.attempts, stop_after=stop_after),
             seed=seed,
             settings=settings,
         )
-        found = optimize(model, smiles, request).tally
-        chosen = f", {options.propose} of them proposed" if options.propose and not calls else ""
-        how = f"at most {options.tries} tries{chosen} and {calls} oracle calls"
+        found = optimize(model, smiles, request).counts
+        chosen = f", {options.top_k} of them proposed" if options.top_k and not calls else ""
+        how = f"at most {options.attempts} tries{chosen} and {calls} oracle calls"
         yield (
             f"{len(smiles)} leads, {how}",
             {
@@ -168,14 +168,14 @@ def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespa
 def goals(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
     """Draw rows towards four goals at once, and count what met them."""
     request = Request(read_goals(GOALS), options.n, seed=seed, settings=settings)
-    tally = survey(model, request).tally
+    counts = survey(model, request).counts
     yield (
         "",
         {
-            "valid": 1 - tally.fates["invalid"] / tally.drawn,
-            **{f"meets {name}": met.rows / tally.drawn for name, met in tally.met.items()},
-            "meets all, distinct": tally.met[ALL].distinct / tally.drawn,
-            "NFE": tally.forwards / tally.drawn,
+            "valid": 1 - counts.fates["invalid"] / counts.drawn,
+            **{f"meets {name}": met.rows / counts.drawn for name, met in counts.met.items()},
+            "meets all, distinct": counts.met[ALL].distinct / counts.drawn,
+            "NFE": counts.forwards / counts.drawn,
         },
     )
 
@@ -207,7 +207,7 @@ def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any
 
 def described(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Return what was drawn and how."""
-    names = "steps", "strategy", "weights", "steering", "gamma", "order", "grammar", "adapt"
+    names = "steps", "remask", "weights", "guidance", "gamma", "order", "grammar", "adapt"
     row = {"model": options.model, "N": options.n, "seeds": " ".join(map(str, options.seeds))}
     row |= {name: getattr(settings, name) or "" for name in (*names, "conditions")}
     return row | {"temperature": settings.shaping.temperature}
@@ -241,12 +241,12 @@ def main() -> None:
     parser.add_argument("--leads", type=Path, metavar="FILE", help="for leads")
     parser.add_argument("--first", type=int, help="drugs or leads to take; default all")
     parser.add_argument("--skip", type=int, default=0, help="leads to leave out before those")
-    parser.add_argument("--tries", type=sampling.positive, default=20, help="at a lead")
+    parser.add_argument("--attempts", type=sampling.positive, default=20, help="at a lead")
     parser.add_argument(
-        "--enough", type=sampling.positive, help="with an oracle, a lead with so many is done"
+        "--stop-after", type=sampling.positive, help="with an oracle, a lead with so many is done"
     )
     parser.add_argument(
-        "--propose", type=sampling.positive, help="without an oracle, tries that the guide proposes"
+        "--top-k", type=sampling.positive, help="without an oracle, tries that the guide proposes"
     )
     parser.add_argument("--draws", type=int, default=100, help="most for each molecule asked for")
     parser.add_argument("--oracle-calls", type=numbers, default=[0, 20])

@@ -78,8 +78,8 @@ def draw(model: Model, arm: Order | int, options: argparse.Namespace, seed: int)
         shaping=Shaping(options.temperature),
     )  # fmt: skip
     recipe = resolve(model, settings, options.target)
-    lent = recipe.lend(options.n, seed)
-    job = Job(lent.lengths, lent.condition, seed)
+    prior_draw = recipe.draw_prior(options.n, seed)
+    job = Job(prior_draw.lengths, prior_draw.condition, seed)
     with factory.sampler(recipe) as sampler:
         if not isinstance(sampler, Sampler):
             raise ValueError(f"model is {options.model!r}, expected one under masked noise")
@@ -98,7 +98,7 @@ def figures(
     seconds = time.perf_counter() - start
     raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
     molecules = interpret_all(raw)
-    strict, paper = (count(molecules, c, model.known) for c in (STRICT, PAPER))
+    strict, paper = (count(molecules, c, model.training_index) for c in (STRICT, PAPER))
     name = next(iter(options.target), "qed")
     values = compute(list(dict.fromkeys([name, *DRIFT])), [m.smiles for m in molecules])
     found = {

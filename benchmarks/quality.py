@@ -97,7 +97,7 @@ def figures(
     seconds = time.perf_counter() - start
     raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
     molecules = interpret_all(raw)
-    strict, paper = (count(molecules, c, model.known) for c in (STRICT, PAPER))
+    strict, paper = (count(molecules, c, model.training_index) for c in (STRICT, PAPER))
     name = next(iter(setting.targets), "qed")
     names = list(dict.fromkeys([name, *DRIFT]))
     values = compute(names, [m.smiles for m in molecules])
@@ -161,7 +161,7 @@ def describe(
     row["property"] = next(iter(setting.targets), "qed")
     row["novel by"] = "strict over N; paper over N"
     if name != TRAINING:
-        for key in ("steps", "strategy", "weights", "gamma"):
+        for key in ("steps", "remask", "weights", "gamma"):
             row[key] = getattr(settings, key) or "uniform"  # weights alone may be None
         row["temperature"] = settings.shaping.temperature
     return row

@@ -46,7 +46,7 @@ class Case:
     """What is drawn."""
 
     name: str
-    strategy: Strategy
+    remask: Strategy
     targets: Mapping[str, Target]
     gamma: float
     rows: int
@@ -89,11 +89,11 @@ def draw(
     sampler, dtype = contestant
     start = time.perf_counter()
     if sampler == "molgen":
-        settings = Settings(case.strategy, steps, gamma=case.gamma, dtype=dtype)
+        settings = Settings(case.remask, steps, gamma=case.gamma, dtype=dtype)
         nfe = float(model.draw(rows, case.targets, seed, settings=settings).nfe.mean())
     else:
         lengths, condition = model.prior.draw(case.targets, rows, seed)
-        plan = case.strategy.plan(steps)
+        plan = case.remask.plan(steps)
         _, nfe = plain_loop(
             model.denoiser, plan, lengths, condition, case.gamma, seed, DTYPES[dtype]
         )

@@ -194,7 +194,7 @@ class Model(Checkpoint):
         texts = self.texts(samples.tokens)
         raw = [self.tokenizer.smiles(text) for text in texts]
         molecules = interpret_all(raw)
-        counted = count(molecules, STRICT, self.known)
+        counted = count(molecules, STRICT, self.training_index)
         novel = np.zeros(len(raw), bool) if counted.novel is None else counted.novel
         columns: dict[str, Any] = {
             "index": first + np.arange(len(raw)),

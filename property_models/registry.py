@@ -126,12 +126,12 @@ def _is_folder(name: str) -> bool:
 
 
 def _learned(name: str) -> Property:
-    from property_models.learned.predictor import judge
+    from property_models.learned.predictor import predictor
 
-    return judge(name.removeprefix(MODEL)).as_property(name)
+    return predictor(name.removeprefix(MODEL)).as_property(name)
 
 
 def _uncertainty(name: str) -> Property:
-    from property_models.learned.predictor import judge
+    from property_models.learned.predictor import predictor
 
-    return judge(name.removeprefix(UNCERTAINTY)).as_uncertainty(name)
+    return predictor(name.removeprefix(UNCERTAINTY)).as_uncertainty(name)

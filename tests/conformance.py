@@ -102,8 +102,8 @@ def _classifier_free(case: Case) -> tuple[Tensor, Tensor]:
     if case.masked:
         cond = posterior.subs(case.logits, case.x, case.mask_id)
         uncond = posterior.subs(case.logits_uncond, case.x, case.mask_id)
-        guide = kernels.ClassifierFree(case.gamma)
-        p = guide.combine(cond, uncond, case.alphas[0]).exp()
+        classifier = kernels.ClassifierFree(case.gamma)
+        p = classifier.combine(cond, uncond, case.alphas[0]).exp()
         q = posterior.masked_posterior(p, case.x, *case.alphas, 0.0, case.mask_id)
     else:
         cond, uncond = (
@@ -135,8 +135,10 @@ def _classifier_based(case: Case) -> tuple[Tensor, Tensor]:
     else:
         p = case.logits.softmax(-1)
         log_q = posterior.uniform_posterior(p, case.x, *case.alphas).log()
-    guide = kernels.ClassifierBased(ways[case.approx], case.gamma, case.mask_id, tilt_mask=True)
-    return guide(log_q, case.x, case.alphas[0]).exp(), case.posterior
+    classifier = kernels.ClassifierBased(
+        ways[case.approx], case.gamma, case.mask_id, tilt_mask=True
+    )
+    return classifier(log_q, case.x, case.alphas[0]).exp(), case.posterior
 
 
 def _nelbo(case: Case) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from molgen.diffusion import plan
 from molgen.molecules.fate import Fate
-from molgen.sampling.acceptance import Judge, Verdict
+from molgen.sampling.acceptance import Check, Verdict
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
@@ -29,7 +29,7 @@ RETRIES: dict[str, Retry] = {
 }
 
 
-def judge(tokens: Ids, rows: Ids | None = None) -> list[Verdict]:
+def check(tokens: Ids, rows: Ids | None = None) -> list[Verdict]:
     """A third is no molecule and a quarter known; few keys, so many are the same."""
     found = []
     for row in tokens:
@@ -53,13 +53,13 @@ def build(
     budget: int = 60,
     until: tuple[str, ...] = ("valid", "unique", "novel"),
     inner: Sampler | None = None,
-    judge: Judge = judge,
+    check: Check = check,
     **more: object,
 ) -> AdaptiveSampler:
     inner = inner or Sampler(Table(), plan.Ancestral().plan(40))
     own = {"redraw": redraw, **more}
     settings = Adaptive(until, budget, retry)
-    return AdaptiveSampler(inner, settings, judge, MASK, PAD, LONGEST, **own)  # type: ignore[arg-type]
+    return AdaptiveSampler(inner, settings, check, MASK, PAD, LONGEST, **own)  # type: ignore[arg-type]
 
 
 def same(a: Samples, b: Samples) -> None:
@@ -83,7 +83,7 @@ def passing(samples: Samples, demand_unique: bool = True) -> NDArray[np.bool_]:
     """Mark the rows that pass, the first of each key alone."""
     seen: set[str] = set()
     marks = []
-    for verdict in judge(samples.tokens):
+    for verdict in check(samples.tokens):
         marks.append(verdict.fate is Fate.ACCEPTED and not (demand_unique and verdict.key in seen))
         if verdict.fate is Fate.ACCEPTED:
             seen.add(verdict.key)

@@ -34,11 +34,8 @@ JUDGING = f"sample tiny-judging {SAMPLE} --remask rescale:eta=.4"
 LEFT_TO_RIGHT = f"sample tiny-left-to-right {SAMPLE}"
 SCAFFOLD = f"design tiny-masked {SAMPLE} --no-filter --scaffold"
 SEARCH = "search tiny-masked --n 6 --nfe 60 --seed 2 --target qed=max --target logp=min"
-LEADS = (
-    "optimize tiny-masked leads.smi --similarity .3 --tries 9 --seed 1 --target qed=max --gamma 2"
-)
-
-EVENTS = {
+LEADS = "optimize tiny-masked leads.smi --similarity .3 --attempts 9 --seed 1 --target qed=max"
+LEADS += " --gamma 2"EVENTS = {
     "ancestral": "",
     "cap": "--remask cap:eta=.05",
     "rescale sharpened": "--remask rescale:eta=.3 --weights sharpened:tau=.5",
@@ -99,8 +96,8 @@ OTHER = {
     "smc, twisted": f"{SEARCH} --method smc:particles=4,every=2,twist=1,draws=2",
     "leads": f"{LEADS}",
     "leads, oracle": f"{LEADS} --oracle-calls 7",
-    "leads, oracle, until enough": f"{LEADS} --oracle-calls 9 --enough 1",
-    "leads, proposals": f"{LEADS} --propose 3 --guidance cbg:cfg=1",
+    "leads, oracle, until enough": f"{LEADS} --oracle-calls 9 --stop-after 1",
+    "leads, proposals": f"{LEADS} --top-k 3 --guidance cbg:cfg=1",
 }
 TINY: dict[str, str] = {
     **{f"events, {name}": f"{CFG} {words}" for name, words in EVENTS.items()},
@@ -124,8 +121,8 @@ def models(folder: Path) -> None:
     kinds = {"masked": "masked", "uniform": "uniform", "left-to-right": "none"}
     for name, noise in kinds.items():
         path = tiny.save(folder / f"tiny-{name}", noise=noise)
-        guide = tiny_guide.guide(time_input=noise == "uniform", noise=noise)
-        guide.save_pretrained(path / "guide")
+        classifier = tiny_guide.classifier(time_input=noise == "uniform", noise=noise)
+        classifier.save_pretrained(path / "classifier")
     tiny.save(folder / "tiny-judging", quality=True)
     tiny.save(folder / "tiny-selfies", "selfies")
     (folder / "leads.smi").write_text("CCO\nNCC=O\nCCOC=O\nNCCCO\n")

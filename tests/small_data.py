@@ -33,7 +33,7 @@ TINY = [
     "fp32",
 ]
 """Words of ``molgen train`` for a network of one layer."""
-PREPARED = {"dataset.npz", "known.safetensors", "report.csv", "prepared.json"}
+PREPARED = {"dataset.npz", "training_index.safetensors", "report.csv", "prepared.json"}
 """Files of a data set that is ready to be trained on."""
 
 

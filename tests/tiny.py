@@ -16,7 +16,7 @@ from molgen.checkpoints.folder import save_checkpoint
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 from molgen.guidance.predictor import Prediction
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 
 CHARACTERS = ["(", "=", "C", "N", "O"]
@@ -123,7 +123,7 @@ def save(
         network(time_input=noise == "uniform", noise=noise, quality=quality),
         Tokenizer(vocab, representation),
         prior(),
-        KnownMolecules.from_smiles(KNOWN) if index else None,
+        TrainingIndex.from_smiles(KNOWN) if index else None,
         {"representation": representation, "sampling": sampling or {"steps": 12}},
         card,
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 
 import tiny
-from property_models.classifiers.network import GuideConfig, NoisyGuide
+from property_models.classifiers.network import NoisyClassifier, NoisyClassifierConfig
 
 EDGES = {"qed": [0.0, 0.3, 0.5, 0.7, 1.0], "ring_count": [-0.5, 0.5, 1.5, 2.5]}
 MASS = {"qed": [0.1, 0.4, 0.4, 0.1], "ring_count": [0.5, 0.3, 0.2]}
 
 
-def guide(time_input: bool = False, noise: str = "masked") -> NoisyGuide:
+def classifier(time_input: bool = False, noise: str = "masked") -> NoisyClassifier:
     """A guide whose answers depend on everything it is given."""
-    config = GuideConfig(
+    config = NoisyClassifierConfig(
         labels=list(EDGES),
         edges=list(EDGES.values()),
         mass=list(MASS.values()),
@@ -26,7 +26,7 @@ def guide(time_input: bool = False, noise: str = "masked") -> NoisyGuide:
         time_input=time_input,
         noise=noise,
     )
-    network = NoisyGuide(config)
+    network = NoisyClassifier(config)
     generator = torch.Generator().manual_seed(1)
     for parameter in network.parameters():
         spread = 1.5 * parameter.shape[-1] ** -0.5

@@ -1,5 +1,5 @@
 from .checkpoint import Checkpoint as Checkpoint
-from .folder import load_guide as load_guide
+from .folder import load_classifier as load_classifier
 from .folder import read_info as read_info
 from .folder import save_checkpoint as save_checkpoint
 from .folder import save_network as save_network

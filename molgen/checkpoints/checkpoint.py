@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from molgen.checkpoints.files import CONFIG, GUIDE, INDEX, PRIOR
-from molgen.checkpoints.folder import load_guide, load_network
+from molgen.checkpoints.files import CLASSIFIER, CONFIG, INDEX, PRIOR, find
+from molgen.checkpoints.folder import load_classifier, load_network
 from molgen.checkpoints.hub import locate, resolve
 from molgen.checkpoints.info import home, read_info
 from molgen.data.prior import Prior
@@ -18,10 +18,10 @@ from molgen.utils.arrays import Ids
 from property_models.registry import MODEL
 
 if TYPE_CHECKING:
-    from molgen.molecules.training_index import KnownMolecules
+    from molgen.molecules.training_index import TrainingIndex
     from molgen.nn.denoiser import Denoiser
     from molgen.targets import Target
-    from property_models.classifiers.network import NoisyGuide
+    from property_models.classifiers.network import NoisyClassifier
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Checkpoint:
     denoiser: Denoiser
     tokenizer: Tokenizer
     prior: Prior
-    known: KnownMolecules | None
+    training_index: TrainingIndex | None
     info: dict[str, Any] = field(repr=False)
     folder: Path | None = None
 
@@ -60,7 +60,7 @@ class Checkpoint:
         name = resolve(name)
         folder = folder or locate(name)
 
-        from molgen.molecules.training_index import KnownMolecules
+        from molgen.molecules.training_index import TrainingIndex
         from molgen.nn.denoiser import MoleculeDenoiser
 
         try:
@@ -68,8 +68,8 @@ class Checkpoint:
             tokenizer = Tokenizer.load(folder)
             place = home(folder, info)
             prior = Prior.load(place / PRIOR)
-            index = place / INDEX
-            known = KnownMolecules.load(index) if index.exists() else None
+            index = find(place, INDEX)
+            known = TrainingIndex.load(index) if index.exists() else None
             denoiser = load_network(MoleculeDenoiser, folder)
         except (OSError, ValueError) as error:
             raise ValueError(f"model {name!r} cannot be read: {error}") from error
@@ -97,21 +97,21 @@ class Checkpoint:
         """Return the text of each row of ids, in the model's representation."""
         return [self.tokenizer.decode(row) for row in tokens]
 
-    def guide_for(self, targets: Mapping[str, Target], folder: str = "") -> NoisyGuide:
+    def classifier_for(self, targets: Mapping[str, Target], folder: str = "") -> NoisyClassifier:
         """Return the guide that steers towards targets.
 
         Args:
             targets: what is aimed at.
             folder: of the guide; if empty, that of the learned property aimed at (``model:DIR`` has
-                it in ``DIR/guide``), or else the model's own.
+                it in ``DIR/classifier``), or else the model's own.
 
         Raises:
             ValueError: if there is none, or it does not fit the network.
         """
-        own = self.folder / GUIDE if self.folder else None
+        own = find(self.folder, CLASSIFIER) if self.folder else None
         learned = [name.removeprefix(MODEL) for name in targets if name.startswith(MODEL)]
         if learned and not folder:
-            own = Path(learned[0]) / GUIDE
+            own = find(Path(learned[0]), CLASSIFIER)
         place = Path(folder) if folder else own
         if place is None or not (place / CONFIG).is_file():
             raise ValueError(
@@ -119,12 +119,12 @@ class Checkpoint:
                 if not folder
                 else f"no guide in {folder!r}: expected a folder with {CONFIG}"
             )
-        return load_guide(place, self.denoiser.vocab_size)
+        return load_classifier(place, self.denoiser.vocab_size)
 
-    def has_guide(self, targets: Mapping[str, Target]) -> bool:
+    def has_classifier(self, targets: Mapping[str, Target]) -> bool:
         """Return whether there is a guide of the model's own that tells all of some properties."""
         try:
-            guide = self.guide_for(targets)
+            classifier = self.classifier_for(targets)
         except ValueError:
             return False
-        return {label(guide, name) for name in targets} <= set(guide.properties)
+        return {label(classifier, name) for name in targets} <= set(classifier.properties)

@@ -5,10 +5,10 @@
 | ``config.json``, ``model.safetensors`` | the network, as ``transformers`` writes it |
 | ``tokenizer.json``, ``tokenizer_config.json`` | the tokenizer, likewise |
 | ``prior.safetensors`` | lengths and property values of training rows: where targets come from |
-| ``known.safetensors`` | the index that answers "is it novel?", without the training data |
+| ``training_index.safetensors`` | answers "is it novel?", without the training data |
 | ``molgen.json`` | representation, data, recipe, default sampling, measured numbers |
 | ``README.md`` | the model card |
-| ``guide/`` | a guide of noised tokens, for guidance by classifiers, where there is one |
+| ``classifier/`` | a guide of noised tokens, for guidance by classifiers, where there is one |
 
 Baselines of one data set need one prior and one index: ``shares`` in ``molgen.json`` names the
 folder beside a model's own that has them.
@@ -23,21 +23,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from molgen.checkpoints.files import CARD, GUIDE, INDEX, INFO, PRIOR
+from molgen.checkpoints.files import CARD, INDEX, INFO, PRIOR
 from molgen.checkpoints.info import FORMAT, read_info
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     # imports RDKit, which training and saving do without
-    from molgen.molecules.training_index import KnownMolecules
+    from molgen.molecules.training_index import TrainingIndex
     from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.nn.trunk import Trunk
-    from property_models.classifiers.network import NoisyGuide
+    from property_models.classifiers.network import NoisyClassifier
 
 __all__ = [
-    "GUIDE",
-    "load_guide",
+    "load_classifier",
     "load_network",
     "read_info",
     "save_checkpoint",
@@ -71,7 +70,7 @@ def save_checkpoint(
     denoiser: MoleculeDenoiser,
     tokenizer: Tokenizer,
     prior: Prior,
-    known: KnownMolecules | None,
+    known: TrainingIndex | None,
     info: Mapping[str, Any],
     card: str = "",
 ) -> None:
@@ -112,7 +111,7 @@ def save_network(network: Trunk, folder: Path) -> None:
 
 
 @functools.cache
-def load_guide(folder: Path, vocab_size: int) -> NoisyGuide:
+def load_classifier(folder: Path, vocab_size: int) -> NoisyClassifier:
     """Load a guide.
 
     Args:
@@ -122,17 +121,17 @@ def load_guide(folder: Path, vocab_size: int) -> NoisyGuide:
     Raises:
         ValueError: if it cannot be read, or was trained on another vocabulary.
     """
-    from property_models.classifiers.network import NoisyGuide
+    from property_models.classifiers.network import NoisyClassifier
 
     try:
-        guide = load_network(NoisyGuide, folder)
+        classifier = load_network(NoisyClassifier, folder)
     except (OSError, ValueError) as error:
         raise ValueError(f"guide {str(folder)!r} cannot be read: {error}") from error
-    if guide.vocab_size != vocab_size:
+    if classifier.vocab_size != vocab_size:
         raise ValueError(
-            f"guide {str(folder)!r} knows {guide.vocab_size} tokens, the network {vocab_size}"
+            f"guide {str(folder)!r} knows {classifier.vocab_size} tokens, the network {vocab_size}"
         )
-    return guide
+    return classifier
 
 
 def load_network(kind: type[Network], folder: Path) -> Network:

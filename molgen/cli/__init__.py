@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from molgen.cli.former import renamed
+
 COMMANDS = (
     "design",
     "sample",
@@ -30,7 +32,7 @@ COMMANDS = (
     "evaluate",
     "score",
     "train",
-    "train-guide",
+    "train-classifier",
     "fit-property",
     "models",
 )
@@ -73,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status: 0 done, 2 bad input, 3 fewer molecules than asked."""
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(renamed(sys.argv[1:] if argv is None else argv))
     if arguments.version:
         from molgen.version import __version__
 

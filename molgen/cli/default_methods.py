@@ -36,7 +36,7 @@ def of(model: Model) -> list[Arm]:
         Arm("Forward-backward", model.name, "forward-backward"),
         Arm("DFM corrector", model.name, "dfm"),
     ]
-    if has_guide(model):
+    if has_classifier(model):
         arms.append(Arm("MDLM D-CBG", model.name, guidance="cbg"))
         arms.append(Arm("ReMDM D-CBG", model.name, LOOP, LOOP_WEIGHTS, "cbg"))
     plain = (remask, weights) == (REMASKING, "uniform")
@@ -70,13 +70,13 @@ def of_baseline(model: Model) -> list[Arm]:
     label = LABELS.get(noise_of(model.denoiser), Path(model.name).name)
     guided = ("FUDGE", "fudge") if noise_of(model.denoiser) == "none" else ("D-CBG", "cbg")
     arms = [Arm(label, model.name)]
-    if has_guide(model):
+    if has_classifier(model):
         arms.append(Arm(f"{label} {guided[0]}", model.name, guidance=guided[1]))
     return arms
 
 
-def has_guide(model: Model) -> bool:
+def has_classifier(model: Model) -> bool:
     """Return whether a model brings a guide along."""
-    from molgen.checkpoints.folder import GUIDE
+    from molgen.checkpoints.files import CLASSIFIER, find
 
-    return model.folder is not None and (model.folder / GUIDE / "config.json").is_file()
+    return model.folder is not None and (find(model.folder, CLASSIFIER) / "config.json").is_file()

@@ -32,9 +32,9 @@ from molgen.utils.progress import Bar
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.discovery.counts import Designs, Tally
+    from molgen.discovery.counts import DesignCounts, Designs
     from molgen.discovery.goals import Goals
-    from molgen.molecules.filters import Screens
+    from molgen.molecules.filters import Filters
     from molgen.targets import Target
 
 WIDEST = 40  # characters of a name in the table of counts
@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     outputs.add_tolerance(parser)
     parser.add_argument(
-        "--allow-known", action="store_true", help="deliver molecules of the training set too"
+        "--allow-training-molecules",
+        action="store_true",
+        help="deliver molecules of the training set too",
     )
     parser.add_argument(
         "--no-filter",
@@ -71,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Design and write; return the exit status."""
     started = time.monotonic()
-    goals, screens = _read(arguments)
+    goals, filters = _read(arguments)
     constraints = scaffold_options.read(arguments)
     from molgen import load
     from molgen.data.tables import write_table
@@ -84,12 +86,12 @@ def run(arguments: argparse.Namespace) -> int:
     request = Request(
         goals,
         arguments.n,
-        screens,
+        filters,
         tuple(constraints or ()),
         Budget(arguments.max_draws),
         arguments.seed,
         options.settings(arguments, model, purpose, whole),
-        allow_training_molecules=arguments.allow_known,
+        allow_training_molecules=arguments.allow_training_molecules,
     )
     guided_by, names = resolve(model, request, purpose).guided_by, list(goals.targets)
     request = replace(request, guided_by=guided_by)
@@ -116,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     return outputs.end(model, len(designs.table), arguments.n, designs.reason, kind)
 
 
-def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
+def _read(arguments: argparse.Namespace) -> tuple[Goals, Filters]:
     """Check what can be checked without a model, and return goals and filters.
 
     Raises:
@@ -128,29 +130,31 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Screens]:
     if arguments.no_filter and arguments.max_draws:
         raise ValueError("max-draws does not go with no-filter, which draws N rows and no more")
     from molgen.discovery.goals import read_goals
-    from molgen.molecules.filters import Screens
+    from molgen.molecules.filters import Filters
 
     weights = outputs.read_weights(arguments.weight)
     goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
-    return goals, Screens.read(arguments.filter)
+    return goals, Filters.read(arguments.filter)
 
 
-def roles(goals: Goals, steer: Mapping[str, Target], survey: bool) -> list[str]:
+def roles(goals: Goals, guided_by: Mapping[str, Target], survey: bool) -> list[str]:
     """Return what a user might not expect of the targets, in a line or two.
 
     Args:
         goals: what is asked for.
-        steer: what steers of it.
+        guided_by: what steers of it.
         survey: whether rows that miss a goal are delivered, too.
     """
     from molgen.targets import Range
 
     lines = []
-    idle = [goal for goal in goals if goal.name not in steer]
+    idle = [goal for goal in goals if goal.name not in guided_by]
     if idle:
         does = {True: "counts" if survey else "filters", False: "ranks"}
         only = ", ".join(f"{goal.name} {does[goal.bounds]} only" for goal in idle)
-        lines.append(f"steered by {', '.join(steer) or 'nothing'}; {only}: not known to the model")
+        lines.append(
+            f"steered by {', '.join(guided_by) or 'nothing'}; {only}: not known to the model"
+        )
     weighted = len(set(goals.weights.values())) > 1
     if weighted and not survey and all(isinstance(goal.target, Range) for goal in goals):
         lines.append("what is delivered is inside every range, so weights steer and rank nothing")
@@ -175,13 +179,13 @@ class Screen(Bar):
             self.first = False
         self.add(len(rows))
 
-    def round(self, tally: Tally) -> None:
+    def round(self, counts: DesignCounts) -> None:
         """Show the running tally."""
-        self.note(f"{tally.drawn} drawn")
+        self.note(f"{counts.drawn} drawn")
 
-    def drawn(self, tally: Tally) -> None:
+    def drawn(self, counts: DesignCounts) -> None:
         """Show how many rows a survey has drawn."""
-        self.to(tally.drawn)
+        self.to(counts.drawn)
 
 
 def rank(table: pd.DataFrame) -> pd.DataFrame:
@@ -194,25 +198,27 @@ def rank(table: pd.DataFrame) -> pd.DataFrame:
 def report(designs: Designs, ranked: pd.DataFrame, goals: Goals) -> str:
     """Return the short table and the honest counts."""
     lines = outputs.short_table(ranked, list(goals.targets), WIDEST_SMILES)
-    return "\n".join([*lines, *counts(designs.tally, goals), str(designs.tally)])
+    return "\n".join([*lines, *counts_table(designs.counts, goals), str(designs.counts)])
 
 
-def counts(tally: Tally, goals: Goals) -> list[str]:
+def counts_table(counts: DesignCounts, goals: Goals) -> list[str]:
     """Return how many met each goal, passed each filter, and did all of it, as a table.
 
     Rows are out of all rows drawn, repeats and failures included; molecules are the different ones,
     out of the different valid ones.
     """
-    if len(tally.met) < 2:  # nothing but "all": there is nothing to be met
+    if len(counts.met) < 2:  # nothing but "all": there is nothing to be met
         return []
     weights = {str(goal): f"{goal.weight:g}" for goal in goals}
-    shown = {name: f"{name[: WIDEST - 3]}..." if len(name) > WIDEST else name for name in tally.met}
+    shown = {
+        name: f"{name[: WIDEST - 3]}..." if len(name) > WIDEST else name for name in counts.met
+    }
     width = max(map(len, shown.values()))
-    of_rows, of_distinct = f"of {tally.drawn} rows", f"of {tally.distinct} molecules"
+    of_rows, of_distinct = f"of {counts.drawn} rows", f"of {counts.distinct} molecules"
     lines = [f"{'met':<{width}}  weight  {of_rows:>18}  {of_distinct:>18}"]
-    for name, met in tally.met.items():
-        rows = f"{met.rows} {percent(met.rows, tally.drawn)}"
-        distinct = f"{met.distinct} {percent(met.distinct, tally.distinct)}"
+    for name, met in counts.met.items():
+        rows = f"{met.rows} {percent(met.rows, counts.drawn)}"
+        distinct = f"{met.distinct} {percent(met.distinct, counts.distinct)}"
         weight = weights.get(name, "")
         lines.append(f"{shown[name]:<{width}}  {weight:>6}  {rows:>18}  {distinct:>18}")
     return lines

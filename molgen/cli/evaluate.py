@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from molgen.molecules.conventions import Convention, Count
     from molgen.molecules.evaluate import ChemNet
     from molgen.molecules.parsing import Molecule
-    from molgen.molecules.training_index import KnownMolecules
+    from molgen.molecules.training_index import TrainingIndex
 
 DISTANCES = ("logp", "sa", "qed", "mw")  # those that MOSES reports
 NO_PROPERTY = "none"
@@ -204,7 +204,7 @@ def add_properties(
     conventions: Sequence[Convention],
     names: tuple[Sequence[str], Sequence[str]],
     sets: tuple[Sequence[Molecule], Sequence[str]],
-    known: KnownMolecules | None,
+    known: TrainingIndex | None,
     workers: int,
 ) -> None:
     """Add means of properties by convention, and distances of their distributions.

@@ -1,4 +1,4 @@
-"""Learn a property from a table of measured molecules: a judge, and with --guide a guide.
+"""Learn a property from a table of measured molecules: a judge, and with --classifier a guide.
 
 The judge is a Gaussian process on substructure counts and descriptors, with intervals calibrated on
 molecules it has not seen. DIR gets property.json (its card), property.safetensors, predictions.csv,
@@ -9,7 +9,7 @@ it writes; it learns from molecules that MODEL draws and the judge labels, and g
 Example:
   molgen fit-property freesolv.csv.gz --column expt --unit kcal/mol --out out/hydration
   molgen sample qm9 --n 1000 --property model:out/hydration --out samples.csv
-  molgen fit-property freesolv.csv.gz --column expt --out out/hydration --guide qm9
+  molgen fit-property freesolv.csv.gz --column expt --out out/hydration --classifier qm9
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from molgen.cli.inputs import note
 if TYPE_CHECKING:
     from property_models.learned.fit import Assessment
     from property_models.learned.measured import Measured
-    from property_models.learned.predictor import Judge
+    from property_models.learned.predictor import PropertyPredictor
 
-GUIDE = "guide"
 MOLECULES, EPOCHS = 20_000, 6.0
 SHOWN_COVERAGE = ("0.5", "0.9")
 
@@ -55,22 +54,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how test molecules are set apart; the other way is measured too (default: scaffold)",
     )
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of split and fit")
-    group = parser.add_argument_group("guide")
+    group = parser.add_argument_group("noisy classifier")
     group.add_argument(
-        "--guide",
+        "--classifier",
         metavar="MODEL",
         type=options.model_name,
         help="train a guide for this model's network",
     )
     group.add_argument(
-        "--guide-molecules",
+        "--classifier-molecules",
         type=options.positive,
         default=MOLECULES,
         metavar="N",
         help=f"to draw and label (default: {MOLECULES})",
     )
     group.add_argument(
-        "--guide-epochs",
+        "--classifier-epochs",
         type=float,
         default=EPOCHS,
         metavar="E",
@@ -81,23 +80,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fit and write; return the exit status."""
     from molgen.training.ingest import COLUMN, built_in
-    from property_models.learned.fit import fit_judge
+    from property_models.learned.fit import fit_predictor
     from property_models.learned.fitting import check_library
     from property_models.learned.measured import read_measured
 
     check_library()
     out = check_folder(arguments.out)
-    if not 0 < arguments.guide_epochs < float("inf"):
-        raise ValueError(f"guide-epochs is {arguments.guide_epochs}, expected more than 0")
+    if not 0 < arguments.classifier_epochs < float("inf"):
+        raise ValueError(
+            f"classifier-epochs is {arguments.classifier_epochs}, expected more than 0"
+        )
     model = None
-    if arguments.guide:
+    if arguments.classifier:
         from molgen import load
 
-        model = load(arguments.guide)
+        model = load(arguments.classifier)
     measured = read_measured(arguments.file, arguments.column, arguments.smiles_column, True)
     options.say(f"{Path(arguments.file).name}: {measured.summary()}")
     try:
-        judge, tested = fit_judge(
+        predictor, tested = fit_predictor(
             measured,
             arguments.name or arguments.column,
             arguments.unit,
@@ -110,11 +111,11 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:  # often because of rows that were not used
         raise ValueError(f"{error}; {'; '.join(measured.notes)}") from error
     note([*measured.notes, *built_in(arguments.file, {arguments.column: COLUMN})])
-    write(out, judge, tested, measured)
-    options.say(report(judge))
+    write(out, predictor, tested, measured)
+    options.say(report(predictor))
     options.say(f"wrote {out}: the property model:{out} and its deviation uncertainty:{out}")
     if model is not None:
-        _guide(arguments, model, measured, tested, out)
+        _classifier(arguments, model, measured, tested, out)
     return 0
 
 
@@ -134,7 +135,7 @@ def check_folder(path: str) -> Path:
     return folder
 
 
-def write(out: Path, judge: Judge, tested: Assessment, measured: Measured) -> None:
+def write(out: Path, predictor: PropertyPredictor, tested: Assessment, measured: Measured) -> None:
     """Write the judge's folder; the judge itself last, so that it is there whole or not at all."""
     from molgen.data.tables import write_table
     from property_models.learned.calibration_plot import calibration_plot
@@ -147,10 +148,12 @@ def write(out: Path, judge: Judge, tested: Assessment, measured: Measured) -> No
     else:
         left_out.unlink(missing_ok=True)
     try:
-        calibration_plot(tested, measured.values, judge.name, out / "calibration.png", judge.unit)
+        calibration_plot(
+            tested, measured.values, predictor.name, out / "calibration.png", predictor.unit
+        )
     except ValueError as error:  # no matplotlib: the judge is as good without its picture
         print(f"no calibration.png: {error}", file=sys.stderr)
-    judge.save(out)
+    predictor.save(out)
 
 
 def predictions(tested: Assessment, measured: Measured) -> Any:
@@ -174,14 +177,14 @@ def predictions(tested: Assessment, measured: Measured) -> Any:
     )
 
 
-def report(judge: Judge) -> str:
+def report(predictor: PropertyPredictor) -> str:
     """Return errors and coverage of both splits as a table."""
-    unit = f" (RMSE and MAE in {judge.unit})" if judge.unit else ""
+    unit = f" (RMSE and MAE in {predictor.unit})" if predictor.unit else ""
     head = f"{'test on':<18}{'molecules':>10}{'RMSE':>8}{'MAE':>8}{'R2':>7}{'Spearman':>10}"
     head += "".join(f"{f'in {float(c):.0%}':>8}" for c in SHOWN_COVERAGE)
-    lines = [f"{judge.name}{unit}", head]
-    for kind, r in judge.card["test"].items():
-        kept = f"{kind} (kept)" if kind == judge.card["split"] else kind
+    lines = [f"{predictor.name}{unit}", head]
+    for kind, r in predictor.card["test"].items():
+        kept = f"{kind} (kept)" if kind == predictor.card["split"] else kind
         if "not_measured" in r:
             lines.append(f"{kept:<18}not measured: {r['not_measured']}")
             continue
@@ -192,27 +195,28 @@ def report(judge: Judge) -> str:
     return "\n".join(lines)
 
 
-def _guide(
+def _classifier(
     arguments: argparse.Namespace, model: Any, measured: Measured, tested: Assessment, out: Path
 ) -> None:
     """Draw molecules, label them with the judge, and train a guide."""
     import json
 
+    from molgen.checkpoints.files import CLASSIFIER
     from molgen.training import distil
     from molgen.utils.files import replacing
     from molgen.utils.progress import Bar
 
-    name, folder = f"model:{out}", out / GUIDE
-    with Bar(arguments.guide_molecules, label="molecules") as bar:
-        drawn = distil.draw(model, arguments.guide_molecules, arguments.seed, bar.add)
+    name, folder = f"model:{out}", out / CLASSIFIER
+    with Bar(arguments.classifier_molecules, label="molecules") as bar:
+        drawn = distil.draw(model, arguments.classifier_molecules, arguments.seed, bar.add)
     labelled = distil.label(
         model, name, measured, tested.split, arguments.split, drawn, arguments.seed
     )
     options.say("guide: " + ", ".join(f"{n:,} {what}" for what, n in labelled.counts.items()))
-    guide = distil.train(labelled, model, folder, arguments.guide_epochs)
-    found = distil.agreement(guide, labelled.data)
-    record = {"model": arguments.guide, "labels": labelled.counts, "held_out": found}
-    with replacing(folder / "guide.json") as part:
+    classifier = distil.train(labelled, model, folder, arguments.classifier_epochs)
+    found = distil.agreement(classifier, labelled.data)
+    record = {"model": arguments.classifier, "labels": labelled.counts, "held_out": found}
+    with replacing(folder / "classifier.json") as part:
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     if "spearman" in found:
         options.say(

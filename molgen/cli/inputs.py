@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from molgen.molecules.parsing import Molecule
-    from molgen.molecules.training_index import KnownMolecules
+    from molgen.molecules.training_index import TrainingIndex
 
 
 def cores() -> int:
@@ -75,7 +75,7 @@ def reference(path: str, column: str | None, workers: int = 1) -> tuple[list[str
 
 def known_molecules(
     name: str, column: str | None = None, workers: int = 1
-) -> tuple[KnownMolecules, Read]:
+) -> tuple[TrainingIndex, Read]:
     """Return the index of a model, or that of a file of SMILES as training would make it.
 
     Returns:
@@ -84,9 +84,9 @@ def known_molecules(
     Raises:
         ValueError: if it is neither, or the model has no index.
     """
-    from molgen.checkpoints.files import INDEX
+    from molgen.checkpoints.files import INDEX, find
     from molgen.checkpoints.hub import locate
-    from molgen.molecules.training_index import KnownMolecules
+    from molgen.molecules.training_index import TrainingIndex
 
     if Path(name).is_file():
         from molgen.data.cleaning import clean
@@ -95,11 +95,11 @@ def known_molecules(
         table = read_table(name, column, option="train-column")
         cleaned = clean(table, processes=workers, progress=True)
         notes = [*table.notes(), f"{table.source}: {cleaned.summary()}"]
-        index = KnownMolecules.from_smiles(cleaned.smiles, False, workers, "known molecules")
+        index = TrainingIndex.from_smiles(cleaned.smiles, False, workers, "known molecules")
         return index, Read(notes, {**table.facts(), "cleaned": cleaned.counts})
     if column is not None:
         raise ValueError(f"train-column is {column!r}, but {name!r} is a model: expected a file")
-    path = locate(name) / INDEX
+    path = find(locate(name), INDEX)
     if not path.is_file():
         raise ValueError(f"model {name!r} has no index of known molecules")
-    return KnownMolecules.load(path), Read([], {"model": name})
+    return TrainingIndex.load(path), Read([], {"model": name})

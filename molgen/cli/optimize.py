@@ -9,20 +9,20 @@ or ok. A range or a number is met or missed; max and min are met by what is bett
 Two tiers, told apart in the column `tier` and in the report. By default nothing is computed of the
 properties while drawing: a guide of the model tells which part to open, and tries go on from what
 it finds better; without a guide the network tells, and all tries start from the lead. With
---propose P the guide proposes P molecules a lead in the end; the others are `not selected`, and
+--top-k P the guide proposes P molecules a lead in the end; the others are `not selected`, and
 nothing is computed of them. With --oracle-calls M, up to M distinct molecules a lead are scored on
-the way, and tries go on from what is better; --enough E ends them at a lead once E molecules meet
-everything.
+the way, and tries go on from what is better; --stop-after E ends them at a lead once E molecules
+meet everything.
 
 The exit status is 0 if every lead was improved and 3 if not. What is finished is written every 64
 leads. Leads that cannot be worked on are rows with the reason.
 
 Example:
   molgen optimize qm9 'CCC1=CNC(=O)N1' --target qed=max --similarity 0.4 --out better.csv
-  molgen optimize qm9 leads.smi --target qed=0.5.. --tries 20 --oracle-calls 20 --out better.csv
-  molgen optimize zinc250k leads.smi --target qed=0.9.. --tries 120 --propose 20 --out better.csv
-  molgen optimize zinc250k leads.smi --target qed=0.9.. --tries 200 --oracle-calls 100 --enough 1 \
-      --out better.csv
+  molgen optimize qm9 leads.smi --target qed=0.5.. --attempts 20 --oracle-calls 20 --out better.csv
+  molgen optimize zinc250k leads.smi --target qed=0.9.. --attempts 120 --top-k 20 --out better.csv
+  molgen optimize zinc250k leads.smi --target qed=0.9.. --attempts 200 --oracle-calls 100 \
+      --stop-after 1 --out better.csv
   molgen optimize qm9 'OCC1CCCO1' --target logp=0.5..1.5 --keep 'C1CCCO1' --out better.csv
 """
 
@@ -57,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--similarity", type=float, default=0.4, metavar="S", help="least, to the lead (0.4)"
     )
     parser.add_argument(
-        "--tries", type=options.positive, default=20, metavar="K", help="draws a lead (default 20)"
+        "--attempts",
+        type=options.positive,
+        default=20,
+        metavar="K",
+        help="draws a lead (default 20)",
     )
     parser.add_argument(
         "--oracle-calls",
@@ -68,14 +72,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default 0: none)",
     )
     parser.add_argument(
-        "--enough",
+        "--stop-after",
         type=options.positive,
         metavar="E",
         help="molecules that meet everything, after which a lead gets no more tries; needs "
         "--oracle-calls (default: all tries)",
     )
     parser.add_argument(
-        "--propose",
+        "--top-k",
         type=options.positive,
         metavar="P",
         help="molecules a lead at most that the model's guide proposes, of all that the tries "
@@ -100,12 +104,12 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.discovery.goals import read_goals
     from molgen.discovery.leads.lead import Refused, read
     from molgen.discovery.request import Budget, Request
-    from molgen.molecules.filters import Screens
+    from molgen.molecules.filters import Filters
 
     outputs.check_files(arguments.out)
     weights = outputs.read_weights(arguments.weight)
     goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
-    screens = Screens.read(arguments.filter)
+    filters = Filters.read(arguments.filter)
     leads, notes = read_leads(arguments.leads, arguments.column)
     single = not notes
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
@@ -119,20 +123,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(lead.reason)
     request = Request(
         goals,
-        arguments.propose,
-        screens,
+        arguments.top_k,
+        filters,
         likeness,
         Budget(
             oracle_calls=arguments.oracle_calls,
-            attempts=arguments.tries,
-            stop_after=arguments.enough,
+            attempts=arguments.attempts,
+            stop_after=arguments.stop_after,
         ),
         arguments.seed,
         options.settings(arguments, model),
         {} if arguments.guidance == "none" else None,
     )
     inputs.note(notes)
-    screen = Screen(len(leads) * arguments.tries, arguments.out)
+    screen = Screen(len(leads) * arguments.attempts, arguments.out)
     try:
         found = optimize(model, leads, request, screen.add, screen.finished)
     finally:
@@ -144,7 +148,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"wrote {arguments.out}")
     if not found.every_lead:
         why = f": {found.reason}" if interrupted else ""
-        improved = f"{found.tally.improved} of {found.asked} leads improved"
+        improved = f"{found.counts.improved} of {found.asked} leads improved"
         print(f"{improved}{why}", file=sys.stderr)
     return 130 if interrupted else 0 if found.every_lead else FEWER
 
@@ -240,7 +244,7 @@ def report(found: Optimized, goals: Goals, single: bool) -> str:
     lines += [
         f"{_short(row['lead'])} {row['outcome']}" for _, row in refused.head(SHOWN).iterrows()
     ]
-    return "\n".join([*lines, str(found.tally)])
+    return "\n".join([*lines, str(found.counts)])
 
 
 def _short(text: str) -> str:

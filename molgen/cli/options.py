@@ -174,7 +174,7 @@ def settings(
             changes.setdefault("weights", None)
         else:  # another eta for the recommended strategy
             remask = re.sub(r"\beta=[^,]*,?", "", remask)
-        changes["strategy"] = strategy(remask, arguments.eta)
+        changes["remask"] = strategy(remask, arguments.eta)
     named = set(METHOD) & set(changes) or steerless
     preset = model.preset(purpose, None if named else targets) | chosen
     found = from_words(preset).changed(**changes)

@@ -155,7 +155,7 @@ def end(model: Model, delivered: int, asked: int, reason: str, kind: str = "mole
         reason: why the run ended.
         kind: what they are.
     """
-    warning = model.known.check() if model.known is not None else None
+    warning = model.training_index.check() if model.training_index is not None else None
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
     if delivered >= asked:

@@ -71,14 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.model)
     own = model.own_labels(names)
-    steering = {} if arguments.guidance == "none" else wanted
-    settings = options.settings(arguments, model, targets=steering)
-    model.check(steering, settings)
+    guided_by = {} if arguments.guidance == "none" else wanted
+    settings = options.settings(arguments, model, targets=guided_by)
+    model.check(guided_by, settings)
     progress = Progress(arguments.n)
     try:
         samples = model.draw(
             arguments.n,
-            steering,
+            guided_by,
             arguments.seed,
             settings=settings,
             record=bool(arguments.trajectory),
@@ -181,9 +181,9 @@ def summary(table: pd.DataFrame, names: list[str], asked: int) -> str:
 
 def warn(model: Model) -> str | None:
     """Return why the column ``novel`` is not to be trusted, if it is not."""
-    if model.known is None:
+    if model.training_index is None:
         return "the model has no index of known molecules, so no row counts as novel"
-    return model.known.check()
+    return model.training_index.check()
 
 
 def share(marks: pd.Series) -> str:

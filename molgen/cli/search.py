@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pareto", action="store_true", help="rank by dominance instead of a weighted sum"
     )
     parser.add_argument(
-        "--allow-known", action="store_true", help="deliver molecules of the training set too"
+        "--allow-training-molecules",
+        action="store_true",
+        help="deliver molecules of the training set too",
     )
     options.add_sampling(parser)
 
@@ -88,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         settings=settings,
         guided_by={} if arguments.guidance == "none" else None,
-        allow_training_molecules=arguments.allow_known,
+        allow_training_molecules=arguments.allow_training_molecules,
     )
     screen = Screen(arguments.n * arguments.nfe, "forward")
     try:
@@ -157,12 +159,12 @@ class Screen(Bar):
 
     def round(self, search: Search) -> None:
         """Show how far the search has come."""
-        self.to(search.tally.forwards)
-        self.note(f"{search.tally.oracle_calls} oracle calls")
+        self.to(search.counts.forwards)
+        self.note(f"{search.counts.oracle_calls} oracle calls")
 
 
 def report(found: Found, names: list[str]) -> str:
     """Return the short table and the honest counts."""
     lines = outputs.short_table(found.table, names)
-    lines += [str(found.tally), f"ended: {found.reason}"]
+    lines += [str(found.counts), f"ended: {found.reason}"]
     return "\n".join(lines)

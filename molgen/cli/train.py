@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.nn.config import DenoiserConfig
     from molgen.nn.denoiser import MoleculeDenoiser
-    from molgen.training.prepared import Prepared
+    from molgen.training.prepared import PreparedDataset
     from molgen.training.recipe import TrainConfig
 
 
@@ -148,7 +148,7 @@ def prepare(
     folder: Path,
     wanted: dict[str, Any],
     init: Model | None,
-) -> Prepared:
+) -> PreparedDataset:
     """Make or find the data set."""
     from molgen.training.prepared import prepare
 
@@ -176,12 +176,13 @@ def say_aside(source: Path, wanted: dict[str, Any], init: Model) -> None:
     if aside := further_numbers(source, asked):
         options.say(
             f"left aside: {', '.join(aside)}: {init.name!r} is not conditioned on it; to steer by "
-            f"a measured property: molgen fit-property {source} --column C --out D --guide MODEL"
+            f"a measured property: molgen fit-property {source} --column C --out D "
+            "--classifier MODEL"
         )
 
 
 def train(
-    arguments: argparse.Namespace, prepared: Prepared, folder: Path, init: Model | None
+    arguments: argparse.Namespace, prepared: PreparedDataset, folder: Path, init: Model | None
 ) -> int:
     """Train and finish; return the exit status."""
     from molgen.nn.denoiser import MoleculeDenoiser, with_quality_head
@@ -233,7 +234,7 @@ def train(
     return 0
 
 
-def plan(init: Model, prepared: Prepared, config: TrainConfig, stopping: bool) -> str:
+def plan(init: Model, prepared: PreparedDataset, config: TrainConfig, stopping: bool) -> str:
     """Return a line on how a model is fine-tuned."""
     held_out = int(prepared.data.held_out.sum())
     until = "until the held-out part stops improving, at most " if stopping else ""
@@ -246,7 +247,7 @@ def plan(init: Model, prepared: Prepared, config: TrainConfig, stopping: bool) -
 
 def compare(
     original: str,
-    prepared: Prepared,
+    prepared: PreparedDataset,
     folder: Path,
     exports: tuple[Path, ...],
     config: TrainConfig,

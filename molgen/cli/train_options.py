@@ -210,7 +210,8 @@ def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Optio
         raise ValueError(
             f"properties {', '.join(further)}: {init.name!r} is not conditioned on it, and "
             f"fine-tuning adds none; it knows {', '.join(init.properties) or 'none'}. Leave "
-            "--properties out, and steer by `molgen fit-property FILE --column C --guide MODEL`"
+            "--properties out, and steer by `molgen fit-property FILE --column C --classifier "
+            "MODEL`"
         )
     for name, value in own.items():
         if wanted.get(name, value) != value:

@@ -123,7 +123,7 @@ def source(
     constraints = tuple(item if isinstance(item, Constraint) else read(item) for item in several)
     wanted = read_targets(targets or {})
     recipe = resolve(model, settings, wanted)
-    rows = OpenRows(model, constraints, recipe.lend(PRIOR_ROWS, seed), settings, seed)
+    rows = OpenRows(model, constraints, recipe.draw_prior(PRIOR_ROWS, seed), settings, seed)
     with factory.sampler(recipe) as free:
         _steady(free)
     names = tuple(dict.fromkeys([*wanted, *properties]))
@@ -170,8 +170,8 @@ def restrained(sampler: AnySampler, rules: SpanRules) -> AnySampler:
     """
     found = _steady(sampler)
     changed = {"predictor": SpanPredictor(found.predictor, rules)}
-    if isinstance(found, Sampler) and found.mender is not None:
-        changed["mender"] = SpanPredictor(found.mender, rules)
+    if isinstance(found, Sampler) and found.plain_predictor is not None:
+        changed["mender"] = SpanPredictor(found.plain_predictor, rules)
     return replace(found, **changed)  # type: ignore[arg-type]
 
 

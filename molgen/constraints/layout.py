@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.constraints.span_rules import SpanRules
 from molgen.constraints.template import Template
-from molgen.data.prior import Lent
+from molgen.data.prior import PriorDraw
 from molgen.sampling.sampler import Given, Job
 from molgen.utils.arrays import Ids, Mask
 
@@ -32,7 +32,7 @@ class Rows:
 
     Attributes:
         lengths: tokens of each row, shape (rows,).
-        condition: property values with shape (rows, properties), or None; as in ``Lent``.
+        condition: property values with shape (rows, properties), or None; as in ``PriorDraw``.
         index: sample index of each row, shape (rows,).
         given: templates with masks in their spans.
         rules: what the spans may hold.
@@ -52,7 +52,7 @@ class Rows:
 def laid_out(
     drafts: Sequence[Draft],
     model: Checkpoint,
-    lent: Lent,
+    prior_draw: PriorDraw,
     bar: Callable[[int, Ids, Mask], None],
     index: Ids,
 ) -> Rows:
@@ -61,7 +61,7 @@ def laid_out(
     Args:
         drafts: one for each row.
         model: that will draw them.
-        lent: where their conditions are taken from.
+        prior_draw: where their conditions are taken from.
         bar: bars more than a span's labels: called with the index of a row, the span of each of
             its positions, shape (longest,), and what is barred there, shape (longest, vocab), to
             be changed in place.
@@ -77,7 +77,7 @@ def laid_out(
         for k, rule in enumerate(draft.template.spans):
             barred[i, np.flatnonzero(span[i] == k)[:, None], list(rule.labels)] = True
         bar(i, span[i], barred[i])
-    condition = lent.condition
+    condition = prior_draw.condition
     if condition is not None:
         condition = condition[[draft.prior for draft in drafts]]
     given = Given(tokens, fixed=(span < 0) & (tokens != pad_id))

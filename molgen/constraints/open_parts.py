@@ -18,7 +18,7 @@ from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.constraints.layout import Draft, Rows, laid_out
 from molgen.constraints.parts import Part
 from molgen.constraints.template import Template
-from molgen.data.prior import Lent
+from molgen.data.prior import PriorDraw
 from molgen.utils.arrays import Floats, Ids, Mask
 
 LEAST_CHANGE = 3  # tokens by which a length may change at least: c may become c(F), and back
@@ -53,12 +53,14 @@ class OpenPart:
         return np.array(self.template.row(sizes, 0)[1]) >= 0
 
 
-def rows(model: Checkpoint, lent: Lent, parts: Sequence[OpenPart], index: Ids, u: Floats) -> Rows:
+def rows(
+    model: Checkpoint, prior_draw: PriorDraw, parts: Sequence[OpenPart], index: Ids, u: Floats
+) -> Rows:
     """Return rows in which parts are to be redrawn.
 
     Args:
         model: that will draw them.
-        lent: lengths and conditions to choose from.
+        prior_draw: lengths and conditions to choose from.
         parts: one for each row.
         index: sample index of each row, shape (rows,).
         u: uniforms with shape (rows, longest + 1).
@@ -68,10 +70,10 @@ def rows(model: Checkpoint, lent: Lent, parts: Sequence[OpenPart], index: Ids, u
         template, sizes = item.template, item.sizes
         if sizes is None:
             bounds = near(template, model.denoiser.max_length)
-            k, length = drawn(lent.lengths, bounds, own[0])
+            k, length = drawn(prior_draw.lengths, bounds, own[0])
             sizes = tuple(template.stretch(length, own[1:]))
         else:
-            k, _ = drawn(lent.lengths, (item.length, item.length), own[0])
+            k, _ = drawn(prior_draw.lengths, (item.length, item.length), own[0])
         drafts.append(Draft(*template.row(sizes, model.denoiser.mask_id), template, k))
 
     def bar_itself(i: int, span: Ids, barred: Mask) -> None:
@@ -79,7 +81,7 @@ def rows(model: Checkpoint, lent: Lent, parts: Sequence[OpenPart], index: Ids, u
         if len(at) == 1 and len(drafts[i].tokens) == len(parts[i].tokens):
             barred[at[0], parts[i].tokens[at[0]]] = True
 
-    return laid_out(drafts, model, lent, bar_itself, index)
+    return laid_out(drafts, model, prior_draw, bar_itself, index)
 
 
 def near(template: Template, longest: int) -> tuple[int, int]:

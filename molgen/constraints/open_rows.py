@@ -22,7 +22,7 @@ from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.constraints.layout import Draft, Rows, laid_out
 from molgen.constraints.scaffolds import Constraint
 from molgen.constraints.span_lengths import LengthPool
-from molgen.data.prior import Lent
+from molgen.data.prior import PriorDraw
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.shaping import Shaping
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
@@ -57,7 +57,7 @@ class OpenRows:
         self,
         model: Checkpoint,
         constraints: Sequence[Constraint],
-        lent: Lent,
+        prior_draw: PriorDraw,
         settings: Settings,
         seed: int = 0,
     ) -> None:
@@ -66,7 +66,7 @@ class OpenRows:
         Args:
             model: that will draw the rows.
             constraints: what stays; of ``k``, row ``i`` is under number ``i mod k``.
-            lent: lengths and conditions to choose from.
+            prior_draw: lengths and conditions to choose from.
             settings: where the network runs.
             seed: row ``i`` depends on the seed and ``i`` alone.
 
@@ -81,8 +81,8 @@ class OpenRows:
             )
         if not constraints:
             raise ValueError("scaffolds is empty, expected at least one")
-        self.model, self.lent, self.settings, self.seed = model, lent, settings, seed
-        self._pools = [LengthPool.of(item, model, lent, seed) for item in constraints]
+        self.model, self.prior_draw, self.settings, self.seed = model, prior_draw, settings, seed
+        self._pools = [LengthPool.of(item, model, prior_draw, seed) for item in constraints]
         self._expected: dict[int, Floats] = {}  # by length
 
     def __call__(self, n: int, first: int = 0) -> ConstrainedRows:
@@ -102,7 +102,7 @@ class OpenRows:
         self._expected |= _expected(self.model, new, self.settings)
         last = randomness.uniform(self.seed, randomness.SHUFFLE, index, CANDIDATES)
         chosen = [_pick(candidates[i], self._expected, last[i]) for i in range(n)]
-        rows = _laid_out(chosen, self.lent, self.model, index)
+        rows = _laid_out(chosen, self.prior_draw, self.model, index)
         return ConstrainedRows(**vars(rows), which=which, forwards=len(new))
 
 
@@ -131,7 +131,9 @@ def _pick(candidates: Sequence[Draft], expected: dict[int, Floats], u: float) ->
     return candidates[int(randomness.choose(np.exp(np.array(scores) - max(scores)), u))]
 
 
-def _laid_out(drafts: Sequence[Draft], lent: Lent, model: Checkpoint, index: Ids) -> Rows:
+def _laid_out(
+    drafts: Sequence[Draft], prior_draw: PriorDraw, model: Checkpoint, index: Ids
+) -> Rows:
     """Return chosen rows; at the end of a span that hangs on something, no bond dangles."""
     kinds = [kind(token) if token not in SINGLE else -1 for token in model.tokenizer.vocab]
     never_first = np.isin(kinds, [BOND, OPENING, CLOSING, LABEL])
@@ -144,4 +146,4 @@ def _laid_out(drafts: Sequence[Draft], lent: Lent, model: Checkpoint, index: Ids
                 barred[at[0]] |= never_first & rule.hangs
                 barred[at[-1]] |= never_last & rule.holds
 
-    return laid_out(drafts, model, lent, bar_ends, index)
+    return laid_out(drafts, model, prior_draw, bar_ends, index)

@@ -16,7 +16,7 @@ from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.constraints.layout import Draft
 from molgen.constraints.scaffolds import Constraint, Task
 from molgen.constraints.template import Template, templates
-from molgen.data.prior import Lent
+from molgen.data.prior import PriorDraw
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
 
@@ -45,7 +45,9 @@ class LengthPool:
     mask_id: int
 
     @classmethod
-    def of(cls, constraint: Constraint, model: Checkpoint, lent: Lent, seed: int) -> LengthPool:
+    def of(
+        cls, constraint: Constraint, model: Checkpoint, prior_draw: PriorDraw, seed: int
+    ) -> LengthPool:
         """Prepare a constraint; see :class:`molgen.constraints.open_rows.OpenRows`."""
         mask_id, high = model.denoiser.mask_id, model.denoiser.max_length
         found = templates(constraint, model.tokenizer, high, seed)
@@ -54,12 +56,12 @@ class LengthPool:
         if lead:  # what changes stays about as large as it was
             change = max(LEAD_CHANGE, sum(span.usual for span in found[0].spans) // 2)
             low, high = max(low, found[0].usual - change), min(high, found[0].usual + change)
-        prior = np.flatnonzero((lent.lengths >= low) & (lent.lengths <= high))
-        lengths = lent.lengths[prior]
+        prior = np.flatnonzero((prior_draw.lengths >= low) & (prior_draw.lengths <= high))
+        lengths = prior_draw.lengths[prior]
         if len(prior) < ENOUGH:  # they take the conditions of the longest rows
             whole = np.array([item.usual for item in found]).clip(low, high)
             lengths = np.concatenate([lengths, np.arange(low, high + 1) if lead else whole])
-            longest = np.argsort(-lent.lengths, kind="stable")[:ENOUGH]
+            longest = np.argsort(-prior_draw.lengths, kind="stable")[:ENOUGH]
             prior = longest[np.arange(len(lengths)) % len(longest)]
         weights = np.ones(len(prior))
         if lead:

@@ -1,8 +1,8 @@
 from .cleaning import Cleaned as Cleaned
 from .cleaning import clean as clean
 from .dataset import TokenDataset as TokenDataset
-from .prior import Lent as Lent
 from .prior import Prior as Prior
+from .prior import PriorDraw as PriorDraw
 from .reading import Table as Table
 from .reading import read_table as read_table
 from .tables import write_table as write_table

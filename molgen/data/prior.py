@@ -232,7 +232,7 @@ def _names(text: str, source: str | Path) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Lent:
+class PriorDraw:
     """What training molecules lend to rows.
 
     Attributes:

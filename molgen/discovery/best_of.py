@@ -25,7 +25,7 @@ class BestOf:
             if rows < 1:
                 return search.out_of_forwards()
             samples = search.draw(rows, first)
-            search.judge(samples)
+            search.score_rows(samples)
             dearest = max(dearest, int(samples.nfe.max()))
             first += rows
         return reason

@@ -70,7 +70,7 @@ class Ledger:
 
 
 @dataclass
-class Tally(Ledger):
+class DesignCounts(Ledger):
     """The ledger of a design run.
 
     Attributes:
@@ -115,19 +115,19 @@ class Designs:
             ``score``, the weighted sum of :meth:`molgen.discovery.goals.Goals.score`. Of a survey,
             all rows, with the column ``lost``: why a design run would not deliver it, empty if it
             would.
-        tally: of everything drawn up to the last molecule delivered.
+        counts: of everything drawn up to the last molecule delivered.
         asked: how many were asked for.
         reason: why it stopped.
     """
 
     table: pd.DataFrame
-    tally: Tally
+    counts: DesignCounts
     asked: int
     reason: str
 
 
 @dataclass
-class SearchTally(Ledger):
+class SearchCounts(Ledger):
     """The ledger of a search.
 
     Attributes:

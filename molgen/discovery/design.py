@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.discovery.counts import ALL, Designs, Tally
-from molgen.discovery.goals import Goals, steering, weighed
+from molgen.discovery.counts import ALL, DesignCounts, Designs
+from molgen.discovery.goals import Goals, guided_targets, weighed
 from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
@@ -37,7 +37,7 @@ def design(
     model: Model,
     request: Request,
     on_found: Callable[[pd.DataFrame], None] | None = None,
-    on_round: Callable[[Tally], None] | None = None,
+    on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
 ) -> Designs:
     """Draw until ``request.n`` molecules fit, or the budget ends.
@@ -64,26 +64,26 @@ def design(
     found: list[pd.DataFrame] = []
     reason = f"the budget of {budget} draws ended"
     try:
-        while run.tally.accepted < n and run.tally.drawn < budget:
+        while run.counts.accepted < n and run.counts.drawn < budget:
             size = run.size(n, budget)
-            rows = run.judged(run.source(size, run.tally.drawn), n - run.tally.accepted)
+            rows = run.judged(run.source(size, run.counts.drawn), n - run.counts.accepted)
             fitting = rows[rows["lost"] == ""].drop(columns="lost")
             found.append(fitting)
             if on_found and len(fitting):
                 on_found(fitting)
             if on_round:
-                on_round(run.tally)
+                on_round(run.counts)
     except KeyboardInterrupt:
         reason = "interrupted"
-    if run.tally.accepted >= n:
+    if run.counts.accepted >= n:
         reason = "complete"
-    return Designs(run.table(found), run.tally, n, reason)
+    return Designs(run.table(found), run.counts, n, reason)
 
 
 def survey(
     model: Model,
     request: Request,
-    on_round: Callable[[Tally], None] | None = None,
+    on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
 ) -> Designs:
     """Draw ``request.n`` rows, deliver all of them, and count what met which goal.
@@ -96,20 +96,20 @@ def survey(
     Raises:
         ValueError: if a goal is none, or nothing would act on what is delivered.
     """
-    if model.known is None:
+    if model.training_index is None:
         request = replace(request, allow_training_molecules=True)
     run, n = _Run.of(model, request, "sampling", source), request.count
     found: list[pd.DataFrame] = []
     reason = "complete"
     try:
-        while run.tally.drawn < n:
-            size = min(run.most or n, n - run.tally.drawn)
-            found.append(run.judged(run.source(size, run.tally.drawn), size))
+        while run.counts.drawn < n:
+            size = min(run.most or n, n - run.counts.drawn)
+            found.append(run.judged(run.source(size, run.counts.drawn), size))
             if on_round:
-                on_round(run.tally)
+                on_round(run.counts)
     except KeyboardInterrupt:
         reason = "interrupted"
-    return Designs(run.table(found), run.tally, n, reason)
+    return Designs(run.table(found), run.counts, n, reason)
 
 
 def resolve(model: Model, request: Request, purpose: str = "design") -> Resolved:
@@ -129,7 +129,7 @@ def resolve(model: Model, request: Request, purpose: str = "design") -> Resolved
     settings = weighed(request.settings or model.settings(purpose, whole), goals)
     guided_by = request.guided_by
     if guided_by is None:
-        guided_by = steering(model, goals, settings)
+        guided_by = guided_targets(model, goals, settings)
     return Resolved(goals, settings, guided_by)
 
 
@@ -144,7 +144,7 @@ class _Run:
         source: of the rows.
         most: rows of a round; None for all, where rows that are retried until they are unique look
             at all the rows of their call.
-        tally: so far.
+        counts: so far.
         seen: canonical SMILES drawn so far.
     """
 
@@ -153,7 +153,7 @@ class _Run:
     goals: Goals
     source: Source
     most: int | None
-    tally: Tally = field(default_factory=Tally)
+    counts: DesignCounts = field(default_factory=DesignCounts)
     seen: set[str] = field(default_factory=set)
 
     @classmethod
@@ -165,7 +165,7 @@ class _Run:
 
     def size(self, n: int, budget: int) -> int:
         """Return the rows of the next round: as many as the yield so far says, within bounds."""
-        drawn, kept = self.tally.drawn, self.tally.accepted
+        drawn, kept = self.counts.drawn, self.counts.accepted
         size = FIRST_ROUND
         if drawn:
             rate = (kept + 1) / (drawn + 1)
@@ -183,7 +183,7 @@ class _Run:
         old = [] if self.request.allow_training_molecules else [Fate.IN_TRAINING_SET]
         reasons: list[str] = [Fate.INVALID, Fate.DUPLICATE, *old, *checks]
         for reason in reasons:  # in this order, whichever comes first
-            self.tally.fates.setdefault(reason, 0)
+            self.counts.fates.setdefault(reason, 0)
         kept = 0
         for i, (smiles, novel) in enumerate(zip(rows["smiles"], rows["novel"], strict=True)):
             if kept == wanted:
@@ -198,7 +198,7 @@ class _Run:
             lost.append(next((r for r, fails in zip(reasons, failed, strict=True) if fails), ""))
             kept += lost[-1] == ""
             self.seen.add(smiles)
-        self.tally.forwards += rows.attrs.get("shared_nfe", 0)
+        self.counts.forwards += rows.attrs.get("shared_nfe", 0)
         first = np.array(unique, dtype=bool)
         rows = rows.iloc[: len(lost)]
         rows = rows.assign(unique=first, novel=first & rows["novel"].to_numpy(bool), lost=lost)
@@ -211,7 +211,7 @@ class _Run:
         }
         named = {shown.get(name, name): passed[: len(lost)] for name, passed in checks.items()}
         every = np.logical_and.reduce([passed[: len(lost)] for passed in checks.values()])
-        self.tally.add(rows, {n: passed for n, passed in named.items() if n} | {ALL: every})
+        self.counts.add(rows, {n: passed for n, passed in named.items() if n} | {ALL: every})
         return rows
 
     def _checks(self, rows: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:

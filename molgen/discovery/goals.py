@@ -227,20 +227,22 @@ def _values(table: pd.DataFrame, goal: Goal) -> Floats:
 
 def weighed(settings: Settings, goals: Goals) -> Settings:
     """Return settings under which goals are steered to by their weights, unless they say how."""
-    return settings if settings.emphasis else replace(settings, emphasis=goals.weights)
+    return settings if settings.goal_weights else replace(settings, goal_weights=goals.weights)
 
 
-def steering(model: Model, goals: Goals, settings: Settings) -> dict[str, Target]:
+def guided_targets(model: Model, goals: Goals, settings: Settings) -> dict[str, Target]:
     """Return the targets that steer: of properties that the model, or its guide, knows.
 
     Raises:
         ValueError: if a guide is asked for and missing, or no goal either steers or filters.
     """
     known = set(model.properties)
-    how = settings.steering
+    how = settings.guidance
     if isinstance(how, ClassifierBased) and goals:
-        guide = model.guide_for(goals.targets, how.guide)
-        told = {goal.name for goal in goals if label(guide, goal.name) in guide.properties}
+        classifier = model.classifier_for(goals.targets, how.classifier)
+        told = {
+            goal.name for goal in goals if label(classifier, goal.name) in classifier.properties
+        }
         known = told & known if how.cfg else told
     idle = [goal for goal in goals if goal.name not in known and not goal.bounds]
     if idle and len(idle) == len(goals):
@@ -249,6 +251,6 @@ def steering(model: Model, goals: Goals, settings: Settings) -> dict[str, Target
             f"change nothing; it knows {', '.join(sorted(known)) or 'none'}. Ask for a range to "
             "filter by, or use molgen search"
         )
-    steer = {name: target for name, target in goals.targets.items() if name in known}
-    model.check(steer, settings)
-    return steer
+    guided_by = {name: target for name, target in goals.targets.items() if name in known}
+    model.check(guided_by, settings)
+    return guided_by

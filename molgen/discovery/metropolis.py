@@ -26,7 +26,7 @@ import numpy as np
 from molgen.constraints.draw import restrained
 from molgen.diffusion.plan import Ancestral
 from molgen.discovery.moves import masked, opened, resized
-from molgen.discovery.search import Judged, Search
+from molgen.discovery.search import ScoredRows, Search
 from molgen.molecules.parsing import mark_unique
 from molgen.sampling.sampler import AnySampler, Given, Job, Samples
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -34,7 +34,7 @@ from molgen.utils.randomness import SEGMENT, Use, used
 
 
 @dataclass
-class Walkers:
+class Chains:
     """Rows that move.
 
     Attributes:
@@ -54,9 +54,9 @@ class Walkers:
     classifier_nfe: Ids
 
     @classmethod
-    def start(cls, search: Search, samples: Samples) -> Walkers:
+    def start(cls, search: Search, samples: Samples) -> Chains:
         """Return rows as they were first drawn."""
-        judged = search.judge(samples)
+        judged = search.score_rows(samples)
         longest = max(samples.tokens.shape[1], int(search.model.prior.lengths.max()))
         room = longest - samples.tokens.shape[1]
         pad_id = search.model.denoiser.pad_id
@@ -65,7 +65,7 @@ class Walkers:
         costs = samples.nfe.copy(), samples.classifier_nfe.copy()
         return cls(tokens, judged.smiles, fits, judged.gains, *costs)
 
-    def decide(self, proposals: Judged, takes: Mask) -> None:
+    def decide(self, proposals: ScoredRows, takes: Mask) -> None:
         """Take moves, in order of the rows.
 
         Args:
@@ -82,7 +82,7 @@ class Walkers:
             self.tokens[i], self.smiles[i] = proposals.tokens[i], text
             self.fits[i], self.gains[i] = True, proposals.gains[i]
 
-    def exchange(self, search: Search, proposals: Judged) -> None:
+    def exchange(self, search: Search, proposals: ScoredRows) -> None:
         """Let the best of rows and moves go on; what a move has cost is its row's forwards so far.
 
         Args:
@@ -174,12 +174,12 @@ class Metropolis:
         rows = min(search.n, search.left // search.dearest)
         if rows < 1:
             return search.out_of_forwards()
-        walkers = Walkers.start(search, search.draw(rows, 0))
+        chains = Chains.start(search, search.draw(rows, 0))
         moves = replace(
             search.recipe.settings,
-            strategy=Ancestral(),
+            remask=Ancestral(),
             steps=self.steps,
-            weights=None,
+            remask_weights=None,
             corrector=None,
             order=None,
             adapt=None,
@@ -189,33 +189,33 @@ class Metropolis:
         with search.model.sampler(moves, search.recipe.targets) as sampler:
             while not (reason := search.ended()):
                 round += 1
-                rows = min(len(walkers.smiles), search.left // dearest)
+                rows = min(len(chains.smiles), search.left // dearest)
                 if rows < 1:
                     return search.out_of_forwards()
-                self._move(search, walkers, sampler, rows, round)
+                self._move(search, chains, sampler, rows, round)
         return reason
 
     def _move(
-        self, search: Search, walkers: Walkers, sampler: AnySampler, rows: int, round: int
+        self, search: Search, chains: Chains, sampler: AnySampler, rows: int, round: int
     ) -> None:
         """Propose a move for each of the first rows, and decide."""
-        samples = self._redrawn(search, walkers, sampler, rows, round)
-        walkers.nfe[:rows] += samples.nfe
-        walkers.classifier_nfe[:rows] += samples.classifier_nfe
-        proposals = search.judge(samples, walkers.nfe[:rows], walkers.classifier_nfe[:rows])
+        samples = self._redrawn(search, chains, sampler, rows, round)
+        chains.nfe[:rows] += samples.nfe
+        chains.classifier_nfe[:rows] += samples.classifier_nfe
+        proposals = search.score_rows(samples, chains.nfe[:rows], chains.classifier_nfe[:rows])
         if self.exchange:
-            walkers.exchange(search, proposals)
+            chains.exchange(search, proposals)
             return
-        scores = search.score(np.concatenate([walkers.gains[:rows], proposals.gains]))
+        scores = search.score(np.concatenate([chains.gains[:rows], proposals.gains]))
         u = used(search.seed, Use.ACCEPT, round, np.arange(rows))
         takes = accepted(scores[:rows], scores[rows:], self.beta, u)
-        walkers.decide(proposals, takes)
+        chains.decide(proposals, takes)
 
     def _redrawn(
-        self, search: Search, walkers: Walkers, sampler: AnySampler, rows: int, round: int
+        self, search: Search, chains: Chains, sampler: AnySampler, rows: int, round: int
     ) -> Samples:
         """Return the first rows with a part of each drawn anew."""
-        tokens, numbers = walkers.tokens[:rows], round * SEGMENT + np.arange(rows)
+        tokens, numbers = chains.tokens[:rows], round * SEGMENT + np.arange(rows)
         pad_id = search.model.denoiser.pad_id
 
         def uniform(use: Use, *position: Ids) -> Floats:
@@ -223,7 +223,7 @@ class Metropolis:
             return used(search.seed, use, round, row, *position)
 
         part = self.low + (self.high - self.low) * uniform(Use.MOVE_PART)
-        asked = search.recipe.lend(rows, search.seed, round * SEGMENT)
+        asked = search.recipe.draw_prior(rows, search.seed, round * SEGMENT)
         given = self._masked(search, tokens, part, uniform)
 
         def by_tokens(which: Ids) -> Samples:
@@ -236,7 +236,7 @@ class Metropolis:
         if not self.fragments:
             return by_tokens(np.arange(rows))
         whole = uniform(Use.MOVE_KIND) < self.fragments
-        texts = [text if cut else "" for text, cut in zip(walkers.smiles, whole, strict=False)]
+        texts = [text if cut else "" for text, cut in zip(chains.smiles, whole, strict=False)]
         longest = tokens.shape[1]
         index, ready = opened(search.model, asked, texts, part, search.seed, numbers, longest)
         rest = np.setdiff1d(np.arange(rows), index)

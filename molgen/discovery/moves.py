@@ -29,7 +29,7 @@ from molgen.constraints.open_parts import OpenPart, rows
 from molgen.constraints.parts import Part, blocks, grown
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import cut
-from molgen.data.prior import Lent
+from molgen.data.prior import PriorDraw
 from molgen.data.tokenizer import padded, unwritable
 from molgen.model import Model
 from molgen.molecules.parsing import parse
@@ -91,7 +91,7 @@ def resized(
 
 def opened(
     model: Model,
-    lent: Lent,
+    prior_draw: PriorDraw,
     smiles: Sequence[str],
     share: Floats,
     seed: int,
@@ -102,7 +102,7 @@ def opened(
 
     Args:
         model: that will draw the rows; it writes SMILES.
-        lent: lengths and conditions to choose from.
+        prior_draw: lengths and conditions to choose from.
         smiles: canonical, empty where a row is no molecule.
         share: the part of each molecule's atoms that goes at least, in [0, 1], shape (molecules,).
         seed: of the fragments and lengths.
@@ -122,7 +122,7 @@ def opened(
     index = np.array(found, dtype=np.int64)
     place = np.arange(model.denoiser.max_length + 1)
     u = used(seed, Use.MOVE_SPAN, numbers[index][:, None], place)
-    return index, rows(model, lent, parts, numbers[index], u)
+    return index, rows(model, prior_draw, parts, numbers[index], u)
 
 
 def fragment(mol: Chem.Mol, share: float, seed: int, number: int) -> frozenset[int]:

@@ -17,7 +17,7 @@ from molgen.constraints.likeness import Likeness
 from molgen.constraints.scaffolds import Constraint
 from molgen.discovery.goals import Goals
 from molgen.model import Model
-from molgen.molecules.filters import Screens
+from molgen.molecules.filters import Filters
 from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
@@ -85,7 +85,7 @@ class Request:
 
     goals: Goals = field(default_factory=Goals)
     n: int | None = None
-    filters: Screens = field(default_factory=Screens)
+    filters: Filters = field(default_factory=Filters)
     constraint: tuple[Constraint, ...] | Likeness = ()
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
@@ -132,7 +132,7 @@ class Request:
         Raises:
             ValueError: if not.
         """
-        if model.known is None and not self.allow_training_molecules:
+        if model.training_index is None and not self.allow_training_molecules:
             raise ValueError(
                 "the model has no index of known molecules, so novelty is unknown; allow known ones"
             )

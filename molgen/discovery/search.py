@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from molgen.data.tokenizer import padded
-from molgen.discovery.counts import SearchTally
+from molgen.discovery.counts import SearchCounts
 from molgen.discovery.objectives import Score, WeightedSum, read_objectives
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
@@ -55,19 +55,19 @@ class Found:
         table: the molecules, best first: the columns of :meth:`molgen.model.Model.sample`, one for
             each objective, and ``nfe``, the forwards of the draw, chain or particle that wrote the
             molecule, up to where it did.
-        tally: of the whole search; its forwards are many times the sum of the table's.
+        counts: of the whole search; its forwards are many times the sum of the table's.
         asked: how many were asked for.
         reason: why it stopped.
     """
 
     table: pd.DataFrame
-    tally: SearchTally
+    counts: SearchCounts
     asked: int
     reason: str
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredRows:
     """Rows, and what they came to.
 
     Attributes:
@@ -102,7 +102,7 @@ class Search:
         oracle: scores molecules.
         score: makes one number of several gains.
         on_round: told of the search whenever rows have been judged.
-        tally: so far.
+        counts: so far.
     """
 
     model: Model
@@ -111,7 +111,7 @@ class Search:
     oracle: Oracle
     score: Score
     on_round: Callable[[Search], None] | None = None
-    tally: SearchTally = field(default_factory=SearchTally)
+    counts: SearchCounts = field(default_factory=SearchCounts)
     _met: dict[str, tuple[Ids, int, int]] = field(default_factory=dict, repr=False)
 
     @property
@@ -132,7 +132,7 @@ class Search:
     @property
     def left(self) -> int:
         """How many forwards may still be spent."""
-        return self.budget - self.tally.forwards
+        return self.budget - self.counts.forwards
 
     @property
     def mixes(self) -> bool:
@@ -172,9 +172,9 @@ class Search:
         """Draw whole rows of the endless table, as in sampling."""
         return factory.draw(self.recipe, rows, self.seed, first)
 
-    def judge(
+    def score_rows(
         self, samples: Samples, nfe: Ids | None = None, classifier_nfe: Ids | None = None
-    ) -> Judged:
+    ) -> ScoredRows:
         """Count rows, have the oracle score what may be delivered, and keep it.
 
         Args:
@@ -182,15 +182,15 @@ class Search:
             nfe: forwards to note beside each molecule, where they are more than the row's own.
             classifier_nfe: likewise of a guide.
         """
-        model, tally = self.model, self.tally
-        tally.drawn += len(samples.tokens)
-        tally.forwards += int(samples.nfe.sum())
-        tally.classifier_forwards += int(samples.classifier_nfe.sum())
+        model, counts = self.model, self.counts
+        counts.drawn += len(samples.tokens)
+        counts.forwards += int(samples.nfe.sum())
+        counts.classifier_forwards += int(samples.classifier_nfe.sum())
         raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
         smiles = [molecule.smiles for molecule in interpret_all(raw)]
         known = np.zeros(len(smiles), dtype=bool)
-        if not self.request.allow_training_molecules and model.known is not None:
-            known = model.known.contains(smiles)
+        if not self.request.allow_training_molecules and model.training_index is not None:
+            known = model.training_index.contains(smiles)
         asked = [text if text and not old else "" for text, old in zip(smiles, known, strict=True)]
         gains = self.oracle(asked)
         fits = np.asarray(~np.isnan(gains).any(1), dtype=bool)
@@ -198,14 +198,14 @@ class Search:
         of_guide = samples.classifier_nfe if classifier_nfe is None else classifier_nfe
         for i, text in enumerate(smiles):
             fate = self._fate(text, bool(known[i]), bool(fits[i]))
-            tally.fates[fate] += 1
+            counts.fates[fate] += 1
             if fate is not Fate.ACCEPTED:
                 continue
             self._met[text] = samples.tokens[i].copy(), int(noted[i]), int(of_guide[i])
-        tally.oracle_calls = self.oracle.calls
+        counts.oracle_calls = self.oracle.calls
         if self.on_round:
             self.on_round(self)
-        return Judged(samples.tokens, smiles, fits, gains)
+        return ScoredRows(samples.tokens, smiles, fits, gains)
 
     def _fate(self, smiles: str, known: bool, fits: bool) -> Fate:
         """Return what becomes of a row."""
@@ -275,10 +275,10 @@ def search(
     request.check_novelty(model)
     objectives = read_objectives(request.goals.targets, model.prior, request.goals.weights)
     settings = request.settings or model.settings("design", gamma=GAMMA)
-    steer = request.guided_by
-    if steer is None:
-        steer = {o.name: o.target for o in objectives if _steers(model, o.name, settings)}
-    recipe = resolve(model, settings, steer)
+    guided_by = request.guided_by
+    if guided_by is None:
+        guided_by = {o.name: o.target for o in objectives if _guides(model, o.name, settings)}
+    recipe = resolve(model, settings, guided_by)
     score = ParetoRank() if pareto else WeightedSum(tuple(o.weight for o in objectives))
     going = Search(model, request, recipe, Oracle(objectives, calls), score, on_round)
     try:
@@ -286,10 +286,10 @@ def search(
     except KeyboardInterrupt:
         reason = "interrupted"
     table = going.table()
-    going.tally.delivered = len(table)
-    return Found(table, going.tally, n, reason)
+    going.counts.delivered = len(table)
+    return Found(table, going.counts, n, reason)
 
 
-def _steers(model: Model, name: str, settings: Settings) -> bool:
+def _guides(model: Model, name: str, settings: Settings) -> bool:
     """Return whether a property can steer the draws; one that cannot serves the oracle alone."""
-    return name in model.properties or not isinstance(settings.steering, ClassifierFree)
+    return name in model.properties or not isinstance(settings.guidance, ClassifierFree)

@@ -76,17 +76,19 @@ class SequentialMonteCarlo:
         Raises:
             ValueError: if the model's noise is not masks, or its guidance is no mixture.
         """
-        steering = search.recipe.settings.steering
+        guidance = search.recipe.settings.guidance
         search.check_masks()
         if search.recipe.targets and not (
-            isinstance(steering, ClassifierFree) and steering.mix == "clean"
+            isinstance(guidance, ClassifierFree) and guidance.mix == "clean"
         ):
             raise ValueError("particles are guided by cfg alone, which gives the normaliser")
         first = 0
         with workers(search.recipe.settings.device) as pool:
             filter = self._filter(search, pool)
             while not (reason := search.ended()):
-                asked = search.recipe.lend(max(1, ROUND // self.particles), search.seed, first)
+                asked = search.recipe.draw_prior(
+                    max(1, ROUND // self.particles), search.seed, first
+                )
                 cost = np.cumsum(asked.lengths) * self.particles * filter.predictor.forwards
                 groups = int((cost <= search.left).sum())
                 if groups < 1:
@@ -107,12 +109,12 @@ class SequentialMonteCarlo:
             Logarithms(),
             settings.device,
             settings.dtype,
-            emphasis=search.recipe.emphasis,
+            goal_weights=search.recipe.goal_weights,
         )
         score = WeightedSum(tuple(objective.weight for objective in search.oracle.objectives))
 
         def reward(tokens: Ids, nfe: Ids) -> Floats:
-            judged = search.judge(Samples(tokens, np.zeros_like(nfe)), nfe)
+            judged = search.score_rows(Samples(tokens, np.zeros_like(nfe)), nfe)
             return np.where(judged.fits, score(judged.gains), FLOOR)
 
         shaping = settings.shaping
@@ -130,4 +132,4 @@ class SequentialMonteCarlo:
         one, _ = merged([molecule.smiles for molecule in interpret_all(raw)], weights)
         rest = np.setdiff1d(np.arange(len(raw)), one)
         order = np.concatenate([one, rest])
-        search.judge(Samples(found.tokens[order], found.nfe[order]))
+        search.score_rows(Samples(found.tokens[order], found.nfe[order]))

@@ -101,14 +101,14 @@ def plan(sweep: Sweep, models: Mapping[str, Model]) -> list[Record]:
     """
     for arm in sweep.arms:
         model = models[arm.model]
-        if model.known is None:
+        if model.training_index is None:
             raise ValueError(
                 f"arm {arm.label}: model {arm.model} has no index of known molecules, so nothing "
                 "can be called novel"
             )
         settings = settings_for(model, arm, sweep.gammas[0], sweep.steps[0], **sweep.speed)
         try:
-            model.check(aims(sweep.task, arm), settings)
+            model.check(guided_targets(sweep.task, arm), settings)
         except ValueError as error:
             raise ValueError(f"arm {arm.label}: {error}") from error
     records = []
@@ -119,7 +119,7 @@ def plan(sweep: Sweep, models: Mapping[str, Model]) -> list[Record]:
     return records
 
 
-def aims(task: Task, arm: Arm) -> dict[str, Target]:
+def guided_targets(task: Task, arm: Arm) -> dict[str, Target]:
     """Return the targets that an arm is steered to."""
     return read_targets({task.property: task.target}) if task.target and arm.guided else {}
 
@@ -128,18 +128,20 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
     """Return what a draw depends on beside what was asked; its speed is no part of that."""
     import rdkit
 
-    from molgen.checkpoints.folder import GUIDE
+    from molgen.checkpoints.files import CLASSIFIER, find
     from molgen.checkpoints.hub import locate
     from molgen.guidance.spec import ClassifierBased
     from molgen.version import __version__
 
-    steering, guide = settings.steering, None
+    guidance, classifier = settings.guidance, None
     folder = model.folder or locate(model.name)
-    if isinstance(steering, ClassifierBased):
-        guide = digest(Path(steering.guide) if steering.guide else folder / GUIDE)
+    if isinstance(guidance, ClassifierBased):
+        classifier = digest(
+            Path(guidance.classifier) if guidance.classifier else find(folder, CLASSIFIER)
+        )
     return {
         "model digest": digest(folder),
-        "guide digest": guide,
+        "guide digest": classifier,
         **_shaped(settings.shaping),
         "dtype": settings.dtype,
         "molgen": __version__,
@@ -230,13 +232,13 @@ def task_for(model: Model, name: str, target: str | None, n: int) -> Task:
     if words == "none":
         return Task(name, "", n, mean, -1 if get(name).direction == "min" else 1)
     try:
-        aim = parse_target(words)
+        wanted = parse_target(words)
     except ValueError as error:
         raise ValueError(f"target {name}: {error}") from error
-    if isinstance(aim, str):
-        sign = 1 if aim == "max" else -1
+    if isinstance(wanted, str):
+        sign = 1 if wanted == "max" else -1
     else:
-        middle = (aim.low + aim.high) / 2 if isinstance(aim, Range) else aim
+        middle = (wanted.low + wanted.high) / 2 if isinstance(wanted, Range) else wanted
         sign = -1 if middle < mean else 1
     return Task(name, words, n, mean, sign)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molgen.frontiers.method import Arm
-from molgen.frontiers.plan import Sweep, aims, plan, settings_at
+from molgen.frontiers.plan import Sweep, guided_targets, plan, settings_at
 from molgen.frontiers.store import Point, Record, Store, check_compatible
 from molgen.frontiers.task import Task
 from molgen.molecules.conventions import PAPER, STRICT, Count, count, frontier_point
@@ -113,7 +113,7 @@ def draw(
     start = time.perf_counter()
     samples = model.draw(
         task.n - first,
-        aims(task, Arm(**point.arm)),
+        guided_targets(task, Arm(**point.arm)),
         point.seed,
         first,
         settings,
@@ -124,7 +124,7 @@ def draw(
     if begun:
         seconds += begun[0].figures["seconds_per_molecule"] * first
         table = pd.concat([begun[1], table], ignore_index=True)
-    counts = [count(interpret_all(table["raw"]), c, model.known) for c in (STRICT, PAPER)]
+    counts = [count(interpret_all(table["raw"]), c, model.training_index) for c in (STRICT, PAPER)]
     table["unique"], table["novel"] = counts[0].unique, counts[0].novel
     table["novel_paper"] = counts[1].novel
     figures = measure(table, task, counts, seconds)

@@ -28,7 +28,7 @@ import numpy as np
 
 from molgen.frontiers.frontier import spread
 from molgen.frontiers.halving import Rung, ladder, successive
-from molgen.frontiers.plan import aims
+from molgen.frontiers.plan import guided_targets
 from molgen.frontiers.store import Record
 from molgen.frontiers.task import Task
 from molgen.frontiers.tune_draws import Draws
@@ -185,13 +185,13 @@ def check(asked: Tune, model: Model) -> None:
     Raises:
         ValueError: naming the first that does not go with the model or the target.
     """
-    if model.known is None:
+    if model.training_index is None:
         raise ValueError(
             f"model {model.name} has no index of known molecules, so nothing can be called novel"
         )
     for candidate in asked.candidates:
         settings = candidate.settings(model, asked.speed)
-        model.check(aims(asked.task, candidate.arm), settings)
+        model.check(guided_targets(asked.task, candidate.arm), settings)
 
 
 def leaderboard(asked: Tune, standings: Sequence[Standing]) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from .shaping import Shaping as Shaping
 from .smiles_grammar import SmilesGrammar as SmilesGrammar
 from .spec import ClassifierBased as ClassifierBased
 from .spec import ClassifierFree as ClassifierFree
-from .spec import Steering as Steering
+from .spec import GuidanceSpec as GuidanceSpec
 from .transition import MaskedTransition as MaskedTransition
 from .transition import Transition as Transition
 from .transition import UniformTransition as UniformTransition
-from .weighted_conditions import Emphasis as Emphasis
+from .weighted_conditions import GoalWeights as GoalWeights

@@ -23,15 +23,15 @@ from torch.nn import functional as F
 
 from molgen.guidance.kernels import Strength, strength
 from molgen.guidance.weighted_conditions import scaled
-from molgen.nn.shards import FEW_ROWS, filling, precision, prepared
+from molgen.nn.micro_batches import FEW_ROWS, filling, precision, prepared
 from molgen.targets import Target
 from molgen.utils.threads import resolve_dtype
-from property_models.classifiers.network import NoisyGuide
+from property_models.classifiers.network import NoisyClassifier
 from property_models.registry import MODEL
 
 
 @dataclass(frozen=True)
-class Aim:
+class ClassifierTarget:
     """One property to steer, where to, and how strongly against the others."""
 
     name: str
@@ -42,31 +42,33 @@ class Aim:
     """Weight of this property's log-probability."""
 
 
-def aims(
-    guide: NoisyGuide, targets: Mapping[str, Target], weights: Mapping[str, float]
-) -> list[Aim]:
+def classifier_targets(
+    network: NoisyClassifier, targets: Mapping[str, Target], weights: Mapping[str, float]
+) -> list[ClassifierTarget]:
     """Return what a guide is to steer to.
 
     Args:
-        guide: the network.
+        network: the network.
         targets: what is aimed at, in the caller's names.
         weights: of some of the properties; the others count 1. The largest is scaled to 1.
     """
     w = scaled(targets, weights)
-    return [Aim(label(guide, name), target, w[name]) for name, target in targets.items()]
+    return [
+        ClassifierTarget(label(network, name), target, w[name]) for name, target in targets.items()
+    ]
 
 
-def label(guide: NoisyGuide, name: str) -> str:
+def label(network: NoisyClassifier, name: str) -> str:
     """Return what a guide calls a property.
 
     A learned property is named by where it lies now, and its guide, which tells nothing else, by
     where it was made.
     """
-    alone = len(guide.properties) == 1 and name.startswith(MODEL)
-    return guide.properties[0] if alone else name
+    alone = len(network.properties) == 1 and name.startswith(MODEL)
+    return network.properties[0] if alone else name
 
 
-class Guide(Protocol):
+class ClassifierNetwork(Protocol):
     """What steering needs of a network of noised tokens."""
 
     @property
@@ -119,13 +121,17 @@ class PropertyClassifier:
     """A guide on its device, steered at one or more properties."""
 
     def __init__(
-        self, guide: Guide, aims: Sequence[Aim], device: str = "cpu", dtype: str = "auto"
+        self,
+        network: ClassifierNetwork,
+        targets: Sequence[ClassifierTarget],
+        device: str = "cpu",
+        dtype: str = "auto",
     ) -> None:
         """Prepare the guide.
 
         Args:
-            guide: the network.
-            aims: what is wanted, each property at most once.
+            network: the network.
+            targets: what is wanted, each property at most once.
             device: where to run.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
 
@@ -133,21 +139,21 @@ class PropertyClassifier:
             ValueError: if there is no aim, or a property is named twice, or the guide does not tell
                 it or has no bin that meets its target.
         """
-        names = [aim.name for aim in aims]
+        names = [target.name for target in targets]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"aims name {names}, expected different properties, at least one")
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self.answers = torch.promote_types(self.dtype, torch.float32)
-        self.guide = prepared(guide, self.device, self.dtype)
-        self.aims = [self._wanted(aim) for aim in aims]
+        self.network = prepared(network, self.device, self.dtype)
+        self.targets = [self._wanted(target) for target in targets]
         self.candidate_forwards = 1
 
-    def _wanted(self, aim: Aim) -> _Wanted:
-        share = self.guide.wanted(aim.name, aim.target)
+    def _wanted(self, target: ClassifierTarget) -> _Wanted:
+        share = self.network.wanted(target.name, target.target)
         bins = share.nonzero().squeeze(-1)
-        index = self.guide.properties.index(aim.name)
+        index = self.network.properties.index(target.name)
         log_share = share[bins].log()
-        return _Wanted(index, bins.to(self.device), log_share.to(self.device), aim.gamma)
+        return _Wanted(index, bins.to(self.device), log_share.to(self.device), target.gamma)
 
     def __call__(self, tokens: Tensor, alpha_t: Tensor) -> Tensor:
         """Return ``sum_k gamma_k log p(y_k in S_k | x_t)``.
@@ -163,10 +169,10 @@ class PropertyClassifier:
         count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device, FEW_ROWS)
         tokens, alpha_t = tokens[fill], alpha_t[fill]
         if tokens.is_floating_point():
-            tokens = F.pad(tokens.to(self.answers), (0, self.guide.vocab_size - tokens.shape[-1]))
+            tokens = F.pad(tokens.to(self.answers), (0, self.network.vocab_size - tokens.shape[-1]))
         with precision(self.device, self.dtype):
-            bins = self.guide.log_prob(tokens.to(self.device), self._clock(alpha_t))
-        scores = [aim.score(bins[:, aim.index], alpha_t) for aim in self.aims]
+            bins = self.network.log_prob(tokens.to(self.device), self._clock(alpha_t))
+        scores = [target.score(bins[:, target.index], alpha_t) for target in self.targets]
         return torch.stack(scores).sum(0)[:count]
 
     @torch.inference_mode()
@@ -181,24 +187,24 @@ class PropertyClassifier:
         Returns:
             Log-probabilities on the CPU with shape (batch, length, vocab), 0 at other places.
         """
-        scores = torch.zeros(*tokens.shape, self.guide.vocab_size, dtype=self.answers)
+        scores = torch.zeros(*tokens.shape, self.network.vocab_size, dtype=self.answers)
         at = wanted.flatten().nonzero().squeeze(1)
         if not len(at):
             return scores
         count, length = len(at), tokens.shape[1]
         fill = filling(len(tokens), length, self.device, FEW_ROWS)
-        places = at[filling(count, self.guide.vocab_size, self.device)].to(self.device)
+        places = at[filling(count, self.network.vocab_size, self.device)].to(self.device)
         ids, clock = tokens[fill].to(self.device), self._clock(alpha_t[fill])
         with precision(self.device, self.dtype):
-            indices = [aim.index for aim in self.aims]
-            bins = self.guide.candidate_log_prob(ids, indices, clock, places)[:count]
+            indices = [target.index for target in self.targets]
+            bins = self.network.candidate_log_prob(ids, indices, clock, places)[:count]
         when = alpha_t[at // length]
-        total = sum(aim.score(bins[:, :, k], when) for k, aim in enumerate(self.aims))
-        scores.view(-1, self.guide.vocab_size)[at] = cast(Tensor, total).to(scores)
+        total = sum(target.score(bins[:, :, k], when) for k, target in enumerate(self.targets))
+        scores.view(-1, self.network.vocab_size)[at] = cast(Tensor, total).to(scores)
         return scores
 
     def _clock(self, alpha_t: Tensor) -> Tensor | None:
-        return alpha_t.float().to(self.device) if self.guide.time_input else None
+        return alpha_t.float().to(self.device) if self.network.time_input else None
 
 
 @dataclass(frozen=True, eq=False)

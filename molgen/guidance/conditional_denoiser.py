@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.guidance.weighted_conditions import Emphasis, parts, readings
+from molgen.guidance.weighted_conditions import GoalWeights, parts, readings
 from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
-from molgen.nn.shards import precision, prepared
+from molgen.nn.micro_batches import precision, prepared
 from molgen.utils.threads import resolve_dtype, wide
 
 
@@ -32,7 +32,7 @@ class Answered:
     log_quality: tuple[Tensor, ...]
 
 
-class ShardedDenoiser:
+class MicroBatchedDenoiser:
     """A denoiser on its device, asked for ``log p(x_0 | x_t)`` with and without the condition."""
 
     def __init__(
@@ -41,7 +41,7 @@ class ShardedDenoiser:
         device: str = "cpu",
         dtype: str = "auto",
         classes: int | None = None,
-        emphasis: Emphasis | None = None,
+        goal_weights: GoalWeights | None = None,
     ) -> None:
         """Prepare the network.
 
@@ -50,7 +50,7 @@ class ShardedDenoiser:
             device: where to run.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
             classes: how many ids, from the first on, a token may have; None for all of them.
-            emphasis: makes the conditional prediction a mixture, a forward for each of its parts.
+            goal_weights: makes the conditional prediction a mixture, a forward for each part.
         """
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self.denoiser = prepared(denoiser, self.device, self.dtype)
@@ -58,8 +58,8 @@ class ShardedDenoiser:
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
         self.max_length = denoiser.max_length
         self.judges = getattr(denoiser, "quality_head", None) is not None
-        self.emphasis = emphasis
-        self.forwards = parts(emphasis)
+        self.goal_weights = goal_weights
+        self.forwards = parts(goal_weights)
         """That a conditional prediction takes of each row; the unconditional one is one more."""
 
     def answer(
@@ -83,7 +83,7 @@ class ShardedDenoiser:
             raise ValueError("condition is None, but guidance needs one")
         asked = 1
         if condition is not None:
-            asked, told = self.forwards, readings(self.emphasis, condition, both)
+            asked, told = self.forwards, readings(self.goal_weights, condition, both)
             tokens, alpha_t = tokens.repeat(len(told), 1), alpha_t.repeat(len(told))
             condition = torch.cat(told)
         alpha = alpha_t.float().to(self.device) if self.denoiser.time_input else None
@@ -91,8 +91,8 @@ class ShardedDenoiser:
         with precision(self.device, self.dtype):
             logits, quality = self._ask(tokens.to(self.device), condition, alpha)
         log_p = wide(logits)[..., : self.classes].log_softmax(-1).cpu().split(rows)
-        if self.emphasis is not None and asked > 1:
-            log_p = (self.emphasis.combine(log_p[:asked]), *log_p[asked:])
+        if self.goal_weights is not None and asked > 1:
+            log_p = (self.goal_weights.combine(log_p[:asked]), *log_p[asked:])
         if quality is None:
             return Answered(log_p, ())
         log_quality = F.logsigmoid(quality).cpu().split(rows)

@@ -219,9 +219,9 @@ def nest(
         shape (batch,).
     """
     forwards = torch.zeros(len(tokens), dtype=torch.int64)
-    for guide in guidances:
-        forwards += guide.forwards(log_q, tokens).to(forwards)
-        log_q = guide(log_q, tokens, alpha_t)
+    for classifier in guidances:
+        forwards += classifier.forwards(log_q, tokens).to(forwards)
+        log_q = classifier(log_q, tokens, alpha_t)
     return log_q, forwards
 
 

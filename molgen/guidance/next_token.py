@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from molgen.guidance.kernels import classifier_free_masked, tilt
-from molgen.guidance.weighted_conditions import Emphasis, parts, readings
+from molgen.guidance.weighted_conditions import GoalWeights, parts, readings
 from molgen.nn.language_model import LanguageModel, Prefixes
 
 
@@ -59,7 +59,7 @@ class ClassifierFreeModel(GuidedModel):
     """D-CFG of a language model; both predictions are one batch of twice the rows."""
 
     def __init__(
-        self, model: LanguageModel, gamma: float, emphasis: Emphasis | None = None
+        self, model: LanguageModel, gamma: float, goal_weights: GoalWeights | None = None
     ) -> None:
         """Wrap a model.
 
@@ -67,14 +67,14 @@ class ClassifierFreeModel(GuidedModel):
             model: one that takes conditions.
             gamma: weight of the conditional prediction: 0 ignores the condition, more than 1
                 exaggerates it.
-            emphasis: of goals whose weights differ; a forward more for each further weight.
+            goal_weights: of goals whose weights differ; a forward more for each further weight.
 
         Raises:
             ValueError: if gamma is no finite number.
         """
         super().__init__(model)
-        self.gamma, self.emphasis = number(gamma), emphasis
-        asked = parts(emphasis) + 1
+        self.gamma, self.goal_weights = number(gamma), goal_weights
+        asked = parts(goal_weights) + 1
         self.forwards = asked * model.forwards
         self.classifier_forwards = asked * model.classifier_forwards
 
@@ -86,7 +86,7 @@ class ClassifierFreeModel(GuidedModel):
         """
         if condition is None:
             raise ValueError("condition is None, but guidance needs one")
-        told = readings(self.emphasis, condition, free=True)
+        told = readings(self.goal_weights, condition, free=True)
         begun = self.model.begin(len(told) * rows, torch.cat(told))
         return _Together(begun, rows, len(told), self)
 
@@ -103,8 +103,8 @@ class _Together:
     def append(self, tokens: Tensor) -> Tensor:
         log_p = self._prefixes.append(tokens.repeat(self._readings))
         *told, free = log_p[:, None].split(self._rows)
-        emphasis = self._guided.emphasis
-        given = emphasis.combine(told) if emphasis else told[0]
+        goal_weights = self._guided.goal_weights
+        given = goal_weights.combine(told) if goal_weights else told[0]
         return classifier_free_masked(given, free, self._guided.gamma)[:, 0]
 
     def keep(self, rows: Tensor) -> None:

@@ -21,13 +21,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.context_contrast import Context
 from molgen.guidance.kernels import ClassifierFree, Guidance, nest
 from molgen.guidance.shaping import Shaping
-from molgen.guidance.weighted_conditions import Emphasis
+from molgen.guidance.weighted_conditions import GoalWeights
 from molgen.nn.denoiser import Denoiser
-from molgen.nn.shards import filling, shards, whole_rows
+from molgen.nn.micro_batches import filling, micro_batches, whole_rows
 from molgen.utils.threads import Workers
 
 
@@ -92,7 +92,7 @@ class NetworkPredictor:
         dtype: str = "auto",
         tilts: Sequence[Guidance] = (),
         context: Context | None = None,
-        emphasis: Emphasis | None = None,
+        goal_weights: GoalWeights | None = None,
     ) -> None:
         """Prepare the network.
 
@@ -107,9 +107,9 @@ class NetworkPredictor:
             tilts: further guidance, by classifiers, in this order; it acts on the mixture.
             context: contrasts the mixture with that of rows that show less; each row then costs
                 twice the forwards.
-            emphasis: of goals whose weights differ; a forward more for each further weight.
+            goal_weights: of goals whose weights differ; a forward more for each further weight.
         """
-        self.network = ShardedDenoiser(denoiser, device, dtype, emphasis=emphasis)
+        self.network = MicroBatchedDenoiser(denoiser, device, dtype, goal_weights=goal_weights)
         self.guidance, self.shaping, self.workers = guidance, shaping, workers
         self.tilts, self.context = tuple(tilts), context
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
@@ -132,7 +132,7 @@ class NetworkPredictor:
             ValueError: if there is guidance and no condition to guide by.
         """
         lengths = (tokens != self.pad_id).sum(1)
-        parts = shards(lengths, self.network.device)
+        parts = micro_batches(lengths, self.network.device)
 
         def run(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
             length = int(lengths[rows[0]])

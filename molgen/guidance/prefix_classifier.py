@@ -17,27 +17,31 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from molgen.guidance.classifier import Aim
+from molgen.guidance.classifier import ClassifierTarget
 from molgen.guidance.next_token import ScoredPrefixes, number
 from molgen.nn.kv_cache import KVCache
-from molgen.nn.shards import precision, prepared
+from molgen.nn.micro_batches import precision, prepared
 from molgen.utils.threads import resolve_dtype
-from property_models.classifiers.network import NoisyGuide
+from property_models.classifiers.network import NoisyClassifier
 
 
-class GuideScores:
+class PrefixClassifierScores:
     """A guide with its aims; a :class:`molgen.guidance.next_token.PrefixScores`."""
 
     forwards = 1
 
     def __init__(
-        self, guide: NoisyGuide, aims: Sequence[Aim], device: str = "cpu", dtype: str = "auto"
+        self,
+        network: NoisyClassifier,
+        targets: Sequence[ClassifierTarget],
+        device: str = "cpu",
+        dtype: str = "auto",
     ) -> None:
         """Prepare the guide.
 
         Args:
-            guide: trained on prefixes (noise ``"none"``).
-            aims: what is wanted, each property at most once.
+            network: trained on prefixes (noise ``"none"``).
+            targets: what is wanted, each property at most once.
             device: where to run.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
 
@@ -46,31 +50,31 @@ class GuideScores:
                 named twice, the guide does not tell it or has no bin that meets its target, or a
                 strength is no finite number.
         """
-        if not guide.causal:
+        if not network.causal:
             raise ValueError(
-                f"the guide's noise is {guide.noise!r}, but an autoregressive network needs one "
+                f"the guide's noise is {network.noise!r}, but an autoregressive network needs one "
                 "trained on prefixes, noise 'none'"
             )
-        names = [aim.name for aim in aims]
+        names = [target.name for target in targets]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"aims name {names}, expected different properties, at least one")
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
-        self.guide = prepared(guide, self.device, self.dtype)
-        self.vocab_size, self.max_length = guide.vocab_size, guide.max_length
+        self.network = prepared(network, self.device, self.dtype)
+        self.vocab_size, self.max_length = network.vocab_size, network.max_length
         self._aims = [
             (
-                guide.index(aim.name),
-                guide.wanted(aim.name, aim.target).double().log(),
-                number(aim.gamma),
+                network.index(target.name),
+                network.wanted(target.name, target.target).double().log(),
+                number(target.gamma),
             )
-            for aim in aims
+            for target in targets
         ]
 
     @torch.inference_mode()
     def begin(self, rows: int) -> ScoredPrefixes:
         """Begin rows; see :class:`molgen.guidance.next_token.PrefixScores`."""
         with precision(self.device, self.dtype):
-            return _Read(self, KVCache(self.guide, rows))
+            return _Read(self, KVCache(self.network, rows))
 
     def score(self, x: Tensor) -> Tensor:
         """Return the scores of all next tokens.
@@ -83,7 +87,7 @@ class GuideScores:
         """
         total = torch.zeros(len(x), self.vocab_size, dtype=torch.float64)
         indices = [index for index, *_ in self._aims]
-        bins = self.guide.candidate_bins(self.guide.place(x), indices)[:, 0].cpu().double()
+        bins = self.network.candidate_bins(self.network.place(x), indices)[:, 0].cpu().double()
         for k, (_, log_share, gamma) in enumerate(self._aims):
             total += gamma * (bins[:, :, k] + log_share).logsumexp(-1)
         return total
@@ -92,7 +96,7 @@ class GuideScores:
 class _Read:
     """Rows that a guide reads along."""
 
-    def __init__(self, scores: GuideScores, cache: KVCache) -> None:
+    def __init__(self, scores: PrefixClassifierScores, cache: KVCache) -> None:
         self._scores, self._cache = scores, cache
 
     @torch.inference_mode()

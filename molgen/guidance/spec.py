@@ -46,7 +46,7 @@ class ClassifierBased:
     Attributes:
         scores: how candidates are scored: ``"amortised"``, all in one forward of the guide;
             ``"exact"``, one row each; ``"taylor"``, to first order.
-        guide: folder of the guide; the model's own if empty.
+        classifier: folder of the guide; the model's own if empty.
         tilt_mask: whether the mask entry of masked tokens is tilted too, as published, which
             changes how fast tokens are revealed.
         guided_remasking: whether that of placed tokens is, so that what holds the property back is
@@ -56,7 +56,7 @@ class ClassifierBased:
     """
 
     scores: str = "amortised"
-    guide: str = ""
+    classifier: str = ""
     tilt_mask: bool = False
     guided_remasking: bool = False
     clamp: float = 10.0
@@ -75,14 +75,14 @@ class ClassifierBased:
                 raise ValueError(f"{name} is {value}, expected a finite number")
 
 
-Steering = ClassifierFree | ClassifierBased
+GuidanceSpec = ClassifierFree | ClassifierBased
 
 
-def takes_whole_steps(steering: Steering) -> bool:
+def takes_whole_steps(guidance: GuidanceSpec) -> bool:
     """Return whether the mask entry of masked noise takes part, and with it the rate of a step."""
-    if isinstance(steering, ClassifierBased):
-        return steering.tilt_mask or steering.guided_remasking
-    return steering.mix == "posterior"
+    if isinstance(guidance, ClassifierBased):
+        return guidance.tilt_mask or guidance.guided_remasking
+    return guidance.mix == "posterior"
 
 
 def _check(name: str, word: str, allowed: tuple[str, ...]) -> None:

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 
 from molgen.guidance.classifier import PropertyClassifier
-from molgen.nn.shards import shards
+from molgen.nn.micro_batches import micro_batches
 from molgen.utils.arrays import Floats, Ids
 
 
-class Odds:
+class TargetProbability:
     """Says how probable rows are to meet what is asked for; a forward of the guide for each."""
 
-    def __init__(self, guide: PropertyClassifier, pad_id: int, mask_id: int) -> None:
-        self._guide, self._pad_id, self._mask_id = guide, pad_id, mask_id
+    def __init__(self, classifier: PropertyClassifier, pad_id: int, mask_id: int) -> None:
+        self._classifier, self._pad_id, self._mask_id = classifier, pad_id, mask_id
 
     @torch.inference_mode()
     def __call__(self, tokens: Ids) -> Floats:
@@ -32,6 +32,6 @@ class Odds:
         ids = torch.from_numpy(tokens)
         alpha = torch.from_numpy(1 - (tokens == self._mask_id).sum(1) / lengths)
         found = np.zeros(len(tokens))
-        for rows in shards(lengths, self._guide.device):
-            found[rows] = self._guide(ids[rows, : lengths[rows[0]]], alpha[rows]).numpy()
+        for rows in micro_batches(lengths, self._classifier.device):
+            found[rows] = self._classifier(ids[rows, : lengths[rows[0]]], alpha[rows]).numpy()
         return found

@@ -28,7 +28,7 @@ from molgen.diffusion.posterior import (
     subs,
     uniform_posterior,
 )
-from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.kernels import ClassifierBased, ClassifierFree, Guidance, nest
 from molgen.guidance.shaping import Shaping
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -113,7 +113,7 @@ class _NetworkStep:
 
     def __init__(
         self,
-        network: ShardedDenoiser,
+        network: MicroBatchedDenoiser,
         guidance: ClassifierFree | None,
         tilts: Sequence[Guidance],
         shaping: Shaping,
@@ -145,7 +145,7 @@ class MaskedTransition(_NetworkStep):
 
     def __init__(
         self,
-        network: ShardedDenoiser,
+        network: MicroBatchedDenoiser,
         guidance: ClassifierFree | None = None,
         tilts: Sequence[Guidance] = (),
         shaping: Shaping = PLAIN,
@@ -214,7 +214,7 @@ class UniformTransition(_NetworkStep):
 
     def __init__(
         self,
-        network: ShardedDenoiser,
+        network: MicroBatchedDenoiser,
         guidance: ClassifierFree | None = None,
         tilts: Sequence[Guidance] = (),
         shaping: Shaping = PLAIN,

@@ -23,7 +23,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Emphasis:
+class GoalWeights:
     """Which goals the network is told together, and how much each such prediction counts.
 
     Attributes:
@@ -38,7 +38,7 @@ class Emphasis:
     @classmethod
     def of(
         cls, properties: Sequence[str], goals: Iterable[str], weights: Mapping[str, float]
-    ) -> Emphasis | None:
+    ) -> GoalWeights | None:
         """Return the emphasis of some goals, None if all count alike.
 
         Args:
@@ -79,21 +79,21 @@ class Emphasis:
         return torch.as_tensor(mixed).log_softmax(-1)
 
 
-def readings(emphasis: Emphasis | None, condition: Tensor, free: bool) -> list[Tensor]:
+def readings(goal_weights: GoalWeights | None, condition: Tensor, free: bool) -> list[Tensor]:
     """Return what each forward of a step is told: every part's conditions, and nothing at last.
 
     Args:
-        emphasis: of the goals; None where one part is told everything.
+        goal_weights: of the goals; None where one part is told everything.
         condition: what is asked for, with shape (rows, properties).
         free: whether a last forward is told nothing.
     """
-    told = emphasis.conditions(condition) if emphasis else [condition]
+    told = goal_weights.conditions(condition) if goal_weights else [condition]
     return [*told, torch.full_like(condition, torch.nan)] if free else told
 
 
-def parts(emphasis: Emphasis | None) -> int:
+def parts(goal_weights: GoalWeights | None) -> int:
     """Return the forwards that a conditional prediction takes."""
-    return len(emphasis.share) if emphasis else 1
+    return len(goal_weights.share) if goal_weights else 1
 
 
 def scaled(goals: Iterable[str], weights: Mapping[str, float]) -> dict[str, float]:

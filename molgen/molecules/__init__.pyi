@@ -7,7 +7,7 @@ from .conventions import count as count
 from .drawing import drawings as drawings
 from .drawing import svg as svg
 from .fate import Fate as Fate
-from .filters import Screens as Screens
+from .filters import Filters as Filters
 from .fingerprints import internal_diversity as internal_diversity
 from .fingerprints import nearest_similarity as nearest_similarity
 from .grid import grid_png as grid_png
@@ -20,4 +20,4 @@ from .parsing import parse as parse
 from .smarts import read_smarts as read_smarts
 from .smiles import TokenError as TokenError
 from .smiles import split as split
-from .training_index import KnownMolecules as KnownMolecules
+from .training_index import TrainingIndex as TrainingIndex

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from molgen.molecules.parents import largest_fragment
 from molgen.molecules.parsing import LABEL, Molecule, canonical, flat, mark_unique
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 
 Marks = NDArray[np.bool_]
 
@@ -101,7 +101,7 @@ class Count:
 def count(
     molecules: Sequence[Molecule],
     convention: Convention = STRICT,
-    known: KnownMolecules | None = None,
+    known: TrainingIndex | None = None,
 ) -> Count:
     """Count molecules by a convention.
 
@@ -118,7 +118,7 @@ def count(
     return Count(convention, valid, unique, unique & ~_contains(known, identities, convention))
 
 
-def _contains(known: KnownMolecules, identities: Sequence[str], convention: Convention) -> Marks:
+def _contains(known: TrainingIndex, identities: Sequence[str], convention: Convention) -> Marks:
     """Say which rows are known, of several fragments also those whose largest one is.
 
     Training and the file of known molecules keep that one of a salt.

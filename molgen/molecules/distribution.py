@@ -87,7 +87,7 @@ def describe(smiles: Iterable[str], processes: int = 1, progress: str = "") -> R
     )
 
 
-def portray(smiles: Sequence[str], processes: int = 1, progress: str = "") -> Portraits:
+def featurise(smiles: Sequence[str], processes: int = 1, progress: str = "") -> Portraits:
     """Describe molecules one by one.
 
     Args:

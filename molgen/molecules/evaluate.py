@@ -32,10 +32,10 @@ from molgen.molecules.conventions import (
     Marks,
     count,
 )
-from molgen.molecules.distribution import METRICS, Reference, Weights, portray, set_metrics
+from molgen.molecules.distribution import METRICS, Reference, Weights, featurise, set_metrics
 from molgen.molecules.moses_metrics import uniqueness
 from molgen.molecules.parsing import Molecule, canonical
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 
 Metrics = dict[str, float | int | None]
 
@@ -53,7 +53,7 @@ class ChemNet:
 def evaluate(
     molecules: Sequence[Molecule],
     conventions: Sequence[Convention] = tuple(CONVENTIONS.values()),
-    known: KnownMolecules | None = None,
+    known: TrainingIndex | None = None,
     reference: Reference | None = None,
     processes: int = 1,
     progress: str = "",
@@ -122,7 +122,7 @@ def measure(
     if not smiles:
         names = METRICS if chemnet is None else (*METRICS, "FCD")
         return {name: dict.fromkeys(names) for name in sets}
-    portraits = portray(smiles, processes, progress)
+    portraits = featurise(smiles, processes, progress)
     found = dict(zip(sets, set_metrics(portraits, weights, reference, progress), strict=True))
     if chemnet is not None:
         label = f"{progress} FCD" if progress else ""

@@ -53,7 +53,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Screens:
+class Filters:
     """Hard filters, in the order they were asked for; possibly none.
 
     Attributes:
@@ -63,7 +63,7 @@ class Screens:
     filters: tuple[Filter, ...] = ()
 
     @classmethod
-    def read(cls, words: Sequence[str]) -> Screens:
+    def read(cls, words: Sequence[str]) -> Filters:
         """Return the filters of these names; see this module.
 
         Raises:

@@ -5,7 +5,7 @@
 Eight bytes a molecule, so the index of a training set travels inside a checkpoint and novelty needs
 no data. A molecule that is new is mistaken for a known one with probability n / 2^64: 7e-15 for
 QM9. Canonical SMILES depend on the RDKit release that wrote them, so the index carries some
-molecules in full, by which :meth:`KnownMolecules.check` notices a release that writes differently.
+molecules in full, by which :meth:`TrainingIndex.check` notices a release that writes differently.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Facts(Struct):
 
 
 @dataclass(frozen=True, eq=False)
-class KnownMolecules:
+class TrainingIndex:
     """An index of canonical SMILES."""
 
     keys: Keys
@@ -69,7 +69,7 @@ class KnownMolecules:
         canonicalise: bool = True,
         processes: int = 1,
         progress: str = "",
-    ) -> KnownMolecules:
+    ) -> TrainingIndex:
         """Build the index; strings that RDKit cannot read are left out.
 
         Args:
@@ -140,7 +140,7 @@ class KnownMolecules:
         Path(path).write_bytes(save(tensors, metadata=metadata))
 
     @classmethod
-    def load(cls, path: str | Path) -> KnownMolecules:
+    def load(cls, path: str | Path) -> TrainingIndex:
         """Read an index.
 
         Raises:
@@ -161,11 +161,11 @@ class KnownMolecules:
         probes = checked(parse_json(facts.probes, path), list[str], path)
         return cls(keys, flat_keys, facts.rdkit, tuple(probes))
 
-    def union(self, other: KnownMolecules) -> KnownMolecules:
+    def union(self, other: TrainingIndex) -> TrainingIndex:
         """Return the index of what either knows, with the RDKit release of ``other``."""
         probes = tuple(dict.fromkeys((*self.probes, *other.probes)))
         nearest = heapq.nsmallest(PROBES, zip(_keys(probes).tolist(), probes, strict=True))
-        return KnownMolecules(
+        return TrainingIndex(
             np.union1d(self.keys, other.keys),
             np.union1d(self.flat_keys, other.flat_keys),
             other.rdkit_version,

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from molgen.nn.denoiser import MoleculeDenoiser
-from molgen.nn.shards import precision, prepared
+from molgen.nn.micro_batches import precision, prepared
 from molgen.nn.trunk import Attention, Block, Trunk, modulate
 from molgen.utils.threads import resolve_dtype
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.data.tokenizer import Tokenizer
-from molgen.guidance.target_probability import Odds
+from molgen.guidance.target_probability import TargetProbability
 from molgen.molecules.fate import Fate
 from molgen.molecules.parsing import interpret_all
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 from molgen.utils.arrays import Ids
 
 DEMANDS = ("valid", "unique", "novel")
@@ -40,7 +40,7 @@ class Verdict:
     classifier_forwards: int = 0
 
 
-Judge = Callable[[Ids, Ids], Sequence[Verdict]]
+Check = Callable[[Ids, Ids], Sequence[Verdict]]
 """From tokens with shape (rows, longest), and the index that each row has in its call, to a verdict
 a row, each on its own."""
 Keeps = Callable[[int, str], bool]
@@ -48,36 +48,42 @@ Keeps = Callable[[int, str], bool]
 
 
 @dataclass(frozen=True)
-class MoleculeJudge:
+class MoleculeCheck:
     """Parses rows and looks them up.
 
     Attributes:
         tokenizer: of the model.
         known: what counts as known; None to let known molecules pass.
         keeps: whether rows keep their constraints; None where there are none.
-        odds: what a guide says of rows that pass otherwise; None if nobody asks.
+        target_probability: what a guide says of rows that pass otherwise; None if nobody asks.
         least: probability that a row must have by it.
     """
 
     tokenizer: Tokenizer
-    known: KnownMolecules | None = None
+    training_index: TrainingIndex | None = None
     keeps: Keeps | None = None
-    odds: Odds | None = None
+    target_probability: TargetProbability | None = None
     least: float = 0.5
 
     def __call__(self, tokens: Ids, rows: Ids) -> list[Verdict]:
         """Return a verdict a row; see `Judge`."""
         texts = [self.tokenizer.decode(row) for row in tokens]
         smiles = [m.smiles for m in interpret_all([self.tokenizer.smiles(text) for text in texts])]
-        known = np.zeros(len(smiles), bool) if self.known is None else self.known.contains(smiles)
+        known = (
+            np.zeros(len(smiles), bool)
+            if self.training_index is None
+            else self.training_index.contains(smiles)
+        )
         verdicts = [
             Verdict(text, self._fate(int(row), text, bool(old)))
             for row, text, old in zip(rows, smiles, known, strict=True)
         ]
         passing = [i for i, verdict in enumerate(verdicts) if verdict.fate is Fate.ACCEPTED]
-        if self.odds is None or not passing:
+        if self.target_probability is None or not passing:
             return verdicts
-        for i, log_odds in zip(passing, self.odds(tokens[passing]).tolist(), strict=True):
+        for i, log_odds in zip(
+            passing, self.target_probability(tokens[passing]).tolist(), strict=True
+        ):
             likely = log_odds >= math.log(self.least)
             fate = Fate.ACCEPTED if likely else Fate.UNLIKELY
             verdicts[i] = Verdict(smiles[i], fate, log_odds, 1)

@@ -31,9 +31,9 @@ from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import PSI
 from molgen.molecules.fate import Fate
 from molgen.sampling.acceptance import (
-    Judge,
+    Check,
     Keeps,
-    MoleculeJudge,
+    MoleculeCheck,
     Verdict,
     rank,
 )
@@ -170,7 +170,7 @@ class AdaptiveRows:
         self.cost[rows] = found.nfe
         self.tries[rows] += 1
         self.since[rows] += 1
-        verdicts = self.sampler.judge(self.tokens[rows], rows)
+        verdicts = self.sampler.check(self.tokens[rows], rows)
         for row, verdict in zip(rows.tolist(), verdicts, strict=True):
             self.classifier_nfe[row] += verdict.classifier_forwards
             self._settle(row, verdict)
@@ -239,7 +239,7 @@ class AdaptiveSampler(Stepping[AdaptiveRows]):
         inner: draws the tries. One that takes no rows given in part (autoregressive, or of uniform
             noise) can only start again; a row then depends on how many before it failed.
         settings: how rows go on.
-        judge: says what is wrong with rows.
+        check: says what is wrong with rows.
         mask_id: of the network.
         pad_id: of the network.
         max_length: of the network.
@@ -249,7 +249,7 @@ class AdaptiveSampler(Stepping[AdaptiveRows]):
 
     inner: AnySampler
     settings: Adaptive
-    judge: Judge
+    check: Check
     mask_id: int
     pad_id: int
     max_length: int
@@ -269,8 +269,8 @@ class AdaptiveSampler(Stepping[AdaptiveRows]):
 
     def around(self, inner: AnySampler, keeps: Keeps) -> AdaptiveSampler:
         """Return the same around another sampler, for rows under other constraints."""
-        judge = replace(cast(MoleculeJudge, self.judge), keeps=keeps)
-        return replace(self, inner=inner, judge=judge)
+        check = replace(cast(MoleculeCheck, self.check), keeps=keeps)
+        return replace(self, inner=inner, check=check)
 
     @property
     def takes_parts(self) -> bool:

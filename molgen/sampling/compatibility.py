@@ -29,7 +29,7 @@ def check(
     _check_order(kind, settings, plan)
     _check_context(kind, settings)
     _check_grammar(model, settings)
-    _check_judges(model, settings, mixture)
+    _check_quality_head(model, settings, mixture)
 
 
 def _check_order(noise: str, settings: Settings, plan: Plan) -> None:
@@ -44,7 +44,7 @@ def _check_order(noise: str, settings: Settings, plan: Plan) -> None:
         f"noise {noise}": noise != "masked",
         "remasking": bool(plan.sigma.any()),
         "a corrector": settings.corrector is not None,
-        "guidance in which the mask entry takes part": takes_whole_steps(settings.steering),
+        "guidance in which the mask entry takes part": takes_whole_steps(settings.guidance),
     }
     for name in (name for name, given in asked.items() if given):
         raise ValueError(
@@ -66,7 +66,7 @@ def _check_grammar(model: Checkpoint, settings: Settings) -> None:
             f"grammar is of SMILES, but model {model.name!r} writes "
             f"{model.tokenizer.representation}, in which every text is well-formed: expected none"
         )
-    if noise_of(model.denoiser) != "masked" or takes_whole_steps(settings.steering):
+    if noise_of(model.denoiser) != "masked" or takes_whole_steps(settings.guidance):
         raise ValueError(
             "a grammar needs to know what is still open: expected a network that takes masks off, "
             "and no guidance in which the mask entry takes part"
@@ -79,20 +79,22 @@ def _check_context(noise: str, settings: Settings) -> None:
     Raises:
         ValueError: if not.
     """
-    if settings.context is not None and (noise != "masked" or takes_whole_steps(settings.steering)):
+    if settings.context is not None and (noise != "masked" or takes_whole_steps(settings.guidance)):
         raise ValueError(
             "context guidance hides tokens behind masks: expected a network that takes masks off, "
             "and no guidance in which the mask entry takes part"
         )
 
 
-def _check_judges(model: Checkpoint, settings: Settings, mixture: ClassifierFree | None) -> None:
+def _check_quality_head(
+    model: Checkpoint, settings: Settings, mixture: ClassifierFree | None
+) -> None:
     """Check that a network which is asked about its own draws has learned to tell.
 
     Raises:
         ValueError: if it has not, or is not asked in a way that goes together.
     """
-    reads = settings.weights.reads if settings.weights is not None else PSI
+    reads = settings.remask_weights.reads if settings.remask_weights is not None else PSI
     asked = {f"weights by {reads}": reads != PSI, "a corrector": settings.corrector is not None}
     if reads == PROPERTY and mixture is None:
         raise ValueError(
@@ -105,5 +107,5 @@ def _check_judges(model: Checkpoint, settings: Settings, mixture: ClassifierFree
                 f"{name} needs a network that has learned to judge its own draws (molgen train "
                 f"--self-correct), and {model.name!r} has not"
             )
-        if takes_whole_steps(settings.steering):
+        if takes_whole_steps(settings.guidance):
             raise ValueError(f"{name} does not go with guidance in which the mask entry takes part")

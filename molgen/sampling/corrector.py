@@ -54,7 +54,7 @@ class Corrector:
 
 
 @dataclass(frozen=True)
-class Mended:
+class Corrected:
     """What a correction makes of rows.
 
     Attributes:
@@ -81,7 +81,7 @@ def mend(
     condition: NDArray[np.float32] | None,
     alpha_t: Floats,
     rows: Ids,
-) -> Mended:
+) -> Corrected:
     """Mend noised rows.
 
     Args:
@@ -117,7 +117,7 @@ def mend(
         quality = found.quality
         forwards += plain.forwards
     p[masked | ~real] = 1.0
-    return Mended(np.where(masked, tokens, filled), p, quality, forwards, classifier_forwards)
+    return Corrected(np.where(masked, tokens, filled), p, quality, forwards, classifier_forwards)
 
 
 CORRECTORS: dict[str, type[Corrector] | None] = {"none": None, "likeliest": Corrector}

@@ -66,7 +66,7 @@ class Sampler(RowSampler):
         weights: which placed tokens go back first; None treats all alike, exactly.
         batch_size: rows in flight at once; it changes speed and memory, not results.
         corrector: when to mend rows on the way; None for never.
-        mender: what mends them: the network under its condition alone.
+        plain_predictor: what mends them: the network under its condition alone.
         language: that rows are to be texts of; None for any text.
     """
 
@@ -75,7 +75,7 @@ class Sampler(RowSampler):
     weights: TokenWeights | None = None
     batch_size: int = 256
     corrector: Corrector | None = None
-    mender: Predictor | None = None
+    plain_predictor: Predictor | None = None
     language: Language | None = None
 
     def __post_init__(self) -> None:
@@ -203,12 +203,12 @@ class Sampler(RowSampler):
 
     def _mend(self, active: ActiveRows, rows: Ids, state: State) -> None:
         """Mend rows; they stay before the step they are at."""
-        if self.corrector is None or self.mender is None:
+        if self.corrector is None or self.plain_predictor is None:
             raise ValueError("rows are due to be mended, but there is no mender")
         molecules, before = active.molecule[rows], active.tokens[rows]
         found = mend(
             self.predictor,
-            self.mender,
+            self.plain_predictor,
             self.corrector.rounds,
             before,
             active.fixed[rows],

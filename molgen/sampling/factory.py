@@ -19,16 +19,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from molgen.guidance.classifier import aims
-from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.classifier import classifier_targets
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.guidance.predictor import NetworkPredictor
-from molgen.guidance.prefix_classifier import GuideScores
+from molgen.guidance.prefix_classifier import PrefixClassifierScores
 from molgen.guidance.spec import ClassifierBased, takes_whole_steps
 from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
 from molgen.nn.kv_cache import CachedDenoiser
 from molgen.nn.language_model import LanguageModel
-from molgen.sampling.acceptance import LIKELY, Keeps, MoleculeJudge
+from molgen.sampling.acceptance import LIKELY, Keeps, MoleculeCheck
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.autoregressive import AutoregressiveSampler
 from molgen.sampling.event_sampler import Sampler
@@ -49,16 +49,18 @@ def draw(
     on_done: OnDone | None = None,
 ) -> Samples:
     """Draw rows; see :meth:`molgen.model.Model.draw`."""
-    lent = recipe.lend(n, seed, first)
+    prior_draw = recipe.draw_prior(n, seed, first)
 
     def redraw(other: int) -> tuple[Ids, Condition]:
-        again = recipe.lend(n, other, first)
+        again = recipe.draw_prior(n, other, first)
         return again.lengths, again.condition
 
     with sampler(recipe) as inner:
         if recipe.settings.adapt is not None:
             inner = adaptive_sampler(recipe, inner, redraw)
-        return inner.run(Job(lent.lengths, lent.condition, seed, first, record=record), on_done)
+        return inner.run(
+            Job(prior_draw.lengths, prior_draw.condition, seed, first, record=record), on_done
+        )
 
 
 @contextmanager
@@ -76,7 +78,7 @@ def sampler(recipe: Recipe) -> Iterator[AnySampler]:
             predictor = _predictor(recipe, pool)
             size = settings.batch_size
             yield OrderedSampler(predictor, settings.order, size, recipe.language)
-        elif recipe.noise == "uniform" or takes_whole_steps(settings.steering):
+        elif recipe.noise == "uniform" or takes_whole_steps(settings.guidance):
             yield _dense(recipe, pool)
         else:
             yield _by_events(recipe, pool)
@@ -93,17 +95,17 @@ def _predictor(recipe: Recipe, pool: Workers) -> NetworkPredictor:
         settings.dtype,
         recipe.tilts,
         settings.context,
-        recipe.emphasis,
+        recipe.goal_weights,
     )
 
 
 def _by_events(recipe: Recipe, pool: Workers) -> Sampler:
     settings, predictor = recipe.settings, _predictor(recipe, pool)
-    how = settings.weights, settings.batch_size, settings.corrector
+    how = settings.remask_weights, settings.batch_size, settings.corrector
     sampler = Sampler(predictor, recipe.plan, *how, language=recipe.language)
     if settings.corrector is not None:
         place = settings.device, settings.dtype
-        sampler.mender = NetworkPredictor(
+        sampler.plain_predictor = NetworkPredictor(
             recipe.model.denoiser, pool, device=place[0], dtype=place[1]
         )
     return sampler
@@ -114,38 +116,38 @@ def _dense(recipe: Recipe, pool: Workers) -> DenseSampler:
     uniform = recipe.noise == "uniform"
     classes = denoiser.pad_id if uniform else None
     place = settings.device, settings.dtype
-    network = ShardedDenoiser(denoiser, *place, classes, recipe.emphasis)
+    network = MicroBatchedDenoiser(denoiser, *place, classes, recipe.goal_weights)
     how = network, recipe.mixture, recipe.tilts, settings.shaping
     transition: Transition
     if uniform:
         transition = UniformTransition(*how)
     else:
-        mix_steps = getattr(settings.steering, "mix", "") == "posterior"
+        mix_steps = getattr(settings.guidance, "mix", "") == "posterior"
         transition = MaskedTransition(*how, mix_steps)
-    return DenseSampler(transition, recipe.plan, pool, settings.weights, settings.batch_size)
+    return DenseSampler(transition, recipe.plan, pool, settings.remask_weights, settings.batch_size)
 
 
 def _left_to_right(recipe: Recipe, pool: Workers) -> AutoregressiveSampler:
     settings, model = recipe.settings, recipe.model
-    if recipe.plan.sigma.any() or settings.weights is not None:
+    if recipe.plan.sigma.any() or settings.remask_weights is not None:
         raise ValueError(
             f"model {model.name!r} writes from left to right and takes nothing back: expected the "
             "ancestral strategy and uniform weights"
         )
-    steering, place = settings.steering, (settings.device, settings.dtype)
+    guidance, place = settings.guidance, (settings.device, settings.dtype)
     network: LanguageModel = CachedDenoiser(model.denoiser, *place)  # type: ignore[arg-type]
-    mixture, emphasis = recipe.mixture, recipe.emphasis
-    if mixture is not None or emphasis is not None:
+    mixture, goal_weights = recipe.mixture, recipe.goal_weights
+    if mixture is not None or goal_weights is not None:
         gamma = number(mixture.gamma) if mixture else 1.0
-        network = ClassifierFreeModel(network, gamma, emphasis)
-    if recipe.targets and isinstance(steering, ClassifierBased):
-        if steering.scores != "amortised":
+        network = ClassifierFreeModel(network, gamma, goal_weights)
+    if recipe.targets and isinstance(guidance, ClassifierBased):
+        if guidance.scores != "amortised":
             raise ValueError(
-                f"scores is {steering.scores!r}, but an autoregressive network is guided by "
+                f"scores is {guidance.scores!r}, but an autoregressive network is guided by "
                 "amortised scores alone: one forward tells of every next token"
             )
-        wanted = aims(recipe.guide, recipe.targets, settings.emphasis)
-        scores = GuideScores(recipe.guide, wanted, *place)
+        wanted = classifier_targets(recipe.noisy_classifier, recipe.targets, settings.goal_weights)
+        scores = PrefixClassifierScores(recipe.noisy_classifier, wanted, *place)
         network = FudgeModel(network, scores, number(settings.gamma))
     return AutoregressiveSampler(network, pool, settings.shaping, settings.batch_size)
 
@@ -173,18 +175,18 @@ def adaptive_sampler(
     if adapt is None:
         raise ValueError("adapt is None, expected how rows go on")
     asked = "+".join(adapt.until)
-    known = model.known if "novel" in adapt.until else None
+    known = model.training_index if "novel" in adapt.until else None
     if "novel" in adapt.until and known is None:
         raise ValueError(
             f"until is {asked}, but model {model.name!r} has no index of known "
             "molecules, so novelty is unknown"
         )
-    says = None
+    probability = None
     if LIKELY in adapt.until:
         if not recipe.targets:
             raise ValueError(f"until is {asked}, but no target is given that a row may be to meet")
-        says = recipe.odds()
-    judge = MoleculeJudge(model.tokenizer, known, keeps, says, adapt.odds)
+        probability = recipe.target_probability()
+    check = MoleculeCheck(model.tokenizer, known, keeps, probability, adapt.probability)
     denoiser = model.denoiser
     ids = denoiser.mask_id, denoiser.pad_id, denoiser.max_length
-    return AdaptiveSampler(inner, adapt, judge, *ids, redraw)
+    return AdaptiveSampler(inner, adapt, check, *ids, redraw)

@@ -27,7 +27,7 @@ from torch import Tensor
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import TokenWeights
 from molgen.guidance.transition import Transition
-from molgen.nn.shards import filling, shards
+from molgen.nn.micro_batches import filling, micro_batches
 from molgen.sampling.row_sampler import LOOK_AHEAD, ActiveRows, RowSampler, State
 from molgen.sampling.trajectory import Recorder
 from molgen.utils import randomness
@@ -193,7 +193,7 @@ class DenseSampler(RowSampler):
                 torch.from_numpy(work.alpha_t[fill]),
             )
 
-        parts = shards(work.lengths[rows_new], self.transition.device)
+        parts = micro_batches(work.lengths[rows_new], self.transition.device)
         for part, found in zip(parts, self.workers.map(run, parts), strict=True):
             for molecule, row in zip(molecules[rows_new[part]].tolist(), found, strict=False):
                 state.memory[molecule] = row.clone()  # or it would keep the whole shard
@@ -223,7 +223,7 @@ class DenseSampler(RowSampler):
 
         drawn, p = work.tokens.copy(), np.ones(work.tokens.shape)
         cost = np.zeros(len(drawn), dtype=np.int64)
-        parts = shards(work.lengths, self.transition.device)
+        parts = micro_batches(work.lengths, self.transition.device)
         for rows, found in zip(parts, self.workers.map(run, parts), strict=True):
             length = work.length(rows)
             drawn[rows, :length], p[rows, :length], cost[rows] = (x.numpy() for x in found)

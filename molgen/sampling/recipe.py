@@ -11,22 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from molgen.checkpoints.checkpoint import Checkpoint
-from molgen.data.prior import Lent
+from molgen.data.prior import PriorDraw
 from molgen.diffusion.plan import Plan
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
-from molgen.guidance.classifier import PropertyClassifier, aims, label
+from molgen.guidance.classifier import PropertyClassifier, classifier_targets, label
 from molgen.guidance.kernels import CandidateScores, ClassifierFree, Guidance
 from molgen.guidance.kernels import ClassifierBased as Tilt
 from molgen.guidance.smiles_grammar import Language
 from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.spec import ClassifierFree as Mixed
-from molgen.guidance.target_probability import Odds
-from molgen.guidance.weighted_conditions import Emphasis
+from molgen.guidance.target_probability import TargetProbability
+from molgen.guidance.weighted_conditions import GoalWeights
 from molgen.nn.denoiser import noise_of
 from molgen.sampling.compatibility import check
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
-from property_models.classifiers.network import NoisyGuide
+from property_models.classifiers.network import NoisyClassifier
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Recipe:
         noise: that the network takes off: ``"masked"``, ``"uniform"``, ``"none"``.
         plan: of the steps.
         mixture: the classifier-free part of the guidance, None for the prediction as it is.
-        emphasis: weights of the goals that the network itself is told.
+        goal_weights: weights of the goals that the network itself is told.
         language: the texts that draws are conditioned on, None for all.
     """
 
@@ -50,16 +50,16 @@ class Recipe:
     noise: str
     plan: Plan
     mixture: ClassifierFree | None
-    emphasis: Emphasis | None
+    goal_weights: GoalWeights | None
     language: Language | None
 
     @property
     def told(self) -> bool:
         """Whether the network itself is told of the targets."""
-        steering = self.settings.steering
-        return isinstance(steering, Mixed) or bool(steering.cfg)
+        guidance = self.settings.guidance
+        return isinstance(guidance, Mixed) or bool(guidance.cfg)
 
-    def lend(self, n: int, seed: int, first: int = 0) -> Lent:
+    def draw_prior(self, n: int, seed: int, first: int = 0) -> PriorDraw:
         """Return the lengths and conditions that training molecules lend to rows.
 
         Args:
@@ -77,24 +77,24 @@ class Recipe:
         # a classifier may know properties that the prior does not: they have no say in the length
         known = {name: t for name, t in self.targets.items() if name in prior.properties}
         lengths, condition = prior.draw(known, n, seed, first, profile)
-        return Lent(lengths, condition if self.told else None)
+        return PriorDraw(lengths, condition if self.told else None)
 
     @functools.cached_property
-    def guide(self) -> NoisyGuide:
+    def noisy_classifier(self) -> NoisyClassifier:
         """The network of the noisy classifier for these targets.
 
         Raises:
             ValueError: if there is none, or it was trained on another noise than the network.
         """
-        steering = self.settings.steering
-        folder = steering.guide if isinstance(steering, ClassifierBased) else ""
-        guide = self.model.guide_for(self.targets, folder)
-        if guide.noise != self.noise:
+        guidance = self.settings.guidance
+        folder = guidance.classifier if isinstance(guidance, ClassifierBased) else ""
+        noisy_classifier = self.model.classifier_for(self.targets, folder)
+        if noisy_classifier.noise != self.noise:
             raise ValueError(
-                f"the guide was trained on noise {guide.noise!r}, the network {self.model.name!r} "
-                f"on {self.noise!r}"
+                f"the noisy classifier was trained on noise {noisy_classifier.noise!r}, the "
+                f"network {self.model.name!r} on {self.noise!r}"
             )
-        return guide
+        return noisy_classifier
 
     def classifier(self, weights: Mapping[str, float]) -> PropertyClassifier:
         """Return the noisy classifier, aimed at the targets.
@@ -105,28 +105,30 @@ class Recipe:
         Raises:
             ValueError: if there is none, or it does not tell what is aimed at.
         """
-        asked = aims(self.guide, self.targets, weights)
-        return PropertyClassifier(self.guide, asked, self.settings.device, self.settings.dtype)
+        asked = classifier_targets(self.noisy_classifier, self.targets, weights)
+        return PropertyClassifier(
+            self.noisy_classifier, asked, self.settings.device, self.settings.dtype
+        )
 
     @functools.cached_property
     def tilts(self) -> tuple[Guidance, ...]:
         """The classifier-based part of the guidance."""
-        settings, steering = self.settings, self.settings.steering
-        if not self.targets or not isinstance(steering, ClassifierBased):
+        settings, guidance = self.settings, self.settings.guidance
+        if not self.targets or not isinstance(guidance, ClassifierBased):
             return ()
         mask_id = None if self.noise == "uniform" else self.model.denoiser.mask_id
-        classifier = self.classifier(settings.emphasis)
+        classifier = self.classifier(settings.goal_weights)
         scores: CandidateScores
-        if steering.scores == "exact":
+        if guidance.scores == "exact":
             scores = ExactScores(classifier)
-        elif steering.scores == "taylor":
-            scores = TaylorScores(classifier, steering.clamp)
+        elif guidance.scores == "taylor":
+            scores = TaylorScores(classifier, guidance.clamp)
         else:
             scores = AmortisedScores(classifier, mask_id)
-        whole = steering.tilt_mask, steering.guided_remasking
+        whole = guidance.tilt_mask, guidance.guided_remasking
         return (Tilt(scores, settings.gamma, mask_id, *whole),)
 
-    def odds(self, weights: Mapping[str, float] | None = None) -> Odds:
+    def target_probability(self, weights: Mapping[str, float] | None = None) -> TargetProbability:
         """Return how probable the noisy classifier finds it that rows meet the targets.
 
         Args:
@@ -142,7 +144,7 @@ class Recipe:
                 "rows: what it says of a row supposes that it goes on"
             )
         denoiser = self.model.denoiser
-        return Odds(self.classifier(weights or {}), denoiser.pad_id, denoiser.mask_id)
+        return TargetProbability(self.classifier(weights or {}), denoiser.pad_id, denoiser.mask_id)
 
 
 def resolve(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]) -> Recipe:
@@ -158,13 +160,13 @@ def resolve(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]
             each other.
     """
     check_targets(model, settings, targets)
-    mixture, plan = _mixture(settings, targets), settings.strategy.plan(settings.steps)
+    mixture, plan = _mixture(settings, targets), settings.remask.plan(settings.steps)
     check(model, settings, plan, mixture)
     grammar = settings.grammar
     language = None if grammar is None else grammar.language(model.tokenizer.vocab)
-    emphasis = Emphasis.of(model.properties, targets, settings.emphasis)
+    goal_weights = GoalWeights.of(model.properties, targets, settings.goal_weights)
     noise = noise_of(model.denoiser)
-    found = Recipe(model, settings, targets, noise, plan, mixture, emphasis, language)
+    found = Recipe(model, settings, targets, noise, plan, mixture, goal_weights, language)
     if settings.conditions == "profile" and not (found.told and model.properties):
         why = "the model is not conditioned" if found.told else "guidance is by the guide alone"
         raise ValueError(f"conditions is 'profile', but {why}: expected one that is told of it")
@@ -178,18 +180,18 @@ def check_targets(model: Checkpoint, settings: Settings, targets: Mapping[str, T
         ValueError: naming the target that neither the network's conditions nor, for guidance by
             classifiers, the noisy classifier knows of.
     """
-    steering = settings.steering
-    if targets and isinstance(steering, ClassifierBased):
-        guide = model.guide_for(targets, steering.guide)
+    guidance = settings.guidance
+    if targets and isinstance(guidance, ClassifierBased):
+        noisy_classifier = model.classifier_for(targets, guidance.classifier)
         for name, target in targets.items():
-            guide.wanted(label(guide, name), target)
-    if isinstance(steering, Mixed) or steering.cfg:
+            noisy_classifier.wanted(label(noisy_classifier, name), target)
+    if isinstance(guidance, Mixed) or guidance.cfg:
         model.prior.check(targets)
 
 
 def _mixture(settings: Settings, targets: Mapping[str, Target]) -> ClassifierFree | None:
     """Return the classifier-free part of the guidance; strength 1 is the prediction as it is."""
-    steering = settings.steering
-    gamma = steering.cfg if isinstance(steering, ClassifierBased) else settings.gamma
-    absent = isinstance(steering, ClassifierBased) and not steering.cfg
+    guidance = settings.guidance
+    gamma = guidance.cfg if isinstance(guidance, ClassifierBased) else settings.gamma
+    absent = isinstance(guidance, ClassifierBased) and not guidance.cfg
     return None if not targets or absent or gamma == 1.0 else ClassifierFree(gamma)

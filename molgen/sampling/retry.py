@@ -145,13 +145,13 @@ class Adaptive:
         budget: forwards a row may take, its first draw included. Every try is finished, so a row
             may exceed it by less than a try.
         retry: what is done with a row that failed.
-        odds: probability, in (0, 1), that makes a row likely.
+        probability: probability, in (0, 1), that makes a row likely.
     """
 
     until: tuple[str, ...] = DEMANDS
     budget: int = 128
     retry: Retry = field(default_factory=Restart)
-    odds: float = 0.5
+    probability: float = 0.5
 
     def __post_init__(self) -> None:
         """Check the numbers and words.
@@ -163,7 +163,7 @@ class Adaptive:
         known = *DEMANDS, LIKELY
         if not self.until or not set(self.until) <= set(known):
             raise ValueError(f"until is {self.until}, expected some of {', '.join(known)}")
-        if not 0 < self.odds < 1:
-            raise ValueError(f"odds is {self.odds}, expected a number between 0 and 1")
+        if not 0 < self.probability < 1:
+            raise ValueError(f"odds is {self.probability}, expected a number between 0 and 1")
         if not isinstance(self.budget, int) or self.budget < 1:
             raise ValueError(f"budget is {self.budget!r}, expected a whole number of at least 1")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from molgen.guidance.shaping import Shaping
-from molgen.guidance.spec import ClassifierFree, Steering
+from molgen.guidance.spec import ClassifierFree, GuidanceSpec
 from molgen.utils.options import COUNT, EITHER, Option, number, options_of, words
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CONDITIONS = "asked", "profile"
 MOST = 10_000_000  # rows or steps of one run; more would not fit in memory
 DTYPES = "auto", "bf16", "fp32", "fp64"
-METHOD = ("strategy", "weights", "steering", "context", "corrector", "order")
+METHOD = ("remask", "remask_weights", "guidance", "context", "corrector", "order")
 """Settings that say by which method to draw: whoever names one of them goes without a preset that
 was tuned for a target, because its numbers belong to the method it was tuned with."""
 
@@ -65,21 +65,21 @@ class Settings:
     Attributes:
         strategy: writes the plan: which remasking.
         steps: of the plan.
-        weights: which placed tokens go back first; None treats all alike.
+        remask_weights: which placed tokens go back first; None treats all alike.
         gamma: strength of the guidance, a number or a function of ``alpha_t``. Classifier-free, 1
             is the conditional prediction itself and takes one forward instead of two.
         shaping: of the distribution that tokens are drawn from; its fields are options, too.
         batch_size: rows in flight; changes speed, not results.
         device: where the network runs.
         dtype: ``"bf16"``, ``"fp32"``, ``"fp64"`` or ``"auto"``.
-        steering: how targets act on the draw.
+        guidance: how targets act on the draw.
         context: contrast with a prediction that sees less of the row; None for none.
         corrector: when rows are mended on the way, by a network that was trained for it.
         order: in which order tokens are placed, where the network has a say in it; None for the
             plan's: at random.
         grammar: what rows are to be well-formed texts of; None for any text.
         adapt: whether rows that fail go on, and how; None for one draw a row.
-        emphasis: weights of goals in the guidance, 1 where left out; only their proportions count.
+        goal_weights: of the guidance, 1 where left out; only their proportions count.
             Classifier-free, each further weight takes a forward more
             (:mod:`molgen.guidance.weighted_conditions`).
         conditions: what the network is told of a row: ``"asked"``, the targets; or ``"profile"``,
@@ -87,17 +87,17 @@ class Settings:
             length (:mod:`molgen.data.prior`). Rows of many profiles are more diverse.
     """
 
-    strategy: Strategy = words(
+    remask: Strategy = words(
         "ancestral, cap, rescale, switch, loop, forward-backward, dfm, psi; "
         "parameters as loop:t_on=.55,t_off=.05",
         "STRATEGY", "ancestral", _reader("strategy"), _writer("write_strategy"), "remask",
         method=True, preset=True,
     )  # fmt: skip
     steps: int = number("steps of the plan", "T", 128, COUNT, preset=True, tries=(8, 32, 128))
-    weights: TokenWeights | None = words(
+    remask_weights: TokenWeights | None = words(
         "which placed tokens are masked again first: uniform, confidence, sharpened, and for "
         "models with a quality head quality and property; parameters as sharpened:tau=.5",
-        "W", "uniform", _reader("token_weights"), _writer("write", "WEIGHTS"),
+        "W", "uniform", _reader("token_weights"), _writer("write", "WEIGHTS"), "weights",
         value=None, method=True, preset=True,
     )  # fmt: skip
     gamma: Strength = number(
@@ -106,7 +106,7 @@ class Settings:
         # early guidance hurts, late guidance does the work, so all lines rise
         tries=(1.0, 1.5, 2.0, 3.0, "1..2", "1..3", "0..3"),
     )  # fmt: skip
-    steering: Steering = words(
+    guidance: GuidanceSpec = words(
         "cfg: classifier-free; cbg: by the model's guide, fudge its name for autoregressive "
         "models; none: targets do not steer; parameters as cbg:scores=exact,tilt_mask=1",
         "GUIDANCE", "cfg", _reader("guidance"), _writer("write", "GUIDANCE"), "guidance",
@@ -139,8 +139,8 @@ class Settings:
     adapt: Adaptive | None = words(
         "rows that are no new molecule go on, up to a budget of forwards a row: none, "
         "restart:budget=128, or remask:share=.4,budget=128,until=valid+unique+novel; until may "
-        "hold likely, too: the model's guide finds it at least as probable as odds=.5 that all "
-        "targets are met",
+        "hold likely, too: the model's noisy classifier finds it at least as probable as "
+        "probability=.5 that all targets are met",
         "A", "none", _reader("adapt"), _writer("write_adapt"),
         value=None, method=True, preset=True,
     )  # fmt: skip
@@ -156,7 +156,7 @@ class Settings:
         "of the matrix products; fp64 is slow, and draws the same rows on every processor",
         "", "auto", value="auto", choices=DTYPES,
     )  # fmt: skip
-    emphasis: Mapping[str, float] = field(default_factory=dict)
+    goal_weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what no later object checks.
@@ -196,16 +196,16 @@ class Settings:
             changes["shaping"] = replace(changes.get("shaping", self.shaping), **shaped)
         if changes.get("order") is not None:
             ancestral = OPTIONS["remask"].read("ancestral")
-            changes = {"strategy": ancestral, "weights": None, "corrector": None, **changes}
-        elif "strategy" in changes:
+            changes = {"remask": ancestral, "remask_weights": None, "corrector": None, **changes}
+        elif "remask" in changes:
             changes = {"order": None, **changes}
         try:
             found = replace(self, **changes)
         except TypeError as error:
             raise ValueError(f"settings: {error}") from error
-        if {"strategy", "steps", "weights"} & set(changes):
-            masks = found.strategy.plan(found.steps).sigma.any()
-            if changes.get("weights") and not masks:
+        if {"remask", "steps", "remask_weights"} & set(changes):
+            masks = found.remask.plan(found.steps).sigma.any()
+            if changes.get("remask_weights") and not masks:
                 raise ValueError(_idle_weights(found))
         return found
 
@@ -213,8 +213,8 @@ class Settings:
 def _idle_weights(settings: Settings) -> str:
     weights, remask = OPTIONS["weights"], OPTIONS["remask"]
     return (
-        f"weights {weights.write(settings.weights)} choose which tokens are masked again, but "
-        f"remask {remask.write(settings.strategy)} masks none again: expected a strategy that "
+        f"weights {weights.write(settings.remask_weights)} choose which tokens are masked again, "
+        f"but remask {remask.write(settings.remask)} masks none again: expected a strategy that "
         "does, such as rescale:eta=0.1"
     )
 

@@ -17,18 +17,20 @@ from molgen.diffusion.unmasking_order import ORDERS, Order
 from molgen.guidance.context_contrast import CONTEXTS, Context
 from molgen.guidance.kernels import Linear, Strength
 from molgen.guidance.smiles_grammar import GRAMMARS, SmilesGrammar
-from molgen.guidance.spec import ClassifierBased, ClassifierFree, Steering
+from molgen.guidance.spec import ClassifierBased, ClassifierFree, GuidanceSpec
 from molgen.sampling.corrector import CORRECTORS, Corrector
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
 
 # parameters that are words; the others are numbers
-WORDS = ("then", "normalise", "mix", "scores", "guide", "by", "until")
+WORDS = ("then", "normalise", "mix", "scores", "classifier", "by", "until")
 SWITCHES = ("tilt_mask", "guided_remasking", "rising")  # 0 or 1
 COUNTS = ("every", "rounds", "at_once", "forwards", "budget", "depth", "labels")  # whole numbers
 # numbers that may exceed 1
 UNBOUNDED = ("beta", "tau", "clamp", "cfg", "gamma", "kl", "strength", *COUNTS)
-SHARED = ("budget", "until", "odds")
+SHARED = ("budget", "until", "probability")
 """Parameters that every retry has."""
+FORMER = {"guide": "classifier", "odds": "probability"}
+"""Parameters by the names they had, which are still read."""
 RETRIES: dict[str, type[Retry]] = {"restart": Restart, "remask": Remask}
 OPTIONAL_ORDERS: dict[str, type[Order] | None] = {"none": None, **ORDERS}
 GUIDANCE: dict[str, type[ClassifierFree | ClassifierBased]] = {
@@ -84,6 +86,7 @@ def _parameters(name: str, text: str, allowed: list[str] | None) -> dict[str, An
     values: dict[str, Any] = {}
     for pair in filter(None, text.split(",")):
         key, equals, value = (part.strip() for part in pair.partition("="))
+        key = FORMER.get(key, key)
         if not equals or (allowed is not None and key not in allowed):
             raise ValueError(
                 f"{name} has no parameter {pair!r}, expected {', '.join(allowed or []) or 'none'}"
@@ -188,7 +191,7 @@ def _optional(what: str, text: str, kinds: Mapping[str, Any]) -> Any:
     return kind(**values) if kind else None
 
 
-def guidance(text: str) -> Steering:
+def guidance(text: str) -> GuidanceSpec:
     """Read ``cfg``, ``cbg`` or ``fudge``, or ``NAME:key=value,...``.
 
     Raises:

@@ -1,8 +1,8 @@
-from .classifier import new_guide as new_guide
-from .classifier import train_guide as train_guide
+from .classifier import new_classifier as new_classifier
+from .classifier import train_classifier as train_classifier
 from .early_stopping import EarlyStopping as EarlyStopping
 from .pipeline import fit as fit
-from .prepared import Prepared as Prepared
+from .prepared import PreparedDataset as PreparedDataset
 from .prepared import prepare as prepare
 from .recipe import TrainConfig as TrainConfig
 from .trainer import Trainer as Trainer

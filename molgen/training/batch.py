@@ -80,7 +80,7 @@ class Batch:
         """Return the batch on a device."""
         return self._each(lambda t: t.to(device))
 
-    def shards(self, size: int) -> list[Batch]:
+    def micro_batches(self, size: int) -> list[Batch]:
         """Cut into consecutive shards of at most ``size`` rows."""
         places = range(0, len(self), size)
         return [self._each(lambda t, i=i: t[i : i + size]) for i in places]  # type: ignore[misc]

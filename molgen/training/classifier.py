@@ -37,7 +37,7 @@ from molgen.training.batch import Batch, Noised
 from molgen.training.recipe import TrainConfig
 from molgen.training.trainer import Trainer, train
 from property_models.classifiers.bins import Bins
-from property_models.classifiers.network import SIZES, GuideConfig, NoisyGuide
+from property_models.classifiers.network import SIZES, NoisyClassifier, NoisyClassifierConfig
 
 LARGEST_STEP = 0.5  # of uniform noise: part of the tokens that x_t may lose against x_s
 UNCHANGED = 0.1  # weight of a place at which x_t still shows the candidate
@@ -45,7 +45,7 @@ RECIPE: dict[str, float] = {"decay_fraction": 0.8, "weight_decay": 0.05}  # a sh
 
 
 @dataclass(frozen=True)
-class GuideObjective:
+class ClassifierObjective:
     """Cross-entropy of both of a guide's answers."""
 
     noise: str
@@ -73,7 +73,7 @@ class GuideObjective:
         x_t = noise.corrupt_uniform(x_s, kept[:, None], self.pad_id, generator)
         return Noised(torch.where(real, x_t, x_0), alpha_s * kept, torch.where(real, x_s, x_0))
 
-    def losses(self, model: NoisyGuide, batch: Batch) -> Tensor:
+    def losses(self, model: NoisyClassifier, batch: Batch) -> Tensor:
         """Return each row's loss in nats, shape (batch,)."""
         if batch.x_s is None:
             raise ValueError("x_s is None, but a guide learns what its tokens tell")
@@ -117,13 +117,13 @@ def _mean_nll(log_p: Tensor, bins: Tensor, weight: Tensor) -> Tensor:
     return (nll * weight).sum(1) / weight.sum(1).clamp(min=1e-6)
 
 
-def new_guide(
+def new_classifier(
     data: TokenDataset,
     kind: str = "masked",
     seed: int = 0,
     sizes: Mapping[str, int] | None = None,
     network: MoleculeDenoiser | None = None,
-) -> NoisyGuide:
+) -> NoisyClassifier:
     """Return an untrained guide for the properties of a data set.
 
     Args:
@@ -143,7 +143,7 @@ def new_guide(
     if network is not None:
         sizes = sizes_of(network)
     bins = [Bins.of(column) for column in data.values[~data.held_out].T]
-    config = GuideConfig(
+    config = NoisyClassifierConfig(
         labels=list(data.properties),
         edges=[b.edges.tolist() for b in bins],
         mass=[b.mass.tolist() for b in bins],
@@ -158,13 +158,13 @@ def new_guide(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        guide = NoisyGuide(config)
+        classifier = NoisyClassifier(config)
     if network is not None:
-        start_from(guide, network)
-    return guide
+        start_from(classifier, network)
+    return classifier
 
 
-def train_guide(
+def train_classifier(
     data: TokenDataset,
     folder: str | Path,
     noise: str = "masked",
@@ -174,7 +174,7 @@ def train_guide(
     resume: bool = True,
     sizes: Mapping[str, int] | None = None,
     network: MoleculeDenoiser | None = None,
-) -> NoisyGuide:
+) -> NoisyClassifier:
     """Train a guide; the same call goes on where it was killed.
 
     Args:
@@ -195,16 +195,16 @@ def train_guide(
         ValueError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
     """
     config = config or TrainConfig(epochs=epochs, **RECIPE)  # type: ignore[arg-type]
-    guide = new_guide(data, noise, config.seed, sizes, network)
-    objective = GuideObjective(noise, data.pad_id, data.mask_id, guide.bins)
+    classifier = new_classifier(data, noise, config.seed, sizes, network)
+    objective = ClassifierObjective(noise, data.pad_id, data.mask_id, classifier.bins)
 
     def end(trainer: Trainer) -> None:
         with torch.no_grad():
-            for name, parameter in guide.named_parameters():
+            for name, parameter in classifier.named_parameters():
                 parameter.copy_(trainer.average.weights[name])
 
-    train(data, folder, guide, config, resume, progress, finish=end, objective=objective)
-    return guide.eval()
+    train(data, folder, classifier, config, resume, progress, export=end, objective=objective)
+    return classifier.eval()
 
 
 LAYERS = 3  # taken over, of a network that has as many
@@ -220,11 +220,11 @@ def sizes_of(network: MoleculeDenoiser) -> dict[str, int]:
 
 
 @torch.no_grad()
-def start_from(guide: NoisyGuide, network: MoleculeDenoiser) -> None:
+def start_from(classifier: NoisyClassifier, network: MoleculeDenoiser) -> None:
     """Copy the first layers of a network into a guide.
 
     Args:
-        guide: of the shape that :func:`sizes` gives, for the same noise and tokens.
+        classifier: of the shape that :func:`sizes` gives, for the same noise and tokens.
         network: to start from.
 
     Raises:
@@ -232,10 +232,10 @@ def start_from(guide: NoisyGuide, network: MoleculeDenoiser) -> None:
     """
     same = "vocab_size", "noise", "time_input", "max_position_embeddings", *sizes_of(network)
     for name in same[:-1]:
-        mine, theirs = getattr(guide.config, name), getattr(network.config, name)
+        mine, theirs = getattr(classifier.config, name), getattr(network.config, name)
         if mine != theirs:
             raise ValueError(f"{name} of the guide is {mine}, expected the network's {theirs}")
-    own = guide.state_dict()
+    own = classifier.state_dict()
     for name, weight in network.state_dict().items():
         kept = name.startswith(("token.", "from_start.", "from_end.", "blocks.", "condition.time."))
         if kept and name in own:

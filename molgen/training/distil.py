@@ -24,9 +24,9 @@ from molgen.data.dataset import TokenDataset
 from molgen.diffusion.plan import Ancestral
 from molgen.model import Model
 from molgen.nn.denoiser import noise_of
-from molgen.training.classifier import train_guide
+from molgen.training.classifier import train_classifier
 from molgen.training.state import remove
-from property_models.classifiers.network import NoisyGuide
+from property_models.classifiers.network import NoisyClassifier
 from property_models.learned.calibration import errors
 from property_models.learned.measured import Measured
 from property_models.learned.splits import Kind, Split, scaffold
@@ -52,7 +52,7 @@ class Labelled:
 
 def label(
     model: Model,
-    judge: str,
+    predictor: str,
     measured: Measured,
     split: Split,
     kind: Kind,
@@ -63,7 +63,7 @@ def label(
 
     Args:
         model: whose drawn molecules these are; the guide will speak its tokens.
-        judge: name of the property as :func:`property_models.get` takes it; the guide's, too.
+        predictor: name of the property as :func:`property_models.get` takes it; the guide's, too.
         measured: the molecules that the judge was made from.
         split: which of them are in which part.
         kind: of that split.
@@ -78,7 +78,7 @@ def label(
     known = {measured.smiles[i]: float(measured.values[i]) for i in fitted}
     new = [text for text in distinct if text not in known]
     allowed = _away(new, {measured.smiles[i] for i in split.test}, kind)
-    values = dict(zip(allowed, compute([judge], allowed)[judge].tolist(), strict=True))
+    values = dict(zip(allowed, compute([predictor], allowed)[predictor].tolist(), strict=True))
     encoded, column = [], []
     for text, value in {**known, **values}.items():
         ids = _spell(model, text)
@@ -97,7 +97,7 @@ def label(
         raise ValueError(f"no molecule is left to train a guide on ({counts})")
     tokenizer = model.tokenizer
     data = TokenDataset.build(
-        encoded, {judge: np.array(column)}, tokenizer.vocab, tokenizer.representation, seed
+        encoded, {predictor: np.array(column)}, tokenizer.vocab, tokenizer.representation, seed
     )
     return Labelled(data, counts)
 
@@ -110,7 +110,7 @@ def draw(
     Nothing is masked again, which takes a quarter of the forwards: a guide needs many molecules,
     and not the best ones.
     """
-    options: dict[str, Any] = {"seed": seed, "strategy": Ancestral(), "weights": None}
+    options: dict[str, Any] = {"seed": seed, "remask": Ancestral(), "remask_weights": None}
     found: list[str] = []
     while len(found) < n:
         size = min(ROUND, n - len(found))
@@ -126,7 +126,7 @@ def train(
     epochs: float,
     sizes: Mapping[str, int] | None = None,
     progress: bool = True,
-) -> NoisyGuide:
+) -> NoisyClassifier:
     """Train a guide for the model's noise and save it in a folder.
 
     Args:
@@ -138,15 +138,15 @@ def train(
         progress: show how it goes.
     """
     kind, folder = noise_of(model.denoiser), Path(folder)
-    guide = train_guide(
+    classifier = train_classifier(
         labelled.data, folder, kind, epochs, progress=progress, resume=False, sizes=sizes
     )
-    save_network(guide, folder)
+    save_network(classifier, folder)
     remove(folder)
-    return guide
+    return classifier
 
 
-def agreement(guide: NoisyGuide, data: TokenDataset) -> dict[str, float]:
+def agreement(classifier: NoisyClassifier, data: TokenDataset) -> dict[str, float]:
     """Return how well the guide knows clean molecules it was not trained on.
 
     Returns:
@@ -158,16 +158,16 @@ def agreement(guide: NoisyGuide, data: TokenDataset) -> dict[str, float]:
     rows = np.flatnonzero(data.held_out)
     if not len(rows):
         return {"molecules": 0}
-    edges = guide.bins[0].edges
+    edges = classifier.bins[0].edges
     centres = torch.from_numpy((edges[:-1] + edges[1:]) / 2)
     ids = torch.from_numpy(data.tokens[rows].astype(np.int64))
-    if guide.noise == "none":
+    if classifier.noise == "none":
         ids = torch.cat([torch.full((len(ids), 1), data.mask_id), ids], dim=1)
     expected: list[NDArray[np.float64]] = []
     with torch.no_grad():
         for part in ids.split(ROUND):
-            alpha = torch.ones(len(part)) if guide.time_input else None
-            p = guide.log_prob(part, alpha)[:, 0, : len(centres)].double().exp()
+            alpha = torch.ones(len(part)) if classifier.time_input else None
+            p = classifier.log_prob(part, alpha)[:, 0, : len(centres)].double().exp()
             expected.append((p @ centres).numpy())
     found = errors(data.values[rows, 0].astype(np.float64), np.concatenate(expected))
     return {"molecules": len(rows), "spearman": found["spearman"]}

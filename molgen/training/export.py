@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError
 
 from molgen.checkpoints.card import card
-from molgen.checkpoints.files import INDEX, INFO
+from molgen.checkpoints.files import INDEX, INFO, find
 from molgen.checkpoints.folder import save_checkpoint
 from molgen.data.dataset import TokenDataset
 from molgen.data.prior import Prior
@@ -40,7 +40,7 @@ SAMPLING = {"remask": "ancestral", "steps": 128}
 MEASURED_WITH = 100_000  # forwards at most: each molecule takes as many as it has tokens
 
 
-def finish(
+def export(
     trainer: Trainer,
     folder: Path,
     facts: Mapping[str, Any],
@@ -52,7 +52,7 @@ def finish(
 
     Args:
         trainer: a run that has ended.
-        folder: of the run, with ``training_log.csv`` and, for novelty, ``known.safetensors``.
+        folder: of the run, with ``training_log.csv`` and, for novelty, the training-set index.
         facts: what else ``molgen.json`` shall say; ``data`` and ``seeds`` are completed.
         places: folders to write the model to; the run's own if none are given.
         name: of the model on its card; each folder's own name if empty.
@@ -171,8 +171,8 @@ def write(
         save_checkpoint(aside, model, tokenizer, prior, None, info, card(name, info))
         if place.resolve() != run.resolve():
             for file in (INDEX, training_log.FILE):
-                if (run / file).exists():
-                    shutil.copyfile(run / file, aside / file)
+                if (source := find(run, file)).exists():
+                    shutil.copyfile(source, aside / file)
         draw_losses(run / training_log.FILE, aside / "loss.png")
 
 

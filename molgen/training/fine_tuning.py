@@ -25,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.checkpoints.card import DATA, DRAWN, rewrite
-from molgen.checkpoints.folder import GUIDE, read_info
+from molgen.checkpoints.files import CLASSIFIER, find
+from molgen.checkpoints.folder import read_info
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion.likelihood import row_bounds, spread
 from molgen.model import Model
 from molgen.molecules.fingerprints import fingerprints, nearest_similarity
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 from molgen.nn.denoiser import noise_of
 from molgen.training.prepared import short_name
 from molgen.utils.files import replacing
@@ -78,9 +79,9 @@ def conclude(
     with workers(device, threads) as pool:
         found = compare(original, tuned, data, pool, settings)
     for place in dict.fromkeys((folder, *places)):
-        if original.folder and (original.folder / GUIDE).is_dir():
-            guide = place / GUIDE
-            shutil.copytree(original.folder / GUIDE, guide, dirs_exist_ok=True)
+        if original.folder and find(original.folder, CLASSIFIER).is_dir():
+            classifier = place / CLASSIFIER
+            shutil.copytree(find(original.folder, CLASSIFIER), classifier, dirs_exist_ok=True)
         info = read_info(place)
         info["measured"] = {**info["measured"], "fine_tuning": found}
         for name, content in ((REPORT, found), ("molgen.json", info)):
@@ -110,7 +111,7 @@ def compare(
     texts = np.array([tuned.tokenizer.smiles(tuned.tokenizer.decode(row)) for row in data.tokens])
     fresh = data.representation == "selfies"  # else the texts are canonical already
     parts = {
-        name: KnownMolecules.from_smiles(texts[rows].tolist(), fresh)
+        name: TrainingIndex.from_smiles(texts[rows].tolist(), fresh)
         for name, rows in (("training", ~data.held_out), ("held_out", data.held_out))
     }
     changes: dict[str, Any] = dict(settings)
@@ -122,7 +123,11 @@ def compare(
         what: kept,
     }
     series = parts["training"].union(parts["held_out"])
-    known = original.known.contains(texts.tolist()) if original.known else np.zeros(0, bool)
+    known = (
+        original.training_index.contains(texts.tolist())
+        if original.training_index
+        else np.zeros(0, bool)
+    )
     return {
         "original": short_name(original),
         "stopped": "stopping" in tuned.info,
@@ -139,7 +144,10 @@ def compare(
         "draws": {
             "rows": ROWS,
             "seed": SEED,
-            **{k: counts(t, original.known, parts, series, texts) for k, t in tables.items()},
+            **{
+                k: counts(t, original.training_index, parts, series, texts)
+                for k, t in tables.items()
+            },
         },
         "properties": means(data, tables),
     }
@@ -206,9 +214,9 @@ def nats(
 
 def counts(
     table: pd.DataFrame,
-    original: KnownMolecules | None,
-    parts: Mapping[str, KnownMolecules],
-    series: KnownMolecules,
+    original: TrainingIndex | None,
+    parts: Mapping[str, TrainingIndex],
+    series: TrainingIndex,
     texts: NDArray[np.str_],
 ) -> dict[str, float | None]:
     """Return what was drawn, as parts of the rows asked for."""

@@ -27,7 +27,7 @@ from molgen.molecules.smiles import split
 
 if TYPE_CHECKING:
     from molgen.data.cleaning import Cleaned
-    from molgen.molecules.training_index import KnownMolecules
+    from molgen.molecules.training_index import TrainingIndex
 
 PROPERTIES = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")
 MAX_TOKENS = 128  # nearly all drug-like molecules have fewer; cost grows with the square
@@ -98,7 +98,7 @@ class Ingested:
     """
 
     data: TokenDataset
-    known: KnownMolecules
+    training_index: TrainingIndex
     cleaned: Cleaned
     sources: dict[str, str]
     notes: tuple[str, ...]
@@ -130,7 +130,7 @@ def ingest(
     """
     from molgen.data.cleaning import clean
     from molgen.data.reading import read_table
-    from molgen.molecules.training_index import KnownMolecules
+    from molgen.molecules.training_index import TrainingIndex
 
     sources = property_sources(path, options.properties, named)
     columns = [name for name, source in sources.items() if source == COLUMN]
@@ -166,7 +166,7 @@ def ingest(
         name = data.properties[int(unknown.argmax())]
         raise ValueError(f"property {name}: no molecule of the training part has a value")
     label = "known molecules" if progress else ""
-    known = KnownMolecules.from_smiles(cleaned.smiles, False, processes, label)
+    known = TrainingIndex.from_smiles(cleaned.smiles, False, processes, label)
     notes = (*table.notes(), *built_in(path, sources))
     return Ingested(data, known, cleaned, sources, notes, table.facts())
 

@@ -1,6 +1,6 @@
 """The whole path of a training run: prepare a file once, train, finish.
 
-    FILE -> dataset.npz, known.safetensors, report.csv, prepared.json    (prepare)
+    FILE -> dataset.npz, training_index.safetensors, report.csv, prepared.json    (prepare)
          -> state/, training_log.csv                                     (train)
          -> config.json, model.safetensors, ..., README.md               (finish)
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from molgen.data.dataset import TokenDataset
 from molgen.training import state
 from molgen.training.early_stopping import EarlyStopping
-from molgen.training.prepared import Prepared, prepare
+from molgen.training.prepared import PreparedDataset, prepare
 
 if TYPE_CHECKING:
     from molgen.nn.config import DenoiserConfig
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from molgen.training.recipe import TrainConfig
     from molgen.training.trainer import Trainer
 
-__all__ = ["Prepared", "fit", "prepare", "shape_for"]
+__all__ = ["PreparedDataset", "fit", "prepare", "shape_for"]
 
 
 def shape_for(
@@ -71,7 +71,7 @@ def shape_for(
 
 
 def fit(
-    prepared: Prepared,
+    prepared: PreparedDataset,
     folder: Path,
     network: DenoiserConfig | MoleculeDenoiser,
     config: TrainConfig,
@@ -100,7 +100,7 @@ def fit(
     Raises:
         ValueError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
     """
-    from molgen.training.export import finish
+    from molgen.training.export import export
     from molgen.training.trainer import train
 
     info: dict[str, Any] = {}
@@ -111,7 +111,7 @@ def fit(
         if stop:
             stop.restore(trainer)
             facts = {**facts, "stopping": stop.facts(trainer)}
-        info.update(finish(trainer, folder, facts, (*exports, folder), "", progress))
+        info.update(export(trainer, folder, facts, (*exports, folder), "", progress))
 
     place = state.find(folder) if resume else None
     if place is not None:

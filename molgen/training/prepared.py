@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from molgen.checkpoints.files import INDEX, WEIGHTS
+from molgen.checkpoints.files import INDEX, WEIGHTS, find
 from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
 from molgen.training import state
@@ -28,7 +28,7 @@ from molgen.utils.json_files import checked, read_json
 if TYPE_CHECKING:
     from molgen.model import Model
 
-DATASET, KNOWN, REPORT, RECORD = "dataset.npz", INDEX, "report.csv", "prepared.json"
+DATASET, REPORT, RECORD = "dataset.npz", "report.csv", "prepared.json"
 LEAST = 20  # molecules to fine-tune on: of fewer, nothing can be held out that says anything
 PRESETS = ("sampling", "design", "presets")  # of molgen.json: how to draw
 
@@ -53,7 +53,7 @@ class _Record(Struct):
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedDataset:
     """Data ready to train on.
 
     Attributes:
@@ -78,7 +78,7 @@ def prepare(
     resume: bool = True,
     progress: bool = False,
     named: Collection[str] = (),
-) -> Prepared:
+) -> PreparedDataset:
     """Make the data set of a run, or find the one that was made from the same file.
 
     Args:
@@ -101,11 +101,11 @@ def prepare(
     made_how = {**asdict(options), "properties": list(options.properties)}
     identity = {"file": digest(source), "options": made_how, "init": init_digest(init)}
     record = read_record(folder)
-    if record.get("identity") == identity and (folder / KNOWN).exists():
+    if record.get("identity") == identity and find(folder, INDEX).exists():
         data = TokenDataset.load(folder / DATASET)
         if data.fingerprint() == record["fingerprint"]:
             notes = tuple(record.get("notes", ()))
-            return Prepared(data, record["facts"], record["summary"], notes)
+            return PreparedDataset(data, record["facts"], record["summary"], notes)
     if resume and state.find(folder):
         before = record.get("facts", {}).get("data", {}).get("source", "other data")
         raise ValueError(another_run(folder, f"made from {before}, or with other options"))
@@ -114,12 +114,16 @@ def prepare(
     if init is not None:
         check_enough(len(made.data), init, f"{source}: {made.cleaned.summary()}")
     facts = facts_of(source, made, options, init)
-    prepared = Prepared(made.data, facts, made.cleaned.summary(), made.notes)
+    prepared = PreparedDataset(made.data, facts, made.cleaned.summary(), made.notes)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD).unlink(missing_ok=True)  # it would speak of what is replaced now
     made.cleaned.write_report(folder / REPORT)
-    with replacing(folder / KNOWN) as part:
-        (init.known.union(made.known) if init and init.known else made.known).save(part)
+    with replacing(folder / INDEX) as part:
+        (
+            init.training_index.union(made.training_index)
+            if init and init.training_index
+            else made.training_index
+        ).save(part)
     made.data.save(folder / DATASET)
     write_record(folder, prepared, identity)
     return prepared
@@ -167,7 +171,7 @@ def check_enough(molecules: int, init: Model, found: str) -> None:
         )
 
 
-def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> Prepared:
+def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> PreparedDataset:
     """Take over a data set prepared before, and what lies beside it.
 
     Raises:
@@ -187,11 +191,11 @@ def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> Prepa
     folder.mkdir(parents=True, exist_ok=True)
     if not (place.exists() and source.samefile(place)):
         (folder / RECORD).unlink(missing_ok=True)
-        copy(source.parent / KNOWN, folder / KNOWN)
+        copy(find(source.parent, INDEX), folder / INDEX)
         copy(source, place)
     if init is not None:
-        add_known(folder / KNOWN, init)
-    prepared = Prepared(data, {**record["facts"], **init_fact(init)}, record["summary"])
+        add_known(find(folder, INDEX), init)
+    prepared = PreparedDataset(data, {**record["facts"], **init_fact(init)}, record["summary"])
     write_record(folder, prepared, record.get("identity"))
     return prepared
 
@@ -207,13 +211,13 @@ def copy(source: Path, place: Path) -> None:
 
 def add_known(path: Path, init: Model) -> None:
     """Let an index know what a model knows, too."""
-    from molgen.molecules.training_index import KnownMolecules
+    from molgen.molecules.training_index import TrainingIndex
 
-    if init.known is None:
+    if init.training_index is None:
         return
-    index = KnownMolecules.load(path) if path.exists() else init.known
+    index = TrainingIndex.load(path) if path.exists() else init.training_index
     with replacing(path) as part:
-        init.known.union(index).save(part)
+        init.training_index.union(index).save(part)
 
 
 def check_init(data: TokenDataset, init: Model) -> None:
@@ -266,7 +270,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def write_record(folder: Path, prepared: Prepared, identity: Any) -> None:
+def write_record(folder: Path, prepared: PreparedDataset, identity: Any) -> None:
     """Write ``prepared.json``."""
     record = {
         "identity": identity,

@@ -157,8 +157,10 @@ class Trainer:
         """Take one step on the given rows; return the mean loss in nats per molecule."""
         c, count = self.config, len(rows)
         batch = draw_batch(self.data, rows, self.step, c.seed, c.drop_all, self.objective)
-        shards = batch.to(c.device).shards(c.shard if c.device.startswith("cpu") else count)
-        results = list(self.pool.map(lambda shard: self.gradients(shard, count), shards))
+        micro_batches = batch.to(c.device).micro_batches(
+            c.shard if c.device.startswith("cpu") else count
+        )
+        results = list(self.pool.map(lambda shard: self.gradients(shard, count), micro_batches))
         for p, *parts in zip(self.model.parameters(), *(g for _, g in results), strict=True):
             present = [g for g in parts if g is not None]
             p.grad = torch.stack(present).sum(0) if len(present) > 1 else (present or [None])[0]
@@ -236,7 +238,7 @@ def train(
     resume: bool = True,
     progress: bool = True,
     on_checkpoint: Callable[[Trainer], None] | None = None,
-    finish: Callable[[Trainer], None] | None = None,
+    export: Callable[[Trainer], None] | None = None,
     objective: Objective | None = None,
 ) -> Trainer:
     """Train until ``config.epochs`` are done, checkpointing exactly on the way.
@@ -250,7 +252,7 @@ def train(
         progress: show loss, held-out estimate and molecules per second: as a bar where standard
             error is a terminal, as plain lines where it is none.
         on_checkpoint: called after every checkpoint.
-        finish: called once at the end, while the worker threads are still there.
+        export: called once at the end, while the worker threads are still there.
         objective: what to train for; by default, to undo the network's noise.
 
     Returns:
@@ -275,8 +277,8 @@ def train(
             _loop(trainer, folder, log, on_checkpoint)
         finally:
             log.close()
-        if finish:
-            finish(trainer)
+        if export:
+            export(trainer)
     return trainer
 
 

@@ -1,3 +1,3 @@
 from .bins import Bins as Bins
-from .network import GuideConfig as GuideConfig
-from .network import NoisyGuide as NoisyGuide
+from .network import NoisyClassifier as NoisyClassifier
+from .network import NoisyClassifierConfig as NoisyClassifierConfig

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from molgen.nn.config import DenoiserConfig
-from molgen.nn.shards import LEAST_TOKENS, filling
+from molgen.nn.micro_batches import LEAST_TOKENS, filling
 from molgen.nn.stored import Name, StoredShape
 from molgen.nn.trunk import Trunk
 from molgen.targets import Target
@@ -42,8 +42,8 @@ CANDIDATE_WIDTH = 2  # of the candidate head's hidden layer, in widths of the tr
 TYPICAL = 32  # tokens: a sum over a row counts in means of as many
 
 
-class GuideConfig(DenoiserConfig):
-    """Shape of a :class:`NoisyGuide`; its bins are part of it."""
+class NoisyClassifierConfig(DenoiserConfig):
+    """Shape of a :class:`NoisyClassifier`; its bins are part of it."""
 
     model_type = "molgen_guide"
 
@@ -71,7 +71,7 @@ class GuideConfig(DenoiserConfig):
 
 
 class StoredGuide(StoredShape, kw_only=True):
-    """The shape of a guide as ``config.json`` holds it; see :class:`GuideConfig`."""
+    """The shape of a guide as ``config.json`` holds it; see :class:`NoisyClassifierConfig`."""
 
     model_type: Annotated[str, Meta(pattern="^molgen_guide$")]
     labels: list[Name] = field(default_factory=list)
@@ -94,15 +94,15 @@ class StoredGuide(StoredShape, kw_only=True):
                 raise ValueError("edges and mass hold a number that is not finite or is below 0")
 
 
-class NoisyGuide(Trunk):
+class NoisyClassifier(Trunk):
     """Histograms of properties from noised tokens."""
 
-    config_class = GuideConfig  # type: ignore[assignment]
-    config: GuideConfig
+    config_class = NoisyClassifierConfig  # type: ignore[assignment]
+    config: NoisyClassifierConfig
     stored = StoredGuide
     base_model_prefix = "guide"
 
-    def __init__(self, config: GuideConfig) -> None:
+    def __init__(self, config: NoisyClassifierConfig) -> None:
         super().__init__(config)
         self.bins = tuple(Bins(*pair) for pair in zip(config.edges, config.mass, strict=True))
         self.most = max((len(b) for b in self.bins), default=1)

@@ -24,7 +24,7 @@ from property_models.learned.features import RADIUS, Features
 from property_models.learned.fitting import check_library, fit
 from property_models.learned.gaussian_process import GaussianProcess
 from property_models.learned.measured import Measured
-from property_models.learned.predictor import PROBES, Judge
+from property_models.learned.predictor import PROBES, PropertyPredictor
 from property_models.property import Direction
 
 FEWEST = 30  # molecules; below it neither a test nor an interval means much
@@ -51,7 +51,7 @@ class Assessment:
     report: dict[str, Any]
 
 
-def fit_judge(
+def fit_predictor(
     measured: Measured,
     name: str,
     unit: str = "",
@@ -61,7 +61,7 @@ def fit_judge(
     source: str = "",
     also: bool = True,
     on_stage: Callable[[str], None] = lambda stage: None,
-) -> tuple[Judge, Assessment]:
+) -> tuple[PropertyPredictor, Assessment]:
     """Fit a judge and test it.
 
     Args:
@@ -109,8 +109,10 @@ def fit_judge(
     chosen = tested.split.test[:PROBES]
     predicted = tested.process.predict(features[chosen], variance=False)[0].tolist()
     probes = tuple(zip((measured.smiles[i] for i in chosen), predicted, strict=True))
-    judge = Judge(name, unit, direction, tested.process, tested.conformal, probes, card)
-    return judge, tested
+    predictor = PropertyPredictor(
+        name, unit, direction, tested.process, tested.conformal, probes, card
+    )
+    return predictor, tested
 
 
 def assess(measured: Measured, features: Features, kind: splits.Kind, seed: int) -> Assessment:

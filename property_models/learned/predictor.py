@@ -81,7 +81,7 @@ class _Info(Struct):
 
 
 @dataclass(frozen=True)
-class Judge:
+class PropertyPredictor:
     """A learned property.
 
     Attributes:
@@ -187,7 +187,7 @@ class Judge:
             part.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Judge:
+    def load(cls, folder: str | Path) -> PropertyPredictor:
         """Read what :meth:`save` wrote.
 
         Raises:
@@ -234,7 +234,7 @@ def read_info(folder: str | Path) -> dict[str, Any]:
     return info
 
 
-def judge(folder: str | Path) -> Judge:
+def predictor(folder: str | Path) -> PropertyPredictor:
     """Return the judge of a folder, read once for each time its files changed.
 
     Warns where this RDKit makes it predict otherwise than when it was fitted.
@@ -252,8 +252,8 @@ def judge(folder: str | Path) -> Judge:
 
 
 @functools.lru_cache(maxsize=16)
-def _judge(folder: str, stamps: tuple[int, ...]) -> Judge:
-    found = Judge.load(folder)
+def _judge(folder: str, stamps: tuple[int, ...]) -> PropertyPredictor:
+    found = PropertyPredictor.load(folder)
     if trouble := found.check():
         warnings.warn(trouble, stacklevel=2)
     return found

@@ -203,5 +203,5 @@ def test_without_an_index_novelty_has_to_be_waived(molgen: Run, tmp_path: Path) 
     words = ("design", bare, "--target", "qed=max", "--n", 3, *FEW, "--out", out)
     assert "no index of known molecules, so novelty is unknown" in molgen(*words).refused()
     assert not out.exists()
-    assert molgen(*words, "--allow-known").status == 0
+    assert molgen(*words, "--allow-training-molecules").status == 0
     assert len(pd.read_csv(out)) == 3

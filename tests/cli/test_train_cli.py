@@ -17,7 +17,7 @@ from molgen.model import Model
 from small_data import SMILES, TINY
 
 MODEL_FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-MODEL_FILES |= {"prior.safetensors", "known.safetensors", "molgen.json", "README.md"}
+MODEL_FILES |= {"prior.safetensors", "training_index.safetensors", "molgen.json", "README.md"}
 RUN_FILES = {"dataset.npz", "prepared.json", "report.csv", "state", "training_log.csv"}
 
 
@@ -124,11 +124,18 @@ def test_selfies_without_properties(smi: Path, tmp_path: Path) -> None:
 def test_a_prepared_set_is_trained_on_later(smi: Path, tmp_path: Path) -> None:
     ready, out = tmp_path / "ready", tmp_path / "out"
     assert molgen("train", smi, "--out", ready, "--properties", "qed", "--prepare-only") == 0
-    assert names(ready) == {"dataset.npz", "known.safetensors", "report.csv", "prepared.json"}
+    assert names(ready) == {
+        "dataset.npz",
+        "training_index.safetensors",
+        "report.csv",
+        "prepared.json",
+    }
     source = ["--source", "forty molecules"]
     assert molgen("train", ready / "dataset.npz", "--out", out, "--epochs", 1, *source, *TINY) == 0
     assert "forty molecules" in (out / "README.md").read_text()
-    assert (out / "known.safetensors").read_bytes() == (ready / "known.safetensors").read_bytes()
+    assert (out / "training_index.safetensors").read_bytes() == (
+        ready / "training_index.safetensors"
+    ).read_bytes()
     assert json.loads((out / "molgen.json").read_text())["data"]["rows"] == 40
 
 
@@ -163,11 +170,11 @@ def test_a_model_is_tuned_on_other_molecules(
     before, after = Model.load(trained), Model.load(out)
     assert after.tokenizer.vocab == before.tokenizer.vocab
     assert after.properties == before.properties
-    assert before.known is not None
-    assert after.known is not None
-    assert after.known.contains([*new[:-1], *SMILES]).all()
-    assert not before.known.contains(new).any()
-    assert len(after.known) == len(before.known) + 20
+    assert before.training_index is not None
+    assert after.training_index is not None
+    assert after.training_index.contains([*new[:-1], *SMILES]).all()
+    assert not before.training_index.contains(new).any()
+    assert len(after.training_index) == len(before.training_index) + 20
     for p, q in zip(before.denoiser.parameters(), after.denoiser.parameters(), strict=True):  # type: ignore[attr-defined]
         torch.testing.assert_close(p, q, atol=0.02, rtol=0.02)
     assert json.loads((out / "molgen.json").read_text())["init"] == "model"

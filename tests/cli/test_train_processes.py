@@ -12,7 +12,7 @@ import pytest
 
 from commands import Run, names
 from molgen.cli import main
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 from molgen.training.state import find, read_meta
 from small_data import SMILES, TINY, dataset
 
@@ -32,7 +32,7 @@ sys.exit(main(["train", smi, "--out", f"{out}-2"]))
 
 def test_training_needs_no_rdkit(tmp_path: Path) -> None:
     dataset().save(tmp_path / "dataset.npz")
-    KnownMolecules.from_smiles(SMILES).save(tmp_path / "known.safetensors")
+    TrainingIndex.from_smiles(SMILES).save(tmp_path / "training_index.safetensors")
     (tmp_path / "set.smi").write_text("C\n")
     files = [str(tmp_path / name) for name in ("dataset.npz", "set.smi", "out")]
     code = [sys.executable, "-c", NO_RDKIT, *files, "--epochs", "1", *TINY]

@@ -12,9 +12,9 @@ from torch import Tensor
 import strings
 import tiny
 from molgen.diffusion.losses import next_token_nats
-from molgen.guidance.classifier import Aim
+from molgen.guidance.classifier import ClassifierTarget
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel
-from molgen.guidance.prefix_classifier import GuideScores
+from molgen.guidance.prefix_classifier import PrefixClassifierScores
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.kv_cache import CachedDenoiser, KVCache
 from molgen.nn.language_model import LanguageModel, sequence_log_prob
@@ -22,7 +22,7 @@ from molgen.sampling.autoregressive import AutoregressiveSampler
 from molgen.sampling.sampler import Job, Samples
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers
-from property_models.classifiers.network import GuideConfig, NoisyGuide
+from property_models.classifiers.network import NoisyClassifier, NoisyClassifierConfig
 from strings import MEETS, STRINGS, TARGET, enumerated, given
 from tiny import ones
 
@@ -37,8 +37,8 @@ def pool() -> Iterator[Workers]:
         yield pool
 
 
-def noisy_guide(longest: int = LONGEST, noise: str = "none") -> NoisyGuide:
-    config = GuideConfig(
+def noisy_guide(longest: int = LONGEST, noise: str = "none") -> NoisyClassifier:
+    config = NoisyClassifierConfig(
         labels=["rings", "weight"],
         edges=[[-0.5, 0.5, 1.5, 2.5], [0.0, 1.0, 2.0, 3.0, 5.0, 8.0]],
         mass=[[0.2, 0.5, 0.3], [0.1, 0.2, 0.3, 0.2, 0.2]],
@@ -48,19 +48,22 @@ def noisy_guide(longest: int = LONGEST, noise: str = "none") -> NoisyGuide:
         num_layers=2,
         noise=noise,
     )
-    return random_weights(NoisyGuide(config))
+    return random_weights(NoisyClassifier(config))
 
 
-def random_weights(guide: NoisyGuide) -> NoisyGuide:
+def random_weights(classifier: NoisyClassifier) -> NoisyClassifier:
     generator = torch.Generator().manual_seed(1)
-    for parameter in guide.parameters():
+    for parameter in classifier.parameters():
         spread = 1.5 * parameter.shape[-1] ** -0.5
         parameter.data = spread * torch.randn(parameter.shape, generator=generator)
-    return guide.eval()
+    return classifier.eval()
 
 
-GUIDE = noisy_guide()
-RINGS, WEIGHT = Aim("rings", 2.0, 2.0), Aim("weight", Range(0.0, 2.0), 0.5)
+CLASSIFIER = noisy_guide()
+RINGS, WEIGHT = (
+    ClassifierTarget("rings", 2.0, 2.0),
+    ClassifierTarget("weight", Range(0.0, 2.0), 0.5),
+)
 
 
 def rows(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -122,15 +125,15 @@ def test_kernels_multiply_to_the_exact_likelihood() -> None:
 def test_the_guide_read_along_gives_the_candidates_of_its_full_forward() -> None:
     tokens, _ = rows(20)
     with torch.inference_mode():
-        full = GUIDE.candidate_log_prob(tokens, [0, 1]).unbind(-2)
-        cache = KVCache(GUIDE, len(tokens))
+        full = CLASSIFIER.candidate_log_prob(tokens, [0, 1]).unbind(-2)
+        cache = KVCache(CLASSIFIER, len(tokens))
         for place in range(LONGEST):
             x = cache.append(tokens[:, place])
             for index in range(2):
-                bins = GUIDE.candidate_bins(GUIDE.place(x), [index])[:, 0, :, 0]
+                bins = CLASSIFIER.candidate_bins(CLASSIFIER.place(x), [index])[:, 0, :, 0]
                 torch.testing.assert_close(bins, full[index][:, place], atol=1e-5, rtol=1e-5)
-    scores = GuideScores(GUIDE, [RINGS, WEIGHT], dtype="fp32").begin(len(tokens))
-    share = [GUIDE.wanted("rings", 2.0), GUIDE.wanted("weight", Range(0.0, 2.0))]
+    scores = PrefixClassifierScores(CLASSIFIER, [RINGS, WEIGHT], dtype="fp32").begin(len(tokens))
+    share = [CLASSIFIER.wanted("rings", 2.0), CLASSIFIER.wanted("weight", Range(0.0, 2.0))]
     for place in range(LONGEST):
         by_hand = sum(
             gamma * (full[k][:, place].double().exp() @ share[k].double()).log()
@@ -142,7 +145,7 @@ def test_the_guide_read_along_gives_the_candidates_of_its_full_forward() -> None
 
 def guided(network: MoleculeDenoiser, dtype: str) -> LanguageModel:
     model = ClassifierFreeModel(CachedDenoiser(network, dtype=dtype), 2.0)
-    return FudgeModel(model, GuideScores(GUIDE, [RINGS, WEIGHT], dtype=dtype))
+    return FudgeModel(model, PrefixClassifierScores(CLASSIFIER, [RINGS, WEIGHT], dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
@@ -184,17 +187,17 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="noise is 'masked'"):
         KVCache(masked, 2)
     with pytest.raises(ValueError, match="the guide's noise is 'masked'"):
-        GuideScores(noisy_guide(noise="masked"), [RINGS])
+        PrefixClassifierScores(noisy_guide(noise="masked"), [RINGS])
     with pytest.raises(ValueError, match="aims name \\[\\], expected different properties"):
-        GuideScores(GUIDE, [])
+        PrefixClassifierScores(CLASSIFIER, [])
     with pytest.raises(ValueError, match="'rings', 'rings'"):
-        GuideScores(GUIDE, [RINGS, RINGS])
+        PrefixClassifierScores(CLASSIFIER, [RINGS, RINGS])
     with pytest.raises(ValueError, match="target qed: the guide"):
-        GuideScores(GUIDE, [Aim("qed", "max")])
+        PrefixClassifierScores(CLASSIFIER, [ClassifierTarget("qed", "max")])
     with pytest.raises(ValueError, match="gamma is a function of alpha_t"):
-        GuideScores(GUIDE, [Aim("rings", 2.0, lambda alpha: alpha)])
+        PrefixClassifierScores(CLASSIFIER, [ClassifierTarget("rings", 2.0, lambda alpha: alpha)])
     with pytest.raises(ValueError, match="reads 8 of 9 tokens"):
-        FudgeModel(CachedDenoiser(NETWORK), GuideScores(noisy_guide(8), [RINGS]))
+        FudgeModel(CachedDenoiser(NETWORK), PrefixClassifierScores(noisy_guide(8), [RINGS]))
 
 
 YES = given(TARGET * MEETS[0])
@@ -262,9 +265,9 @@ def shares(samples: Samples) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def trained_guide() -> NoisyGuide:
+def trained_guide() -> NoisyClassifier:
     """A guide of prefixes trained on the 15 strings and the property of :func:`trained`."""
-    config = GuideConfig(
+    config = NoisyClassifierConfig(
         labels=["y"],
         edges=[[-0.5, 0.5, 1.5]],
         mass=[[0.5, 0.5]],
@@ -274,31 +277,33 @@ def trained_guide() -> NoisyGuide:
         num_layers=2,
         noise="none",
     )
-    guide = random_weights(NoisyGuide(config)).train()
+    classifier = random_weights(NoisyClassifier(config)).train()
     prefix = torch.nn.functional.pad(STRINGS, (1, 0), value=strings.MASK)
     follows = torch.nn.functional.pad(STRINGS, (0, 1), value=strings.PAD)
     ended = prefix == strings.PAD
     bins = torch.stack([1 - MEETS[0], MEETS[0]], dim=1).float()
-    optimiser = torch.optim.Adam(guide.parameters(), lr=5e-3)
+    optimiser = torch.optim.Adam(classifier.parameters(), lr=5e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=250)
     for _ in range(250):
-        candidates = guide.given(prefix, follows)[1][:, :, 0]
+        candidates = classifier.given(prefix, follows)[1][:, :, 0]
         nats = -(candidates * bins[:, None]).sum(-1).masked_fill(ended, 0.0).sum(1)
         loss = TARGET.float() @ nats
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
-    return guide.eval()
+    return classifier.eval()
 
 
 def test_learned_fudge_is_near_the_exact_conditional(
-    trained: MoleculeDenoiser, trained_guide: NoisyGuide
+    trained: MoleculeDenoiser, trained_guide: NoisyClassifier
 ) -> None:
     network = CachedDenoiser(trained, dtype="fp32")
 
     def steered(target: float, gamma: float) -> Tensor:
-        scores = GuideScores(trained_guide, [Aim("y", target, gamma)], dtype="fp32")
+        scores = PrefixClassifierScores(
+            trained_guide, [ClassifierTarget("y", target, gamma)], dtype="fp32"
+        )
         return enumerated(FudgeModel(network, scores))
 
     assert variation(steered(1.0, 1.0), YES) < 0.02

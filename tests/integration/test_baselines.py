@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from molgen.checkpoints.folder import GUIDE, save_network
+from molgen.checkpoints.files import CLASSIFIER
+from molgen.checkpoints.folder import save_network
 from molgen.frontiers.method import Arm
 from molgen.frontiers.plan import settings_for
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.model import Model
-from molgen.molecules.training_index import KnownMolecules
-from molgen.training.classifier import train_guide
-from molgen.training.pipeline import Prepared, fit
+from molgen.molecules.training_index import TrainingIndex
+from molgen.training.classifier import train_classifier
+from molgen.training.pipeline import PreparedDataset, fit
 from small_data import SMILES, dataset, recipe, shape
 
 MOLECULES = SMILES[8:]
@@ -28,19 +29,19 @@ EPOCHS = {"uniform": 500, "none": 300}
 @pytest.fixture(scope="module", params=list(EPOCHS))
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp(request.param)
-    KnownMolecules.from_smiles(MOLECULES).save(folder / "known.safetensors")
+    TrainingIndex.from_smiles(MOLECULES).save(folder / "training_index.safetensors")
     config = recipe(
         epochs=EPOCHS[request.param], batch_size=32, shard=32, peak_rate=5e-3, ema_decay=0.9,
         evaluate_every=100, checkpoint_every=1000,
     )  # fmt: skip
     network = shape(DATA, width=64, noise=request.param)
-    fit(Prepared(DATA), folder, network, config, say=lambda text: None)
-    guide = train_guide(
+    fit(PreparedDataset(DATA), folder, network, config, say=lambda text: None)
+    classifier = train_classifier(
         DATA, folder / "trained", request.param,
         config=recipe(epochs=250, batch_size=32, shard=32, checkpoint_every=1000),
         progress=False, sizes=SMALL,
     )  # fmt: skip
-    save_network(guide, folder / GUIDE)
+    save_network(classifier, folder / CLASSIFIER)
     return Model.load(folder)
 
 
@@ -67,12 +68,12 @@ def test_forwards_are_counted(model: Model) -> None:
 
 
 @pytest.mark.parametrize("steering", ["cfg", "guide"])
-def test_both_ways_of_guidance_steer(model: Model, steering: str) -> None:
+def test_both_ways_of_guidance_steer(model: Model, guidance: str) -> None:
     def share(gamma: float) -> float:
-        how = ClassifierBased() if steering == "guide" else ClassifierFree()
+        how = ClassifierBased() if guidance == "guide" else ClassifierFree()
         targets = {"count:O": 2} if gamma else None
-        table = model.sample(192, targets, seed=3, steps=48, gamma=gamma or 1.0, steering=how)
-        if gamma and steering == "guide":
+        table = model.sample(192, targets, seed=3, steps=48, gamma=gamma or 1.0, guidance=how)
+        if gamma and guidance == "guide":
             assert (table["classifier_nfe"] > 0).all()
         return float((table["raw"].str.count("O") == 2).mean())
 

@@ -11,7 +11,7 @@ import pytest
 import molgen
 import tiny
 from asking import request
-from molgen.discovery.counts import Designs, Tally
+from molgen.discovery.counts import DesignCounts, Designs
 from molgen.discovery.design import design
 from molgen.model import Model
 from molgen.sampling.settings import Settings
@@ -37,8 +37,8 @@ def drawn(model: Model, rows: int, targets: dict[str, Target], seed: int = 3) ->
 def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -> None:
     designs = design(model, request(WANTED, 12, seed=3, settings=settings))
     assert designs.reason == "complete"
-    tally = designs.tally
-    table = drawn(model, tally.drawn, WANTED)
+    counts = designs.counts
+    table = drawn(model, counts.drawn, WANTED)
     lost = {"invalid": 0, "duplicate": 0, "in training set": 0, "goal missed: qed": 0}
     kept, seen = [], set()
     for row in table.itertuples():
@@ -55,11 +55,11 @@ def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -
         seen.add(row.smiles)
     assert designs.table["index"].tolist() == kept
     assert len(kept) == 12
-    assert kept[-1] == tally.drawn - 1, "nothing is counted beyond the last one delivered"
-    assert dict(tally.rejected) == {**lost, "goal missed: logp": 0}
+    assert kept[-1] == counts.drawn - 1, "nothing is counted beyond the last one delivered"
+    assert dict(counts.rejected) == {**lost, "goal missed: logp": 0}
     assert min(lost.values()) > 0, "the test would notice nothing otherwise"
-    assert tally.drawn == tally.accepted + sum(tally.rejected.values())
-    assert tally.forwards == table["nfe"].sum()
+    assert counts.drawn == counts.accepted + sum(counts.rejected.values())
+    assert counts.forwards == table["nfe"].sum()
     pd.testing.assert_frame_equal(
         designs.table.drop(columns=["unique", "score"]).reset_index(drop=True),
         table.loc[kept].drop(columns="unique").reset_index(drop=True),
@@ -87,7 +87,7 @@ def test_a_number_is_met_within_the_tolerance(model: Model, settings: Settings) 
     assert len(found.table)
     assert (found.table["qed"] - 0.38).abs().max() <= 0.1 * std
     wider = design(model, request({"qed": 0.38}, 4, 3, settings=settings, draws=900, tolerance=1.0))
-    assert wider.tally.drawn < found.tally.drawn
+    assert wider.counts.drawn < found.counts.drawn
 
 
 def test_a_whole_number_is_met_exactly(model: Model, settings: Settings) -> None:
@@ -95,7 +95,7 @@ def test_a_whole_number_is_met_exactly(model: Model, settings: Settings) -> None
         model, request({"ring_count": 0.5}, 2, 0, settings=settings, draws=60, tolerance=9.0)
     )
     assert len(none.table) == 0
-    assert none.tally.rejected["goal missed: ring_count"] > 0
+    assert none.counts.rejected["goal missed: ring_count"] > 0
     some = design(
         model, request({"ring_count": 0}, 2, 0, settings=settings, draws=200, tolerance=0.0)
     )
@@ -105,12 +105,12 @@ def test_a_whole_number_is_met_exactly(model: Model, settings: Settings) -> None
 @pytest.mark.parametrize("budget", [1, 31, 70])
 def test_a_budget_is_kept_to_the_row(model: Model, settings: Settings, budget: int) -> None:
     found = design(model, request({"qed": Range(0.9, 1)}, 5, 0, settings=settings, draws=budget))
-    assert found.tally.drawn == budget
+    assert found.counts.drawn == budget
     assert found.reason == f"the budget of {budget} draws ended"
     assert found.asked == 5
     assert list(found.table) == [*drawn(model, 1, {"qed": "max"}), "score"]
     assert len(found.table) == 0
-    assert f"{budget} drawn: 0 kept, " in str(found.tally)
+    assert f"{budget} drawn: 0 kept, " in str(found.counts)
 
 
 def test_known_molecules_on_request(tmp_path: Path, model: Model, settings: Settings) -> None:
@@ -121,7 +121,7 @@ def test_known_molecules_on_request(tmp_path: Path, model: Model, settings: Sett
     assert strict.table["novel"].all()
     assert not free.table["novel"].all()
     assert free.table["smiles"].is_unique
-    assert "in training set" not in free.tally.rejected
+    assert "in training set" not in free.counts.rejected
     bare = molgen.load(tiny.save(tmp_path / "bare", index=False))
     with pytest.raises(ValueError, match="no index of known molecules, so novelty is unknown"):
         design(bare, request({"qed": "max"}, 2))
@@ -139,8 +139,8 @@ def test_it_reports_on_the_way_and_can_be_stopped(model: Model, settings: Settin
     found: list[pd.DataFrame] = []
     rounds: list[int] = []
 
-    def on_round(tally: Tally) -> None:
-        rounds.append(tally.drawn)
+    def on_round(counts: DesignCounts) -> None:
+        rounds.append(counts.drawn)
         if len(rounds) == 3:
             raise KeyboardInterrupt
 
@@ -153,7 +153,7 @@ def test_it_reports_on_the_way_and_can_be_stopped(model: Model, settings: Settin
     pd.testing.assert_frame_equal(
         pd.concat(found, ignore_index=True), designs.table.drop(columns="score")
     )
-    assert len(designs.table) == designs.tally.accepted > 0
+    assert len(designs.table) == designs.counts.accepted > 0
 
 
 def test_what_cannot_be_asked_for(model: Model) -> None:

@@ -12,11 +12,11 @@ import torch
 import molgen as package
 from commands import Run
 from judges import measured, write
-from molgen.checkpoints.folder import load_guide
+from molgen.checkpoints.folder import load_classifier
 from molgen.model import Model
 from molgen.training import distil
-from molgen.training.classifier import new_guide
-from property_models.learned.fit import fit_judge
+from molgen.training.classifier import new_classifier
+from property_models.learned.fit import fit_predictor
 from property_models.learned.splits import scaffold
 from small_data import SMILES, dataset
 
@@ -30,7 +30,7 @@ def test_nothing_the_judge_was_tested_on_gets_a_label(
     tiny_model: Path, tmp_path: Path, kind: str
 ) -> None:
     table = measured()
-    judge, tested = fit_judge(table, "rule", split=kind, seed=2, also=False)  # type: ignore[arg-type]
+    judge, tested = fit_predictor(table, "rule", split=kind, seed=2, also=False)  # type: ignore[arg-type]
     judge.save(tmp_path / "judge")
     model, name = Model.load(tiny_model), f"model:{tmp_path / 'judge'}"
     test = [table.smiles[i] for i in tested.split.test]
@@ -60,31 +60,31 @@ def test_the_command_trains_a_guide(molgen: Run, tiny_model: Path, tmp_path: Pat
     out = tmp_path / "out"
     ran = molgen(
         "fit-property", write(tmp_path / "t.csv"), "--column", "y", "--out", out,
-        "--guide", tiny_model, "--guide-molecules", 40, "--guide-epochs", 1,
+        "--classifier", tiny_model, "--classifier-molecules", 40, "--classifier-epochs", 1,
     )  # fmt: skip
     assert ran.status == 0, ran.err
     assert f"a guide towards model:{out}" in ran.out
     model = package.load(tiny_model)
-    guide = load_guide(out / "guide", model.denoiser.vocab_size)
-    assert (guide.noise, guide.properties) == ("masked", (f"model:{out}",))
-    record = json.loads((out / "guide" / "guide.json").read_text())
+    classifier = load_classifier(out / "classifier", model.denoiser.vocab_size)
+    assert (classifier.noise, classifier.properties) == ("masked", (f"model:{out}",))
+    record = json.loads((out / "classifier" / "guide.json").read_text())
     assert record["labels"]["drawn"] == 40
-    assert not (out / "guide" / "state").exists()
+    assert not (out / "classifier" / "state").exists()
 
 
 def test_agreement_is_one_for_a_guide_that_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     data = dataset(SMILES, properties=1)
     sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "condition_size": 8}
-    guide = new_guide(data, sizes=sizes)
-    bins = guide.bins[0].index(data.values[:, 0])
+    classifier = new_classifier(data, sizes=sizes)
+    bins = classifier.bins[0].index(data.values[:, 0])
 
     def log_prob(tokens: torch.Tensor, alpha: torch.Tensor | None = None) -> torch.Tensor:
         rows = [np.flatnonzero((data.tokens == t.numpy()).all(1))[0] for t in tokens]
-        one = torch.full((len(tokens), 1, len(guide.bins[0])), -torch.inf)
+        one = torch.full((len(tokens), 1, len(classifier.bins[0])), -torch.inf)
         one[torch.arange(len(tokens)), 0, torch.from_numpy(bins[rows])] = 0.0
         return one
 
-    monkeypatch.setattr(guide, "log_prob", log_prob)
-    found = distil.agreement(guide, data)
+    monkeypatch.setattr(classifier, "log_prob", log_prob)
+    found = distil.agreement(classifier, data)
     assert found["molecules"] == data.held_out.sum()
     assert found["spearman"] == pytest.approx(1.0)

@@ -166,7 +166,7 @@ def test_a_table_is_read_alike_by_every_command(
     ran = molgen("train", name, "--prepare-only", "--properties", "qed", "--out", "data")
     assert said in ran.err
     assert len(TokenDataset.load("data/dataset.npz")) == len(smiles)
-    how = ("--target", "qed=max", "--tries", 2, "--steps", 4, "--out", "better.csv")
+    how = ("--target", "qed=max", "--attempts", 2, "--steps", 4, "--out", "better.csv")
     ran = molgen("optimize", tiny_model, name, *how)
     assert said in ran.err
     assert pd.read_csv("better.csv")["lead"].unique().tolist() == smiles
@@ -184,7 +184,7 @@ def test_atoms_of_too_many_hydrogens_are_rows_with_their_reason(
         ("3", "unreadable"),
         ("4", "unreadable"),
     ]
-    how = ("--target", "qed=max", "--tries", 2, "--steps", 4, "--out", "better.csv")
+    how = ("--target", "qed=max", "--attempts", 2, "--steps", 4, "--out", "better.csv")
     assert molgen("optimize", tiny_model, "hydrogens.csv", *how).status in (0, 3)
     outcome = pd.read_csv("better.csv").groupby("lead", sort=False)["outcome"].last()
     assert outcome["[CH128]"] == "lead not read: parse"
@@ -195,7 +195,7 @@ def test_a_salt_is_scored_and_improved_as_its_parent(molgen: Run, tiny_model: Pa
     rows = list(csv.DictReader(molgen("score", tiny_model, "leads.csv").out.splitlines()))
     assert [(row["smiles"], row["status"]) for row in rows] == [("CCO", "ok")] * 2
     assert rows[0]["nats"] == rows[1]["nats"]
-    how = ("--target", "qed=max", "--tries", 2, "--steps", 4, "--out", "better.csv")
+    how = ("--target", "qed=max", "--attempts", 2, "--steps", 4, "--out", "better.csv")
     assert molgen("optimize", tiny_model, "leads.csv", *how).status in (0, 3)
     leads = pd.read_csv("better.csv")["lead"].unique().tolist()
     assert leads == ["OCC", "[CH3:1][CH2:2][OH:3]"]

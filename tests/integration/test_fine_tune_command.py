@@ -39,8 +39,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tmp_path_factory.mktemp("models") / "original",
         sampling={"remask": "rescale:eta=0.05", "weights": "sharpened:tau=0.5", "steps": 12},
     )
-    (folder / "guide").mkdir()
-    (folder / "guide" / "config.json").write_text("{}")
+    (folder / "classifier").mkdir()
+    (folder / "classifier" / "config.json").write_text("{}")
     return folder
 
 
@@ -85,7 +85,7 @@ def test_a_series_is_learned_and_reported(
     assert str(tmp_path) not in card
     assert model.info["summary"] == "original, fine-tuned on 26 molecules of series.csv"
     assert model.info["sampling"] == read_info(original)["sampling"]
-    assert (export / "guide" / "config.json").is_file()
+    assert (export / "classifier" / "config.json").is_file()
 
     again = molgen("train", series, "--init", original, "--out", out, *CPU)
     assert again.status == 0

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from molgen.checkpoints.folder import load_guide
+from molgen.checkpoints.folder import load_classifier
 from molgen.data.dataset import TokenDataset
 from molgen.targets import Range
-from molgen.training.classifier import GuideObjective, new_guide, train_guide
+from molgen.training.classifier import ClassifierObjective, new_classifier, train_classifier
 from molgen.training.recipe import TrainConfig
-from property_models.classifiers.network import NoisyGuide, log_meets
+from property_models.classifiers.network import NoisyClassifier, log_meets
 
 LENGTH, LETTERS, MASK, PAD = 4, 3, 4, 3
 WORDS = np.array(list(itertools.product(range(LETTERS), repeat=LENGTH)))
@@ -32,24 +32,28 @@ def words(copies: int = 40) -> TokenDataset:
 
 
 @pytest.fixture(scope="module", params=["masked", "uniform", "none"])
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NoisyGuide:
+def trained(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> NoisyClassifier:
     folder = tmp_path_factory.mktemp(request.param)
     config = TrainConfig(
         epochs=12, batch_size=128, shard=128, peak_rate=6e-3, decay_fraction=0.9, ema_decay=0.9,
         workers=1, dtype="fp32",
     )  # fmt: skip
-    return train_guide(words(), folder, request.param, config=config, progress=False, sizes=SMALL)
+    return train_classifier(
+        words(), folder, request.param, config=config, progress=False, sizes=SMALL
+    )
 
 
-def exact(guide: NoisyGuide, tokens: Tensor, alpha: Tensor) -> Tensor:
+def exact(classifier: NoisyClassifier, tokens: Tensor, alpha: Tensor) -> Tensor:
     """``p(zeros = k | x_t)`` for words drawn uniformly, with shape (batch, LENGTH + 1)."""
-    if guide.noise == "none":
+    if classifier.noise == "none":
         written = (tokens[:, 1:] == 0).sum(1)
         free = (LENGTH - (tokens.shape[1] - 1)) * torch.ones(len(tokens))
         each = torch.full((len(tokens), LENGTH), 1 / LETTERS)
         each[torch.arange(LENGTH) >= free[:, None]] = 0.0
         return convolve(each, written)
-    if guide.noise == "masked":
+    if classifier.noise == "masked":
         each = torch.where(tokens == MASK, 1 / LETTERS, (tokens == 0).float())
     else:
         uniform = (1 - alpha[:, None]) / LETTERS
@@ -65,20 +69,22 @@ def convolve(each: Tensor, begin: Tensor) -> Tensor:
     return p
 
 
-def states(guide: NoisyGuide) -> tuple[Tensor, Tensor]:
+def states(classifier: NoisyClassifier) -> tuple[Tensor, Tensor]:
     """Noised words and their clocks."""
     generator = torch.Generator().manual_seed(5)
     alpha = 0.2 + 0.7 * torch.rand(64, generator=generator)
     x = torch.from_numpy(WORDS)[torch.randint(len(WORDS), (64,), generator=generator)]
-    if guide.noise == "none":
+    if classifier.noise == "none":
         return torch.cat([torch.full((64, 1), MASK), x[:, :2]], dim=1), alpha
     u = torch.rand(x.shape, generator=generator)
     noise = torch.randint(LETTERS, x.shape, generator=generator)
-    return torch.where(u < alpha[:, None], x, MASK if guide.noise == "masked" else noise), alpha
+    return torch.where(
+        u < alpha[:, None], x, MASK if classifier.noise == "masked" else noise
+    ), alpha
 
 
 @torch.no_grad()
-def test_a_guide_learns_the_distribution_given_the_noised_row(trained: NoisyGuide) -> None:
+def test_a_guide_learns_the_distribution_given_the_noised_row(trained: NoisyClassifier) -> None:
     tokens, alpha = states(trained)
     p = trained.log_prob(tokens, alpha).exp()[:, trained.index("zeros"), : LENGTH + 1]
     expected = exact(trained, tokens, alpha)
@@ -88,12 +94,12 @@ def test_a_guide_learns_the_distribution_given_the_noised_row(trained: NoisyGuid
     assert distance.mean() < 0.3 * chance.mean()
 
 
-def trained_mass(guide: NoisyGuide) -> Tensor:
-    return torch.from_numpy(guide.bins[0].mass).float()
+def trained_mass(classifier: NoisyClassifier) -> Tensor:
+    return torch.from_numpy(classifier.bins[0].mass).float()
 
 
 @torch.no_grad()
-def test_one_forward_tells_every_candidate(trained: NoisyGuide) -> None:
+def test_one_forward_tells_every_candidate(trained: NoisyClassifier) -> None:
     tokens, alpha = states(trained)
     found = trained.candidate_log_prob(tokens, [0], alpha)[..., 0, :].exp()[..., : LENGTH + 1]
     assert found.shape == (*tokens.shape, 5, LENGTH + 1)
@@ -113,14 +119,14 @@ def test_one_forward_tells_every_candidate(trained: NoisyGuide) -> None:
 
 
 @torch.no_grad()
-def test_soft_tokens_are_tokens(trained: NoisyGuide) -> None:
+def test_soft_tokens_are_tokens(trained: NoisyClassifier) -> None:
     tokens, alpha = states(trained)
     soft = torch.nn.functional.one_hot(tokens, 5).float()
     torch.testing.assert_close(trained.log_prob(soft, alpha), trained.log_prob(tokens, alpha))
 
 
 @torch.no_grad()
-def test_a_target_sums_the_bins_that_meet_it(trained: NoisyGuide) -> None:
+def test_a_target_sums_the_bins_that_meet_it(trained: NoisyClassifier) -> None:
     tokens, alpha = states(trained)
     bins = trained.log_prob(tokens, alpha)[:, 0]
     both = log_meets(bins, trained.wanted("zeros", Range(2, 3)))
@@ -132,23 +138,23 @@ def test_a_target_sums_the_bins_that_meet_it(trained: NoisyGuide) -> None:
 
 
 @torch.no_grad()
-def test_a_guide_is_saved_and_loaded_whole(trained: NoisyGuide, tmp_path: Path) -> None:
-    trained.save_pretrained(tmp_path / "guide")
-    again = load_guide(tmp_path / "guide", 5)
+def test_a_guide_is_saved_and_loaded_whole(trained: NoisyClassifier, tmp_path: Path) -> None:
+    trained.save_pretrained(tmp_path / "classifier")
+    again = load_classifier(tmp_path / "classifier", 5)
     tokens, alpha = states(trained)
     assert torch.equal(again.log_prob(tokens, alpha), trained.log_prob(tokens, alpha))
     with pytest.raises(ValueError, match="knows 5 tokens, the network 7"):
-        load_guide(tmp_path / "guide", 7)
+        load_classifier(tmp_path / "classifier", 7)
 
 
 def test_a_missing_value_teaches_nothing() -> None:
     data = words(1)
-    guide = new_guide(data, sizes=SMALL)
-    objective = GuideObjective("masked", PAD, MASK, guide.bins)
+    classifier = new_classifier(data, sizes=SMALL)
+    objective = ClassifierObjective("masked", PAD, MASK, classifier.bins)
     labels = objective.labels(torch.tensor([[2.0, float("nan")], [4.0, 0.0]]))
     assert labels.tolist() == [[2, -1], [4, 0]]
 
 
 def test_a_guide_needs_something_to_guide_towards() -> None:
     with pytest.raises(ValueError, match="no properties"):
-        new_guide(TokenDataset.build([[0, 1]], {}, words(1).vocab))
+        new_classifier(TokenDataset.build([[0, 1]], {}, words(1).vocab))

@@ -27,7 +27,7 @@ def test_it_is_a_command() -> None:
 
 def test_a_single_lead(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.csv"
-    how = ("--target", "mw=47..", "--guidance", "none", "--tries", 12, *FEW)
+    how = ("--target", "mw=47..", "--guidance", "none", "--attempts", 12, *FEW)
     words = ("optimize", tiny_model, "CCO", *how)
     ran = molgen(*words, "--out", out)
     assert (ran.status, ran.err) == (0, "")
@@ -54,7 +54,7 @@ def test_a_file_of_leads_some_of_which_are_none(
     molgen: Run, tiny_model: Path, tmp_path: Path, leads: Path, suffix: str
 ) -> None:
     out = tmp_path / f"a{suffix}"
-    words = ("optimize", tiny_model, leads, "--target", "mw=max", "--tries", 6, *FEW)
+    words = ("optimize", tiny_model, leads, "--target", "mw=max", "--attempts", 6, *FEW)
     ran = molgen(*words, "--oracle-calls", 4, "--out", out)
     assert ran.status == 3
     assert ran.err.endswith("of 3 leads improved\n")
@@ -75,7 +75,7 @@ def test_a_file_of_leads_some_of_which_are_none(
 def test_columns_and_what_stays(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "leads.csv", tmp_path / "a.csv"
     source.write_text("id,structure\n1,CCCO\n2,NCCO\n")
-    words = ("optimize", tiny_model, source, "--target", "qed=max", "--tries", 8, *FEW)
+    words = ("optimize", tiny_model, source, "--target", "qed=max", "--attempts", 8, *FEW)
     ran = molgen(*words, "--column", "structure", "--keep", "CO", "--out", out)
     assert ran.status in (0, 3)
     table = pd.read_csv(out)
@@ -102,7 +102,7 @@ def test_what_is_finished_is_written(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("molgen.cli.optimize.Screen.ended", interrupt)
-    words = ("optimize", tiny_model, leads, "--target", "qed=max", "--tries", 6, *FEW)
+    words = ("optimize", tiny_model, leads, "--target", "qed=max", "--attempts", 6, *FEW)
     ran = molgen(*words, "--batch-size", 1, "--out", out)
     assert ran.status == 130
     assert ran.err.endswith("of 3 leads improved: interrupted\n")
@@ -128,7 +128,7 @@ def test_what_is_finished_is_written(
         (["CCO", "--target", "qed=best"], "target qed: value is 'best'"),
         (["CCO", "--target", "mw=47.."], "the model is not conditioned on it"),
         (["CCO", "--target", "qed=max", "--similarity", "2"], "similarity is 2.0, expected"),
-        (["CCO", "--target", "qed=max", "--tries", "0"], "--tries: expected a whole number"),
+        (["CCO", "--target", "qed=max", "--attempts", "0"], "--attempts: expected a whole number"),
         (["CCO", "--target", "qed=max", "--oracle-calls", "-1"], "oracle_calls is -1, expected"),
         (["CCO", "--target", "qed=max", "--keep", "C(("], "keep"),
         (["CCO", "--target", "qed=max", "--keep", "N"], "keep is 'N', which matches nothing"),

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 from molgen.model import Model
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.training import state as training_state
 from molgen.training.log import COLUMNS
@@ -277,7 +277,7 @@ def test_a_small_network_learns_32_molecules_by_heart(tmp_path: Path) -> None:
     data = dataset(molecules, properties=0, held_out=0.0)
     tokenizer = Tokenizer(list(data.vocab))
     prior = Prior.from_training(data.lengths, data.values, data.properties)
-    known = KnownMolecules.from_smiles(molecules)
+    known = TrainingIndex.from_smiles(molecules)
     model = Model("by heart", denoiser, tokenizer, prior, known, {"sampling": {"steps": 64}})
     table = model.sample(256, seed=1)
     wrote = table["raw"].isin(molecules)

@@ -82,11 +82,11 @@ def test_no_molecules(model: Model) -> None:
         ({}, {"conditions": "all"}, "conditions is 'all', expected asked or profile"),
         (
             {},
-            {"conditions": "profile", "steering": ClassifierBased()},
+            {"conditions": "profile", "guidance": ClassifierBased()},
             "conditions is 'profile', but guidance is by the guide alone",
         ),
-        ({}, {"strategy": plan.Cap(3.0)}, "eta must lie in"),
-        ({}, {"strategy": plan.Loop(), "steps": 2}, "loop needs at least 3 steps"),
+        ({}, {"remask": plan.Cap(3.0)}, "eta must lie in"),
+        ({}, {"remask": plan.Loop(), "steps": 2}, "loop needs at least 3 steps"),
     ],
 )
 def test_what_is_out_of_line_is_refused_before_anything_is_drawn(
@@ -107,8 +107,8 @@ def test_what_is_out_of_line_is_refused_before_anything_is_drawn(
 def test_a_model_may_recommend_how_to_sample(tmp_path: Path, model: Model) -> None:
     sampling: dict[str, object] = {"remask": "rescale:eta=0.4", "steps": 10, "temperature": 0.5}
     other = molgen.load(tiny.save(tmp_path / "m", sampling=sampling))
-    assert other.settings().strategy == plan.Rescale(0.4)
-    expected = model.sample(9, temperature=0.5, strategy=plan.Rescale(0.4), steps=10)
+    assert other.settings().remask == plan.Rescale(0.4)
+    expected = model.sample(9, temperature=0.5, remask=plan.Rescale(0.4), steps=10)
     pd.testing.assert_frame_equal(other.sample(9), expected)
     assert other.settings(steps=3).steps == 3
 
@@ -130,15 +130,15 @@ def test_a_preset_is_for_its_target_and_for_who_names_no_method(tmp_path: Path) 
     (folder / "molgen.json").write_text(json.dumps({**info, "presets": {"qed=max": TUNED}}))
     model, aim = molgen.load(folder), {"qed": "max"}
     own, tuned = model.settings(), model.settings(targets=aim)
-    assert (own.order, own.strategy, own.shaping.temperature) == (None, plan.Rescale(0.1), 1.0)
+    assert (own.order, own.remask, own.shaping.temperature) == (None, plan.Rescale(0.1), 1.0)
     assert (tuned.order, tuned.gamma, tuned.shaping.temperature) == (EntropyBounded(0.1), 1.5, 1.4)
     assert tuned.steps == 9, "what a preset leaves out is as the model recommends"
     assert model.settings(targets={"logp": "max"}) == own
     assert model.settings("design", aim) == own
     assert model.settings(targets=aim, steps=4, gamma=3.0) == replace(tuned, steps=4, gamma=3.0)
-    assert model.settings(targets=aim, weights=None) == own
-    assert model.settings(targets=aim, strategy=plan.Loop()) == own.changed(strategy=plan.Loop())
-    plain = model.sample(8, aim, seed=1, weights=None)["raw"].tolist()
+    assert model.settings(targets=aim, remask_weights=None) == own
+    assert model.settings(targets=aim, remask=plan.Loop()) == own.changed(remask=plan.Loop())
+    plain = model.sample(8, aim, seed=1, remask_weights=None)["raw"].tolist()
     assert model.sample(8, aim, seed=1)["raw"].tolist() != plain
 
 
@@ -153,7 +153,7 @@ def test_a_card_shows_presets(tmp_path: Path) -> None:
 
 def test_without_an_index_nothing_counts_as_novel(tmp_path: Path) -> None:
     model = molgen.load(tiny.save(tmp_path / "m", index=False))
-    assert model.known is None
+    assert model.training_index is None
     assert not model.sample(20, steps=6)["novel"].any()
 
 
@@ -171,8 +171,8 @@ def test_a_checkpoint_holds_the_model(tiny_model: Path, model: Model) -> None:
         torch.testing.assert_close(value, original[name].to(torch.bfloat16).float())
     assert model.properties == tiny.PROPERTIES
     assert model.tokenizer.vocab[:-2] == tiny.CHARACTERS
-    assert model.known is not None
-    assert len(model.known) == len(tiny.KNOWN)
+    assert model.training_index is not None
+    assert len(model.training_index) == len(tiny.KNOWN)
     assert model.info == {"format": 1, "representation": "smiles", "sampling": {"steps": 12}}
     assert not any(path.suffix in (".pt", ".bin", ".pkl") for path in tiny_model.iterdir())
 
@@ -223,7 +223,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "tokenizer of another kind": _text("tokenizer.json", '{"model": {"vocab": {"C": 0}}}'),
     "prior missing": _without("prior.safetensors"),
     "prior cut short": _cut("prior.safetensors"),
-    "index cut short": _cut("known.safetensors"),
+    "index cut short": _cut("training_index.safetensors"),
 }
 
 

@@ -11,7 +11,7 @@ from molgen.model import Model
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 
-BUSY: dict[str, Any] = {"strategy": plan.Rescale(0.4), "steps": 10}
+BUSY: dict[str, Any] = {"remask": plan.Rescale(0.4), "steps": 10}
 
 
 def raws(model: Model, n: int, first: int = 0, **settings: Any) -> list[tuple[str, int]]:
@@ -38,8 +38,8 @@ def test_a_molecule_is_the_same_in_any_batch_and_any_call(
 
 def test_weights_keep_a_molecule_apart_from_its_batch_too(model: Model) -> None:
     weights = token_weights.Sharpened()
-    whole = raws(model, 20, weights=weights)
-    assert raws(model, 20, weights=weights, batch_size=3) == whole
+    whole = raws(model, 20, remask_weights=weights)
+    assert raws(model, 20, remask_weights=weights, batch_size=3) == whole
     assert raws(model, 20) != whole
 
 
@@ -66,6 +66,6 @@ def test_a_profile_conditions_rows_that_nothing_is_asked_of(model: Model) -> Non
     )
     assert (plain.nfe == told.nfe).all()
     assert (plain.tokens != told.tokens).any()
-    rows = resolve(model, model.settings(conditions="profile"), {}).lend(16, 3)
+    rows = resolve(model, model.settings(conditions="profile"), {}).draw_prior(16, 3)
     assert rows.condition is not None
     assert rows.condition.shape == (16, len(model.properties))

@@ -28,7 +28,7 @@ def tier(oracle_calls: int) -> str:
 
 
 @dataclass(kw_only=True)
-class Tally(Ledger):
+class LeadCounts(Ledger):
     """The ledger of a run; rows are tries at leads.
 
     Attributes:

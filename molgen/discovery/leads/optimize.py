@@ -31,8 +31,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from molgen.discovery.goals import Goals, steering, weighed
-from molgen.discovery.leads.counts import Tally
+from molgen.discovery.goals import Goals, guided_targets, weighed
+from molgen.discovery.leads.counts import LeadCounts
 from molgen.discovery.leads.lead import read
 from molgen.discovery.leads.report import Optimized, frame
 from molgen.discovery.leads.search import LeadSearch
@@ -84,7 +84,7 @@ def optimize(
     found = resolve(model, request)
     recipe = recipe_of(model, found.settings, found.guided_by)
     tables: list[pd.DataFrame] = []
-    tally = Tally(request=request)
+    counts = LeadCounts(request=request)
     reason = "complete"
     with factory.sampler(recipe) as sampler, workers(found.settings.device) as pool:
         search = LeadSearch.over(request, found.goals, recipe, sampler, pool)
@@ -96,7 +96,7 @@ def optimize(
                 ]
                 drawn = search.run(several, on_tries)
                 tables.append(frame(drawn, found.goals, request))
-                tally.add(tables[-1])
+                counts.add(tables[-1])
                 if on_leads:
                     on_leads(tables[-1])
         except KeyboardInterrupt:
@@ -104,7 +104,7 @@ def optimize(
     import pandas as pd
 
     table = pd.concat(tables, ignore_index=True) if tables else frame([], found.goals, request)
-    return Optimized(table, tally, len(leads), reason)
+    return Optimized(table, counts, len(leads), reason)
 
 
 def resolve(model: Model, request: Request) -> Resolved:
@@ -117,7 +117,7 @@ def resolve(model: Model, request: Request) -> Resolved:
     settings = weighed(request.settings or model.settings(), goals)
     guided_by = request.guided_by
     if guided_by is None:
-        guided_by = _steered(model, goals, settings, request.budget.oracle_calls or 0)
+        guided_by = _guided_targets(model, goals, settings, request.budget.oracle_calls or 0)
     return Resolved(goals, settings, guided_by)
 
 
@@ -155,7 +155,7 @@ def _check(model: Model, leads: Sequence[str], request: Request) -> None:
         )
 
 
-def _steered(
+def _guided_targets(
     model: Model, goals: Goals, settings: Settings, oracle_calls: int
 ) -> dict[str, Target]:
     """Return the targets that steer; the others are filters, and an oracle scores them, too.
@@ -163,12 +163,12 @@ def _steered(
     Raises:
         ValueError: if there is neither such a target nor an oracle.
     """
-    if not isinstance(settings.steering, ClassifierFree):
-        return steering(model, goals, settings)
-    steer = {name: goal for name, goal in goals.targets.items() if name in model.properties}
-    if not steer and not oracle_calls:
+    if not isinstance(settings.guidance, ClassifierFree):
+        return guided_targets(model, goals, settings)
+    guided_by = {name: goal for name, goal in goals.targets.items() if name in model.properties}
+    if not guided_by and not oracle_calls:
         raise ValueError(
             f"target {', '.join(goals.targets)}: the model is not conditioned on it; it knows "
             f"{', '.join(model.properties) or 'none'}. Allow oracle calls, or draw unguided"
         )
-    return steer
+    return guided_by

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molgen.discovery.goals import Goals
-from molgen.discovery.leads.counts import Tally, tier
+from molgen.discovery.leads.counts import LeadCounts, tier
 from molgen.discovery.leads.lead import Lead, Refused
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
@@ -67,20 +67,20 @@ class Optimized:
     Attributes:
         table: a row for each try, in order of leads and tries, and one for each lead that could
             not be worked on, its reason the outcome and its try number 0.
-        tally: the counts.
+        counts: the counts.
         asked: leads.
         reason: why it stopped: ``complete`` or ``interrupted``.
     """
 
     table: pd.DataFrame
-    tally: Tally
+    counts: LeadCounts
     asked: int
     reason: str
 
     @property
     def every_lead(self) -> bool:
         """Whether every lead asked for was improved."""
-        return self.tally.improved == self.asked
+        return self.counts.improved == self.asked
 
 
 def frame(

@@ -21,12 +21,17 @@ from rdkit import Chem
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.constraints.draw import PRIOR_ROWS, restrained
 from molgen.constraints.open_parts import OpenPart, rows
-from molgen.data.prior import Lent
+from molgen.data.prior import PriorDraw
 from molgen.data.tokenizer import unwritable
 from molgen.discovery.goals import Goals
 from molgen.discovery.leads.lead import Lead, Refused
-from molgen.discovery.leads.openings import openings
-from molgen.discovery.leads.prospects import ByGuide, Prospects, Surrogate, prospects
+from molgen.discovery.leads.masked_regions import masked_regions
+from molgen.discovery.leads.region_scores import (
+    ByClassifier,
+    RegionScores,
+    Surrogate,
+    region_scores,
+)
 from molgen.discovery.leads.report import Try
 from molgen.discovery.leads.state import LOW, LeadWalk
 from molgen.discovery.oracle import Oracle
@@ -53,8 +58,8 @@ class LeadSearch:
         model: that draws.
         sampler: of the model, guided.
         adaptive: how tries that fail go on; None if they do not.
-        prospects: says of parts how well what stays goes with what is asked for.
-        lent: lengths and conditions to choose from.
+        region_scores: says of parts how well what stays goes with what is asked for.
+        prior_draw: lengths and conditions to choose from.
     """
 
     request: Request
@@ -62,8 +67,8 @@ class LeadSearch:
     model: Checkpoint
     sampler: AnySampler
     adaptive: AdaptiveSampler | None
-    prospects: Prospects
-    lent: Lent
+    region_scores: RegionScores
+    prior_draw: PriorDraw
 
     @classmethod
     def over(
@@ -76,17 +81,17 @@ class LeadSearch:
                 as asked for, or no guide tells the targets and one is to propose.
         """
         model = recipe.model
-        lent = recipe.lend(PRIOR_ROWS, request.seed)
-        nothing = rows(model, lent, [], np.zeros(0, np.int64), np.zeros((0, 1)))
+        prior_draw = recipe.draw_prior(PRIOR_ROWS, request.seed)
+        nothing = rows(model, prior_draw, [], np.zeros(0, np.int64), np.zeros((0, 1)))
         free = restrained(sampler, nothing.rules)
         goes_on = adaptive_sampler(recipe, free) if recipe.settings.adapt else None
-        judge = prospects(recipe, lent, pool)
-        if request.n and not isinstance(judge, ByGuide):
+        rate = region_scores(recipe, prior_draw, pool)
+        if request.n and not isinstance(rate, ByClassifier):
             raise ValueError(
                 f"top_k is {request.n}, but nothing is aimed at that a guide of model "
                 f"{model.name!r} tells: expected one, which chooses"
             )
-        return cls(request, goals, model, sampler, goes_on, judge, lent)
+        return cls(request, goals, model, sampler, goes_on, rate, prior_draw)
 
     def run(
         self, leads: Sequence[Lead | Refused], on_tries: Callable[[int], None] | None = None
@@ -101,7 +106,7 @@ class LeadSearch:
             For each lead its oracle and its tries.
         """
         budget, objectives = self.request.budget, tuple(self.goals)
-        tries, enough, calls = budget.attempts, budget.stop_after, budget.oracle_calls or 0
+        tries, stop_after, calls = budget.attempts, budget.stop_after, budget.oracle_calls or 0
         oracles = [Oracle(objectives, calls) for _ in leads]
         going = {
             lead.index: LeadWalk(
@@ -119,7 +124,7 @@ class LeadSearch:
         step = ROUND if any(walk.goes_on for walk in under_way) else tries
         for first in range(0, tries, step):
             self._round(under_way, first, min(step, tries - first), on_tries)
-            ahead = [item for item in under_way if not enough or len(item.reached) < enough]
+            ahead = [item for item in under_way if not stop_after or len(item.reached) < stop_after]
             if on_tries and len(ahead) < len(under_way):
                 on_tries((len(under_way) - len(ahead)) * max(0, tries - first - step))
             under_way = ahead
@@ -139,7 +144,7 @@ class LeadSearch:
             return
         costs = self._look_for_parts(going, first)
         opened = [
-            (item, number, item.choose(number, self.prospects.exaggeration))
+            (item, number, item.choose(number, self.region_scores.exaggeration))
             for item in going
             for number in range(first, first + count)
         ]
@@ -160,22 +165,22 @@ class LeadSearch:
         if not new:
             return {}
         for item in new:
-            item.start.pool = openings(
+            item.start.pool = masked_regions(
                 self.model,
-                self.lent.lengths,
+                self.prior_draw.lengths,
                 item.lead,
                 item.start.smiles,
                 item.start.mol,
                 LOW * self.request.likeness.similarity,
-                self.prospects.lengths,
+                self.region_scores.lengths,
                 self.request.seed,
                 first,
             )
-        found = self.prospects([part for item in new for part in item.start.pool])
+        found = self.region_scores([part for item in new for part in item.start.pool])
         ends = np.cumsum([len(item.start.pool) for item in new])[:-1]
         for item, own in zip(new, np.split(found, ends), strict=True):
-            item.start.judge(own)
-        each = self.prospects.forwards, self.prospects.classifier_forwards
+            item.start.rate(own)
+        each = self.region_scores.forwards, self.region_scores.classifier_forwards
         return {
             item.lead.index: (each[0] * len(item.start.pool), each[1] * len(item.start.pool))
             for item in new
@@ -192,7 +197,7 @@ class LeadSearch:
         place = np.arange(self.model.denoiser.max_length + 1)
         u = used(self.request.seed, Use.LEAD_SPAN, lead[:, None], number[:, None], place)
         parts = [part for *_, part in opened]
-        ready = rows(self.model, self.lent, parts, lead * SEGMENT + number, u)
+        ready = rows(self.model, self.prior_draw, parts, lead * SEGMENT + number, u)
 
         def on_done(ended: Ids, _: Samples) -> None:
             if on_tries:
@@ -206,9 +211,9 @@ class LeadSearch:
         return sampler.run(ready.job(self.request.seed), on_done)
 
     def _surrogate(self) -> Surrogate | None:
-        if not isinstance(self.prospects, ByGuide):
+        if not isinstance(self.region_scores, ByClassifier):
             return None
-        return Surrogate(self.prospects.says, self.model.tokenizer)
+        return Surrogate(self.region_scores.probability, self.model.tokenizer)
 
     def _writable(self, smiles: str) -> bool:
         """Return whether the network can go on from a molecule."""

@@ -24,7 +24,7 @@ from rdkit import Chem
 from molgen.constraints.open_parts import OpenPart
 from molgen.discovery.goals import Goals
 from molgen.discovery.leads.lead import Lead
-from molgen.discovery.leads.prospects import Surrogate
+from molgen.discovery.leads.region_scores import Surrogate
 from molgen.discovery.leads.report import Try
 from molgen.discovery.objectives import WeightedSum
 from molgen.discovery.oracle import Oracle
@@ -47,7 +47,7 @@ class Start:
         score: larger is better; minus infinity until it is known.
         rounds: of tries that have started from it.
         pool: openings, none until they are looked for.
-        prospects: ``log p(y | rest)`` of each.
+        region_scores: ``log p(y | rest)`` of each.
         opened: how often a try has opened each.
     """
 
@@ -56,12 +56,15 @@ class Start:
     score: float = -np.inf
     rounds: int = 0
     pool: list[OpenPart] = field(default_factory=list)
-    prospects: Floats = field(default_factory=lambda: np.zeros(0))
+    region_scores: Floats = field(default_factory=lambda: np.zeros(0))
     opened: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
-    def judge(self, prospects: Floats) -> None:
+    def rate(self, region_scores: Floats) -> None:
         """Take what is said of the openings: ``log p(y | rest)`` with shape (openings,)."""
-        self.prospects, self.opened = prospects, np.zeros(len(prospects), dtype=np.int64)
+        self.region_scores, self.opened = (
+            region_scores,
+            np.zeros(len(region_scores), dtype=np.int64),
+        )
 
     def choose(self, aim: float, exaggeration: float, u: float) -> OpenPart:
         """Choose what a try opens.
@@ -74,7 +77,9 @@ class Start:
         expected = np.array(
             [each.part.similarity(each.length / each.template.usual) for each in self.pool]
         )
-        log_w = self.prospects / exaggeration - np.abs(expected - aim) / WIDTH - AGAIN * self.opened
+        log_w = (
+            self.region_scores / exaggeration - np.abs(expected - aim) / WIDTH - AGAIN * self.opened
+        )
         at = int(randomness.choose(np.exp(log_w - log_w.max()), u))
         self.opened[at] += 1
         return self.pool[at]

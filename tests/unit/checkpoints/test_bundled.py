@@ -37,9 +37,9 @@ def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> 
     model = molgen.load("qm9")
     remask = plan.Rescale(0.1)  # named, so that no preset is taken
     given: dict[str, Any] = {"dtype": dtype, "steps": 10, "gamma": 2.0, "seed": 1}
-    whole = model.sample(10, {"qed": "max"}, strategy=remask, **given)
+    whole = model.sample(10, {"qed": "max"}, remask=remask, **given)
     for size, n in ((1, 2), (4, 10)):
-        part = model.sample(n, {"qed": "max"}, batch_size=size, strategy=remask, **given)
+        part = model.sample(n, {"qed": "max"}, batch_size=size, remask=remask, **given)
         assert part["raw"].tolist() == whole["raw"].tolist()[:n]
 
 
@@ -69,11 +69,13 @@ def test_the_drug_like_guide_reads_finished_molecules() -> None:
         ("hbd", "1", "2"),
         ("mw", "..350", "370.."),
     ):
-        says = [
-            resolve(model, model.settings(), read_targets({name: target})).odds()(tokens)[0]
+        probability = [
+            resolve(model, model.settings(), read_targets({name: target})).target_probability()(
+                tokens
+            )[0]
             for target in (right, wrong)
         ]
-        assert says[0] > np.log(0.5) > says[1], name
+        assert probability[0] > np.log(0.5) > probability[1], name
 
 
 def test_the_drug_like_model_keeps_a_scaffold_and_its_stereo() -> None:

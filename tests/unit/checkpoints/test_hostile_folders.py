@@ -22,13 +22,13 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import tiny
-from molgen.checkpoints.files import CONFIG, GUIDE, INDEX, INFO, PRIOR, TOKENIZER, WEIGHTS
-from molgen.checkpoints.folder import load_guide, save_network
+from molgen.checkpoints.files import CLASSIFIER, CONFIG, INDEX, INFO, PRIOR, TOKENIZER, WEIGHTS
+from molgen.checkpoints.folder import load_classifier, save_network
 from molgen.model import Model
 from paths import ROOT
-from property_models.classifiers.network import GuideConfig, NoisyGuide
+from property_models.classifiers.network import NoisyClassifier, NoisyClassifierConfig
 
-JSON = (CONFIG, INFO, TOKENIZER, f"{GUIDE}/{CONFIG}")
+JSON = (CONFIG, INFO, TOKENIZER, f"{CLASSIFIER}/{CONFIG}")
 OTHER: tuple[Any, ...] = (
     None,
     True,
@@ -50,8 +50,8 @@ OTHER: tuple[Any, ...] = (
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny.save(tmp_path_factory.mktemp("whole") / "model")
     sizes: dict[str, Any] = {"hidden_size": 16, "num_layers": 1, "max_position_embeddings": 12}
-    config = GuideConfig(["qed"], [[0.0, 0.5, 1.0]], [[0.5, 0.5]], vocab_size=7, **sizes)
-    save_network(NoisyGuide(config), folder / GUIDE)
+    config = NoisyClassifierConfig(["qed"], [[0.0, 0.5, 1.0]], [[0.5, 0.5]], vocab_size=7, **sizes)
+    save_network(NoisyClassifier(config), folder / CLASSIFIER)
     info = json.loads((folder / INFO).read_text())
     measured = {"n": 9, "seeds": "0", "valid": 0.5, "novel": 0.5, "mean": None, "nfe": 3.0}
     preset = {"sampling": {"steps": 9, "remask": "ancestral"}, "measured": measured}
@@ -62,10 +62,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def attempt(folder: Path) -> str:
     """Load all there is; return why it is refused, empty if it is not."""
-    load_guide.cache_clear()
+    load_classifier.cache_clear()
     try:
         model = Model.load(folder)
-        model.guide_for({"qed": "max"})
+        model.classifier_for({"qed": "max"})
         model.sample(2)
         reason = ""
     except ValueError as error:
@@ -163,7 +163,7 @@ def test_arrays_that_do_not_fit(whole: Path, tmp_path: Path, case: str) -> None:
     assert name in attempt(folder)
 
 
-@pytest.mark.parametrize("name", [PRIOR, INDEX, WEIGHTS, f"{GUIDE}/{WEIGHTS}"])
+@pytest.mark.parametrize("name", [PRIOR, INDEX, WEIGHTS, f"{CLASSIFIER}/{WEIGHTS}"])
 @pytest.mark.parametrize("part", [0.0, 0.01, 0.5, 0.999])
 def test_files_cut_short(whole: Path, tmp_path: Path, name: str, part: float) -> None:
     folder = shutil.copytree(whole, tmp_path / "m")

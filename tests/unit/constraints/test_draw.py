@@ -17,7 +17,7 @@ from molgen.constraints.open_rows import ConstrainedRows, OpenRows
 from molgen.constraints.scaffolds import Constraint, read, read_lead
 from molgen.constraints.template import templates
 from molgen.constraints.verify import Verifier
-from molgen.data.prior import Lent
+from molgen.data.prior import PriorDraw
 from molgen.diffusion import plan
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
@@ -27,7 +27,7 @@ from molgen.targets import read_targets
 from tiny import save
 
 SCAFFOLDS = ["*c1ccco1", "[*:1]C1CC1.N#C[*:2]", "[1*]C(=O)N[2*]"]
-QUICK: dict[str, Any] = {"strategy": plan.Ancestral(), "weights": None, "steps": 40}
+QUICK: dict[str, Any] = {"remask": plan.Ancestral(), "remask_weights": None, "steps": 40}
 N = 36
 
 
@@ -42,8 +42,8 @@ def table(model: Model) -> pd.DataFrame:
     return draw.draw(model, SCAFFOLDS, N, seed=5, settings=settings, properties=["qed"])
 
 
-def lent(model: Model, n: int, targets: Mapping[str, str] | None = None) -> Lent:
-    return resolve(model, model.settings(), read_targets(targets or {})).lend(n, 2)
+def prior_draw(model: Model, n: int, targets: Mapping[str, str] | None = None) -> PriorDraw:
+    return resolve(model, model.settings(), read_targets(targets or {})).draw_prior(n, 2)
 
 
 def rows(
@@ -53,7 +53,7 @@ def rows(
     first: int = 0,
     targets: Mapping[str, str] | None = None,
 ) -> ConstrainedRows:
-    request = lent(model, 512, targets)
+    request = prior_draw(model, 512, targets)
     return OpenRows(model, constraints, request, model.settings(), 2)(n, first)
 
 
@@ -144,7 +144,7 @@ def test_fixed_tokens_are_those_of_the_template(model: Model) -> None:
 
 def test_lengths_come_from_the_prior_where_there_is_room(model: Model, tiny: Model) -> None:
     low = min(item.shortest for item in templates(read("*C1CC1"), model.tokenizer, 32))
-    request = lent(model, 4096)
+    request = prior_draw(model, 4096)
     found = rows(model, [read("*C1CC1")], 200)
     assert found.lengths.min() >= low
     room = request.lengths[request.lengths >= low]
@@ -159,7 +159,7 @@ def test_lengths_come_from_the_prior_where_there_is_room(model: Model, tiny: Mod
 
 def test_a_condition_belongs_to_the_row_of_the_prior_that_gave_the_length(model: Model) -> None:
     found = rows(model, [read("*C(=O)N*")], 20, targets={"logp": "max"})
-    request = lent(model, 512, {"logp": "max"})
+    request = prior_draw(model, 512, {"logp": "max"})
     assert found.condition is not None
     assert request.condition is not None
     pairs = set(zip(request.lengths.tolist(), request.condition[:, 2].tolist(), strict=True))
@@ -200,7 +200,7 @@ REFUSED = [
     ("*CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC", {}, {}, "takes at least 33 tokens"),
     ([], {}, {}, "scaffolds is empty, expected at least one"),
     ("*C", {"nothing": "max"}, {}, "nothing"),
-    ("*C", {"qed": "max"}, {"steering": ClassifierBased(tilt_mask=True)}, "keep the reveal rate"),
+    ("*C", {"qed": "max"}, {"guidance": ClassifierBased(tilt_mask=True)}, "keep the reveal rate"),
 ]
 
 

@@ -18,7 +18,7 @@ from molgen.constraints.parts import FEWEST, Part, parts
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import cut
 from molgen.discovery.leads.optimize import optimize
-from molgen.discovery.leads.prospects import prospects
+from molgen.discovery.leads.region_scores import region_scores
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.model import Model
 from molgen.molecules.environments import environments, fingerprint, tanimoto
@@ -103,9 +103,9 @@ def opened(model: Model, smiles: str, atoms: list[int]) -> OpenPart:
 def said(model: Model, targets: dict[str, str], several: list[OpenPart], **how: Any) -> Any:
     settings, wanted = model.settings(dtype="fp32", **how), read_targets(targets)
     recipe = resolve(model, settings, wanted)
-    request = recipe.lend(512, 0)
+    request = recipe.draw_prior(512, 0)
     with workers() as pool:
-        asked = prospects(recipe, request, pool)
+        asked = region_scores(recipe, request, pool)
         return asked, asked(several)
 
 
@@ -135,8 +135,8 @@ def test_prospects_find_what_holds_a_goal_back(qm9: Model) -> None:
     assert no_rings[1] > no_rings[0] + 1
     _, rings = said(alone, {"ring_count": "2"}, [chain, ring])
     assert rings[0] > rings[1]
-    for steering in (ClassifierFree(), ClassifierBased()):
-        asked, judged = said(qm9, {"ring_count": "0"}, [chain, ring], steering=steering)
+    for guidance in (ClassifierFree(), ClassifierBased()):
+        asked, judged = said(qm9, {"ring_count": "0"}, [chain, ring], guidance=guidance)
         assert (asked.forwards, asked.classifier_forwards) == (0, 1)
         assert judged[1] > judged[0] + 1
     asked, alike = said(qm9, {}, [chain, ring])
@@ -156,7 +156,7 @@ def test_a_guide_is_asked_of_the_lengths_that_an_open_part_may_take(qm9: Model) 
 
 def test_rows_hold_what_stays(tiny: Model) -> None:
     settings = tiny.settings()
-    request = resolve(tiny, settings, {}).lend(512, 0)
+    request = resolve(tiny, settings, {}).draw_prior(512, 0)
     items = [opened(tiny, "CCC=O", [1, 3]), opened(tiny, "CCCCCCCO", [5, 6, 7])] * 30
     u = randomness.uniform(0, 1, np.arange(60)[:, None], np.arange(13))
     ready = open_parts.rows(tiny, request, items, 7 + np.arange(60), u)
@@ -177,7 +177,7 @@ def test_rows_hold_what_stays(tiny: Model) -> None:
 
 
 def test_one_token_becomes_another(tiny: Model) -> None:
-    request = resolve(tiny, tiny.settings(), {}).lend(512, 0)
+    request = resolve(tiny, tiny.settings(), {}).draw_prior(512, 0)
     items = [opened(tiny, "CCO", [1]), opened(tiny, "CC=O", [1, 2])] * 20
     u = randomness.uniform(0, 1, np.arange(40)[:, None], np.arange(13))
     ready = open_parts.rows(tiny, request, items, np.arange(40), u)

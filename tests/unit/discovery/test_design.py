@@ -13,16 +13,16 @@ import molgen
 from asking import request
 from molgen.discovery.counts import ALL, Designs, Met
 from molgen.discovery.design import design, survey
-from molgen.discovery.goals import read_goals, steering
+from molgen.discovery.goals import guided_targets, read_goals
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
-from molgen.molecules.filters import Screens
+from molgen.molecules.filters import Filters
 from molgen.sampling.settings import Settings
 from molgen.targets import Range
 from property_models import compute
-from tiny_guide import guide
+from tiny_guide import classifier
 
-NO_NITRO = Screens.read(["smarts:N=O", "need:O"])
+NO_NITRO = Filters.read(["smarts:N=O", "need:O"])
 FEW: dict[str, Any] = {"steps": 6, "gamma": 2.0}
 WORDS = ["qed=0.36..", "logp=..0.6", "hbd=..1"]
 """The last is no condition of the tiny model."""
@@ -87,9 +87,9 @@ def run(model: Model, n: int, **changes: Any) -> Designs:
 def test_losses_are_counted_in_order_of_reasons(model: Model) -> None:
     source = FixedSource(ROWS, shared=7)
     designs = run(model, 9, source=source, draws=10)
-    tally = designs.tally
+    counts = designs.counts
     assert source.calls == [(10, 0)]
-    assert list(tally.rejected.items()) == [
+    assert list(counts.rejected.items()) == [
         ("invalid", 1),
         ("duplicate", 1),
         ("in training set", 1),
@@ -101,17 +101,17 @@ def test_losses_are_counted_in_order_of_reasons(model: Model) -> None:
     ]
     assert designs.table["smiles"].tolist() == ["CCO"]
     assert designs.reason == "the budget of 10 draws ended"
-    assert (tally.drawn, tally.distinct, tally.accepted) == (10, 8, 1)
-    assert tally.forwards == 10 * 10 + 7
-    assert str(tally).startswith(
+    assert (counts.drawn, counts.distinct, counts.accepted) == (10, 8, 1)
+    assert counts.forwards == 10 * 10 + 7
+    assert str(counts).startswith(
         "10 drawn: 1 kept, 1 invalid, 1 duplicate, 1 in training set, 1 constraint lost, "
         "1 filter failed: smarts:N=O, 1 filter failed: need:O, 3 goal missed: hbd; 107.0 forwards"
     )
 
 
 def test_every_goal_and_filter_is_counted_whatever_else_fails(model: Model) -> None:
-    tally = run(model, 9, source=FixedSource(ROWS), draws=10).tally
-    assert tally.met == {
+    counts = run(model, 9, source=FixedSource(ROWS), draws=10).counts
+    assert counts.met == {
         "constraint": Met(8, 7),
         "filter: smarts:N=O": Met(8, 7),
         "filter: need:O": Met(7, 6),
@@ -121,9 +121,9 @@ def test_every_goal_and_filter_is_counted_whatever_else_fails(model: Model) -> N
 
 
 def test_nothing_is_counted_beyond_the_last_one_delivered(model: Model) -> None:
-    tally = run(model, 1, source=FixedSource(ROWS)).tally
-    assert (tally.drawn, tally.distinct, tally.accepted) == (2, 1, 1)
-    assert tally.met["hbd=..1"] == tally.met[ALL] == Met(1, 1)
+    counts = run(model, 1, source=FixedSource(ROWS)).counts
+    assert (counts.drawn, counts.distinct, counts.accepted) == (2, 1, 1)
+    assert counts.met["hbd=..1"] == counts.met[ALL] == Met(1, 1)
 
 
 def test_a_survey_delivers_every_row_with_what_it_is_lost_to(model: Model) -> None:
@@ -138,61 +138,63 @@ def test_a_survey_delivers_every_row_with_what_it_is_lost_to(model: Model) -> No
     ]  # fmt: skip
     assert np.isnan(found.table["score"][0])
     assert not np.isnan(found.table["score"][1:]).any()
-    assert found.tally == run(model, 9, source=FixedSource(ROWS), draws=10).tally
+    assert found.counts == run(model, 9, source=FixedSource(ROWS), draws=10).counts
 
 
 def test_a_survey_is_a_sample_counted(model: Model, settings: Settings) -> None:
     goals = read_goals(WORDS)
     found = survey(model, request(goals, 300, 3, settings=settings))
-    steer = {"qed": Range(0.36, np.inf), "logp": Range(-np.inf, 0.6)}
-    table = model.sample(300, steer, 3, properties=["hbd"], **FEW)
+    guided_by = {"qed": Range(0.36, np.inf), "logp": Range(-np.inf, 0.6)}
+    table = model.sample(300, guided_by, 3, properties=["hbd"], **FEW)
     columns = list(table)
     pd.testing.assert_frame_equal(found.table[columns], table)
     meets = (table["qed"] >= 0.36) & (table["logp"] <= 0.6) & (table["hbd"] <= 1)
     assert 0 < meets.sum() < 300
-    assert found.tally.met[ALL] == Met(int(meets.sum()), int((meets & table["unique"]).sum()))
+    assert found.counts.met[ALL] == Met(int(meets.sum()), int((meets & table["unique"]).sum()))
     assert (found.table["lost"] == "").sum() == (meets & table["novel"]).sum()
-    assert found.tally.distinct == table["unique"].sum()
+    assert found.counts.distinct == table["unique"].sum()
 
 
 def test_what_the_model_does_not_know_filters_and_no_more(model: Model, settings: Settings) -> None:
     goals = read_goals(WORDS)
-    assert list(steering(model, goals, settings)) == ["qed", "logp"]
+    assert list(guided_targets(model, goals, settings)) == ["qed", "logp"]
     designs = design(model, request(goals, 6, 3, settings=settings))
     assert len(designs.table) == 6
     assert designs.table["hbd"].max() <= 1
-    assert designs.tally.rejected["goal missed: hbd"] > 0
-    drawn = survey(model, request(goals, designs.tally.drawn, 3, settings=settings)).table
+    assert designs.counts.rejected["goal missed: hbd"] > 0
+    drawn = survey(model, request(goals, designs.counts.drawn, 3, settings=settings)).table
     kept = drawn[drawn["lost"] == ""].drop(columns="lost").reset_index(drop=True)
     pd.testing.assert_frame_equal(designs.table, kept)
     alone = design(model, request({"hbd": "..1"}, 3, settings=settings, draws=300))
-    unguided = model.sample(alone.tally.drawn, **FEW)
-    assert alone.tally.forwards == unguided["nfe"].sum(), "nothing steers: one forward a step"
+    unguided = model.sample(alone.counts.drawn, **FEW)
+    assert alone.counts.forwards == unguided["nfe"].sum(), "nothing steers: one forward a step"
 
 
 def test_a_guide_steers_what_it_knows(model: Model, tmp_path: Path) -> None:
-    guide().save_pretrained(tmp_path)
+    classifier().save_pretrained(tmp_path)
     goals = read_goals(["qed=0.36..", "logp=..0.6", "ring_count=0", "hbd=..1"])
     for cfg, known in ((0.0, ["qed", "ring_count"]), (1.0, ["qed", "ring_count"])):
-        how = model.settings(**FEW, steering=ClassifierBased(guide=str(tmp_path), cfg=cfg))
-        assert list(steering(model, goals, how)) == known
+        how = model.settings(
+            **FEW, guided_targets=ClassifierBased(classifier=str(tmp_path), cfg=cfg)
+        )
+        assert list(guided_targets(model, goals, how)) == known
     found = design(model, request(goals, 3, 0, settings=how, draws=200))
-    assert found.tally.rejected["goal missed: logp"] > 0
+    assert found.counts.rejected["goal missed: logp"] > 0
     assert found.table["classifier_nfe"].gt(0).all()
     with pytest.raises(ValueError, match=r"target logp: .* so max would change nothing"):
         design(model, request({"logp": "max"}, 3, 0, settings=how))
-    alone = model.settings(**FEW, steering=ClassifierBased())
+    alone = model.settings(**FEW, guided_targets=ClassifierBased())
     with pytest.raises(ValueError, match="has no guide for qed"):
         design(model, request({"qed": "max"}, 3, 0, settings=alone))
 
 
 def test_filters_hold_of_everything_delivered(model: Model, settings: Settings) -> None:
-    screens = Screens.read(["smarts:O", "need:N"])
-    designs = design(model, request({"qed": "max"}, 8, 1, settings=settings, filters=screens))
+    filters = Filters.read(["smarts:O", "need:N"])
+    designs = design(model, request({"qed": "max"}, 8, 1, settings=settings, filters=filters))
     assert len(designs.table) == 8
     assert not designs.table["smiles"].str.contains("O").any()
     assert designs.table["smiles"].str.contains("N").all()
-    assert designs.tally.rejected["filter failed: smarts:O"] > 0
+    assert designs.counts.rejected["filter failed: smarts:O"] > 0
 
 
 def test_weights_rank_by_the_score(model: Model, settings: Settings) -> None:
@@ -210,9 +212,9 @@ def test_weights_rank_by_the_score(model: Model, settings: Settings) -> None:
 
 def test_without_goals_anything_new_will_do(model: Model, settings: Settings) -> None:
     designs = design(model, request({}, 7, 5, settings=settings))
-    plain = model.sample(designs.tally.drawn, seed=5, **FEW)
+    plain = model.sample(designs.counts.drawn, seed=5, **FEW)
     assert designs.table["smiles"].tolist() == plain.loc[plain["novel"], "smiles"].tolist()
-    assert list(designs.tally.met) == [ALL]
+    assert list(designs.counts.met) == [ALL]
 
 
 def test_what_would_change_nothing_is_refused(model: Model) -> None:

@@ -40,9 +40,9 @@ def test_a_fragment_is_whole_pieces_and_at_least_as_large_as_asked() -> None:
 def test_the_rest_is_clamped_and_the_gap_is_masked(model: Model) -> None:
     mask_id = model.denoiser.mask_id
     numbers = np.arange(len(MOLECULES)) + 2**33
-    lent = resolve(model, model.settings(), {}).lend(len(MOLECULES), 0)
+    prior_draw = resolve(model, model.settings(), {}).draw_prior(len(MOLECULES), 0)
     share = np.full(len(MOLECULES), 0.3)
-    index, rows = opened(model, lent, MOLECULES, share, 0, numbers, 22)
+    index, rows = opened(model, prior_draw, MOLECULES, share, 0, numbers, 22)
     assert index.tolist() == [0, 3, 5], "no molecule, one piece, and foreign text are left alone"
     assert rows.given.fixed is not None
     np.testing.assert_array_equal(rows.index, numbers[index])

@@ -55,10 +55,10 @@ def run(model: Model, method: Method, n: int = 4, **options: object) -> Found:
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_delivered_and_what_it_cost(model: Model, name: str) -> None:
     rounds: list[int] = []
-    found = run(model, METHODS[name], on_round=lambda s: rounds.append(s.tally.forwards))
-    table, tally = found.table, found.tally
+    found = run(model, METHODS[name], on_round=lambda s: rounds.append(s.counts.forwards))
+    table, counts = found.table, found.counts
     assert list(table) == [*COLUMNS, "qed", "logp"]
-    assert len(table) == found.asked == tally.delivered == 4
+    assert len(table) == found.asked == counts.delivered == 4
     assert (table["status"] == "ok").all()
     assert table["unique"].all()
     assert table["novel"].all()
@@ -68,14 +68,14 @@ def test_what_is_delivered_and_what_it_cost(model: Model, name: str) -> None:
     objectives = read_objectives(TARGETS, model.prior)
     scores = sum(o.gain(truth[o.name]) for o in objectives)
     assert (np.diff(scores) <= 1e-12).all()
-    assert 0.6 * 240 < tally.forwards <= 240
+    assert 0.6 * 240 < counts.forwards <= 240
     assert rounds == sorted(rounds)
-    assert rounds[-1] == tally.forwards
-    assert tally.drawn == tally.oracle_calls + sum(tally.rejected.values())
+    assert rounds[-1] == counts.forwards
+    assert counts.drawn == counts.oracle_calls + sum(counts.rejected.values())
     assert found.reason == "the budget of 240 forwards ended"
-    assert f"{tally.forwards / 4:.1f} forwards" in str(tally)
+    assert f"{counts.forwards / 4:.1f} forwards" in str(counts)
     assert (table["nfe"] > 0).all()
-    assert (table["nfe"] <= tally.forwards).all()
+    assert (table["nfe"] <= counts.forwards).all()
 
 
 @pytest.mark.parametrize("name", ["best of n", "warm", "exchange", "fragments", "twisted"])
@@ -84,14 +84,14 @@ def test_the_seed_decides_and_the_batch_does_not(model: Model, name: str) -> Non
     again = run(model, METHODS[name], seed=3, nfe=40, batch_size=2)
     other = run(model, METHODS[name], seed=4, nfe=40)
     assert first.table.equals(again.table)
-    assert first.tally == again.tally
+    assert first.counts == again.counts
     assert not first.table["smiles"].equals(other.table["smiles"])
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_oracle_calls_are_a_budget(model: Model, name: str) -> None:
     found = run(model, METHODS[name], n=6, nfe=40, oracle_calls=5)
-    assert found.tally.oracle_calls == 5
+    assert found.counts.oracle_calls == 5
     assert len(found.table) == 5
     assert found.reason == "the budget of 5 oracle calls ended"
 
@@ -99,14 +99,14 @@ def test_oracle_calls_are_a_budget(model: Model, name: str) -> None:
 def test_best_of_n_delivers_the_best_of_all_rows(model: Model) -> None:
     found = run(model, BestOf(), n=6, nfe=120)
     rows = model.sample(
-        found.tally.drawn, TARGETS, properties=["qed"], gamma=2.0, steps=12, batch_size=64
+        found.counts.drawn, TARGETS, properties=["qed"], gamma=2.0, steps=12, batch_size=64
     )
-    assert rows["nfe"].sum() == found.tally.forwards
+    assert rows["nfe"].sum() == found.counts.forwards
     rows = rows[rows["novel"]]
     gains = [o.gain(rows[o.name].to_numpy()) for o in read_objectives(TARGETS, model.prior)]
     order = np.argsort(-WeightedSum((1.0, 1.0))(np.stack(gains, axis=1)), kind="stable")
     assert found.table["smiles"].tolist() == rows["smiles"].iloc[order[:6]].tolist()
-    assert found.tally.oracle_calls == len(rows)
+    assert found.counts.oracle_calls == len(rows)
 
 
 def test_moves_beat_independent_draws(model: Model) -> None:
@@ -132,19 +132,19 @@ def test_a_front_is_delivered_whole(model: Model) -> None:
 
 def test_an_interrupt_delivers_what_there_is(model: Model) -> None:
     def stop(now: Search) -> None:
-        if now.tally.oracle_calls > 3:
+        if now.counts.oracle_calls > 3:
             raise KeyboardInterrupt
 
     found = run(model, Metropolis(), on_round=stop, nfe=10_000)
     assert found.reason == "interrupted"
     assert 0 < len(found.table) <= 4
-    assert found.tally.oracle_calls > 3
+    assert found.counts.oracle_calls > 3
 
 
 def test_nothing_found_is_an_empty_table(model: Model) -> None:
     found = run(model, BestOf(), nfe=1, n=1)
     assert list(found.table) == [*COLUMNS, "qed", "logp"]
-    assert (len(found.table), found.tally.forwards) == (0, 0)
+    assert (len(found.table), found.counts.forwards) == (0, 0)
 
 
 def test_known_molecules_are_delivered_where_allowed(model: Model) -> None:
@@ -155,7 +155,7 @@ def test_known_molecules_are_delivered_where_allowed(model: Model) -> None:
 
 def test_targets_may_serve_the_oracle_alone(model: Model) -> None:
     plain = run(model, BestOf(), guided_by={})
-    assert plain.tally.drawn > 1.5 * run(model, BestOf()).tally.drawn  # one forward, not two
+    assert plain.counts.drawn > 1.5 * run(model, BestOf()).counts.drawn  # one forward, not two
     other = run(model, BestOf(), targets={"rotatable_bonds": "max"})  # unknown to the model
     assert other.table["rotatable_bonds"].iloc[0] >= 1
 

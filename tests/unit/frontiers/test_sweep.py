@@ -48,8 +48,8 @@ def test_an_arm_is_read_and_becomes_settings(model: Model) -> None:
     assert (arm.model, arm.guidance) == (model.name, "cfg")
     settings = settings_for(model, arm, 2.5, 20)
     assert (settings.gamma, settings.steps, settings.shaping.temperature) == (2.5, 20, 1.4)
-    assert "tau=0.5" in str(settings.weights)
-    assert settings.strategy.plan(20).sigma.max() == pytest.approx(0.05)
+    assert "tau=0.5" in str(settings.remask_weights)
+    assert settings.remask.plan(20).sigma.max() == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_point_holds_what_the_model_draws(model: Model, tmp_path: Path) -> Non
         shared = [name for name in drawn if name in table]
         pd.testing.assert_frame_equal(table[shared], drawn[shared], check_dtype=False)
         for convention, column in ((STRICT, "novel"), (PAPER, "novel_paper")):
-            counted = count(interpret_all(drawn["raw"]), convention, model.known)
+            counted = count(interpret_all(drawn["raw"]), convention, model.training_index)
             assert counted.novel is not None
             expected = frontier_point(counted, drawn["qed"].to_numpy())
             found = record.figures["conventions"][convention.name]

@@ -14,7 +14,7 @@ import pytest
 import molgen
 import tiny
 from molgen.frontiers.halving import Rung
-from molgen.frontiers.plan import aims, settings_at, task_for
+from molgen.frontiers.plan import guided_targets, settings_at, task_for
 from molgen.frontiers.store import Point, Record, Store
 from molgen.frontiers.sweep import draw
 from molgen.frontiers.task import Task
@@ -204,7 +204,7 @@ def test_a_rung_draws_only_what_the_last_one_did_not(model: Model, tmp_path: Pat
         assert sum(drawn) == 30
         assert draws.missing(candidate, 30, 5) == 0
         settings = candidate.settings(model, {})
-        samples = model.draw(30, aims(task, candidate.arm), 5, settings=settings)
+        samples = model.draw(30, guided_targets(task, candidate.arm), 5, settings=settings)
         table = draws.store(30).molecules(parts)
         whole = model.table(samples, ["qed"])
         shared = [name for name in whole if name in table]
@@ -356,7 +356,7 @@ def test_what_is_refused_before_anything_is_drawn(model: Model, tmp_path: Path) 
     ):
         with pytest.raises(ValueError, match=message):
             asked(model, **changes)  # type: ignore[arg-type]
-    bare = dataclasses.replace(model, known=None)
+    bare = dataclasses.replace(model, training_index=None)
     with pytest.raises(ValueError, match="no index of known molecules"):
         tune(asked(model), bare, tmp_path / "out")
     short = Candidate.from_words(model.name, {"remask": "loop", "steps": 2})

@@ -7,29 +7,32 @@ from torch.nn import functional as F
 
 import tiny
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
-from molgen.guidance.classifier import Aim, PropertyClassifier
+from molgen.guidance.classifier import ClassifierTarget, PropertyClassifier
 from molgen.guidance.kernels import Linear
 from molgen.targets import Range
-from property_models.classifiers.network import NoisyGuide, log_meets
-from tiny_guide import guide
+from property_models.classifiers.network import NoisyClassifier, log_meets
+from tiny_guide import classifier
 
 PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1
 RNG = np.random.default_rng(0)
 TOKENS = torch.from_numpy(RNG.integers(0, PAD, (40, 6)))
 TOKENS[torch.from_numpy(RNG.random((40, 6)) < 0.5)] = MASK
 ALPHA = torch.from_numpy(RNG.random(40))
-GUIDE, CLOCKED = guide(), guide(time_input=True)
-HIGH, RINGS = Aim("qed", Range(0.6, 1.0), 2.0), Aim("ring_count", 1, Linear(0.0, 3.0))
+CLASSIFIER, CLOCKED = classifier(), classifier(time_input=True)
+HIGH, RINGS = (
+    ClassifierTarget("qed", Range(0.6, 1.0), 2.0),
+    ClassifierTarget("ring_count", 1, Linear(0.0, 3.0)),
+)
 
 
 @torch.inference_mode()
-def met(network: NoisyGuide, name: str, target: Range | float) -> torch.Tensor:
+def met(network: NoisyClassifier, name: str, target: Range | float) -> torch.Tensor:
     bins = network.log_prob(TOKENS, ALPHA.float())[:, network.index(name)]
     return log_meets(bins, network.wanted(name, target))
 
 
-@pytest.mark.parametrize("network", [GUIDE, CLOCKED])
-def test_it_is_the_weighted_sum_over_properties(network: NoisyGuide) -> None:
+@pytest.mark.parametrize("network", [CLASSIFIER, CLOCKED])
+def test_it_is_the_weighted_sum_over_properties(network: NoisyClassifier) -> None:
     found = PropertyClassifier(network, [HIGH, RINGS], dtype="fp32")(TOKENS, ALPHA)
     qed = met(network, "qed", Range(0.6, 1.0))
     expected = 2 * qed + 3 * ALPHA * met(network, "ring_count", 1)
@@ -37,8 +40,8 @@ def test_it_is_the_weighted_sum_over_properties(network: NoisyGuide) -> None:
     assert float((qed - qed.mean()).abs().max()) > 0.2, "the guide's answer depends on the row"
 
 
-@pytest.mark.parametrize("network", [GUIDE, CLOCKED])
-def test_candidates_are_those_of_the_guide(network: NoisyGuide) -> None:
+@pytest.mark.parametrize("network", [CLASSIFIER, CLOCKED])
+def test_candidates_are_those_of_the_guide(network: NoisyClassifier) -> None:
     classifier = PropertyClassifier(network, [HIGH, RINGS], dtype="fp32")
     wanted = torch.from_numpy(RNG.random((40, 6)) < 0.3)
     found = classifier.candidates(TOKENS, ALPHA, wanted)
@@ -54,7 +57,7 @@ def test_candidates_are_those_of_the_guide(network: NoisyGuide) -> None:
 
 
 def test_it_takes_soft_tokens_with_trailing_classes_left_out() -> None:
-    classifier = PropertyClassifier(GUIDE, [HIGH], dtype="fp32")
+    classifier = PropertyClassifier(CLASSIFIER, [HIGH], dtype="fp32")
     hard = torch.where(TOKENS == MASK, 0, TOKENS)
     expected = classifier(hard, ALPHA)
     for classes in (PAD, MASK + 1):
@@ -66,7 +69,7 @@ def test_it_takes_soft_tokens_with_trailing_classes_left_out() -> None:
 
 def test_taylor_is_the_slope_of_the_guide() -> None:
     """Against differences along the line from x_t to the candidate."""
-    classifier = PropertyClassifier(GUIDE, [HIGH], dtype="fp32")
+    classifier = PropertyClassifier(CLASSIFIER, [HIGH], dtype="fp32")
     log_q = torch.zeros(40, 6, MASK + 1).double().log_softmax(-1)
     scores = TaylorScores(classifier)(log_q, TOKENS, ALPHA)
     here = classifier(TOKENS, ALPHA).double()
@@ -96,10 +99,10 @@ def test_a_row_gets_the_same_scores_in_any_company(dtype: str) -> None:
 
 
 def test_aims_out_of_line_are_refused() -> None:
-    for aims in ([], [HIGH, Aim("qed", "max")]):
+    for aims in ([], [HIGH, ClassifierTarget("qed", "max")]):
         with pytest.raises(ValueError, match="expected different properties, at least one"):
-            PropertyClassifier(GUIDE, aims)
+            PropertyClassifier(CLASSIFIER, aims)
     with pytest.raises(ValueError, match="logp"):
-        PropertyClassifier(GUIDE, [Aim("logp", 1.0)])
+        PropertyClassifier(CLASSIFIER, [ClassifierTarget("logp", 1.0)])
     with pytest.raises(ValueError, match="no molecule of the training data meets it"):
-        PropertyClassifier(GUIDE, [Aim("ring_count", Range(7, 9))])
+        PropertyClassifier(CLASSIFIER, [ClassifierTarget("ring_count", Range(7, 9))])

@@ -79,7 +79,7 @@ def test_words_and_refusals(tiny_model: Path) -> None:
         Context(0.5, math.nan)
     model = molgen.load(tiny_model)
     settings = model.settings(
-        context=CONTEXT, steering=words.guidance("cfg:mix=posterior"), gamma=2.0
+        context=CONTEXT, guidance=words.guidance("cfg:mix=posterior"), gamma=2.0
     )
     with pytest.raises(ValueError, match="hides tokens behind masks"):
         model.draw(2, {"qed": "max"}, 0, settings=settings)

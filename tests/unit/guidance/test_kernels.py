@@ -50,10 +50,10 @@ def test_classifier_free_mixes_and_normalises(gamma: float) -> None:
     assert not mixed.isnan().any()
     assert (mixed[..., MASK] == -torch.inf).all()
     torch.testing.assert_close(mixed.exp().sum(-1), torch.ones(27, 3).double(), rtol=0, atol=1e-14)
-    odds = mixed[-1, :, 0] - mixed[-1, :, 1]
+    target_probability = mixed[-1, :, 0] - mixed[-1, :, 1]
     expected = gamma * (cond[-1, :, 0] - cond[-1, :, 1])
     expected = expected + (1 - gamma) * (uncond[-1, :, 0] - uncond[-1, :, 1])
-    torch.testing.assert_close(odds, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(target_probability, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_classifier_free_at_0_and_1_is_the_one_or_the_other() -> None:
@@ -73,14 +73,14 @@ def test_what_one_prediction_rules_out_stays_ruled_out() -> None:
 
 def test_strength_may_follow_the_clock_of_each_row() -> None:
     cond, uncond = two_predictions()
-    guide = ClassifierFree(lambda alpha: 4 * alpha)
+    classifier = ClassifierFree(lambda alpha: 4 * alpha)
     clocks = torch.linspace(0, 1, 27).double()
-    together = guide.combine(cond, uncond, clocks)
+    together = classifier.combine(cond, uncond, clocks)
     for row in (0, 13, 26):
-        alone = guide.combine(cond[[row]], uncond[[row]], float(clocks[row]))
+        alone = classifier.combine(cond[[row]], uncond[[row]], float(clocks[row]))
         torch.testing.assert_close(together[[row]], alone, rtol=0, atol=1e-15)
     fixed = ClassifierFree(2.0).combine(cond, uncond, 0.5)
-    torch.testing.assert_close(guide.combine(cond, uncond, 0.5), fixed, rtol=0, atol=0)
+    torch.testing.assert_close(classifier.combine(cond, uncond, 0.5), fixed, rtol=0, atol=0)
     line = ClassifierFree(Linear(0.0, 4.0)).combine(cond, uncond, clocks)
     torch.testing.assert_close(line, together, rtol=0, atol=0)
 
@@ -125,9 +125,9 @@ def test_bayes_rule_leaves_the_reveal_rate_alone(alphas: tuple[float, float]) ->
 
 
 def test_guiding_the_prediction_is_guiding_the_step_at_the_plans_rate() -> None:
-    guide = ClassifierBased(EXACT, 3.0, MASK)
-    log_q = guide(log_masked_posterior(LOG_P, STATES, 0.5, 0.6, 0.0, MASK), STATES, 0.5)
-    tilted = guide(LOG_P, STATES, 0.5)
+    classifier = ClassifierBased(EXACT, 3.0, MASK)
+    log_q = classifier(log_masked_posterior(LOG_P, STATES, 0.5, 0.6, 0.0, MASK), STATES, 0.5)
+    tilted = classifier(LOG_P, STATES, 0.5)
     q = log_masked_posterior(tilted, STATES, 0.5, 0.6, 0.0, MASK)
     torch.testing.assert_close(log_q.exp(), q.exp(), rtol=0, atol=1e-14)
 
@@ -135,13 +135,13 @@ def test_guiding_the_prediction_is_guiding_the_step_at_the_plans_rate() -> None:
 def test_guided_remasking_takes_off_what_holds_the_property_back() -> None:
     state = torch.tensor([[0, 1, 1]])  # of all clean states the one with the least p(y | x)
     log_q = log_masked_posterior(chains.one_hot(state).log(), state, 0.5, 0.6, 0.2, MASK)
-    guide = ClassifierBased(EXACT, 2.0, MASK, guided_remasking=True)
-    q = guide(log_q, state, 0.5).exp()
-    odds = (log_y(torch.tensor([[0, MASK, 1]])) - log_y(state)).exp() ** 2
-    expected = 0.2 * odds / (0.2 * odds + 0.8)
+    classifier = ClassifierBased(EXACT, 2.0, MASK, guided_remasking=True)
+    q = classifier(log_q, state, 0.5).exp()
+    target_probability = (log_y(torch.tensor([[0, MASK, 1]])) - log_y(state)).exp() ** 2
+    expected = 0.2 * target_probability / (0.2 * target_probability + 0.8)
     assert float(q[0, 1, MASK]) == pytest.approx(float(expected))
     assert (q[..., MASK] > 0.2).all()
-    assert guide.forwards(log_q, state).tolist() == [4], "as it is, and each token masked"
+    assert classifier.forwards(log_q, state).tolist() == [4], "as it is, and each token masked"
     for untouched in (ClassifierBased(EXACT, 2.0, MASK, tilt_mask=True), without_mask(2.0)):
         torch.testing.assert_close(untouched(log_q, state, 0.5), log_q)
         assert untouched.forwards(log_q, state).tolist() == [0]
@@ -157,8 +157,8 @@ def test_each_branch_tilts_its_mask_entry_only_if_asked(
     tilt_mask: bool, guided_remasking: bool
 ) -> None:
     log_q = log_masked_posterior(LOG_P, STATES, 0.5, 0.6, 0.3, MASK)
-    guide = ClassifierBased(EXACT, 3.0, MASK, tilt_mask, guided_remasking)
-    q = guide(log_q, STATES, 0.5).exp()
+    classifier = ClassifierBased(EXACT, 3.0, MASK, tilt_mask, guided_remasking)
+    q = classifier(log_q, STATES, 0.5).exp()
     everywhere = torch.ones_like(log_q, dtype=torch.bool)
     scores = EXACT.at(everywhere, STATES, 0.5)
     free, kept = tilt(log_q, scores, 3.0).exp(), tilt(log_q, scores, 3.0, IS_MASK).exp()
@@ -189,9 +189,13 @@ def test_classifier_based_may_follow_classifier_free() -> None:
     mixed = ClassifierFree(2.0).combine(cond, uncond, 0.5)
     nested, _ = nest([without_mask(3.0)], mixed, STATES, 0.5)
     last = nested[-1, 1]  # all masked, the middle token
-    odds = 2 * (cond[-1, 1, 0] - cond[-1, 1, 1]) - (uncond[-1, 1, 0] - uncond[-1, 1, 1])
+    target_probability = 2 * (cond[-1, 1, 0] - cond[-1, 1, 1]) - (
+        uncond[-1, 1, 0] - uncond[-1, 1, 1]
+    )
     gains = log_y(torch.tensor([[MASK, 0, MASK], [MASK, 1, MASK]]))
-    assert float(last[0] - last[1]) == pytest.approx(float(odds + 3 * (gains[0] - gains[1])))
+    assert float(last[0] - last[1]) == pytest.approx(
+        float(target_probability + 3 * (gains[0] - gains[1]))
+    )
 
 
 def test_uniform_noise_is_guided_by_bayes_rule_too() -> None:
@@ -199,8 +203,8 @@ def test_uniform_noise_is_guided_by_bayes_rule_too() -> None:
     p_y = torch.tensor([0.9, 0.1], dtype=torch.float64)
     log_q = torch.tensor([[[0.3, 0.7]]], dtype=torch.float64).log()
     scores = ExactScores(lambda tokens, alpha: p_y.log()[tokens[:, 0]])
-    guide = ClassifierBased(scores, 1.0, mask_id=None)
-    guided = guide(log_q, torch.tensor([[1]]), 0.0).exp()
+    classifier = ClassifierBased(scores, 1.0, mask_id=None)
+    guided = classifier(log_q, torch.tensor([[1]]), 0.0).exp()
     assert guided[0, 0].tolist() == pytest.approx([0.27 / 0.34, 0.07 / 0.34])
 
 

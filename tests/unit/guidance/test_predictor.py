@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import tiny
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
-from molgen.guidance.classifier import Aim, PropertyClassifier
+from molgen.guidance.classifier import ClassifierTarget, PropertyClassifier
 from molgen.guidance.kernels import (
     CandidateScores,
     ClassifierBased,
@@ -21,7 +21,7 @@ from molgen.guidance.predictor import NetworkPredictor
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers
-from tiny_guide import guide
+from tiny_guide import classifier
 
 ROWS, WIDTH = 90, 9
 RNG = np.random.default_rng(0)
@@ -35,8 +35,8 @@ CONDITION[RNG.random((ROWS, 3)) < 0.3] = np.nan
 ALPHA = RNG.random(ROWS)
 NETWORK = tiny.network()
 WIDE = tiny.network(width=256)
-AIM = Aim("qed", Range(0.6, 1.0))
-HIGH = PropertyClassifier(guide(), [AIM], dtype="fp32")
+AIM = ClassifierTarget("qed", Range(0.6, 1.0))
+HIGH = PropertyClassifier(classifier(), [AIM], dtype="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +167,8 @@ def test_a_tilt_follows_the_mixture_and_another_tilt(pool: Workers) -> None:
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_a_tilted_row_gets_the_same_numbers_in_any_company(pool: Workers, dtype: str) -> None:
-    classifier = PropertyClassifier(guide(time_input=True), [AIM], dtype=dtype)
-    for scores in (ExactScores(classifier), AmortisedScores(classifier, MASK)):
+    tilting = PropertyClassifier(classifier(time_input=True), [AIM], dtype=dtype)
+    for scores in (ExactScores(tilting), AmortisedScores(tilting, MASK)):
         tilts = [ClassifierBased(scores, Linear(0.0, 3.0), MASK)]
         predictor = NetworkPredictor(WIDE, pool, ClassifierFree(2.0), dtype=dtype, tilts=tilts)
         rows = np.tile(np.flatnonzero(MASKED.any(1)), 2)

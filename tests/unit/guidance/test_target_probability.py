@@ -23,13 +23,13 @@ def test_rows_are_asked_as_they_are(qm9: Model) -> None:
     rows = [qm9.tokenizer.encode(text) for text in texts]
     rows[2][3] = rows[3][0] = qm9.denoiser.mask_id
     tokens = padded(rows, qm9.denoiser.pad_id, 12)
-    found = resolve(qm9, qm9.settings(dtype="fp32"), wanted).odds()(tokens)
-    guide = qm9.guide_for(wanted)
+    found = resolve(qm9, qm9.settings(dtype="fp32"), wanted).target_probability()(tokens)
+    classifier = qm9.classifier_for(wanted)
     for row, value in zip(rows, found, strict=True):
         with torch.no_grad():
-            bins = guide.log_prob(torch.tensor([row]))[0]
+            bins = classifier.log_prob(torch.tensor([row]))[0]
         expected = sum(
-            float(log_meets(bins[guide.index(name)], guide.wanted(name, target)))
+            float(log_meets(bins[classifier.index(name)], classifier.wanted(name, target)))
             for name, target in wanted.items()
         )
         assert value == pytest.approx(expected, abs=1e-4)
@@ -53,9 +53,9 @@ def test_rows_go_on_until_they_are_likely(qm9: Model) -> None:
 def test_of_finished_rows_a_guide_is_sure(qm9: Model) -> None:
     rows = [qm9.tokenizer.encode(text) for text in ("CCCO", "C1CC1C1CC1", "OCC1CC1")]
     tokens = padded(rows, qm9.denoiser.pad_id, 12)
-    says = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).odds()(tokens)
-    assert says[1] > np.log(0.9)
-    assert max(says[0], says[2]) < np.log(0.1)
+    probability = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).target_probability()(tokens)
+    assert probability[1] > np.log(0.9)
+    assert max(probability[0], probability[2]) < np.log(0.1)
 
 
 def test_what_a_guide_does_not_know_is_refused(qm9: Model) -> None:

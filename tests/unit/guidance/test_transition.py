@@ -18,7 +18,7 @@ from chains import CLEAN, LOG_P, MASK, STATES
 from molgen.diffusion import plan
 from molgen.diffusion.posterior import log_masked_posterior, masked_posterior
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
-from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.kernels import (
     CandidateScores,
     ClassifierBased,
@@ -30,8 +30,8 @@ from molgen.guidance.kernels import (
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
 
-MASKED = ShardedDenoiser(chains.Denoiser(), dtype="fp32")
-UNIFORM = ShardedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)
+MASKED = MicroBatchedDenoiser(chains.Denoiser(), dtype="fp32")
+UNIFORM = MicroBatchedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)
 EXACT = ExactScores(chains.noised_classifier)
 KNOWN = chains.KnownScores()
 ANCESTRAL, FORWARD_BACKWARD = plan.Ancestral(), plan.ForwardBackward()
@@ -227,12 +227,12 @@ def kernel(step: Transition, sigma: float = 0.0, given: Tensor | None = None) ->
 
 
 def test_a_tilt_follows_the_mixture() -> None:
-    guide = ClassifierBased(EXACT, 2.0, MASK, tilt_mask=True)
+    classifier = ClassifierBased(EXACT, 2.0, MASK, tilt_mask=True)
     given = torch.ones(27, 1)
-    both = kernel(MaskedTransition(MASKED, ClassifierFree(3.0), [guide]), given=given)
+    both = kernel(MaskedTransition(MASKED, ClassifierFree(3.0), [classifier]), given=given)
     mixed = ClassifierFree(3.0).combine(chains.LOG_P_GIVEN_Y, LOG_P, 0.4)
     log_q = log_masked_posterior(mixed, STATES, 0.4, 0.6, 0.0, MASK)
-    torch.testing.assert_close(both, guide(log_q, STATES, 0.4).exp(), rtol=0, atol=1e-14)
+    torch.testing.assert_close(both, classifier(log_q, STATES, 0.4).exp(), rtol=0, atol=1e-14)
 
 
 def test_shaping_acts_on_what_is_placed_and_on_nothing_else() -> None:
@@ -278,11 +278,11 @@ def test_no_token_changes_oftener_than_the_bound(
     states = CLEAN if uniform else STATES
     n, (a_t, a_s) = len(states), alphas
     sigma = 0.0 if a_t == 0 else 0.1 * (1 - a_s) / a_t
-    guide = ClassifierBased(EXACT, 3.0, MASK, tilt_mask=True)
+    classifier = ClassifierBased(EXACT, 3.0, MASK, tilt_mask=True)
     steps: list[Transition] = [
         MaskedTransition(MASKED),
         MaskedTransition(MASKED, None, [ClassifierBased(EXACT, 3.0, MASK)]),
-        MaskedTransition(MASKED, None, [guide]),
+        MaskedTransition(MASKED, None, [classifier]),
         MaskedTransition(MASKED, None, [ClassifierBased(EXACT, 3.0, MASK, False, True)]),
     ]
     for step in [UniformTransition(UNIFORM)] if uniform else steps:
@@ -299,7 +299,7 @@ def test_no_token_changes_oftener_than_the_bound(
 
 def test_bad_networks_and_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="network has 4 classes"):
-        UniformTransition(ShardedDenoiser(chains.Denoiser(uniform=True), dtype="fp32"))
+        UniformTransition(MicroBatchedDenoiser(chains.Denoiser(uniform=True), dtype="fp32"))
     for step in (
         MaskedTransition(MASKED, ClassifierFree(2.0)),
         UniformTransition(UNIFORM, ClassifierFree(2.0)),

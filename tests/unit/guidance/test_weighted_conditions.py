@@ -15,11 +15,11 @@ from molgen.guidance.kernels import ClassifierFree, classifier_free_masked
 from molgen.guidance.next_token import ClassifierFreeModel
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.spec import ClassifierBased
-from molgen.guidance.weighted_conditions import Emphasis, scaled
+from molgen.guidance.weighted_conditions import GoalWeights, scaled
 from molgen.model import Model
 from molgen.nn.kv_cache import CachedDenoiser
 from molgen.utils.threads import Workers, workers
-from tiny_guide import guide
+from tiny_guide import classifier
 
 NAMES = ("qed", "logp", "rings")
 TOKENS = torch.tensor([[0, tiny.network().mask_id, 1], [tiny.network().mask_id] * 3])
@@ -34,11 +34,11 @@ def pool() -> Iterator[Workers]:
 
 
 def test_only_proportions_count_and_equal_weights_are_none() -> None:
-    assert Emphasis.of(NAMES, ["qed", "logp"], {"qed": 3.0, "logp": 3.0}) is None
-    assert Emphasis.of(NAMES, ["qed"], {"qed": 3.0}) is None
-    assert Emphasis.of(NAMES, ["qed", "sa"], {"sa": 3.0}) is None, "not known to the network"
-    found = Emphasis.of(NAMES, ["qed", "logp", "rings"], {"qed": 4.0, "rings": 2.0})
-    assert found == Emphasis.of(NAMES, ["logp", "rings", "qed"], {"logp": 0.25, "rings": 0.5})
+    assert GoalWeights.of(NAMES, ["qed", "logp"], {"qed": 3.0, "logp": 3.0}) is None
+    assert GoalWeights.of(NAMES, ["qed"], {"qed": 3.0}) is None
+    assert GoalWeights.of(NAMES, ["qed", "sa"], {"sa": 3.0}) is None, "not known to the network"
+    found = GoalWeights.of(NAMES, ["qed", "logp", "rings"], {"qed": 4.0, "rings": 2.0})
+    assert found == GoalWeights.of(NAMES, ["logp", "rings", "qed"], {"logp": 0.25, "rings": 0.5})
     assert found is not None
     assert found.told == ((True, True, True), (True, False, True), (True, False, False))
     assert found.share == (0.25, 0.25, 0.5)
@@ -47,11 +47,11 @@ def test_only_proportions_count_and_equal_weights_are_none() -> None:
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_weight_is_a_number_above_0(weight: float) -> None:
     with pytest.raises(ValueError, match=r"weight of qed is"):
-        Emphasis.of(NAMES, ["qed", "logp"], {"qed": weight})
+        GoalWeights.of(NAMES, ["qed", "logp"], {"qed": weight})
 
 
 def test_what_is_no_goal_is_told_to_every_part() -> None:
-    found = Emphasis.of(["qed", "logp", "sa"], ["qed", "logp"], {"qed": 2.0})
+    found = GoalWeights.of(["qed", "logp", "sa"], ["qed", "logp"], {"qed": 2.0})
     assert found is not None
     assert found.told == ((True, True, True), (True, False, True))
 
@@ -62,10 +62,10 @@ def test_independent_goals_get_their_own_exponents() -> None:
     x[3] = 0
     chance = {name: torch.rand(7, generator=rng, dtype=torch.float64) for name in NAMES}
     weights = {"qed": 4.0, "logp": 1.0, "rings": 2.0}
-    emphasis = Emphasis.of(NAMES, NAMES, weights)
-    assert emphasis is not None
+    goal_weights = GoalWeights.of(NAMES, NAMES, weights)
+    assert goal_weights is not None
     parts = []
-    for told in emphasis.told:
+    for told in goal_weights.told:
         p = x.clone()
         for name, yes in zip(NAMES, told, strict=True):
             p = p * chance[name] if yes else p
@@ -73,15 +73,15 @@ def test_independent_goals_get_their_own_exponents() -> None:
     expected = x.clone()
     for name, w in scaled(NAMES, weights).items():
         expected *= chance[name] ** w
-    torch.testing.assert_close(emphasis.combine(parts).exp(), expected / expected.sum())
+    torch.testing.assert_close(goal_weights.combine(parts).exp(), expected / expected.sum())
 
 
-def by_hand(emphasis: Emphasis, gamma: float | None) -> torch.Tensor:
+def by_hand(goal_weights: GoalWeights, gamma: float | None) -> torch.Tensor:
     network, told = tiny.network(), []
-    for part in emphasis.told:
+    for part in goal_weights.told:
         condition = torch.where(torch.tensor(part), CONDITION, torch.nan)
         told.append(network.logits(TOKENS, condition, ALPHA).log_softmax(-1).double())
-    mixed = emphasis.combine(told)
+    mixed = goal_weights.combine(told)
     if gamma is not None:
         free = network.logits(TOKENS, None, ALPHA).log_softmax(-1).double()
         mixed = classifier_free_masked(mixed, free, gamma)
@@ -90,38 +90,41 @@ def by_hand(emphasis: Emphasis, gamma: float | None) -> torch.Tensor:
 
 @pytest.mark.parametrize("gamma", [None, 2.5])
 def test_a_predictor_asks_for_each_part_and_counts_it(pool: Workers, gamma: float | None) -> None:
-    emphasis = Emphasis.of(tiny.network().config.properties, ["qed", "logp"], {"qed": 2.0})
-    assert emphasis is not None
+    goal_weights = GoalWeights.of(tiny.network().config.properties, ["qed", "logp"], {"qed": 2.0})
+    assert goal_weights is not None
     guidance = None if gamma is None else ClassifierFree(gamma)
-    predictor = NetworkPredictor(tiny.network(), pool, guidance, dtype="fp32", emphasis=emphasis)
+    predictor = NetworkPredictor(
+        tiny.network(), pool, guidance, dtype="fp32", goal_weights=goal_weights
+    )
     assert predictor.forwards == (2 if gamma is None else 3)
     tokens = TOKENS.numpy()
     masked = tokens == predictor.mask_id
     found = predictor(tokens, masked, CONDITION.numpy(), ALPHA.double().numpy())
-    np.testing.assert_allclose(found.p, by_hand(emphasis, gamma), atol=2e-6)
+    np.testing.assert_allclose(found.p, by_hand(goal_weights, gamma), atol=2e-6)
 
 
 def test_a_network_that_writes_from_left_to_right_does_the_same() -> None:
     model = CachedDenoiser(tiny.network(noise="none"), dtype="fp32")
-    emphasis = Emphasis.of(NAMES, ["qed", "logp"], {"qed": 4.0})
-    assert emphasis is not None
-    guided = ClassifierFreeModel(model, 2.0, emphasis)
+    goal_weights = GoalWeights.of(NAMES, ["qed", "logp"], {"qed": 4.0})
+    assert goal_weights is not None
+    guided = ClassifierFreeModel(model, 2.0, goal_weights)
     assert guided.forwards == 3
     words = torch.tensor([[model.mask_id, 1, 2], [model.mask_id, 0, 1]])
     whole = guided.begin(2, CONDITION)
     told = [
-        model.begin(2, torch.where(torch.tensor(p), CONDITION, torch.nan)) for p in emphasis.told
+        model.begin(2, torch.where(torch.tensor(p), CONDITION, torch.nan))
+        for p in goal_weights.told
     ]
     free = model.begin(2, torch.full_like(CONDITION, torch.nan))
     for token in words.T:
-        mixed = emphasis.combine([part.append(token) for part in told])
+        mixed = goal_weights.combine([part.append(token) for part in told])
         expected = classifier_free_masked(mixed[:, None], free.append(token)[:, None], 2.0)[:, 0]
         torch.testing.assert_close(whole.append(token).exp(), expected.exp(), atol=1e-6, rtol=0)
     whole.keep(torch.tensor([1]))
     for prefixes in (*told, free):
         prefixes.keep(torch.tensor([1]))
     token = torch.tensor([2])
-    mixed = emphasis.combine([part.append(token) for part in told])
+    mixed = goal_weights.combine([part.append(token) for part in told])
     expected = classifier_free_masked(mixed[:, None], free.append(token)[:, None], 2.0)[:, 0]
     torch.testing.assert_close(whole.append(token).exp(), expected.exp(), atol=1e-6, rtol=0)
 
@@ -130,25 +133,25 @@ def test_weights_act_on_the_draws_and_equal_ones_do_not(model: Model) -> None:
     few: dict[str, Any] = {"steps": 6, "gamma": 2.0}
     targets = {"qed": "max", "logp": "max"}
     plain = model.sample(30, targets, 1, **few)
-    same = model.sample(30, targets, 1, **few, emphasis={"qed": 5.0, "logp": 5.0})
+    same = model.sample(30, targets, 1, **few, goal_weights={"qed": 5.0, "logp": 5.0})
     assert plain.equals(same)
-    more = model.sample(30, targets, 1, **few, emphasis={"logp": 5.0})
+    more = model.sample(30, targets, 1, **few, goal_weights={"logp": 5.0})
     assert not more["raw"].equals(plain["raw"])
     assert (more["nfe"] % 3 == 0).all()
     assert more["nfe"].sum() / 3 == pytest.approx(plain["nfe"].sum() / 2, rel=0.2)
 
 
 def test_a_guide_weighs_its_goals(model: Model, tmp_path: Path) -> None:
-    guide().save_pretrained(tmp_path)
+    classifier().save_pretrained(tmp_path)
     targets: dict[str, Any] = {"qed": "0.36..", "ring_count": 0.0}
     how: dict[str, Any] = {
         "steps": 6,
         "gamma": 2.0,
-        "steering": ClassifierBased(guide=str(tmp_path)),
+        "guidance": ClassifierBased(classifier=str(tmp_path)),
     }
     plain = model.sample(30, targets, 1, **how)
-    same = model.sample(30, targets, 1, **how, emphasis={"qed": 2.0, "ring_count": 2.0})
-    more = model.sample(30, targets, 1, **how, emphasis={"qed": 9.0})
+    same = model.sample(30, targets, 1, **how, goal_weights={"qed": 2.0, "ring_count": 2.0})
+    more = model.sample(30, targets, 1, **how, goal_weights={"qed": 9.0})
     assert plain.equals(same)
     assert not more["raw"].equals(plain["raw"])
     assert more["classifier_nfe"].sum() > 0

@@ -24,11 +24,11 @@ from molgen.molecules.conventions import (
 from molgen.molecules.evaluate import evaluate
 from molgen.molecules.fingerprints import fingerprints, internal_diversity, nearest_similarity
 from molgen.molecules.parsing import Molecule, interpret_all
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 
 # ethanol twice and as a copy, alanine's two hands, one known molecule spelled otherwise (OC is CO)
 RAWS = ["CCO", "OCC", "CCO", "OC", "CO", "C1CC", "", "C.C", "C[C@H](N)O", "C[C@@H](N)O", "CCN"]
-KNOWN = KnownMolecules.from_smiles(["CO", "CC(N)O"])
+KNOWN = TrainingIndex.from_smiles(["CO", "CC(N)O"])
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_frontier_point_averages_exactly_the_novel_rows(molecules: list[Molecule
     paper = frontier_point(count(molecules, PAPER, KNOWN), values)
     assert paper.novel == 6
     assert paper.mean == pytest.approx((0 + 1 + 3 + 8 + 9 + 10) / 6)
-    everything_known = KnownMolecules.from_smiles(RAWS)
+    everything_known = TrainingIndex.from_smiles(RAWS)
     none = frontier_point(count(molecules, STRICT, everything_known), values)
     assert none.novel == 0
     assert math.isnan(none.mean)

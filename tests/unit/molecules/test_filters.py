@@ -7,7 +7,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
 
-from molgen.molecules.filters import CATALOGUES, Screens, names
+from molgen.molecules.filters import CATALOGUES, Filters, names
 from molgen.molecules.moses_filters import pass_filters
 
 CATECHOL, RHODANINE, NITRO = "Oc1ccccc1O", "O=C1CSC(=S)N1", "CC[N+](=O)[O-]"
@@ -25,41 +25,41 @@ def test_catalogues_say_what_rdkit_says(name: str) -> None:
     catalogue = FilterCatalog(FilterCatalogParams(CATALOGUES[name]))
     mols = [Chem.MolFromSmiles(smiles) for smiles in MANY]
     truth = [catalogue.HasMatch(mol) for mol in mols]
-    assert [reason is not None for reason in Screens.read([name]).reasons(MANY)] == truth
+    assert [reason is not None for reason in Filters.read([name]).reasons(MANY)] == truth
 
 
 def test_reasons_name_the_filter_and_the_alert() -> None:
-    screens = Screens.read(["PAINS", "smarts:[N+](=O)[O-]", "need:c1ccccc1"])
-    assert screens.names == ("pains", "smarts:[N+](=O)[O-]", "need:c1ccccc1")
-    found = screens.reasons([CATECHOL, ASPIRIN, NITRO, "CCO", RHODANINE, "", "c1c", CATECHOL])
+    filters = Filters.read(["PAINS", "smarts:[N+](=O)[O-]", "need:c1ccccc1"])
+    assert filters.names == ("pains", "smarts:[N+](=O)[O-]", "need:c1ccccc1")
+    found = filters.reasons([CATECHOL, ASPIRIN, NITRO, "CCO", RHODANINE, "", "c1c", CATECHOL])
     assert found == [
         "pains: catechol_A(92)", None, "smarts:[N+](=O)[O-]", "need:c1ccccc1",
         "pains: rhod_sat_A(33)",
         "no molecule", "no molecule", "pains: catechol_A(92)",
     ]  # fmt: skip
-    assert screens.reason(Chem.MolFromSmiles(ASPIRIN)) is None
+    assert filters.reason(Chem.MolFromSmiles(ASPIRIN)) is None
 
 
 def test_every_filter_is_counted_for_itself() -> None:
-    screens = Screens.read(["smarts:O", "need:c", "pains"])
-    met = screens.met([CATECHOL, "c1ccccc1", "CCO", "", "CCO"])
+    filters = Filters.read(["smarts:O", "need:c", "pains"])
+    met = filters.met([CATECHOL, "c1ccccc1", "CCO", "", "CCO"])
     assert list(met) == ["smarts:O", "need:c", "pains"]
     assert met.to_numpy().tolist() == [
         [False, True, False], [True, True, True], [False, False, True], [False] * 3,
         [False, False, True],
     ]  # fmt: skip
     assert set(map(str, met.dtypes)) == {"bool"}
-    assert screens.met([]).shape == (0, 3)
+    assert filters.met([]).shape == (0, 3)
 
 
 def test_moses_filters_are_those_of_the_metrics() -> None:
     truth = pass_filters([Chem.MolFromSmiles(smiles) for smiles in MANY])
     assert 0 < truth.sum() < len(MANY)
-    np.testing.assert_array_equal(Screens.read(["moses"]).met(MANY)["moses"], truth)
+    np.testing.assert_array_equal(Filters.read(["moses"]).met(MANY)["moses"], truth)
 
 
 def test_no_filter_passes_every_molecule() -> None:
-    none = Screens.read([])
+    none = Filters.read([])
     assert not len(none)
     assert none.reasons(["C", ""]) == [None, "no molecule"]
     assert none.met(["C", ""]).shape == (2, 0)
@@ -87,6 +87,6 @@ def test_plain_names() -> None:
 )
 def test_bad_filters(words: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
-        Screens.read(words)
+        Filters.read(words)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

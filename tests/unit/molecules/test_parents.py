@@ -7,11 +7,11 @@ import pytest
 from molgen.molecules.conventions import GUACAMOL, MOSES, PAPER, STRICT, Convention, count
 from molgen.molecules.parents import parent
 from molgen.molecules.parsing import Status, interpret, interpret_all
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 
 
 def novel(rows: list[str], convention: Convention, *known: str) -> list[bool]:
-    index = KnownMolecules.from_smiles(known)
+    index = TrainingIndex.from_smiles(known)
     found = count(interpret_all(rows), convention, index).novel
     assert found is not None
     return [bool(mark) for mark in found]

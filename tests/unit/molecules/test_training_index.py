@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from molgen.molecules.parsing import canonical
-from molgen.molecules.training_index import PROBES, KnownMolecules
+from molgen.molecules.training_index import PROBES, TrainingIndex
 
 CHAINS = ["C" * n + end for n in range(1, 40) for end in ("O", "N", "F")]
 
 
 def test_membership() -> None:
-    known = KnownMolecules.from_smiles(["OCC", "C1=CC=CC=C1", "CCO", "not a molecule"])
+    known = TrainingIndex.from_smiles(["OCC", "C1=CC=CC=C1", "CCO", "not a molecule"])
     assert len(known) == 2
     asked = ["CCO", "OCC", "c1ccccc1", "C", ""]
     assert known.contains(asked).tolist() == [True, False, True, False, False]
@@ -29,46 +29,46 @@ def test_membership() -> None:
 @settings(deadline=None)
 @given(st.sets(st.text(max_size=5), max_size=30), st.lists(st.text(max_size=5), max_size=30))
 def test_agrees_with_a_set(inside: set[str], asked: list[str]) -> None:
-    known = KnownMolecules.from_smiles(inside, canonicalise=False)
+    known = TrainingIndex.from_smiles(inside, canonicalise=False)
     assert known.contains(asked).tolist() == [text in inside for text in asked]
 
 
 def test_keys_are_blake2b() -> None:
-    known = KnownMolecules.from_smiles(["C", "O"])
+    known = TrainingIndex.from_smiles(["C", "O"])
     digests = [hashlib.blake2b(s, digest_size=8).digest() for s in (b"C", b"O")]
     assert known.keys.tolist() == sorted(int.from_bytes(d, "little") for d in digests)
 
 
 def test_without_stereochemistry() -> None:
-    known = KnownMolecules.from_smiles(["C[C@H](N)O", "CCO", "[13CH4]"])
+    known = TrainingIndex.from_smiles(["C[C@H](N)O", "CCO", "[13CH4]"])
     assert known.contains(["CC(N)O", "C", "CCO"]).tolist() == [False, False, True]
     assert known.contains(["CC(N)O", "C", "CCO"], stereo=False).tolist() == [True] * 3
 
 
 @pytest.mark.parametrize("extra", [[], ["C[C@H](N)O"]])
 def test_round_trip(tmp_path: Path, extra: list[str]) -> None:
-    known = KnownMolecules.from_smiles(CHAINS + extra)
-    known.save(tmp_path / "known.safetensors")
-    back = KnownMolecules.load(tmp_path / "known.safetensors")
+    known = TrainingIndex.from_smiles(CHAINS + extra)
+    known.save(tmp_path / "training_index.safetensors")
+    back = TrainingIndex.load(tmp_path / "training_index.safetensors")
     np.testing.assert_array_equal(back.keys, known.keys)
     np.testing.assert_array_equal(back.flat_keys, known.flat_keys)
     assert (back.rdkit_version, back.probes) == (rdkit.__version__, known.probes)
-    assert (tmp_path / "known.safetensors").stat().st_size < 8 * len(known) * (
+    assert (tmp_path / "training_index.safetensors").stat().st_size < 8 * len(known) * (
         1 + bool(extra)
     ) + 2500
 
 
 def test_empty_index(tmp_path: Path) -> None:
-    known = KnownMolecules.from_smiles([])
+    known = TrainingIndex.from_smiles([])
     known.save(tmp_path / "none")
-    assert KnownMolecules.load(tmp_path / "none").contains(["C"]).tolist() == [False]
+    assert TrainingIndex.load(tmp_path / "none").contains(["C"]).tolist() == [False]
 
 
 def test_order_and_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("molgen.utils.parallel.CHUNK", 20)
     many = CHAINS * 2 + ["C" * n for n in range(50)]
-    one = KnownMolecules.from_smiles(many)
-    two = KnownMolecules.from_smiles(reversed(many), processes=2)
+    one = TrainingIndex.from_smiles(many)
+    two = TrainingIndex.from_smiles(reversed(many), processes=2)
     np.testing.assert_array_equal(one.keys, two.keys)
     assert one.probes == two.probes
     assert len(one.probes) == PROBES
@@ -76,7 +76,7 @@ def test_order_and_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_check_notices_other_spellings() -> None:
-    known = KnownMolecules.from_smiles(CHAINS)
+    known = TrainingIndex.from_smiles(CHAINS)
     assert known.check() is None
     # an RDKit that began at the other end of two of the chains
     spelled = tuple(p[::-1] if i in (3, 7) else p for i, p in enumerate(known.probes))
@@ -89,19 +89,19 @@ def test_check_notices_other_spellings() -> None:
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="No such file"):
-        KnownMolecules.load(tmp_path / "missing")
+        TrainingIndex.load(tmp_path / "missing")
     (tmp_path / "text").write_text("not safetensors")
     with pytest.raises(ValueError, match="damaged"):
-        KnownMolecules.load(tmp_path / "text")
-    KnownMolecules.from_smiles(CHAINS).save(tmp_path / "known")
+        TrainingIndex.load(tmp_path / "text")
+    TrainingIndex.from_smiles(CHAINS).save(tmp_path / "known")
     content = (tmp_path / "known").read_bytes()
     (tmp_path / "cut").write_bytes(content[:-100])
     with pytest.raises(ValueError, match="damaged"):
-        KnownMolecules.load(tmp_path / "cut")
+        TrainingIndex.load(tmp_path / "cut")
     from safetensors.numpy import save_file
 
     save_file({"keys": np.arange(3, dtype=np.uint64)}, tmp_path / "other")
     with pytest.raises(ValueError, match="has format None, expected"):
-        KnownMolecules.load(tmp_path / "other")
+        TrainingIndex.load(tmp_path / "other")
     with pytest.raises(OSError, match="folder"):
-        KnownMolecules.from_smiles(CHAINS).save(tmp_path / "no" / "folder")
+        TrainingIndex.from_smiles(CHAINS).save(tmp_path / "no" / "folder")

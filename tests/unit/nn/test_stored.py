@@ -13,7 +13,7 @@ import tiny
 from molgen.checkpoints.folder import load_network, save_network
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.stored import CONFIG, WEIGHTS
-from property_models.classifiers.network import GuideConfig, NoisyGuide
+from property_models.classifiers.network import NoisyClassifier, NoisyClassifierConfig
 
 GIGABYTE = 2**20  # in the units of getrusage
 
@@ -111,10 +111,10 @@ GUIDES: dict[str, list[Any]] = {
 def test_a_guide_is_checked_alike(tmp_path: Path, key: str) -> None:
     edges, mass = [[0.0, 1.0, 2.0], [0.0, 1.0]], [[0.5, 0.5], [1.0]]
     sizes: dict[str, Any] = {"hidden_size": 16, "num_layers": 1, "max_position_embeddings": 8}
-    config = GuideConfig(["qed", "logp"], edges, mass, vocab_size=7, **sizes)
-    save_network(NoisyGuide(config), tmp_path)
-    assert load_network(NoisyGuide, tmp_path).properties == ("qed", "logp")
+    config = NoisyClassifierConfig(["qed", "logp"], edges, mass, vocab_size=7, **sizes)
+    save_network(NoisyClassifier(config), tmp_path)
+    assert load_network(NoisyClassifier, tmp_path).properties == ("qed", "logp")
     for value in GUIDES[key]:
         with pytest.raises(ValueError, match=f"{key}|edges|does not fit its config.json"):
-            load_network(NoisyGuide, changed(tmp_path, tmp_path, **{key: value}))
+            load_network(NoisyClassifier, changed(tmp_path, tmp_path, **{key: value}))
         changed(tmp_path, tmp_path, labels=["qed", "logp"], edges=edges, mass=mass, sums=False)

@@ -16,7 +16,7 @@ from failing_rows import (
     PAD,
     RETRIES,
     build,
-    judge,
+    check,
     passing,
     redraw,
     same,
@@ -106,7 +106,7 @@ def test_a_row_is_the_same_in_any_company() -> None:
 
 def test_no_two_rows_are_the_same_while_there_is_something_left() -> None:
     found = build(Restart(), budget=400).run(Job(LENGTHS[:12], seed=6))
-    keys = [verdict.key for verdict in judge(found.tokens)]
+    keys = [verdict.key for verdict in check(found.tokens)]
     assert passing(found).all()
     assert len(set(keys)) == len(keys)
 
@@ -122,7 +122,7 @@ def test_the_best_state_is_kept() -> None:
         reason = next(script)
         return [Verdict("" if reason == Fate.INVALID else "C", reason)]
 
-    found = build(Restart(), budget=25, judge=scripted, redraw=None).run(Job(np.array([6]), seed=1))
+    found = build(Restart(), budget=25, check=scripted, redraw=None).run(Job(np.array([6]), seed=1))
     assert len(tried) == found.tries[0] == 5
     np.testing.assert_array_equal(found.tokens[0], tried[2][:6])
 
@@ -139,7 +139,7 @@ def test_of_two_like_states_the_likelier_is_kept() -> None:
         reason, log_odds = next(script)
         return [Verdict("C", reason, log_odds, 2)]
 
-    found = build(Restart(), budget=20, judge=scripted, redraw=None).run(Job(np.array([6]), seed=1))
+    found = build(Restart(), budget=20, check=scripted, redraw=None).run(Job(np.array([6]), seed=1))
     assert len(tried) == found.tries[0] == 4
     np.testing.assert_array_equal(found.tokens[0], tried[1][:6])
     assert found.classifier_nfe[0] == 8
@@ -185,7 +185,7 @@ def test_molecules_go_on_until_they_are_new(tmp_path: Path) -> None:
     model = Model.load(str(save(tmp_path / "model")))
     settings = model.settings(steps=24)
     recipe = resolve(model, settings, {})
-    asked = recipe.lend(32, 0)
+    asked = recipe.draw_prior(32, 0)
     retries = Restart(), Remask(rising=True)
     novel = {}
     with model.sampler(settings) as inner:
@@ -195,11 +195,11 @@ def test_molecules_go_on_until_they_are_new(tmp_path: Path) -> None:
                 sampler = adaptive_sampler(
                     replace(recipe, settings=adapted),
                     inner,
-                    lambda seed: (recipe.lend(32, seed).lengths, None),
+                    lambda seed: (recipe.draw_prior(32, seed).lengths, None),
                 )
                 tokens = sampler.run(Job(asked.lengths, seed=0)).tokens
                 raw = [model.tokenizer.smiles(text) for text in model.texts(tokens)]
-                found = count(interpret_all(raw), STRICT, model.known).novel
+                found = count(interpret_all(raw), STRICT, model.training_index).novel
                 assert found is not None
                 novel[retry, budget] = int(found.sum())
     assert novel[retries[0], 1] == novel[retries[1], 1] < 20
@@ -214,7 +214,7 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="budget is 0"):
         Adaptive(budget=0)
     with pytest.raises(ValueError, match="odds is 1"):
-        Adaptive(odds=1)
+        Adaptive(probability=1)
     with pytest.raises(ValueError, match="keep no trajectory"):
         build(Restart()).run(Job(LENGTHS, record=True))
     model = Model.load(str(save(tmp_path / "model", index=False)))
@@ -233,4 +233,4 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="adapt is None"):
         adaptive(model.settings(), {})
     valid = model.settings(adapt=Adaptive(("valid",)))
-    assert adaptive(valid, {}).judge(np.array([[PAD]]), np.zeros(1, int))
+    assert adaptive(valid, {}).check(np.array([[PAD]]), np.zeros(1, int))

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from molgen.diffusion import plan
 from molgen.diffusion.unmasking_order import EntropyBounded
-from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.next_token import ClassifierFreeModel
 from molgen.guidance.transition import MaskedTransition, UniformTransition
@@ -30,8 +30,8 @@ from molgen.utils.threads import Workers, workers
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
 CONDITION = np.linspace(0, 1, 36, dtype=np.float32).reshape(12, 3)
-MASKED = ShardedDenoiser(tiny.network(), dtype="fp64")
-UNIFORM = ShardedDenoiser(
+MASKED = MicroBatchedDenoiser(tiny.network(), dtype="fp64")
+UNIFORM = MicroBatchedDenoiser(
     tiny.network(time_input=True), dtype="fp64", classes=tiny.network().pad_id
 )
 CAUSAL = CachedDenoiser(tiny.network(noise="none"), dtype="fp64")
@@ -41,7 +41,7 @@ Build = Callable[[int, Workers], Stepping]  # type: ignore[type-arg]
 """From a batch size and threads to a sampler."""
 
 
-def judge(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
+def check(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
     """A third of rows is no molecule; few are alike."""
     texts = [row[row != TABLE.pad_id] for row in tokens]
     sums = [int(text @ np.arange(1, len(text) + 1)) for text in texts]
@@ -56,7 +56,7 @@ def events(size: int, pool: Workers) -> Sampler:
 def adaptive(retry: Retry) -> Build:
     def build(size: int, pool: Workers) -> AdaptiveSampler:
         ids = TABLE.mask_id, TABLE.pad_id, TABLE.max_length
-        return AdaptiveSampler(events(size, pool), Adaptive(("valid",), 60, retry), judge, *ids)
+        return AdaptiveSampler(events(size, pool), Adaptive(("valid",), 60, retry), check, *ids)
 
     return build
 

@@ -57,11 +57,13 @@ def test_everything_placed_is_mended_and_masks_stay() -> None:
 
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_the_sampler_mends_at_its_steps_and_counts(rounds: int) -> None:
-    predictor, mender = Table(forwards=2), Alternate()
-    sampler = Sampler(predictor, plan.Ancestral().plan(16), None, 3, Corrector(4, rounds), mender)
+    predictor, plain_predictor = Table(forwards=2), Alternate()
+    sampler = Sampler(
+        predictor, plan.Ancestral().plan(16), None, 3, Corrector(4, rounds), plain_predictor
+    )
     found = sampler.run(Job(LENGTHS, seed=1, record=True))
-    assert found.nfe.sum() == 2 * predictor.asked + mender.asked
-    assert mender.asked % rounds == 0
+    assert found.nfe.sum() == 2 * predictor.asked + plain_predictor.asked
+    assert plain_predictor.asked % rounds == 0
     events = found.trajectory
     assert events is not None
     for row, length in enumerate(LENGTHS):
@@ -87,10 +89,10 @@ def test_the_sampler_mends_at_its_steps_and_counts(rounds: int) -> None:
 
 def test_a_row_in_which_nothing_changed_is_left_alone() -> None:
     tokens = np.where(np.arange(9) < LENGTHS[:, None], 0, PAD)
-    mender = Alternate()
-    sampler = Sampler(Table(), plan.Ancestral().plan(64), None, 8, Corrector(4), mender)
+    plain_predictor = Alternate()
+    sampler = Sampler(Table(), plan.Ancestral().plan(64), None, 8, Corrector(4), plain_predictor)
     found = sampler.run(Job(LENGTHS, given=Given(tokens)))
-    assert mender.asked == len(LENGTHS)
+    assert plain_predictor.asked == len(LENGTHS)
     assert (found.tokens == EXPECTED).all()
     assert (found.nfe == 1).all()
 

@@ -120,7 +120,7 @@ def test_shapes_and_lengths_are_checked() -> None:
         )
 
 
-class Judge(Table):
+class Check(Table):
     """A table that also judges placed tokens: by their ids alone."""
 
     def __call__(
@@ -142,7 +142,7 @@ def test_quality_weights_take_doubted_tokens_off() -> None:
     weights = token_weights.Quality(tau=1.0)
     share = {}
     for name, chosen in (("uniform", None), ("quality", weights)):
-        found = Sampler(Judge(), table, chosen, 400).run(Job(lengths, record=True))
+        found = Sampler(Check(), table, chosen, 400).run(Job(lengths, record=True))
         assert found.trajectory is not None
         removed = found.trajectory.token[found.trajectory.action == 1]
         share[name] = (removed == 0).mean() / (found.tokens == 0).mean()

@@ -21,9 +21,9 @@ from tiny import save
 
 GRAMMAR = SmilesGrammar()
 WAYS: dict[str, dict[str, Any]] = {
-    "ancestral": {"steps": 6, "strategy": plan.Ancestral()},
-    "remasking": {"steps": 8, "strategy": plan.Rescale(0.3)},
-    "many at once": {"steps": 1, "strategy": plan.Ancestral()},
+    "ancestral": {"steps": 6, "remask": plan.Ancestral()},
+    "remasking": {"steps": 8, "remask": plan.Rescale(0.3)},
+    "many at once": {"steps": 1, "remask": plan.Ancestral()},
     "in an order": {"order": EntropyBounded(2.0)},
 }
 
@@ -102,7 +102,7 @@ def test_models_without_masks_or_smiles_are_refused(
 
 
 def test_steps_in_which_the_mask_takes_part_are_refused(model: Model) -> None:
-    settings: Settings = model.settings(grammar=GRAMMAR, steering=ClassifierBased(tilt_mask=True))
+    settings: Settings = model.settings(grammar=GRAMMAR, guidance=ClassifierBased(tilt_mask=True))
     with (
         pytest.raises(ValueError, match="no guidance in which the mask entry takes part"),
         model.sampler(settings, {}),

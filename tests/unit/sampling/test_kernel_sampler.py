@@ -13,8 +13,8 @@ import chains
 import tiny
 from molgen.diffusion import plan, token_weights
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores
-from molgen.guidance.classifier import Aim, PropertyClassifier
-from molgen.guidance.conditional_denoiser import ShardedDenoiser
+from molgen.guidance.classifier import ClassifierTarget, PropertyClassifier
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.kernels import ClassifierBased, ClassifierFree
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.shaping import Shaping
@@ -26,17 +26,19 @@ from molgen.sampling.trajectory import Trajectory
 from molgen.targets import Range
 from molgen.utils.arrays import Floats, Mask
 from molgen.utils.threads import Workers, workers
-from tiny_guide import guide
+from tiny_guide import classifier
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
 CONDITION = np.linspace(0, 1, 36, dtype=np.float32).reshape(12, 3)
 NETWORK, CLOCKED = tiny.network(), tiny.network(time_input=True)
 PAD, MASK = NETWORK.pad_id, NETWORK.mask_id
-MASKED = ShardedDenoiser(NETWORK, dtype="fp32")
-UNIFORM = ShardedDenoiser(CLOCKED, dtype="fp32", classes=PAD)
-HIGH = PropertyClassifier(guide(), [Aim("qed", Range(0.6, 1.0))], dtype="fp32")
+MASKED = MicroBatchedDenoiser(NETWORK, dtype="fp32")
+UNIFORM = MicroBatchedDenoiser(CLOCKED, dtype="fp32", classes=PAD)
+HIGH = PropertyClassifier(classifier(), [ClassifierTarget("qed", Range(0.6, 1.0))], dtype="fp32")
 CLOCKED_HIGH = PropertyClassifier(
-    guide(time_input=True, noise="uniform"), [Aim("qed", Range(0.6, 1.0))], dtype="fp32"
+    classifier(time_input=True, noise="uniform"),
+    [ClassifierTarget("qed", Range(0.6, 1.0))],
+    dtype="fp32",
 )
 
 
@@ -188,8 +190,8 @@ LIMIT = 40.5  # of chi-square with 7 degrees of freedom: passed by chance once i
 
 
 def exact_steps() -> dict[str, tuple[Transition, plan.Strategy, int]]:
-    masked = ShardedDenoiser(chains.Denoiser(), dtype="fp32")
-    uniform = ShardedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)
+    masked = MicroBatchedDenoiser(chains.Denoiser(), dtype="fp32")
+    uniform = MicroBatchedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)
     both = ClassifierBased(chains.KnownScores(), 2.0, chains.MASK, True, True)
     exact = ClassifierBased(ExactScores(chains.uniform_classifier), 1.0, None)
     return {

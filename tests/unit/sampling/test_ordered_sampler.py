@@ -248,7 +248,7 @@ def test_a_guided_network_in_any_company(name: str) -> None:
     assert (draws[0].nfe <= 2 * LENGTHS).all()
 
 
-class Judged(Table):
+class ScoredRows(Table):
     """A table with a quality head that grows surer the more is placed."""
 
     def __call__(
@@ -265,7 +265,7 @@ class Judged(Table):
 
 
 def test_quality_is_the_last_word_of_the_head() -> None:
-    samples = OrderedSampler(Judged(), LeftToRight()).run(Job(LENGTHS, record=True))
+    samples = OrderedSampler(ScoredRows(), LeftToRight()).run(Job(LENGTHS, record=True))
     events = samples.trajectory
     assert events is not None
     for m, length in enumerate(LENGTHS):

@@ -44,7 +44,7 @@ def test_a_draw_is_resolved_once(
     words = model.preset() | {"steps": 6, "gamma": 2.0} | how
     settings = molgen.sampling.from_words(words)
     once = counted(monkeypatch, molgen.model, "read_targets", "resolve")
-    plans = counted(monkeypatch, type(settings.strategy), "plan")
+    plans = counted(monkeypatch, type(settings.remask), "plan")
     parts = counted(monkeypatch, recipe, "check", "check_targets", "_mixture", "Recipe")
     model.draw(8, {"qed": "max"}, settings=settings)
     assert once == {"read_targets": 1, "resolve": 1}
@@ -54,7 +54,7 @@ def test_a_draw_is_resolved_once(
 
 def test_a_table_is_resolved_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     once = counted(monkeypatch, molgen.model, "read_targets", "resolve")
-    model.sample(4, {"qed": ".5.."}, steps=4, strategy=Rescale(0.2))
+    model.sample(4, {"qed": ".5.."}, steps=4, remask=Rescale(0.2))
     assert once == {"read_targets": 1, "resolve": 1}
 
 

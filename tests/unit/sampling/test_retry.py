@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from molgen.data.tokenizer import Tokenizer, padded
-from molgen.guidance.target_probability import Odds
+from molgen.guidance.target_probability import TargetProbability
 from molgen.molecules.fate import Fate
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 from molgen.sampling.acceptance import (
-    MoleculeJudge,
+    MoleculeCheck,
     Verdict,
 )
 from molgen.sampling.retry import Failed, Remask, Restart
@@ -117,7 +117,7 @@ def test_molecules_are_parsed_and_looked_up() -> None:
     tokenizer = Tokenizer(CHARACTERS)
     texts = ["OCC", "C(", "NCN", "CCO", ""]
     tokens = padded([tokenizer.encode(text) for text in texts], tokenizer.pad_id, 5)
-    judge = MoleculeJudge(tokenizer, KnownMolecules.from_smiles(["CCO"]))
+    check = MoleculeCheck(tokenizer, TrainingIndex.from_smiles(["CCO"]))
     expected = [
         ("CCO", Fate.IN_TRAINING_SET),
         ("", Fate.INVALID),
@@ -125,16 +125,16 @@ def test_molecules_are_parsed_and_looked_up() -> None:
         ("CCO", Fate.IN_TRAINING_SET),
         ("", Fate.INVALID),
     ]
-    assert judge(tokens, np.arange(len(tokens))) == [Verdict(*pair) for pair in expected]
+    assert check(tokens, np.arange(len(tokens))) == [Verdict(*pair) for pair in expected]
     rows = np.arange(len(tokens)) + 7
-    assert MoleculeJudge(tokenizer)(tokens, rows)[0] == Verdict("CCO")
+    assert MoleculeCheck(tokenizer)(tokens, rows)[0] == Verdict("CCO")
     asked: list[tuple[int, str]] = []
 
     def keeps(row: int, smiles: str) -> bool:
         asked.append((row, smiles))
         return row != 9
 
-    found = MoleculeJudge(tokenizer, judge.known, keeps)(tokens, rows)
+    found = MoleculeCheck(tokenizer, check.training_index, keeps)(tokens, rows)
     assert [verdict.fate for verdict in found] == [
         Fate.IN_TRAINING_SET,
         Fate.INVALID,
@@ -151,7 +151,7 @@ def test_a_guide_is_asked_of_rows_that_pass_otherwise() -> None:
     tokens = padded([tokenizer.encode(text) for text in texts], tokenizer.pad_id, 3)
     asked: list[int] = []
 
-    class ByHand(Odds):
+    class ByHand(TargetProbability):
         def __init__(self) -> None:
             pass
 
@@ -159,8 +159,8 @@ def test_a_guide_is_asked_of_rows_that_pass_otherwise() -> None:
             asked.extend(range(len(tokens)))
             return np.log([0.9, 0.1, 0.7])
 
-    judge = MoleculeJudge(tokenizer, KnownMolecules.from_smiles(["CCO"]), None, ByHand(), 0.5)
-    found = judge(tokens, np.arange(5))
+    check = MoleculeCheck(tokenizer, TrainingIndex.from_smiles(["CCO"]), None, ByHand(), 0.5)
+    found = check(tokens, np.arange(5))
     assert [verdict.fate for verdict in found] == [
         Fate.ACCEPTED,
         Fate.INVALID,
@@ -171,5 +171,5 @@ def test_a_guide_is_asked_of_rows_that_pass_otherwise() -> None:
     assert [verdict.classifier_forwards for verdict in found] == [1, 0, 1, 1, 0]
     assert len(asked) == 3
     np.testing.assert_allclose([v.log_odds for v in found], np.log([0.9, 1, 0.1, 0.7, 1]))
-    assert MoleculeJudge(tokenizer, None, None, ByHand())(tokens[1:2], np.zeros(1, int))
+    assert MoleculeCheck(tokenizer, None, None, ByHand())(tokens[1:2], np.zeros(1, int))
     assert len(asked) == 3, "no forward for nothing"

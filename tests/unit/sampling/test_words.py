@@ -107,10 +107,10 @@ def test_other_weights_are_refused(text: str, message: str) -> None:
 
 
 def test_what_a_checkpoint_recommends() -> None:
-    assert from_words({}).strategy == plan.Ancestral()
+    assert from_words({}).remask == plan.Ancestral()
     chosen = from_words({"remask": "cap:eta=.2", "weights": "sharpened", "steps": 64, "gamma": 2})
-    assert chosen.strategy == plan.Cap(0.2)
-    assert chosen.weights == Sharpened()
+    assert chosen.remask == plan.Cap(0.2)
+    assert chosen.remask_weights == Sharpened()
     assert (chosen.steps, chosen.gamma, chosen.shaping.temperature) == (64, 2, 1.0)
 
 
@@ -174,13 +174,13 @@ def test_words_for_them_that_are_refused(
 def test_an_order_takes_the_place_of_a_recommended_plan() -> None:
     own = from_words({"remask": "rescale:eta=0.1", "weights": "sharpened", "steps": 9})
     found = own.changed(order=words.order("entropy"), gamma=2.0)
-    assert (found.strategy, found.weights) == (plan.Ancestral(), None)
+    assert (found.remask, found.remask_weights) == (plan.Ancestral(), None)
     assert (found.steps, found.gamma, found.order) == (9, 2.0, words.order("entropy"))
-    asked = own.changed(order=words.order("entropy"), strategy=own.strategy)
-    assert asked.strategy == own.strategy  # and is refused where it is put together
-    assert own.changed(order=None).strategy == own.strategy
-    again = found.changed(strategy=own.strategy)
-    assert (again.strategy, again.order) == (own.strategy, None)
+    asked = own.changed(order=words.order("entropy"), remask=own.remask)
+    assert asked.remask == own.remask  # and is refused where it is put together
+    assert own.changed(order=None).remask == own.remask
+    again = found.changed(remask=own.remask)
+    assert (again.remask, again.order) == (own.remask, None)
     with pytest.raises(ValueError, match=r"settings: .*'stepps'"):
         own.changed(stepps=3)
 
@@ -207,7 +207,7 @@ def test_what_is_written_is_read_again(written: dict[str, Any]) -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    unwritten = {"shaping", "emphasis"}  # its fields are settings; weights belong to goals
+    unwritten = {"shaping", "goal_weights"}  # its fields are settings; weights belong to goals
     names = {f.name for f in dataclasses.fields(Settings)} - unwritten
     assert {option.name for option in OPTIONS.values()} >= names
     with pytest.raises(ValueError, match="'heat' is unknown"):
@@ -220,8 +220,8 @@ def test_every_setting_is_in_the_table() -> None:
     ("changes", "wrong"),
     [
         ({"temperature": -1}, "temperature is -1"),
-        ({"weights": token_weights("sharpened")}, "weights sharpened choose"),
-        ({"strategy": strategy("loop"), "steps": 2}, "loop needs at least 3 steps"),
+        ({"remask_weights": token_weights("sharpened")}, "weights sharpened choose"),
+        ({"remask": strategy("loop"), "steps": 2}, "loop needs at least 3 steps"),
         ({"dtype": "fp8"}, "dtype is 'fp8'"),
     ],
 )

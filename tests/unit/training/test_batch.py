@@ -36,11 +36,11 @@ def test_a_batch_is_a_function_of_seed_and_step(noise: str) -> None:
 @pytest.mark.parametrize(("noise", "alpha"), [("masked", 0), ("uniform", 1), ("none", 0)])
 def test_shards_are_the_batch_in_order(noise: str, alpha: int) -> None:
     batch = draw_batch(DATA, np.arange(10), 0, 0, 0.3, of(noise))
-    shards = batch.shards(4)
-    assert [len(shard) for shard in shards] == [4, 4, 2]
-    assert torch.equal(torch.cat([shard.x_0 for shard in shards]), batch.x_0)
-    assert torch.equal(torch.cat([shard.x_t for shard in shards]), batch.x_t)
-    assert all((shard.alpha is not None) == bool(alpha) for shard in shards)
+    micro_batches = batch.micro_batches(4)
+    assert [len(shard) for shard in micro_batches] == [4, 4, 2]
+    assert torch.equal(torch.cat([shard.x_0 for shard in micro_batches]), batch.x_0)
+    assert torch.equal(torch.cat([shard.x_t for shard in micro_batches]), batch.x_t)
+    assert all((shard.alpha is not None) == bool(alpha) for shard in micro_batches)
 
 
 def test_a_time_input_leaves_the_masks_as_they_are() -> None:

@@ -10,7 +10,7 @@ import torch
 import tiny
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.training import classifier
-from property_models.classifiers.network import GuideConfig, NoisyGuide
+from property_models.classifiers.network import NoisyClassifier, NoisyClassifierConfig
 from tiny_guide import EDGES, MASS
 
 
@@ -35,8 +35,8 @@ def network(layers: int, clock: bool = False) -> MoleculeDenoiser:
     return found.eval()
 
 
-def guide(like: MoleculeDenoiser, **changes: Any) -> NoisyGuide:
-    config = GuideConfig(
+def noisy(like: MoleculeDenoiser, **changes: Any) -> NoisyClassifier:
+    config = NoisyClassifierConfig(
         labels=list(EDGES),
         edges=list(EDGES.values()),
         mass=list(MASS.values()),
@@ -46,13 +46,13 @@ def guide(like: MoleculeDenoiser, **changes: Any) -> NoisyGuide:
         noise=like.config.noise,
         **{**classifier.sizes_of(like), **changes},
     )
-    return NoisyGuide(config).eval()
+    return NoisyClassifier(config).eval()
 
 
 @pytest.mark.parametrize("clock", [False, True])
 def test_it_sees_what_the_network_sees_without_a_condition(clock: bool) -> None:
     whole = network(2, clock)
-    found = guide(whole)
+    found = noisy(whole)
     classifier.start_from(found, whole)
     tokens = torch.tensor([[0, 3, whole.mask_id, 2], [1, whole.mask_id, 4, whole.pad_id]])
     alpha = torch.tensor([0.7, 0.4]) if clock else None
@@ -67,7 +67,7 @@ def test_it_sees_what_the_network_sees_without_a_condition(clock: bool) -> None:
 
 def test_it_takes_the_first_layers() -> None:
     whole = network(classifier.LAYERS + 2)
-    found = guide(whole)
+    found = noisy(whole)
     classifier.start_from(found, whole)
     assert len(found.blocks) == classifier.LAYERS
     for mine, theirs in zip(found.blocks, whole.blocks, strict=False):
@@ -79,6 +79,6 @@ def test_it_takes_the_first_layers() -> None:
 def test_another_shape_is_refused() -> None:
     whole = network(1)
     with pytest.raises(ValueError, match="hidden_size of the guide is 64"):
-        classifier.start_from(guide(whole, hidden_size=64), whole)
+        classifier.start_from(noisy(whole, hidden_size=64), whole)
     with pytest.raises(ValueError, match="noise of the guide is masked, expected"):
-        classifier.start_from(guide(whole), network(1, clock=True))
+        classifier.start_from(noisy(whole), network(1, clock=True))

@@ -19,12 +19,12 @@ from molgen.checkpoints import card
 from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
 from molgen.model import Model
-from molgen.molecules.training_index import KnownMolecules
+from molgen.molecules.training_index import TrainingIndex
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.training import early_stopping, fine_tuning
 from molgen.training.early_stopping import CHECKS, EarlyStopping
 from molgen.training.ingest import Options, further_numbers, series_held_out
-from molgen.training.pipeline import Prepared, fit
+from molgen.training.pipeline import PreparedDataset, fit
 from molgen.training.recipe import TrainConfig, for_series
 from molgen.training.trainer import new_model
 from molgen.utils.threads import Workers, workers
@@ -57,7 +57,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def tuned(folder: Path, config: TrainConfig = QUICK) -> dict[str, object]:
     network = new_model(shape(DATA), 0)
-    return fit(Prepared(DATA), folder, network, config, say=lambda _: None, stopping=True)
+    return fit(PreparedDataset(DATA), folder, network, config, say=lambda _: None, stopping=True)
 
 
 @pytest.fixture(scope="module")
@@ -207,11 +207,11 @@ def test_draws_are_counted_against_both_sets() -> None:
         }
     )
     parts = {
-        "training": KnownMolecules.from_smiles(["CCO"]),
-        "held_out": KnownMolecules.from_smiles(["CCN"]),
+        "training": TrainingIndex.from_smiles(["CCO"]),
+        "held_out": TrainingIndex.from_smiles(["CCN"]),
     }
     series = parts["training"].union(parts["held_out"])
-    before = KnownMolecules.from_smiles(["CC", "CCO"])
+    before = TrainingIndex.from_smiles(["CC", "CCO"])
     found = fine_tuning.counts(table, before, parts, series, np.array(["CCO", "CCN"]))
     near = found.pop("nearest_similarity")
     assert near is not None

@@ -57,7 +57,7 @@ def test_without_repair_and_judge_it_is_the_loss_of_masked_diffusion() -> None:
 def test_padding_and_company_change_no_row() -> None:
     model, drawn = network(), batch()
     objective = SelfCorrecting(DATA.mask_id)
-    parts = [objective.losses(model, shard) for shard in drawn.shards(7)]
+    parts = [objective.losses(model, shard) for shard in drawn.micro_batches(7)]
     torch.testing.assert_close(torch.cat(parts), objective.losses(model, drawn))
 
 

@@ -22,11 +22,11 @@ from molgen.discovery.leads.lead import Lead, Refused, read
 from molgen.discovery.leads.optimize import optimize
 from molgen.discovery.leads.report import Optimized, Try, outcomes
 from molgen.discovery.leads.search import LeadSearch
-from molgen.guidance.target_probability import Odds
+from molgen.guidance.target_probability import TargetProbability
 from molgen.model import Model
 from molgen.molecules.environments import fingerprint, tanimoto
 from molgen.molecules.fate import Fate
-from molgen.molecules.filters import Screens
+from molgen.molecules.filters import Filters
 from molgen.molecules.parsing import interpret
 from molgen.sampling.recipe import resolve
 from molgen.sampling.retry import Adaptive
@@ -128,17 +128,17 @@ def test_tries_that_fail_go_on(tiny: Model, plain: Optimized) -> None:
 
 
 def test_the_counts_are_those_of_the_table(plain: Optimized) -> None:
-    table, tally = plain.table, plain.tally
+    table, counts = plain.table, plain.counts
     improved = table[table["outcome"] == "ok"]["lead_index"].nunique()
-    assert (tally.leads, tally.refused, tally.improved) == (6, 0, improved)
-    assert tally.forwards == table["nfe"].sum() + table["shared_nfe"].sum()
-    assert dict(tally.fates) == table["outcome"].value_counts().to_dict()
+    assert (counts.leads, counts.refused, counts.improved) == (6, 0, improved)
+    assert counts.forwards == table["nfe"].sum() + table["shared_nfe"].sum()
+    assert dict(counts.fates) == table["outcome"].value_counts().to_dict()
     near = table[table["outcome"].isin(["ok", "goal missed"])]
     best = near.groupby("lead_index")["gain"].max().clip(lower=0)
-    assert sum(tally.gains) == pytest.approx(best.sum())
-    assert len(tally.gains) == 6
-    assert f"{improved} of 6 leads improved" in str(tally)
-    assert "tier: no oracle (nothing computed while drawing)" in str(tally)
+    assert sum(counts.gains) == pytest.approx(best.sum())
+    assert len(counts.gains) == 6
+    assert f"{improved} of 6 leads improved" in str(counts)
+    assert "tier: no oracle (nothing computed while drawing)" in str(counts)
     assert plain.every_lead == (improved == 6)
 
 
@@ -191,8 +191,8 @@ def test_oracle_calls_are_a_budget(searched: Optimized) -> None:
         assert calls.max() == min(7, len(distinct))
     assert searched.table["oracle_calls"].max() == 7
     per_lead = searched.table.groupby("lead_index")["oracle_calls"].max()
-    assert searched.tally.oracle_calls == per_lead.sum()
-    assert "tier: oracle: 7 (at most 7 calls a lead while drawing)" in str(searched.tally)
+    assert searched.counts.oracle_calls == per_lead.sum()
+    assert "tier: oracle: 7 (at most 7 calls a lead while drawing)" in str(searched.counts)
 
 
 def test_a_lead_with_enough_gets_no_more_tries(tiny: Model) -> None:
@@ -224,14 +224,14 @@ def test_search_goes_on_from_what_is_better(
         run(tiny, attempts=24, oracle_calls=calls, targets={"mw": "max"}, guided_by={})
         for calls in (0, 24)
     )
-    assert np.mean(led.tally.gains) > 1.2 * np.mean(free.tally.gains)
+    assert np.mean(led.counts.gains) > 1.2 * np.mean(free.counts.gains)
     monkeypatch.setattr(lead_optimization, "AT_ONCE", 4)
     pd.testing.assert_frame_equal(run(tiny, attempts=15, oracle_calls=7).table, searched.table)
 
 
 def guided(model: Model, rings: str = "2", **options: Any) -> Optimized:
     """Ask a model with a guide for rings, of leads with one and none."""
-    settings = model.settings(steps=8, strategy=plan.Ancestral(), weights=None, gamma=1.0)
+    settings = model.settings(steps=8, remask=plan.Ancestral(), remask_weights=None, gamma=1.0)
     leads = ["CC1CC(C#N)O1", "N#CCC1CCO1", "CC1CC1CO", "CCC(C)CO"]
     words: dict[str, Any] = {"attempts": 18, "settings": settings, "similarity": 0.1, **options}
     return optimize(model, leads, *asked({"ring_count": rings}, words))
@@ -248,12 +248,12 @@ def test_a_guide_proposes_some_of_what_is_drawn(
 
     asked: list[int] = []
 
-    def counted(self: Odds, tokens: Any) -> Any:
+    def counted(self: TargetProbability, tokens: Any) -> Any:
         asked.append(len(tokens))
-        return says(self, tokens)
+        return probability(self, tokens)
 
-    says = Odds.__call__
-    monkeypatch.setattr(Odds, "__call__", counted)
+    probability = TargetProbability.__call__
+    monkeypatch.setattr(TargetProbability, "__call__", counted)
     monkeypatch.setattr("molgen.discovery.oracle.compute", watched)
     found = guided(qm9, top_k=3, attempts=24)
     monkeypatch.undo()
@@ -267,7 +267,7 @@ def test_a_guide_proposes_some_of_what_is_drawn(
     assert set(computed) == set(proposed["smiles"]) | set(table["lead"])
     assert proposed["ring_count"].notna().all()
     assert passed[["ring_count", "gain"]].isna().all(None)
-    odds = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).odds()
+    odds = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).target_probability()
     for lead, rows in proposed.groupby("lead_index"):
         others = passed.loc[passed["lead_index"] == lead, "smiles"]
         best, rest = (
@@ -280,11 +280,11 @@ def test_a_guide_proposes_some_of_what_is_drawn(
         assert best.min() >= rest.max() - 1e-5
     hits = compute(["ring_count"], list(fitting["smiles"]))["ring_count"] == 2
     assert (proposed["ring_count"] == 2).mean() > hits.mean()
-    tally = found.tally
-    assert tally.classifier_forwards == table["classifier_nfe"].sum() == sum(asked)
-    assert tally.improved == proposed.loc[proposed["outcome"] == "ok", "lead_index"].nunique()
-    assert "tier: no oracle (nothing computed while drawing)" in str(tally)
-    assert "3.0 proposals a lead, at most 3, chosen by the guide" in str(tally)
+    counts = found.counts
+    assert counts.classifier_forwards == table["classifier_nfe"].sum() == sum(asked)
+    assert counts.improved == proposed.loc[proposed["outcome"] == "ok", "lead_index"].nunique()
+    assert "tier: no oracle (nothing computed while drawing)" in str(counts)
+    assert "3.0 proposals a lead, at most 3, chosen by the guide" in str(counts)
 
 
 def test_a_guide_in_the_oracles_place_says_where_to_go_on_from(
@@ -318,7 +318,7 @@ def test_leads_that_cannot_be_worked_on_are_rows(tiny: Model) -> None:
         "lead too long: 13 tokens, expected at most 12",
     ]
     assert found.table["lead"].tolist() == [*leads, "CCO"]
-    assert (found.tally.leads, found.tally.refused, found.asked) == (8, 7, 8)
+    assert (found.counts.leads, found.counts.refused, found.asked) == (8, 7, 8)
     assert not found.every_lead
     pd.testing.assert_series_equal(
         found.table["raw"].tail(2).reset_index(drop=True),
@@ -326,11 +326,11 @@ def test_leads_that_cannot_be_worked_on_are_rows(tiny: Model) -> None:
     )
     only = run(tiny, ["CC("], attempts=2)
     assert only.table["outcome"].tolist() == ["lead not read: parse"]
-    assert "0 of 1 leads improved (0.0 %), 1 of them not worked on" in str(only.tally)
+    assert "0 of 1 leads improved (0.0 %), 1 of them not worked on" in str(only.counts)
 
 
 def test_what_must_stay_stays(qm9: Model) -> None:
-    settings = qm9.settings(steps=8, strategy=plan.Ancestral(), weights=None, gamma=1.0)
+    settings = qm9.settings(steps=8, remask=plan.Ancestral(), remask_weights=None, gamma=1.0)
     leads = ["CC1CC(C#N)O1", "N#CCC1CCO1", "CCCO"]
     words: dict[str, Any] = {"similarity": 0.2, "settings": settings}
     five = request({"logp": "max"}, attempts=5, oracle_calls=4, keep="C#N", **words)
@@ -376,8 +376,8 @@ def test_outcomes_by_hand() -> None:
 
 
 def test_filters_and_ranges(tiny: Model) -> None:
-    screens = Screens.read(["smarts:N"])
-    found = run(tiny, targets={"mw": "40..80"}, filters=screens, guided_by={}).table
+    filters = Filters.read(["smarts:N"])
+    found = run(tiny, targets={"mw": "40..80"}, filters=filters, guided_by={}).table
     failed = found[found["outcome"] == "filter failed"]
     assert len(failed)
     assert failed["smiles"].str.contains("N").all()
@@ -446,4 +446,4 @@ def test_an_interrupt_keeps_the_leads_that_are_finished(
     found = run(tiny, on_leads=stop)
     assert found.reason == "interrupted"
     pd.testing.assert_frame_equal(found.table, plain.table.head(24))
-    assert (found.tally.leads, found.asked, found.every_lead) == (4, 6, False)
+    assert (found.counts.leads, found.asked, found.every_lead) == (4, 6, False)

@@ -15,25 +15,25 @@ from safetensors.numpy import load_file, save_file
 
 from judges import SMILES, measured
 from property_models import compute, get
-from property_models.learned.fit import Assessment, fit_judge
-from property_models.learned.predictor import ARRAYS, INFO, Judge, read_info
+from property_models.learned.fit import Assessment, fit_predictor
+from property_models.learned.predictor import ARRAYS, INFO, PropertyPredictor, read_info
 from property_models.learned.splits import scaffold
 
 pytest.importorskip("sklearn", reason="needs the extra 'learn'")
 
 
 @pytest.fixture(scope="module")
-def made() -> tuple[Judge, Assessment]:
-    return fit_judge(measured(), "greasiness", "au", "max", "random", 1, "rule.csv")
+def made() -> tuple[PropertyPredictor, Assessment]:
+    return fit_predictor(measured(), "greasiness", "au", "max", "random", 1, "rule.csv")
 
 
 @pytest.fixture
-def folder(made: tuple[Judge, Assessment], tmp_path: Path) -> Path:
+def folder(made: tuple[PropertyPredictor, Assessment], tmp_path: Path) -> Path:
     made[0].save(tmp_path / "my judge")
     return tmp_path / "my judge"
 
 
-def test_it_has_learned_the_rule(made: tuple[Judge, Assessment]) -> None:
+def test_it_has_learned_the_rule(made: tuple[PropertyPredictor, Assessment]) -> None:
     report = made[0].card["test"]["random"]
     assert report["rmse"] < 0.4 * report["rmse_of_the_training_mean"]
     assert report["spearman"] > 0.9
@@ -43,7 +43,7 @@ def test_it_has_learned_the_rule(made: tuple[Judge, Assessment]) -> None:
     assert other["rmse"] < other["rmse_of_the_training_mean"]
 
 
-def test_the_card_is_of_the_judge_that_is_kept(made: tuple[Judge, Assessment]) -> None:
+def test_the_card_is_of_the_judge_that_is_kept(made: tuple[PropertyPredictor, Assessment]) -> None:
     """Test molecules are predicted by the saved judge as the card says."""
     judge, tested = made
     table = measured()
@@ -53,8 +53,8 @@ def test_the_card_is_of_the_judge_that_is_kept(made: tuple[Judge, Assessment]) -
     assert rmse == pytest.approx(judge.card["test"]["random"]["rmse"], rel=1e-9)
 
 
-def test_round_trip_is_exact(made: tuple[Judge, Assessment], folder: Path) -> None:
-    again = Judge.load(folder)
+def test_round_trip_is_exact(made: tuple[PropertyPredictor, Assessment], folder: Path) -> None:
+    again = PropertyPredictor.load(folder)
     assert (again.name, again.unit, again.direction) == ("greasiness", "au", "max")
     assert again.card == json.loads(json.dumps(made[0].card))
     mols = [Chem.MolFromSmiles(text) for text in SMILES[:20]]
@@ -64,7 +64,7 @@ def test_round_trip_is_exact(made: tuple[Judge, Assessment], folder: Path) -> No
     assert again.check() is None
 
 
-def test_it_is_a_property_by_name(made: tuple[Judge, Assessment], folder: Path) -> None:
+def test_it_is_a_property_by_name(made: tuple[PropertyPredictor, Assessment], folder: Path) -> None:
     rows = [SMILES[0], "", "C1CC", SMILES[7]]
     names = [f"model:{folder}", str(folder), f"uncertainty:{folder}"]
     found = compute(names, rows)
@@ -81,7 +81,7 @@ def test_it_is_a_property_by_name(made: tuple[Judge, Assessment], folder: Path) 
     assert "rule.csv" in get(names[0]).description
 
 
-def test_rows_do_not_influence_each_other(made: tuple[Judge, Assessment]) -> None:
+def test_rows_do_not_influence_each_other(made: tuple[PropertyPredictor, Assessment]) -> None:
     rows = list(SMILES[:9])
     together = made[0].as_property()(rows)
     alone = np.concatenate([made[0].as_property()([text]) for text in rows])
@@ -90,7 +90,7 @@ def test_rows_do_not_influence_each_other(made: tuple[Judge, Assessment]) -> Non
 
 def test_a_split_by_scaffold_keeps_them_apart() -> None:
     table = measured()
-    _, tested = fit_judge(table, "x", split="scaffold", also=False)
+    _, tested = fit_predictor(table, "x", split="scaffold", also=False)
     train, test = (
         {scaffold(table.smiles[i]) for i in part}
         for part in (tested.split.train, tested.split.test)
@@ -196,13 +196,13 @@ def test_too_few_molecules() -> None:
     table = measured()
     few = type(table)(table.smiles[:29], table.values[:29], table.counts, 0.0, ())
     with pytest.raises(ValueError, match="29 molecules with a value"):
-        fit_judge(few, "x")
+        fit_predictor(few, "x")
 
 
 def test_thirty_molecules_are_enough_and_promise_no_more_than_they_can() -> None:
     table = measured()
     few = type(table)(table.smiles[::4][:30], table.values[::4][:30], table.counts, 0.0, ())
-    judge, tested = fit_judge(few, "x", split="random", also=False)
+    judge, tested = fit_predictor(few, "x", split="random", also=False)
     assert len(tested.split.calibration) == 3
     low, high = judge.interval(["CCO"], 0.9)  # three molecules cannot set such an interval
     assert np.isneginf(low[0])
@@ -214,4 +214,4 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.gaussian_process", None)
     with pytest.raises(ValueError, match=r"needs scikit-learn: pip install 'molgen\[learn\]'"):
-        fit_judge(measured(), "x")
+        fit_predictor(measured(), "x")

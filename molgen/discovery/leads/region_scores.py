@@ -28,12 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.constraints.open_parts import OpenPart
-from molgen.data.prior import Lent
+from molgen.data.prior import PriorDraw
 from molgen.data.tokenizer import Tokenizer, padded
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.spec import ClassifierBased
-from molgen.guidance.target_probability import Odds
+from molgen.guidance.target_probability import TargetProbability
 from molgen.sampling.recipe import Recipe
 from molgen.utils.arrays import Floats
 from molgen.utils.threads import Workers
@@ -42,7 +42,7 @@ CLIP = 6.0  # nats that one token is credited with at most: predictions of rare 
 TINY = 1e-12  # what single precision cannot tell from 0
 
 
-class Prospects(Protocol):
+class RegionScores(Protocol):
     """Says of parts how well what stays goes with what is asked for.
 
     Attributes:
@@ -62,23 +62,25 @@ class Prospects(Protocol):
         ...
 
 
-def prospects(recipe: Recipe, lent: Lent, pool: Workers) -> Prospects:
+def region_scores(recipe: Recipe, prior_draw: PriorDraw, pool: Workers) -> RegionScores:
     """Return what says which part holds a goal back.
 
     Args:
         recipe: of the draws; without targets, parts are all alike.
-        lent: conditions, the median of which stands for what is asked for.
+        prior_draw: conditions, the median of which stands for what is asked for.
         pool: threads to run on.
     """
     model, settings, targets = recipe.model, recipe.settings, recipe.targets
-    if targets and (isinstance(settings.steering, ClassifierBased) or model.has_guide(targets)):
-        says = recipe.odds(settings.emphasis)
-        return ByGuide(says, model.denoiser.pad_id, model.denoiser.mask_id)
-    if lent.condition is None:
+    if targets and (
+        isinstance(settings.guidance, ClassifierBased) or model.has_classifier(targets)
+    ):
+        probability = recipe.target_probability(settings.goal_weights)
+        return ByClassifier(probability, model.denoiser.pad_id, model.denoiser.mask_id)
+    if prior_draw.condition is None:
         return Alike()
     place = settings.device, settings.dtype
     network = NetworkPredictor(model.denoiser, pool, None, Shaping(), *place)
-    return ByNetwork(network, lent.condition)
+    return ByNetwork(network, prior_draw.condition)
 
 
 class Alike:
@@ -88,7 +90,7 @@ class Alike:
     exaggeration, lengths = 1.0, 1
 
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
-        """Return zeros; see :class:`Prospects`."""
+        """Return zeros; see :class:`RegionScores`."""
         return np.zeros(len(parts))
 
 
@@ -111,7 +113,7 @@ class ByNetwork:
         self._wish[told] = np.nanmedian(conditions[:, told], axis=0)
 
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
-        """Return minus the difference of the two predictions; see :class:`Prospects`."""
+        """Return minus the difference of the two predictions; see :class:`RegionScores`."""
         whole = padded([item.tokens for item in parts], self._network.pad_id)
         wanted = padded([item.masked for item in parts], False).astype(bool)
         lengths = [len(item.tokens) for item in parts]
@@ -127,32 +129,32 @@ class ByNetwork:
         return np.asarray(-held.sum(1))
 
 
-class ByGuide:
+class ByClassifier:
     """Asks a guide of noised rows."""
 
     forwards, classifier_forwards = 0, 1
     exaggeration, lengths = 1.0, 4
 
-    def __init__(self, says: Odds, pad_id: int, mask_id: int) -> None:
+    def __init__(self, probability: TargetProbability, pad_id: int, mask_id: int) -> None:
         """Take the guide.
 
         Args:
-            says: what it says of rows.
+            probability: what it says of rows.
             pad_id: of the network that it steers.
             mask_id: likewise.
         """
-        self.says, self._pad_id, self._mask_id = says, pad_id, mask_id
+        self.probability, self._pad_id, self._mask_id = probability, pad_id, mask_id
 
     def __call__(self, parts: Sequence[OpenPart]) -> Floats:
-        """Return what the guide says; see :class:`Prospects`."""
-        return self.says(padded([item.row(self._mask_id) for item in parts], self._pad_id))
+        """Return what the guide says; see :class:`RegionScores`."""
+        return self.probability(padded([item.row(self._mask_id) for item in parts], self._pad_id))
 
 
 class Surrogate:
     """Scores molecules of one lead and remembers; a forward of the guide for each."""
 
-    def __init__(self, says: Odds, tokenizer: Tokenizer) -> None:
-        self._says, self._tokenizer = says, tokenizer
+    def __init__(self, probability: TargetProbability, tokenizer: Tokenizer) -> None:
+        self._says, self._tokenizer = probability, tokenizer
         self._known: dict[str, float] = {}
 
     def knows(self, smiles: str) -> bool:

@@ -20,7 +20,7 @@ from molgen.utils.arrays import Floats, Ids
 from molgen.utils.randomness import Use, used
 
 
-def openings(
+def masked_regions(
     model: Checkpoint,
     lengths: Ids,
     lead: Lead,

@@ -30,7 +30,7 @@ LEAST_TOKENS, WHOLE_ROWS, FEW_ROWS = 256, 32, 8
 Network = TypeVar("Network")
 
 
-def shards(lengths: NDArray[np.int64], device: torch.device) -> list[NDArray[np.int64]]:
+def micro_batches(lengths: NDArray[np.int64], device: torch.device) -> list[NDArray[np.int64]]:
     """Return the rows of each shard, where ``lengths`` has shape (rows,)."""
     size = SHARD if device.type == "cpu" else SHARD_GPU
     found = []

@@ -5,7 +5,7 @@ FILE is what the model was trained on, as SMILES or as the dataset.npz of its tr
 guide learns every property that the model is conditioned on.
 
 Example:
-  molgen train-guide out/qm9/dataset.npz --model qm9 --out out/guide
+  molgen train-classifier out/qm9/dataset.npz --model qm9 --out out/guide
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
     from molgen import load
     from molgen.checkpoints.folder import save_network
     from molgen.nn.denoiser import noise_of
-    from molgen.training.classifier import RECIPE, train_guide
+    from molgen.training.classifier import RECIPE, train_classifier
     from molgen.training.prepared import prepare
     from molgen.training.recipe import TrainConfig
 
@@ -103,7 +103,7 @@ def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
     )
     kind = noise_of(model.denoiser)
     start = None if arguments.from_scratch else model.denoiser
-    guide = train_guide(
+    classifier = train_classifier(
         prepared.data,
         folder,
         kind,
@@ -111,6 +111,6 @@ def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
         resume=not arguments.no_resume,
         network=cast("MoleculeDenoiser | None", start),
     )
-    save_network(guide, folder)
-    options.say(f"guide of {', '.join(guide.properties)} for {kind} noise in {folder}")
+    save_network(classifier, folder)
+    options.say(f"guide of {', '.join(classifier.properties)} for {kind} noise in {folder}")
     return 0

@@ -1,0 +1,26 @@
+"""Words of the command line that have other names now, and are still understood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+COMMANDS = {"train-guide": "train-classifier"}
+OPTIONS = {
+    "--tries": "--attempts",
+    "--enough": "--stop-after",
+    "--propose": "--top-k",
+    "--allow-known": "--allow-training-molecules",
+    "--guide": "--classifier",
+    "--guide-molecules": "--classifier-molecules",
+    "--guide-epochs": "--classifier-epochs",
+}
+
+
+def renamed(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line as they are written now."""
+    found = []
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        name = COMMANDS.get(name, name) if place == 0 else OPTIONS.get(name, name)
+        found.append(name + equals + value)
+    return found
