@@ -229,7 +229,8 @@ def train(
         options.say(f"{kept} kept in {folder}; the same command goes on from there")
         raise
     if init is not None:
-        info = compare(init.name, prepared, folder, exports, config)
+        named = train_options.changes(arguments).get("properties", ())
+        info = compare(init.name, prepared, folder, exports, config, named)
     options.say(outcome(info, folder))
     return 0
 
@@ -251,6 +252,7 @@ def compare(
     folder: Path,
     exports: tuple[Path, ...],
     config: TrainConfig,
+    named: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Measure and print what a fine-tuned model learned and forgot; return its ``molgen.json``."""
     from molgen import load
@@ -266,6 +268,7 @@ def compare(
         config.device,
         config.dtype,
         config.workers,
+        named,
     )
     options.say(section(info["measured"]["fine_tuning"]))
     return info

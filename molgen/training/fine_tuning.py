@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ def conclude(
     device: str = "cpu",
     dtype: str = "auto",
     threads: int = 0,
+    named: Collection[str] = (),
 ) -> dict[str, Any]:
     """Measure a fine-tuned model against its original, and write it into its folder and card.
 
@@ -70,6 +71,7 @@ def conclude(
         device: where to measure.
         dtype: of the matrix products.
         threads: on a CPU; 0 means one per core.
+        named: properties that the user named, which may be functions of their own.
 
     Returns:
         What ``molgen.json`` holds, with what was found under ``measured.fine_tuning``.
@@ -77,7 +79,7 @@ def conclude(
     tuned = Model.load(folder)
     settings = {"device": device, "dtype": dtype}
     with workers(device, threads) as pool:
-        found = compare(original, tuned, data, pool, settings)
+        found = compare(original, tuned, data, pool, settings, named)
     for place in dict.fromkeys((folder, *places)):
         if original.folder and find(original.folder, CLASSIFIER).is_dir():
             classifier = place / CLASSIFIER
@@ -97,6 +99,7 @@ def compare(
     data: TokenDataset,
     pool: Workers,
     settings: Mapping[str, str],
+    named: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return what a fine-tuned model learned and forgot, in plain words and numbers.
 
@@ -106,6 +109,7 @@ def compare(
         data: the series.
         pool: threads to measure likelihoods on.
         settings: ``device`` and ``dtype``.
+        named: see :func:`conclude`.
     """
     models = {"before": original, "after": tuned}
     texts = np.array([tuned.tokenizer.smiles(tuned.tokenizer.decode(row)) for row in data.tokens])
@@ -149,7 +153,7 @@ def compare(
                 for k, t in tables.items()
             },
         },
-        "properties": means(data, tables),
+        "properties": means(data, tables, named),
     }
 
 
@@ -241,11 +245,13 @@ def counts(
     }
 
 
-def means(data: TokenDataset, tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def means(
+    data: TokenDataset, tables: Mapping[str, pd.DataFrame], named: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """Return the mean of each property over the series and over distinct valid draws.
 
-    A property that was only ever measured has no mean over draws, nor has a function of the user's:
-    its name was read from a file here.
+    A property that was only ever measured has no mean over draws, nor has a function that the user
+    has not named: a file's are never run.
     """
     found = []
     for i, name in enumerate(data.properties):
@@ -253,7 +259,7 @@ def means(data: TokenDataset, tables: Mapping[str, pd.DataFrame]) -> list[dict[s
         for when, table in tables.items():
             try:
                 smiles = table.loc[table["unique"], "smiles"].tolist()
-                drawn = compute([name], smiles, functions=False)[name]
+                drawn = compute([name], smiles, functions=name in named)[name]
             except ValueError:
                 continue
             entry[when] = mean(drawn)
