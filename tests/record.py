@@ -35,7 +35,9 @@ LEFT_TO_RIGHT = f"sample tiny-left-to-right {SAMPLE}"
 SCAFFOLD = f"design tiny-masked {SAMPLE} --no-filter --scaffold"
 SEARCH = "search tiny-masked --n 6 --nfe 60 --seed 2 --target qed=max --target logp=min"
 LEADS = "optimize tiny-masked leads.smi --similarity .3 --attempts 9 --seed 1 --target qed=max"
-LEADS += " --gamma 2"EVENTS = {
+LEADS += " --gamma 2"
+
+EVENTS = {
     "ancestral": "",
     "cap": "--remask cap:eta=.05",
     "rescale sharpened": "--remask rescale:eta=.3 --weights sharpened:tau=.5",
