@@ -15,8 +15,22 @@ from commands import Run
 from molgen.data.dataset import TokenDataset
 from small_data import SMILES
 
-TINY = ("--epochs", 1, "--batch-size", 8, "--layers", 1, "--width", 16, "--heads", 2)
-TINY += ("--workers", 1, "--dtype", "fp32")
+TINY = (
+    "--epochs",
+    1,
+    "--batch-size",
+    8,
+    "--layers",
+    1,
+    "--width",
+    16,
+    "--heads",
+    2,
+    "--workers",
+    1,
+    "--dtype",
+    "fp32",
+)
 
 FILES = {
     "maps.csv": "smiles\n[CH3:1][OH:2]\nCO\nOC\n",
@@ -168,7 +182,7 @@ def test_atoms_of_too_many_hydrogens_are_rows_with_their_reason(
     rows = list(csv.DictReader(molgen("score", tiny_model, "hydrogens.csv").out.splitlines()))
     assert [row["status"] for row in rows] == ["ok", "parse", "parse", "ok"]
     assert molgen("train", "hydrogens.csv", "--prepare-only", "--out", "a").status == 0
-    report = list(csv.DictReader(Path("a/report.csv").open()))
+    report = list(csv.DictReader(Path("a/report.csv").read_text().splitlines()))
     assert [(row["line"], row["reason"]) for row in report] == [
         ("3", "unreadable"),
         ("4", "unreadable"),
