@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from commands import Run
-from judges import SMILES, write
+from predictors import SMILES, write
 
 pytest.importorskip("sklearn", reason="needs the extra 'learn'")
 

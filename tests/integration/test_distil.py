@@ -11,11 +11,11 @@ import torch
 
 import molgen as package
 from commands import Run
-from judges import measured, write
 from molgen.checkpoints.folder import load_classifier
 from molgen.model import Model
 from molgen.training import distil
 from molgen.training.classifier import new_classifier
+from predictors import measured, write
 from property_models.learned.fit import fit_predictor
 from property_models.learned.splits import scaffold
 from small_data import SMILES, dataset

@@ -143,7 +143,7 @@ def test_a_guide_is_saved_and_loaded_whole(trained: NoisyClassifier, tmp_path: P
     again = load_classifier(tmp_path / "classifier", 5)
     tokens, alpha = states(trained)
     assert torch.equal(again.log_prob(tokens, alpha), trained.log_prob(tokens, alpha))
-    with pytest.raises(ValueError, match="knows 5 tokens, the network 7"):
+    with pytest.raises(ValueError, match="is 5, expected the network's 7"):
         load_classifier(tmp_path / "classifier", 7)
 
 

@@ -11,7 +11,7 @@ import tiny
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.training import classifier
 from property_models.classifiers.network import NoisyClassifier, NoisyClassifierConfig
-from tiny_guide import EDGES, MASS
+from tiny_classifier import EDGES, MASS
 
 
 def network(layers: int, clock: bool = False) -> MoleculeDenoiser:

@@ -13,7 +13,7 @@ import pytest
 from rdkit import Chem
 from safetensors.numpy import load_file, save_file
 
-from judges import SMILES, measured
+from predictors import SMILES, measured
 from property_models import compute, get
 from property_models.learned.fit import Assessment, fit_predictor
 from property_models.learned.predictor import ARRAYS, INFO, PropertyPredictor, read_info
