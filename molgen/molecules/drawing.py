@@ -69,9 +69,7 @@ def _laid_out(smiles: str) -> Chem.Mol:
     if len(ends):
         points /= np.median(np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1))
     mol.GetConformer().SetPositions(points)
-    return rdMolDraw2D.PrepareMolForDrawing(
-        mol, addChiralHs=False
-    )  # last: wedges depend on positions
+    return rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False)  # last: wedges need positions
 
 
 def _bond_length(mols: Sequence[Chem.Mol], width: int, height: int) -> float:

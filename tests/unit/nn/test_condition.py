@@ -71,7 +71,7 @@ def test_no_property_and_no_gradient_through_what_is_left_out() -> None:
 def test_wrong_shapes_are_named() -> None:
     with pytest.raises(ValueError, match=r"shape \(3, 1\), expected \(3, 2\)"):
         embed(embedding(), torch.zeros(3, 1), 3)
-    with pytest.raises(ValueError, match="alpha is needed"):
+    with pytest.raises(ValueError, match="alpha is None"):
         embed(embedding(time_input=True), None)
 
 

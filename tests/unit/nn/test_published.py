@@ -76,7 +76,7 @@ def test_without_time_conditioning_alpha_does_not_matter(tmp_path: Path) -> None
     folder = make(tmp_path / "model", time_conditioning=False, cfg=False, cfg_num_classes=-1)
     network = PublishedDenoiser.from_folder(folder)
     torch.testing.assert_close(network(TOKENS), network(TOKENS, 0.3))
-    with pytest.raises(ValueError, match="takes no class"):
+    with pytest.raises(ValueError, match="condition is given, expected None"):
         network(TOKENS, condition=torch.tensor([0, 1]))
 
 
@@ -84,7 +84,7 @@ def test_wrong_calls_are_named(tmp_path: Path) -> None:
     network = PublishedDenoiser.from_folder(make(tmp_path / "model"))
     with pytest.raises(ValueError, match="alpha is None"):
         network(TOKENS)
-    with pytest.raises(ValueError, match="rows of 7, allowed are 6"):
+    with pytest.raises(ValueError, match="rows of 7, expected at most 6"):
         network(torch.zeros(1, 7, dtype=torch.long), 0.5)
 
 
