@@ -103,9 +103,9 @@ def test_the_same_command_goes_on_and_prepares_nothing_again(
     command = ["train", trained.parent / "set.csv", "--out", trained, *options, *TINY]
     assert molgen(*command, "--held-out", 0.2) == 0
     assert (trained / "model.safetensors").read_bytes() == before
-    assert "going on from step 10" in capsys.readouterr().out
+    assert "resuming from step 10" in capsys.readouterr().out
     assert molgen(*command, "--held-out", 0.3) == 2  # another split is another run
-    assert "holds another run" in capsys.readouterr().err
+    assert "has another run" in capsys.readouterr().err
     assert molgen("train", trained.parent / "set.csv", "--out", trained, *TINY) == 2
 
 

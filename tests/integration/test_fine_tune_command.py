@@ -89,7 +89,7 @@ def test_a_series_is_learned_and_reported(
 
     again = molgen("train", series, "--init", original, "--out", out, *CPU)
     assert again.status == 0
-    assert "going on from step" in again.out
+    assert "resuming from step" in again.out
     assert json.loads((out / fine_tuning.REPORT).read_text()) == found
 
     other = tmp_path / "other"

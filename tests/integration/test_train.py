@@ -152,9 +152,9 @@ def test_a_state_that_says_only_step_and_seed_is_read(uninterrupted: Path, tmp_p
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 1}, "a run with seed 0, asked for 1"),
-        ({"batch_size": 4}, "a run with batch_size 8, asked for 4"),
-        ({"muon": False}, "a run with muon True, asked for False"),
+        ({"seed": 1}, "a run with seed 0, expected 1"),
+        ({"batch_size": 4}, "a run with batch_size 8, expected 4"),
+        ({"muon": False}, "a run with muon True, expected False"),
     ],
 )
 def test_another_recipe_is_refused(

@@ -78,7 +78,7 @@ def test_it_takes_the_first_layers() -> None:
 
 def test_another_shape_is_refused() -> None:
     whole = network(1)
-    with pytest.raises(ValueError, match="hidden_size of the guide is 64"):
+    with pytest.raises(ValueError, match="hidden_size of the classifier is 64"):
         classifier.start_from(noisy(whole, hidden_size=64), whole)
-    with pytest.raises(ValueError, match="noise of the guide is masked, expected"):
+    with pytest.raises(ValueError, match="noise of the classifier is masked, expected"):
         classifier.start_from(noisy(whole), network(1, clock=True))

@@ -57,7 +57,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def tuned(folder: Path, config: TrainConfig = QUICK) -> dict[str, object]:
     network = new_model(shape(DATA), 0)
-    return fit(PreparedDataset(DATA), folder, network, config, say=lambda _: None, stopping=True)
+    return fit(PreparedDataset(DATA), folder, network, config, report=lambda _: None, stopping=True)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     whole = (tmp_path / "stopping.json").read_text()
     for text in ('{"4": ', "[]", '{"4": "low"}', '{"four": 4}', "[" * 100_000):
         (tmp_path / "stopping.json").write_text(text)
-        with pytest.raises(ValueError, match=r"stopping.json is damaged.* begin again"):
+        with pytest.raises(ValueError, match=r"stopping.json is damaged.* start again"):
             tuned(tmp_path, quick)
     (tmp_path / "stopping.json").write_text(whole)
     save_file({"head.bias": torch.zeros(2)}, tmp_path / "best.safetensors")
@@ -228,7 +228,7 @@ def test_what_was_known_is_told_by_the_data_or_else_by_draws(
     original: Model, tmp_path: Path
 ) -> None:
     drawn = original.sample(32, batch_size=32)
-    what, rows = fine_tuning.remembered(original, drawn)
+    what, rows = fine_tuning.reference_molecules(original, drawn)
     valid = drawn[drawn["unique"]]["raw"].tolist()
     assert what == card.DRAWN
     assert [original.tokenizer.decode(row) for row in rows] == valid
@@ -236,7 +236,7 @@ def test_what_was_known_is_told_by_the_data_or_else_by_draws(
     encoded = [original.tokenizer.encode(text) for text in smiles]
     data = TokenDataset.build(encoded, {}, original.tokenizer.vocab, held_out_fraction=0.4)
     data.save(tmp_path / "dataset.npz")
-    what, rows = fine_tuning.remembered(replace(original, folder=tmp_path), drawn)
+    what, rows = fine_tuning.reference_molecules(replace(original, folder=tmp_path), drawn)
     assert what == card.DATA
     assert rows == [encoded[i] for i in np.flatnonzero(data.held_out)]
 

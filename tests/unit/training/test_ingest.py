@@ -18,9 +18,9 @@ from small_data import dataset
         ({"held_out": math.nan}, "held_out is nan"),
         ({"max_tokens": 0}, "max_tokens is 0"),
         ({"seed": -1}, "seed is -1"),
-        ({"properties": ("qed", "qed")}, "properties name one twice: qed, qed"),
-        ({"properties": ("qed", "")}, "property '' is no name"),
-        ({"properties": ("a=b",)}, "property 'a=b' is no name"),
+        ({"properties": ("qed", "qed")}, "properties has a repeated name: qed, qed"),
+        ({"properties": ("qed", "")}, "property is '', expected"),
+        ({"properties": ("a=b",)}, "property is 'a=b', expected"),
     ],
 )
 def test_options_out_of_range(options: dict[str, Any], message: str) -> None:

@@ -48,7 +48,7 @@ def test_some_masks_are_filled_and_often_all() -> None:
 def test_without_repair_and_judge_it_is_the_loss_of_masked_diffusion() -> None:
     model, drawn = network(), batch()
     plain = Masked(DATA.mask_id).losses(model, drawn)
-    alone = SelfCorrecting(DATA.mask_id, repair=0.0, judge=0.0).losses(model, drawn)
+    alone = SelfCorrecting(DATA.mask_id, correction=0.0, quality=0.0).losses(model, drawn)
     torch.testing.assert_close(alone, plain)
     for changes in ({"repair": 1.0, "judge": 0.0}, {"repair": 0.0, "judge": 1.0}):
         assert (SelfCorrecting(DATA.mask_id, **changes).losses(model, drawn) > plain).all()
