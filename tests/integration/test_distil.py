@@ -63,7 +63,7 @@ def test_the_command_trains_a_guide(molgen: Run, tiny_model: Path, tmp_path: Pat
         "--classifier", tiny_model, "--classifier-molecules", 40, "--classifier-epochs", 1,
     )  # fmt: skip
     assert ran.status == 0, ran.err
-    assert f"a guide towards model:{out}" in ran.out
+    assert f"a noisy classifier of model:{out}" in ran.out
     model = package.load(tiny_model)
     classifier = load_classifier(out / "classifier", model.denoiser.vocab_size)
     assert (classifier.noise, classifier.properties) == ("masked", (f"model:{out}",))

@@ -125,10 +125,10 @@ def test_another_rdkit_is_noticed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda f: (f / INFO).unlink(), "holds no learned property .no property.json"),
+        (lambda f: (f / INFO).unlink(), "has no learned property .no property.json"),
         (lambda f: (f / INFO).write_text("{"), "is damaged"),
         (lambda f: (f / INFO).write_text("[]"), r"content is \[\], expected object"),
-        (lambda f: (f / INFO).write_text("{}"), "describes no learned property"),
+        (lambda f: (f / INFO).write_text("{}"), "is not a learned property"),
         (lambda f: (f / INFO).write_text('{"kind": "property"}'), "has format None, expected 1"),
         (lambda f: (f / ARRAYS).unlink(), "is damaged"),
         (lambda f: (f / ARRAYS).write_bytes(b"x" * 99), "is damaged"),
