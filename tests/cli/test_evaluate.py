@@ -275,4 +275,4 @@ def test_a_model_without_an_index(molgen: Run, rows: Path, tmp_path: Path) -> No
     import tiny
 
     bare = tiny.save(tmp_path / "bare", index=False)
-    assert "has no index of known molecules" in molgen("evaluate", rows, "--train", bare).refused()
+    assert "has no training-set index" in molgen("evaluate", rows, "--train", bare).refused()

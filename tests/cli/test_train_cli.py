@@ -148,7 +148,7 @@ def test_without_matplotlib_there_is_a_note_instead_of_a_curve(
     assert molgen("train", smi, "--out", out, *options, *TINY) == 0
     said = capsys.readouterr().out
     assert "no loss.png" in said
-    assert "nothing was held out" in said
+    assert "no held-out molecules" in said
     assert not (out / "loss.png").exists()
     assert json.loads((out / "molgen.json").read_text())["measured"]["held_out"]["molecules"] == 0
 

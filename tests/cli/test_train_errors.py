@@ -62,7 +62,7 @@ FILES = {
         ("good.csv --batch-size 0", "from 1 to"),
         ("good.csv --device quantum", "device 'quantum'"),
         ("good.csv --init nothing", "no model 'nothing'"),
-        ("bad.npz --properties qed", "properties cannot be chosen"),
+        ("bad.npz --properties qed", "expected no options of properties"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

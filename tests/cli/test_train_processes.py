@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on_bit_for_bit(
     assert read_meta(place)["step"] < STEPS, "killed before its end"
     if kill == signal.SIGTERM:
         assert ran.returncode == 130
-        assert "the same command goes on from there" in ran.stdout
+        assert "the same command resumes the run" in ran.stdout
         assert "Traceback" not in ran.stderr
     assert molgen("train", tmp_path / "set.npz", "--out", out, *LONG).status == 0
     assert read_meta(whole / "state")["step"] == STEPS

@@ -44,7 +44,7 @@ def make(folder: Path, weights: dict[str, Tensor] | None = None, **changes: obje
     return folder
 
 
-@pytest.mark.skipif(not CHECKPOINTS.is_dir(), reason="the reference checkpoints are not at hand")
+@pytest.mark.skipif(not CHECKPOINTS.is_dir(), reason="the reference checkpoints are not available")
 @pytest.mark.parametrize("name", ["published_layout_masked", "published_layout_uniform"])
 def test_the_published_logits_are_reproduced(name: str) -> None:
     network = PublishedDenoiser.from_folder(CHECKPOINTS / name)

@@ -90,7 +90,7 @@ def test_weights_come_from_safetensors_alone(folder: Path, tmp_path: Path) -> No
 def test_weights_that_are_no_numbers_are_named(folder: Path, tmp_path: Path) -> None:
     own = load_file(folder / WEIGHTS)
     for tensor, message in (
-        (own["head.bias"] * float("nan"), "head.bias holds a value that is no finite"),
+        (own["head.bias"] * float("nan"), "head.bias has a value that is not finite"),
         (own["head.bias"].to(torch.int32), "of the wrong type: head.bias is i"),
     ):
         changed(folder, tmp_path)

@@ -129,7 +129,7 @@ def test_a_killed_run_stops_where_an_uninterrupted_one_does(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """Killed between a checkpoint and its judgement; and asked for again when all is done."""
-    real, calls = EarlyStopping._note, 0
+    real, calls = EarlyStopping._record, 0
 
     def deadly(*arguments: object) -> None:
         nonlocal calls
@@ -138,7 +138,7 @@ def test_a_killed_run_stops_where_an_uninterrupted_one_does(
             raise Killed
         real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(EarlyStopping, "_note", deadly)
+    monkeypatch.setattr(EarlyStopping, "_record", deadly)
     with pytest.raises(Killed):
         tuned(tmp_path)
     for _ in range(2):
@@ -257,7 +257,7 @@ def test_a_model_is_compared_with_its_original(original: Model, pool: Workers) -
     text = card.fine_tuning(json.loads(json.dumps(found)))
     assert "| series, held out | 2 |" in text
     assert "| +0.00 ± 0.00 |" in text
-    assert "The data of the original are not at hand" in text
+    assert "The data of the original are not available" in text
     assert "also said when to stop" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in rows[-5:]}) == 1

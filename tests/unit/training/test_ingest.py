@@ -31,8 +31,8 @@ def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("smiles,words\nCC,a\n", {"properties": ("words",)}, "no number in column 'words'"),
-        ("smiles,x\nCC,\nCCC,nan\nCO,?\n", {"properties": ("x",)}, "no number in column 'x'"),
+        ("smiles,words\nCC,a\n", {"properties": ("words",)}, "column 'words' has no number"),
+        ("smiles,x\nCC,\nCCC,nan\nCO,?\n", {"properties": ("x",)}, "column 'x' has no number"),
         ("smiles\nCC\nCCC\n", {"max_tokens": 1}, r"no molecule left of 2 rows \(2 too long\)"),
         ("smiles\nCC\n", {"properties": ("qedd",)}, "property 'qedd' is unknown"),
     ],

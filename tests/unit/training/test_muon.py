@@ -42,5 +42,5 @@ def test_the_singular_vectors_stay() -> None:
 
 
 def test_a_vector_is_refused() -> None:
-    with pytest.raises(ValueError, match="takes matrices"):
+    with pytest.raises(ValueError, match="expected matrices"):
         Muon([torch.nn.Parameter(torch.zeros(3))])

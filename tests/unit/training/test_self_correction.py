@@ -45,12 +45,12 @@ def test_some_masks_are_filled_and_often_all() -> None:
     assert torch.equal(drawn.x_s[~after], drawn.x_0[~after])
 
 
-def test_without_repair_and_judge_it_is_the_loss_of_masked_diffusion() -> None:
+def test_without_correction_and_quality_it_is_the_loss_of_masked_diffusion() -> None:
     model, drawn = network(), batch()
     plain = Masked(DATA.mask_id).losses(model, drawn)
     alone = SelfCorrecting(DATA.mask_id, correction=0.0, quality=0.0).losses(model, drawn)
     torch.testing.assert_close(alone, plain)
-    for changes in ({"repair": 1.0, "judge": 0.0}, {"repair": 0.0, "judge": 1.0}):
+    for changes in ({"correction": 1.0, "quality": 0.0}, {"correction": 0.0, "quality": 1.0}):
         assert (SelfCorrecting(DATA.mask_id, **changes).losses(model, drawn) > plain).all()
 
 
@@ -85,7 +85,7 @@ def test_a_head_is_added_without_changing_the_rest() -> None:
 
 def test_it_is_refused_for_other_noise() -> None:
     for noise in ("uniform", "none"):
-        with pytest.raises(ValueError, match=f"got noise '{noise}'"):
+        with pytest.raises(ValueError, match=f"noise is '{noise}'"):
             objective_for(noise, 5, 6, noise == "uniform", self_correct=True)
 
 
