@@ -1,7 +1,8 @@
 """Addresses and checksums of the published data sets.
 
-A checksum is that of the *content*, independent of mirrors, compression and further columns: the SHA-256 of the SMILES column, in file order, joined by newlines (no newline at the
-end), as UTF-8. The MOSES files were also checked byte for byte against the published ones.
+A checksum is that of the *content*, independent of mirrors, compression and further columns: the
+SHA-256 of the SMILES column, in file order, joined by newlines (no newline at the end), as UTF-8.
+The MOSES files were also checked byte for byte against the published ones.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Property:
     unit: str
     """Empty for a number without one."""
     direction: Direction
-    """Whether it is usually maximised (``max``), minimised (``min``) or set to a value (``none``)."""
+    """Whether it is usually maximised (``max``), minimised (``min``) or neither (``none``)."""
     function: Callable[[Any], Any]
     """From a sanitised RDKit molecule to a number; None or NaN if undefined. If ``batched``, from a
     list of molecules, at least one, to one number for each."""

@@ -208,7 +208,7 @@ class ClassEmbedding(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Rotary positions: feature pairs (i, i + dim / 2), rotated by angles proportional to position."""
+    """Rotary positions: feature pairs (i, i + dim / 2) rotated in proportion to the position."""
 
     inv_freq: Tensor
 

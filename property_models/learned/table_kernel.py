@@ -90,7 +90,7 @@ class TableKernel(Base):
         Y: NDArray[np.int64] | None = None,
         eval_gradient: bool = False,
     ) -> Any:
-        """Return the kernel, with noise on the diagonal if Y is None, and optionally its gradient."""
+        """Return the kernel, with noise on the diagonal if Y is None; optionally its gradient."""
         at = np.ix_(X[:, 0], (X if Y is None else Y)[:, 0])
         tanimoto, kernel = self.tables.tanimoto[at], self.kernel
         rational = kernel.rational(self.tables.distance[at])

@@ -1,4 +1,4 @@
-"""`molgen fit-property`: a folder that is a property, and one line on bad input."""
+"""`molgen fit-property`: a folder with a property, and one line on bad input."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_folder_that_is_a_property(molgen: Run, table: Path, tmp_path: Path) -
     assert [row["reason"] for row in left] == ["unreadable", "no number", "no number"]
 
 
-def test_the_same_call_gives_the_same_judge(molgen: Run, table: Path, tmp_path: Path) -> None:
+def test_the_same_call_gives_the_same_predictor(molgen: Run, table: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         words = ("fit-property", table, "--column", "y", "--split", "random", "--seed", 3)
         assert molgen(*words, "--out", tmp_path / name).status == 0
@@ -92,7 +92,7 @@ def test_values_that_are_all_the_same(molgen: Run, table: Path, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
-def test_where_it_cannot_be_written(molgen: Run, table: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(molgen: Run, table: Path, tmp_path: Path) -> None:
     ran = molgen("fit-property", table, "--column", "y", "--out", table)
     assert "is a file, expected a folder" in ran.refused()
     ran = molgen("fit-property", table, "--column", "y", "--out", table / "below" / "that")

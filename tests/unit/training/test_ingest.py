@@ -37,7 +37,7 @@ def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
         ("smiles\nCC\n", {"properties": ("qedd",)}, "property 'qedd' is unknown"),
     ],
 )
-def test_a_file_that_does_not_hold_what_is_asked_for(
+def test_a_file_without_the_requested_data(
     tmp_path: Path, content: str, options: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "set.csv"
