@@ -136,7 +136,7 @@ def load_classifier(folder: Path, vocab_size: int) -> NoisyClassifier:
 
 
 def load_network(kind: type[Network], folder: Path) -> Network:
-    """Return a network in evaluation mode, read from checked keys and safetensors alone.
+    """Return a network in evaluation mode, read from checked keys and safetensors only.
 
     Raises:
         ValueError: if shape or weights are damaged or inconsistent.

@@ -17,7 +17,7 @@ guacamol    readable by RDKit        canonical without stereo   rows; valid; uni
 
 *paper* is the convention of guided diffusion papers (Schiff et al., "Simple guidance mechanisms for
 discrete diffusion models", 2025; Wang et al., "Remasking discrete diffusion models with
-inference-time scaling", 2025). There, another spelling of a training molecule is novel, so the
+inference-time scaling", 2025). There, another SMILES of a training molecule is novel, so the
 count is inflated. *moses* follows Polykovskiy et al., "Molecular Sets (MOSES)", 2020;
 *guacamol* Brown et al., "GuacaMol: benchmarking models for de novo molecular design", 2019.
 """

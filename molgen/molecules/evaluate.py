@@ -8,7 +8,7 @@ filters and similarity to a reference are measured (:mod:`molgen.molecules.distr
 convention  the set
 ==========  ======================================================================================
 strict      its unique rows: each molecule once
-paper       its unique rows: each spelling once
+paper       its unique rows: each string once
 moses       all valid rows, duplicates included, as in MOSES
 guacamol    none: counts only
 ==========  ======================================================================================

@@ -101,7 +101,7 @@ def draw_batch(
     drop_all: float,
     objective: Corruption,
 ) -> Batch:
-    """Noise the given rows and drop properties; a function of the arguments alone.
+    """Noise the given rows and drop properties; a function of the arguments only.
 
     Args:
         data: the data set.

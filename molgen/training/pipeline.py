@@ -129,8 +129,8 @@ def fit(
 def changed_decay(meta: dict[str, Any], config: TrainConfig, data: TokenDataset) -> str:
     """Return a warning if the run's length changes after the decay of its learning rate starts."""
     epochs = meta.get("recipe", {}).get("epochs", config.epochs)
-    begun = (1 - config.decay_fraction) * epochs * data.batches_per_epoch(config.batch_size)
-    if epochs == config.epochs or meta["step"] <= begun:
+    decay_start = (1 - config.decay_fraction) * epochs * data.batches_per_epoch(config.batch_size)
+    if epochs == config.epochs or meta["step"] <= decay_start:
         return ""
     return (
         f"note: the learning rate was already decaying in a run of {epochs:g} epochs; with "
