@@ -121,9 +121,9 @@ def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:
 
 
 def _one(name: str, function: Callable[[Any], Any], mol: Chem.Mol) -> float | None:
-    """Call the user's function with one molecule; errors have the molecule's SMILES."""
+    """Call the user's function with a copy of a molecule; errors have the molecule's SMILES."""
     try:
-        result = function(mol)
+        result = function(Chem.Mol(mol))  # a change to it must not reach other properties
         return None if result is None else float(result)
     except Exception as error:
         raise ValueError(f"{_failed(name, error)} on {Chem.MolToSmiles(mol)!r}") from error

@@ -20,6 +20,7 @@ ASPIRIN, CAFFEINE = "CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C"
 ROWS = [ASPIRIN, CAFFEINE, "OCC", "", "C1CC", "c1ccccc1C(=O)O"]
 SCORES = """
 from property_models import described, vectorised
+from rdkit import Chem
 calls = []
 
 def fluorines(mol):
@@ -44,6 +45,10 @@ def undefined(mol):
 
 def broken(mol):
     return {"C": 1.0}[mol.GetAtomWithIdx(0).GetSymbol()]
+
+def kekulised(mol):
+    Chem.Kekulize(mol, clearAromaticFlags=True)
+    return mol.GetNumBonds()
 
 def words(mol):
     return "many"
@@ -172,6 +177,14 @@ def test_an_error_in_a_function_is_raised_and_never_nan(
         compute([name], ["CC", "OC"])
     assert name in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_function_that_changes_its_molecule_changes_no_other_property(scores: Path) -> None:
+    changing = f"{scores.name}:kekulised"
+    found = compute([changing, "logp", "count:c"], ROWS)
+    np.testing.assert_array_equal(found[changing], [13, 15, 2, np.nan, np.nan, 9])
+    for name in ("logp", "count:c"):
+        np.testing.assert_array_equal(found[name], compute([name], ROWS)[name])
 
 
 def test_a_file_that_fails_and_one_that_changes(scores: Path) -> None:
