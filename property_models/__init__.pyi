@@ -5,3 +5,4 @@ from .property import Property as Property
 from .registry import compute as compute
 from .registry import get as get
 from .registry import names as names
+from .scorers import scoring as scoring

@@ -1,7 +1,7 @@
 """Python functions as properties: ``module:function``, or ``path/to/file.py:function``.
 
-A plain function takes one sanitised RDKit molecule and returns a number, or None if undefined. A
-function marked with :func:`vectorised` takes a list of canonical SMILES and returns one number for
+A plain function takes one sanitised RDKit molecule and returns a number. A function marked with
+:func:`vectorised` takes a list of canonical SMILES, at most 100 of them, and returns one number for
 each, for scores that are cheaper in batches. Its name, possibly dotted, follows the colon::
 
     # scores.py
@@ -14,27 +14,24 @@ each, for scores that are cheaper in batches. Its name, possibly dotted, follows
     def docking(smiles):
         return dock(smiles)
 
-A module is imported from Python's path, then from the working directory. An error inside the
-function is raised as one ``ValueError`` with the names of the function and the molecule, and never
-becomes a NaN. Such a name runs code, so it is read only from the user, never from a file.
+A module is imported from Python's path, then from the working directory. A failure inside the
+function costs the molecule its value, and is counted and reported (:mod:`property_models.scorers`).
+Such a name runs code, so it is read only from the user, never from a file.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from rdkit import Chem
-
 from molgen.utils.imports import by_name, from_file
 from property_models.property import Direction, Property
+from property_models.scorers import Scorer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,16 +76,15 @@ def from_function(function: Callable[..., Any], name: str = "") -> Property:
     mark = {"unit": "", "direction": "none", "integer": False, "batched": False}
     mark |= getattr(function, MARK, {})
     name = name or getattr(function, "__name__", "property")
-    guard = _many if mark["batched"] else _one
     about = (getattr(function, "__doc__", None) or "").strip().split("\n")[0]
     return Property(
         name,
         str(mark["unit"]),
         mark["direction"],  # type: ignore[arg-type]
-        functools.partial(guard, name, function),
+        Scorer(name, function, bool(mark["batched"])),
         bool(mark["integer"]),
         about,
-        bool(mark["batched"]),
+        batched=True,
     )
 
 
@@ -120,42 +116,9 @@ def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:
     return decorate
 
 
-def _one(name: str, function: Callable[[Any], Any], mol: Chem.Mol) -> float | None:
-    """Call the user's function with a copy of a molecule; errors have the molecule's SMILES."""
-    try:
-        result = function(Chem.Mol(mol))  # a change to it must not reach other properties
-        return None if result is None else float(result)
-    except Exception as error:
-        raise ValueError(f"{_failed(name, error)} on {Chem.MolToSmiles(mol)!r}") from error
-
-
-def _many(
-    name: str, function: Callable[[Any], Any], mols: Sequence[Chem.Mol]
-) -> NDArray[np.float64]:
-    """Call the user's function with a batch; errors have the first molecule's SMILES."""
-    smiles = [Chem.MolToSmiles(mol) for mol in mols]
-    try:
-        found = np.array([np.nan if y is None else float(y) for y in function(list(smiles))])
-    except Exception as error:
-        batch = f"a batch of {len(smiles)} that starts with " if len(smiles) > 1 else ""
-        raise ValueError(f"{_failed(name, error)} on {batch}{smiles[0]!r}") from error
-    if len(found) != len(smiles):
-        raise ValueError(
-            f"property {name!r}: the function returned {len(found)} numbers for {len(smiles)} "
-            "molecules"
-        )
-    return found
-
-
-def _failed(name: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())
-    kind = type(error).__name__ + (f": {reason}" if reason else "")
-    return f"property {name!r}: the function failed ({kind})"
-
-
 def _module(source: str, name: str) -> ModuleType:
     try:
-        with _working_directory():
+        with _working_directory(), redirect_stdout(sys.stderr):
             return by_name(source)
     except Exception as error:  # importing runs the user's code, which may raise anything
         raise ValueError(f"property {name!r}: {_unimported(source, error)}") from error
@@ -165,7 +128,8 @@ def _file(path: Path, name: str) -> ModuleType:
     if not path.is_file():
         raise ValueError(f"property {name!r}: there is no file {str(path)!r}")
     try:
-        return _load(path.resolve(), path.stat().st_mtime_ns)
+        with redirect_stdout(sys.stderr):
+            return _load(path.resolve(), path.stat().st_mtime_ns)
     except Exception as error:  # importing runs the user's code, which may raise anything
         raise ValueError(f"property {name!r}: {_unimported(str(path), error)}") from error
 

@@ -29,6 +29,7 @@ from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 from property_models import callables, descriptors, patterns
 from property_models.property import Property
+from property_models.scorers import Scorer
 
 MODEL, UNCERTAINTY = "model:", "uncertainty:"
 KINDS = (
@@ -98,14 +99,21 @@ def compute(
         For each name its values, with shape (molecules,).
 
     Raises:
-        ValueError: for an unknown name, or if a user's function fails.
+        ValueError: for an unknown name.
     """
-    for name in names:
-        get(name, functions)
-    work = functools.partial(_compute_chunk, tuple(names))
-    chunks = map_chunks(work, list(smiles), processes, progress)
-    rows = np.concatenate(chunks) if chunks else np.empty((0, len(names)))
-    return {name: rows[:, i].copy() for i, name in enumerate(names)}
+    scorers = {name: get(name, functions).function for name in names}
+    built_in = [name for name in scorers if not isinstance(scorers[name], Scorer)]
+    work = functools.partial(_compute_chunk, tuple(built_in))
+    chunks = map_chunks(work, list(smiles), processes, progress) if built_in else []
+    rows = np.concatenate(chunks) if chunks else np.empty((0, len(built_in)))
+    found = {name: rows[:, i].copy() for i, name in enumerate(built_in)}
+    distinct = list(dict.fromkeys(smiles))
+    row = {text: i for i, text in enumerate(distinct)}
+    for name, scorer in scorers.items():
+        if isinstance(scorer, Scorer):
+            values = scorer.values(distinct, distinct, progress)
+            found[name] = values[[row[text] for text in smiles]]
+    return {name: found[name] for name in names}
 
 
 def _compute_chunk(names: tuple[str, ...], smiles: Sequence[str]) -> NDArray[np.float64]:

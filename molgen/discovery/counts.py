@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.molecules.fate import Fate
+from molgen.molecules.fate import Fate, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ class DesignCounts(Ledger):
         self.drawn += len(rows)
         self.forwards += int(rows["nfe"].sum())
         self.classifier_forwards += int(rows["classifier_nfe"].sum())
-        self.fates.update(fate or Fate.ACCEPTED for fate in rows["lost"])
+        self.fates.update(counted(fate) or Fate.ACCEPTED for fate in rows["lost"])
         self.distinct += int(first.sum())
         for name, passed in checks.items():
             met = self.met.setdefault(name, Met())

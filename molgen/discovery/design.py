@@ -23,6 +23,7 @@ from molgen.discovery.goals import Goals, guided_targets, weighed
 from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
+from property_models.scorers import active, joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +32,10 @@ FIRST_ROUND = 32  # small, for a first molecule early
 LARGEST_ROUND = 2048
 SURVEY_ROUND = 256  # rows between two reports on progress
 DRAWS_PER_MOLECULE = 100  # default budget, for targets met by at least 1 % of the draws
+UNSCORED = str(Fate.SCORER_FAILED)
 
 
+@joined()
 def design(
     model: Model,
     request: Request,
@@ -80,6 +83,7 @@ def design(
     return Designs(run.table(found), run.counts, n, reason)
 
 
+@joined()
 def survey(
     model: Model,
     request: Request,
@@ -175,7 +179,8 @@ class _Run:
 
         ``unique`` and ``novel`` are set over all rows drawn so far.
         """
-        checks = self._checks(rows)
+        unscored = active().missing(self.goals.targets, rows["smiles"])
+        checks = self._checks(rows, unscored)
         lost: list[str] = []
         unique: list[bool] = []
         in_training_set = [] if self.request.allow_training_molecules else [Fate.IN_TRAINING_SET]
@@ -193,7 +198,8 @@ class _Run:
                 *([] if self.request.allow_training_molecules else [not novel]),
                 *(not passed[i] for passed in checks.values()),
             )
-            lost.append(next((r for r, fails in zip(reasons, failed, strict=True) if fails), ""))
+            reason = next((r for r, fails in zip(reasons, failed, strict=True) if fails), "")
+            lost.append(unscored[i] if reason == UNSCORED else reason)
             kept += lost[-1] == ""
             self.seen.add(smiles)
         self.counts.forwards += rows.attrs.get("shared_nfe", 0)
@@ -203,7 +209,7 @@ class _Run:
         shown = {
             Fate.GOAL_MISSED.of(goal.name): str(goal) if goal.bounds else "" for goal in self.goals
         }
-        shown[Fate.CONSTRAINT_LOST] = "constraint"
+        shown |= {Fate.CONSTRAINT_LOST: "constraint", UNSCORED: ""}
         shown |= {
             Fate.FILTERED.of(each.name): f"filter: {each.name}" for each in self.request.filters
         }
@@ -212,13 +218,15 @@ class _Run:
         self.counts.add(rows, {n: passed for n, passed in named.items() if n} | {ALL: every})
         return rows
 
-    def _checks(self, rows: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    def _checks(self, rows: pd.DataFrame, unscored: list[str]) -> dict[str, NDArray[np.bool_]]:
         """Return whether rows pass each check, by the reason of a rejection."""
         checks = {}
         if "constraint" in rows:
             checks[str(Fate.CONSTRAINT_LOST)] = rows["constraint"].eq("ok").to_numpy(dtype=bool)
         passed, met = self.request.filters.met(rows["smiles"].tolist()), self.goals.met(rows)
         checks |= {Fate.FILTERED.of(name): passed[name].to_numpy() for name in passed}
+        if any(unscored):
+            checks[UNSCORED] = np.array([not reason for reason in unscored], dtype=bool)
         return checks | {Fate.GOAL_MISSED.of(name): met[name].to_numpy() for name in met}
 
     def table(self, parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
-from molgen.molecules.fate import Fate
+from molgen.molecules.fate import Fate, counted
 from molgen.molecules.parsing import interpret_all
 from molgen.nn.denoiser import noise_of
 from molgen.sampling import factory
@@ -37,6 +37,7 @@ from molgen.sampling.sampler import Samples
 from molgen.sampling.settings import Settings
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.pareto import ParetoRank
+from property_models.scorers import active, joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,9 +195,10 @@ class Search:
         fits = np.asarray(~np.isnan(gains).any(1), dtype=bool)
         nfe = samples.nfe if nfe is None else nfe
         classifier_nfe = samples.classifier_nfe if classifier_nfe is None else classifier_nfe
+        unscored = active().missing(self.request.goals.targets, smiles)
         for i, text in enumerate(smiles):
             fate = self._fate(text, bool(known[i]), bool(fits[i]))
-            counts.fates[fate] += 1
+            counts.fates[counted(unscored[i]) or fate if fate is Fate.NOT_SCORED else fate] += 1
             if fate is not Fate.ACCEPTED:
                 continue
             self._accepted[text] = samples.tokens[i].copy(), int(nfe[i]), int(classifier_nfe[i])
@@ -240,6 +242,7 @@ class Search:
         return table.assign(**dict(zip(names, self.oracle.values(smiles).T, strict=True)))
 
 
+@joined()
 def search(
     model: Model,
     request: Request,

@@ -25,9 +25,21 @@ class Fate(StrEnum):
     """Not among the top k of a surrogate; no property is computed."""
     NOT_SCORED = "not scored"
     """The budget of oracle calls was used up, or a property has no value for it."""
+    SCORER_FAILED = "scorer failed"
+    """A user's function has no value for it."""
     GOAL_MISSED = "goal missed"
     ACCEPTED = "ok"
 
     def of(self, name: str) -> str:
         """Return the fate with its cause: the name of a filter or of a property."""
         return f"{self}: {name}"
+
+    @classmethod
+    def failed(cls, name: str, message: str) -> str:
+        """Return the fate of a molecule on which a user's function failed, with its message."""
+        return f"{cls.SCORER_FAILED.of(name)} ({message})"
+
+
+def counted(fate: str) -> str:
+    """Return the fate of a row as it is counted: without the message of a user's function."""
+    return fate.partition(" (")[0] if fate.startswith(Fate.SCORER_FAILED) else fate

@@ -12,7 +12,7 @@ import numpy as np
 
 from molgen.discovery.counts import Ledger
 from molgen.discovery.request import Request
-from molgen.molecules.fate import Fate
+from molgen.molecules.fate import Fate, counted
 from molgen.utils.arrays import Floats
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class LeadCounts(Ledger):
                 self.refused += 1
                 continue
             self.drawn += len(rows)
-            self.fates.update(rows["outcome"])
+            self.fates.update(map(counted, rows["outcome"]))
             self.improved += bool((rows["outcome"] == Fate.ACCEPTED).any())
             self.forwards += int(rows["nfe"].sum() + rows["shared_nfe"].sum())
             self.classifier_forwards += int(rows["classifier_nfe"].sum())

@@ -44,6 +44,7 @@ from molgen.sampling.recipe import resolve as recipe_of
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.threads import workers
+from property_models.scorers import joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 AT_ONCE = 64  # leads whose rows are drawn together, and reported together
 
 
+@joined()
 def optimize(
     model: Model,
     leads: Sequence[str],

@@ -19,6 +19,7 @@ from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.molecules.fate import Fate
 from molgen.utils.arrays import Floats, Mask
+from property_models.scorers import active
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,18 +115,20 @@ def frame(
         own = oracle.values([lead.smiles])
         values = oracle.values([item.smiles if item.selected else "" for item in drawn])
         gains = _total(goals, values) - _total(goals, own)
-        results = outcomes(lead, drawn, goals.reached(values, own[0]), similarity)
+        results = outcomes(lead, drawn, goals.reached(values, own[0]), similarity, names)
         for k, item in enumerate(drawn):
             facts = vars(item) | {"try": item.number, "oracle_calls": item.calls}
             facts |= dict(zip(names, values[k], strict=True))
             facts |= {f"lead_{name}": value for name, value in zip(names, own[0], strict=True)}
-            facts |= {"gain": gains[k], "outcome": str(results[k]), "tier": tier(calls)}
+            facts |= {"gain": gains[k], "outcome": results[k], "tier": tier(calls)}
             facts["index"] = start["index"] + k
             rows.append(_row(start, names, **facts))
     return pd.DataFrame(rows, columns=list(_row({}, names)))
 
 
-def outcomes(lead: Lead, drawn: Sequence[Attempt], met: Mask, similarity: float) -> list[Fate]:
+def outcomes(
+    lead: Lead, drawn: Sequence[Attempt], met: Mask, similarity: float, names: Sequence[str] = ()
+) -> list[str]:
     """Return the outcome of each attempt.
 
     Args:
@@ -133,11 +136,13 @@ def outcomes(lead: Lead, drawn: Sequence[Attempt], met: Mask, similarity: float)
         drawn: the attempts at it, in order.
         met: whether each meets every target, shape (attempts,).
         similarity: least similarity to the lead.
+        names: of the properties that were computed.
     """
     seen: set[str] = set()
     found = []
-    for item, hit in zip(drawn, met, strict=True):
-        checks = {
+    unscored = active().missing(names, [item.smiles for item in drawn])
+    for item, hit, failed in zip(drawn, met, unscored, strict=True):
+        checks: dict[str, bool] = {
             Fate.INVALID: not item.smiles,
             Fate.UNCHANGED: item.smiles == lead.smiles,
             Fate.DUPLICATE: item.smiles in seen,
@@ -145,9 +150,10 @@ def outcomes(lead: Lead, drawn: Sequence[Attempt], met: Mask, similarity: float)
             Fate.DISSIMILAR: not item.similarity >= similarity,
             Fate.FILTERED: not item.passes,
             Fate.NOT_SELECTED: not item.selected,
+            failed: bool(failed),
             Fate.GOAL_MISSED: not hit,
         }
-        found.append(next((name for name, holds in checks.items() if holds), Fate.ACCEPTED))
+        found.append(str(next((name for name, holds in checks.items() if holds), Fate.ACCEPTED)))
         seen.add(item.smiles)
     return found
 

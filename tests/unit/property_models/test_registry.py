@@ -14,7 +14,7 @@ from rdkit.Chem import rdFingerprintGenerator
 
 import property_models
 from molgen.data.tables import read_table, write_table
-from property_models import compute, described, from_function, get, vectorised
+from property_models import compute, described, from_function, get, scoring, vectorised
 
 ASPIRIN, CAFFEINE = "CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C"
 ROWS = [ASPIRIN, CAFFEINE, "OCC", "", "C1CC", "c1ccccc1C(=O)O"]
@@ -50,12 +50,24 @@ def kekulised(mol):
     Chem.Kekulize(mol, clearAromaticFlags=True)
     return mol.GetNumBonds()
 
+def infinite(mol):
+    return 2 if mol.GetAtomWithIdx(0).GetSymbol() == "C" else float("inf")
+
+def pair(mol):
+    return [1.0, 2.0]
+
+def talks(mol):
+    print("talking")
+    return 2
+
 def words(mol):
     return "many"
 
 @vectorised()
 def broken_batch(smiles):
-    raise RuntimeError("no\\nlicence")
+    if "CC" in smiles:
+        raise RuntimeError("no licence\\nanywhere")
+    return [len(text) for text in smiles]
 
 class Group:
     @staticmethod
@@ -161,22 +173,48 @@ def test_a_vectorised_function_gets_canonical_smiles_once(scores: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "message"),
+    ("function", "values", "messages"),
     [
-        ("broken", r"the function failed \(KeyError: 'O'\) on 'CO'"),
-        ("words", r"the function failed \(ValueError: could not convert .*\) on 'CC'"),
-        ("short", "the function returned 1 numbers for 2 molecules"),
-        ("broken_batch", r"\(RuntimeError: no licence\) on a batch of 2 that starts with 'CC'"),
+        ("broken", [1, None], {"OC": "KeyError: 'O'"}),
+        ("words", [None] * 2, dict.fromkeys(("CC", "OC"), "returned a str, expected a number")),
+        ("pair", [None] * 2, dict.fromkeys(("CC", "OC"), "returned a list of shape (2,)")),
+        ("infinite", [2, None], {"OC": "returned inf, expected a finite number"}),
+        ("undefined", [None] * 2, dict.fromkeys(("CC", "OC"), "returned None")),
+        ("short", [1] * 2, {}),  # one number is right for one molecule
+        ("broken_batch", [None, 2], {"CC": "RuntimeError: no licence"}),
     ],
 )
-def test_an_error_in_a_function_is_raised_and_never_nan(
-    scores: Path, function: str, message: str
+def test_a_failure_costs_one_molecule_its_value(
+    scores: Path,
+    function: str,
+    values: list[float],
+    messages: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     name = f"{scores.name}:{function}"
-    with pytest.raises(ValueError, match=message) as error:
-        compute([name], ["CC", "OC"])
-    assert name in str(error.value)
-    assert "\n" not in str(error.value)
+    with scoring() as run:
+        found = compute([name, "count:C"], ["CC", "OC", "C1CC", "CC"])
+    np.testing.assert_array_equal(found[name], np.array([*values, None, values[0]], dtype=float))
+    np.testing.assert_array_equal(found["count:C"], [2, 1, np.nan, 2])
+    failures = run.failures[name]
+    assert (failures.scored, failures.failed) == (2, len(messages))
+    assert failures.messages.keys() == messages.keys()
+    for text, message in messages.items():
+        assert failures.messages[text].startswith(message)
+    said = capsys.readouterr()
+    assert said.out == ""
+    for text in list(messages)[:1]:
+        assert f"{name!r}: failed on {len(messages)} of 2 molecules; first: {text}: " in said.err
+    assert said.err.count("\n") == bool(messages)
+
+
+def test_what_a_function_prints_goes_to_stderr(
+    scores: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    np.testing.assert_array_equal(get(f"{scores.name}:talks")(["CC"]), [2])
+    said = capfd.readouterr()
+    assert "talking" in said.err
+    assert said.out == ""
 
 
 def test_a_function_that_changes_its_molecule_changes_no_other_property(scores: Path) -> None:
@@ -210,8 +248,9 @@ def test_a_callable_as_an_object() -> None:
     assert (from_function(one).name, from_function(one).unit) == ("one", "u")
     assert from_function(one).direction == "max"
     np.testing.assert_array_equal(from_function(two)(["C", "x", "CC"]), [2, np.nan, 2])
-    with pytest.raises(ValueError, match=r"property 'zero'.*ZeroDivisionError.*on 'C'"):
-        from_function(lambda mol: 1 / 0, "zero")(["C"])  # not NaN: the user's own error
+    with scoring() as run:
+        np.testing.assert_array_equal(from_function(lambda mol: 1 / 0, "zero")(["C"]), [np.nan])
+    assert run.failures["zero"].messages == {"C": "ZeroDivisionError: division by zero"}
 
 
 def test_names_are_column_names(tmp_path: Path) -> None:

@@ -1,0 +1,182 @@
+"""A run of user's functions: failures cost a molecule its value, are counted, and are reported.
+
+    with scoring() as run:
+        found = molgen.design(model, {"scores.py:docking": "..-8"}, n=50)
+    run.failures["scores.py:docking"].messages   # of each molecule that has no value, by its SMILES
+
+A molecule on which a function fails has the value NaN: an exception, None, NaN, infinity, and a
+result of another type or shape are failures alike. At the end of the run one line for each property
+states how many failed and the first message. ``design``, ``search`` and ``optimize`` are a run of
+their own unless one is active, and so is each call of a property outside of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from molgen.molecules.fate import Fate
+from molgen.utils.progress import Bar
+from property_models.calls import Outcome, call
+
+BATCH = 100  # molecules of one call of a vectorised function: all of them are retried if it fails
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """A user's function that is called within a run.
+
+    Attributes:
+        name: of its property.
+        function: of one RDKit molecule, or of a list of canonical SMILES.
+        batched: whether it takes a list.
+    """
+
+    name: str
+    function: Callable[[Any], Any]
+    batched: bool = False
+
+    def __call__(self, mols: Sequence[Chem.Mol]) -> NDArray[np.float64]:
+        """Return the values of molecules, with shape (molecules,); NaN where it fails."""
+        return self.values(mols, [Chem.MolToSmiles(mol) for mol in mols])
+
+    def values(
+        self, items: Sequence[str | Chem.Mol], texts: Sequence[str], progress: str = ""
+    ) -> NDArray[np.float64]:
+        """Return the values of molecules.
+
+        Args:
+            items: SMILES or sanitised molecules.
+            texts: the name of each in reports.
+            progress: label of a progress bar; empty for none.
+
+        Returns:
+            With shape (molecules,); NaN where it fails, and for what is not a molecule.
+        """
+        with joined() as run, Bar(len(items), label=progress, shown=bool(progress)) as bar:
+            found = np.full(len(items), np.nan)
+            failures = run.failures.setdefault(self.name, Failures())
+            for i, outcome in enumerate(self._outcomes(items)):
+                if isinstance(outcome, float):
+                    found[i] = outcome
+                failures.add(texts[i], outcome)
+                bar.add()
+        return found
+
+    def _outcomes(self, items: Sequence[str | Chem.Mol]) -> Iterator[Outcome]:
+        """Yield the outcomes in order; a batch that fails is retried one molecule at a time."""
+        size = BATCH if self.batched else 1
+        for start in range(0, len(items), size):
+            batch = items[start : start + size]
+            found = call(self.function, self.batched, batch)
+            if isinstance(found, str):
+                found = [self._alone(item) for item in batch]
+            yield from found
+
+    def _alone(self, item: str | Chem.Mol) -> Outcome:
+        found = call(self.function, self.batched, [item])
+        return found if isinstance(found, str) else found[0]
+
+
+@dataclass
+class Failures:
+    """The failures of one property.
+
+    Attributes:
+        scored: molecules that the function was called for.
+        messages: of those without a value, by SMILES.
+        failed: how many these are.
+    """
+
+    scored: int = 0
+    failed: int = 0
+    messages: dict[str, str] = field(default_factory=dict)
+
+    def add(self, text: str, outcome: Outcome) -> None:
+        """Count an outcome."""
+        if outcome is None:
+            return
+        self.scored += 1
+        if isinstance(outcome, str):
+            self.failed += 1
+            self.messages[text] = outcome
+
+    def __str__(self) -> str:
+        text, first = next(iter(self.messages.items()), ("", ""))
+        return f"failed on {self.failed} of {self.scored} molecules; first: {text}: {first}"
+
+
+@dataclass(eq=False)
+class Scoring:
+    """A run of user's functions.
+
+    Attributes:
+        failures: of each property.
+    """
+
+    failures: dict[str, Failures] = field(default_factory=dict)
+
+    def missing(self, names: Iterable[str], smiles: Iterable[str]) -> list[str]:
+        """Return the fate of each molecule that has no value.
+
+        Args:
+            names: of properties.
+            smiles: of the molecules, as they were scored.
+
+        Returns:
+            For each molecule its fate with the message, due to the first property that failed on
+            it; empty where none did.
+        """
+        known = [(name, self.failures[name].messages) for name in names if name in self.failures]
+        return [
+            next((Fate.failed(name, told[text]) for name, told in known if text in told), "")
+            for text in smiles
+        ]
+
+    def report(self) -> list[str]:
+        """Return a line for each property with failures."""
+        return [
+            f"property {name!r}: {failures}"
+            for name, failures in self.failures.items()
+            if failures.failed
+        ]
+
+
+_active: ContextVar[Scoring | None] = ContextVar("scoring", default=None)
+
+
+@contextmanager
+def scoring() -> Iterator[Scoring]:
+    """Run user's functions for the length of a block, and report their failures at its end."""
+    run = Scoring()
+    token = _active.set(run)
+    try:
+        yield run
+    finally:
+        _active.reset(token)
+        for line in run.report():
+            print(line, file=sys.stderr)
+
+
+@contextmanager
+def joined() -> Iterator[Scoring]:
+    """Take part in the active run; a run of its own if there is none."""
+    run = _active.get()
+    if run is not None:
+        yield run
+        return
+    with scoring() as run:
+        yield run
+
+
+def active() -> Scoring:
+    """Return the active run; an empty one if there is none."""
+    return _active.get() or Scoring()
