@@ -29,7 +29,7 @@ from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 from property_models import callables, descriptors, patterns
 from property_models.property import Property
-from property_models.scorers import Scorer
+from property_models.scorers import Scorer, joined
 
 MODEL, UNCERTAINTY = "model:", "uncertainty:"
 KINDS = (
@@ -99,7 +99,8 @@ def compute(
         For each name its values, with shape (molecules,).
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or if a user's function fails too often and no run is
+            active (:mod:`property_models.scorers`).
     """
     scorers = {name: get(name, functions).function for name in names}
     built_in = [name for name in scorers if not isinstance(scorers[name], Scorer)]
@@ -109,10 +110,11 @@ def compute(
     found = {name: rows[:, i].copy() for i, name in enumerate(built_in)}
     distinct = list(dict.fromkeys(smiles))
     row = {text: i for i, text in enumerate(distinct)}
-    for name, scorer in scorers.items():
-        if isinstance(scorer, Scorer):
-            values = scorer.values(distinct, distinct, progress)
-            found[name] = values[[row[text] for text in smiles]]
+    with joined(strict=True):
+        for name, scorer in scorers.items():
+            if isinstance(scorer, Scorer):
+                values = scorer.values(distinct, distinct, progress)
+                found[name] = values[[row[text] for text in smiles]]
     return {name: found[name] for name in names}
 
 

@@ -8,11 +8,16 @@ A molecule on which a function fails has the value NaN: an exception, None, NaN,
 result of another type or shape are failures alike. At the end of the run one line for each property
 states how many failed and the first message. ``design``, ``search`` and ``optimize`` are a run of
 their own unless one is active, and so is each call of a property outside of them.
+
+If all of the first 20 molecules fail, or more than 50 of the last 100, the run stops: no function
+is called any more, and the molecules left have no value. Results so far are kept; a call outside of
+a run raises :class:`ScoringStopped`.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,7 +32,15 @@ from molgen.molecules.fate import Fate
 from molgen.utils.progress import Bar
 from property_models.calls import Outcome, call
 
+FIRST = 20  # molecules: a run stops if all of them fail
+RECENT, MOST = 100, 50  # a run stops if more than ``MOST`` of the last ``RECENT`` molecules fail
+STOPPED = "a scorer failed too often"
+"""The reason why a run stopped."""
 BATCH = 100  # molecules of one call of a vectorised function: all of them are retried if it fails
+
+
+class ScoringStopped(ValueError):
+    """A user's function failed too often outside of a run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +73,27 @@ class Scorer:
 
         Returns:
             With shape (molecules,); NaN where it fails, and for what is not a molecule.
+
+        Raises:
+            ScoringStopped: if it fails too often and no run is active.
         """
-        with joined() as run, Bar(len(items), label=progress, shown=bool(progress)) as bar:
+        with (
+            joined(strict=True) as run,
+            Bar(len(items), label=progress, shown=bool(progress)) as bar,
+        ):
             found = np.full(len(items), np.nan)
             failures = run.failures.setdefault(self.name, Failures())
-            for i, outcome in enumerate(self._outcomes(items)):
+            outcomes = self._outcomes([] if run.stopped else items)
+            done = 0
+            for done, outcome in enumerate(outcomes, 1):
                 if isinstance(outcome, float):
-                    found[i] = outcome
-                failures.add(texts[i], outcome)
+                    found[done - 1] = outcome
+                failures.add(texts[done - 1], outcome)
                 bar.add()
+                if failures.too_many:
+                    run.stopped = f"property {self.name!r}: {failures}; stopped"
+                    break
+            run.skipped.update(texts[done:])
         return found
 
     def _outcomes(self, items: Sequence[str | Chem.Mol]) -> Iterator[Outcome]:
@@ -94,17 +119,25 @@ class Failures:
         scored: molecules that the function was called for.
         messages: of those without a value, by SMILES.
         failed: how many these are.
+        recent: whether each of the last molecules failed.
     """
 
     scored: int = 0
     failed: int = 0
     messages: dict[str, str] = field(default_factory=dict)
+    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    @property
+    def too_many(self) -> bool:
+        """Whether all of the first molecules failed, or most of the last."""
+        return self.scored == self.failed == FIRST or sum(self.recent) > MOST
 
     def add(self, text: str, outcome: Outcome) -> None:
         """Count an outcome."""
         if outcome is None:
             return
         self.scored += 1
+        self.recent.append(isinstance(outcome, str))
         if isinstance(outcome, str):
             self.failed += 1
             self.messages[text] = outcome
@@ -120,9 +153,13 @@ class Scoring:
 
     Attributes:
         failures: of each property.
+        stopped: the reason why no function is called any more; empty while they are.
+        skipped: SMILES of the molecules that were not scored for that reason.
     """
 
     failures: dict[str, Failures] = field(default_factory=dict)
+    stopped: str = ""
+    skipped: set[str] = field(default_factory=set)
 
     def missing(self, names: Iterable[str], smiles: Iterable[str]) -> list[str]:
         """Return the fate of each molecule that has no value.
@@ -133,21 +170,23 @@ class Scoring:
 
         Returns:
             For each molecule its fate with the message, due to the first property that failed on
-            it; empty where none did.
+            it, or that it was skipped; empty where neither holds.
         """
         known = [(name, self.failures[name].messages) for name in names if name in self.failures]
         return [
-            next((Fate.failed(name, told[text]) for name, told in known if text in told), "")
+            next(
+                (Fate.failed(name, told[text]) for name, told in known if text in told),
+                str(Fate.NOT_SCORED) if text in self.skipped else "",
+            )
             for text in smiles
         ]
 
     def report(self) -> list[str]:
-        """Return a line for each property with failures."""
-        return [
-            f"property {name!r}: {failures}"
-            for name, failures in self.failures.items()
-            if failures.failed
+        """Return a line for each property with failures; the stop alone if there was one."""
+        lines = [
+            f"property {name!r}: {each}" for name, each in self.failures.items() if each.failed
         ]
+        return [self.stopped] if self.stopped else lines
 
 
 _active: ContextVar[Scoring | None] = ContextVar("scoring", default=None)
@@ -162,19 +201,28 @@ def scoring() -> Iterator[Scoring]:
         yield run
     finally:
         _active.reset(token)
-        for line in run.report():
+        for line in run.report() if not isinstance(sys.exc_info()[1], ScoringStopped) else ():
             print(line, file=sys.stderr)
 
 
 @contextmanager
-def joined() -> Iterator[Scoring]:
-    """Take part in the active run; a run of its own if there is none."""
+def joined(strict: bool = False) -> Iterator[Scoring]:
+    """Take part in the active run; a run of its own if there is none.
+
+    Args:
+        strict: whether a run of its own raises the reason why it stopped.
+
+    Raises:
+        ScoringStopped: then.
+    """
     run = _active.get()
     if run is not None:
         yield run
         return
     with scoring() as run:
         yield run
+        if strict and run.stopped:
+            raise ScoringStopped(run.stopped)
 
 
 def active() -> Scoring:

@@ -73,7 +73,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 2 bad input, 3 too few molecules."""
+    """Run a command; return its exit status.
+
+    It is 0 if done, 2 for bad input or a user's function that fails too often, and 3 for fewer
+    molecules than requested.
+    """
     parser = build_parser()
     arguments = parser.parse_args(renamed(sys.argv[1:] if argv is None else argv))
     if arguments.version:
@@ -88,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = f"molgen {arguments.command}"
     try:
         with _terminable():
-            status = int(arguments.run(arguments))
+            status = _run(arguments)
             if sys.stdout is not None:
                 sys.stdout.flush()
             return status
@@ -102,6 +106,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run a command, with the user's functions that it calls; return its exit status."""
+    if not getattr(arguments, "scores", False):
+        return int(arguments.run(arguments))
+    from property_models.scorers import scoring
+
+    with scoring() as scorers:
+        status = int(arguments.run(arguments))
+    return BAD_INPUT if scorers.stopped else status
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "column `lost`",
     )
     options.add_sampling(parser)
+    parser.set_defaults(scores=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

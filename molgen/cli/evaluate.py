@@ -99,6 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--workers", type=options.positive, metavar="N", help="processes (default: one a core)"
     )
+    parser.set_defaults(scores=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

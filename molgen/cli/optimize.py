@@ -100,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_filters(parser)
     outputs.add_tolerance(parser)
     options.add_sampling(parser)
+    parser.set_defaults(scores=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -109,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.discovery.leads.lead import Refused, read
     from molgen.discovery.request import Budget, Request
     from molgen.molecules.filters import Filters
+    from property_models.scorers import STOPPED
 
     outputs.check_files(arguments.out)
     weights = outputs.read_weights(arguments.weight)
@@ -150,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise KeyboardInterrupt
     print(report(found, goals, single))
     print(f"wrote {arguments.out}")
-    if not found.every_lead:
+    if not found.every_lead and found.reason != STOPPED:
         why = f": {found.reason}" if interrupted else ""
         improved = f"{found.counts.improved} of {found.asked} leads improved"
         print(f"{improved}{why}", file=sys.stderr)

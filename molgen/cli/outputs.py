@@ -160,5 +160,8 @@ def end(model: Model, delivered: int, asked: int, reason: str, kind: str = "mole
         print(f"warning: {warning}", file=sys.stderr)
     if delivered >= asked:
         return 0
-    print(f"{delivered} of {asked} {kind}: {reason}", file=sys.stderr)
+    from property_models.scorers import STOPPED
+
+    if reason != STOPPED:  # its own line follows
+        print(f"{delivered} of {asked} {kind}: {reason}", file=sys.stderr)
     return 130 if reason == "interrupted" else FEWER

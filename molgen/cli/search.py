@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="deliver molecules of the training set too",
     )
     options.add_sampling(parser)
+    parser.set_defaults(scores=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from molgen.discovery.goals import Goals, guided_targets, weighed
 from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
-from property_models.scorers import active, joined
+from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def design(
     found: list[pd.DataFrame] = []
     reason = f"the budget of {budget} draws ended"
     try:
-        while run.counts.accepted < n and run.counts.drawn < budget:
+        while run.counts.accepted < n and run.counts.drawn < budget and not active().stopped:
             size = run.size(n, budget)
             rows = run.checked(run.source(size, run.counts.drawn), n - run.counts.accepted)
             fitting = rows[rows["lost"] == ""].drop(columns="lost")
@@ -78,6 +78,8 @@ def design(
                 on_round(run.counts)
     except KeyboardInterrupt:
         reason = "interrupted"
+    if active().stopped:
+        reason = STOPPED
     if run.counts.accepted >= n:
         reason = "complete"
     return Designs(run.table(found), run.counts, n, reason)
@@ -105,13 +107,15 @@ def survey(
     found: list[pd.DataFrame] = []
     reason = "complete"
     try:
-        while run.counts.drawn < n:
+        while run.counts.drawn < n and not active().stopped:
             size = min(run.most or n, n - run.counts.drawn)
             found.append(run.checked(run.source(size, run.counts.drawn), size))
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
         reason = "interrupted"
+    if run.counts.drawn < n and active().stopped:
+        reason = STOPPED
     return Designs(run.table(found), run.counts, n, reason)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from molgen.discovery.objectives import Objective
 from molgen.utils.arrays import Floats
 from property_models import compute
+from property_models.scorers import active
 
 
 @dataclass
@@ -56,7 +57,8 @@ class Oracle:
             new = new[: max(0, self.budget - self.calls)]
         found = compute([objective.name for objective in self.objectives], new)
         rows = np.stack([found[objective.name] for objective in self.objectives], axis=1)
-        self._scored.update(zip(new, rows, strict=True))
+        skipped = active().skipped
+        self._scored |= {t: row for t, row in zip(new, rows, strict=True) if t not in skipped}
         missing = np.full(len(self.objectives), np.nan)
         values = [self._scored.get(text, missing) for text in smiles]
         return np.array(values).reshape(len(smiles), len(self.objectives))

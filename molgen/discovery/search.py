@@ -37,7 +37,7 @@ from molgen.sampling.sampler import Samples
 from molgen.sampling.settings import Settings
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.pareto import ParetoRank
-from property_models.scorers import active, joined
+from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,9 @@ class Search:
         return one + (settings.adapt.budget if settings.adapt else 0)
 
     def ended(self) -> str:
-        """Return the reason of the end if oracle calls are used up; empty if not."""
+        """Return the reason of the end: no oracle calls left, or a stop; empty if there is none."""
+        if active().stopped:
+            return STOPPED
         return f"the budget of {self.oracle.budget} oracle calls ended" if self.oracle.spent else ""
 
     def out_of_forwards(self) -> str:

@@ -44,7 +44,7 @@ from molgen.sampling.recipe import resolve as recipe_of
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.threads import workers
-from property_models.scorers import joined
+from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +100,9 @@ def optimize(
                 counts.add(tables[-1])
                 if on_leads:
                     on_leads(tables[-1])
+                if active().stopped:
+                    reason = STOPPED
+                    break
         except KeyboardInterrupt:
             reason = "interrupted"
     import pandas as pd

@@ -44,6 +44,7 @@ from molgen.sampling.sampler import AnySampler, Samples
 from molgen.utils.arrays import Ids
 from molgen.utils.randomness import SEGMENT, Use, used
 from molgen.utils.threads import Workers
+from property_models import scorers
 
 ROUND = 4  # attempts at a lead between two scorings
 
@@ -129,7 +130,7 @@ class LeadSearch:
             ]
             if on_attempts and len(remaining) < len(active):
                 on_attempts((len(active) - len(remaining)) * max(0, attempts - first - step))
-            active = remaining
+            active = [] if scorers.active().stopped else remaining
         if self.request.n:
             for state in states.values():
                 state.select_top(self.request.n)
