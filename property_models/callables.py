@@ -21,20 +21,12 @@ Such a name runs code, so it is read only from the user, never from a file.
 
 from __future__ import annotations
 
-import functools
-import sys
 from collections.abc import Callable
-from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from molgen.utils.imports import by_name, from_file
 from property_models.property import Direction, Property
 from property_models.scorers import Scorer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from property_models.user_functions import find, located
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 MARK = "__molgen_property__"
@@ -73,15 +65,18 @@ def from_function(function: Callable[..., Any], name: str = "") -> Property:
         function: of one RDKit molecule, or :func:`vectorised`.
         name: of the property; by default the function's own.
     """
+    return _property(function, name or getattr(function, "__name__", "property"))
+
+
+def _property(function: Callable[..., Any], name: str, source: str = "") -> Property:
     mark = {"unit": "", "direction": "none", "integer": False, "batched": False}
     mark |= getattr(function, MARK, {})
-    name = name or getattr(function, "__name__", "property")
     about = (getattr(function, "__doc__", None) or "").strip().split("\n")[0]
     return Property(
         name,
         str(mark["unit"]),
         mark["direction"],  # type: ignore[arg-type]
-        Scorer(name, function, bool(mark["batched"])),
+        Scorer(name, function, bool(mark["batched"]), source),
         bool(mark["integer"]),
         about,
         batched=True,
@@ -94,18 +89,7 @@ def named(name: str) -> Property:
     Raises:
         ValueError: if there is no such module, file or function, or it cannot be imported.
     """
-    source, _, path = name.rpartition(":")
-    module = _file(Path(source), name) if source.endswith(".py") else _module(source, name)
-    found: Any = module
-    for part in path.split("."):
-        if not hasattr(found, part):
-            raise ValueError(f"property {name!r}: {source} has no {path!r}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise ValueError(
-            f"property {name!r}: {path} is a {type(found).__name__}, expected a function"
-        )
-    return from_function(found, name)
+    return _property(find(name), name, located(name))
 
 
 def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:
@@ -114,45 +98,3 @@ def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:
         return function
 
     return decorate
-
-
-def _module(source: str, name: str) -> ModuleType:
-    try:
-        with _working_directory(), redirect_stdout(sys.stderr):
-            return by_name(source)
-    except Exception as error:  # importing runs the user's code, which may raise anything
-        raise ValueError(f"property {name!r}: {_unimported(source, error)}") from error
-
-
-def _file(path: Path, name: str) -> ModuleType:
-    if not path.is_file():
-        raise ValueError(f"property {name!r}: there is no file {str(path)!r}")
-    try:
-        with redirect_stdout(sys.stderr):
-            return _load(path.resolve(), path.stat().st_mtime_ns)
-    except Exception as error:  # importing runs the user's code, which may raise anything
-        raise ValueError(f"property {name!r}: {_unimported(str(path), error)}") from error
-
-
-def _unimported(source: str, error: Exception) -> str:
-    return f"{source!r} cannot be imported ({type(error).__name__}: {error})"
-
-
-@functools.lru_cache(maxsize=64)
-def _load(path: Path, modified: int) -> ModuleType:
-    """Return a file's module, read again only if the file has changed."""
-    return from_file(path, f"molgen_user_{path.stem}")
-
-
-@contextmanager
-def _working_directory() -> Iterator[None]:
-    """Append the working directory to Python's path within the context."""
-    here = str(Path.cwd())
-    sys.path.append(here)
-    try:
-        yield
-    finally:
-        if here in sys.path:
-            sys.path.reverse()
-            sys.path.remove(here)
-            sys.path.reverse()

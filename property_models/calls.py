@@ -2,15 +2,13 @@
 
 A function of one molecule is called for each, with a molecule of its own. A vectorised function is
 called once for all of them; a mistake of the whole call is one message in place of the outcomes,
-since it may be due to any of its molecules. Whatever a function prints goes to stderr.
+since it may be due to any of its molecules.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -35,7 +33,7 @@ def call(
     Returns:
         The outcome of each item; the message alone if a batched call failed as a whole.
     """
-    with rdBase.BlockLogs(), redirect_stdout(sys.stderr):
+    with rdBase.BlockLogs():
         mols = [parse(item) if isinstance(item, str) else Chem.Mol(item) for item in items]
         rows = [i for i, mol in enumerate(mols) if mol is not None and mol.GetNumAtoms()]
         given = [mols[i] for i in rows]
@@ -57,7 +55,7 @@ def message(error: BaseException) -> str:
 def _single(function: Callable[[Any], Any], mol: Chem.Mol) -> float | str:
     try:
         return _number(function(mol))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything
+    except BaseException as error:  # noqa: BLE001 - it may raise anything
         return message(error)
 
 
@@ -68,7 +66,7 @@ def _batch(function: Callable[[Any], Any], mols: Sequence[Chem.Mol]) -> list[flo
         results = list(function([Chem.MolToSmiles(mol) for mol in mols]))
         if len(results) != len(mols):
             return f"returned {len(results)} numbers for {len(mols)} molecules"
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything
+    except BaseException as error:  # noqa: BLE001 - it may raise anything
         return message(error)
     return [_number(result) for result in results]
 

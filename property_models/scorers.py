@@ -1,13 +1,15 @@
 """A run of user's functions: failures cost a molecule its value, are counted, and are reported.
 
-    with scoring() as run:
+    with scoring(timeout=600, workers=4) as run:
         found = molgen.design(model, {"scores.py:docking": "..-8"}, n=50)
     run.failures["scores.py:docking"].messages   # of each molecule that has no value, by its SMILES
 
-A molecule on which a function fails has the value NaN: an exception, None, NaN, infinity, and a
-result of another type or shape are failures alike. At the end of the run one line for each property
-states how many failed and the first message. ``design``, ``search`` and ``optimize`` are a run of
-their own unless one is active, and so is each call of a property outside of them.
+Functions run in worker processes (:mod:`property_models.processes`), which start with the first
+call in a run and end with it. A molecule on which a function fails has the value NaN: an exception,
+a hang, an exit, None, NaN, infinity, and a result of another type or shape are failures alike. At
+the end of the run one line for each property states how many failed and the first message.
+``design``, ``search`` and ``optimize`` are a run of their own unless one is active, and so is each
+call of a property outside of them.
 
 If all of the first 20 molecules fail, or more than 50 of the last 100, the run stops: no function
 is called any more, and the molecules left have no value. Results so far are kept; a call outside of
@@ -16,27 +18,32 @@ a run raises :class:`ScoringStopped`.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
 from molgen.molecules.fate import Fate
+from molgen.utils.parallel import cores
 from molgen.utils.progress import Bar
-from property_models.calls import Outcome, call
+from property_models.calls import Outcome, message
+
+if TYPE_CHECKING:
+    from property_models.processes import Processes
 
 FIRST = 20  # molecules: a run stops if all of them fail
 RECENT, MOST = 100, 50  # a run stops if more than ``MOST`` of the last ``RECENT`` molecules fail
 STOPPED = "a scorer failed too often"
 """The reason why a run stopped."""
-BATCH = 100  # molecules of one call of a vectorised function: all of them are retried if it fails
+TIMEOUT = 60.0  # seconds that a call may take
 
 
 class ScoringStopped(ValueError):
@@ -51,11 +58,13 @@ class Scorer:
         name: of its property.
         function: of one RDKit molecule, or of a list of canonical SMILES.
         batched: whether it takes a list.
+        source: its name for other processes; empty for a function that is sent to them.
     """
 
     name: str
     function: Callable[[Any], Any]
     batched: bool = False
+    source: str = ""
 
     def __call__(self, mols: Sequence[Chem.Mol]) -> NDArray[np.float64]:
         """Return the values of molecules, with shape (molecules,); NaN where it fails."""
@@ -83,7 +92,7 @@ class Scorer:
         ):
             found = np.full(len(items), np.nan)
             failures = run.failures.setdefault(self.name, Failures())
-            outcomes = self._outcomes([] if run.stopped else items)
+            outcomes = run.outcomes(self, [] if run.stopped else items)
             done = 0
             for done, outcome in enumerate(outcomes, 1):
                 if isinstance(outcome, float):
@@ -95,20 +104,6 @@ class Scorer:
                     break
             run.skipped.update(texts[done:])
         return found
-
-    def _outcomes(self, items: Sequence[str | Chem.Mol]) -> Iterator[Outcome]:
-        """Yield the outcomes in order; a batch that fails is retried one molecule at a time."""
-        size = BATCH if self.batched else 1
-        for start in range(0, len(items), size):
-            batch = items[start : start + size]
-            found = call(self.function, self.batched, batch)
-            if isinstance(found, str):
-                found = [self._alone(item) for item in batch]
-            yield from found
-
-    def _alone(self, item: str | Chem.Mol) -> Outcome:
-        found = call(self.function, self.batched, [item])
-        return found if isinstance(found, str) else found[0]
 
 
 @dataclass
@@ -152,14 +147,52 @@ class Scoring:
     """A run of user's functions.
 
     Attributes:
+        timeout: seconds that a call may take: one molecule, or a list for a vectorised function.
+        workers: most processes for each function; values do not depend on it.
         failures: of each property.
         stopped: the reason why no function is called any more; empty while they are.
         skipped: SMILES of the molecules that were not scored for that reason.
     """
 
+    timeout: float = TIMEOUT
+    workers: int = field(default_factory=lambda: max(1, cores() // 2))
     failures: dict[str, Failures] = field(default_factory=dict)
     stopped: str = ""
     skipped: set[str] = field(default_factory=set)
+    _processes: dict[str | Scorer, Processes] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: if one is out of range.
+        """
+        if not (self.timeout > 0 and math.isfinite(self.timeout)):
+            raise ValueError(f"timeout is {self.timeout}, expected seconds above 0")
+        if self.workers < 1:
+            raise ValueError(f"workers is {self.workers}, expected at least 1")
+
+    def outcomes(self, scorer: Scorer, items: Sequence[str | Chem.Mol]) -> Iterator[Outcome]:
+        """Yield the outcomes of a function in order, from processes that are started if need be."""
+        if not len(items):
+            return
+        from property_models.processes import Processes
+
+        key = scorer.source or scorer
+        own = self._processes.get(key)
+        if own is None or own.count < min(self.workers, len(items)):
+            count = min(self.workers, len(items)) if own is None else self.workers
+            if own is not None:
+                own.close()
+            source = scorer.source or _pickled(scorer)
+            own = self._processes[key] = Processes(source, scorer.batched, self.timeout, count)
+        yield from own.outcomes(items)
+
+    def close(self) -> None:
+        """End all processes."""
+        for own in self._processes.values():
+            own.close()
+        self._processes.clear()
 
     def missing(self, names: Iterable[str], smiles: Iterable[str]) -> list[str]:
         """Return the fate of each molecule that has no value.
@@ -192,15 +225,36 @@ class Scoring:
 _active: ContextVar[Scoring | None] = ContextVar("scoring", default=None)
 
 
+def _pickled(scorer: Scorer) -> bytes:
+    import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps(scorer.function))
+    except Exception as error:
+        raise ValueError(
+            f"property {scorer.name!r}: the function cannot be sent to another process "
+            f"({message(error)})"
+        ) from error
+
+
 @contextmanager
-def scoring() -> Iterator[Scoring]:
-    """Run user's functions for the length of a block, and report their failures at its end."""
-    run = Scoring()
+def scoring(timeout: float = TIMEOUT, workers: int | None = None) -> Iterator[Scoring]:
+    """Run user's functions for the length of a block, and report their failures at its end.
+
+    Args:
+        timeout: seconds that a call may take.
+        workers: most processes for each function; None for half of the cores.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+    run = Scoring(timeout) if workers is None else Scoring(timeout, workers)
     token = _active.set(run)
     try:
         yield run
     finally:
         _active.reset(token)
+        run.close()
         for line in run.report() if not isinstance(sys.exc_info()[1], ScoringStopped) else ():
             print(line, file=sys.stderr)
 

@@ -110,11 +110,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Run a command, with the user's functions that it calls; return its exit status."""
-    if not getattr(arguments, "scores", False):
+    if not hasattr(arguments, "score_timeout"):
         return int(arguments.run(arguments))
     from property_models.scorers import scoring
 
-    with scoring() as scorers:
+    with scoring(arguments.score_timeout, arguments.score_workers) as scorers:
         status = int(arguments.run(arguments))
     return BAD_INPUT if scorers.stopped else status
 

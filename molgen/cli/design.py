@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "column `lost`",
     )
     options.add_sampling(parser)
-    parser.set_defaults(scores=True)
+    options.add_scorers(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
-from molgen.cli.inputs import Read, cores, note, reference, training_index
+from molgen.cli.inputs import Read, note, reference, training_index
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--workers", type=options.positive, metavar="N", help="processes (default: one a core)"
     )
-    parser.set_defaults(scores=True)
+    options.add_scorers(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -108,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.molecules.conventions import convention
     from molgen.molecules.evaluate import evaluate
     from molgen.molecules.parsing import interpret_all
+    from molgen.utils.parallel import cores
 
     conventions = [convention(name.strip()) for name in arguments.conventions.split(",")]
     names = property_names(arguments.property)

@@ -5,7 +5,6 @@ Notes are printed after all arguments have been checked: bad input is one line a
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +14,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molgen.molecules.parsing import Molecule
     from molgen.molecules.training_index import TrainingIndex
-
-
-def cores() -> int:
-    """Return the number of cores available to this process."""
-    affinity = getattr(os, "sched_getaffinity", None)  # on Linux only
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def note(lines: Sequence[str]) -> None:

@@ -100,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_filters(parser)
     outputs.add_tolerance(parser)
     options.add_sampling(parser)
-    parser.set_defaults(scores=True)
+    options.add_scorers(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -35,6 +35,17 @@ def positive(text: str) -> int:
     return value
 
 
+def seconds(text: str) -> float:
+    """Read a number of seconds above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text[:40]!r}")
+    return value
+
+
 def whole(text: str) -> int:
     """Read a whole number."""
     try:
@@ -122,6 +133,24 @@ def add_device(parser: Any, dtypes: Sequence[str] = DTYPES) -> None:
     option = OPTIONS["dtype"]
     help = option.help if "fp64" in dtypes else option.help.partition(";")[0]
     add_option(parser, replace(option, choices=dtypes, help=help))
+
+
+def add_scorers(parser: argparse.ArgumentParser) -> None:
+    """Add the options of user's functions."""
+    group = parser.add_argument_group("your own functions", "in worker processes")
+    group.add_argument(
+        "--score-timeout",
+        type=seconds,
+        default=60.0,
+        metavar="S",
+        help="seconds that a call may take (default 60); then the molecule has no value",
+    )
+    group.add_argument(
+        "--score-workers",
+        type=positive,
+        metavar="N",
+        help="processes for each function (default: half of the cores)",
+    )
 
 
 def targets(arguments: argparse.Namespace) -> dict[str, Target]:

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write every event: which token was placed, removed, replaced, and when (.csv)",
     )
     options.add_sampling(parser)
-    parser.set_defaults(scores=True)
+    options.add_scorers(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
-from molgen.cli.inputs import cores, given, note
+from molgen.cli.inputs import given, note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.data.reading import read_table
     from molgen.diffusion.score_table import entry, summary, table
     from molgen.molecules.parsing import random_spellings
+    from molgen.utils.parallel import cores
 
     check_out(arguments.out)
     targets = conditions(arguments.condition)

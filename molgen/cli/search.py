@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="deliver molecules of the training set too",
     )
     options.add_sampling(parser)
-    parser.set_defaults(scores=True)
+    options.add_scorers(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ them costs a few hundredths of a second, which a short list does not earn back. 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -15,6 +16,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CHUNK = 500  # items handed over at a time: from 0.05 s (parsing) to 1 s (QED) of work
+
+
+def cores() -> int:
+    """Return the number of cores available to this process."""
+    affinity = getattr(os, "sched_getaffinity", None)  # on Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def map_chunks(
