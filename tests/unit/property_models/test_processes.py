@@ -61,7 +61,7 @@ def scores(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_hang_and_an_exit_cost_one_molecule(scores: Path, workers: int) -> None:
     name = f"{scores}:careless"
-    with scoring(timeout=0.5, workers=workers) as run:
+    with scoring(timeout=1, workers=workers) as run:
         found = compute([name, "count:C"], CHAINS)
     expected = np.array([np.nan if n in (3, 5, 7, 9) else n for n in range(1, 16)])
     np.testing.assert_array_equal(found[name], expected)
@@ -70,7 +70,7 @@ def test_a_hang_and_an_exit_cost_one_molecule(scores: Path, workers: int) -> Non
         "CCC": "the process ended with exit status 7",
         "CCCCC": "SystemExit: bye",
         "CCCCCCC": "KeyboardInterrupt",
-        "CCCCCCCCC": "no result after 0.5 s",
+        "CCCCCCCCC": "no result after 1 s",
     }
 
 
