@@ -8,11 +8,14 @@ Presets, comparisons and the command line are derived from the fields of a class
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 WORDS, NUMBER, COUNT, EITHER = "words", "number", "count", "either"
+UNBOUNDED = {"most": math.inf}
+"""Metadata of a parameter in ``NAME:key=value`` whose number may exceed 1."""
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ def test_what_a_row_has_scored_and_why_not() -> None:
     unknown = look("CCCl")
     assert unknown.status == "unknown_token"
     assert "'Cl' at character 3" in unknown.reason
-    assert look("CCCCCC").reason == "6 tokens, the model takes 5"
+    assert look("CCCCCC").reason == "length is 6 tokens, expected at most 5"
     assert look("").status == "empty"
 
 

@@ -8,8 +8,8 @@ import pytest
 from molgen.diffusion import plan
 from molgen.diffusion.token_weights import (
     WEIGHTS,
+    Attribution,
     Evidence,
-    HeldBack,
     Quality,
     Sharpened,
     TokenWeights,
@@ -37,7 +37,7 @@ EVIDENCE = Evidence(
         (Quality(), [1 / 0.2, 1 / 0.8, 1 / 0.4]),
         (Quality(tau=0.5), [1 / 0.04, 1 / 0.64, 1 / 0.16]),
         (Quality(tau=1.0, gamma=2.0), [1 / 0.2, np.exp(2) / 0.8, np.exp(-2) / 0.4]),
-        (HeldBack(gamma=1.0), [1.0, np.e, 1 / np.e]),
+        (Attribution(gamma=1.0), [1.0, np.e, 1 / np.e]),
     ],
 )
 def test_by_hand(weights: TokenWeights, proportions: list[float]) -> None:
@@ -60,7 +60,7 @@ def test_what_they_read() -> None:
         token_weights("quality:tau=0")
 
 
-@pytest.mark.parametrize("weights", [Sharpened(2.0), Quality(2.0), HeldBack(0.5)])
+@pytest.mark.parametrize("weights", [Sharpened(2.0), Quality(2.0), Attribution(0.5)])
 def test_the_masked_fraction_is_kept_where_nothing_is_capped(weights: TokenWeights) -> None:
     rows, length = 3000, 6
     table = plan.Cap(0.02).plan(40)

@@ -16,9 +16,9 @@ from molgen.diffusion.unmasking_order import (
     LeftToRight,
     LowestEntropy,
     Order,
-    Outlook,
     Random,
     Stable,
+    UnmaskingState,
     divergence,
     entropy,
     lowest,
@@ -45,15 +45,15 @@ SEVERAL: dict[str, Order] = {
 }
 
 
-def outlook(p: Floats, masked: Mask | None = None, past: Floats | None = None) -> Outlook:
+def outlook(p: Floats, masked: Mask | None = None, past: Floats | None = None) -> UnmaskingState:
     """Rows of distributions with shape (rows, longest, vocab), all masked unless said."""
     masked = np.ones(p.shape[:2], dtype=bool) if masked is None else masked
     past = np.full((2, *p.shape), np.nan) if past is None else past
     u = np.random.default_rng(1).random(p.shape[:2])
-    return Outlook(masked, p * masked[..., None], past, u)
+    return UnmaskingState(masked, p * masked[..., None], past, u)
 
 
-def some(rows: int = 300, length: int = 7, vocab: int = 5, seed: int = 0) -> Outlook:
+def some(rows: int = 300, length: int = 7, vocab: int = 5, seed: int = 0) -> UnmaskingState:
     rng = np.random.default_rng(seed)
     sharpness = rng.choice([0.05, 0.3, 2.0], (rows, length))
     p = rng.gamma(np.broadcast_to(sharpness[..., None], (rows, length, vocab))) + 1e-12
@@ -79,7 +79,7 @@ def drawn(order: Order, state: tuple[int, ...] = (chains.MASK,) * 3, *past: Floa
     result = np.zeros(8)
     for ranking in rankings:
         u = np.array([ranking]) / 3
-        chosen = np.flatnonzero(order(Outlook(masked[None], p[None], history, u))[0])
+        chosen = np.flatnonzero(order(UnmaskingState(masked[None], p[None], history, u))[0])
         assert len(chosen)
         for tokens in product(range(2), repeat=len(chosen)):
             then, chance = list(state), 1 / len(rankings)
@@ -163,7 +163,7 @@ def test_masked_tokens_alone_at_least_one_and_each_row_for_itself(name: str) -> 
         assert chosen.any(1).all()
         for row in range(0, 300, 23):
             part = slice(row, row + 1)
-            own = Outlook(now.masked[part], now.p[part], now.past[:, part], now.u[part])
+            own = UnmaskingState(now.masked[part], now.p[part], now.past[:, part], now.u[part])
             np.testing.assert_array_equal(order(own), chosen[part])
     assert (ONE_AT_A_TIME[name](now).sum(1) == 1).all()
     if SEVERAL[name] in (Random(2), LeftToRight(2), LowestEntropy(2), LargestMargin(2)):
