@@ -40,7 +40,7 @@ def test_only_proportions_count_and_equal_weights_are_none() -> None:
     found = GoalWeights.of(NAMES, ["qed", "logp", "rings"], {"qed": 4.0, "rings": 2.0})
     assert found == GoalWeights.of(NAMES, ["logp", "rings", "qed"], {"logp": 0.25, "rings": 0.5})
     assert found is not None
-    assert found.told == ((True, True, True), (True, False, True), (True, False, False))
+    assert found.conditioned == ((True, True, True), (True, False, True), (True, False, False))
     assert found.share == (0.25, 0.25, 0.5)
 
 
@@ -53,7 +53,7 @@ def test_a_weight_is_a_number_above_0(weight: float) -> None:
 def test_what_is_no_goal_is_told_to_every_part() -> None:
     found = GoalWeights.of(["qed", "logp", "sa"], ["qed", "logp"], {"qed": 2.0})
     assert found is not None
-    assert found.told == ((True, True, True), (True, False, True))
+    assert found.conditioned == ((True, True, True), (True, False, True))
 
 
 def test_independent_goals_get_their_own_exponents() -> None:
@@ -65,7 +65,7 @@ def test_independent_goals_get_their_own_exponents() -> None:
     goal_weights = GoalWeights.of(NAMES, NAMES, weights)
     assert goal_weights is not None
     parts = []
-    for told in goal_weights.told:
+    for told in goal_weights.conditioned:
         p = x.clone()
         for name, yes in zip(NAMES, told, strict=True):
             p = p * chance[name] if yes else p
@@ -78,7 +78,7 @@ def test_independent_goals_get_their_own_exponents() -> None:
 
 def by_hand(goal_weights: GoalWeights, gamma: float | None) -> torch.Tensor:
     network, told = tiny.network(), []
-    for part in goal_weights.told:
+    for part in goal_weights.conditioned:
         condition = torch.where(torch.tensor(part), CONDITION, torch.nan)
         told.append(network.logits(TOKENS, condition, ALPHA).log_softmax(-1).double())
     mixed = goal_weights.combine(told)
@@ -113,7 +113,7 @@ def test_a_network_that_writes_from_left_to_right_does_the_same() -> None:
     whole = guided.begin(2, CONDITION)
     told = [
         model.begin(2, torch.where(torch.tensor(p), CONDITION, torch.nan))
-        for p in goal_weights.told
+        for p in goal_weights.conditioned
     ]
     free = model.begin(2, torch.full_like(CONDITION, torch.nan))
     for token in words.T:
