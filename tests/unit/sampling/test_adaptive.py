@@ -28,7 +28,7 @@ from molgen.model import Model
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.fate import Fate
 from molgen.molecules.parsing import interpret_all
-from molgen.sampling.acceptance import Verdict
+from molgen.sampling.acceptance import CheckResult
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.autoregressive import AutoregressiveSampler
 from molgen.sampling.event_sampler import Sampler
@@ -106,7 +106,7 @@ def test_a_row_is_the_same_in_any_company() -> None:
 
 def test_no_two_rows_are_the_same_while_there_is_something_left() -> None:
     found = build(Restart(), budget=400).run(Job(LENGTHS[:12], seed=6))
-    keys = [verdict.key for verdict in check(found.tokens)]
+    keys = [result.key for result in check(found.tokens)]
     assert passing(found).all()
     assert len(set(keys)) == len(keys)
 
@@ -117,10 +117,10 @@ def test_the_best_state_is_kept() -> None:
     )
     tried: list[Ids] = []
 
-    def scripted(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
+    def scripted(tokens: Ids, rows: Ids) -> Sequence[CheckResult]:
         tried.append(tokens[0].copy())
         reason = next(script)
-        return [Verdict("" if reason == Fate.INVALID else "C", reason)]
+        return [CheckResult("" if reason == Fate.INVALID else "C", reason)]
 
     found = build(Restart(), budget=25, check=scripted, redraw=None).run(Job(np.array([6]), seed=1))
     assert len(tried) == found.tries[0] == 5
@@ -134,10 +134,10 @@ def test_of_two_like_states_the_likelier_is_kept() -> None:
     )
     tried: list[Ids] = []
 
-    def scripted(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
+    def scripted(tokens: Ids, rows: Ids) -> Sequence[CheckResult]:
         tried.append(tokens[0].copy())
-        reason, log_odds = next(script)
-        return [Verdict("C", reason, log_odds, 2)]
+        reason, log_probability = next(script)
+        return [CheckResult("C", reason, log_probability, 2)]
 
     found = build(Restart(), budget=20, check=scripted, redraw=None).run(Job(np.array([6]), seed=1))
     assert len(tried) == found.tries[0] == 4
@@ -164,9 +164,9 @@ def test_rows_are_told_of_once_and_as_they_stay() -> None:
 
 
 def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
-    def picky(tokens: Ids, rows: Ids) -> list[Verdict]:
+    def picky(tokens: Ids, rows: Ids) -> list[CheckResult]:
         texts = ["".join(map(str, row[row < 2])) for row in tokens]
-        return [Verdict(t, Fate.ACCEPTED if t.endswith("1") else Fate.INVALID) for t in texts]
+        return [CheckResult(t, Fate.ACCEPTED if t.endswith("1") else Fate.INVALID) for t in texts]
 
     settings, rows = Adaptive(("valid", "unique"), 60, Restart()), np.full(5, 3)
     with workers(count=1) as pool:

@@ -8,7 +8,7 @@ import chains
 from failing_rows import LENGTHS, LONGEST, MASK, PAD, RETRIES, build, redraw, same, wide
 from molgen.diffusion import plan
 from molgen.molecules.fate import Fate
-from molgen.sampling.acceptance import Verdict
+from molgen.sampling.acceptance import CheckResult
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.retry import Adaptive, Remask, Restart
@@ -108,8 +108,8 @@ def test_a_random_part_redrawn_keeps_the_distribution_and_a_chosen_one_does_not(
     table = plan.Ancestral().plan(150)
     expected = chains.TARGET.numpy() * rows
 
-    def never(tokens: Ids, rows: Ids) -> list[Verdict]:
-        return [Verdict("", Fate.INVALID)] * len(tokens)
+    def never(tokens: Ids, rows: Ids) -> list[CheckResult]:
+        return [CheckResult("", Fate.INVALID)] * len(tokens)
 
     distances = []
     for retry in (Remask(0.5, by="random"), Remask(0.5, by="quality", tau=0.2)):

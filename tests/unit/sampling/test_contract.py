@@ -17,7 +17,7 @@ from molgen.guidance.next_token import ClassifierFreeModel
 from molgen.guidance.transition import MaskedTransition, UniformTransition
 from molgen.molecules.fate import Fate
 from molgen.nn.kv_cache import CachedDenoiser
-from molgen.sampling.acceptance import Verdict
+from molgen.sampling.acceptance import CheckResult
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.autoregressive import AutoregressiveSampler
 from molgen.sampling.event_sampler import Sampler
@@ -41,12 +41,12 @@ Build = Callable[[int, Workers], Stepping]  # type: ignore[type-arg]
 """From a batch size and threads to a sampler."""
 
 
-def check(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
+def check(tokens: Ids, rows: Ids) -> Sequence[CheckResult]:
     """A third of rows is no molecule; few are alike."""
     texts = [row[row != TABLE.pad_id] for row in tokens]
     sums = [int(text @ np.arange(1, len(text) + 1)) for text in texts]
     fates = [Fate.INVALID if total % 3 == 0 else Fate.ACCEPTED for total in sums]
-    return [Verdict(str(text), fate) for text, fate in zip(texts, fates, strict=True)]
+    return [CheckResult(str(text), fate) for text, fate in zip(texts, fates, strict=True)]
 
 
 def events(size: int, pool: Workers) -> Sampler:

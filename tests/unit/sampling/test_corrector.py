@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from molgen.diffusion import plan
 from molgen.guidance.predictor import Prediction
 from molgen.sampling import words
-from molgen.sampling.corrector import Corrector, mend
+from molgen.sampling.corrector import Corrector, correct
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.sampler import Given, Job
 from tiny import Table
@@ -46,7 +46,7 @@ def test_everything_placed_is_mended_and_masks_stay() -> None:
     tokens = np.where(real, rng.integers(0, 5, real.shape), PAD)
     tokens = np.where(real & (rng.random(real.shape) < 0.4), MASK, tokens)
     fixed = (tokens < PAD) & (rng.random(real.shape) < 0.3)
-    found = mend(Table(), Alternate(), 1, tokens, fixed, None, np.full(8, 0.5), np.arange(8))
+    found = correct(Table(), Alternate(), 1, tokens, fixed, None, np.full(8, 0.5), np.arange(8))
     free = (tokens < PAD) & ~fixed
     assert (found.tokens[free] == EXPECTED[free]).all()
     assert (found.tokens[~free] == tokens[~free]).all()

@@ -15,9 +15,9 @@ from molgen.diffusion.unmasking_order import (
     LeftToRight,
     LowestEntropy,
     Order,
-    Outlook,
     Random,
     Stable,
+    UnmaskingState,
 )
 from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.predictor import NetworkPredictor, Prediction
@@ -62,7 +62,9 @@ def plain(
                 randomness.uniform(seed, randomness.STEP, rows[m], step + far, np.arange(width))
                 for far in (0, ORDER)
             )
-            for at in np.flatnonzero(order(Outlook(masked[None], p[None], past, v[None]))[0]):
+            for at in np.flatnonzero(
+                order(UnmaskingState(masked[None], p[None], past, v[None]))[0]
+            ):
                 cdf = np.cumsum(p[at])
                 row[at] = np.searchsorted(cdf, u[at] * cdf[-1], side="right")
             before.insert(0, p)

@@ -11,8 +11,8 @@ from molgen.guidance.target_probability import TargetProbability
 from molgen.molecules.fate import Fate
 from molgen.molecules.training_index import TrainingIndex
 from molgen.sampling.acceptance import (
+    CheckResult,
     MoleculeCheck,
-    Verdict,
 )
 from molgen.sampling.retry import Failed, Remask, Restart
 from molgen.utils import randomness
@@ -37,7 +37,7 @@ def failed(
 
 
 def chosen(retry: Remask, rows: Failed) -> Mask:
-    found = retry.choose(rows, uniforms(len(rows.tries)))
+    found = retry.choose(rows, uniforms(len(rows.failures)))
     assert not found[~rows.open].any(), "padding and fixed tokens stay"
     return found
 
@@ -64,7 +64,7 @@ def test_the_first_to_go_is_drawn_in_proportion_to_its_doubt() -> None:
     rows = failed()
     for tau in (1.0, 0.5):
         often = chosen(Remask(0.1, tau=tau), rows).mean(0)
-        weight = rows.trust[0] ** (-1 / tau)
+        weight = rows.quality[0] ** (-1 / tau)
         expected = weight / weight.sum()
         error = np.sqrt(expected * (1 - expected) / ROWS)
         assert (np.abs(often - expected) < 4.5 * error).all()
@@ -125,9 +125,9 @@ def test_molecules_are_parsed_and_looked_up() -> None:
         ("CCO", Fate.IN_TRAINING_SET),
         ("", Fate.INVALID),
     ]
-    assert check(tokens, np.arange(len(tokens))) == [Verdict(*pair) for pair in expected]
+    assert check(tokens, np.arange(len(tokens))) == [CheckResult(*pair) for pair in expected]
     rows = np.arange(len(tokens)) + 7
-    assert MoleculeCheck(tokenizer)(tokens, rows)[0] == Verdict("CCO")
+    assert MoleculeCheck(tokenizer)(tokens, rows)[0] == CheckResult("CCO")
     asked: list[tuple[int, str]] = []
 
     def keeps(row: int, smiles: str) -> bool:
@@ -135,7 +135,7 @@ def test_molecules_are_parsed_and_looked_up() -> None:
         return row != 9
 
     found = MoleculeCheck(tokenizer, check.training_index, keeps)(tokens, rows)
-    assert [verdict.fate for verdict in found] == [
+    assert [result.fate for result in found] == [
         Fate.IN_TRAINING_SET,
         Fate.INVALID,
         Fate.CONSTRAINT_LOST,
@@ -161,15 +161,15 @@ def test_a_guide_is_asked_of_rows_that_pass_otherwise() -> None:
 
     check = MoleculeCheck(tokenizer, TrainingIndex.from_smiles(["CCO"]), None, ByHand(), 0.5)
     found = check(tokens, np.arange(5))
-    assert [verdict.fate for verdict in found] == [
+    assert [result.fate for result in found] == [
         Fate.ACCEPTED,
         Fate.INVALID,
         Fate.UNLIKELY,
         Fate.ACCEPTED,
         Fate.IN_TRAINING_SET,
     ]
-    assert [verdict.classifier_forwards for verdict in found] == [1, 0, 1, 1, 0]
+    assert [result.classifier_forwards for result in found] == [1, 0, 1, 1, 0]
     assert len(asked) == 3
-    np.testing.assert_allclose([v.log_odds for v in found], np.log([0.9, 1, 0.1, 0.7, 1]))
+    np.testing.assert_allclose([v.log_probability for v in found], np.log([0.9, 1, 0.1, 0.7, 1]))
     assert MoleculeCheck(tokenizer, None, None, ByHand())(tokens[1:2], np.zeros(1, int))
     assert len(asked) == 3, "no forward for nothing"
