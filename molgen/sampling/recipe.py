@@ -139,8 +139,8 @@ class Recipe:
         """
         if self.noise == "none":
             raise ValueError(
-                f"the classifier of model {self.model.name!r} was trained on prefixes, expected one "
-                "trained on noised rows: on a finished row it predicts continuations"
+                f"the classifier of model {self.model.name!r} was trained on prefixes, expected "
+                "one trained on noised rows: on a finished row it predicts continuations"
             )
         denoiser = self.model.denoiser
         return TargetProbability(self.classifier(weights or {}), denoiser.pad_id, denoiser.mask_id)

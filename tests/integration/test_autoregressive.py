@@ -186,9 +186,9 @@ def test_what_does_not_fit_is_refused() -> None:
         CachedDenoiser(masked)
     with pytest.raises(ValueError, match="noise is 'masked'"):
         KVCache(masked, 2)
-    with pytest.raises(ValueError, match="the guide's noise is 'masked'"):
+    with pytest.raises(ValueError, match="the classifier's noise is 'masked'"):
         PrefixClassifierScores(noisy_guide(noise="masked"), [RINGS])
-    with pytest.raises(ValueError, match="aims name \\[\\], expected different properties"):
+    with pytest.raises(ValueError, match="targets name \\[\\], expected different properties"):
         PrefixClassifierScores(CLASSIFIER, [])
     with pytest.raises(ValueError, match="'rings', 'rings'"):
         PrefixClassifierScores(CLASSIFIER, [RINGS, RINGS])

@@ -76,7 +76,7 @@ def test_arms_that_are_refused(text: str, message: str) -> None:
         ("remask=rescal", "arm A: remask strategy is 'rescal'"),
         ("weights=best", "arm A: weights is 'best'"),
         ("guidance=magic", "arm A: guidance is 'magic'"),
-        ("weights=confidence", "arm A: weights confidence choose .* masks none again"),
+        ("weights=confidence", "arm A: weights is confidence, but remask is ancestral"),
         ("temperature=0", "arm A: temperature is 0"),
         ("temperature=warm", "arm A: temperature is 'warm'"),
         ("remask=loop", "arm A: loop needs at least 3 steps"),

@@ -81,5 +81,5 @@ def test_words_and_refusals(tiny_model: Path) -> None:
     settings = model.settings(
         context=CONTEXT, guidance=words.guidance("cfg:mix=posterior"), gamma=2.0
     )
-    with pytest.raises(ValueError, match="hides tokens behind masks"):
+    with pytest.raises(ValueError, match="context is hide, expected none"):
         model.draw(2, {"qed": "max"}, 0, settings=settings)

@@ -174,7 +174,7 @@ def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
         sampler = AdaptiveSampler(inner, settings, picky, 3, 2, 3)
         plain, found = inner.run(Job(rows, seed=1)), sampler.run(Job(rows, seed=1))
         same(sampler.run(Job(rows[:3], seed=1)), some(found, slice(3)))
-        with pytest.raises(ValueError, match=r"no rows given in part"):
+        with pytest.raises(ValueError, match=r"adapt is remask, expected restart"):
             replace(sampler, settings=Adaptive(retry=Remask()))
     good = {v.key for v in picky(found.tokens, rows) if v.fate is Fate.ACCEPTED}
     assert len(good) == len(rows) > sum(v.fate is Fate.ACCEPTED for v in picky(plain.tokens, rows))
@@ -213,9 +213,9 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
         Adaptive(())
     with pytest.raises(ValueError, match="budget is 0"):
         Adaptive(budget=0)
-    with pytest.raises(ValueError, match="odds is 1"):
+    with pytest.raises(ValueError, match="probability is 1"):
         Adaptive(probability=1)
-    with pytest.raises(ValueError, match="keep no trajectory"):
+    with pytest.raises(ValueError, match="record is True"):
         build(Restart()).run(Job(LENGTHS, record=True))
     model = Model.load(str(save(tmp_path / "model", index=False)))
     inner = Sampler(Table(), plan.Ancestral().plan(4))
@@ -223,10 +223,10 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     def adaptive(settings: Settings, targets: Mapping[str, Target]) -> AdaptiveSampler:
         return adaptive_sampler(resolve(model, settings, targets), inner)
 
-    with pytest.raises(ValueError, match=r"until is valid\+unique\+novel, but .* no index"):
+    with pytest.raises(ValueError, match=r"until is valid\+unique\+novel, .* no training-set index"):
         adaptive(model.settings(adapt=Adaptive()), {})
     likely = model.settings(adapt=Adaptive(("valid", "likely")))
-    with pytest.raises(ValueError, match=r"until is valid\+likely, but no target is given"):
+    with pytest.raises(ValueError, match=r"until is valid\+likely, expected no 'likely'"):
         adaptive(likely, {})
     with pytest.raises(ValueError, match="has no guide for qed"):
         adaptive(likely, {"qed": 0.5})

@@ -251,7 +251,7 @@ def test_gamma_must_be_a_number(gamma: float, message: str) -> None:
 def test_the_classifier_must_read_what_the_network_writes() -> None:
     short = Foresight(TARGET, MEETS[0])
     short.max_length = 2
-    with pytest.raises(ValueError, match="reads 2 of 4 tokens"):
+    with pytest.raises(ValueError, match="classifier has 4 tokens and max_length 2"):
         FudgeModel(PLAIN, short)
 
 

@@ -136,7 +136,7 @@ def test_no_rows_and_bad_arguments(name: str, pool: Workers) -> None:
     with pytest.raises(ValueError, match="condition has 12 rows, expected 3"):
         Job(LENGTHS[:3], CONDITION)
     if name == "autoregressive":
-        with pytest.raises(ValueError, match="given in part"):
+        with pytest.raises(ValueError, match="given is set, expected None"):
             sampler.run(Job(LENGTHS[:1], given=Given(np.full((1, 5), 6))))
         return
     for lengths in ([0], [3, 99]):

@@ -245,9 +245,9 @@ def test_what_cannot_be_is_never_drawn() -> None:
 
 def test_bad_arguments(pool: Workers) -> None:
     step = TRANSITIONS["uniform"][0]
-    with pytest.raises(ValueError, match="under uniform noise no token is masked"):
+    with pytest.raises(ValueError, match="sigma is up to .*uniform noise"):
         DenseSampler(step, plan.Rescale(0.5).plan(8), pool)
-    with pytest.raises(ValueError, match="ancestral strategy and uniform weights"):
+    with pytest.raises(ValueError, match="expected remask ancestral and weights uniform"):
         DenseSampler(step, plan.Ancestral().plan(8), pool, token_weights.Confidence())
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
         DenseSampler(step, plan.Ancestral().plan(8), pool, None, 0)

@@ -35,9 +35,9 @@ def test_a_preset_survives_its_file(tmp_path: Path) -> None:
 
 BAD: dict[str, tuple[object, str]] = {
     "nothing": ("", "Expecting value"),
-    "no object": ([1], "format is None, this molgen reads 1"),
+    "no object": ([1], "format is None, expected 1"),
     "nested without end": ("[" * 100_000, "deeper"),
-    "another format": ({**PRESET, "format": 2}, "format is 2, this molgen reads 1"),
+    "another format": ({**PRESET, "format": 2}, "format is 2, expected 1"),
     "a further key": ({**PRESET, "run": "rm"}, "'run' is unknown, expected format, model"),
     "no model": ({**PRESET, "model": None}, "model is None, expected words"),
     "no target": ({**PRESET, "target": "qed"}, "target is 'qed', expected PROP=VALUE"),
@@ -57,7 +57,7 @@ def test_files_that_are_refused(tmp_path: Path, case: str) -> None:
     content, message = BAD[case]
     path = tmp_path / "p.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(ValueError, match=f"^{path} is (no preset|damaged).*{message}"):
+    with pytest.raises(ValueError, match=f"^{path} is (not a preset|damaged).*{message}"):
         read_preset(path)
 
 

@@ -220,7 +220,7 @@ def test_every_setting_is_in_the_table() -> None:
     ("changes", "wrong"),
     [
         ({"temperature": -1}, "temperature is -1"),
-        ({"remask_weights": token_weights("sharpened")}, "weights sharpened choose"),
+        ({"remask_weights": token_weights("sharpened")}, "weights is sharpened"),
         ({"remask": strategy("loop"), "steps": 2}, "loop needs at least 3 steps"),
         ({"dtype": "fp8"}, "dtype is 'fp8'"),
     ],
