@@ -1,4 +1,4 @@
-"""Rows that go on until they pass, for tests: who judges them, how they go on, what passed."""
+"""Adaptive sampling for tests: a check, retries, and a sampler."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RETRIES: dict[str, Retry] = {
 
 
 def check(tokens: Ids, rows: Ids | None = None) -> list[CheckResult]:
-    """A third is no molecule and a quarter known; few keys, so many are the same."""
+    """A third is invalid and a quarter in the training set; few keys, so many duplicates."""
     found = []
     for row in tokens:
         text = row[row != PAD]

@@ -1,4 +1,4 @@
-"""Token weights: which tokens go first, and that as many go as the plan says."""
+"""Remasking weights: which tokens come first, and that their number is that of the plan."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def test_by_hand(weights: TokenWeights, proportions: list[float]) -> None:
     found = weights(EVIDENCE, CLEAN)
     expected = 3 * np.array(proportions) / np.sum(proportions)
     np.testing.assert_allclose(found[0], [*expected, 1.0])
-    np.testing.assert_allclose(found[1], 1.0)  # alone, and masks as the plan says
+    np.testing.assert_allclose(found[1], 1.0)  # alone, and masks as in the plan
 
 
-def test_what_they_read() -> None:
+def test_the_scores_that_they_depend_on() -> None:
     reads = {name: kind().reads for name, kind in WEIGHTS.items() if kind}
     assert reads == {
         "confidence": "psi", "sharpened": "psi", "quality": "quality", "property": "property"
@@ -76,7 +76,7 @@ def test_the_masked_fraction_is_kept_where_nothing_is_capped(weights: TokenWeigh
 
 
 class Judging(Table):
-    """A table with an opinion on placed tokens."""
+    """A table with a quality head."""
 
     def __call__(self, tokens, wanted, condition, alpha_t, rows=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN204
         found = super().__call__(tokens, wanted, condition, alpha_t)
@@ -84,7 +84,7 @@ class Judging(Table):
         return type(found)(found.p, found.classifier_forwards, quality, (tokens % 2) - 0.5)
 
 
-def test_a_network_says_what_holds_a_property_back() -> None:
+def test_attribution_from_the_quality_head() -> None:
     import torch
 
     from molgen.guidance.kernels import ClassifierFree
@@ -112,8 +112,8 @@ def test_a_network_says_what_holds_a_property_back() -> None:
     assert given is not None
     assert free is not None
     real = tokens != model.pad_id
-    log_odds = torch.nn.functional.logsigmoid
-    expected = (log_odds(free) - log_odds(given)).numpy()
+    logsigmoid = torch.nn.functional.logsigmoid
+    expected = (logsigmoid(free) - logsigmoid(given)).numpy()
     np.testing.assert_allclose(found.delta[real], expected[real], atol=1e-5)
     np.testing.assert_allclose(found.quality[real], given.sigmoid().numpy()[real], atol=1e-5)
     np.testing.assert_allclose(plain.quality[real], found.quality[real], atol=1e-5)

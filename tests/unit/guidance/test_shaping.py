@@ -1,4 +1,4 @@
-"""What is done to a distribution before a token is drawn from it, worked out by hand."""
+"""Shaping of a distribution before a token is drawn from it, computed by hand."""
 
 from __future__ import annotations
 

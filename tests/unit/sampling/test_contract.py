@@ -1,4 +1,4 @@
-"""What every sampler keeps to: rows are the same in any batch, and a run is a loop over steps."""
+"""The contract of every sampler: batch invariance, and a run is a loop over steps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Build = Callable[[int, Workers], Stepping]  # type: ignore[type-arg]
 
 
 def check(tokens: Ids, rows: Ids) -> Sequence[CheckResult]:
-    """A third of rows is no molecule; few are alike."""
+    """A third of the rows is invalid; few are duplicates."""
     texts = [row[row != TABLE.pad_id] for row in tokens]
     sums = [int(text @ np.arange(1, len(text) + 1)) for text in texts]
     fates = [Fate.INVALID if total % 3 == 0 else Fate.ACCEPTED for total in sums]
@@ -95,7 +95,7 @@ def rows(samples: Samples) -> list[tuple[list[int], int, int]]:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_a_row_is_the_same_in_any_batch_and_a_prefix_of_more(name: str, pool: Workers) -> None:
+def test_rows_are_batch_invariant_and_a_prefix_of_more(name: str, pool: Workers) -> None:
     whole = rows(SAMPLERS[name](64, pool).run(JOB))
     assert len({str(tokens) for tokens, *_ in whole}) > 6, "the test would notice nothing otherwise"
     for size, count in ((1, 12), (5, 12), (3, 4)):
@@ -106,7 +106,7 @@ def test_a_row_is_the_same_in_any_batch_and_a_prefix_of_more(name: str, pool: Wo
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if "adaptive" not in name])
-def test_a_job_goes_on_where_another_ended(name: str, pool: Workers) -> None:
+def test_a_job_continues_an_earlier_one(name: str, pool: Workers) -> None:
     whole = rows(SAMPLERS[name](64, pool).run(JOB))
     rest = replace(JOB, lengths=LENGTHS[5:], condition=CONDITION[5:], first=JOB.first + 5)
     assert rows(SAMPLERS[name](4, pool).run(rest)) == whole[5:]
@@ -115,9 +115,9 @@ def test_a_job_goes_on_where_another_ended(name: str, pool: Workers) -> None:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_run_is_the_loop_over_its_steps(name: str, pool: Workers) -> None:
     sampler = SAMPLERS[name](5, pool)
-    told: list[int] = []
-    whole = sampler.run(JOB, lambda ended, samples: told.extend(ended.tolist()))
-    assert sorted(told) == list(range(12))
+    reported: list[int] = []
+    whole = sampler.run(JOB, lambda ended, samples: reported.extend(ended.tolist()))
+    assert sorted(reported) == list(range(12))
     state = sampler.init(JOB)
     ended: dict[int, tuple[list[int], int, int]] = {}
     while not state.over:

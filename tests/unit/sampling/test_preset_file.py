@@ -1,4 +1,4 @@
-"""Presets: what survives a file, what is refused, and which one fits a target."""
+"""Presets: files are read back, invalid ones refused, and matched to targets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRESET: dict[str, Any] = {
 }
 
 
-def test_a_preset_survives_its_file(tmp_path: Path) -> None:
+def test_a_preset_is_read_back_from_its_file(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     write_preset(path, PRESET)
     assert read_preset(path) == PRESET
@@ -114,17 +114,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         ({}, None),
     ],
 )
-def test_which_preset_fits(targets: dict[str, Any], steps: int | None) -> None:
+def test_which_preset_matches(targets: dict[str, Any], steps: int | None) -> None:
     assert match(PRESETS, read_targets(targets)) == (None if steps is None else {"steps": steps})
 
 
-def test_what_is_matched_is_a_copy() -> None:
+def test_a_match_is_a_copy() -> None:
     found = match(PRESETS, {"qed": "max"})
     assert found is not None
     found["steps"] = 9
     assert PRESETS["qed=max"]["steps"] == 1
 
 
-def test_presets_for_what_cannot_be_read() -> None:
+def test_presets_for_invalid_targets() -> None:
     with pytest.raises(ValueError, match="target is 'qed', expected PROP=VALUE"):
         match({"qed": {}}, {"qed": "max"})
