@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from molgen.checkpoints.files import CLASSIFIER, FORMER, INFO, find
 from molgen.frontiers.method import METHOD, OWN, SHAPING, Arm
 from molgen.frontiers.store import Point, Record
 from molgen.frontiers.task import TOP, Task
@@ -128,7 +129,6 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
     """Return what a draw depends on beside what was asked; its speed is no part of that."""
     import rdkit
 
-    from molgen.checkpoints.files import CLASSIFIER, find
     from molgen.checkpoints.hub import locate
     from molgen.guidance.spec import ClassifierBased
     from molgen.version import __version__
@@ -153,12 +153,17 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
 def digest(folder: Path) -> str:
     """Return a digest of a network's files, whatever its folder is called.
 
-    What the model card and ``molgen.json`` say is left out: settings are told apart one by one.
+    What the model card and ``molgen.json`` say is left out: settings are told apart one by one. A
+    file counts by the first name it had, so that a renamed one is the same.
     """
-    kept = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".json")]
+    kept = {
+        FORMER.get(path.name, path.name): path
+        for path in folder.iterdir()
+        if path.suffix in (".safetensors", ".json") and path.name != INFO
+    }
     total = hashlib.sha256()
-    for path in sorted(p for p in kept if p.name != "molgen.json"):
-        total.update(path.name.encode())
+    for name, path in sorted(kept.items()):
+        total.update(name.encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]
 
