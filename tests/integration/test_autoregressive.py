@@ -95,7 +95,7 @@ def test_the_cache_gives_the_logits_of_the_full_forward(
                 kept[-1] = kept[0]
                 cache.keep(kept)
                 left = left[kept]
-        with pytest.raises(ValueError, match="row of 13 tokens, the model takes 12"):
+        with pytest.raises(ValueError, match="row has 13 tokens, expected at most 12"):
             cache.append(tokens[left, 0])
     assert float(full[..., : VOCAB - 1].std()) > 0.1
 

@@ -141,7 +141,7 @@ def test_what_is_finished_is_written(
         (["CCO", "--target", "qed=max", "--weight", "logp=2"], "weight of logp"),
         (
             ["CCO", "--target", "qed=max", "--adapt", "restart:until=valid+likely"],
-            "has no guide for qed",
+            "has no classifier for qed",
         ),
     ],
 )

@@ -20,7 +20,7 @@ from molgen.molecules.filters import Filters
 from molgen.sampling.settings import Settings
 from molgen.targets import Range
 from property_models import compute
-from tiny_guide import classifier
+from tiny_classifier import classifier
 
 NO_NITRO = Filters.read(["smarts:N=O", "need:O"])
 FEW: dict[str, Any] = {"steps": 6, "gamma": 2.0}
@@ -184,7 +184,7 @@ def test_a_guide_steers_what_it_knows(model: Model, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"target logp: .* so max would change nothing"):
         design(model, request({"logp": "max"}, 3, 0, settings=how))
     alone = model.settings(**FEW, guided_targets=ClassifierBased())
-    with pytest.raises(ValueError, match="has no guide for qed"):
+    with pytest.raises(ValueError, match="has no classifier for qed"):
         design(model, request({"qed": "max"}, 3, 0, settings=alone))
 
 

@@ -11,7 +11,7 @@ from molgen.guidance.classifier import ClassifierTarget, PropertyClassifier
 from molgen.guidance.kernels import Linear
 from molgen.targets import Range
 from property_models.classifiers.network import NoisyClassifier, log_meets
-from tiny_guide import classifier
+from tiny_classifier import classifier
 
 PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1
 RNG = np.random.default_rng(0)

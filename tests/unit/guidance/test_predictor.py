@@ -21,7 +21,7 @@ from molgen.guidance.predictor import NetworkPredictor
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers
-from tiny_guide import classifier
+from tiny_classifier import classifier
 
 ROWS, WIDTH = 90, 9
 RNG = np.random.default_rng(0)

@@ -19,7 +19,7 @@ from molgen.guidance.weighted_conditions import GoalWeights, scaled
 from molgen.model import Model
 from molgen.nn.kv_cache import CachedDenoiser
 from molgen.utils.threads import Workers, workers
-from tiny_guide import classifier
+from tiny_classifier import classifier
 
 NAMES = ("qed", "logp", "rings")
 TOKENS = torch.tensor([[0, tiny.network().mask_id, 1], [tiny.network().mask_id] * 3])

@@ -230,7 +230,7 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     likely = model.settings(adapt=Adaptive(("valid", "likely")))
     with pytest.raises(ValueError, match=r"until is valid\+likely, expected no 'likely'"):
         adaptive(likely, {})
-    with pytest.raises(ValueError, match="has no guide for qed"):
+    with pytest.raises(ValueError, match="has no classifier for qed"):
         adaptive(likely, {"qed": 0.5})
     with pytest.raises(ValueError, match="adapt is None"):
         adaptive(model.settings(), {})

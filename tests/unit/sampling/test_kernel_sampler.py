@@ -26,7 +26,7 @@ from molgen.sampling.trajectory import Trajectory
 from molgen.targets import Range
 from molgen.utils.arrays import Floats, Mask
 from molgen.utils.threads import Workers, workers
-from tiny_guide import classifier
+from tiny_classifier import classifier
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
 CONDITION = np.linspace(0, 1, 36, dtype=np.float32).reshape(12, 3)
@@ -206,7 +206,9 @@ def exact_steps() -> dict[str, tuple[Transition, plan.Strategy, int]]:
 def test_frequencies_are_those_of_the_exact_chain(
     name: str, pool: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("molgen.nn.micro_batches.SHARD", ROWS)  # for speed: the states are few
+    monkeypatch.setattr(
+        "molgen.nn.micro_batches.MICRO_BATCH", ROWS
+    )  # for speed: the states are few
     step, strategy, steps = exact_steps()[name]
     table = strategy.plan(steps)
     sampler = DenseSampler(step, table, pool, batch_size=ROWS)
