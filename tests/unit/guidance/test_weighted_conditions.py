@@ -67,9 +67,9 @@ def test_independent_goals_get_their_own_exponents() -> None:
     goal_weights = GoalWeights.of(NAMES, NAMES, weights)
     assert goal_weights is not None
     parts = []
-    for parts in goal_weights.conditioned:
+    for included in goal_weights.conditioned:
         p = x.clone()
-        for name, yes in zip(NAMES, parts, strict=True):
+        for name, yes in zip(NAMES, included, strict=True):
             p = p * chance[name] if yes else p
         parts.append((p / p.sum()).log())
     expected = x.clone()

@@ -72,9 +72,9 @@ def test_the_noisy_classifier_is_loaded_twice_at_most(
     qm9: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once to check the targets, and once for guidance and retries."""
-    loads = counted(monkeypatch, Checkpoint, "guide_for")
+    loads = counted(monkeypatch, Checkpoint, "classifier_for")
     settings = molgen.sampling.from_words(
         {"guidance": "cbg", "steps": 4, "adapt": "restart:budget=8,until=valid+likely"}
     )
     qm9.draw(2, {"qed": ".4.."}, settings=settings)
-    assert loads == {"guide_for": 2}
+    assert loads == {"classifier_for": 2}
