@@ -66,7 +66,7 @@ def test_independent_goals_get_their_own_exponents() -> None:
     weights = {"qed": 4.0, "logp": 1.0, "rings": 2.0}
     goal_weights = GoalWeights.of(NAMES, NAMES, weights)
     assert goal_weights is not None
-    parts = []
+    parts: list[torch.Tensor] = []
     for included in goal_weights.conditioned:
         p = x.clone()
         for name, yes in zip(NAMES, included, strict=True):
