@@ -69,14 +69,14 @@ class MoleculeCheck:
         """Return a result for each row; see `Check`."""
         texts = [self.tokenizer.decode(row) for row in tokens]
         smiles = [m.smiles for m in interpret_all([self.tokenizer.smiles(text) for text in texts])]
-        known = (
+        in_index = (
             np.zeros(len(smiles), bool)
             if self.training_index is None
             else self.training_index.contains(smiles)
         )
         results = [
             CheckResult(text, self._fate(int(row), text, bool(old)))
-            for row, text, old in zip(rows, smiles, known, strict=True)
+            for row, text, old in zip(rows, smiles, in_index, strict=True)
         ]
         passing = [i for i, result in enumerate(results) if result.fate is Fate.ACCEPTED]
         if self.target_probability is None or not passing:
@@ -87,12 +87,12 @@ class MoleculeCheck:
             results[i] = CheckResult(smiles[i], fate, value, 1)
         return results
 
-    def _fate(self, row: int, smiles: str, known: bool) -> Fate:
+    def _fate(self, row: int, smiles: str, in_training_set: bool) -> Fate:
         if not smiles:
             return Fate.INVALID
         if self.keeps is not None and not self.keeps(row, smiles):
             return Fate.CONSTRAINT_LOST
-        return Fate.IN_TRAINING_SET if known else Fate.ACCEPTED
+        return Fate.IN_TRAINING_SET if in_training_set else Fate.ACCEPTED
 
 
 RANK: dict[str, int] = {

@@ -196,7 +196,7 @@ def test_what_does_not_fit_is_refused() -> None:
         PrefixClassifierScores(CLASSIFIER, [ClassifierTarget("qed", "max")])
     with pytest.raises(ValueError, match="gamma is a function of alpha_t"):
         PrefixClassifierScores(CLASSIFIER, [ClassifierTarget("rings", 2.0, lambda alpha: alpha)])
-    with pytest.raises(ValueError, match="reads 8 of 9 tokens"):
+    with pytest.raises(ValueError, match="classifier has 9 tokens and max_length 8"):
         FudgeModel(CachedDenoiser(NETWORK), PrefixClassifierScores(noisy_guide(8), [RINGS]))
 
 
