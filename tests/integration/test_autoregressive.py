@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_refused() -> None:
         PrefixClassifierScores(CLASSIFIER, [])
     with pytest.raises(ValueError, match="'rings', 'rings'"):
         PrefixClassifierScores(CLASSIFIER, [RINGS, RINGS])
-    with pytest.raises(ValueError, match="target qed: the guide"):
+    with pytest.raises(ValueError, match="target is qed, expected one of the classifier's"):
         PrefixClassifierScores(CLASSIFIER, [ClassifierTarget("qed", "max")])
     with pytest.raises(ValueError, match="gamma is a function of alpha_t"):
         PrefixClassifierScores(CLASSIFIER, [ClassifierTarget("rings", 2.0, lambda alpha: alpha)])
