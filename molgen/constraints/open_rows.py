@@ -143,7 +143,7 @@ def _laid_out(
         for k, rule in enumerate(drafts[i].template.spans):
             at = np.flatnonzero(span == k)
             if len(at):
-                barred[at[0]] |= never_first & rule.hangs
-                barred[at[-1]] |= never_last & rule.holds
+                barred[at[0]] |= never_first & rule.after_kept
+                barred[at[-1]] |= never_last & rule.before_kept
 
     return laid_out(drafts, model, prior_draw, bar_ends, index)
