@@ -118,4 +118,4 @@ def test_a_network_says_what_holds_a_property_back() -> None:
     np.testing.assert_allclose(found.quality[real], given.sigmoid().numpy()[real], atol=1e-5)
     np.testing.assert_allclose(plain.quality[real], found.quality[real], atol=1e-5)
     assert np.abs(expected[real]).max() > 1e-3
-    assert SelfCorrecting(model.mask_id).judge == 1.0
+    assert SelfCorrecting(model.mask_id).quality == 1.0
