@@ -281,5 +281,5 @@ def test_likelihood_of_rows_that_are_none() -> None:
     assert sequence_log_prob(network, torch.empty(2, 0, dtype=torch.int64)).shape == (2,)
     with pytest.raises(ValueError, match="row has 4 tokens, expected at most 3"):
         sequence_log_prob(network, torch.zeros(1, 4, dtype=torch.int64))
-    with pytest.raises(ValueError, match="a row has padding before its end"):
+    with pytest.raises(ValueError, match="a row with padding before its end"):
         sequence_log_prob(network, torch.tensor([[0, PAD, 1]]))
