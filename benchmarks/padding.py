@@ -31,6 +31,7 @@ from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
 from molgen.diffusion.likelihood import held_out_bound
 from molgen.diffusion.plan import Ancestral
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.molecules.conventions import count
 from molgen.molecules.parsing import interpret_all
@@ -168,9 +169,9 @@ def sample(
     """Draw rows, ancestral at T = 128, and count them."""
     lengths = np.random.default_rng(seed).choice(data.lengths[~data.held_out], n)
     start = time.perf_counter()
-    samples = Sampler(NetworkPredictor(model, pool), Ancestral().plan(128)).run(
-        Job(lengths, seed=seed)
-    )
+    samples = Sampler(
+        NetworkPredictor(MicroBatchedDenoiser(model), pool), Ancestral().plan(128)
+    ).run(Job(lengths, seed=seed))
     seconds = time.perf_counter() - start
     tokenizer = Tokenizer(list(data.vocab), data.representation)
     texts = [tokenizer.decode(row) for row in samples.tokens]

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.posterior import masked_posterior, subs
-from molgen.guidance.kernels import classifier_free_masked
+from molgen.guidance.kernels import classifier_free
 from molgen.nn.denoiser import Denoiser
 
 
@@ -64,7 +64,7 @@ def plain_loop(
     for alpha_t, alpha_s, sigma in plan.rows():
         prediction = log_p(given, alpha_t)
         if guided:
-            prediction = classifier_free_masked(prediction, log_p(None, alpha_t), gamma)
+            prediction = classifier_free(prediction, log_p(None, alpha_t), gamma)
         q = masked_posterior(prediction.exp(), tokens, alpha_t, alpha_s, sigma, denoiser.mask_id)
         drawn = torch.multinomial(q.flatten(0, 1), 1, generator=generator).view_as(tokens)
         tokens = torch.where(real, drawn, tokens)

@@ -7,6 +7,7 @@ network spells over five characters, so that a good part of what it writes is a 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from molgen.checkpoints.folder import save_checkpoint
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.predictor import Prediction
 from molgen.molecules.training_index import TrainingIndex
-from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
+from molgen.nn.denoiser import Denoiser, DenoiserConfig, MoleculeDenoiser
 
 CHARACTERS = ["(", "=", "C", "N", "O"]
 PROPERTIES = ("qed", "ring_count", "logp")
@@ -128,3 +130,8 @@ def save(
         card,
     )
     return folder
+
+
+def fp32(denoiser: Denoiser, **more: Any) -> MicroBatchedDenoiser:
+    """A network on the CPU in single precision, as predictors take it."""
+    return MicroBatchedDenoiser(denoiser, dtype="fp32", **more)

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molgen.guidance.kernels import classifier_free_masked
+from molgen.guidance.kernels import classifier_free
 from molgen.utils import randomness
 from molgen.utils.options import UNBOUNDED
 
@@ -75,7 +75,7 @@ class Context:
             log_p: ``log p(x_0 | x_t)`` with shape (rows, length, vocab).
             log_p_less: the same of the rows of :meth:`hide`.
         """
-        return classifier_free_masked(log_p, log_p_less, self.strength)
+        return classifier_free(log_p, log_p_less, self.strength)
 
 
 CONTEXTS: dict[str, type[Context] | None] = {"none": None, "hide": Context}

@@ -103,8 +103,10 @@ def strength(gamma: Strength, alpha_t: Scalar) -> Scalar:
     return gamma(alpha_t) if callable(gamma) else gamma
 
 
-def classifier_free_masked(log_p_cond: Tensor, log_p_uncond: Tensor, gamma: Scalar) -> Tensor:
+def classifier_free(log_p_cond: Tensor, log_p_uncond: Tensor, gamma: Scalar) -> Tensor:
     """Return ``gamma log p(x0 | x_t, y) + (1 - gamma) log p(x0 | x_t)``, normalised over tokens.
+
+    Of masked noise the predictions are mixed, of uniform noise the posteriors.
 
     A value that is impossible (-inf) in either prediction stays impossible, unless the weight of
     that prediction is 0.
@@ -119,15 +121,6 @@ def classifier_free_masked(log_p_cond: Tensor, log_p_uncond: Tensor, gamma: Scal
     """
     weight = _per_row(gamma, log_p_cond)
     return _normalise(_scaled(log_p_cond, weight) + _scaled(log_p_uncond, 1 - weight))
-
-
-def classifier_free_uniform(log_q_cond: Tensor, log_q_uncond: Tensor, gamma: Scalar) -> Tensor:
-    """Return ``gamma log q(x_s | x_t, y) + (1 - gamma) log q(x_s | x_t)``, normalised over tokens.
-
-    The mixture of `classifier_free_masked`, applied to the posteriors; arguments and result have
-    the shape (batch, length, vocab).
-    """
-    return classifier_free_masked(log_q_cond, log_q_uncond, gamma)
 
 
 def tilt(log_q: Tensor, scores: Tensor, gamma: Scalar, kept: Tensor | None = None) -> Tensor:
@@ -168,7 +161,7 @@ class ClassifierFree:
         Returns:
             Log-probabilities with the same shape.
         """
-        return classifier_free_masked(log_cond, log_uncond, strength(self.gamma, alpha_t))
+        return classifier_free(log_cond, log_uncond, strength(self.gamma, alpha_t))
 
 
 @dataclass(frozen=True)

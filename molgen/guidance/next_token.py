@@ -24,7 +24,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from molgen.guidance.kernels import classifier_free_masked, tilt
+from molgen.guidance.kernels import classifier_free, tilt
 from molgen.guidance.weighted_conditions import (
     GoalWeights,
     branch_conditions,
@@ -109,7 +109,7 @@ class _MixedPrefixes:
         *conditional, unconditional = log_p[:, None].split(self._rows)
         goal_weights = self._guided.goal_weights
         mixed = goal_weights.combine(conditional) if goal_weights else conditional[0]
-        return classifier_free_masked(mixed, unconditional, self._guided.gamma)[:, 0]
+        return classifier_free(mixed, unconditional, self._guided.gamma)[:, 0]
 
     def keep(self, rows: Tensor) -> None:
         self._prefixes.keep(torch.cat([rows + i * self._rows for i in range(self._branches)]))

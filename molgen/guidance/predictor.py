@@ -25,8 +25,6 @@ from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.context_contrast import Context
 from molgen.guidance.kernels import ClassifierFree, Guidance, nest
 from molgen.guidance.shaping import Shaping
-from molgen.guidance.weighted_conditions import GoalWeights
-from molgen.nn.denoiser import Denoiser
 from molgen.nn.micro_batches import filling, micro_batches, whole_rows
 from molgen.utils.threads import Workers
 
@@ -85,33 +83,27 @@ class NetworkPredictor:
 
     def __init__(
         self,
-        denoiser: Denoiser,
+        network: MicroBatchedDenoiser,
         workers: Workers,
         guidance: ClassifierFree | None = None,
         shaping: Shaping = Shaping(),
-        device: str = "cpu",
-        dtype: str = "auto",
         tilts: Sequence[Guidance] = (),
         context: Context | None = None,
-        goal_weights: GoalWeights | None = None,
     ) -> None:
-        """Prepare the network.
+        """Prepare guidance and shaping.
 
         Args:
-            denoiser: the network.
+            network: the denoiser on its device.
             workers: threads to run micro-batches on.
             guidance: mixes the conditional and the unconditional prediction; each row then costs
                 two forwards. None is the conditional prediction, or the unconditional one without
                 a condition.
             shaping: temperature and nucleus.
-            device: where to run.
-            dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
             tilts: further guidance, by classifiers, in this order; it acts on the mixture.
             context: contrasts the mixture with that of rows with hidden tokens; each row then costs
                 twice the forwards.
-            goal_weights: of goals with different weights; one forward more for each further weight.
         """
-        self.network = MicroBatchedDenoiser(denoiser, device, dtype, goal_weights=goal_weights)
+        self.network, denoiser = network, network.denoiser
         self.guidance, self.shaping, self.workers = guidance, shaping, workers
         self.tilts, self.context = tuple(tilts), context
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id

@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from molgen.guidance.classifier import classifier_targets
-from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.prefix_classifier import PrefixClassifierScores
@@ -86,17 +85,9 @@ def sampler(recipe: Recipe) -> Iterator[AnySampler]:
 
 def _predictor(recipe: Recipe, pool: Workers) -> NetworkPredictor:
     settings = recipe.settings
-    return NetworkPredictor(
-        recipe.model.denoiser,
-        pool,
-        recipe.mixture,
-        settings.shaping,
-        settings.device,
-        settings.dtype,
-        recipe.tilts,
-        settings.context,
-        recipe.goal_weights,
-    )
+    network = recipe.network(recipe.goal_weights)
+    how = settings.shaping, recipe.tilts, settings.context
+    return NetworkPredictor(network, pool, recipe.mixture, *how)
 
 
 def _by_events(recipe: Recipe, pool: Workers) -> Sampler:
@@ -104,19 +95,14 @@ def _by_events(recipe: Recipe, pool: Workers) -> Sampler:
     how = settings.remask_weights, settings.batch_size, settings.corrector
     sampler = Sampler(predictor, recipe.plan, *how, language=recipe.language)
     if settings.corrector is not None:
-        place = settings.device, settings.dtype
-        sampler.plain_predictor = NetworkPredictor(
-            recipe.model.denoiser, pool, device=place[0], dtype=place[1]
-        )
+        sampler.plain_predictor = NetworkPredictor(recipe.network(), pool)
     return sampler
 
 
 def _dense(recipe: Recipe, pool: Workers) -> DenseSampler:
-    settings, denoiser = recipe.settings, recipe.model.denoiser
-    uniform = recipe.noise == "uniform"
-    classes = denoiser.pad_id if uniform else None
-    place = settings.device, settings.dtype
-    network = MicroBatchedDenoiser(denoiser, *place, classes, recipe.goal_weights)
+    settings, uniform = recipe.settings, recipe.noise == "uniform"
+    classes = recipe.model.denoiser.pad_id if uniform else None
+    network = recipe.network(recipe.goal_weights, classes)
     how = network, recipe.mixture, recipe.tilts, settings.shaping
     transition: Transition
     if uniform:

@@ -15,6 +15,7 @@ from molgen.data.prior import PriorDraw
 from molgen.diffusion.plan import Plan
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
 from molgen.guidance.classifier import PropertyClassifier, classifier_targets, label
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.kernels import CandidateScores, ClassifierFree, Guidance
 from molgen.guidance.kernels import ClassifierBased as Tilt
 from molgen.guidance.smiles_grammar import Language
@@ -108,6 +109,13 @@ class Recipe:
         return PropertyClassifier(
             self.noisy_classifier, targets, self.settings.device, self.settings.dtype
         )
+
+    def network(
+        self, goal_weights: GoalWeights | None = None, classes: int | None = None
+    ) -> MicroBatchedDenoiser:
+        """Return the network on its device; see :class:`MicroBatchedDenoiser`."""
+        place = self.settings.device, self.settings.dtype
+        return MicroBatchedDenoiser(self.model.denoiser, *place, classes, goal_weights)
 
     @functools.cached_property
     def tilts(self) -> tuple[Guidance, ...]:

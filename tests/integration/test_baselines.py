@@ -35,7 +35,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         evaluate_every=100, checkpoint_every=1000,
     )  # fmt: skip
     network = shape(DATA, width=64, noise=request.param)
-    fit(PreparedDataset(DATA), folder, network, config, report=lambda text: None)
+    fit(PreparedDataset(DATA), [folder], network, config, report=lambda text: None)
     classifier = train_classifier(
         DATA, folder / "trained", request.param,
         config=recipe(epochs=250, batch_size=32, shard=32, checkpoint_every=1000),

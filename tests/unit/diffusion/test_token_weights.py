@@ -20,7 +20,7 @@ from molgen.sampling.sampler import Job
 from molgen.sampling.words import token_weights
 from molgen.training.self_correction import SelfCorrecting
 from molgen.utils.threads import workers
-from tiny import Table
+from tiny import Table, fp32
 
 CLEAN = np.array([[True, True, True, False], [True, False, False, False]])
 EVIDENCE = Evidence(
@@ -99,9 +99,9 @@ def test_attribution_from_the_quality_head() -> None:
     condition = np.array([[0.9, np.nan, np.nan]] * 2, dtype=np.float32)
     clock = np.full(2, 0.5)
     with workers() as pool, torch.no_grad():
-        guided = NetworkPredictor(model, pool, ClassifierFree(2.0), dtype="fp32")
+        guided = NetworkPredictor(fp32(model), pool, ClassifierFree(2.0))
         found = guided(tokens, wanted, condition, clock)
-        plain = NetworkPredictor(model, pool, dtype="fp32")(tokens, wanted, condition, clock)
+        plain = NetworkPredictor(fp32(model), pool)(tokens, wanted, condition, clock)
         x = torch.from_numpy(tokens)
         given = model.answer(x, torch.from_numpy(condition)).quality
         free = model.answer(x).quality

@@ -10,10 +10,11 @@ import torch
 import molgen
 import tiny
 from molgen.guidance.context_contrast import Context
-from molgen.guidance.kernels import ClassifierFree, classifier_free_masked
+from molgen.guidance.kernels import ClassifierFree, classifier_free
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.sampling import words
 from molgen.utils.threads import workers
+from tiny import fp32
 
 PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1
 RNG = np.random.default_rng(0)
@@ -47,13 +48,13 @@ def test_the_prediction_is_the_contrast_of_two(gamma: float | None) -> None:
     wanted = TOKENS == MASK
     less = CONTEXT.hide(torch.from_numpy(TOKENS), MASK).numpy()
     with workers(count=1) as pool:
-        plain = NetworkPredictor(network, pool, guidance, dtype="fp32")
-        guided = NetworkPredictor(network, pool, guidance, dtype="fp32", context=CONTEXT)
+        plain = NetworkPredictor(fp32(network), pool, guidance)
+        guided = NetworkPredictor(fp32(network), pool, guidance, context=CONTEXT)
         found = guided(TOKENS, wanted, CONDITION, ALPHA).p
         seen = torch.from_numpy(plain(TOKENS, wanted, CONDITION, ALPHA).p).log()
         fewer = torch.from_numpy(plain(less, wanted, CONDITION, ALPHA).p).log()
     assert guided.forwards == 2 * plain.forwards
-    expected = classifier_free_masked(seen[None], fewer[None], 2.5)[0].exp()
+    expected = classifier_free(seen[None], fewer[None], 2.5)[0].exp()
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
     assert np.abs(found - seen.exp().numpy()).max() > 0.01
 

@@ -14,8 +14,7 @@ from molgen.guidance.kernels import (
     ClassifierBased,
     ClassifierFree,
     Linear,
-    classifier_free_masked,
-    classifier_free_uniform,
+    classifier_free,
     nest,
     tilt,
 )
@@ -46,7 +45,7 @@ def two_predictions() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("gamma", [-0.5, 0.0, 0.5, 1.0, 3.0, 20.0])
 def test_classifier_free_mixes_and_normalises(gamma: float) -> None:
     cond, uncond = two_predictions()
-    mixed = classifier_free_masked(cond, uncond, gamma)
+    mixed = classifier_free(cond, uncond, gamma)
     assert not mixed.isnan().any()
     assert (mixed[..., MASK] == -torch.inf).all()
     torch.testing.assert_close(mixed.exp().sum(-1), torch.ones(27, 3).double(), rtol=0, atol=1e-14)
@@ -59,16 +58,15 @@ def test_classifier_free_mixes_and_normalises(gamma: float) -> None:
 def test_classifier_free_at_0_and_1_is_the_one_or_the_other() -> None:
     cond, uncond = two_predictions()
     uncond[-1, 0] = torch.tensor([0.0, -torch.inf, -torch.inf])  # certain, against the condition
-    for mix in (classifier_free_masked, classifier_free_uniform):
-        torch.testing.assert_close(mix(cond, uncond, 1.0), cond, rtol=0, atol=1e-15)
-        torch.testing.assert_close(mix(cond, uncond, 0.0), uncond, rtol=0, atol=1e-15)
+    torch.testing.assert_close(classifier_free(cond, uncond, 1.0), cond, rtol=0, atol=1e-15)
+    torch.testing.assert_close(classifier_free(cond, uncond, 0.0), uncond, rtol=0, atol=1e-15)
 
 
 def test_values_impossible_in_one_prediction_stay_impossible() -> None:
     cond = torch.tensor([[[0.5, 0.5, 0.0]]]).double().log()
     uncond = torch.tensor([[[0.0, 0.5, 0.5]]]).double().log()
     for gamma in (0.5, 3.0):
-        assert classifier_free_masked(cond, uncond, gamma).exp().tolist() == [[[0, 1, 0]]]
+        assert classifier_free(cond, uncond, gamma).exp().tolist() == [[[0, 1, 0]]]
 
 
 def test_strength_may_depend_on_the_alpha_of_each_row() -> None:

@@ -29,8 +29,9 @@ from molgen.guidance.kernels import (
 )
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
+from tiny import fp32
 
-MASKED = MicroBatchedDenoiser(chains.Denoiser(), dtype="fp32")
+MASKED = fp32(chains.Denoiser())
 UNIFORM = MicroBatchedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)
 EXACT = ExactScores(chains.noised_classifier)
 KNOWN = chains.KnownScores()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import tiny
-from molgen.guidance.kernels import ClassifierFree, classifier_free_masked
+from molgen.guidance.kernels import ClassifierFree, classifier_free
 from molgen.guidance.next_token import ClassifierFreeModel
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.spec import ClassifierBased
@@ -19,6 +19,7 @@ from molgen.guidance.weighted_conditions import GoalWeights, scaled
 from molgen.model import Model
 from molgen.nn.kv_cache import CachedDenoiser
 from molgen.utils.threads import Workers, workers
+from tiny import fp32
 from tiny_classifier import classifier
 
 NAMES = ("qed", "logp", "rings")
@@ -86,7 +87,7 @@ def by_hand(goal_weights: GoalWeights, gamma: float | None) -> torch.Tensor:
     mixed = goal_weights.combine(parts)
     if gamma is not None:
         free = network.logits(TOKENS, None, ALPHA).log_softmax(-1).double()
-        mixed = classifier_free_masked(mixed, free, gamma)
+        mixed = classifier_free(mixed, free, gamma)
     return mixed.exp()[network.mask_id == TOKENS].detach()
 
 
@@ -96,7 +97,9 @@ def test_a_predictor_computes_and_counts_each_part(pool: Workers, gamma: float |
     assert goal_weights is not None
     guidance = None if gamma is None else ClassifierFree(gamma)
     predictor = NetworkPredictor(
-        tiny.network(), pool, guidance, dtype="fp32", goal_weights=goal_weights
+        fp32(tiny.network(), goal_weights=goal_weights),
+        pool,
+        guidance,
     )
     assert predictor.forwards == (2 if gamma is None else 3)
     tokens = TOKENS.numpy()
@@ -120,14 +123,14 @@ def test_an_autoregressive_network_does_the_same() -> None:
     free = model.begin(2, torch.full_like(CONDITION, torch.nan))
     for token in words.T:
         mixed = goal_weights.combine([part.append(token) for part in parts])
-        expected = classifier_free_masked(mixed[:, None], free.append(token)[:, None], 2.0)[:, 0]
+        expected = classifier_free(mixed[:, None], free.append(token)[:, None], 2.0)[:, 0]
         torch.testing.assert_close(whole.append(token).exp(), expected.exp(), atol=1e-6, rtol=0)
     whole.keep(torch.tensor([1]))
     for prefixes in (*parts, free):
         prefixes.keep(torch.tensor([1]))
     token = torch.tensor([2])
     mixed = goal_weights.combine([part.append(token) for part in parts])
-    expected = classifier_free_masked(mixed[:, None], free.append(token)[:, None], 2.0)[:, 0]
+    expected = classifier_free(mixed[:, None], free.append(token)[:, None], 2.0)[:, 0]
     torch.testing.assert_close(whole.append(token).exp(), expected.exp(), atol=1e-6, rtol=0)
 
 

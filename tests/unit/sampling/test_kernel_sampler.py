@@ -26,14 +26,15 @@ from molgen.sampling.trajectory import Trajectory
 from molgen.targets import Range
 from molgen.utils.arrays import Floats, Mask
 from molgen.utils.threads import Workers, workers
+from tiny import fp32
 from tiny_classifier import classifier
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
 CONDITION = np.linspace(0, 1, 36, dtype=np.float32).reshape(12, 3)
 NETWORK, CLOCKED = tiny.network(), tiny.network(time_input=True)
 PAD, MASK = NETWORK.pad_id, NETWORK.mask_id
-MASKED = MicroBatchedDenoiser(NETWORK, dtype="fp32")
-UNIFORM = MicroBatchedDenoiser(CLOCKED, dtype="fp32", classes=PAD)
+MASKED = fp32(NETWORK)
+UNIFORM = fp32(CLOCKED, classes=PAD)
 HIGH = PropertyClassifier(classifier(), [ClassifierTarget("qed", Range(0.6, 1.0))], dtype="fp32")
 CLOCKED_HIGH = PropertyClassifier(
     classifier(time_input=True, noise="uniform"),
@@ -63,7 +64,7 @@ def test_at_the_reveal_rate_of_the_plan_it_is_the_event_sampler_to_the_last_toke
     free, shaping = ClassifierFree(2.0), Shaping(0.8, 0.95)
     tilts = [ClassifierBased(AmortisedScores(HIGH, MASK), 3.0, MASK)]
     table = strategy.plan(17)
-    predictor = NetworkPredictor(NETWORK, pool, free, shaping, dtype="fp32", tilts=tilts)
+    predictor = NetworkPredictor(fp32(NETWORK), pool, free, shaping, tilts=tilts)
     events = Sampler(predictor, table, weights).run(Job(LENGTHS, CONDITION, 3))
     step = MaskedTransition(MASKED, free, tilts, shaping)
     dense = DenseSampler(step, table, pool, weights).run(Job(LENGTHS, CONDITION, 3))
@@ -190,7 +191,7 @@ LIMIT = 40.5  # of chi-square with 7 degrees of freedom: passed by chance once i
 
 
 def exact_steps() -> dict[str, tuple[Transition, plan.Strategy, int]]:
-    masked = MicroBatchedDenoiser(chains.Denoiser(), dtype="fp32")
+    masked = fp32(chains.Denoiser())
     uniform = MicroBatchedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)
     both = ClassifierBased(chains.KnownScores(), 2.0, chains.MASK, True, True)
     exact = ClassifierBased(ExactScores(chains.uniform_classifier), 1.0, None)

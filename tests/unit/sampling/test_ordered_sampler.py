@@ -26,7 +26,7 @@ from molgen.sampling.sampler import Given, Job, Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import workers
-from tiny import Table, network
+from tiny import Table, fp32, network
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
 CONDITION = np.linspace(0, 1, len(LENGTHS), dtype=np.float32)[:, None]
@@ -240,7 +240,7 @@ def test_a_random_order_is_uniform_over_positions() -> None:
 def test_a_guided_network_is_batch_invariant(name: str) -> None:
     condition = np.tile(np.array([0.9, np.nan, 1.0], dtype=np.float32), (12, 1))
     with workers("cpu") as pool:
-        predictor = NetworkPredictor(network(), pool, ClassifierFree(2.0), dtype="fp32")
+        predictor = NetworkPredictor(fp32(network()), pool, ClassifierFree(2.0))
         draws = [
             OrderedSampler(predictor, VARIANTS[name], size).run(Job(LENGTHS, condition, 1))
             for size in (5, 256)
