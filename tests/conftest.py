@@ -67,7 +67,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
     A row's numbers may then depend on its neighbours, so tests of any batch do without it.
     """
-    monkeypatch.setattr("molgen.nn.shards.LEAST_TOKENS", 1)
+    monkeypatch.setattr("molgen.nn.micro_batches.LEAST_TOKENS", 1)
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def split_heading(
     wanted = {name.casefold() for name in named}
     order = "\t,;" if tabs else DELIMITERS
     style: dict[str, Any] = {"skipinitialspace": True, "strict": True}
-    found: list[tuple[bool, int, tuple[str, ...], str]] = []
+    found: list[tuple[int, int, tuple[str, ...], str]] = []
     fault = "a quote in the headings is never closed"
     stream, kept = iter(lines), list[str]()
     for delimiter in order:
@@ -89,7 +89,7 @@ def split_heading(
             fault = str(error)
             continue
         names = tuple(" ".join(name.split()) for name in row)
-        hit = any(name.casefold() in wanted or is_usual(name) for name in names)
+        hit = max(_weight(name, wanted) for name in names) if names else 0
         found.append((hit, len(names), names, delimiter))
     if not found:
         raise ValueError(f"{path}, line 1: the headings cannot be read: {fault}")
@@ -97,6 +97,13 @@ def split_heading(
     if count > MOST_COLUMNS:
         raise ValueError(f"{path}: {count:,} columns, expected at most {MOST_COLUMNS:,}")
     return names, delimiter
+
+
+def _weight(name: str, wanted: set[str]) -> int:
+    """Return how sure it is that this is a whole heading: ``smiles;IC50`` is less so."""
+    if name.casefold() in wanted or fold(name) in (*SMILES, *STRUCTURE, SCAFFOLD, RAW):
+        return 2
+    return int(is_usual(name))
 
 
 def _keeping(lines: Iterable[str], kept: list[str]) -> Iterable[str]:

@@ -24,9 +24,6 @@ from molgen.data.headings import RAW, candidates, find, fold, listed
 from molgen.data.numbers import Numbers, read_numbers
 from molgen.data.sheet import Sheet, open_sheet
 
-MOST_ROWS = 10_000_000
-"""Of a table: more do not fit in memory beside what is made of them."""
-
 
 @dataclass(frozen=True)
 class Table:
@@ -106,8 +103,6 @@ def read_table(
     odd = _Oddities(len(sheet.header) if sheet.delimiter.strip(" ") else 0)
     for line, cells_of in sheet.rows(blank=drawn):
         row = [cell.strip() for cell in cells_of]
-        if len(lines) == MOST_ROWS:
-            raise ValueError(f"{path}: more than {MOST_ROWS:,} rows, expected at most that")
         lines.append(line)
         long = odd.check(line, row)
         for place, found in zip(where, texts, strict=True):
@@ -193,6 +188,8 @@ def _places(
     if not found and len(sheet.header) > 1:
         names = f"{prefer!r}, 'smiles'" if prefer else "'smiles'"
         hint = f"; name the one of SMILES with --{option}" if option else ""
+        if _holds_smiles(sheet.header[:1]):
+            hint = "; a table without headings is read if its name ends in .smi"
         raise ValueError(
             f"{sheet.path}: no column {names} or the like; the columns are "
             f"{listed(sheet.header)}{hint}"

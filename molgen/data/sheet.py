@@ -25,7 +25,7 @@ from molgen.data.headings import (
     split_heading,
     suffix_of,
 )
-from molgen.data.text_file import MOST_BYTES, TextFile
+from molgen.data.text_file import MOST_BYTES, MOST_LINES, TextFile
 from molgen.utils.imports import installed
 
 Row = tuple[int, list[str]]
@@ -159,11 +159,11 @@ def _parquet(path: Path) -> Sheet:
     except (ArrowException, ValueError) as error:
         raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
     unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-    if unpacked > MOST_BYTES or about.num_columns > MOST_COLUMNS:
-        raise ValueError(
-            f"{path}: {unpacked:,} bytes in {about.num_columns:,} columns, expected at most "
-            f"{MOST_BYTES:,} in {MOST_COLUMNS:,}"
-        )
+    found = (unpacked, about.num_rows, about.num_columns)
+    most = (MOST_BYTES, MOST_LINES, MOST_COLUMNS)
+    if any(number > limit for number, limit in zip(found, most, strict=True)):
+        words = "{:,} bytes, {:,} rows, {:,} columns"
+        raise ValueError(f"{path}: {words.format(*found)}, expected at most {words.format(*most)}")
     names = about.schema.to_arrow_schema().names
 
     def rows() -> Iterator[Row]:

@@ -3,9 +3,10 @@
     bytes -> (gunzip) -> limits -> decode -> lines with Unix ends
 
 Everything is read in pieces, so a file that unpacks to a thousand times its size is refused after
-:data:`MOST_BYTES`, with nothing of it kept. gzip and the encoding are found by content: UTF-8,
-UTF-16 and UTF-32 by their marks, else UTF-8, of which bytes that are none are taken as Latin-1 and
-counted (names with accents; SMILES are ASCII either way). Imports neither torch nor RDKit.
+:data:`MOST_BYTES` or :data:`MOST_LINES`, with nothing of it kept. gzip and the encoding are found
+by content: UTF-8, UTF-16 and UTF-32 by their marks, else UTF-8, of which bytes that are none are
+taken as Latin-1 and counted (names with accents; SMILES are ASCII either way). Imports neither
+torch nor RDKit.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from pathlib import Path
 
 MOST_BYTES = 512 * 2**20
 """Of a table, unpacked: ten million SMILES of drug-like molecules."""
+MOST_LINES = 10_000_000
+"""Of a table: more rows do not fit in memory beside what is made of them."""
 MOST_LINE = 2**20
 """Bytes of one line, its heading included: no spreadsheet writes longer ones."""
 
 PIECE = 2**20  # bytes looked at together
 SNIFFED = 2**16  # bytes at the beginning that say whether this is text
+END = re.compile(rb"[\r\n]")
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text file holds
 MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
@@ -53,15 +57,17 @@ class TextFile:
         self.path = Path(path)
         self.odd = (0, 0)
         self.encoding = ""
-        total = since = 0  # bytes, and those since the last end of a line
+        total = lines = since = 0  # bytes, lines, and bytes since the last end of a line
         try:
             with self._open() as stream:
                 while piece := stream.read(PIECE):
                     self.encoding = self.encoding or self._sniff(piece)
                     total += len(piece)
-                    ends = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
-                    since = since + len(piece) if ends < 0 else len(piece) - 1 - ends
-                    self._check(total, since)
+                    lines += piece.count(b"\n") or piece.count(b"\r")
+                    end = END.search(piece)
+                    self._check(total, lines, since + (end.start() if end else len(piece)))
+                    last = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+                    since = since + len(piece) if last < 0 else len(piece) - 1 - last
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{self.path}: damaged gzip file ({error})") from error
 
@@ -103,13 +109,17 @@ class TextFile:
             raise ValueError(f"{self.path}: not a text file")
         return "utf-8-sig"
 
-    def _check(self, total: int, since: int) -> None:
+    def _check(self, total: int, lines: int, longest: int) -> None:
         if total > MOST_BYTES:
             raise ValueError(
                 f"{self.path}: more than {MOST_BYTES // 2**20} MiB unpacked, expected at most that "
                 "of a table: split it, or keep the columns that are needed"
             )
-        if since > MOST_LINE:
+        if lines > MOST_LINES:
+            raise ValueError(
+                f"{self.path}: more than {MOST_LINES:,} lines, expected at most that of a table"
+            )
+        if longest > MOST_LINE:
             raise ValueError(
                 f"{self.path}: a line of more than {MOST_LINE // 2**20} MiB, expected a table"
             )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from molgen.checkpoints.files import CLASSIFIER, FORMER, INFO, find
 from molgen.frontiers.method import METHOD, OWN, SHAPING, Method
 from molgen.frontiers.objective import TOP, Objective
 from molgen.frontiers.store import Record, Run
@@ -130,7 +131,6 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
     """Return what a draw depends on beside objective and method; its speed is no part of that."""
     import rdkit
 
-    from molgen.checkpoints.files import CLASSIFIER, find
     from molgen.checkpoints.hub import locate
     from molgen.guidance.spec import ClassifierBased
     from molgen.version import __version__
@@ -158,11 +158,13 @@ def digest(folder: Path) -> str:
     The model card and ``molgen.json`` are left out: settings are compared one by one. Files enter
     under their former names, so that digests of earlier stores stay valid.
     """
-    from molgen.checkpoints.files import FORMER, INFO
-
-    kept = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".json")]
+    kept = {
+        FORMER.get(path.name, path.name): path
+        for path in folder.iterdir()
+        if path.suffix in (".safetensors", ".json") and path.name != INFO
+    }
     total = hashlib.sha256()
-    for name, path in sorted((FORMER.get(p.name, p.name), p) for p in kept if p.name != INFO):
+    for name, path in sorted(kept.items()):
         total.update(name.encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]

@@ -15,7 +15,7 @@ from commands import Run
 from molgen.data.dataset import TokenDataset
 from small_data import SMILES
 
-TINY: tuple[object, ...] = (
+TINY = (
     "--epochs",
     1,
     "--batch-size",
@@ -26,8 +26,11 @@ TINY: tuple[object, ...] = (
     16,
     "--heads",
     2,
+    "--workers",
+    1,
+    "--dtype",
+    "fp32",
 )
-TINY += ("--workers", 1, "--dtype", "fp32")
 
 FILES = {
     "maps.csv": "smiles\n[CH3:1][OH:2]\nCO\nOC\n",

@@ -20,7 +20,7 @@ MODEL, ROWS = "MOLGEN_NOTEBOOK_MODEL", "MOLGEN_NOTEBOOK_ROWS"
 FEW = {"01_quickstart": "24", "02_frontier": "8"}
 """Rows of a draw where twelve are too few to show something, or more than a sweep needs."""
 SMALL_SHARDS = nbformat.v4.new_code_cell(
-    "import molgen.nn.shards\nmolgen.nn.shards.LEAST_TOKENS = 1"
+    "import molgen.nn.micro_batches\nmolgen.nn.micro_batches.LEAST_TOKENS = 1"
 )  # as the fixture of that name: quicker for so few rows
 ANY_BATCH = "01_quickstart"
 """The notebook that draws a row again by itself, for which shards are filled up."""

@@ -101,7 +101,7 @@ def test_what_is_finished_is_written(
         if len(seen) > 8:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("molgen.cli.optimize.Screen.ended", interrupt)
+    monkeypatch.setattr("molgen.cli.optimize.Screen.add", interrupt)
     words = ("optimize", tiny_model, leads, "--target", "qed=max", "--attempts", 6, *FEW)
     ran = molgen(*words, "--batch-size", 1, "--out", out)
     assert ran.status == 130

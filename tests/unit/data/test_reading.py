@@ -117,6 +117,100 @@ def test_what_cannot_be_read_is_one_clear_line(
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "raw"),
+    [
+        ("a.smi", "#SMILES\tName\nCCO\ta b\nCCN |x| q\tw\n", ("CCO", "CCN")),
+        ("a.smi", "smiles name\nCCO a,b,c\nCCN d e\n", ("CCO", "CCN")),
+        ("a.smi", "CCO |$;;x$| ethanol\nCCN\tamine\n", ("CCO", "CCN")),
+        ("a.csv", "smiles\nCCO |$;;x$|\nCCN name\n", ("CCO", "CCN")),
+        ("a.csv", "CCO\nCCN\n", ("CCO", "CCN")),  # no headings
+        ("a.csv", "smiles;IC50, nM, mean;id\nCCO;1,5;a\nCCN;2;b\n", ("CCO", "CCN")),
+        ("a.csv", '"a\nb";Canonical SMILES\n1;CCO\n2;CCN\n', ("CCO", "CCN")),
+        ("a.csv", "raw,smiles\n.1,CCO\n.2,CCN\n", ("CCO", "CCN")),
+        ("a.csv", "structure,PUBCHEM_SMILES\nx,CCO\ny,CCN\n", ("CCO", "CCN")),
+        ("a.csv", "smiles,mol\n,CCO\n,CCN\n", ("CCO", "CCN")),  # nothing under the first
+        ("a.csv", "smiles,x\nCCO\nCCN,1,2\n", ("CCO", "CCN")),
+        ("a.csv", b"\xef\xbb\xbfsmiles,x\nCCO,1\nCCN,caf\xe9\n", ("CCO", "CCN")),
+        ("a.csv", "smiles\nCCO\nCCN\n".encode("utf-32"), ("CCO", "CCN")),
+        ("a.csv", 'smiles,x\nCCO,5" pipe\nCCN,\n', ("CCO", "CCN")),
+    ],
+)
+def test_odd_tables(tmp_path: Path, name: str, content: str | bytes, raw: tuple[str, ...]) -> None:
+    assert read_table(write(tmp_path / name, content)).raw == raw
+
+
+def test_what_was_odd_is_counted_with_the_first_line(tmp_path: Path) -> None:
+    content = "smiles,x\nCCO a\nCCN,1,2\nC,naïve\nCC,2\n".encode("latin-1")
+    table = read_table(write(tmp_path / "a.csv", content), numbers=["x"])
+    assert table.notes() == [
+        "a.csv: 4 rows, SMILES in column 'smiles'",
+        "a.csv: rows with fewer cells than headings: 1 (first: line 2)",
+        "a.csv: rows with more cells than headings: 1 (first: line 3)",
+        "a.csv: bytes that are not UTF-8, read as Latin-1: 1 (first: line 4)",
+        "a.csv: cells with a name or a CXSMILES extension behind the SMILES: 1 (first: line 2)",
+        "a.csv: x: 1 of 4 values read; 1 empty (first: in line 2); 1 in a row of more cells than "
+        "headings (first: in line 3); 1 no number (first: 'naïve' in line 4)",
+    ]
+    assert table.facts()["values"]["x"]["read"] == 1
+    assert len(table.facts()["odd"]) == 4
+
+
+def test_raw_is_taken_as_it_stands_and_first_where_rows_are_judged(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "smiles,raw\nCCO,OCC\nCC,C C\n")
+    assert read_table(path).raw == ("CCO", "CC")
+    assert read_table(path, drawn=True).raw == ("OCC", "C C")
+    list_ = write(tmp_path / "a.smi", "C\n\nN\n")
+    assert (len(read_table(list_)), len(read_table(list_, drawn=True))) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"smiles,{'x' * 200_000}\nC,1\n", "line 1: the headings cannot be read: field larger"),
+        ("smiles" + ",x" * 20_000 + "\nC\n", "20,001 columns, expected at most 16,384"),
+        ("smiles" + ",x" * 600_000 + "\nC\n", "a line of more than 1 MiB"),
+        ("a" + ",x" * 3000 + "\nC\n", "'x' and 2,981 more"),
+        (f"smiles\n{'C' * 140_000}\n", "line 2: field larger than field limit"),
+        ('smiles,x\nC,1\n"C"C,1\n', "line 3: "),
+        ('"smiles,x\nC,1\n', "line 1: the headings cannot be read"),
+        ("CCO,1\nCCN,2\n", "a table without headings is read if its name ends in .smi"),
+        ("smiles\nhello\n1.5\n", "no SMILES in column 'smiles' (2 rows; first: 'hello' in line 2)"),
+        ("smiles,x\n,1\n", "no SMILES in column 'smiles' (1 rows; all are empty)"),
+        ("smiles\nC\n".encode("utf-16") + b"\x00", "not UTF-16, as which the file begins"),
+        (gzip.compress(b"smiles\nC\n") + b"junk", "damaged gzip file"),
+        (gzip.compress(b"smiles\n" + b"C\n" * 30_000), "more than 10,000 lines"),
+        (gzip.compress(b"smiles\n" + b"CCCCCCC\n" * 900_000), "more than 2 MiB unpacked"),
+    ],
+)
+def test_limits_and_faults_are_one_short_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | bytes, message: str
+) -> None:
+    monkeypatch.setattr("molgen.data.text_file.MOST_BYTES", 2 * 2**20)
+    monkeypatch.setattr("molgen.data.text_file.MOST_LINES", 10_000)
+    if "unpacked" in message:
+        monkeypatch.setattr("molgen.data.text_file.MOST_LINES", 10**9)
+    path = write(tmp_path / "a.csv", content)
+    with pytest.raises(ValueError, match=r"^[^\n]{1,600}$") as caught:
+        read_table(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@given(st.binary(max_size=200), st.sampled_from(["a.csv", "a.smi", "a.tsv", "a.csv.gz"]))
+def test_any_bytes_are_a_table_or_one_clear_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
+) -> None:
+    path = write(tmp_path_factory.mktemp("bytes") / name, b"smiles,x\nC,1\n" + content)
+    told, raw = "", tuple("C")
+    try:
+        raw = read_table(path, numbers=["x"]).raw
+    except ValueError as error:
+        told = str(error)
+    assert "\n" not in told
+    assert raw[0] == "C"
+
+
 @given(
     st.lists(st.text("CNOcn()[]=#@+-1234%/\\.", min_size=1), min_size=1),
     st.sampled_from(["\n", "\r\n"]),

@@ -206,7 +206,7 @@ def exact_steps() -> dict[str, tuple[Transition, plan.Strategy, int]]:
 def test_frequencies_are_those_of_the_exact_chain(
     name: str, pool: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("molgen.nn.shards.SHARD", ROWS)  # for speed: the states are few
+    monkeypatch.setattr("molgen.nn.micro_batches.SHARD", ROWS)  # for speed: the states are few
     step, strategy, steps = exact_steps()[name]
     table = strategy.plan(steps)
     sampler = DenseSampler(step, table, pool, batch_size=ROWS)
