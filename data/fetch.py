@@ -1,11 +1,11 @@
-"""Find or download a public data set, check it, and print where it lies.
+"""Find or download a public data set, check it, and print its path.
 
     python data/fetch.py qm9
 
-Looked at in this order: the folder in MOLGEN_DATA_DIR (files ``<name>.csv.gz``), the cache, the
-network. Whatever is found must have the expected content; a file is written under a temporary name
-and moved into place once it has been checked, so an interrupted download leaves nothing behind.
-The cached file has one column, ``smiles``. Exit status 0, or 2 with one line on standard error.
+Sources in this order: the folder in MOLGEN_DATA_DIR (files ``<name>.csv.gz``), the cache, the
+network. A file must have the expected content; a download is written under a temporary name and
+moved after it has been checked, so an interruption leaves no partial file. The cached file has one
+column, ``smiles``. Exit status 0, or 2 with one line on standard error.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from pathlib import Path
 from molgen.data.reading import read_table
 from sources import SOURCES, Source, checksum
 
-TIMEOUT = 60  # seconds without a byte before a download is given up
+TIMEOUT = 60  # seconds without a byte before a download fails
 
 
 class FetchError(Exception):
-    """A data set could not be had; the message is one line for the user."""
+    """A data set is not available; the message is one line for the user."""
 
 
 def cache_folder() -> Path:
@@ -42,10 +42,10 @@ def fetch(name: str, cache: Path | None = None) -> Path:
 
     Args:
         name: a key of ``SOURCES``.
-        cache: where downloads go; by default :func:`cache_folder`.
+        cache: folder for downloads; by default :func:`cache_folder`.
 
     Raises:
-        FetchError: if the name is unknown, the content is not what it should be, or the download
+        FetchError: if the name is unknown, the content is not the expected one, or the download
             fails.
     """
     if name not in SOURCES:
@@ -73,8 +73,8 @@ def verify(path: Path, source: Source) -> tuple[str, ...]:
     found = checksum(smiles)
     if found != source.sha256:
         raise FetchError(
-            f"{path}: content differs from what was expected: {len(smiles)} rows with SHA-256 "
-            f"{found[:12]}..., expected {source.rows} rows with {source.sha256[:12]}..."
+            f"{path}: content differs: {len(smiles)} rows with SHA-256 {found[:12]}..., expected "
+            f"{source.rows} rows with {source.sha256[:12]}..."
         )
     return smiles
 
@@ -83,11 +83,11 @@ def download(name: str, source: Source, target: Path) -> None:
     """Download a data set, check it and move it into place.
 
     Raises:
-        FetchError: if the address cannot be read or serves something else.
+        FetchError: if the address cannot be read or has other content.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
-        # Under the published name: its ending says how to read it
+        # Under the published name: its extension defines the format
         raw = Path(folder) / Path(source.url).name
         try:
             with urllib.request.urlopen(source.url, timeout=TIMEOUT) as reply:
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="data/fetch.py",
-        description="Find or download public data sets, check them, print where they lie.",
+        description="Find or download public data sets, check them, and print their paths.",
         epilog="example: python data/fetch.py qm9",
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help=", ".join(SOURCES))

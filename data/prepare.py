@@ -1,13 +1,13 @@
-"""Turn a public data set into what `molgen train` reads: distinct molecules with properties.
+"""Convert a public data set for `molgen train`: distinct molecules with properties.
 
     python data/prepare.py qm9 --out out/qm9.csv.gz
     python data/prepare.py zinc250k --out out/zinc250k.csv.gz
 
 Fetches and checks the data set, keeps each canonical molecule once in file order, computes the
-properties that the bundled model of that name is conditioned on, and writes a CSV (gzipped where
-the name ends in ``.gz``). Stereo and charges are kept. `molgen train` takes the columns as they are
-and computes none again: for ZINC250k they are ten minutes' work on two cores, half of it for QED.
-Exit status 0, or 2 with one line on standard error.
+properties that the bundled model of that name is conditioned on, and writes a CSV (gzipped if the
+name ends in ``.gz``). Stereo and charges are kept. `molgen train` uses the columns and computes
+none again: for ZINC250k this takes ten minutes on two cores, half of it for QED. Exit status 0, or
+2 with one line on standard error.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ PROPERTIES = {"qm9": QM9, "zinc250k": (*QM9, "hbd", "hba", "rotatable_bonds", "f
 
 
 def prepare(path: Path, properties: Sequence[str], processes: int = 1) -> tuple[pd.DataFrame, str]:
-    """Return the distinct molecules of a file with their properties, and what was left out.
+    """Return the distinct molecules of a file with their properties, and counts of rejected rows.
 
     Args:
         path: a file of SMILES.
         properties: to compute.
-        processes: how many processes share the work.
+        processes: number of processes.
 
     Returns:
         A frame with the column ``smiles`` (canonical) and one per property; a line of counts.

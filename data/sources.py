@@ -1,8 +1,8 @@
-"""Where each data set is published, and the checksum that says it is the same one.
+"""Addresses and checksums of the published data sets.
 
-A checksum is over *content*, not over a file, so that mirrors, compression and further columns do
-not matter: the SHA-256 of the SMILES column, in file order, joined by newlines (no newline at the
-end), as UTF-8. The MOSES files were also checked byte for byte against the published ones.
+A checksum is that of the *content*, independent of mirrors, compression and further columns: the
+SHA-256 of the SMILES column, in file order, joined by newlines (no newline at the end), as UTF-8.
+The MOSES files were also checked byte for byte against the published ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 GITHUB = "https://raw.githubusercontent.com"
-GITHUB_LARGE = "https://media.githubusercontent.com/media"  # files that a repository keeps in LFS
+GITHUB_LARGE = "https://media.githubusercontent.com/media"  # files in LFS of a repository
 
 
 @dataclass(frozen=True)

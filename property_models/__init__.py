@@ -1,10 +1,10 @@
-"""Properties of molecules, and the models that guide towards them.
+"""Properties of molecules, property predictors, and noisy classifiers for guidance.
 
-:mod:`property_models.property` says what a property is; :mod:`property_models.registry` turns a
-name into one: RDKit's descriptors, similarity and substructures, any Python function, and what was
-learned from a table. Those names are loaded when they are first asked for, so that guides
-(:mod:`property_models.classifiers.network`) can be trained where RDKit is missing. Nothing here
-imports scikit-learn before it is needed, and only guides import torch.
+:mod:`property_models.property` defines a property; :mod:`property_models.registry` returns one by
+name: RDKit's descriptors, similarity and substructures, any Python function, and learned property
+predictors. Names are loaded lazily, so that noisy classifiers
+(:mod:`property_models.classifiers.network`) can be trained without RDKit. scikit-learn is imported
+only when needed, and torch only by noisy classifiers.
 """
 
 import lazy_loader

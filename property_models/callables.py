@@ -1,8 +1,8 @@
-"""Any Python function is a property: ``module:function``, or ``path/to/file.py:function``.
+"""Python functions as properties: ``module:function``, or ``path/to/file.py:function``.
 
-A plain function takes one sanitised RDKit molecule and returns a number, or None where it has
-none. A function marked with :func:`vectorised` takes a list of canonical SMILES and returns as many
-numbers, for scores that are cheaper by the batch. Its name, dotted if need be, follows the colon::
+A plain function takes one sanitised RDKit molecule and returns a number, or None if undefined. A
+function marked with :func:`vectorised` takes a list of canonical SMILES and returns one number for
+each, for scores that are cheaper in batches. Its name, possibly dotted, follows the colon::
 
     # scores.py
     from property_models import vectorised
@@ -14,10 +14,9 @@ numbers, for scores that are cheaper by the batch. Its name, dotted if need be, 
     def docking(smiles):
         return dock(smiles)
 
-A module is looked for where Python looks, then in the working directory. What goes wrong inside the
-function is the user's to see: it ends in one ``ValueError`` that names the function and the
-molecule, and never becomes a NaN. Such a name runs code, so it is looked up where a user says it,
-and never where a file does.
+A module is imported from Python's path, then from the working directory. An error inside the
+function is raised as one ``ValueError`` with the names of the function and the molecule, and never
+becomes a NaN. Such a name runs code, so it is read only from the user, never from a file.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ MARK = "__molgen_property__"
 def described(
     unit: str = "", direction: Direction = "none", integer: bool = False
 ) -> Callable[[Function], Function]:
-    """Say more about a function of one molecule, as a decorator.
+    """Add a unit and a direction to a function of one molecule, as a decorator.
 
     Args:
         unit: of the number.
@@ -60,7 +59,7 @@ def described(
 def vectorised(
     unit: str = "", direction: Direction = "none", integer: bool = False
 ) -> Callable[[Function], Function]:
-    """Mark a function that takes a list of canonical SMILES and returns as many numbers.
+    """Mark a function that takes a list of canonical SMILES and returns one number for each.
 
     Args:
         unit: of the numbers.
@@ -71,7 +70,7 @@ def vectorised(
 
 
 def from_function(function: Callable[..., Any], name: str = "") -> Property:
-    """Return the property that a Python function is.
+    """Return a Python function as a property.
 
     Args:
         function: of one RDKit molecule, or :func:`vectorised`.
@@ -94,7 +93,7 @@ def from_function(function: Callable[..., Any], name: str = "") -> Property:
 
 
 def named(name: str) -> Property:
-    """Return the property called ``module:function`` or ``file.py:function``.
+    """Return the property ``module:function`` or ``file.py:function``.
 
     Raises:
         ValueError: if there is no such module, file or function, or it cannot be imported.
@@ -107,7 +106,9 @@ def named(name: str) -> Property:
             raise ValueError(f"property {name!r}: {source} has no {path!r}")
         found = getattr(found, part)
     if not callable(found):
-        raise ValueError(f"property {name!r}: {path} is a {type(found).__name__}, no function")
+        raise ValueError(
+            f"property {name!r}: {path} is a {type(found).__name__}, expected a function"
+        )
     return from_function(found, name)
 
 
@@ -120,7 +121,7 @@ def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:
 
 
 def _one(name: str, function: Callable[[Any], Any], mol: Chem.Mol) -> float | None:
-    """Call the user's function with one molecule; say which one it fails on."""
+    """Call the user's function with one molecule; errors have the molecule's SMILES."""
     try:
         result = function(mol)
         return None if result is None else float(result)
@@ -131,7 +132,7 @@ def _one(name: str, function: Callable[[Any], Any], mol: Chem.Mol) -> float | No
 def _many(
     name: str, function: Callable[[Any], Any], mols: Sequence[Chem.Mol]
 ) -> NDArray[np.float64]:
-    """Call the user's function with a batch; say which one it fails on."""
+    """Call the user's function with a batch; errors have the first molecule's SMILES."""
     smiles = [Chem.MolToSmiles(mol) for mol in mols]
     try:
         found = np.array([np.nan if y is None else float(y) for y in function(list(smiles))])
@@ -148,8 +149,8 @@ def _many(
 
 def _failed(name: str, error: Exception) -> str:
     reason = " ".join(str(error).split())
-    what = type(error).__name__ + (f": {reason}" if reason else "")
-    return f"property {name!r}: the function failed ({what})"
+    kind = type(error).__name__ + (f": {reason}" if reason else "")
+    return f"property {name!r}: the function failed ({kind})"
 
 
 def _module(source: str, name: str) -> ModuleType:
@@ -175,13 +176,13 @@ def _unimported(source: str, error: Exception) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _load(path: Path, modified: int) -> ModuleType:
-    """Return a file's module, read once for each time the file changed."""
+    """Return a file's module, read again only if the file has changed."""
     return from_file(path, f"molgen_user_{path.stem}")
 
 
 @contextmanager
 def _working_directory() -> Iterator[None]:
-    """Look for modules in the working directory too, after all other places."""
+    """Append the working directory to Python's path within the context."""
     here = str(Path.cwd())
     sys.path.append(here)
     try:

@@ -1,10 +1,10 @@
-"""The properties that RDKit computes.
+"""Properties computed by RDKit.
 
 Names follow the field: ``qed`` (Bickerton et al., "Quantifying the chemical beauty of drugs",
 2012), ``sa`` (Ertl and Schuffenhauer, "Estimation of synthetic accessibility score of drug-like
 molecules", 2009), ``np`` (Ertl, Roggo and Schuffenhauer, "Natural product-likeness score", 2008),
 ``logp`` (Wildman and Crippen, "Prediction of physicochemical parameters by atomic contributions",
-1999), ``tpsa`` (Ertl, Rohde and Selzer, 2000). Every other descriptor of RDKit is reached as
+1999), ``tpsa`` (Ertl, Rohde and Selzer, 2000). Every other descriptor of RDKit is available as
 ``rdkit:NAME``, for example ``rdkit:BertzCT``.
 """
 
@@ -29,11 +29,11 @@ from property_models.property import Property
 RDKIT_PREFIX = "rdkit:"
 CONTRIB = {"sa": ("SA_Score", "sascorer.py"), "np": ("NP_Score", "npscorer.py")}
 COUNTING = ("Num", "fr_", "RingCount", "HeavyAtomCount", "NHOHCount", "NOCount")
-CLOSE = 0.5  # difflib's similarity from which a known name is suggested for an unknown one
+CLOSE = 0.5  # difflib's minimum similarity of a suggested name
 
 
 def plain_names() -> tuple[str, ...]:
-    """Return the names that :func:`plain` knows."""
+    """Return the names of :func:`plain`."""
     return tuple(_REGISTRY)
 
 
@@ -41,7 +41,7 @@ def plain(name: str) -> Property:
     """Return the property of one of :func:`plain_names`.
 
     Raises:
-        ValueError: if it needs a part of RDKit that this installation lacks.
+        ValueError: if it needs a part of RDKit that is not installed.
     """
     if name in CONTRIB:
         _contrib_file(name)
@@ -49,11 +49,11 @@ def plain(name: str) -> Property:
 
 
 def unknown(name: str, kinds: str) -> str:
-    """Return what to say of a name that no property has, with those spelled alike.
+    """Return the error message for an unknown name, with similar names.
 
     Args:
-        name: that was asked for.
-        kinds: what else a name may be.
+        name: as requested.
+        kinds: other allowed forms of names.
     """
     close = _close(name.lower(), plain_names())
     hint = f"did you mean {close}? " if close else ""
@@ -61,10 +61,10 @@ def unknown(name: str, kinds: str) -> str:
 
 
 def rdkit_descriptor(name: str) -> Property:
-    """Return ``rdkit:NAME``, a descriptor as RDKit spells it.
+    """Return ``rdkit:NAME``, a descriptor with RDKit's name.
 
     Raises:
-        ValueError: if RDKit has none of that name, with those spelled alike.
+        ValueError: if RDKit has none of that name, with similar names.
     """
     from rdkit.Chem import Descriptors
 
@@ -78,8 +78,8 @@ def rdkit_descriptor(name: str) -> Property:
     return Property(name, "", "none", functions[key], counts, f"RDKit descriptor {key}")
 
 
-def _close(name: str, known: Sequence[str]) -> str:
-    folded = {k.lower(): k for k in known}
+def _close(name: str, candidates: Sequence[str]) -> str:
+    folded = {candidate.lower(): candidate for candidate in candidates}
     matches = difflib.get_close_matches(name.lower(), list(folded), n=3, cutoff=CLOSE)
     return " or ".join(repr(folded[match]) for match in matches)
 
@@ -88,22 +88,22 @@ def _contrib_file(name: str) -> Path:
     path = Path(RDConfig.RDContribDir, *CONTRIB[name])
     if not path.is_file():
         raise ValueError(
-            f"property {name!r} needs RDKit's Contrib/{'/'.join(CONTRIB[name])}, which this RDKit "
-            f"installation lacks (expected at {path}); the rdkit wheels and conda packages have it"
+            f"property {name!r} needs RDKit's Contrib/{'/'.join(CONTRIB[name])}, which is not "
+            f"installed (expected at {path}); the rdkit wheels and conda packages have it"
         )
     return path
 
 
 @functools.cache
 def _contrib(name: str) -> ModuleType:
-    """Return a scorer that RDKit ships beside its package, loaded from its file."""
+    """Return a scorer of RDKit's Contrib folder, loaded from its file."""
     path = _contrib_file(name)
     return from_file(path, f"rdkit_contrib_{path.stem}")
 
 
 @functools.cache
 def _np_model() -> dict[int, float]:
-    with contextlib.redirect_stderr(io.StringIO()):  # it announces that it reads its table
+    with contextlib.redirect_stderr(io.StringIO()):  # it prints messages while reading
         return _contrib("np").readNPModel()
 
 

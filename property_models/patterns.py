@@ -1,12 +1,11 @@
 """Properties with a molecule or a pattern in their name: similarity, substructure counts.
 
     similarity:SMILES   Tanimoto similarity of Morgan fingerprints to that molecule, 0 to 1
-    count:SMARTS        how many distinct sets of atoms match that pattern
-    has:SMARTS          1 where the pattern matches, else 0
+    count:SMARTS        number of distinct sets of atoms that match that pattern
+    has:SMARTS          1 if the pattern matches, else 0
 
-Fingerprints are those of :mod:`molgen.molecules.fingerprints`, so a similarity asked for here is
-the one that every other number of molgen speaks of. A pattern that cannot be read is refused with
-the place of the fault; RDKit's own reading decides what is a fault.
+Fingerprints are those of :mod:`molgen.molecules.fingerprints`, as in molgen's metrics. A pattern
+that RDKit cannot read is rejected with the position of the error.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from molgen.molecules.smarts import read_smarts, smiles_fault
 from property_models.property import Property
 
 SIMILARITY, COUNT, HAS = "similarity:", "count:", "has:"
-MAX_MATCHES = 1_000_000  # RDKit stops at 1,000 by default, which large molecules do exceed
+MAX_MATCHES = 1_000_000  # RDKit's default of 1,000 is too small for large molecules
 
 
 def similarity(name: str) -> Property:
     """Return the Tanimoto similarity to the molecule in the name.
 
     Raises:
-        ValueError: if that is no molecule, pointing at the character where it stops being one.
+        ValueError: if that is not a molecule, with the character of the error.
     """
     smiles = name.removeprefix(SIMILARITY)
     reference = parse(smiles)
@@ -44,10 +43,10 @@ def similarity(name: str) -> Property:
 
 
 def count(name: str) -> Property:
-    """Return how often the pattern in the name matches; each set of atoms counts once.
+    """Return the number of matches of the pattern in the name; each set of atoms counts once.
 
     Raises:
-        ValueError: if the pattern is not SMARTS, pointing at the character.
+        ValueError: if the pattern is not SMARTS, with the character of the error.
     """
     smarts = name.removeprefix(COUNT)
     pattern = read_smarts(smarts, f"property {name!r}")
@@ -62,7 +61,7 @@ def has(name: str) -> Property:
     """Return whether the pattern in the name matches, as 1 or 0.
 
     Raises:
-        ValueError: if the pattern is not SMARTS, pointing at the character.
+        ValueError: if the pattern is not SMARTS, with the character of the error.
     """
     smarts = name.removeprefix(HAS)
     pattern = read_smarts(smarts, f"property {name!r}")

@@ -1,9 +1,9 @@
-"""A property: a number that a molecule has, and which way is better.
+"""A property: a function of a molecule with a unit and a direction.
 
     y = f(molecule)
 
-A string that is no molecule has no properties: its value is NaN, never zero and never left out, so
-that values stay aligned with rows.
+The value of an invalid string is NaN, never zero and never dropped, so that values are aligned with
+rows.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class Property:
     """A named function of a molecule."""
 
     name: str
-    """As it is written on the command line and in column headers."""
+    """As on the command line and in column headers."""
     unit: str
     """Empty for a number without one."""
     direction: Direction
-    """Whether designers usually want more of it (``max``), less (``min``) or a value (``none``)."""
+    """Whether it is usually maximised (``max``), minimised (``min``) or neither (``none``)."""
     function: Callable[[Any], Any]
-    """From a sanitised RDKit molecule to a number; None or NaN where it is not defined. If it is
-    ``batched``, from a list of molecules, at least one, to as many numbers."""
+    """From a sanitised RDKit molecule to a number; None or NaN if undefined. If ``batched``, from a
+    list of molecules, at least one, to one number for each."""
     integer: bool = False
     """Whether only whole numbers occur, so that a target is met exactly or not at all."""
     description: str = ""
     batched: bool = False
-    """Whether ``function`` takes many molecules at a time, as learned properties do."""
+    """Whether ``function`` takes a list of molecules."""
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
@@ -52,10 +52,10 @@ class Property:
         """Return the value of every molecule.
 
         Args:
-            molecules: SMILES or RDKit molecules; what is no molecule may be None or any string.
+            molecules: SMILES or RDKit molecules; None or any string for an invalid one.
 
         Returns:
-            With shape (molecules,), NaN where there is no molecule.
+            With shape (molecules,), NaN for invalid molecules.
         """
         return self.values([parse(m) if isinstance(m, str) else m for m in molecules])
 
@@ -90,6 +90,6 @@ class Property:
     def _single(self, mol: Chem.Mol) -> float:
         try:
             result = self.function(mol)
-        except ZeroDivisionError:  # an average over heavy atoms, of which hydrogen has none
+        except ZeroDivisionError:  # an average over heavy atoms of hydrogen
             return math.nan
         return math.nan if result is None else float(result)

@@ -1,18 +1,18 @@
-"""The one place that turns a name into a property, and names into numbers.
+"""The registry of properties by name, and the computation of their values.
 
 ====================  ============================================================================
 ``qed`` ``logp`` ...  :mod:`property_models.descriptors`
-``rdkit:NAME``        any descriptor of RDKit, as RDKit spells it
+``rdkit:NAME``        any descriptor of RDKit, by RDKit's name
 ``similarity:SMILES`` Tanimoto similarity to a reference; ``count:SMARTS``, ``has:SMARTS``:
                       :mod:`property_models.patterns`
-``model:FOLDER``      what ``molgen fit-property`` learned, or the folder alone;
+``model:FOLDER``      property predictor of ``molgen fit-property``, or only the folder;
                       ``uncertainty:FOLDER`` is its standard deviation:
                       :mod:`property_models.learned.predictor`
 ``module:function``   any Python function, also ``file.py:function``:
                       :mod:`property_models.callables`
 ====================  ============================================================================
 
-A name is also the heading of the property's column, exactly as it was asked for.
+The requested name is also the heading of the property's column.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KINDS = (
 
 
 def names() -> tuple[str, ...]:
-    """Return the plain names that :func:`get` knows; see this module for the others."""
+    """Return the plain names of :func:`get`; see this module for the others."""
     return descriptors.plain_names()
 
 
@@ -47,11 +47,11 @@ def get(name: str, functions: bool = True) -> Property:
 
     Args:
         name: of any of this module's kinds.
-        functions: whether it may be ``module:function``, which is then imported and so runs. Only
-            a user's own words may be; a name that was read from a file is a name.
+        functions: whether it may be ``module:function``, whose import runs code. Only names given
+            by the user may be; names read from a file may not.
 
     Raises:
-        ValueError: if there is none, saying what is wrong with the name.
+        ValueError: if there is none, with the reason.
     """
     makers = {
         descriptors.RDKIT_PREFIX: descriptors.rdkit_descriptor,
@@ -71,8 +71,8 @@ def get(name: str, functions: bool = True) -> Property:
     if ":" in name.strip(":"):
         if not functions:
             raise ValueError(
-                f"property {name!r} is a function that a file names, and a file's functions are "
-                "never run: name it yourself, or give its values as a column"
+                f"property {name!r} is a function named in a file, and these are never run: give "
+                "its name as an option, or its values as a column"
             )
         return callables.named(name)
     raise ValueError(descriptors.unknown(name, KINDS))
@@ -89,8 +89,8 @@ def compute(
 
     Args:
         names: of the properties.
-        smiles: one a row; whatever is no molecule gets NaN.
-        processes: how many processes share the work.
+        smiles: one a row; NaN for an invalid one.
+        processes: number of processes.
         progress: label of a progress bar; empty for none.
         functions: see :func:`get`.
 
@@ -118,7 +118,7 @@ def _compute_chunk(names: tuple[str, ...], smiles: Sequence[str]) -> NDArray[np.
 
 
 def _is_folder(name: str) -> bool:
-    """Say whether a name is that of a folder; a name no system allows is none."""
+    """Return whether a name is that of a folder; False for a name that the system rejects."""
     try:
         return bool(name) and Path(name).is_dir()
     except (OSError, ValueError):

@@ -16,18 +16,18 @@ def request(
     goals: Goals | Sequence[str] | Mapping[str, Target | str],
     n: int | None = None,
     seed: int = 0,
-    **words: Any,
+    **options: Any,
 ) -> Request:
-    """Return a request; words of the budget, of a likeness and of goals stand beside the others."""
+    """Return a request; options may include fields of the budget, the likeness and the goals."""
 
     def taken(names: Sequence[str]) -> dict[str, Any]:
-        return {name: words.pop(name) for name in names if name in words}
+        return {name: options.pop(name) for name in names if name in options}
 
     if not isinstance(goals, Goals):
         goals = read_goals(
-            goals, words.pop("weights", None), None, words.pop("tolerance", TOLERANCE)
+            goals, options.pop("weights", None), None, options.pop("tolerance", TOLERANCE)
         )
     if likeness := taken([field.name for field in fields(Likeness)]):
-        words["constraint"] = Likeness(**likeness)
+        options["constraint"] = Likeness(**likeness)
     budget = Budget(**taken([field.name for field in fields(Budget)]))
-    return Request(goals, n, budget=budget, seed=seed, **words)
+    return Request(goals, n, budget=budget, seed=seed, **options)

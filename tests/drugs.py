@@ -67,22 +67,22 @@ REAL = {
 """Scaffolds with points as ``*``, and the drugs that they are of."""
 
 REFUSED = {
-    "cisplatin, platinum": ("*N[Pt](Cl)(Cl)N", "holds Pt, expected elements that the model writes"),
-    "bortezomib, boron": ("*N[C@@H](CC(C)C)B(O)O", "holds B, expected elements"),
-    "liothyronine, iodine": ("*c1cc(I)c(O*)c(I)c1", "holds I, expected elements"),
-    "carnitine, a charge": ("*OC(CC(=O)O)C[N+](C)(C)C", r"is written with '\[N\+\]', which the"),
-    "a label of carbon": ("*[13CH2]c1ccccc1", r"is written with '\[13CH2\]'"),
-    "squalene, too long": (f"*{'CC(C)=CC' * 24}", r"takes at least \d+ tokens .* at most 100"),
+    "cisplatin, platinum": ("*N[Pt](Cl)(Cl)N", "elements Pt, expected elements of the model"),
+    "bortezomib, boron": ("*N[C@@H](CC(C)C)B(O)O", "elements B, expected elements"),
+    "liothyronine, iodine": ("*c1cc(I)c(O*)c(I)c1", "elements I, expected elements"),
+    "carnitine, a charge": ("*OC(CC(=O)O)C[N+](C)(C)C", r"has token '\[N\+\]', expected tokens of"),
+    "a label of carbon": ("*[13CH2]c1ccccc1", r"has token '\[13CH2\]'"),
+    "squalene, too long": (f"*{'CC(C)=CC' * 24}", r"has at least \d+ tokens .* at most 100"),
     "metoprolol, a salt": ("*c1ccc(OCC(O)CNC(C)C)cc1.Cl", r"fragment 2 .*\(Cl\) has no attachment"),
-    "two drugs": ("*c1ccccc1.NC(=O)C", "fragment 2 .* has no attachment point: mark with"),
-    "aspirin, no point": ("CC(=O)Oc1ccccc1C(=O)O", "has no attachment point: mark with"),
+    "two drugs": ("*c1ccccc1.NC(=O)C", r"fragment 2 .* has no attachment point, expected \*"),
+    "aspirin, no point": ("CC(=O)Oc1ccccc1C(=O)O", r"has no attachment point, expected \*"),
     "aspirin, an R group": ("[R1]Oc1ccccc1C(=O)O", r"write an R group as \[\*:1\]"),
-    "aspirin, CXSMILES": ("*Oc1ccccc1 |$_R1;;;;;;;$|", "nothing may stand behind the SMILES"),
-    "haloperidol, a ring atom": ("OC1CC*CC1", "has 2 bonds, expected 1: an atom that may change"),
+    "aspirin, CXSMILES": ("*Oc1ccccc1 |$_R1;;;;;;;$|", "expected SMILES alone"),
+    "haloperidol, a ring atom": ("OC1CC*CC1", "has 2 bonds, expected 1: to change an atom"),
     "warfarin, a ring left open": ("*C(*)c1c(O)c2ccccc2oc1=O2", "not readable SMILES: ring"),
     "caffeine, a bond too many": ("*[nH]1cnc2c1c(=O)n(C)c(=O)n2C", "not readable SMILES: valence"),
     "lidocaine, a bond too many": ("*CC(=O)(C)Nc1ccccc1", "not readable SMILES: valence"),
     "imidazole, no hydrogen": ("*c1cncn1", "not readable SMILES: kekulisation"),
     "freon, nothing to grow at": ("*F.*Cl.*", "has 0 bonds, expected 1"),
 }
-"""Scaffolds that no model of the drugs above can be asked for, and why."""
+"""Scaffolds that every model of the drugs above rejects, with the reason."""

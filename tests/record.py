@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import tiny
-import tiny_guide
+import tiny_classifier
 from molgen.cli import main
 
 FILE = Path(__file__).parent / "record.json"
@@ -123,7 +123,7 @@ def models(folder: Path) -> None:
     kinds = {"masked": "masked", "uniform": "uniform", "left-to-right": "none"}
     for name, noise in kinds.items():
         path = tiny.save(folder / f"tiny-{name}", noise=noise)
-        classifier = tiny_guide.classifier(time_input=noise == "uniform", noise=noise)
+        classifier = tiny_classifier.classifier(time_input=noise == "uniform", noise=noise)
         classifier.save_pretrained(path / "classifier")
     tiny.save(folder / "tiny-judging", quality=True)
     tiny.save(folder / "tiny-selfies", "selfies")

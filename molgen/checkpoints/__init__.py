@@ -1,4 +1,4 @@
-"""A model folder: found, read, written, described."""
+"""Model folders: locating, reading, writing and describing them."""
 
 import lazy_loader
 

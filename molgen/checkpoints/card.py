@@ -1,9 +1,8 @@
-"""The model card: what a model is, in prose and numbers, written from ``molgen.json`` alone.
+"""The model card, rendered from ``molgen.json`` alone with the template ``card.md.jinja``.
 
-Its text is the template ``card.md.jinja`` beside this file. Numbers that are measured later are
-added to ``molgen.json``, and :func:`rewrite` brings the card up to date: ``measured.held_out`` by
-training, ``measured.fine_tuning`` by :mod:`molgen.training.fine_tuning`, ``measured.sampling`` (a
-list of rows, any columns) by whoever samples.
+Numbers that are measured later are added to ``molgen.json``, and :func:`rewrite` renders the card
+again: training writes ``measured.held_out``, :mod:`molgen.training.fine_tuning` writes
+``measured.fine_tuning``, and ``measured.sampling`` (a list of rows, any columns) is added by hand.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from molgen.utils.files import replacing
 if TYPE_CHECKING:
     from jinja2 import Template
 
-DATA = "original's data, held out"  # what forgetting is measured on where it is at hand, else:
+DATA = "original's data, held out"  # forgetting is measured on it where it is available, else:
 DRAWN = "drawn by the original"
 
 
@@ -29,26 +28,26 @@ def card(name: str, info: Mapping[str, Any]) -> str:
 
     Args:
         name: of the model.
-        info: what ``molgen.json`` holds.
+        info: the content of ``molgen.json``.
     """
     return _template().render(name=name, info=info)
 
 
 def fine_tuning(found: Mapping[str, Any]) -> str:
-    """Return the card's section on what fine-tuning changed.
+    """Return the section of the card on fine-tuning.
 
     Args:
-        found: by :mod:`molgen.training.fine_tuning`.
+        found: the measurements of :mod:`molgen.training.fine_tuning`.
     """
     context = _template().new_context({"info": {"measured": {"fine_tuning": found}}})
     return "".join(_template().blocks["fine_tuning"](context)).strip()
 
 
 def rewrite(folder: str | Path, name: str = "") -> None:
-    """Write the card of a checkpoint again from its ``molgen.json``.
+    """Render the card of a checkpoint again from its ``molgen.json``.
 
     Raises:
-        ValueError: if the folder is no checkpoint.
+        ValueError: if the folder is not a checkpoint.
         OSError: if the card cannot be written.
     """
     folder = Path(folder)
@@ -59,12 +58,12 @@ def rewrite(folder: str | Path, name: str = "") -> None:
 
 @cache
 def _template() -> Template:
-    """Return the template with what it uses."""
+    """Return the template with its filters and constants."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,  # a number that is missing is an error, not a gap in the text
+        undefined=StrictUndefined,  # a missing number is an error, not a gap in the text
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -1,4 +1,4 @@
-"""A checkpoint: a network with all that belongs to it."""
+"""A checkpoint: a network with its tokenizer, prior, training-set index and metadata."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network with its tokenizer, its prior and its index of known molecules.
+    """A network with its tokenizer, its prior and its training-set index.
 
     Attributes:
-        name: as it was asked for; of one of the hub, with its commit.
+        name: as requested; for a model of the hub, with its commit.
         denoiser: the network.
         tokenizer: text <-> ids.
         prior: lengths and property values of training molecules.
-        known: canonical SMILES of everything given to training; None if the checkpoint has none.
+        training_index: canonical SMILES of all molecules given to training; None if there is none.
         info: ``molgen.json``.
-        folder: where it was loaded from, and where its guide is; None for one made in memory.
+        folder: that the checkpoint was loaded from and that has its classifier; None for a
+            checkpoint made in memory.
     """
 
     name: str
@@ -52,10 +53,10 @@ class Checkpoint:
 
         Args:
             name: a bundled name, a folder, or ``hf:owner/name[@revision]``.
-            folder: where it lies, if it has been located.
+            folder: of the checkpoint, if it has been located.
 
         Raises:
-            ValueError: if there is no such model or a file of it is missing or damaged.
+            ValueError: if there is no such model, or one of its files is missing or damaged.
         """
         name = resolve(name)
         folder = folder or locate(name)
@@ -69,24 +70,24 @@ class Checkpoint:
             place = home(folder, info)
             prior = Prior.load(place / PRIOR)
             index = find(place, INDEX)
-            known = TrainingIndex.load(index) if index.exists() else None
+            training_index = TrainingIndex.load(index) if index.exists() else None
             denoiser = load_network(MoleculeDenoiser, folder)
         except (OSError, ValueError) as error:
             raise ValueError(f"model {name!r} cannot be read: {error}") from error
         longest = int(prior.lengths.max(initial=1))
-        spelled = tokenizer.representation
-        facts = {
-            "representation": (info.get("representation", spelled), spelled),
+        spelling = tokenizer.representation
+        checks = {
+            "representation": (info.get("representation", spelling), spelling),
             "tokens": (len(tokenizer), denoiser.vocab_size),
             "properties": (list(prior.properties), list(denoiser.config.properties)),
             "longest row": (longest, min(longest, denoiser.max_length)),
         }
-        for what, (found, expected) in facts.items():
-            if found != expected:
+        for quantity, (value, expected) in checks.items():
+            if value != expected:
                 raise ValueError(
-                    f"model {name!r} is inconsistent: {what} {found}, the network has {expected}"
+                    f"model {name!r} is inconsistent: {quantity} is {value}, expected {expected}"
                 )
-        return cls(name, denoiser, tokenizer, prior, known, info, folder)
+        return cls(name, denoiser, tokenizer, prior, training_index, info, folder)
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -98,12 +99,12 @@ class Checkpoint:
         return [self.tokenizer.decode(row) for row in tokens]
 
     def classifier_for(self, targets: Mapping[str, Target], folder: str = "") -> NoisyClassifier:
-        """Return the guide that steers towards targets.
+        """Return the noisy classifier that guides towards targets.
 
         Args:
-            targets: what is aimed at.
-            folder: of the guide; if empty, that of the learned property aimed at (``model:DIR`` has
-                it in ``DIR/classifier``), or else the model's own.
+            targets: of the properties to guide.
+            folder: of the classifier; if empty, that of the learned property among the targets
+                (``model:DIR`` has it in ``DIR/classifier``), otherwise the model's own.
 
         Raises:
             ValueError: if there is none, or it does not fit the network.
@@ -115,14 +116,14 @@ class Checkpoint:
         place = Path(folder) if folder else own
         if place is None or not (place / CONFIG).is_file():
             raise ValueError(
-                f"model {self.name!r} has no guide for {', '.join(targets)}: expected a folder"
+                f"model {self.name!r} has no classifier for {', '.join(targets)}: expected a folder"
                 if not folder
-                else f"no guide in {folder!r}: expected a folder with {CONFIG}"
+                else f"no classifier in {folder!r}: expected a folder with {CONFIG}"
             )
         return load_classifier(place, self.denoiser.vocab_size)
 
     def has_classifier(self, targets: Mapping[str, Target]) -> bool:
-        """Return whether there is a guide of the model's own that tells all of some properties."""
+        """Return whether the model's own classifier predicts all properties of the targets."""
         try:
             classifier = self.classifier_for(targets)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Names of the files of a model folder, each in this place alone."""
+"""Names of the files of a model folder, each defined here only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TOKENIZER = "tokenizer.json"
 PRIOR, INDEX = "prior.safetensors", "training_index.safetensors"
 CLASSIFIER = "classifier"  # a folder
 FORMER = {INDEX: "known.safetensors", CLASSIFIER: "guide"}
-"""Names of before, which are still read."""
+"""Former names, which are still read."""
 
 ALL = (
     *(CONFIG, WEIGHTS, TOKENIZER, "tokenizer_config.json", PRIOR, INDEX, INFO, CARD),
@@ -20,11 +20,11 @@ ALL = (
     FORMER[INDEX],
     *(f"{FORMER[CLASSIFIER]}/{name}" for name in (CONFIG, WEIGHTS)),
 )
-"""Everything that is read of a folder: nothing else is fetched."""
+"""All files that are read from a folder; nothing else is fetched."""
 
 
 def find(folder: Path, name: str) -> Path:
-    """Return where a file of a folder is, under its name or the one it had before."""
+    """Return the path of a file of a folder, under its name or its former one."""
     place = folder / name
     former = folder / FORMER.get(name, name)
     return former if former.exists() and not place.exists() else place

@@ -1,17 +1,17 @@
-"""A model folder: everything a model needs, and nothing that runs code.
+"""A model folder: all files of a model, none of which runs code.
 
-| file | what |
+| file | content |
 |---|---|
-| ``config.json``, ``model.safetensors`` | the network, as ``transformers`` writes it |
+| ``config.json``, ``model.safetensors`` | the network, in the format of ``transformers`` |
 | ``tokenizer.json``, ``tokenizer_config.json`` | the tokenizer, likewise |
-| ``prior.safetensors`` | lengths and property values of training rows: where targets come from |
-| ``training_index.safetensors`` | answers "is it novel?", without the training data |
+| ``prior.safetensors`` | lengths and property values of training rows, from which to draw |
+| ``training_index.safetensors`` | tests novelty without the training data |
 | ``molgen.json`` | representation, data, recipe, default sampling, measured numbers |
 | ``README.md`` | the model card |
-| ``classifier/`` | a guide of noised tokens, for guidance by classifiers, where there is one |
+| ``classifier/`` | a noisy classifier for guidance (optional) |
 
-Baselines of one data set need one prior and one index: ``shares`` in ``molgen.json`` names the
-folder beside a model's own that has them.
+Baselines of one data set share one prior and one index: ``shares`` in ``molgen.json`` is the name
+of the sibling folder that has them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    # imports RDKit, which training and saving do without
+    # imports RDKit, which training and saving do not need
     from molgen.molecules.training_index import TrainingIndex
     from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.nn.trunk import Trunk
@@ -48,9 +48,9 @@ Network = TypeVar("Network", bound="Trunk")
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing progress bars for a file that takes a blink.
+    """Suppress progress bars and warnings of transformers.
 
-    Its warnings are left out too: what they say of a damaged checkpoint is raised as an error.
+    A damaged checkpoint, which it warns about, is raised as an error.
     """
     from transformers.utils import logging
 
@@ -70,19 +70,19 @@ def save_checkpoint(
     denoiser: MoleculeDenoiser,
     tokenizer: Tokenizer,
     prior: Prior,
-    known: TrainingIndex | None,
+    training_index: TrainingIndex | None,
     info: Mapping[str, Any],
     card: str = "",
 ) -> None:
     """Write a checkpoint; weights as bfloat16.
 
     Args:
-        folder: made if it is missing.
+        folder: created if it is missing.
         denoiser: the network.
         tokenizer: its tokenizer.
-        prior: where targets and lengths come from.
-        known: canonical SMILES of everything given to training, held-out part included.
-        info: what goes into ``molgen.json``.
+        prior: distribution of targets and lengths.
+        training_index: canonical SMILES of all molecules given to training, held-out part included.
+        info: content of ``molgen.json``.
         card: text of the model card.
     """
     folder = Path(folder)
@@ -90,8 +90,8 @@ def save_checkpoint(
     save_network(denoiser, folder)
     tokenizer.save(folder)
     prior.save(folder / PRIOR)
-    if known is not None:
-        known.save(folder / INDEX)
+    if training_index is not None:
+        training_index.save(folder / INDEX)
     text = json.dumps({"format": FORMAT, **info}, indent=2) + "\n"
     (folder / INFO).write_text(text, encoding="utf-8")
     if card:
@@ -112,11 +112,11 @@ def save_network(network: Trunk, folder: Path) -> None:
 
 @functools.cache
 def load_classifier(folder: Path, vocab_size: int) -> NoisyClassifier:
-    """Load a guide.
+    """Load a noisy classifier.
 
     Args:
-        folder: where it is.
-        vocab_size: of the network it is to steer.
+        folder: of the classifier.
+        vocab_size: of the network to be guided.
 
     Raises:
         ValueError: if it cannot be read, or was trained on another vocabulary.
@@ -126,19 +126,20 @@ def load_classifier(folder: Path, vocab_size: int) -> NoisyClassifier:
     try:
         classifier = load_network(NoisyClassifier, folder)
     except (OSError, ValueError) as error:
-        raise ValueError(f"guide {str(folder)!r} cannot be read: {error}") from error
+        raise ValueError(f"classifier {str(folder)!r} cannot be read: {error}") from error
     if classifier.vocab_size != vocab_size:
         raise ValueError(
-            f"guide {str(folder)!r} knows {classifier.vocab_size} tokens, the network {vocab_size}"
+            f"vocabulary of classifier {str(folder)!r} is {classifier.vocab_size}, "
+            f"expected the network's {vocab_size}"
         )
     return classifier
 
 
 def load_network(kind: type[Network], folder: Path) -> Network:
-    """Return a network in evaluation mode, from our own keys and from safetensors alone.
+    """Return a network in evaluation mode, read from checked keys and safetensors only.
 
     Raises:
-        ValueError: if shape or weights are damaged, or do not fit one another.
+        ValueError: if shape or weights are damaged or inconsistent.
         OSError: if a file cannot be opened.
     """
     from molgen.nn.stored import WEIGHTS, read_shape

@@ -1,9 +1,8 @@
-"""Where a model lies: a bundled name, a folder, or ``hf:owner/name[@revision]`` on the model hub.
+"""Location of a model: a bundled name, a folder, or ``hf:owner/name[@revision]`` on the model hub.
 
-The hub is asked where a name begins with ``hf:`` and nowhere else. What it has is resolved once to
-a commit, which takes the revision's place in the model's name, so that whatever is recorded of the
-model says exactly which it was. Of the repository only the files of a model folder are fetched, and
-none of them runs.
+The hub is contacted only for a name that begins with ``hf:``. A revision is resolved once to a
+commit, which replaces it in the model's name, so that every record of the model is exact. Only the
+files of a model folder are fetched, and none of them runs.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from molgen.checkpoints.files import ALL, CONFIG, INFO
 
 BUNDLED = Path(__file__).parent / "weights"
 HUB = "hf:"
-PATIENCE = 30  # seconds that the hub has to answer
+TIMEOUT = 30  # seconds for a response of the hub
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _NAME = re.compile(rf"{HUB}(?P<repository>{_PART}/{_PART})(?:@(?P<revision>[\w./-]+))?")
@@ -29,10 +28,10 @@ def bundled_names() -> tuple[str, ...]:
 
 
 def check_name(name: str | Path) -> None:
-    """Check that a name is that of a model, without asking the hub.
+    """Check that a name is that of a model, without contacting the hub.
 
     Raises:
-        ValueError: naming what came and the bundled models there are.
+        ValueError: if it is not, with the names of the bundled models.
     """
     if str(name).startswith(HUB):
         _parts(str(name))
@@ -41,11 +40,11 @@ def check_name(name: str | Path) -> None:
 
 
 def resolve(name: str | Path) -> str:
-    """Return a name that stands for one model for good.
+    """Return a name that identifies one version of a model permanently.
 
     Args:
-        name: a bundled name or a folder, which is returned as it is, or one of the hub, which gets
-            its commit, and then says so.
+        name: a bundled name or a folder, which is returned unchanged, or a name of the hub, to
+            which its commit is added (reported on the standard error stream).
 
     Raises:
         ValueError: if the hub cannot be reached, or has no such model.
@@ -59,9 +58,9 @@ def resolve(name: str | Path) -> str:
     from huggingface_hub import HfApi
 
     try:
-        found = HfApi().model_info(repository, revision=revision or None, timeout=PATIENCE)
-    except Exception as error:  # the library's own, its transport's, the system's
-        raise ValueError(f"the hub gave no model {text!r}: {_reason(error)}") from error
+        found = HfApi().model_info(repository, revision=revision or None, timeout=TIMEOUT)
+    except Exception as error:  # of the library, its transport or the system
+        raise ValueError(f"model {text!r} cannot be fetched: {_reason(error)}") from error
     resolved = f"{HUB}{repository}@{found.sha}"
     print(f"{text} is {resolved}", file=sys.stderr)
     return resolved
@@ -71,10 +70,10 @@ def locate(name: str | Path) -> Path:
     """Return the folder of a model.
 
     Args:
-        name: a bundled name, a folder, or one of the hub, which is downloaded.
+        name: a bundled name, a folder, or a name of the hub, whose files are downloaded.
 
     Raises:
-        ValueError: naming what came and the bundled models there are.
+        ValueError: if there is no such model, with the names of the bundled models.
     """
     text = str(name)
     if text in bundled_names():
@@ -88,15 +87,15 @@ def locate(name: str | Path) -> Path:
         raise ValueError(f"{text!r} is not a molgen model: it has no {CONFIG} and {INFO}")
     if _NAME.fullmatch(HUB + text):
         raise ValueError(f"no such folder: {text!r}; for a model of the hub write {HUB}{text}")
-    known = ", ".join(bundled_names()) or "none"
+    bundled = ", ".join(bundled_names()) or "none"
     raise ValueError(
-        f"no model {text!r}: expected a bundled name ({known}), a folder, or "
+        f"no model {text!r}: expected a bundled name ({bundled}), a folder, or "
         f"{HUB}owner/name[@revision]"
     )
 
 
 def _parts(text: str) -> tuple[str, str]:
-    """Return repository and revision, the latter empty where none is named."""
+    """Return repository and revision, the latter empty if the name has none."""
     match = _NAME.fullmatch(text)
     if match is None:
         raise ValueError(f"model {text!r}: expected {HUB}owner/name or {HUB}owner/name@revision")
@@ -104,14 +103,14 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _download(resolved: str) -> Path:
-    """Return the folder of a commit, whose files are fetched where they are not there yet."""
+    """Return the folder of a commit, after fetching the files that are not cached."""
     from huggingface_hub import snapshot_download
 
     repository, commit = _parts(resolved)
     try:
         place = snapshot_download(repository, revision=commit, allow_patterns=list(ALL))
-    except Exception as error:  # the library's own, its transport's, the system's
-        raise ValueError(f"the hub gave no model {resolved!r}: {_reason(error)}") from error
+    except Exception as error:  # of the library, its transport or the system
+        raise ValueError(f"model {resolved!r} cannot be fetched: {_reason(error)}") from error
     return locate(Path(place))
 
 

@@ -1,4 +1,4 @@
-"""``molgen.json`` as it is read: what is looked at, by type; the rest is for people."""
+"""Reading ``molgen.json``: the keys in use are checked by type, others are informative."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Share = float | None
 
 
 class _Measured(Struct):
-    """What a preset gave when it was tuned, as the model card says it."""
+    """Measured results of a preset when it was tuned, as shown in the model card."""
 
     n: int
     seeds: str | int
@@ -52,10 +52,10 @@ class _Info(Struct):
     shares: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that what is shared lies beside the model.
+        """Check that ``shares`` is a sibling of the model's folder.
 
         Raises:
-            ValueError: if ``shares`` is no bare name.
+            ValueError: if it is not a bare name.
         """
         name = self.shares
         if name is not None and (name in ("", ".", "..") or set(name) & set("/\\:\0")):
@@ -80,10 +80,10 @@ def read_info(folder: Path) -> dict[str, Any]:
 
 
 def home(folder: Path, info: dict[str, Any]) -> Path:
-    """Return the folder that a model's prior and index lie in: its own, or a sibling.
+    """Return the folder with a model's prior and index: its own, or a sibling.
 
-    Baselines of one data set have one prior and one index, in the folder of the first: ``shares``
-    is that folder's bare name, which :func:`read_info` has checked.
+    Baselines of one data set share one prior and one index, in the folder of the first: ``shares``
+    is its bare name, checked by :func:`read_info`.
     """
     shared = info.get("shares")
     return folder if shared is None else folder.parent / shared

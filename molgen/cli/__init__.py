@@ -1,9 +1,9 @@
-"""The command line: the only place that maps words to objects.
+"""The command line: the only place that maps option texts to objects.
 
 Each command is a module (a dash becomes an underscore) with ``add_arguments(parser)`` and
-``run(arguments) -> exit status``; its docstring's first line is its summary. Nothing heavy is
-imported before a command runs, so ``--help`` is instant. Bad input ends with one line on stderr and
-status 2; Ctrl-C and a termination signal end a run alike, with what was finished.
+``run(arguments) -> exit status``; its docstring's first line is its summary. Heavy imports are
+deferred until a command runs, so ``--help`` is instant. Bad input ends with one line on stderr and
+status 2; Ctrl-C and a termination signal end a run in the same way, with the finished results.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ BAD_INPUT = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line; how to call it is what ``--help`` is for."""
+    """An argument parser whose errors are one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with status 2."""
+        """Print the error and exit with status 2."""
         self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit status: 0 done, 2 bad input, 3 fewer molecules than asked."""
+    """Run a command; return the exit status: 0 done, 2 bad input, 3 too few molecules."""
     parser = build_parser()
     arguments = parser.parse_args(renamed(sys.argv[1:] if argv is None else argv))
     if arguments.version:
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if sys.stdout is not None:
                 sys.stdout.flush()
             return status
-    except BrokenPipeError:  # the reader has what it wants (``| head``)
+    except BrokenPipeError:  # the reader has closed the pipe (``| head``)
         _drop_output()
         return 0
     except (ValueError, OSError, MemoryError) as error:
@@ -106,12 +106,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let a termination signal interrupt the block as Ctrl-C does."""
+    """Handle a termination signal in the block like Ctrl-C."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():  # handlers belong to that one
+    if threading.current_thread() is not threading.main_thread():  # handlers need the main thread
         yield
         return
     before = signal.signal(signal.SIGTERM, interrupt)
@@ -134,7 +134,7 @@ def _message(error: Exception) -> str:
 
 
 def _drop_output() -> None:
-    """Let what is still to be written to stdout go, where it cannot be written."""
+    """Flush stdout; discard buffered output that cannot be written."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

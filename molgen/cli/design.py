@@ -1,13 +1,13 @@
 r"""Draw until N valid, unique, novel molecules meet every target and pass every filter.
 
 A range is a filter; a number is met within --tolerance (whole-number properties exactly); max and
-min steer only. Targets may be any property that can be computed: those that the model is
-conditioned on steer the draws, the others filter them. Weights act where molecules are ranked, in
-the column `score`: weighted distances from the targets, in training standard deviations. Everything
-drawn on the way is counted, and how much of it met each target and passed each filter. Without a
-target, any new molecule will do. The exit status is 0 with N molecules and 3 with fewer.
+min only guide. Targets may be any property that can be computed: those that the model is
+conditioned on guide the draws, the others filter them. Weights apply to the guidance and to the
+column `score`: weighted distances from the targets, in training standard deviations. All rows drawn
+are counted, with the number that meet each target and pass each filter. Without a target, every new
+molecule is accepted. The exit status is 0 with N molecules and 3 with fewer.
 
-With --no-filter, the first N rows are delivered as they are drawn, and counted in the same way.
+With --no-filter, the first N rows are delivered without filtering, and counted in the same way.
 
 Example:
   molgen design qm9 --target qed=max --n 100 --out designs.csv --grid designs.png
@@ -64,8 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-filter",
         action="store_true",
-        help="deliver the first N rows as they are drawn, and say in the column `lost` why "
-        "each would be rejected",
+        help="deliver the first N rows without filtering, with the reason of a rejection in the "
+        "column `lost`",
     )
     options.add_sampling(parser)
 
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.model)
     purpose = "sampling" if arguments.no_filter else "design"
-    whole = goals.targets if constraints is None else None  # no preset is for part of a molecule
+    whole = goals.targets if constraints is None else None  # presets are for whole molecules
     request = Request(
         goals,
         arguments.n,
@@ -119,16 +119,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read(arguments: argparse.Namespace) -> tuple[Goals, Filters]:
-    """Check what can be checked without a model, and return goals and filters.
+    """Return goals and filters, with all checks that need no model.
 
     Raises:
-        ValueError: naming what is out of line.
+        ValueError: naming the argument that is invalid.
     """
     outputs.check_files(arguments.out, arguments.grid)
     if arguments.guidance == "none" and arguments.target:
-        raise ValueError("guidance none cannot meet a target: use `molgen sample`")
+        raise ValueError("guidance is none with a target, expected `molgen sample`")
     if arguments.no_filter and arguments.max_draws:
-        raise ValueError("max-draws does not go with no-filter, which draws N rows and no more")
+        raise ValueError("max-draws is given with no-filter, expected one of them")
     from molgen.discovery.goals import read_goals
     from molgen.molecules.filters import Filters
 
@@ -138,38 +138,37 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Filters]:
 
 
 def roles(goals: Goals, guided_by: Mapping[str, Target], survey: bool) -> list[str]:
-    """Return what a user might not expect of the targets, in a line or two.
+    """Return notes on targets or weights without effect on the draws.
 
     Args:
-        goals: what is asked for.
-        guided_by: what steers of it.
-        survey: whether rows that miss a goal are delivered, too.
+        goals: the goals.
+        guided_by: targets that guide the draws.
+        survey: whether rows that miss a goal are delivered too.
     """
     from molgen.targets import Range
 
     lines = []
     idle = [goal for goal in goals if goal.name not in guided_by]
     if idle:
-        does = {True: "counts" if survey else "filters", False: "ranks"}
-        only = ", ".join(f"{goal.name} {does[goal.bounds]} only" for goal in idle)
-        lines.append(
-            f"steered by {', '.join(guided_by) or 'nothing'}; {only}: not known to the model"
-        )
+        role = {True: "counts" if survey else "filters", False: "ranks"}
+        only = ", ".join(f"{goal.name} {role[goal.bounds]} only" for goal in idle)
+        guides = ", ".join(guided_by) or "no target"
+        lines.append(f"guided by {guides}; {only}: the model is not conditioned on it")
     weighted = len(set(goals.weights.values())) > 1
     if weighted and not survey and all(isinstance(goal.target, Range) for goal in goals):
-        lines.append("what is delivered is inside every range, so weights steer and rank nothing")
+        lines.append("all targets are ranges, so weights do not affect the ranking")
     return lines
 
 
 class Screen(Bar):
-    """Shows the first molecule at once and then a bar."""
+    """Prints the first molecule, then shows a bar."""
 
     def __init__(self, names: list[str], n: int, started: float) -> None:
         super().__init__(n, "molecule")
         self.names, self.started, self.first = names, started, True
 
     def found(self, rows: pd.DataFrame) -> None:
-        """Print the very first molecule, count them all."""
+        """Print the first molecule of the run, and count all."""
         if self.first:
             row = rows.iloc[0]
             values = ", ".join(f"{name} {row[name]:.3g}" for name in self.names)
@@ -180,34 +179,34 @@ class Screen(Bar):
         self.add(len(rows))
 
     def round(self, counts: DesignCounts) -> None:
-        """Show the running tally."""
+        """Show the number of rows drawn."""
         self.note(f"{counts.drawn} drawn")
 
     def drawn(self, counts: DesignCounts) -> None:
-        """Show how many rows a survey has drawn."""
+        """Show the number of rows a survey has drawn."""
         self.to(counts.drawn)
 
 
 def rank(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the molecules that met everything, by their scores, best first."""
+    """Return the accepted molecules by score, best first."""
     if "lost" in table:
         table = table[table["lost"] == ""]
     return table.sort_values("score", ascending=False, kind="stable")
 
 
 def report(designs: Designs, ranked: pd.DataFrame, goals: Goals) -> str:
-    """Return the short table and the honest counts."""
+    """Return the short table and the counts."""
     lines = outputs.short_table(ranked, list(goals.targets), WIDEST_SMILES)
     return "\n".join([*lines, *counts_table(designs.counts, goals), str(designs.counts)])
 
 
 def counts_table(counts: DesignCounts, goals: Goals) -> list[str]:
-    """Return how many met each goal, passed each filter, and did all of it, as a table.
+    """Return the number that meet each goal, each filter, and all of them, as a table.
 
-    Rows are out of all rows drawn, repeats and failures included; molecules are the different ones,
-    out of the different valid ones.
+    Rows are a share of all rows drawn, duplicates and invalid ones included; molecules are distinct
+    ones, a share of the distinct valid ones.
     """
-    if len(counts.met) < 2:  # nothing but "all": there is nothing to be met
+    if len(counts.met) < 2:  # only "all of them": no goal or filter
         return []
     weights = {str(goal): f"{goal.weight:g}" for goal in goals}
     shown = {
@@ -225,5 +224,5 @@ def counts_table(counts: DesignCounts, goals: Goals) -> list[str]:
 
 
 def percent(count: int, total: int) -> str:
-    """Return a share in per cent, with a fixed width."""
+    """Return a percentage, with a fixed width."""
     return f"{100 * count / total if total else 0.0:5.1f} %"

@@ -1,24 +1,24 @@
-"""Measure a file of molecules, by every convention asked for.
+"""Measure a file of molecules by one or several conventions.
 
-Reads the column named, else raw, else the first usual heading under which there is a SMILES
-(smiles, canonical_smiles, structure, ...), else the only column; which one is told on stderr. Every
-rate divides by what its convention divides by; molgen's own, strict, divides by all rows. Rows are
-judged as they stand; known and reference molecules are read as training reads them, of a salt the
-largest organic fragment.
+Reads the given column, or else raw, or else the first usual heading with a SMILES (smiles,
+canonical_smiles, structure, ...), or else the only column (named on stderr). Each convention has
+its own denominators of rates; molgen's own, strict, divides by all rows. Rows are evaluated as
+written; training and reference molecules are read as in training, of a salt the largest organic
+fragment.
 
-conventions (the set behind IntDiv ... FCD is that of the last column):
-  strict     valid: one sanitised fragment; the same: equal canonical SMILES; set: unique rows
-  paper      valid likewise; the same: spelled alike, so "novel" is inflated; set: unique rows
-  moses      valid: RDKit reads it; the definitions and keys of MOSES; set: all valid rows
-  guacamol   valid likewise; the same: equal without stereochemistry; counts only
+conventions (set: the rows over which IntDiv ... FCD are computed):
+  strict     valid: one sanitised fragment; identity: canonical SMILES; set: unique rows
+  paper      valid: as strict; identity: the string, so "novel" is inflated; set: unique rows
+  moses      valid: readable by RDKit; the definitions and keys of MOSES; set: all valid rows
+  guacamol   valid: as moses; identity: SMILES without stereochemistry; counts only
 
-metrics of a set (- or null where undefined):
-  IntDiv, IntDiv2   internal diversity, 0 (all alike) to 1
+metrics of a set (- or null if undefined):
+  IntDiv, IntDiv2   internal diversity, 0 (all equal) to 1
   Filters           fraction without unwanted substructures
   with --reference:
   SNN               mean similarity to the nearest molecule of the reference
   Frag, Scaf        cosine similarity of fragment and scaffold counts
-  FCD               Fréchet ChemNet distance; only where the extra molgen[fcd] is installed
+  FCD               Fréchet ChemNet distance; only if the extra molgen[fcd] is installed
   PROP_wasserstein  distance of a property's distributions, over all valid rows
 
 Example:
@@ -37,7 +37,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
-from molgen.cli.inputs import Read, cores, known_molecules, note, reference
+from molgen.cli.inputs import Read, cores, note, reference, training_index
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--train",
         metavar="MODEL_OR_FILE",
         type=options.model_or_file,
-        help="what counts as known: a model's training set, or a file of SMILES",
+        help="the training set, for novelty: that of a model, or a file of SMILES",
     )
     parser.add_argument("--train-column", metavar="C", help="the column to read of that file")
     parser.add_argument(
@@ -80,22 +80,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PROP",
         help="report this property's mean and its distance to the reference; may be repeated "
         "(default with --reference, for strict and paper: distances of logp, sa, qed and mw; "
-        "none leaves them out)",
+        "none omits them)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     group = parser.add_argument_group("speed")
     group.add_argument(
         "--counts-only",
         action="store_true",
-        help="only count: no diversity (its time grows as the square of the rows), no filters",
+        help="counts only: no diversity (quadratic in the number of rows), no filters",
     )
     group.add_argument(
         "--no-fcd",
         action="store_true",
-        help="leave out FCD: about 5 ms a molecule and core, and as much for the reference, whose "
-        "part is kept for the next time",
+        help="omit FCD, which takes about 5 ms a molecule and core, and as much for the reference, "
+        "whose part is cached",
     )
-    group.add_argument("--device", default="cpu", metavar="D", help="where FCD's network runs")
+    group.add_argument("--device", default="cpu", metavar="D", help="of FCD's network")
     group.add_argument(
         "--workers", type=options.positive, metavar="N", help="processes (default: one a core)"
     )
@@ -123,16 +123,16 @@ def run(arguments: argparse.Namespace) -> int:
     known = None
     if arguments.train:
         column = arguments.train_column
-        known, sources["train"] = known_molecules(arguments.train, column, workers)
+        known, sources["train"] = training_index(arguments.train, column, workers)
     network = chemnet(arguments, others, workers)
     for source in sources.values():
         note(source.notes)
     molecules = interpret_all(table.raw, workers, "molecules")
-    described = None
+    features = None
     if others and not arguments.counts_only:
         from molgen.molecules.distribution import describe
 
-        described = describe(others, workers, "reference")
+        features = describe(others, workers, "reference")
     result: dict[str, Any] = {
         "read": {name: source.facts for name, source in sources.items()},
         "rows": len(molecules),
@@ -141,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
             molecules,
             conventions,
             known,
-            described,
+            features,
             workers,
             "metrics",
             network,
@@ -162,15 +162,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def property_names(asked: Sequence[str]) -> list[str]:
-    """Return the properties asked for, each once.
+def property_names(words: Sequence[str]) -> list[str]:
+    """Return the requested properties, without repetitions.
 
     Raises:
-        ValueError: if one is unknown, or ``none`` stands beside others.
+        ValueError: if one is unknown, or ``none`` is given with others.
     """
     from property_models import get
 
-    names = list(dict.fromkeys(asked))
+    names = list(dict.fromkeys(words))
     if NO_PROPERTY in names:
         if len(names) > 1:
             raise ValueError(f"property {NO_PROPERTY} cannot be combined: {', '.join(names)}")
@@ -181,7 +181,7 @@ def property_names(asked: Sequence[str]) -> list[str]:
 
 
 def chemnet(arguments: argparse.Namespace, others: list[str], workers: int) -> ChemNet | None:
-    """Return what FCD needs; None without a reference, without the extra, or if it is not wanted.
+    """Return the inputs of FCD; None without a reference, without the extra, or if disabled.
 
     Raises:
         ValueError: if the device cannot be used.
@@ -210,12 +210,12 @@ def add_properties(
     """Add means of properties by convention, and distances of their distributions.
 
     Args:
-        result: is added to.
-        conventions: which ones.
-        names: the properties whose mean is given, and those whose distance is.
+        result: modified in place.
+        conventions: of counting.
+        names: properties for means, and properties for distances.
         sets: the rows, and the SMILES of the reference, possibly none.
-        known: for the means over novel rows.
-        workers: processes.
+        known: training-set index, for the means over novel rows.
+        workers: number of processes.
     """
     from molgen.molecules.conventions import count, wasserstein
     from property_models import compute
@@ -236,7 +236,7 @@ def add_properties(
 
 
 def property_means(counted: Count, values: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-    """Return each property's mean over the unique rows and, where they are known, the novel."""
+    """Return each property's mean over the unique rows and, with an index, the novel ones."""
     chosen = {"unique": counted.unique, "novel": counted.novel}
     return {
         f"{name}_mean_{which}": _mean(column[marks])
@@ -269,13 +269,13 @@ def _shown(value: Any) -> str:
 
 
 def _mean(values: NDArray[np.float64]) -> float:
-    """Return the mean of what is a number (other conventions count rows that are no molecule)."""
+    """Return the mean without NaN (some conventions count invalid rows)."""
     given = values[values == values]
     return float(given.mean()) if len(given) else math.nan
 
 
 def _finite(value: Any) -> Any:
-    """Return a value that JSON knows: NaN becomes null."""
+    """Return a value for JSON: NaN becomes null."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,10 +1,10 @@
-"""Learn a property from a table of measured molecules: a judge, and with --classifier a guide.
+"""Fit a property predictor to a table of measured molecules; --classifier adds a noisy classifier.
 
-The judge is a Gaussian process on substructure counts and descriptors, with intervals calibrated on
-molecules it has not seen. DIR gets property.json (its card), property.safetensors, predictions.csv,
-calibration.png and, where rows could not be used, left_out.csv. The property is then called
-model:DIR, its standard deviation uncertainty:DIR. A guide steers MODEL towards the property while
-it writes; it learns from molecules that MODEL draws and the judge labels, and goes to DIR/guide.
+The predictor is a Gaussian process on substructure counts and descriptors, with intervals
+calibrated on held-out molecules. DIR contains property.json (its card), property.safetensors,
+predictions.csv, calibration.png and, if rows were rejected, left_out.csv. The property is then
+model:DIR, its standard deviation uncertainty:DIR. A noisy classifier guides MODEL towards the
+property; it is trained on draws of MODEL labelled by the predictor, and written to DIR/classifier.
 
 Example:
   molgen fit-property freesolv.csv.gz --column expt --unit kcal/mol --out out/hydration
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         choices=["scaffold", "random"],
         default="scaffold",
-        help="how test molecules are set apart; the other way is measured too (default: scaffold)",
+        help="how to split off test molecules; the other split is measured too (default: scaffold)",
     )
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of split and fit")
     group = parser.add_argument_group("noisy classifier")
@@ -59,21 +59,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classifier",
         metavar="MODEL",
         type=options.model_name,
-        help="train a guide for this model's network",
+        help="train a noisy classifier for this model",
     )
     group.add_argument(
         "--classifier-molecules",
         type=options.positive,
         default=MOLECULES,
         metavar="N",
-        help=f"to draw and label (default: {MOLECULES})",
+        help=f"number to draw and label (default: {MOLECULES})",
     )
     group.add_argument(
         "--classifier-epochs",
         type=float,
         default=EPOCHS,
         metavar="E",
-        help=f"passes over them (default: {EPOCHS:g})",
+        help=f"passes over these molecules (default: {EPOCHS:g})",
     )
 
 
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
             Path(arguments.file).name,
             on_stage=_stage,
         )
-    except ValueError as error:  # often because of rows that were not used
+    except ValueError as error:  # often because of rejected rows
         raise ValueError(f"{error}; {'; '.join(measured.notes)}") from error
     note([*measured.notes, *built_in(arguments.file, {arguments.column: COLUMN})])
     write(out, predictor, tested, measured)
@@ -120,23 +120,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check_folder(path: str) -> Path:
-    """Return the folder to write, which need not exist.
+    """Return the folder to write, which may not exist yet.
 
     Raises:
-        ValueError: if it cannot be made or written to.
+        ValueError: if it cannot be created or written to.
     """
     from molgen.utils.files import check_writable
 
     folder = Path(path)
-    there = next(place for place in (folder, *folder.parents, Path()) if place.exists())
-    if not there.is_dir():
-        raise ValueError(f"out is {path!r}, but {str(there)!r} is a file, expected a folder")
-    check_writable(there / "property.json")
+    existing = next(place for place in (folder, *folder.parents, Path()) if place.exists())
+    if not existing.is_dir():
+        raise ValueError(f"out is {path!r}, but {str(existing)!r} is a file, expected a folder")
+    check_writable(existing / "property.json")
     return folder
 
 
 def write(out: Path, predictor: PropertyPredictor, tested: Assessment, measured: Measured) -> None:
-    """Write the judge's folder; the judge itself last, so that it is there whole or not at all."""
+    """Write the predictor's folder; the predictor itself last, so that it is never partial."""
     from molgen.data.tables import write_table
     from property_models.learned.calibration_plot import calibration_plot
 
@@ -151,13 +151,13 @@ def write(out: Path, predictor: PropertyPredictor, tested: Assessment, measured:
         calibration_plot(
             tested, measured.values, predictor.name, out / "calibration.png", predictor.unit
         )
-    except ValueError as error:  # no matplotlib: the judge is as good without its picture
+    except ValueError as error:  # no matplotlib: only the plot is missing
         print(f"no calibration.png: {error}", file=sys.stderr)
     predictor.save(out)
 
 
 def predictions(tested: Assessment, measured: Measured) -> Any:
-    """Return a table of all molecules: measured, predicted, the 90 % interval, and their part."""
+    """Return a table of all molecules: measured, predicted, the 90 % interval, and the part."""
     import numpy as np
     import pandas as pd
 
@@ -198,7 +198,7 @@ def report(predictor: PropertyPredictor) -> str:
 def _classifier(
     arguments: argparse.Namespace, model: Any, measured: Measured, tested: Assessment, out: Path
 ) -> None:
-    """Draw molecules, label them with the judge, and train a guide."""
+    """Draw molecules, label them with the predictor, and train a noisy classifier."""
     import json
 
     from molgen.checkpoints.files import CLASSIFIER
@@ -212,7 +212,7 @@ def _classifier(
     labelled = distil.label(
         model, name, measured, tested.split, arguments.split, drawn, arguments.seed
     )
-    options.say("guide: " + ", ".join(f"{n:,} {what}" for what, n in labelled.counts.items()))
+    options.say("classifier: " + ", ".join(f"{n:,} {name}" for name, n in labelled.counts.items()))
     classifier = distil.train(labelled, model, folder, arguments.classifier_epochs)
     found = distil.agreement(classifier, labelled.data)
     record = {"model": arguments.classifier, "labels": labelled.counts, "held_out": found}
@@ -220,14 +220,14 @@ def _classifier(
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     if "spearman" in found:
         options.say(
-            f"guide against judge on {found['molecules']} clean molecules held out: rank "
+            f"classifier and predictor on {found['molecules']} clean held-out molecules: rank "
             f"correlation {found['spearman']:.3f}"
         )
-    options.say(f"wrote {folder}: a guide towards {name}")
+    options.say(f"wrote {folder}: a noisy classifier of {name}")
 
 
 def _stage(text: str) -> None:
-    """Say what is being done, where somebody watches."""
+    """Print the current stage if standard error is a terminal."""
     if sys.stderr is not None and sys.stderr.isatty():
         print(f"{text} ...", file=sys.stderr, flush=True)
 

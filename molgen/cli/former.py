@@ -1,4 +1,4 @@
-"""Words of the command line that have other names now, and are still understood."""
+"""Former names of commands and options, still accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTIONS = {
 
 
 def renamed(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line as they are written now."""
+    """Return the words of a command line with current names."""
     found = []
     for place, word in enumerate(words):
         name, equals, value = word.partition("=")

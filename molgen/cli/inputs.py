@@ -1,6 +1,6 @@
-"""Reading the molecules of a user's file for a command, and saying on stderr what was read.
+"""Reading the molecules of a user's file for a command, with notes on standard error.
 
-It is said once everything asked for has been checked: bad input is one line and nothing else.
+Notes are printed after all arguments have been checked: bad input is one line and nothing else.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    """Return the number of cores available to this process."""
+    affinity = getattr(os, "sched_getaffinity", None)  # on Linux only
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def note(lines: Sequence[str]) -> None:
-    """Print lines on standard error: what was read is told beside the result, never in it."""
+    """Print lines on standard error, separate from the result."""
     for line in lines:
         print(line, file=sys.stderr)
 
 
 def given(raw: Sequence[str], workers: int = 1, label: str = "molecules") -> list[Molecule]:
-    """Return molecules that are given rather than drawn: of salts the largest organic fragment."""
+    """Return given (not sampled) molecules: of salts the largest organic fragment."""
     from molgen.molecules.parents import parent
     from molgen.molecules.parsing import interpret_all
 
@@ -39,10 +39,10 @@ def given(raw: Sequence[str], workers: int = 1, label: str = "molecules") -> lis
 
 @dataclass(frozen=True)
 class Read:
-    """What was read of a file.
+    """A record of the reading of a file.
 
     Attributes:
-        notes: for the screen.
+        notes: for the terminal.
         facts: for JSON.
     """
 
@@ -51,9 +51,9 @@ class Read:
 
 
 def reference(path: str, column: str | None, workers: int = 1) -> tuple[list[str], Read]:
-    """Return the molecules of a file to compare with, as SMILES, and what was read.
+    """Return the molecules of a reference file, as SMILES, and a record of the reading.
 
-    Repeated ones stay, and so does the spelling of what is one molecule.
+    Repeated molecules are kept, and so is the SMILES of a single molecule as written.
 
     Raises:
         ValueError: if none can be read.
@@ -69,17 +69,17 @@ def reference(path: str, column: str | None, workers: int = 1) -> tuple[list[str
         raise ValueError(f"{path}: no molecule among its {len(table):,} rows")
     notes = table.notes()
     if unreadable:
-        notes.append(f"{table.source}: {unreadable:,} of {len(table):,} rows are no molecule")
+        notes.append(f"{table.source}: {unreadable:,} of {len(table):,} rows are invalid")
     return found, Read(notes, {**table.facts(), "unreadable": unreadable})
 
 
-def known_molecules(
+def training_index(
     name: str, column: str | None = None, workers: int = 1
 ) -> tuple[TrainingIndex, Read]:
-    """Return the index of a model, or that of a file of SMILES as training would make it.
+    """Return the training-set index of a model, or one made from a file of SMILES.
 
     Returns:
-        The index, and what was read.
+        The index, and a record of the reading.
 
     Raises:
         ValueError: if it is neither, or the model has no index.
@@ -95,11 +95,11 @@ def known_molecules(
         table = read_table(name, column, option="train-column")
         cleaned = clean(table, processes=workers, progress=True)
         notes = [*table.notes(), f"{table.source}: {cleaned.summary()}"]
-        index = TrainingIndex.from_smiles(cleaned.smiles, False, workers, "known molecules")
+        index = TrainingIndex.from_smiles(cleaned.smiles, False, workers, "training-set index")
         return index, Read(notes, {**table.facts(), "cleaned": cleaned.counts})
     if column is not None:
         raise ValueError(f"train-column is {column!r}, but {name!r} is a model: expected a file")
     path = find(locate(name), INDEX)
     if not path.is_file():
-        raise ValueError(f"model {name!r} has no index of known molecules")
+        raise ValueError(f"model {name!r} has no training-set index")
     return TrainingIndex.load(path), Read([], {"model": name})

@@ -1,4 +1,4 @@
-"""List the models that come with molgen.
+"""List the bundled models.
 
 Example:
   molgen models

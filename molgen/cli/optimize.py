@@ -1,21 +1,23 @@
-r"""Improve leads: redraw the part that holds the goal back, and stay similar to the lead.
+r"""Improve leads: redraw the region with the worst attribution, and stay similar to the lead.
 
-LEADS is a SMILES or a file of them. A try opens a part of a lead, keeps the rest and draws the part
-anew under guidance; every try is a row, with its similarity to the lead (Tanimoto, Morgan radius 2,
-2,048 bits), its gain over the lead in training standard deviations, and what became of it: invalid,
-unchanged, duplicate, constraint lost, similarity below, filter failed, not selected, goal missed,
-or ok. A range or a number is met or missed; max and min are met by what is better than the lead.
+LEADS is a SMILES or a file of them. An attempt masks a region of a lead, keeps the rest and redraws
+the region under guidance; every attempt is a row, with its similarity to the lead (Tanimoto, Morgan
+radius 2, 2,048 bits), its gain over the lead in training standard deviations, and its outcome:
+invalid, unchanged, duplicate, constraint lost, similarity below, filter failed, not selected, goal
+missed, or ok. A range or a number is met or missed; max and min are met by an improvement over the
+lead.
 
-Two tiers, told apart in the column `tier` and in the report. By default nothing is computed of the
-properties while drawing: a guide of the model tells which part to open, and tries go on from what
-it finds better; without a guide the network tells, and all tries start from the lead. With
---top-k P the guide proposes P molecules a lead in the end; the others are `not selected`, and
-nothing is computed of them. With --oracle-calls M, up to M distinct molecules a lead are scored on
-the way, and tries go on from what is better; --stop-after E ends them at a lead once E molecules
-meet everything.
+There are two tiers, given in the column `tier` and in the report. By default the properties are not
+computed while drawing: the model's noisy classifier scores the regions, and attempts continue from
+the molecules with the highest target probability; without a classifier the network scores the
+regions, and all attempts start from the lead. With --top-k P the classifier selects P molecules a
+lead at the end; the others are `not selected`, and their properties are not computed. With
+--oracle-calls M, up to M distinct molecules a lead are scored while drawing, and attempts continue
+from improved molecules; --stop-after E ends the attempts at a lead after E molecules that meet
+every goal.
 
-The exit status is 0 if every lead was improved and 3 if not. What is finished is written every 64
-leads. Leads that cannot be worked on are rows with the reason.
+The exit status is 0 if every lead was improved and 3 if not. Finished rows are written every 64
+leads. Rejected leads are rows with the reason.
 
 Example:
   molgen optimize qm9 'CCC1=CNC(=O)N1' --target qed=max --similarity 0.4 --out better.csv
@@ -54,14 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("leads", metavar="LEADS", help="a SMILES, or a .smi or .csv file of them")
     options.add_targets(parser, required=True)
     parser.add_argument(
-        "--similarity", type=float, default=0.4, metavar="S", help="least, to the lead (0.4)"
+        "--similarity", type=float, default=0.4, metavar="S", help="least similarity (default 0.4)"
     )
     parser.add_argument(
         "--attempts",
         type=options.positive,
         default=20,
         metavar="K",
-        help="draws a lead (default 20)",
+        help="attempts a lead (default 20)",
     )
     parser.add_argument(
         "--oracle-calls",
@@ -75,23 +77,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop-after",
         type=options.positive,
         metavar="E",
-        help="molecules that meet everything, after which a lead gets no more tries; needs "
-        "--oracle-calls (default: all tries)",
+        help="molecules that meet every goal, after which a lead gets no more attempts; needs "
+        "--oracle-calls (default: all attempts)",
     )
     parser.add_argument(
         "--top-k",
         type=options.positive,
         metavar="P",
-        help="molecules a lead at most that the model's guide proposes, of all that the tries "
-        "draw; without --oracle-calls (default: every try)",
+        help="molecules a lead that the model's noisy classifier selects from all attempts; "
+        "without --oracle-calls (default: every attempt)",
     )
     outputs.add_out(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--keep", metavar="ATOMS", help="atoms that stay: SMARTS, or for one lead 0,3,5-8"
+        "--keep", metavar="ATOMS", help="kept atoms: SMARTS, or for one lead 0,3,5-8"
     )
-    which.add_argument("--change", metavar="ATOMS", help="atoms that may change, likewise")
-    parser.add_argument("--column", metavar="C", help="of the file that holds the leads")
+    which.add_argument(
+        "--change", metavar="ATOMS", help="atoms that may change, in the same notation"
+    )
+    parser.add_argument("--column", metavar="C", help="column of the file with the leads")
     outputs.add_weights(parser, "the guidance and the gain")
     outputs.add_filters(parser)
     outputs.add_tolerance(parser)
@@ -154,15 +158,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Screen(Bar):
-    """Shows a bar of tries, and writes what is finished."""
+    """Shows a bar of attempts, and writes finished rows."""
 
-    def __init__(self, tries: int, out: str) -> None:
-        super().__init__(tries, "try")
+    def __init__(self, attempts: int, out: str) -> None:
+        super().__init__(attempts, "attempt")
         self.out = out
         self.tables: list[pd.DataFrame] = []
 
     def finished(self, rows: pd.DataFrame) -> None:
-        """Write the rows of all leads that are finished."""
+        """Write the rows of all finished leads."""
         import pandas as pd
 
         from molgen.data.tables import write_table
@@ -172,7 +176,7 @@ class Screen(Bar):
 
 
 def read_leads(text: str, column: str | None) -> tuple[list[str], list[str]]:
-    """Return the leads, and lines on what was read, none of a lead from the command line.
+    """Return the leads, and notes on the file, none for a lead from the command line.
 
     Raises:
         ValueError: if the text is neither a file nor a molecule, or the file cannot be read.
@@ -188,14 +192,14 @@ def read_leads(text: str, column: str | None) -> tuple[list[str], list[str]]:
         return [_lead(molecule) for molecule in inputs.given(table.raw)], table.notes()
     (molecule,) = inputs.given([bare(text)])
     if not molecule.ok:
-        raise ValueError(f"leads is {text!r}, which is no file and no molecule: {molecule.status}")
+        raise ValueError(f"leads is {text!r}, expected a file or a molecule: {molecule.status}")
     if column is not None:
-        raise ValueError(f"column is {column!r}, but leads is a molecule: expected a file")
+        raise ValueError(f"column is {column!r}, but leads is a molecule, expected a file")
     return [_lead(molecule)], []
 
 
 def _lead(molecule: Molecule) -> str:
-    """Return a lead as it was written, whose order of atoms counts; of a salt, the part that is."""
+    """Return a lead with the atom order of the input; of a salt, the organic fragment."""
     from molgen.molecules.parsing import canonical
 
     if not molecule.ok or "." not in molecule.raw:
@@ -219,12 +223,12 @@ def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:
 
         read_smarts(found, f"{name} {text!r}")
     elif found is not None and not single:
-        raise ValueError(f"{name} is {text!r}: with a file of leads, expected SMARTS")
+        raise ValueError(f"{name} is {text!r} for a file of leads, expected SMARTS")
     return found
 
 
 def report(found: Optimized, goals: Goals, single: bool) -> str:
-    """Return the short table and the honest counts."""
+    """Return the short table and the counts."""
     from molgen.molecules.fate import Fate
 
     names = list(goals.targets)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their words mean."""
+"""Options shared by several commands, and their readers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from molgen.targets import Target
 
 
-TRAINING = [dtype for dtype in DTYPES if dtype != "fp64"]  # a network is trained in no more
+TRAINING = [dtype for dtype in DTYPES if dtype != "fp64"]  # training does not support fp64
 
 
 def positive(text: str) -> int:
@@ -44,7 +44,7 @@ def whole(text: str) -> int:
 
 
 def model_name(text: str) -> str:
-    """Read the name of a model; one that there is not is found out before anything heavy."""
+    """Read the name of a model; a missing one is an error before any heavy import."""
     from molgen.checkpoints.hub import check_name
 
     try:
@@ -55,12 +55,12 @@ def model_name(text: str) -> str:
 
 
 def model_or_file(text: str) -> str:
-    """Read the name of a file or of a model, likewise."""
+    """Read the name of a file or of a model, with the same check."""
     return text if os.path.isfile(text) else model_name(text)
 
 
 def say(text: str) -> None:
-    """Print at once; a reader that has gone away does not end the run."""
+    """Print and flush; a closed pipe does not end the run."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -85,16 +85,16 @@ def add_targets(parser: argparse.ArgumentParser, required: bool = False) -> None
         default=[],
         required=required,
         metavar="PROP=VALUE",
-        help="a property to aim at: VALUE is max, min, a number, LO..HI, LO.. or ..HI; "
+        help="target of a property: VALUE is max, min, a number, LO..HI, LO.. or ..HI; "
         "may be repeated",
     )
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how to draw; each defaults to the model's own recommendation."""
+    """Add the sampling options; each defaults to the model's own recommendation."""
     group = parser.add_argument_group("sampling", "by default as the model's card recommends")
     group.add_argument(
-        "--preset", metavar="FILE", help="start from what `molgen tune` wrote instead"
+        "--preset", metavar="FILE", help="start from a preset of `molgen tune` instead"
     )
     for option in OPTIONS.values():
         add_option(group, option)
@@ -103,17 +103,17 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
 
 
 def add_option(parser: Any, option: Option) -> None:
-    """Add an option of the table of settings; it is None where it is not given."""
-    asked: dict[str, Any] = {"help": option.help}
+    """Add an option of the table of settings; it is None if not given."""
+    words: dict[str, Any] = {"help": option.help}
     if option.choices:
-        asked["choices"] = list(option.choices)
+        words["choices"] = list(option.choices)
     else:
-        asked["metavar"] = option.metavar
+        words["metavar"] = option.metavar
     if option.kind == COUNT:
-        asked["type"] = positive
+        words["type"] = positive
     elif option.kind == NUMBER:
-        asked["type"] = float
-    parser.add_argument(f"--{option.key.replace('_', '-')}", **asked)
+        words["type"] = float
+    parser.add_argument(f"--{option.key.replace('_', '-')}", **words)
 
 
 def add_device(parser: Any, dtypes: Sequence[str] = DTYPES) -> None:
@@ -125,10 +125,10 @@ def add_device(parser: Any, dtypes: Sequence[str] = DTYPES) -> None:
 
 
 def targets(arguments: argparse.Namespace) -> dict[str, Target]:
-    """Return the targets asked for.
+    """Return the given targets.
 
     Raises:
-        ValueError: if one is not PROP=VALUE, or a property is asked for twice.
+        ValueError: if one is not PROP=VALUE, or a property is given twice.
     """
     from molgen.targets import read_targets, split_targets
 
@@ -141,16 +141,16 @@ def settings(
     purpose: str = "sampling",
     targets: Mapping[str, Target] | None = None,
 ) -> Settings:
-    """Return the model's recommended settings with what the command line changes.
+    """Return the model's recommended settings with the changes of the command line.
 
-    A strategy that is named comes with uniform weights, as published, unless weights are named too,
-    and whoever names a method goes without a preset that is tuned for the targets.
+    A given remasking strategy has uniform remasking weights, as published, unless weights are given
+    too. With a given method, no preset tuned for the targets is used.
 
     Args:
         arguments: of the command line.
-        model: whose recommendations to start from.
+        model: source of the recommended settings.
         purpose: see :meth:`molgen.model.Model.preset`.
-        targets: likewise.
+        targets: see :meth:`molgen.model.Model.preset`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -160,7 +160,7 @@ def settings(
 
     chosen = {} if arguments.preset is None else read_preset(arguments.preset)["sampling"]
     given = {key: getattr(arguments, key) for key in OPTIONS}
-    if steerless := given["guidance"] == "none":
+    if unguided := given["guidance"] == "none":
         given["guidance"] = None
     changes: dict[str, Any] = {
         OPTIONS[key].name: OPTIONS[key].read(value)
@@ -171,19 +171,19 @@ def settings(
         own = model.preset(purpose) | chosen
         remask = arguments.remask or own.get("remask", "ancestral")
         if arguments.remask is not None:
-            changes.setdefault("weights", None)
+            changes.setdefault("remask_weights", None)
         else:  # another eta for the recommended strategy
             remask = re.sub(r"\beta=[^,]*,?", "", remask)
         changes["remask"] = strategy(remask, arguments.eta)
-    named = set(METHOD) & set(changes) or steerless
-    preset = model.preset(purpose, None if named else targets) | chosen
+    method_given = set(METHOD) & set(changes) or unguided
+    preset = model.preset(purpose, None if method_given else targets) | chosen
     found = from_words(preset).changed(**changes)
     check_device(found.device)
     return found
 
 
 def check_device(device: str) -> None:
-    """Check that a device is there.
+    """Check that a device is available.
 
     Raises:
         ValueError: if it is not.

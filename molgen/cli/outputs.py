@@ -1,4 +1,4 @@
-"""What commands that deliver molecules share: options, the short table, the picture, the end."""
+"""Shared by commands that deliver molecules: options, short table, picture, exit status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SHOWN = 10  # molecules of the short table
 DRAWN = 20  # structures of the picture
 FEWER = 3  # exit status
-NARROW = 28  # characters of a molecule in the short table, at least
+NARROW = 28  # least width of a molecule in the short table, in characters
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add how many molecules to deliver, and where to."""
+    """Add ``--n``, ``--out`` and ``--grid``."""
     parser.add_argument(
         "--n", type=options.positive, required=True, metavar="N", help="molecules to deliver"
     )
@@ -35,14 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grid", metavar="PNG", help=f"also draw the best {DRAWN} structures")
 
 
-def add_weights(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add ``--weight``, of a target in what the command makes of several."""
+def add_weights(parser: argparse.ArgumentParser, use: str) -> None:
+    """Add ``--weight``, of a target in a use of several targets."""
     parser.add_argument(
         "--weight",
         action="append",
         default=[],
         metavar="PROP=W",
-        help=f"of a target in {what} (default 1); may be repeated",
+        help=f"weight of a target in {use} (default 1); may be repeated",
     )
 
 
@@ -65,7 +65,7 @@ def add_tolerance(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.05,
         metavar="X",
-        help="how near a number must be, in training standard deviations (default 0.05)",
+        help="tolerance around a number, in training standard deviations (default 0.05)",
     )
 
 
@@ -73,7 +73,7 @@ def read_weights(texts: list[str]) -> dict[str, float]:
     """Read ``PROP=W``, each once.
 
     Raises:
-        ValueError: naming what came and what is allowed.
+        ValueError: naming the value and the allowed form.
     """
     found: dict[str, float] = {}
     for text in texts:
@@ -89,10 +89,10 @@ def read_weights(texts: list[str]) -> dict[str, float]:
 
 
 def check_files(out: str, grid: str | None = None) -> None:
-    """Check that what is to be written can be.
+    """Check that output files can be written.
 
     Raises:
-        ValueError: naming the file that cannot, or is of another kind than expected.
+        ValueError: naming the file that cannot be written, or has another extension than expected.
     """
     from molgen.data.tables import check_extension
     from molgen.utils.files import check_writable
@@ -110,7 +110,7 @@ def short_table(table: pd.DataFrame, names: list[str], widest: int = NARROW) -> 
     Args:
         table: with the column ``smiles`` and one for each name.
         names: of properties.
-        widest: characters of a molecule at most.
+        widest: largest width of a molecule, in characters.
     """
     width = min(widest, max([NARROW, *(len(smiles) for smiles in table["smiles"].head(SHOWN))]))
     lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{name:>12}" for name in names)]
@@ -126,13 +126,13 @@ def short_table(table: pd.DataFrame, names: list[str], widest: int = NARROW) -> 
 
 
 def draw_grid(best: pd.DataFrame, names: list[str], path: str, title: str) -> None:
-    """Draw the first molecules with their values, and say so.
+    """Draw the first molecules with their values into a file.
 
     Args:
         best: with the column ``smiles`` and one for each name, best first.
         names: of properties.
         path: of the picture.
-        title: above it.
+        title: of the picture.
     """
     from molgen.molecules.grid import grid_png
 
@@ -146,14 +146,14 @@ def draw_grid(best: pd.DataFrame, names: list[str], path: str, title: str) -> No
 
 
 def end(model: Model, delivered: int, asked: int, reason: str, kind: str = "molecules") -> int:
-    """Say what a user should know of a run that has ended; return the exit status.
+    """Print warnings and the reason of an incomplete run; return the exit status.
 
     Args:
-        model: that drew.
-        delivered: how many there are.
-        asked: how many there were to be.
-        reason: why the run ended.
-        kind: what they are.
+        model: the model.
+        delivered: number of items delivered.
+        asked: requested number.
+        reason: of the end of the run.
+        kind: plural noun for the items.
     """
     warning = model.training_index.check() if model.training_index is not None else None
     if warning:

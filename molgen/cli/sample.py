@@ -1,8 +1,8 @@
 """Draw N molecules, one row each, into a file.
 
 Row i is one draw: never rejected, retried, repaired or filtered. The same seed gives the same rows,
-and a smaller N is a prefix of a larger one. A property that the model learned from a column of the
-user's can be aimed at like any other; nothing computes it, and its column says so.
+and a smaller N is a prefix of a larger one. A property that the model learned from a column of its
+training file can be a target like any other; its values cannot be computed, as its column states.
 
 Example:
   molgen sample qm9 --n 1000 --out samples.csv
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.sampling.sampler import Samples
 
-EVENTS = (".csv", ".parquet")  # a row of a trajectory is no molecule
+EVENTS = (".csv", ".parquet")  # rows of a trajectory are events, not molecules
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in own:
         print(
             f"{name} cannot be computed: the model learned it from a column of its training file; "
-            "molecules are steered towards it, and not measured",
+            "draws are guided towards it, without computed values",
             file=sys.stderr,
         )
     warning = warn(model)
@@ -117,7 +117,7 @@ def check_trajectory(path: str | None, out: str) -> None:
     """Check the name of the file of events.
 
     Raises:
-        ValueError: if it cannot hold them, or is that of the molecules.
+        ValueError: if its extension is unsupported, or it is the file of the molecules.
     """
     if path is None:
         return
@@ -128,7 +128,7 @@ def check_trajectory(path: str | None, out: str) -> None:
 
 
 class Progress(Bar):
-    """A bar over finished rows, which also keeps them in case the run is interrupted."""
+    """A bar over finished rows, which are kept for an interrupted run."""
 
     def __init__(self, n: int) -> None:
         super().__init__(n, "molecule")
@@ -140,7 +140,7 @@ class Progress(Bar):
         self.add(len(index))
 
     def finished(self) -> tuple[NDArray[np.int64], Samples]:
-        """Return the rows that have ended, in order: their indices and what was drawn."""
+        """Return the sample indices of finished rows, in order, and their samples."""
         import numpy as np
 
         from molgen.sampling.sampler import Samples
@@ -157,7 +157,7 @@ class Progress(Bar):
 
 
 def summary(table: pd.DataFrame, names: list[str], asked: int) -> str:
-    """Return the honest counts of a table in a few lines; every rate is over all rows."""
+    """Return the counts of a table in a few lines; every rate is over all rows."""
     rows = len(table)
     if not rows:
         return f"0 of {asked} rows"
@@ -180,9 +180,9 @@ def summary(table: pd.DataFrame, names: list[str], asked: int) -> str:
 
 
 def warn(model: Model) -> str | None:
-    """Return why the column ``novel`` is not to be trusted, if it is not."""
+    """Return a warning on the column ``novel``, or None."""
     if model.training_index is None:
-        return "the model has no index of known molecules, so no row counts as novel"
+        return "the model has no training-set index, so no row counts as novel"
     return model.training_index.check()
 
 

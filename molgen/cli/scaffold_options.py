@@ -1,7 +1,7 @@
-"""Options that say what every molecule has to contain: scaffolds, linker ends, parts of a lead.
+"""Options for constraints: scaffolds, linker ends, kept atoms of a lead.
 
-Scaffolds are SMILES with ``*`` (also ``[*]``, ``[*:1]``, ``[1*]``) where they may grow, each an
-argument or a line of a file; what they mean is :mod:`molgen.constraints.scaffolds`'s to say.
+Scaffolds are SMILES with attachment points ``*`` (also ``[*]``, ``[*:1]``, ``[1*]``), each an
+argument or a line of a file; see :mod:`molgen.constraints.scaffolds`.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from molgen.constraints.scaffolds import Constraint
 
 ATOMS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
-MOST_ATOMS = 10_000  # a range of indices beyond that is a slip of the finger
+MOST_ATOMS = 10_000  # larger indices are typing errors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     group = parser.add_argument_group(
         "scaffold",
-        "what every molecule contains; with several scaffolds, rows take turns. Quote SMILES, "
-        "because * means something to a shell",
+        "constraint on every molecule; with several scaffolds, rows cycle through them. Quote "
+        "SMILES, because the shell expands *",
     )
     group.add_argument(
         "--scaffold",
         action="append",
         default=[],
         metavar="SMILES",
-        help="to be grown at its attachment points, * or [*] or [*:1] or [1*]; fragments joined by "
-        "a dot are to be linked; may be repeated",
+        help="grown at its attachment points, * or [*] or [*:1] or [1*]; fragments joined by a dot "
+        "are linked; may be repeated",
     )
     group.add_argument(
         "--scaffold-file",
         metavar="FILE",
-        help="a scaffold a line (.smi, .txt), or a table (.csv, .tsv) with a column scaffold or "
+        help="one scaffold a line (.smi, .txt), or a table (.csv, .tsv) with a column scaffold or "
         "smiles",
     )
     group.add_argument(
@@ -50,32 +50,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--keep",
         metavar="ATOMS",
-        help="scaffolds are whole leads of which these atoms stay and all others may change: "
+        help="scaffolds are whole leads of which these atoms are kept and all others may change: "
         "SMARTS, or numbers such as 0,3,5-8, from 0 in the order of the SMILES",
     )
-    group.add_argument("--change", metavar="ATOMS", help="these atoms may change, likewise")
+    group.add_argument(
+        "--change", metavar="ATOMS", help="atoms that may change, in the same notation"
+    )
 
 
 def read(arguments: argparse.Namespace) -> list[Constraint] | None:
-    """Return the constraints asked for, or None for none.
+    """Return the given constraints, or None for none.
 
     Raises:
-        ValueError: if a scaffold cannot be read, in a file with the number of its line, or options
-            do not go together.
+        ValueError: if a scaffold cannot be read, with the line number in a file, or options
+            conflict.
     """
-    asked = _asked(arguments)
-    if asked is None:
+    given = _scaffolds(arguments)
+    if given is None:
         return None
-    found = [_constraint(text, place, arguments) for place, text in asked[0]]
-    note(asked[1])
+    found = [_constraint(text, place, arguments) for place, text in given[0]]
+    note(given[1])
     return found
 
 
-def _asked(arguments: argparse.Namespace) -> tuple[list[tuple[str, str]], list[str]] | None:
-    """Return every scaffold and where it is written, empty for the command line; what was read.
+def _scaffolds(arguments: argparse.Namespace) -> tuple[list[tuple[str, str]], list[str]] | None:
+    """Return each scaffold with its place in a file (empty for an argument), and notes on the file.
 
     Raises:
-        ValueError: if options do not go together, or the file cannot be read.
+        ValueError: if options conflict, or the file cannot be read.
     """
     found = [("", text) for text in arguments.scaffold]
     notes: list[str] = []
@@ -94,14 +96,14 @@ def _asked(arguments: argparse.Namespace) -> tuple[list[tuple[str, str]], list[s
         raise ValueError(f"{names} are given, expected one of them at most")
     if arguments.superstructure and all("*" in text for _, text in found):
         raise ValueError(
-            "--superstructure is given, but every scaffold has attachment points and grows at them "
-            "alone: leave it out, or write a scaffold without *"
+            "--superstructure is given, but every scaffold has attachment points, expected a "
+            "scaffold without *"
         )
     return found, notes
 
 
 def _constraint(text: str, place: str, arguments: argparse.Namespace) -> Constraint:
-    """Return a scaffold as it is asked for.
+    """Return the constraint of a scaffold.
 
     Raises:
         ValueError: if it cannot be read.
@@ -115,14 +117,12 @@ def _constraint(text: str, place: str, arguments: argparse.Namespace) -> Constra
         core = arguments.superstructure and "*" not in text
         return scaffolds.read(text, scaffolds.Task.SUPERSTRUCTURE if core else None)
     except ValueError as error:
-        hint = (
-            "; a file is given with --scaffold-file" if not place and Path(text).is_file() else ""
-        )
+        hint = "; for a file use --scaffold-file" if not place and Path(text).is_file() else ""
         raise ValueError(f"{place}: {error}" if place else f"{error}{hint}") from error
 
 
 def _lines(path: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return where each scaffold of a file is, and the scaffold; lines on what was read.
+    """Return the place and text of each scaffold of a file, and notes on the file.
 
     Raises:
         ValueError: if the file cannot be read, or has no column of scaffolds.
@@ -136,10 +136,10 @@ def _lines(path: str) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def atoms(text: str | None) -> Sequence[int] | str | None:
-    """Return numbers of atoms, or SMARTS as they are.
+    """Return numbers of atoms, or SMARTS unchanged.
 
     Raises:
-        ValueError: if a range of atoms is empty or endless.
+        ValueError: if a range of atoms is empty or too large.
     """
     if text is None or not ATOMS.fullmatch(packed := "".join(text.split())):
         return text

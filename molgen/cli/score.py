@@ -1,18 +1,18 @@
-"""Score given molecules: the nats a model needs for each, at most (fewer is likelier).
+"""Score given molecules: an upper bound of -log p in nats under a model (lower is likelier).
 
-Reads the column named, else raw, else the first usual heading under which there is a SMILES, says
-on stderr which, and writes one row for each row read, in order:
+Reads the given column, or else raw, or else the first usual heading with a SMILES (named on
+stderr), and writes one row for each row of the file, in order:
   index, raw, smiles, status   as everywhere; status also unknown_token, too_many_tokens, no_selfies
   nats, error                  bound of -log p and its standard error (empty for a single draw; 0
                                for an autoregressive model, whose value is exact)
-  tokens, length_nats          of the string scored, and what its length costs (part of nats)
-  scored, spellings            the likeliest spelling, and how many were summed over
+  tokens, length_nats          tokens of the scored string, and nats of its length (part of nats)
+  scored, spellings            the likeliest SMILES, and the number of SMILES summed over
   reason                       why a row has no score
 
-A model gives probability to strings. By default the canonical spelling is scored, which is what
-models are trained on; with --spellings R, R random ones are added, and nats bounds the molecule.
-The score of a molecule depends on the seed and on nothing else in the file. Of a salt the largest
-organic fragment is scored, which is what models are trained on.
+A model is a distribution of strings. By default the canonical SMILES is scored, as in training;
+with --spellings R, R random ones are added, and nats is a bound for the molecule. The score of a
+molecule depends on the seed, not on other rows. Of a salt the largest organic fragment is scored,
+as in training.
 
 Example:
   molgen score qm9 molecules.csv --out scores.csv
@@ -57,14 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print JSON alone: the summary and, without a file to write, the rows",
+        help="print only JSON: the summary and, without an output file, the rows",
     )
     parser.add_argument(
         "--draws",
         type=options.positive,
         default=1,
         metavar="K",
-        help="orders (or sets of times) to average over: less scatter, and its standard error",
+        help="orders (or sets of times) to average over: a smaller error, and its estimate",
     )
     parser.add_argument("--seed", type=options.whole, default=0, metavar="S")
     parser.add_argument(
@@ -72,20 +72,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PROP=VALUE",
-        help="likelihood given this value of a property the model knows; may be repeated",
+        help="likelihood given this value of a property of the model; may be repeated",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--as-written",
         action="store_true",
-        help="score each string as it stands, molecule or not, instead of its canonical spelling",
+        help="score each string as written, valid or not, instead of its canonical SMILES",
     )
     which.add_argument(
         "--spellings",
         type=options.positive,
         default=0,
         metavar="R",
-        help="also score R random spellings: nats is then -log of the sum over distinct ones",
+        help="also score R random SMILES: nats is then -log of the sum over distinct ones",
     )
     options.add_device(parser, options.TRAINING)
 
@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     longest = model.denoiser.max_length
     molecules = given(rows.raw, cores())
     entries_of = {}
-    for molecule in dict.fromkeys(molecules):  # one that is given twice is looked at once
+    for molecule in dict.fromkeys(molecules):  # repeated ones are scored once
         others = random_spellings(molecule.smiles, arguments.spellings, arguments.seed)
         written = arguments.as_written
         entries_of[molecule] = entry(molecule, model.tokenizer, longest, written, others)
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check_out(path: str) -> None:
-    """Check the name of the file to write, before any long work.
+    """Check the name of the output file, before any long work.
 
     Raises:
         ValueError: if it cannot be written.
@@ -141,14 +141,14 @@ def check_out(path: str) -> None:
     check_writable(path)
 
 
-def conditions(asked: Sequence[str]) -> dict[str, float]:
+def conditions(words: Sequence[str]) -> dict[str, float]:
     """Return the values to condition on.
 
     Raises:
         ValueError: if one is not PROP=NUMBER, or a property is given twice.
     """
     found: dict[str, float] = {}
-    for text in asked:
+    for text in words:
         name, _, value = (part.strip() for part in text.rpartition("="))
         try:
             number = float(value)
@@ -165,17 +165,17 @@ def conditions(asked: Sequence[str]) -> dict[str, float]:
 def score(
     model: Model, entries: list[Entry], targets: dict[str, float], arguments: argparse.Namespace
 ) -> tuple[dict[Ids, Score], bool]:
-    """Return the scores of all strings, and whether Ctrl-C came first."""
+    """Return the scores of all strings, and whether the run was interrupted."""
     from molgen.utils.progress import Bar
     from molgen.utils.threads import workers
 
     strings = {ids for item in entries for _, ids in item.spellings}
     device = arguments.device or "cpu"
-    made = scorer(model, targets, arguments, device)
+    likelihood = scorer(model, targets, arguments, device)
     scores: dict[Ids, Score] = {}
     with workers(device) as pool, Bar(len(strings), "string", "scores") as bar:
         try:
-            for ids, value in made.scores(list(strings), pool, bar.add):
+            for ids, value in likelihood.scores(list(strings), pool, bar.add):
                 scores[ids] = value
         except KeyboardInterrupt:
             return scores, True
@@ -218,12 +218,12 @@ def write(frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namesp
         print(frame.to_csv(index=False, lineterminator="\n"), end="")
     if arguments.json:
         print(json.dumps(found, indent=2))
-    else:  # standard output is the table's, where it is printed
+    else:  # standard output may have the table
         print(readable(found), file=sys.stderr if arguments.out == STDOUT else sys.stdout)
 
 
 def readable(found: dict[str, Any]) -> str:
-    """Return the summary in a line or two."""
+    """Return the summary in one or two lines."""
     status = ", ".join(f"{n} {name}" for name, n in found["status"].items())
     lines = [f"{found['rows']} rows: {status}"]
     if found["scored"]:

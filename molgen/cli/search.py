@@ -1,9 +1,9 @@
-"""Search with an oracle: draw, score, and draw again from what scored well.
+"""Search with an oracle: draw, score, and draw again from the best.
 
-Properties are computed while drawing, and how often is told: each distinct molecule counts once.
-Delivered are the N best molecules met that are valid, unique and new to the training set. Targets
-may be any property that can be computed; those that the model is conditioned on steer the draws,
-too, at gamma 1 unless another is given, or guidance is none. Two budgets end a search: --nfe and
+Properties are computed while drawing, and the calls are counted: each distinct molecule once. The
+result is the N best molecules that are valid, unique and not in the training set. Targets may be
+any property that can be computed; those that the model is conditioned on also guide the draws, at
+gamma 1 unless another is given, or guidance is none. Two budgets end a search: --nfe and
 --oracle-calls. The exit status is 0 with N molecules and 3 with fewer.
 
 Example:
@@ -71,14 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
     outputs.check_files(arguments.out, arguments.grid)
     targets, weights = options.targets(arguments), outputs.read_weights(arguments.weight)
     if arguments.pareto and (weights or len(targets) < 2):
-        raise ValueError("pareto ranks several targets, and takes no weights")
+        raise ValueError("pareto is given, expected at least two targets and no weights")
 
     from molgen import load
     from molgen.discovery.goals import read_goals
     from molgen.discovery.request import Budget, Request
     from molgen.discovery.search import GAMMA, search
 
-    how = method(arguments.method)
+    chosen = method(arguments.method)
     model = load(arguments.model)
     settings = options.settings(arguments, model, "design")
     if arguments.gamma is None and arguments.preset is None:
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     screen = Screen(arguments.n * arguments.nfe, "forward")
     try:
-        found = search(model, request, how, arguments.pareto, screen.round)
+        found = search(model, request, chosen, arguments.pareto, screen.round)
     finally:
         screen.close()
     if found.reason == "interrupted" and not len(found.table):
@@ -113,7 +113,7 @@ def method(text: str) -> Method:
     """Read ``metropolis``, ``best-of-n`` or ``smc``, or ``NAME:key=value,...``.
 
     Raises:
-        ValueError: naming what came and what is allowed.
+        ValueError: naming the value and the allowed ones.
     """
     import dataclasses
 
@@ -158,13 +158,13 @@ class Screen(Bar):
     """Shows a bar of forwards."""
 
     def round(self, search: Search) -> None:
-        """Show how far the search has come."""
+        """Show the forwards and oracle calls so far."""
         self.to(search.counts.forwards)
         self.note(f"{search.counts.oracle_calls} oracle calls")
 
 
 def report(found: Found, names: list[str]) -> str:
-    """Return the short table and the honest counts."""
+    """Return the short table and the counts."""
     lines = outputs.short_table(found.table, names)
     lines += [str(found.counts), f"ended: {found.reason}"]
     return "\n".join(lines)

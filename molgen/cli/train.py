@@ -1,13 +1,13 @@
 """Train a model on a file of SMILES.
 
-The file is cleaned first; every molecule left out is listed in DIR/report.csv with its reason. A
-property's values are the file's column of that name where there is one, else RDKit's. The same
-command goes on where it was interrupted or killed. FILE may also be the dataset.npz of an earlier
---prepare-only run; that needs no RDKit.
+The file is cleaned first; every rejected molecule is listed in DIR/report.csv with its reason. The
+values of a property are the file's column of that name, or else computed by RDKit. The same command
+resumes an interrupted run. FILE may also be the dataset.npz of an earlier --prepare-only run, which
+does not need RDKit.
 
-With --init a model goes on from another one's weights. On a series of 20 to 10,000 molecules it is
-fine-tuned: training stops when the held-out part stops improving, and a report says what was
-learned and what was forgotten (DIR/fine_tuning.json, and on the model card).
+With --init training starts from the weights of another model. On a series of 20 to 10,000 molecules
+it is fine-tuned: training stops when the held-out loss stops improving, and learning and forgetting
+are measured (DIR/fine_tuning.json, and the model card).
 
 Example:
   molgen train molecules.csv --out my_model
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "file", metavar="FILE", help="csv, tsv, smi or txt, gzipped or not; or a prepared .npz"
+        "file", metavar="FILE", help="csv, tsv, smi or txt, gzipped or not; or a dataset.npz"
     )
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder of the run and its model"
@@ -47,18 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train_options.add_data(parser.add_argument_group("data"))
     train_options.add_training(parser.add_argument_group("training"))
     parser.add_argument(
-        "--export", metavar="DIR", help="also write the model alone there, without data and state"
+        "--export", metavar="DIR", help="also write the model to DIR, without data and checkpoint"
     )
     parser.add_argument(
-        "--no-resume", action="store_true", help="begin anew, whatever DIR holds of an earlier run"
+        "--no-resume", action="store_true", help="start again, discarding an earlier run in --out"
     )
-    parser.add_argument(
-        "--prepare-only", action="store_true", help="stop when the data set is ready"
-    )
+    parser.add_argument("--prepare-only", action="store_true", help="write the data set and stop")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prepare, train and finish; return the exit status."""
+    """Make the data set, train and export; return the exit status."""
     try:
         return _run(arguments)
     except ModuleNotFoundError as error:
@@ -89,7 +87,7 @@ def _run(arguments: argparse.Namespace) -> int:
     data = prepare(arguments, source, folder, wanted, init)
     options.say(data.summary)
     if init is not None and source.suffix.lower() != ".npz":
-        say_aside(source, wanted, init)
+        report_unused(source, wanted, init)
         if "left out" in data.summary:
             options.say(f"every row left out, with its reason: {folder / 'report.csv'}")
     if arguments.prepare_only:
@@ -100,7 +98,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def check_source(source: Path, wanted: dict[str, Any]) -> None:
-    """Check that there is a file, and that nothing is asked of a prepared one.
+    """Check that the file exists, and that a data set has no data options.
 
     Raises:
         ValueError: if not.
@@ -109,34 +107,34 @@ def check_source(source: Path, wanted: dict[str, Any]) -> None:
         raise ValueError(f"no file {str(source)!r}")
     if source.suffix.lower() == ".npz" and wanted:
         raise ValueError(
-            f"{source} is prepared already: {', '.join(sorted(wanted))} cannot be chosen any more"
+            f"{source} is a finished data set, expected no options of {', '.join(sorted(wanted))}"
         )
 
 
 def check_folder(folder: Path) -> None:
-    """Check that a folder is there, or can be made, and can be written to.
+    """Check that a folder exists or can be created, and can be written to.
 
     Raises:
         ValueError: if not.
     """
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir():
-        raise ValueError(f"cannot write to {str(folder)!r}: {str(there)!r} is a file")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(f"cannot write to {str(folder)!r}: no permission for {str(there)!r}")
+    place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not place.is_dir():
+        raise ValueError(f"cannot write to {str(folder)!r}: {str(place)!r} is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ValueError(f"cannot write to {str(folder)!r}: no permission for {str(place)!r}")
 
 
 def load_init(arguments: argparse.Namespace) -> Model | None:
-    """Return the model to start from, if one is asked for.
+    """Return the model to start from, or None without ``--init``.
 
     Raises:
-        ValueError: if there is none of that name, or a shape is asked for beside it.
+        ValueError: if there is no such model, or a shape is given too.
     """
     if not arguments.init:
         return None
     for name in ("layers", "width", "heads", "noise"):
         if getattr(arguments, name) is not None:
-            raise ValueError(f"--{name} comes with the model that --init names")
+            raise ValueError(f"--{name} is given, expected only --init, whose model defines it")
     from molgen import load
 
     return load(arguments.init)
@@ -149,7 +147,7 @@ def prepare(
     wanted: dict[str, Any],
     init: Model | None,
 ) -> PreparedDataset:
-    """Make or find the data set."""
+    """Make or load the data set."""
     from molgen.training.prepared import prepare
 
     prepared = prepare(
@@ -168,15 +166,15 @@ def prepare(
     return replace(prepared, facts={**prepared.facts, "data": about})
 
 
-def say_aside(source: Path, wanted: dict[str, Any], init: Model) -> None:
-    """Say which columns of numbers the model to start from has no use for."""
+def report_unused(source: Path, wanted: dict[str, Any], init: Model) -> None:
+    """Print the numeric columns that the model to start from does not use."""
     from molgen.training.ingest import Options, further_numbers
 
-    asked = Options(column=wanted.get("column"), properties=init.properties)
-    if aside := further_numbers(source, asked):
+    used = Options(column=wanted.get("column"), properties=init.properties)
+    if unused := further_numbers(source, used):
         options.say(
-            f"left aside: {', '.join(aside)}: {init.name!r} is not conditioned on it; to steer by "
-            f"a measured property: molgen fit-property {source} --column C --out D "
+            f"not used: {', '.join(unused)}: {init.name!r} is not conditioned on it; for guidance "
+            f"by a measured property: molgen fit-property {source} --column C --out D "
             "--classifier MODEL"
         )
 
@@ -184,7 +182,7 @@ def say_aside(source: Path, wanted: dict[str, Any], init: Model) -> None:
 def train(
     arguments: argparse.Namespace, prepared: PreparedDataset, folder: Path, init: Model | None
 ) -> int:
-    """Train and finish; return the exit status."""
+    """Train and export; return the exit status."""
     from molgen.nn.denoiser import MoleculeDenoiser, with_quality_head
     from molgen.training.pipeline import fit, shape_for
     from molgen.training.recipe import SERIES
@@ -226,7 +224,7 @@ def train(
     except KeyboardInterrupt:
         place = find(folder)
         kept = f"the checkpoint of step {read_meta(place)['step']:,} is" if place else "nothing is"
-        options.say(f"{kept} kept in {folder}; the same command goes on from there")
+        options.say(f"{kept} kept in {folder}; the same command resumes the run")
         raise
     if init is not None:
         named = train_options.changes(arguments).get("properties", ())
@@ -236,13 +234,13 @@ def train(
 
 
 def plan(init: Model, prepared: PreparedDataset, config: TrainConfig, stopping: bool) -> str:
-    """Return a line on how a model is fine-tuned."""
+    """Return a line on the recipe of fine-tuning."""
     held_out = int(prepared.data.held_out.sum())
-    until = "until the held-out part stops improving, at most " if stopping else ""
+    until = "until the held-out loss stops improving, at most " if stopping else ""
     return (
-        f"{init.name} goes on from its weights on {len(prepared.data) - held_out:,} molecules, "
-        f"{held_out:,} held out: {until}{config.epochs:g} epochs, {config.batch_size} molecules a "
-        f"step, learning rate {config.peak_rate:g}"
+        f"training starts from the weights of {init.name}, on {len(prepared.data) - held_out:,} "
+        f"molecules, {held_out:,} held out: {until}{config.epochs:g} epochs, {config.batch_size} "
+        f"molecules a step, learning rate {config.peak_rate:g}"
     )
 
 
@@ -254,14 +252,14 @@ def compare(
     config: TrainConfig,
     named: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Measure and print what a fine-tuned model learned and forgot; return its ``molgen.json``."""
+    """Measure and print learning and forgetting; return ``molgen.json`` of the model."""
     from molgen import load
     from molgen.checkpoints.card import fine_tuning as section
     from molgen.training import fine_tuning
 
-    options.say("measuring what was learned and forgotten")
+    options.say("measuring learning and forgetting")
     info = fine_tuning.conclude(
-        load(original),  # again: its weights have been trained on in place
+        load(original),  # again: its weights have been trained in place
         folder,
         prepared.data,
         exports,
@@ -279,7 +277,7 @@ def outcome(info: dict[str, Any], folder: Path) -> str:
     found = info["measured"]["held_out"]
     line = f"model in {folder}: {info['parameters']:,} parameters, {info['steps']:,} steps"
     if not found["molecules"]:
-        return f"{line}; nothing was held out to measure it on"
+        return f"{line}; no held-out molecules to measure it on"
     return (
         f"{line}; held out: {found['nats_per_molecule']:.3f} ± {found['standard_error']:.3f} nats "
         f"per molecule, perplexity {found['perplexity_per_token']:.3f} per token"

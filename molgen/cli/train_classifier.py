@@ -1,11 +1,11 @@
-"""Train a guide for a model: what its noised molecules will turn out to be.
+"""Train a noisy classifier for a model: properties of the final molecule from noised tokens.
 
-A guide steers by classifier (`molgen sample --guidance cbg:guide=DIR`) and takes minutes to train.
-FILE is what the model was trained on, as SMILES or as the dataset.npz of its training folder; the
-guide learns every property that the model is conditioned on.
+It is used for guidance (`molgen sample --guidance cbg:classifier=DIR`); training takes minutes.
+FILE is the training data of the model, as SMILES or as the dataset.npz of its training folder; the
+classifier predicts every property that the model is conditioned on.
 
 Example:
-  molgen train-classifier out/qm9/dataset.npz --model qm9 --out out/guide
+  molgen train-classifier out/qm9/dataset.npz --model qm9 --out out/classifier
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="MODEL",
         type=options.model_name,
-        help="the network it is to steer",
+        help="the model to be guided",
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the guide")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the classifier")
     parser.add_argument("--column", metavar="C", help="the column to read")
     parser.add_argument(
         "--epochs", type=float, default=EPOCHS, metavar="E", help=f"(default: {EPOCHS:g})"
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float, default=2e-3, metavar="R", help="peak learning rate")
     parser.add_argument("--seed", type=train_options.seed, default=0, metavar="S")
     parser.add_argument("--workers", type=options.positive, metavar="N", help="CPU threads")
-    parser.add_argument("--no-resume", action="store_true", help="begin anew")
+    parser.add_argument("--no-resume", action="store_true", help="start again")
     parser.add_argument(
         "--from-scratch",
         action="store_true",
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prepare, train and write; return the exit status."""
+    """Make the data set, train and write; return the exit status."""
     source, folder = Path(arguments.file), Path(arguments.out)
     if not source.is_file():
         raise ValueError(f"no file {str(source)!r}")
@@ -112,5 +112,5 @@ def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
         network=cast("MoleculeDenoiser | None", start),
     )
     save_network(classifier, folder)
-    options.say(f"guide of {', '.join(classifier.properties)} for {kind} noise in {folder}")
+    options.say(f"classifier of {', '.join(classifier.properties)} for {kind} noise in {folder}")
     return 0

@@ -1,4 +1,4 @@
-"""The options of ``molgen train``, and the objects they stand for."""
+"""The options of ``molgen train``, and the objects made from them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from molgen.training.recipe import TrainConfig
 
 RATE = 2e-3
-INIT_RATE = 5e-4  # going on starts near a good place, which the full rate would leave at once
+INIT_RATE = 5e-4  # trained weights are near an optimum, which the full rate would leave at once
 EPOCHS, BATCH, CHECKPOINT = 30.0, 256, 500
 LAYERS, WIDTH, HEADS = 6, 256, 4
 
 
 def add_data(group: Any) -> None:
-    """Add what is to be made of the file."""
+    """Add the options of reading and cleaning the file."""
     group.add_argument(
         "--column",
         metavar="C",
@@ -37,13 +37,13 @@ def add_data(group: Any) -> None:
         "--max-length",
         type=options.positive,
         metavar="L",
-        help="leave out molecules with more tokens (default: 128)",
+        help="reject molecules with more tokens (default: 128)",
     )
     group.add_argument(
         "--held-out",
         type=float,
         metavar="X",
-        help="part kept from training (default: 0.05; with --init up to 0.2 of a small series)",
+        help="fraction held out (default: 0.05; with --init up to 0.2 of a small series)",
     )
     group.add_argument(
         "--keep-salts",
@@ -55,31 +55,31 @@ def add_data(group: Any) -> None:
         "--neutralise",
         action="store_const",
         const=True,
-        help="remove charges where protons can",
+        help="remove charges by adding or removing protons",
     )
-    group.add_argument("--source", metavar="TEXT", help="what the model card calls the data")
+    group.add_argument("--source", metavar="TEXT", help="name of the data on the model card")
 
 
 def add_training(group: Any) -> None:
-    """Add the network and how to train it."""
+    """Add the options of the network and of training."""
     group.add_argument(
         "--epochs",
         type=float,
         metavar="E",
-        help=f"(default: {EPOCHS:g}; of a series with --init: until its held-out part stops "
+        help=f"(default: {EPOCHS:g}; for a series with --init: until its held-out loss stops "
         "improving)",
     )
     group.add_argument(
         "--batch-size",
         type=options.positive,
         metavar="B",
-        help=f"(default: {BATCH}; of a series with --init: an eighth of it, at most 64)",
+        help=f"(default: {BATCH}; for a series with --init: an eighth of it, at most 64)",
     )
     group.add_argument(
         "--lr",
         type=float,
         metavar="R",
-        help=f"peak learning rate (default: {RATE}; with --init {INIT_RATE}, of a series less)",
+        help=f"peak learning rate (default: {RATE}; with --init {INIT_RATE}, for a series less)",
     )
     for name, default in (("layers", LAYERS), ("width", WIDTH), ("heads", HEADS)):
         text = f"of the network (default: {default})"
@@ -87,13 +87,14 @@ def add_training(group: Any) -> None:
     group.add_argument(
         "--noise",
         choices=["masked", "uniform", "none"],
-        help="what the network learns to undo: masked (default: MDLM, ReMDM), uniform (UDLM), or "
-        "none: an autoregressive network",
+        help="noise of the diffusion: masked (default: MDLM, ReMDM), uniform (UDLM), or none: an "
+        "autoregressive network",
     )
     group.add_argument(
         "--self-correct",
         action="store_true",
-        help="learn to mend and to judge its own draws, too (masked noise; twice the time a step)",
+        help="also train to correct its own draws and predict their errors (masked noise; twice "
+        "the time a step)",
     )
     group.add_argument(
         "--seed",
@@ -110,13 +111,13 @@ def add_training(group: Any) -> None:
         "--checkpoint-every",
         type=options.positive,
         metavar="N",
-        help=f"steps between checkpoints and held-out estimates (default: {CHECKPOINT}; of a "
+        help=f"steps between checkpoints and held-out estimates (default: {CHECKPOINT}; for a "
         "series with --init: an epoch)",
     )
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Read names separated by commas; ``none`` is no name at all."""
+    """Read names separated by commas; ``none`` is an empty list."""
     return () if text.strip() == "none" else tuple(name.strip() for name in text.split(","))
 
 
@@ -129,7 +130,7 @@ def seed(text: str) -> int:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Check the numbers that can be checked before any work.
+    """Check the numbers of the options.
 
     Raises:
         ValueError: if one is out of range.
@@ -141,12 +142,12 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def recipe(arguments: argparse.Namespace, series: int = 0, correct: bool = False) -> TrainConfig:
-    """Return how to train.
+    """Return the recipe of training.
 
     Args:
-        arguments: of the command line, which have been checked.
-        series: molecules to train on, if a model is fine-tuned on a series; else 0.
-        correct: the network to start from mends and judges its own draws, and goes on doing so.
+        arguments: checked arguments of the command line.
+        series: number of training molecules if a model is fine-tuned on a series; else 0.
+        correct: the network to start from is self-correcting, and is trained as such.
     """
     from molgen.training.recipe import TrainConfig, for_series
 
@@ -159,7 +160,7 @@ def recipe(arguments: argparse.Namespace, series: int = 0, correct: bool = False
     }
     own |= for_series(series, arguments.batch_size) if series else {}
     every = arguments.checkpoint_every
-    asked = {
+    given = {
         "epochs": arguments.epochs,
         "batch_size": arguments.batch_size,
         "peak_rate": arguments.lr,
@@ -167,7 +168,7 @@ def recipe(arguments: argparse.Namespace, series: int = 0, correct: bool = False
         "checkpoint_every": every,
     }
     return TrainConfig(
-        **{**own, **{name: value for name, value in asked.items() if value is not None}},
+        **{**own, **{name: value for name, value in given.items() if value is not None}},
         self_correct=arguments.self_correct or correct,
         seed=arguments.seed,
         workers=arguments.workers or 0,
@@ -196,7 +197,7 @@ def changes(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Options:
-    """Return what to make of a file; a model to start from decides about most of it.
+    """Return the options of reading a file; a model to start from defines most of them.
 
     Raises:
         ValueError: if an option is out of range or contradicts the model.
@@ -208,18 +209,20 @@ def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Optio
     own = {"properties": init.properties, "representation": init.tokenizer.representation}
     if further := [p for p in wanted.get("properties", ()) if p not in init.properties]:
         raise ValueError(
-            f"properties {', '.join(further)}: {init.name!r} is not conditioned on it, and "
-            f"fine-tuning adds none; it knows {', '.join(init.properties) or 'none'}. Leave "
-            "--properties out, and steer by `molgen fit-property FILE --column C --classifier "
-            "MODEL`"
+            f"properties is {', '.join(further)}, expected those of {init.name!r}: "
+            f"{', '.join(init.properties) or 'none'}; for guidance by others use `molgen "
+            "fit-property FILE --column C --classifier MODEL`"
         )
     for name, value in own.items():
         if wanted.get(name, value) != value:
             raise ValueError(
-                f"{name} {wanted[name]!r} is asked for, but the model {init.name!r} has {value!r}"
+                f"{name} is {wanted[name]!r}, expected {value!r} as in the model {init.name!r}"
             )
     longest = init.denoiser.max_length
     if wanted.get("max_tokens", 0) > longest:
-        raise ValueError(f"--max-length is more than the {longest} tokens of {init.name!r}")
+        raise ValueError(
+            f"--max-length is {wanted['max_tokens']}, expected at most {longest} as in the model "
+            f"{init.name!r}"
+        )
     usual = {"max_tokens": min(MAX_TOKENS, longest), "held_out": None}
     return Options(**{**usual, **wanted, **own}, seed=seed)

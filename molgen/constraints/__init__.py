@@ -1,4 +1,4 @@
-"""Scaffolds, motifs, linkers and parts of leads: what stays, and what is drawn around it."""
+"""Scaffolds, motifs, linkers and leads: kept atoms, and tokens drawn around them."""
 
 import lazy_loader
 

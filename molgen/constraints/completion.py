@@ -1,12 +1,11 @@
-"""Whole molecules that contain a constraint: what a network would see it in.
+"""Completions: whole molecules that contain a constraint.
 
     *c1ccco1       ->  Cc1ccco1, O=Cc1ccco1, c1ccc(Cc2ccco2)cc1, ...
     *C1CC1.*C#N    ->  N#CCC1CC1, N#CCNC(=O)C1CC1, ...
 
-Ordinary groups are put on attachment points, ordinary linkers between fragments, and groups on a
-few hydrogens of a superstructure's core. A lead is whole as it is. All that is made use of is how
-the kept part is spelled in such company: see :mod:`molgen.constraints.template`. Imports RDKit,
-never torch.
+Common groups are placed on attachment points, common linkers between fragments, and groups on a few
+hydrogens of a superstructure's core. A lead is its own completion. Completions serve only to spell
+the kept atoms in context: see :mod:`molgen.constraints.template`. Imports RDKit, never torch.
 """
 
 from __future__ import annotations
@@ -30,29 +29,29 @@ C(=O)NC C(=O)NCC C(=O)N(C)C C(=O)NC1CC1 C(=O)Nc1ccccc1 NC(C)=O NC(=O)CC NC(=O)c1
 S(C)(=O)=O S(N)(=O)=O SC OC(F)F Oc1ccccc1 c1ccccc1 c1ccc(F)cc1 c1ccc(OC)cc1 c1ccncc1 c1ccco1 c1cccs1
 c1cc[nH]n1 Cc1ccccc1 CCc1ccccc1 Cc1ccc(F)cc1 =O =C =CC =C(C)C =NO =NC =Cc1ccccc1 #N #C #CC #CCC
 """
-"""Groups that bond by their first atom, behind the bond they take where it is not single."""
+"""Groups that bond by their first atom, after the symbol of the bond if it is not single."""
 CHAINS = """
 *CC* *CCC* *CCCC* *C(=O)N* *CC(=O)N* *OCC* *COC* *CNC* *CN(C)C* *C(=O)NC* *CC(=O)NC* *NCCC* *OCCO*
 *C(=O)CC* *C(=O)OC* *C=C* *NC(=O)N* *C(O)C* *S(=O)(=O)N* *CCNC(=O)* *C1CCN(*)C1 *C1CCN(*)CC1
 *N1CCN(*)CC1 *C1CCC(*)CC1 *c1ccc(*)cc1 *c1cccc(*)c1 *c1ccc(C*)cc1 *c1cc(*)[nH]n1 *C(=O)N1CCN(*)CC1
 *C(=O)Nc1ccc(*)cc1 *C(=O)N1CCC(*)CC1 *CCCCC* *NC(=O)c1ccc(*)cc1
 """
-"""Linkers of two ends."""
-SPACE = 4  # a linker of more ends is a chain with up to so many atoms more than ends
-GROWN = 3  # a superstructure's core grows at up to so many places at once
+"""Linkers with two ends."""
+SPACE = 4  # a linker with more ends is a chain with up to this many atoms more than ends
+GROWN = 3  # a superstructure's core grows at up to this many atoms at once
 _PREFIX = dict(zip(BOND_ORDERS, ("", "=", "#"), strict=True))
 
 
 def completions(
     constraint: Constraint, seed: int, count: int
 ) -> Iterator[tuple[Chem.Mol, frozenset[int]]]:
-    """Yield whole molecules that contain a constraint, and which of their atoms are free.
+    """Yield whole molecules that contain a constraint, and their free atoms.
 
     Args:
-        constraint: what they contain.
+        constraint: the constraint.
         seed: the same seed gives the same molecules, and fewer are a prefix of more.
-        count: molecules tried; those that RDKit cannot sanitise are left out, and those in which
-            the constraint is lost, as a stereocentre with two equal groups is. A lead has one.
+        count: attempts; molecules that RDKit cannot sanitise are left out, and those that lose
+            the constraint, such as a stereocentre with two equal groups. A lead has one.
     """
     if constraint.task is Task.LEAD:
         mol = constraint.fragments[0].mol
@@ -116,10 +115,10 @@ def _link(mol: Chem.RWMol, u: Iterator[float]) -> None:
 
 
 def _put(mol: Chem.RWMol, group: Chem.Mol, anchors: Sequence[int], points: Sequence[int]) -> None:
-    """Put a group where attachment points are, in place.
+    """Replace attachment points by a group, in place.
 
-    The points themselves become the group's anchors, so that no bond of a kept atom is replaced:
-    the order of its bonds carries its stereo.
+    The points become the group's anchor atoms, so that no bond of a kept atom is replaced: its
+    stereo depends on the order of its bonds.
     """
     place = dict(zip(anchors, points, strict=True))
     for atom in group.GetAtoms():
@@ -140,14 +139,14 @@ def _put(mol: Chem.RWMol, group: Chem.Mol, anchors: Sequence[int], points: Seque
 
 @functools.cache
 def _groups(order: Chem.BondType) -> tuple[str, ...]:
-    """Return the groups that take a bond."""
+    """Return the groups for a bond order."""
     prefix = _PREFIX[order]
     return tuple(text for text in GROUPS.split() if (text[0] if text[0] in "=#" else "") == prefix)
 
 
 @functools.cache
 def _group(text: str) -> tuple[Chem.Mol, list[int]]:
-    """Return a group, kekulised, and the atom that it bonds by."""
+    """Return a group, kekulised, and its anchor atom."""
     mol = Chem.MolFromSmiles(text.lstrip("=#"))
     Chem.Kekulize(mol, clearAromaticFlags=True)
     return mol, [0]
@@ -155,7 +154,7 @@ def _group(text: str) -> tuple[Chem.Mol, list[int]]:
 
 @functools.cache
 def _chain(text: str) -> tuple[Chem.Mol, list[int]]:
-    """Return a linker, kekulised, and the atoms that it bonds by."""
+    """Return a linker, kekulised, and its anchor atoms."""
     mol = Chem.MolFromSmiles(text)
     Chem.Kekulize(mol, clearAromaticFlags=True)
     return mol, [mol.GetAtomWithIdx(i).GetNeighbors()[0].GetIdx() for i in _points(mol)]

@@ -1,15 +1,14 @@
-"""Molecules under a constraint: what is kept is clamped, the rest is drawn, and every row checked.
+"""Constrained sampling: kept tokens are clamped, the rest is drawn, and every row is verified.
 
     table = constrained.draw(model, "*c1ccco1", 100, targets={"qed": "max"})
 
-A row is a template with a mask on every token of its open spans, as
-:mod:`molgen.constraints.open_rows` chooses them. Fixed tokens are never taken off; the others are
-drawn by the model's own sampler, with its guidance where there are targets, within the rules of
-:mod:`molgen.constraints.span_rules`. The text is the network's, so the molecule is verified: a row
-that lost its constraint stays a row, with the reason.
+A row is a template with a mask on every token of its open spans, sampled by
+:mod:`molgen.constraints.open_rows`. Fixed tokens are never masked; the others are drawn by the
+model's own sampler, guided if there are targets, under the rules of
+:mod:`molgen.constraints.span_rules`. Each molecule is verified: a row that violates its constraint
+is kept, with the reason.
 
-Rows are those of one endless table: constraints are prepared once, and then rows are drawn from any
-place on, as many as are wanted.
+Constraints are prepared once; then any number of rows can be drawn, from any sample index on.
 """
 
 from __future__ import annotations
@@ -36,22 +35,22 @@ from molgen.targets import Target, read_targets
 if TYPE_CHECKING:
     import pandas as pd
 
-PRIOR_ROWS = 4096  # lengths and conditions to choose from
+PRIOR_ROWS = 4096  # lengths and conditions to draw from
 
 Scaffold: TypeAlias = Constraint | str | Chem.Mol
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One endless table of rows under constraints; see :func:`source`.
+    """Rows under constraints by sample index; see :func:`source`.
 
     Attributes:
-        model: draws them.
-        constraints: what stays; of ``k``, row ``i`` is under number ``i mod k``.
-        recipe: how they are drawn.
+        model: the model.
+        constraints: of ``k``, row ``i`` is under number ``i mod k``.
+        recipe: of the draws.
         properties: names of the columns to compute.
-        seed: of the table.
-        rows: chooses what a sampler is given.
+        seed: of the draws.
+        rows: samples templates and span lengths.
         verifiers: of the constraints.
     """
 
@@ -67,10 +66,10 @@ class Source:
         """Draw rows ``first`` to ``first + n - 1``.
 
         Returns:
-            A table as of :meth:`molgen.model.Model.sample`, with the columns ``scaffold``, as it
-            was written, and ``constraint``: ``ok``, or why the row does not keep it. Forwards that
-            belong to no single row are in ``attrs["shared_nfe"]``: one for each length that no
-            call before this one has met.
+            A table as of :meth:`molgen.model.Model.sample`, with the columns ``scaffold``, as
+            written in the input, and ``constraint``: ``ok``, or the reason of the violation.
+            Forwards shared by all rows are in ``attrs["shared_nfe"]``: one for each length that
+            is new in this call.
         """
         found = self.rows(n, first)
         with factory.sampler(self.recipe) as free:
@@ -100,23 +99,24 @@ def source(
     settings: Settings | None = None,
     properties: Sequence[str] = (),
 ) -> Source:
-    """Prepare constraints, for rows to be drawn a few at a time.
+    """Prepare constraints, to draw rows in several calls.
 
     Args:
-        model: that writes SMILES by taking masks off.
-        scaffolds: one or several, read or as :func:`molgen.constraints.scaffolds.read` reads them;
-            of ``k``, row ``i`` is under number ``i mod k``.
+        model: a masked diffusion model of SMILES.
+        scaffolds: one or several, as constraints or as input of
+            :func:`molgen.constraints.scaffolds.read`; of ``k``, row ``i`` is under number
+            ``i mod k``.
         targets: property names to a value, ``"max"``, ``"min"``, a ``Range`` or ``"LO..HI"``.
-        seed: row ``i`` depends on the seed and ``i`` alone, but for rows that are to be unique
-            under ``settings.adapt``: they are so within a call.
-        settings: how to draw; the model's own by default.
+        seed: row ``i`` depends on the seed and ``i`` alone, except rows that must be unique under
+            ``settings.adapt``: they are unique within a call.
+        settings: of the sampler; the model's own by default.
         properties: further properties to compute, beside those of the targets.
 
     Returns:
-        Called with a number of rows and the index of the first, it draws them.
+        A callable that draws rows, given their number and the index of the first.
 
     Raises:
-        ValueError: if a scaffold, a target or a setting is out of line; nothing has been drawn.
+        ValueError: if a scaffold, a target or a setting is invalid; nothing has been drawn.
     """
     settings = settings or model.settings()
     several = [scaffolds] if isinstance(scaffolds, Constraint | str | Chem.Mol) else scaffolds
@@ -125,7 +125,7 @@ def source(
     recipe = resolve(model, settings, wanted)
     rows = OpenRows(model, constraints, recipe.draw_prior(PRIOR_ROWS, seed), settings, seed)
     with factory.sampler(recipe) as free:
-        _steady(free)
+        _unguided_rate(free)
     names = tuple(dict.fromkeys([*wanted, *properties]))
     verifiers = tuple(Verifier(item) for item in constraints)
     return Source(model, constraints, recipe, names, seed, rows, verifiers)
@@ -144,14 +144,14 @@ def draw(
     """Draw ``n`` rows under constraints.
 
     Args:
-        model: that writes SMILES by taking masks off.
+        model: a masked diffusion model of SMILES.
         scaffolds: as of :func:`source`.
         n: rows in all.
         targets: as of :func:`source`.
         seed: the same seed gives the same rows, and fewer rows are a prefix of more.
-        first: index of the first row, to go on from an earlier call.
+        first: index of the first row, to continue an earlier call.
         properties: further properties to compute, beside those of the targets.
-        settings: how to draw; the model's own by default.
+        settings: of the sampler; the model's own by default.
 
     Returns:
         The table of :meth:`Source.__call__`.
@@ -163,20 +163,20 @@ def draw(
 
 
 def restrained(sampler: AnySampler, rules: SpanRules) -> AnySampler:
-    """Return a sampler that keeps to what spans may hold.
+    """Return a sampler restricted by the rules of spans.
 
     Raises:
-        ValueError: if guidance has a say in how fast this sampler goes.
+        ValueError: if guidance changes the sampler's reveal rate.
     """
-    found = _steady(sampler)
+    found = _unguided_rate(sampler)
     changed = {"predictor": SpanPredictor(found.predictor, rules)}
     if isinstance(found, Sampler) and found.plain_predictor is not None:
-        changed["mender"] = SpanPredictor(found.plain_predictor, rules)
+        changed["plain_predictor"] = SpanPredictor(found.plain_predictor, rules)
     return replace(found, **changed)  # type: ignore[arg-type]
 
 
-def _steady(sampler: AnySampler) -> Sampler | OrderedSampler:
-    """Return a sampler if its rate of revealing is not guided.
+def _unguided_rate(sampler: AnySampler) -> Sampler | OrderedSampler:
+    """Return the sampler if its reveal rate is not guided.
 
     Raises:
         ValueError: if it is.

@@ -1,4 +1,4 @@
-"""Rows with open spans, laid out as a sampler takes them: tokens, what is fixed, what is barred."""
+"""Rows with open spans as input of a sampler: tokens, fixed positions, barred tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from molgen.utils.arrays import Ids, Mask
 
 @dataclass(frozen=True)
 class Draft:
-    """One row: its tokens, the span that each is in, its template, and its row of the prior."""
+    """One row: its tokens, the span of each, its template, and its row of the prior."""
 
     tokens: list[int]
     owner: list[int]
@@ -28,14 +28,14 @@ class Draft:
 
 @dataclass(frozen=True)
 class Rows:
-    """What a sampler is given.
+    """Input of a sampler.
 
     Attributes:
         lengths: tokens of each row, shape (rows,).
         condition: property values with shape (rows, properties), or None; as in ``PriorDraw``.
         index: sample index of each row, shape (rows,).
         given: templates with masks in their spans.
-        rules: what the spans may hold.
+        rules: on the tokens of the spans.
     """
 
     lengths: Ids
@@ -45,7 +45,7 @@ class Rows:
     rules: SpanRules
 
     def job(self, seed: int) -> Job:
-        """Return what a sampler is asked for."""
+        """Return the job of a sampler."""
         return Job(self.lengths, self.condition, seed, rows=self.index, given=self.given)
 
 
@@ -56,15 +56,15 @@ def laid_out(
     bar: Callable[[int, Ids, Mask], None],
     index: Ids,
 ) -> Rows:
-    """Return drafts as a sampler takes them.
+    """Return drafts as arrays for a sampler.
 
     Args:
         drafts: one for each row.
-        model: that will draw them.
-        prior_draw: where their conditions are taken from.
-        bar: bars more than a span's labels: called with the index of a row, the span of each of
-            its positions, shape (longest,), and what is barred there, shape (longest, vocab), to
-            be changed in place.
+        model: draws the masked tokens.
+        prior_draw: source of the conditions.
+        bar: bars tokens in addition to a span's labels: called with the index of a row, the span
+            of each of its positions, shape (longest,), and the barred tokens there, shape
+            (longest, vocab), to be changed in place.
         index: sample index of each row, shape (rows,).
     """
     vocab, pad_id = model.tokenizer.vocab, model.denoiser.pad_id

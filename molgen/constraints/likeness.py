@@ -1,4 +1,4 @@
-"""What of a lead stays in the molecules that are drawn from it: atoms, and how similar they are."""
+"""Likeness to a lead: kept atoms and least similarity."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Atoms = Sequence[int] | str
 
 @dataclass(frozen=True)
 class Likeness:
-    """What of a lead stays in molecules that are drawn from it.
+    """The required likeness of molecules to a lead.
 
     Attributes:
         similarity: least Tanimoto similarity to the lead, in [0, 1].
-        keep: atoms that stay; see :func:`molgen.constraints.scaffolds.read_lead`.
-        change: atoms that may change, in place of ``keep``.
+        keep: kept atoms; see :func:`molgen.constraints.scaffolds.read_lead`.
+        change: atoms that may change, as an alternative to ``keep``.
     """
 
     similarity: float = 0.4
@@ -24,10 +24,10 @@ class Likeness:
     change: Atoms | None = None
 
     def __post_init__(self) -> None:
-        """Check the similarity, and that atoms are named in one way.
+        """Check the similarity, and that at most one of ``keep`` and ``change`` is given.
 
         Raises:
-            ValueError: naming what is out of line.
+            ValueError: naming the argument that is invalid.
         """
         if not 0 <= self.similarity <= 1:
             raise ValueError(f"similarity is {self.similarity}, expected a number in [0, 1]")

@@ -1,14 +1,14 @@
-"""Open rows: which template a row is under a constraint, and what its spans may hold.
+"""Open rows: sampled templates under a constraint, with rules on their spans.
 
 A row is a template (:mod:`molgen.constraints.template`) with a mask on every token of its open
-spans. Which template, and how long its spans are (:mod:`molgen.constraints.span_lengths`), is
-drawn. Of several candidates each row takes one in proportion to what the network thinks of its
-fixed tokens ``F``,
+spans. The template and the lengths of its spans (:mod:`molgen.constraints.span_lengths`) are drawn:
+of several candidates each row takes one in proportion to the network's probability of its fixed
+tokens ``F``,
 
     w  =  prod_(l in F) p(x_l | everything masked, L)
 
-which asks for one forward for each length, whatever the number of rows. Row ``i`` depends on the
-seed and ``i`` alone.
+which takes one forward for each length, for any number of rows. Row ``i`` depends on the seed and
+``i`` alone.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from molgen.utils.threads import workers
 
 CANDIDATES = 8  # for each row
 SINGLE = frozenset("-/\\")
-"""Bond symbols that leave a single bond single."""
+"""Symbols of single bonds."""
 
 
 @dataclass(frozen=True)
 class ConstrainedRows(Rows):
-    """Rows under constraints, and how they came about.
+    """Rows under constraints, and the cost of their templates.
 
     Attributes:
         which: index of each row's constraint, shape (rows,).
-        forwards: of the network, that choosing these templates took, all rows together.
+        forwards: of the network for the choice of templates, all rows together.
     """
 
     which: Ids
@@ -51,7 +51,7 @@ class ConstrainedRows(Rows):
 
 
 class OpenRows:
-    """Chooses the rows of one endless table; constraints are prepared once."""
+    """Samples open rows by sample index; constraints are prepared once."""
 
     def __init__(
         self,
@@ -64,20 +64,20 @@ class OpenRows:
         """Prepare constraints.
 
         Args:
-            model: that will draw the rows.
-            constraints: what stays; of ``k``, row ``i`` is under number ``i mod k``.
-            prior_draw: lengths and conditions to choose from.
-            settings: where the network runs.
+            model: draws the masked tokens.
+            constraints: of ``k``, row ``i`` is under number ``i mod k``.
+            prior_draw: lengths and conditions from the prior.
+            settings: device and dtype of the network.
             seed: row ``i`` depends on the seed and ``i`` alone.
 
         Raises:
-            ValueError: if there is no constraint, or one does not go with the model; see
+            ValueError: if there is no constraint, or one does not fit the model; see
                 :func:`molgen.constraints.template.templates`.
         """
         if noise_of(model.denoiser) != "masked":
             raise ValueError(
-                f"model {model.name!r} does not write by taking masks off, expected one that does: "
-                "under a constraint, some tokens are there from the start"
+                f"model {model.name!r} is not a masked diffusion model, expected one: under a "
+                "constraint, some tokens are fixed from the start"
             )
         if not constraints:
             raise ValueError("scaffolds is empty, expected at least one")
@@ -86,7 +86,7 @@ class OpenRows:
         self._expected: dict[int, Floats] = {}  # by length
 
     def __call__(self, n: int, first: int = 0) -> ConstrainedRows:
-        """Return what a sampler is given for rows ``first`` to ``first + n - 1``."""
+        """Return the input of a sampler for rows ``first`` to ``first + n - 1``."""
         index = first + np.arange(n)
         which = index % len(self._pools)
         u = randomness.uniform(
@@ -123,7 +123,7 @@ def _expected(model: Checkpoint, lengths: Sequence[int], settings: Settings) -> 
 
 
 def _pick(candidates: Sequence[Draft], expected: dict[int, Floats], u: float) -> Draft:
-    """Choose a candidate in proportion to what the network thinks of its fixed tokens."""
+    """Sample a candidate in proportion to the probability of its fixed tokens."""
     scores = []
     for item in candidates:
         fixed = [at for at, span in enumerate(item.owner) if span < 0]
@@ -134,7 +134,7 @@ def _pick(candidates: Sequence[Draft], expected: dict[int, Floats], u: float) ->
 def _laid_out(
     drafts: Sequence[Draft], prior_draw: PriorDraw, model: Checkpoint, index: Ids
 ) -> Rows:
-    """Return chosen rows; at the end of a span that hangs on something, no bond dangles."""
+    """Return chosen rows; bonds are barred at span ends next to a given bond."""
     kinds = [kind(token) if token not in SINGLE else -1 for token in model.tokenizer.vocab]
     never_first = np.isin(kinds, [BOND, OPENING, CLOSING, LABEL])
     never_last = np.isin(kinds, [BOND, OPENING])

@@ -1,11 +1,10 @@
-"""Constraints as chemists write them: scaffolds, motifs, linker ends, parts of a lead.
+"""Constraints in SMILES notation: scaffolds, motifs, linker ends, leads.
 
-    *c1ccco1    [*]c1ccco1    [*:1]c1ccco1    [1*]c1ccco1        one fragment, open at one place
+    *c1ccco1    [*]c1ccco1    [*:1]c1ccco1    [1*]c1ccco1        one fragment, one attachment point
 
-An asterisk is an attachment point: a bond whose other end is to be designed. Its number is a label
-and nothing else. Fragments joined by ``.`` are to be linked; a fragment without a point is a
-superstructure task, where that is asked for; of a lead, some atoms are to be changed. All of these
-are molecules some atoms of which are kept and the others open:
+An asterisk is an attachment point: a bond whose other end is designed. Its number is only a label.
+Fragments joined by ``.`` are linked; a fragment without a point is a superstructure task, on
+request; in a lead, some atoms are changed. Each of these is a molecule with kept and free atoms:
 
     Fragment = (molecule, kept atoms),      cuts = bonds between a kept atom and one that is not
 
@@ -25,36 +24,36 @@ from rdkit import Chem, rdBase
 from molgen.molecules.parsing import interpret, parse
 
 _POINT = re.compile(r"\[\d*\*(?::\d+)?\]|(?P<other>\[[^\[\]]*\])|\*")
-"""A point in any of the four spellings, or something else in brackets."""
+"""A point in any of the four spellings, or another bracket atom."""
 _R_GROUP = re.compile(r"\[R\d*\]|(?<!\[)R")
 BOND_ORDERS = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
 """Of bonds to attachment points."""
-SHOWN = 80  # characters of a user's text that a message repeats
+SHOWN = 80  # longest quotation of a user's text in a message
 
 
 class Task(StrEnum):
-    """What is to be designed around what is kept."""
+    """The design task around the kept atoms."""
 
     DECORATION = "decoration"
     """A scaffold with one or more attachment points."""
     MOTIF = "motif"
-    """A fragment with one attachment point, to be extended there."""
+    """A fragment with one attachment point, extended there."""
     LINKER = "linker"
-    """Two or more fragments, to be connected through new atoms."""
+    """Two or more fragments, connected through new atoms."""
     SUPERSTRUCTURE = "superstructure"
-    """A fragment without attachment points, to be contained in any way."""
+    """A fragment without attachment points, contained as a substructure."""
     LEAD = "lead"
-    """A molecule some atoms of which may change."""
+    """A molecule of which some atoms may change."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fragment:
-    """A connected part that every accepted molecule contains.
+    """A connected substructure that every accepted molecule contains.
 
     Attributes:
-        mol: the molecule that it is part of; what is not kept are attachment points (dummy atoms
-            with isotopes 1, 2, ... in the order they were written) or atoms that may change.
-        kept: indices of the atoms that stay.
+        mol: the molecule with the fragment; other atoms are attachment points (dummy atoms with
+            isotopes 1, 2, ... in the order of the input) or atoms that may change.
+        kept: indices of the kept atoms.
     """
 
     mol: Chem.Mol
@@ -74,12 +73,12 @@ class Fragment:
 
 @dataclass(frozen=True, eq=False)
 class Constraint:
-    """What is asked of every molecule.
+    """The constraint on every molecule.
 
     Attributes:
-        source: as it was written.
-        task: what is to be designed.
-        fragments: what stays; those of a lead share its molecule.
+        source: as written in the input.
+        task: the design task.
+        fragments: kept substructures; those of a lead share its molecule.
     """
 
     source: str
@@ -88,7 +87,7 @@ class Constraint:
 
     @property
     def kept(self) -> frozenset[int]:
-        """Atoms of a lead that stay."""
+        """Kept atoms of a lead."""
         return frozenset().union(*(fragment.kept for fragment in self.fragments))
 
 
@@ -98,11 +97,11 @@ def read(scaffold: str | Chem.Mol, task: Task | str | None = None) -> Constraint
     Args:
         scaffold: SMILES with attachment points in any of the four spellings, or an RDKit molecule
             with dummy atoms.
-        task: what it is for; by default ``linker`` for several fragments, ``motif`` for one
+        task: the design task; by default ``linker`` for several fragments, ``motif`` for one
             attachment point and ``decoration`` for more.
 
     Raises:
-        ValueError: if it cannot be read, or does not go with the task; one line.
+        ValueError: if it cannot be read, or does not fit the task; one line.
     """
     source, mol = _molecule(scaffold)
     shown = _shown(source)
@@ -115,8 +114,8 @@ def read(scaffold: str | Chem.Mol, task: Task | str | None = None) -> Constraint
         if len(parts) > 1 and not fragment.cuts:
             text = Chem.MolToSmiles(fragment.mol)
             raise ValueError(
-                f"fragment {i + 1} of scaffold {shown} ({text}) has no attachment point: mark with "
-                "* where the linker begins, or leave out what is a salt"
+                f"fragment {i + 1} of scaffold {shown} ({text}) has no attachment point, expected "
+                "* where the linker begins; remove salts"
             )
     points = sum(len(fragment.cuts) for fragment in fragments)
     return Constraint(source, _task(task, len(parts), points, shown), fragments)
@@ -127,13 +126,13 @@ def read_lead(
     change: Sequence[int] | str | None = None,
     keep: Sequence[int] | str | None = None,
 ) -> Constraint:
-    """Read a lead, and which of its atoms may change.
+    """Read a lead and the atoms that may change.
 
     Args:
         lead: SMILES, or an RDKit molecule.
         change: atoms that may change: indices from 0, in the order of the SMILES or of the
             molecule, or SMARTS that match them.
-        keep: atoms that stay, likewise, where that is easier to say; then all others may change.
+        keep: kept atoms, in the same notation; all others may change.
 
     Raises:
         ValueError: if the lead or the choice of atoms cannot be read, or nothing or everything
@@ -161,29 +160,29 @@ def read_lead(
 
 
 def _molecule(scaffold: str | Chem.Mol) -> tuple[str, Chem.Mol]:
-    """Return what was written, and its molecule with points of isotope 1, 2, ... and no labels."""
+    """Return the source, and its molecule with points of isotope 1, 2, ... and no map numbers."""
     if isinstance(scaffold, Chem.Mol):
         source = text = Chem.MolToSmiles(_numbered(Chem.Mol(scaffold)))
     else:
         source = text = str(scaffold).strip()
     if not text:
         raise ValueError("scaffold is empty, expected SMILES")
-    # told apart before they are read: two equal neighbours would take an atom's stereo away
+    # numbered before parsing: two equal neighbours would remove an atom's stereo
     count = iter(range(1, len(text) + 1))
-    told_apart = _POINT.sub(lambda match: match["other"] or f"[{next(count)}*]", text)
-    mol = parse(told_apart)
+    numbered = _POINT.sub(lambda match: match["other"] or f"[{next(count)}*]", text)
+    mol = parse(numbered)
     if mol is None:
         raise ValueError(
             f"scaffold is {_shown(source)}, which is not readable SMILES: "
-            f"{interpret(told_apart).status}{_hint(text)}"
+            f"{interpret(numbered).status}{_hint(text)}"
         )
     return source, _numbered(mol)
 
 
 def _hint(text: str) -> str:
-    """Return what to do about a text that is not readable, where that can be told."""
+    """Return a hint on a text that is not readable, or an empty text."""
     if len(text.split()) > 1:
-        return " (nothing may stand behind the SMILES, neither a name nor |...|)"
+        return " (expected SMILES alone, without a name or |...|)"
     return " (write an R group as [*:1])" if _R_GROUP.search(text) else ""
 
 
@@ -213,38 +212,38 @@ def _real(mol: Chem.Mol) -> frozenset[int]:
 
 
 def _check_points(mol: Chem.Mol, shown: str) -> None:
-    """Check that every attachment point hangs on one atom.
+    """Check that every attachment point is bonded to exactly one atom.
 
     Raises:
-        ValueError: naming the first that does not.
+        ValueError: naming the first that is not.
     """
     for atom in mol.GetAtoms():
         if atom.GetAtomicNum():
             continue
         name = f"attachment point {atom.GetIsotope()} of scaffold {shown}"
         if atom.GetDegree() != 1:
-            hint = ": an atom that may change is asked for in a lead" * (atom.GetDegree() > 1)
+            hint = ": to change an atom, pass a lead" * (atom.GetDegree() > 1)
             raise ValueError(f"{name} has {atom.GetDegree()} bonds, expected 1{hint}")
         if not atom.GetNeighbors()[0].GetAtomicNum():
-            raise ValueError(f"{name} is bonded to another one, expected an atom")
+            raise ValueError(f"{name} is bonded to another attachment point, expected an atom")
         order = atom.GetBonds()[0].GetBondType()
         if order not in BOND_ORDERS:
             raise ValueError(f"{name} has a bond {order}, expected single, double or triple")
 
 
 def _task(task: Task | str | None, fragments: int, points: int, shown: str) -> Task:
-    """Return the task of so many fragments with so many points.
+    """Return the task for a number of fragments and attachment points.
 
     Raises:
-        ValueError: if they do not go with the task asked for.
+        ValueError: if they do not fit the requested task.
     """
-    allowed = [str(known) for known in Task if known is not Task.LEAD]
+    allowed = [str(each) for each in Task if each is not Task.LEAD]
     if task is not None and task not in allowed:
         raise ValueError(f"task is {str(task)!r}, expected one of {', '.join(allowed)}")
     if not points and task != Task.SUPERSTRUCTURE:
         raise ValueError(
-            f"scaffold {shown} has no attachment point: mark with * where it may grow, ask for a "
-            f"{Task.SUPERSTRUCTURE}, or say of a whole lead what to keep or to change"
+            f"scaffold {shown} has no attachment point, expected * where it may grow, task "
+            f"{Task.SUPERSTRUCTURE}, or a lead with atoms to keep or to change"
         )
     found = Task.LINKER if fragments > 1 else Task.MOTIF if points == 1 else Task.DECORATION
     found = found if points else Task.SUPERSTRUCTURE
@@ -258,10 +257,10 @@ def _task(task: Task | str | None, fragments: int, points: int, shown: str) -> T
 
 
 def _chosen(mol: Chem.Mol, atoms: Sequence[int] | str, name: str) -> frozenset[int]:
-    """Return the atoms that indices or SMARTS choose.
+    """Return the atoms selected by indices or SMARTS.
 
     Raises:
-        ValueError: if they choose none, or one that there is not.
+        ValueError: if no atom is selected, or an index is out of range.
     """
     if isinstance(atoms, str):
         with rdBase.BlockLogs():

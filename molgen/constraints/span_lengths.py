@@ -1,8 +1,7 @@
-"""How long rows under a constraint are, and how that is shared out over their open spans.
+"""Lengths of rows under a constraint, and of their open spans.
 
-Lengths are those of the model's prior, or where few of them have room for the constraint, those of
-whole molecules with ordinary groups too. A linker is as long as the row leaves room between what it
-links.
+Lengths are those of the model's prior; if few of them fit the constraint, lengths of completions
+with common groups are added. The length of a linker follows from the length of the row.
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ from molgen.data.prior import PriorDraw
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
 
-ENOUGH = 32  # rows of the prior to choose a length from; below, whole molecules lend theirs, too
-LEAD_CHANGE = 2  # tokens by which a lead's length may change at least
-NEAR = 2.0  # tokens by which a template's usual length may well differ from the row's
-NEAR_IN_RING = 0.7  # the same of a lead with an open place in a ring, which is of one size mostly
+LEAST_PRIOR_ROWS = 32  # with fewer fitting rows of the prior, lengths of completions are added
+LEAD_CHANGE = 2  # a lead's length may change by this many tokens
+NEAR = 2.0  # scale of the difference between a template's usual length and the row's, in tokens
+NEAR_IN_RING = 0.7  # the same for a lead with an open ring: ring sizes vary little
 
 
 @dataclass(frozen=True, eq=False)
 class LengthPool:
-    """What the rows under one constraint are chosen from.
+    """Templates and lengths for rows under one constraint.
 
     Attributes:
         templates: of the constraint.
-        prior: rows of the prior to choose from.
-        lengths: of rows, for each of them.
-        weights: of each of them.
+        prior: indices of rows of the prior.
+        lengths: of the row drawn for each of them.
+        weights: sampling weight of each of them.
         mask_id: id of the mask.
     """
 
@@ -53,15 +52,15 @@ class LengthPool:
         found = templates(constraint, model.tokenizer, high, seed)
         low = min(item.shortest for item in found)
         lead = constraint.task is Task.LEAD
-        if lead:  # what changes stays about as large as it was
+        if lead:  # the free atoms are replaced by a similar number
             change = max(LEAD_CHANGE, sum(span.usual for span in found[0].spans) // 2)
             low, high = max(low, found[0].usual - change), min(high, found[0].usual + change)
         prior = np.flatnonzero((prior_draw.lengths >= low) & (prior_draw.lengths <= high))
         lengths = prior_draw.lengths[prior]
-        if len(prior) < ENOUGH:  # they take the conditions of the longest rows
+        if len(prior) < LEAST_PRIOR_ROWS:  # with the conditions of the longest rows
             whole = np.array([item.usual for item in found]).clip(low, high)
             lengths = np.concatenate([lengths, np.arange(low, high + 1) if lead else whole])
-            longest = np.argsort(-prior_draw.lengths, kind="stable")[:ENOUGH]
+            longest = np.argsort(-prior_draw.lengths, kind="stable")[:LEAST_PRIOR_ROWS]
             prior = longest[np.arange(len(lengths)) % len(longest)]
         weights = np.ones(len(prior))
         if lead:
@@ -78,7 +77,7 @@ class LengthPool:
         return np.array([item.usual for item in self.templates])
 
     def choose(self, u: Floats) -> Draft:
-        """Choose a row by uniforms with shape (longest + 2,)."""
+        """Sample a row with uniforms of shape (longest + 2,)."""
         k = int(randomness.choose(self.weights, u[0]))
         length = int(self.lengths[k])
         weights = np.exp(-np.abs(self._usual - length) / NEAR)

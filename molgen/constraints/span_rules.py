@@ -1,23 +1,22 @@
-"""What an open span may hold, so that it stays in its place.
+"""Rules on the tokens of open spans, so that a span does not change the fixed text around it.
 
-A span is free text, but some text would reach into what is fixed around it: a parenthesis too many
-ends the branch that the span is in, ``=`` in front of everything else makes a double bond of the
-single one that was drawn, a ring label left open closes on an atom of the scaffold. Such tokens are
-given no probability,
+A span is free text, but some text would affect its fixed context: an extra parenthesis ends the
+branch around the span, a leading ``=`` turns the given single bond into a double bond, an open ring
+label closes on an atom of the scaffold. Such tokens get probability zero,
 
     p'(v)  =  p(v) [v is allowed] / sum_w p(w) [w is allowed]
 
-where a token is allowed if the span can still be completed with it. Three things are looked at:
+where a token is allowed if the span can still be completed with it. There are three checks:
 
-- rules known beforehand, for each position: :attr:`SpanRules.barred`;
-- kinds of neighbours that canonical SMILES never has, and parentheses that balance: for each kind
-  of token that may stand at a position, the depths behind it that can be reached from the left and
-  those that lead to an end of depth 0 on the right (as intervals) must meet;
-- ring labels come in pairs, within a span where fixed text has the label too and anywhere else
-  where it has not: no more may be left alone than there are masks to place their partners on.
+- rules known in advance, for each position: :attr:`SpanRules.barred`;
+- pairs of neighbours that canonical SMILES never has, and balanced parentheses: for each kind of
+  token at a position, the depths after it that are reachable from the left and those that lead to
+  depth 0 at the right end (as intervals) must intersect;
+- ring labels come in pairs: within one span if the fixed text has the label too, else anywhere in
+  the row. Unpaired labels must not outnumber the masks left for their partners.
 
-Tokens placed by one forward do not see each other, so a row may still break a rule; what came out
-is verified in any case.
+Tokens placed by one forward are independent of each other, so a row may still break a rule;
+molecules are verified in any case.
 """
 
 from __future__ import annotations
@@ -41,18 +40,18 @@ NEVER = {
     BOND: (OPENING, CLOSING, BOND, END),
 }
 """Kinds that never follow a kind; the end is that of the text, or its start."""
-NOWHERE = 1 << 20  # a depth that none reaches
+NOWHERE = 1 << 20  # a depth that no text reaches
 
 
 @dataclass(eq=False)
 class SpanRules:
-    """What may stand where.
+    """The allowed tokens of each position.
 
     Attributes:
         index: sample index of each row, shape (rows,).
-        span: number of the span that each token belongs to, shape (rows, longest); -1 where the
-            token is fixed, or padding. Something fixed is between two spans.
-        barred: tokens that may not stand at a position, shape (rows, longest, vocab).
+        span: number of each token's span, shape (rows, longest); -1 for fixed tokens and padding.
+            Two spans are separated by fixed tokens.
+        barred: tokens excluded at a position, shape (rows, longest, vocab).
         vocab: the tokens, padding and the mask last.
     """
 
@@ -62,7 +61,7 @@ class SpanRules:
     vocab: Sequence[str]
 
     def __post_init__(self) -> None:
-        """Prepare what all positions have in common."""
+        """Compute the kinds of tokens that each position allows."""
         self._kind = np.array([kind(token) for token in self.vocab[:-2]] + [END, END])
         self._labels = np.flatnonzero(self._kind == LABEL)
         self._follows = np.ones((END + 1, END + 1), dtype=bool)
@@ -74,11 +73,11 @@ class SpanRules:
         )
 
     def allowed(self, rows: Ids, tokens: Ids) -> Mask:
-        """Return which tokens may stand at each position of some rows: (rows, longest, vocab).
+        """Return the allowed tokens of each position of some rows: (rows, longest, vocab).
 
         Args:
             rows: their sample indices, shape (rows,).
-            tokens: what stands there now, shape (rows, longest); further columns are padding.
+            tokens: current ids, shape (rows, longest); further columns are padding.
         """
         order = np.argsort(self.index)
         rows = order[np.searchsorted(self.index, rows, sorter=order)]
@@ -92,12 +91,12 @@ class SpanRules:
         return np.pad(found, ((0, 0), (0, beyond), (0, 0)))
 
     def _kinds(self, span: Ids, able: Mask, tokens: Ids) -> Mask:
-        """Return which kinds of tokens a span can be completed with: (rows, longest, kinds).
+        """Return the kinds of tokens with which a span can be completed: (rows, longest, kinds).
 
         Args:
             span: number of each token's span, shape (rows, longest).
-            able: which kinds the rules for each position leave, shape (rows, longest, kinds).
-            tokens: what stands there now, shape (rows, longest).
+            able: kinds allowed by the rules of each position, shape (rows, longest, kinds).
+            tokens: current ids, shape (rows, longest).
         """
         masked = tokens == len(self.vocab) - 1
         able = np.where(
@@ -111,9 +110,9 @@ class SpanRules:
         return np.asarray(np.maximum(low, least) <= np.minimum(high, most))
 
     def _paired(self, span: Ids, tokens: Ids) -> Mask:
-        """Return where each label may stand, and last any other token: (rows, longest, labels + 1).
+        """Return where labels, and last other tokens, are allowed: (rows, longest, labels + 1).
 
-        With ``odd`` labels left alone and ``free`` masks, placing a token leaves ``free - 1``.
+        With ``odd`` unpaired labels and ``free`` masks, placing a token leaves ``free - 1`` masks.
         """
         inside, labels = span >= 0, self._labels
         here = (tokens[:, :, None] == labels) & inside[:, :, None]
@@ -138,24 +137,24 @@ class SpanRules:
 
 
 def _reach(able: Mask, inside: Mask, follows: Mask, now: Ids, then: Ids) -> tuple[Ids, Ids]:
-    """Return the lowest and highest depth behind each kind of token, followed from one side.
+    """Return the lowest and highest depth after each kind of token, propagated from one side.
 
     Outside of spans the depth is 0, so that a span begins and ends at 0.
 
     Args:
-        able: which kinds may stand at each position, shape (rows, longest, kinds).
+        able: kinds allowed at each position, shape (rows, longest, kinds).
         inside: whether a position is in a span, shape (rows, longest).
-        follows: which kinds may come after which, on the way, shape (kinds, kinds).
-        now: by how much each kind changes the depth where it stands, shape (kinds,).
-        then: by how much it changes it for what comes next, same shape.
+        follows: whether a kind may follow another, shape (kinds, kinds).
+        now: change of the depth at a token of each kind, shape (kinds,).
+        then: change of the depth after it, same shape.
 
     Returns:
-        Both with shape (rows, longest, kinds); an empty interval where a kind cannot stand.
+        Both with shape (rows, longest, kinds); an empty interval where a kind is impossible.
     """
     empty = np.array([NOWHERE, -NOWHERE])[:, None, None]
     found = np.empty((2, *able.shape), dtype=np.int64)
     before = np.broadcast_to(empty, (2, len(able), END + 1)).copy()
-    before[:, :, END] = 0  # what comes first comes after the end
+    before[:, :, END] = 0  # the first token follows the end
     for j in range(able.shape[1]):
         ways = [
             np.where(follows.T, side[:, None], lost)
@@ -171,7 +170,7 @@ def _reach(able: Mask, inside: Mask, follows: Mask, now: Ids, then: Ids) -> tupl
 
 
 class SpanPredictor:
-    """A predictor that keeps to what spans may hold; rows are told apart by their sample index."""
+    """A predictor restricted by the rules of spans; rows are identified by their sample index."""
 
     def __init__(self, inner: Predictor, rules: SpanRules) -> None:
         self.inner, self.rules = inner, rules
@@ -188,7 +187,7 @@ class SpanPredictor:
     ) -> Prediction:
         """Return ``p(x_0 | x_t)`` at the wanted positions; see :class:`Predictor`.
 
-        Where nothing that is allowed has any probability, all of it is left as it is.
+        Where all allowed tokens have probability zero, the prediction is unchanged.
 
         Raises:
             ValueError: if the rows' sample indices are missing.

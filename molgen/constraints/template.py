@@ -1,18 +1,18 @@
-"""From a constraint to token templates: fixed text with open spans between.
+"""Token templates of a constraint: fixed text with open spans between.
 
     *c1ccco1            {}c1ccco1
     *c1ccc(*)cc1        {}c1ccc({})cc1
     *C1CC1.*C#N         N#C{}C1CC1    or    N#C{}(C2CC2){}    or    {}({}C#N){}C1CC1    or ...
 
-A network writes canonical SMILES, and knows a fragment in the places and directions that they have
+A network is trained on canonical SMILES, with fragments in the positions and directions that occur
 there. So each spelling is that of a whole molecule (:mod:`molgen.constraints.completion`): its
-canonical SMILES is written, and the tokens of everything that is not kept are taken out again,
+canonical SMILES is written, and the tokens of free atoms are removed,
 
-    an atom's token, bonds and ring closures among free atoms, branches that hold nothing else
+    an atom's token, bonds and ring closures among free atoms, branches of free atoms alone
 
-and, of a lead, bonds and ring closures between what stays and what changes, too. Each run of such
-tokens is an open span: free text that may open and close rings and branches of its own. A span's
-usual length is what was taken out there, and only a first guess.
+and, for a lead, bonds and ring closures between kept and free atoms. Each run of removed tokens is
+an open span: free text that may contain rings and branches of its own. A span's usual length is
+the number of tokens removed there, as an initial estimate.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from molgen.constraints.scaffolds import Constraint, Task
 from molgen.data.tokenizer import Tokenizer
 from molgen.molecules.smiles import TokenError, split
 
-SPELLINGS = 128  # completions tried: those of a scaffold are some tens of distinct templates
+SPELLINGS = 128  # completions; a scaffold has some tens of distinct templates
 _BOND, _RING = re.compile(r"[-=#$:/\\~]"), re.compile(r"[%\d]")
 _ELEMENT = re.compile(r"\[?\d*([A-Z][a-z]?|[a-z]{1,2})(?:[@H+\-\d:].*)?\]?")
 
@@ -41,11 +41,11 @@ class Span:
     """An open span.
 
     Attributes:
-        least: fewest tokens.
-        usual: tokens in the molecule that was spelled.
-        hangs: whether it begins behind a kept atom, at the other end of a bond that was drawn.
-        holds: whether a kept atom comes next, likewise.
-        labels: ids of the ring labels that fixed text has in use there.
+        least: lowest number of tokens.
+        usual: number of tokens in the completion.
+        hangs: whether it begins after a kept atom, at an attachment point.
+        holds: whether it ends before a kept atom, at an attachment point.
+        labels: ids of the ring labels of fixed text that are in use there.
     """
 
     least: int
@@ -60,9 +60,9 @@ class Template:
     """Fixed tokens with open spans between them.
 
     Attributes:
-        pieces: ids of the fixed tokens before, between and behind the spans.
-        spans: what is open.
-        text: for readers; a span is ``{}``.
+        pieces: ids of the fixed tokens before, between and after the spans.
+        spans: open spans.
+        text: readable form, with ``{}`` for a span.
     """
 
     pieces: tuple[tuple[int, ...], ...]
@@ -76,18 +76,18 @@ class Template:
 
     @property
     def usual(self) -> int:
-        """Tokens of the molecule that was spelled."""
+        """Tokens of the completion."""
         return sum(map(len, self.pieces)) + sum(span.usual for span in self.spans)
 
     def stretch(self, length: int, u: NDArray[np.float64]) -> list[int]:
         """Return a length for each span.
 
-        From the usual lengths on, tokens are added to spans chosen at random, or taken from those
-        that can spare one, until the row is as long as asked for.
+        Starting from the usual lengths, tokens are added to random spans, or removed from random
+        spans above their least, until the row has the requested length.
 
         Args:
             length: tokens of the row, at least :attr:`shortest`.
-            u: uniforms in [0, 1), at least one for each token added or taken.
+            u: uniforms in [0, 1), at least one for each token added or removed.
         """
         sizes, rest = [span.usual for span in self.spans], length - self.usual
         for number in u[: abs(rest)]:
@@ -96,7 +96,7 @@ class Template:
         return sizes
 
     def row(self, sizes: Sequence[int], mask_id: int) -> tuple[list[int], list[int]]:
-        """Return the tokens of a row, masks in its spans, and the span each is in, -1 for none.
+        """Return the tokens of a row, with masks in its spans, and the span of each, -1 for none.
 
         Args:
             sizes: tokens of each span.
@@ -119,19 +119,20 @@ def templates(
     """Return distinct spellings of a constraint as templates.
 
     Args:
-        constraint: what stays.
+        constraint: the constraint.
         tokenizer: of the model, for SMILES.
-        longest: most tokens of a row.
+        longest: highest number of tokens of a row.
         seed: the same seed gives the same templates, and fewer are a prefix of more.
-        count: completions tried; a lead has one spelling, its own.
+        count: number of completions; a lead has one spelling, its own.
 
     Raises:
-        ValueError: if the constraint holds an element or another token that the vocabulary lacks,
-            or does not fit into the longest row; one line.
+        ValueError: if the constraint has an element or another token outside the vocabulary, or
+            does not fit into the longest row; one line.
     """
     if tokenizer.representation != "smiles":
         raise ValueError(
-            f"the model writes {tokenizer.representation}, expected smiles: what is kept is text"
+            f"representation of the model is {tokenizer.representation}, expected smiles: kept "
+            "atoms are clamped as SMILES tokens"
         )
     name = f"{'lead' if constraint.task is Task.LEAD else 'scaffold'} {constraint.source!r}"
     _check_elements(constraint, tokenizer, name)
@@ -146,31 +147,31 @@ def templates(
         if template.spans:
             found.setdefault(template)
     if unknown and not found:
-        hint = ": leave its stereo out" if unknown in "/\\" or "@" in unknown else ""
+        hint = ": remove its stereo" if unknown in "/\\" or "@" in unknown else ""
         raise ValueError(
-            f"{name} is written with {unknown!r}, which the model's vocabulary does not hold{hint}"
+            f"{name} has token {unknown!r}, expected tokens of the model's vocabulary{hint}"
         )
     if not found:
-        raise ValueError(f"{name} has no place to grow at, expected an atom with hydrogen")
+        raise ValueError(f"{name} has no atom to grow at, expected an atom with hydrogen")
     fitting = [template for template in found if template.shortest <= longest]
     if not fitting:
         least = min(template.shortest for template in found)
         raise ValueError(
-            f"{name} takes at least {least} tokens with its open spans, expected at most "
+            f"{name} has at least {least} tokens with its open spans, expected at most "
             f"{longest}, the longest row of the model"
         )
     return fitting
 
 
 def cut(mol: Chem.Mol, free: frozenset[int], tokenizer: Tokenizer, task: Task) -> Template:
-    """Spell a molecule, and open spans where its free atoms are.
+    """Write a molecule as SMILES, with open spans in place of its free atoms.
 
     Args:
         mol: the molecule.
         free: its atoms that are not kept.
         tokenizer: of the model, for SMILES.
-        task: for a lead, bonds between kept and free atoms are free, too; under a superstructure
-            new atoms are bonded to kept ones in any way.
+        task: for a lead, bonds between kept and free atoms are open too; for a superstructure,
+            new atoms may be bonded to kept ones by any bond.
 
     Raises:
         TokenError: if a fixed token is not in the vocabulary.
@@ -208,12 +209,12 @@ def cut(mol: Chem.Mol, free: frozenset[int], tokenizer: Tokenizer, task: Task) -
 
 
 class _Reading:
-    """What each token of a SMILES text belongs to.
+    """The role of each token of a SMILES text.
 
     Attributes:
         tokens: of the text.
-        is_open: of each token, whether it is to be drawn.
-        parent: the atom that each token is written behind, -1 at the start.
+        is_open: whether each token is drawn.
+        parent: the atom before each token, -1 at the start.
         atoms: positions of atoms.
         rings: positions of each ring closure's tokens, the two labels last.
     """
@@ -236,7 +237,7 @@ class _Reading:
         branches: list[tuple[int, int, int]] = []  # parent, position, atoms before
         begun: dict[str, tuple[int, list[int]]] = {}  # labels in use: their atom, positions
         last, written = -1, 0
-        symbol: list[int] = []  # position of a bond symbol that waits for its second atom
+        symbol: list[int] = []  # position of a bond symbol before its second atom
         for i, token in enumerate(tokens):
             self.parent.append(last)
             if token == "(":
@@ -265,14 +266,14 @@ class _Reading:
                 begun[token], symbol = (last, [*symbol, i]), []
 
     def crossed(self, place: Sequence[int]) -> bool:
-        """Return whether an open ring closure has one label among some tokens, the other not."""
+        """Return whether an open ring closure has exactly one label among some tokens."""
         return any(
             self.is_open[first] and (first in place) != (second in place)
             for first, second in self.rings
         )
 
     def labels(self, position: int) -> list[str]:
-        """Return the labels of the fixed ring closures that are in use at a position."""
+        """Return the labels of fixed ring closures in use at a position."""
         return [
             self.tokens[first]
             for first, second in self.rings
@@ -281,17 +282,17 @@ class _Reading:
 
 
 def _check_elements(constraint: Constraint, tokenizer: Tokenizer, name: str) -> None:
-    """Check that the vocabulary can write every element that is kept.
+    """Check that the vocabulary has every kept element.
 
     Raises:
-        ValueError: naming those it cannot.
+        ValueError: naming those that are missing.
     """
     matches = (_ELEMENT.fullmatch(token) for token in tokenizer.vocab[:-2])
-    known = {match.group(1).capitalize() for match in matches if match}
+    elements = {match.group(1).capitalize() for match in matches if match}
     kept = ((part.mol, i) for part in constraint.fragments for i in part.kept)
-    unknown = {mol.GetAtomWithIdx(i).GetSymbol() for mol, i in kept} - known
+    unknown = {mol.GetAtomWithIdx(i).GetSymbol() for mol, i in kept} - elements
     if unknown:
         raise ValueError(
-            f"{name} holds {', '.join(sorted(unknown))}, expected elements that the model writes: "
-            f"{', '.join(sorted(known))}"
+            f"{name} has elements {', '.join(sorted(unknown))}, expected elements of the model's "
+            f"vocabulary: {', '.join(sorted(elements))}"
         )

@@ -1,16 +1,16 @@
-"""Does a molecule keep a constraint? A substructure match in which attachment points count.
+"""Verification of constraints: a substructure match that respects attachment points.
 
-A fragment is found where its atoms and bonds are, with the same elements, charges and bond orders,
+A fragment matches where its atoms and bonds do, with the same elements, charges and bond orders,
 and
 
     degree(image of a)  =  degree(a)      for every kept atom a, attachment points included
 
-so that it is bonded to the rest of the molecule at its attachment points alone, at every one of
-them, and by the bonds drawn there; hydrogens on all other atoms stay what they are. Tetrahedral and
-double-bond stereo are compared neighbour by neighbour, an attachment point standing for what grew
-there. Several fragments are found disjointly, and those of a linker with new atoms between them. A
-superstructure contains its core in any way, and the kept part of a lead may lose bonds to atoms
-that changed, or carry other bonds there.
+so that it is bonded to the rest of the molecule at all of its attachment points and nowhere else,
+with the given bond orders; hydrogens on all other atoms are unchanged. Tetrahedral and double-bond
+stereo are compared neighbour by neighbour, with the new group in place of an attachment point.
+Matches of several fragments are disjoint, and those of a linker have new atoms between them. A
+superstructure contains its core as a plain substructure, and the kept atoms of a lead may lose
+bonds to changed atoms, or have other bond orders there.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ STEREO = "other stereo"
 OVERLAP = "fragments overlap"
 NO_LINKER = "no linker between fragments"
 
-_REASONS = (MISSING, ELSEWHERE, STEREO)  # the later, the nearer to a match
-MOST_MATCHES = 20_000  # symmetric fragments match in many ways; beyond, one may be overlooked
+_REASONS = (MISSING, ELSEWHERE, STEREO)  # in order of closeness to a match
+MOST_MATCHES = 20_000  # symmetric fragments have many matches; further ones are ignored
 _TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
 _CIS = (Chem.BondStereo.STEREOZ, Chem.BondStereo.STEREOCIS)
 _TRANS = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOTRANS)
@@ -42,7 +42,7 @@ Match = dict[int, int]
 
 
 class Verifier:
-    """Says of molecules whether they keep a constraint, and if not, why."""
+    """Checks whether molecules satisfy a constraint, and returns the reason if not."""
 
     def __init__(self, constraint: Constraint) -> None:
         self.constraint = constraint
@@ -53,10 +53,10 @@ class Verifier:
         ]
 
     def __call__(self, smiles: str) -> str:
-        """Return ``"ok"``, or the reason why not.
+        """Return ``"ok"``, or the reason of the failure.
 
         Args:
-            smiles: of the molecule; empty, or unreadable, where there is none.
+            smiles: of the molecule; empty or unreadable for none.
         """
         mol = parse(smiles)
         if mol is None or not mol.GetNumAtoms():
@@ -65,10 +65,10 @@ class Verifier:
             return _contains(mol, self.constraint.fragments[0].mol)
         found: list[list[Match]] = []
         for number, forms in enumerate(self._patterns, 1):
-            answers = [form.find(mol) for form in forms]
-            found.append([match for matches, _ in answers for match in matches])
+            results = [form.find(mol) for form in forms]
+            found.append([match for matches, _ in results for match in matches])
             if not found[-1]:
-                reason = max((reason for _, reason in answers), key=_REASONS.index)
+                reason = max((reason for _, reason in results), key=_REASONS.index)
                 return f"fragment {number} {reason}" if len(self._patterns) > 1 else reason
         if not any(True for _ in _disjoint(found)):
             return OVERLAP
@@ -80,13 +80,13 @@ class Verifier:
 
 @dataclass(frozen=True, eq=False)
 class _Pattern:
-    """A fragment, ready to be searched for.
+    """A fragment with its substructure queries.
 
     Attributes:
-        fragment: what is searched for.
-        query: its kept atoms, with the number of bonds and hydrogens that each may have.
+        fragment: the fragment.
+        query: its kept atoms, with the allowed numbers of bonds and hydrogens.
         plain: the same without these numbers.
-        atoms: the fragment's atom that each atom of the queries stands for.
+        atoms: the fragment's atom for each atom of the queries.
         lead: whether bonds out of the fragment may be fewer, and of other orders.
     """
 
@@ -105,7 +105,7 @@ class _Pattern:
         )
 
     def find(self, mol: Chem.Mol) -> tuple[list[Match], str]:
-        """Return every place where the fragment is, or the reason why there is none."""
+        """Return all matches of the fragment, and the reason if there is none."""
         places = mol.GetSubstructMatches(self.query, uniquify=False, maxMatches=MOST_MATCHES)
         matches = [dict(zip(self.atoms, place, strict=True)) for place in places]
         matches = [match for match in matches if self._bonded_as_drawn(mol, match)]
@@ -124,7 +124,7 @@ class _Pattern:
         ]
 
     def _bonded_as_drawn(self, mol: Chem.Mol, match: Match) -> bool:
-        """Return whether the bonds out of the fragment have the orders drawn at its points."""
+        """Return whether bonds out of the fragment have the orders of its attachment points."""
         if self.lead:
             return True
         drawn: dict[int, list[float]] = {}
@@ -138,7 +138,7 @@ class _Pattern:
         )
 
     def _image(self, mol: Chem.Mol, match: Match, atom: int, neighbour: int) -> int | None:
-        """Return where an atom's neighbour went; None for one of several points, or none left."""
+        """Return the image of an atom's neighbour; None if ambiguous or missing."""
         if neighbour in match:
             return match[neighbour]
         cuts = [other for kept, other in self.fragment.cuts if kept == atom]
@@ -165,14 +165,14 @@ class _Pattern:
         """Compare a tetrahedral centre: tags agree where neighbours are in the same order."""
         image = mol.GetAtomWithIdx(match[atom.GetIdx()])
         if image.GetDegree() != atom.GetDegree():
-            return True  # a neighbour that was to change is gone, and the centre with it
+            return True  # a changed neighbour is missing, and with it the stereocentre
         if image.GetChiralTag() not in _TETRAHEDRAL:
             return False
         expected = [
             self._image(mol, match, atom.GetIdx(), other.GetIdx()) for other in atom.GetNeighbors()
         ]
         if None in expected:
-            return True  # two attachment points: either may have become either
+            return True  # two attachment points: the assignment is ambiguous
         found = [other.GetIdx() for other in image.GetNeighbors()]
         same = image.GetChiralTag() == atom.GetChiralTag()
         return same == _even([found.index(index) for index in expected if index is not None])
@@ -193,10 +193,10 @@ class _Pattern:
 
 
 def _forms(fragment: Fragment) -> list[Fragment]:
-    """Return a fragment in every aromaticity that its attachment points may give it.
+    """Return the fragment in every aromaticity that its attachment points allow.
 
-    A ring with a double bond out of it may be aromatic with one atom there and not with another:
-    ``*=c1cc[nH]cc1`` is, with oxygen.
+    The aromaticity of a ring with an exocyclic double bond depends on the atom bonded there:
+    ``*=c1cc[nH]cc1`` is aromatic with oxygen.
     """
     forms = [fragment]
     doubles = [
@@ -246,7 +246,7 @@ def _contains(mol: Chem.Mol, core: Chem.Mol) -> str:
 
 
 def _disjoint(found: Sequence[list[Match]]) -> Iterator[list[set[int]]]:
-    """Yield every choice of one place for each fragment such that no two share an atom."""
+    """Yield every choice of one match for each fragment such that no two share an atom."""
     if not found:
         yield []
         return

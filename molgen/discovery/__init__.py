@@ -1,4 +1,4 @@
-"""Towards goals, with and without an oracle."""
+"""Design, search and lead optimisation, with and without an oracle."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""Best of n: draw far more rows than are wanted, and keep those that the oracle likes best.
+"""Best of n: draw many independent rows, and keep those with the best oracle scores.
 
-The baseline of every search: all rows are drawn alike, under guidance, and none learns from
-another. A row costs what it costs in sampling, so the budget says how many there are.
+The baseline of every search: rows are drawn under guidance, independently of each other. A row
+costs as much as in sampling, so the budget determines the number of rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from molgen.discovery.search import Search
 
-ROUND = 256  # rows between two looks at the budgets
+ROUND = 256  # rows between two checks of the budgets
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,14 @@ class BestOf:
     """Independent draws until a budget ends."""
 
     def run(self, search: Search) -> str:
-        """Draw and judge until a budget ends; return why it stopped."""
-        first, dearest = 0, search.dearest
+        """Draw and score until a budget ends; return the reason of the end."""
+        first, row_forwards = 0, search.max_row_forwards
         while not (reason := search.ended()):
-            rows = min(ROUND, search.left // dearest)
+            rows = min(ROUND, search.left // row_forwards)
             if rows < 1:
                 return search.out_of_forwards()
             samples = search.draw(rows, first)
             search.score_rows(samples)
-            dearest = max(dearest, int(samples.nfe.max()))
+            row_forwards = max(row_forwards, int(samples.nfe.max()))
             first += rows
         return reason

@@ -1,7 +1,7 @@
-"""The ledger of a run: what became of every draw, what it cost, and how many met what.
+"""The ledger of a run: fates of all rows, costs, and counts for each goal and filter.
 
-A row is rejected because of the first thing that is wrong with it, so fates add up to the rows
-drawn. Goals and filters are counted apart from that, over everything drawn.
+A row is rejected because of its first failed check, so fates add up to the rows drawn. Goals and
+filters are counted separately, over all rows drawn.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ALL = "all of them"
 
 @dataclass
 class Met:
-    """How many met something.
+    """The number of rows that pass a check.
 
     Attributes:
         rows: of all rows drawn.
@@ -37,15 +37,15 @@ class Met:
 
 @dataclass
 class Ledger:
-    """What a run has cost, and what became of everything drawn.
+    """The costs of a run, and the fates of all rows drawn.
 
     Attributes:
         drawn: rows, whole or in part.
         forwards: of the network.
         classifier_forwards: of a noisy classifier.
-        oracle_calls: distinct molecules that were scored while drawing.
-        fates: rows by what became of them, of :class:`molgen.molecules.fate.Fate`, with the name of
-            the filter or the property that a row failed.
+        oracle_calls: distinct molecules scored while drawing.
+        fates: counts of rows by :class:`molgen.molecules.fate.Fate`, with the name of the filter or
+            the property that a row failed.
     """
 
     drawn: int = 0
@@ -56,16 +56,16 @@ class Ledger:
 
     @property
     def accepted(self) -> int:
-        """Rows that met everything."""
+        """Rows that passed every check."""
         return self.fates[Fate.ACCEPTED]
 
     @property
     def rejected(self) -> dict[str, int]:
-        """Rows by why they were not accepted, in the order the reasons were met."""
+        """Counts of rejected rows by reason, in order of first occurrence."""
         return {fate: count for fate, count in self.fates.items() if fate != Fate.ACCEPTED}
 
     def because(self) -> str:
-        """Return why rows were rejected, in words."""
+        """Return the counts of rejected rows by reason as text."""
         return ", ".join(f"{count} {fate}" for fate, count in self.rejected.items() if count)
 
 
@@ -75,8 +75,8 @@ class DesignCounts(Ledger):
 
     Attributes:
         distinct: different valid molecules drawn.
-        met: for the constraint, each filter, each goal that some molecules miss, and all of them,
-            how many of everything drawn met it, whatever else was wrong with them.
+        met: the number of rows that meet the constraint, each filter, each goal with bounds, and
+            all of these, whatever other check they fail.
     """
 
     distinct: int = 0
@@ -86,8 +86,8 @@ class DesignCounts(Ledger):
         """Count rows.
 
         Args:
-            rows: with the columns ``smiles, nfe, lost``, and ``unique`` among everything drawn.
-            checks: which of them met what, by its name, each with shape (rows,).
+            rows: with the columns ``smiles, nfe, lost``, and ``unique`` among all rows drawn.
+            checks: whether each row passes, by the name of the check, each with shape (rows,).
         """
         valid, first = (rows["smiles"] != "").to_numpy(), rows["unique"].to_numpy()
         self.drawn += len(rows)
@@ -108,16 +108,15 @@ class DesignCounts(Ledger):
 
 @dataclass(frozen=True)
 class Designs:
-    """What a design run delivers.
+    """The result of a design run.
 
     Attributes:
         table: the molecules in order of index, columns as in :meth:`molgen.model.Model.sample` and
             ``score``, the weighted sum of :meth:`molgen.discovery.goals.Goals.score`. Of a survey,
-            all rows, with the column ``lost``: why a design run would not deliver it, empty if it
-            would.
-        counts: of everything drawn up to the last molecule delivered.
-        asked: how many were asked for.
-        reason: why it stopped.
+            all rows, with the column ``lost``: the reason of a rejection, empty if accepted.
+        counts: of all rows up to the last molecule delivered.
+        asked: requested number of molecules.
+        reason: of the end of the run.
     """
 
     table: pd.DataFrame
@@ -144,6 +143,6 @@ class SearchCounts(Ledger):
             return text
         each = [f"{self.forwards / self.delivered:.1f} forwards"]
         if self.classifier_forwards:
-            each.append(f"{self.classifier_forwards / self.delivered:.1f} of the guide")
+            each.append(f"{self.classifier_forwards / self.delivered:.1f} of the noisy classifier")
         each.append(f"{calls / self.delivered:.1f} oracle calls")
         return f"{text}, each for {', '.join(each)}"

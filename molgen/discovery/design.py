@@ -1,11 +1,11 @@
 """Design: draw until enough valid, unique, novel molecules meet every goal and pass every filter.
 
 A range is a filter, a number is met within a tolerance (whole-number properties exactly), ``max``
-and ``min`` steer without filtering. Goals on properties that the model is conditioned on steer the
-draws; goals on any other property filter what was drawn, and no more. Draws come in growing rounds;
-since row ``i`` of a seed is the same row whatever the round, the outcome is the first ``n`` fitting
-rows of one endless table, and everything drawn on the way is counted. A :func:`survey` delivers and
-counts the first ``n`` rows as they are.
+and ``min`` guide without filtering. Goals on properties that the model is conditioned on guide the
+draws; goals on other properties only filter. Rows are drawn in growing rounds; since row ``i`` of a
+seed does not depend on the round, the result is the first ``n`` accepted rows by sample index, and
+all rows up to there are counted. A :func:`survey` delivers and counts the first ``n`` rows without
+filtering.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from molgen.molecules.fate import Fate
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST_ROUND = 32  # small, so that molecules show up at once
+FIRST_ROUND = 32  # small, for a first molecule early
 LARGEST_ROUND = 2048
 SURVEY_ROUND = 256  # rows between two reports on progress
-DRAWS_PER_MOLECULE = 100  # default budget; a target met by fewer than 1 % of draws ends there
+DRAWS_PER_MOLECULE = 100  # default budget, for targets met by at least 1 % of the draws
 
 
 def design(
@@ -40,23 +40,23 @@ def design(
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
 ) -> Designs:
-    """Draw until ``request.n`` molecules fit, or the budget ends.
+    """Draw until ``request.n`` molecules are accepted, or the budget ends.
 
     Args:
         model: a loaded model.
-        request: what is asked for; settings are by default those recommended for design.
-        on_found: called with each round's new molecules.
-        on_round: called with the running tally after each round.
+        request: the request; settings are by default those recommended for design.
+        on_found: called with each round's accepted molecules.
+        on_round: called with the counts after each round.
         source: of the rows, in place of the model's own draws; seed and settings are then those of
             the source.
 
     Returns:
-        The molecules delivered, fewer than ``n`` if the budget ended, with the tally. An interrupt
-        (Ctrl-C) ends the run with what there is.
+        The accepted molecules, fewer than ``n`` if the budget ended, with the counts. An interrupt
+        (Ctrl-C) ends the run with the molecules accepted so far.
 
     Raises:
-        ValueError: if a goal is none, nothing acts on what is delivered, or novelty cannot be
-            decided.
+        ValueError: if a goal is invalid, no goal affects the result, or novelty is required
+            without a training-set index.
     """
     request.check_novelty(model)
     run, n = _Run.of(model, request, "design", source), request.count
@@ -66,7 +66,7 @@ def design(
     try:
         while run.counts.accepted < n and run.counts.drawn < budget:
             size = run.size(n, budget)
-            rows = run.judged(run.source(size, run.counts.drawn), n - run.counts.accepted)
+            rows = run.checked(run.source(size, run.counts.drawn), n - run.counts.accepted)
             fitting = rows[rows["lost"] == ""].drop(columns="lost")
             found.append(fitting)
             if on_found and len(fitting):
@@ -86,15 +86,14 @@ def survey(
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
 ) -> Designs:
-    """Draw ``request.n`` rows, deliver all of them, and count what met which goal.
+    """Draw ``request.n`` rows, deliver all of them, and count the rows that meet each goal.
 
-    No row is filtered or drawn again (beyond what the settings say): the rows are those of
+    No row is filtered or retried (except as the settings require): the rows are those of
     :meth:`molgen.model.Model.sample`. Arguments as of :func:`design`; the settings are by default
-    those recommended for sampling, and a model without an index of known molecules takes all for
-    new.
+    those recommended for sampling, and without a training-set index no row is rejected for novelty.
 
     Raises:
-        ValueError: if a goal is none, or nothing would act on what is delivered.
+        ValueError: if a goal is invalid, or no goal affects the result.
     """
     if model.training_index is None:
         request = replace(request, allow_training_molecules=True)
@@ -104,7 +103,7 @@ def survey(
     try:
         while run.counts.drawn < n:
             size = min(run.most or n, n - run.counts.drawn)
-            found.append(run.judged(run.source(size, run.counts.drawn), size))
+            found.append(run.checked(run.source(size, run.counts.drawn), size))
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
@@ -113,16 +112,15 @@ def survey(
 
 
 def resolve(model: Model, request: Request, purpose: str = "design") -> Resolved:
-    """Return what a request means for a model.
+    """Resolve a request for a model.
 
     Args:
         model: a loaded model.
-        request: what is asked for.
-        purpose: which of the model's recommendations to start from; see
-            :meth:`molgen.model.Model.preset`.
+        request: the request.
+        purpose: of the recommended settings; see :meth:`molgen.model.Model.preset`.
 
     Raises:
-        ValueError: if a goal is none, or nothing acts on what is delivered.
+        ValueError: if a goal is invalid, or no goal affects the result.
     """
     goals = request.goals.measured(model.prior)
     whole = None if request.constraint else goals.targets  # presets are for whole molecules
@@ -135,15 +133,15 @@ def resolve(model: Model, request: Request, purpose: str = "design") -> Resolved
 
 @dataclass
 class _Run:
-    """The rounds of a design run: says what fits, and counts everything.
+    """The rounds of a design run: checks rows and counts them.
 
     Attributes:
-        model: that draws.
-        request: what is asked for.
+        model: the model.
+        request: the request.
         goals: in units of the training data.
         source: of the rows.
-        most: rows of a round; None for all, where rows that are retried until they are unique look
-            at all the rows of their call.
+        most: rows of a round; None for all in one call, as rows retried until they are unique
+            depend on all rows of their call.
         counts: so far.
         seen: canonical SMILES drawn so far.
     """
@@ -164,7 +162,7 @@ class _Run:
         return cls(model, request, found.goals, source or found.source(model, request), most)
 
     def size(self, n: int, budget: int) -> int:
-        """Return the rows of the next round: as many as the yield so far says, within bounds."""
+        """Return the number of rows of the next round, from the acceptance rate so far."""
         drawn, kept = self.counts.drawn, self.counts.accepted
         size = FIRST_ROUND
         if drawn:
@@ -172,17 +170,17 @@ class _Run:
             size = min(LARGEST_ROUND, 4 * drawn, math.ceil(1.1 * (n - kept) / rate))
         return min(max(size, FIRST_ROUND), budget - drawn)
 
-    def judged(self, rows: pd.DataFrame, wanted: int) -> pd.DataFrame:
-        """Say why each row is rejected, up to the one that makes ``wanted``; count these rows.
+    def checked(self, rows: pd.DataFrame, wanted: int) -> pd.DataFrame:
+        """Return rows with reasons of rejection, up to the last one ``wanted``; count these rows.
 
-        ``unique`` and ``novel`` are set over everything drawn so far.
+        ``unique`` and ``novel`` are set over all rows drawn so far.
         """
         checks = self._checks(rows)
         lost: list[str] = []
         unique: list[bool] = []
-        old = [] if self.request.allow_training_molecules else [Fate.IN_TRAINING_SET]
-        reasons: list[str] = [Fate.INVALID, Fate.DUPLICATE, *old, *checks]
-        for reason in reasons:  # in this order, whichever comes first
+        in_training_set = [] if self.request.allow_training_molecules else [Fate.IN_TRAINING_SET]
+        reasons: list[str] = [Fate.INVALID, Fate.DUPLICATE, *in_training_set, *checks]
+        for reason in reasons:  # fixes their order in the report
             self.counts.fates.setdefault(reason, 0)
         kept = 0
         for i, (smiles, novel) in enumerate(zip(rows["smiles"], rows["novel"], strict=True)):
@@ -215,7 +213,7 @@ class _Run:
         return rows
 
     def _checks(self, rows: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
-        """Return which rows pass each check, by what is said of those that do not."""
+        """Return whether rows pass each check, by the reason of a rejection."""
         checks = {}
         if "constraint" in rows:
             checks[str(Fate.CONSTRAINT_LOST)] = rows["constraint"].eq("ok").to_numpy(dtype=bool)
@@ -224,7 +222,7 @@ class _Run:
         return checks | {Fate.GOAL_MISSED.of(name): met[name].to_numpy() for name in met}
 
     def table(self, parts: list[pd.DataFrame]) -> pd.DataFrame:
-        """Return what was delivered with its scores."""
+        """Return the delivered rows with their scores."""
         import pandas as pd
 
         table = self.model.sample(0, properties=[*self.goals.targets])

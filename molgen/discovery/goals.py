@@ -1,12 +1,11 @@
-"""Goals: what a molecule is to be, several at once, each with its weight.
+"""Goals: targets of several properties, each with its weight.
 
     met_j(x)  =  v_j(x) in [low_j, high_j]        a value is a range of twice its tolerance
     score(x)  =  sum_j w_j gain_j(x)
 
-with the gains of :mod:`molgen.discovery.oracle`, in standard deviations of the training data: a
-range costs what a molecule is outside of it, a value what it is away, ``max`` and ``min`` gain
-without end, and are met by any number. Any registered property may be a goal, whatever a model is
-conditioned on.
+with the gains of :mod:`molgen.discovery.objectives`, in standard deviations of the training data:
+the distance to a range or a value is a loss; ``max`` and ``min`` have unbounded gains, and are met
+by any number. Any registered property may be a goal, whether or not a model is conditioned on it.
 """
 
 from __future__ import annotations
@@ -33,34 +32,34 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TOLERANCE = 0.05  # of the training standard deviation
-EXACT = 1e-9  # whole numbers differ by more
+EXACT = 1e-9  # below the difference of whole numbers
 _NOTHING = Prior(np.zeros(0, np.int64), np.zeros((0, 0)), (), np.zeros(0))
 
 
 @dataclass(frozen=True)
 class Goal(Objective):
-    """What one property is to be.
+    """The goal of one property.
 
     Attributes:
-        slack: how far from a plain number is near enough, in the property's unit; a property of
-            whole numbers has to be that number.
+        slack: tolerance around a plain number, in the property's unit; whole-number properties are
+            met exactly.
     """
 
     slack: float = 0.0
 
     def __str__(self) -> str:
-        """Return the goal as it is written on the command line."""
+        """Return the goal in the notation of the command line."""
         target = self.target
         shown = f"{target:.12g}" if isinstance(target, float | int) else str(target)
         return f"{self.name}={shown}"
 
     @property
     def bounds(self) -> bool:
-        """Whether some numbers miss it: those of a value or a range do, none of an extreme."""
+        """Whether the goal has bounds: a value or a range has, ``max`` and ``min`` have none."""
         return not isinstance(self.target, str)
 
     def met(self, values: Floats) -> NDArray[np.bool_]:
-        """Say which values meet the goal; NaN meets nothing.
+        """Return which values meet the goal; NaN meets none.
 
         Args:
             values: of the property, shape (molecules,).
@@ -79,11 +78,11 @@ class Goal(Objective):
 
 @dataclass(frozen=True)
 class Goals:
-    """Several goals, in the order they were asked for; possibly none.
+    """Several goals in their given order; possibly none.
 
     Attributes:
         goals: of different properties.
-        tolerance: how near a plain number is to be met, in training standard deviations.
+        tolerance: around a plain number, in training standard deviations.
     """
 
     goals: tuple[Goal, ...] = ()
@@ -93,22 +92,22 @@ class Goals:
         """Check the tolerance.
 
         Raises:
-            ValueError: if it is no number from 0.
+            ValueError: if it is not a finite number of at least 0.
         """
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
             raise ValueError(f"tolerance is {self.tolerance}, expected at least 0")
 
     def __iter__(self) -> Iterator[Goal]:
-        """Go through the goals."""
+        """Iterate over the goals."""
         return iter(self.goals)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of goals."""
         return len(self.goals)
 
     @property
     def targets(self) -> dict[str, Target]:
-        """What is asked of each property."""
+        """The target of each property."""
         return {goal.name: goal.target for goal in self.goals}
 
     @property
@@ -117,13 +116,13 @@ class Goals:
         return {goal.name: goal.weight for goal in self.goals}
 
     def met(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Say which rows meet which goal.
+        """Return which rows meet which goal.
 
         Args:
-            table: with a column for each property; NaN meets nothing.
+            table: with a column for each property; NaN meets none.
 
         Returns:
-            Of booleans, a column for each goal by its property's name, with the table's index.
+            Booleans, a column for each goal by its property's name, with the table's index.
         """
         import pandas as pd
 
@@ -131,11 +130,11 @@ class Goals:
         return pd.DataFrame(columns, index=table.index)
 
     def reached(self, values: Floats, start: Floats) -> NDArray[np.bool_]:
-        """Say which molecules meet all goals; an extreme is met by what is better than a start.
+        """Return which molecules meet all goals; ``max`` and ``min`` are met by an improvement.
 
         Args:
-            values: with shape (molecules, goals); NaN meets nothing.
-            start: what is to be improved, shape (goals,).
+            values: with shape (molecules, goals); NaN meets none.
+            start: values to improve, shape (goals,).
 
         Returns:
             With shape (molecules,).
@@ -166,12 +165,12 @@ class Goals:
         """Return the goals in units of the training data.
 
         Args:
-            prior: mean and standard deviation of each property in the training data; one that it
-                does not tell of counts in its own unit.
+            prior: mean and standard deviation of each property in the training data; other
+                properties count in their own unit.
 
         Raises:
-            ValueError: if a plain number is asked of a property that is no whole number and whose
-                spread is unknown.
+            ValueError: if the target of a property with real values is a plain number, and its
+                standard deviation is unknown.
         """
         return read_goals(self.targets, self.weights, prior, self.tolerance)
 
@@ -182,23 +181,23 @@ def read_goals(
     prior: Prior | None = None,
     tolerance: float = TOLERANCE,
 ) -> Goals:
-    """Return goals with their words read.
+    """Read goals.
 
     Args:
         words: ``PROP=VALUE`` each, where VALUE is ``max``, ``min``, a number, ``LO..HI``, ``LO..``
-            or ``..HI``; ``PROP>=LO`` and ``PROP<=HI`` do as well. Or property names to targets.
+            or ``..HI``; also ``PROP>=LO`` and ``PROP<=HI``. Or property names to targets.
         weights: of some of the properties; the others count 1.
-        prior: of the training data, to measure in; None for each property's own unit, and no slack
+        prior: of the training data, for units; None for each property's own unit, and no slack
             around plain numbers.
         tolerance: see :class:`Goals`.
 
     Raises:
         ValueError: naming the goal that cannot be read or whose property is unknown, or the weight
-            that is out of line or belongs to none.
+            that is out of range or has no goal.
     """
     targets = words if isinstance(words, Mapping) else split_targets(words)
     if not targets and weights:
-        raise ValueError(f"weight of {next(iter(weights))}: there are no goals to weigh")
+        raise ValueError(f"weight of {next(iter(weights))} is given, expected a goal for it")
     if not targets:
         return Goals(tolerance=tolerance)
     objectives = read_objectives(targets, prior or _NOTHING, weights)
@@ -209,13 +208,13 @@ def read_goals(
 
 
 def _slack(goal: Goal, prior: Prior, tolerance: float) -> float:
-    """Return how far from a plain number is near enough; see :meth:`Goals.measured`."""
+    """Return the tolerance around a plain number; see :meth:`Goals.measured`."""
     std = prior.std.get(goal.name, math.nan)
     plain = goal.bounds and not isinstance(goal.target, Range) and not get(goal.name).integer
     if plain and math.isnan(std):
         raise ValueError(
-            f"target {goal}: the spread of {goal.name} in the training data is unknown, so the "
-            "tolerance is, too: ask for a range"
+            f"target {goal}: the standard deviation of {goal.name} in the training data is "
+            "unknown, expected a range"
         )
     return tolerance * std if plain else 0.0
 
@@ -226,31 +225,31 @@ def _values(table: pd.DataFrame, goal: Goal) -> Floats:
 
 
 def weighed(settings: Settings, goals: Goals) -> Settings:
-    """Return settings under which goals are steered to by their weights, unless they say how."""
+    """Return settings with the weights of the goals, unless goal weights are set already."""
     return settings if settings.goal_weights else replace(settings, goal_weights=goals.weights)
 
 
 def guided_targets(model: Model, goals: Goals, settings: Settings) -> dict[str, Target]:
-    """Return the targets that steer: of properties that the model, or its guide, knows.
+    """Return the targets that guide the draws: those of the model, or of its noisy classifier.
 
     Raises:
-        ValueError: if a guide is asked for and missing, or no goal either steers or filters.
+        ValueError: if a required classifier is missing, or no goal guides or filters.
     """
-    known = set(model.properties)
+    available = set(model.properties)
     how = settings.guidance
     if isinstance(how, ClassifierBased) and goals:
         classifier = model.classifier_for(goals.targets, how.classifier)
-        told = {
+        labelled = {
             goal.name for goal in goals if label(classifier, goal.name) in classifier.properties
         }
-        known = told & known if how.cfg else told
-    idle = [goal for goal in goals if goal.name not in known and not goal.bounds]
+        available = labelled & available if how.cfg else labelled
+    idle = [goal for goal in goals if goal.name not in available and not goal.bounds]
     if idle and len(idle) == len(goals):
         raise ValueError(
-            f"target {idle[0].name}: the model is not conditioned on it, so {idle[0].target} would "
-            f"change nothing; it knows {', '.join(sorted(known)) or 'none'}. Ask for a range to "
-            "filter by, or use molgen search"
+            f"target {idle[0].name}: the model is not conditioned on it, so {idle[0].target} has "
+            f"no effect, expected {', '.join(sorted(available)) or 'none'}, a range to filter by, "
+            "or molgen search"
         )
-    guided_by = {name: target for name, target in goals.targets.items() if name in known}
+    guided_by = {name: target for name, target in goals.targets.items() if name in available}
     model.check(guided_by, settings)
     return guided_by

@@ -1,15 +1,15 @@
-"""Metropolis moves on clean molecules: mask a part, redraw it, accept it or not.
+"""Metropolis moves on clean molecules: mask a part, redraw it, accept or reject.
 
     x -> x_t (a random part masked) -> x' ~ p(x_0 | x_t, y),
     accepted with probability min(1, exp((r(x') - r(x)) / beta))
 
-There are as many rows as molecules to deliver, first drawn as in sampling. A move costs a part of a
-whole draw, so a few hundred forwards a molecule buy tens of them. A redraw in random order leaves
-the network's own distribution ``p`` as it is, so a row follows ``p(x) exp(r(x) / beta)``; at
-``beta = 0`` it only ever climbs. Two liberties are taken with that, both measured to pay: moves may
-change the length, and rows may be exchanged for better ones. And what is delivered are distinct
-new molecules, so a row never moves to one that is not new or that another row holds, and a row that
-is none yet takes any that is.
+There are as many chains as molecules to deliver, initialised as in sampling. A move costs a part of
+a whole draw, so a few hundred forwards a molecule allow tens of moves. A redraw in random order
+leaves the network's own distribution ``p`` invariant, so a chain samples ``p(x) exp(r(x) / beta)``;
+at ``beta = 0`` its score never decreases. Two deviations, both with a measured benefit: moves may
+change the length, and chains may be replaced by better ones. Since distinct novel molecules are
+delivered, a chain never moves to a molecule that is not novel or is the state of another chain, and
+a chain without a valid state accepts any valid proposal.
 
 Reference: Gruver et al., "Protein design with guided discrete diffusion" (2023), for editing in
 rounds; the Metropolis step on clean states follows "Clean-sample Markov chains" (CSMC).
@@ -25,7 +25,7 @@ import numpy as np
 
 from molgen.constraints.draw import restrained
 from molgen.diffusion.plan import Ancestral
-from molgen.discovery.moves import masked, opened, resized
+from molgen.discovery.moves import masked, masked_fragments, resized
 from molgen.discovery.search import ScoredRows, Search
 from molgen.molecules.parsing import mark_unique
 from molgen.sampling.sampler import AnySampler, Given, Job, Samples
@@ -35,15 +35,15 @@ from molgen.utils.randomness import SEGMENT, Use, used
 
 @dataclass
 class Chains:
-    """Rows that move.
+    """The states of the chains, one a row.
 
     Attributes:
         tokens: ids with shape (rows, longest), padded.
-        smiles: canonical SMILES, empty for no molecule.
-        fits: whether a row may be delivered: new, and held by no row before it.
+        smiles: canonical SMILES, empty if invalid.
+        fits: whether a row may be delivered: novel, and distinct from all rows before it.
         gains: shape (rows, objectives).
-        nfe: forwards of each row so far, its refused moves included.
-        classifier_nfe: forwards of a guide, likewise.
+        nfe: forwards of each row so far, rejected moves included.
+        classifier_nfe: forwards of a noisy classifier, in the same way.
     """
 
     tokens: Ids
@@ -55,22 +55,22 @@ class Chains:
 
     @classmethod
     def start(cls, search: Search, samples: Samples) -> Chains:
-        """Return rows as they were first drawn."""
-        judged = search.score_rows(samples)
+        """Return chains that start from samples."""
+        scored = search.score_rows(samples)
         longest = max(samples.tokens.shape[1], int(search.model.prior.lengths.max()))
         room = longest - samples.tokens.shape[1]
         pad_id = search.model.denoiser.pad_id
         tokens = np.pad(samples.tokens, ((0, 0), (0, room)), constant_values=pad_id)
-        fits = judged.fits & mark_unique(judged.smiles)
+        fits = scored.fits & mark_unique(scored.smiles)
         costs = samples.nfe.copy(), samples.classifier_nfe.copy()
-        return cls(tokens, judged.smiles, fits, judged.gains, *costs)
+        return cls(tokens, scored.smiles, fits, scored.gains, *costs)
 
     def decide(self, proposals: ScoredRows, takes: Mask) -> None:
-        """Take moves, in order of the rows.
+        """Accept or reject proposals, in order of the rows.
 
         Args:
             proposals: one for each of the first rows.
-            takes: whether each would take its move, shape (rows,).
+            takes: result of the acceptance test, shape (rows,).
         """
         held = {text for text, fits in zip(self.smiles, self.fits, strict=True) if fits}
         for i, text in enumerate(proposals.smiles):
@@ -83,10 +83,10 @@ class Chains:
             self.fits[i], self.gains[i] = True, proposals.gains[i]
 
     def exchange(self, search: Search, proposals: ScoredRows) -> None:
-        """Let the best of rows and moves go on; what a move has cost is its row's forwards so far.
+        """Continue with the best of rows and proposals; a proposal has the costs of its row.
 
         Args:
-            search: says what is best.
+            search: with the score.
             proposals: one for each of the first rows.
         """
         own = slice(len(proposals.smiles))
@@ -104,12 +104,12 @@ class Chains:
 
 
 def accepted(now: Floats, then: Floats, beta: float, u: Floats) -> Mask:
-    """Return whether moves are taken: with probability ``min(1, exp((then - now) / beta))``.
+    """Return whether moves are accepted: with probability ``min(1, exp((then - now) / beta))``.
 
     Args:
-        now: scores, shape (rows,); anything is better than minus infinity.
-        then: scores of the moves, same shape.
-        beta: temperature; at 0 nothing worse is taken.
+        now: current scores, shape (rows,); minus infinity for invalid rows.
+        then: scores of the proposals, same shape.
+        beta: temperature; at 0 no lower score is accepted.
         u: uniforms in [0, 1), same shape.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -119,19 +119,19 @@ def accepted(now: Floats, then: Floats, beta: float, u: Floats) -> Mask:
 
 @dataclass(frozen=True)
 class Metropolis:
-    """Rows that move until a budget ends.
+    """Metropolis chains until a budget ends.
 
     Attributes:
         beta: temperature of the acceptance, in units of the score: training standard deviations,
-            or ranks; 0 accepts nothing worse.
-        low: the least part of a row that a move masks.
-        high: the largest.
-        resize: chance that a move makes a row one token longer or shorter.
-        steps: of the plan that a redraw follows; more are dearer and less independent.
-        exchange: whether after each round the best of rows and moves together go on; ``beta`` then
-            has no say.
-        fragments: chance that a move of a molecule takes whole fragments off, of as large a part,
-            instead of tokens (:mod:`molgen.discovery.moves`); for models that write SMILES.
+            or ranks; at 0 no lower score is accepted.
+        low: smallest share of a row that a move masks.
+        high: largest share.
+        resize: probability that a move makes a row one token longer or shorter.
+        steps: of the plan of a redraw; more cost more and reduce the dependence between tokens.
+        exchange: whether each round continues with the best of rows and proposals together;
+            ``beta`` is then unused.
+        fragments: probability that a move of a molecule masks whole fragments, with the same
+            share, instead of tokens (:mod:`molgen.discovery.moves`); for SMILES models.
     """
 
     beta: float = 0.0
@@ -146,7 +146,7 @@ class Metropolis:
         """Check the numbers.
 
         Raises:
-            ValueError: naming what is out of line.
+            ValueError: naming the number that is out of range.
         """
         if not (self.beta >= 0 and math.isfinite(self.beta)):
             raise ValueError(f"beta is {self.beta}, expected at least 0 and finite")
@@ -161,17 +161,19 @@ class Metropolis:
             raise ValueError(f"steps is {self.steps!r}, expected a whole number of at least 1")
 
     def run(self, search: Search) -> str:
-        """Draw and judge until a budget ends; return why it stopped.
+        """Draw and score until a budget ends; return the reason of the end.
 
         Raises:
-            ValueError: if the model's noise is not masks, so that no part can be redrawn, or it
-                writes no SMILES, so that no fragment can.
+            ValueError: if the model is not a masked diffusion model, or fragments are to be
+                redrawn and its representation is not SMILES.
         """
         search.check_masks()
         written = search.model.tokenizer.representation
         if self.fragments and written != "smiles":
-            raise ValueError(f"fragments is {self.fragments}, but the model writes {written}")
-        rows = min(search.n, search.left // search.dearest)
+            raise ValueError(
+                f"fragments is {self.fragments} with representation {written}, expected 0"
+            )
+        rows = min(search.n, search.left // search.max_row_forwards)
         if rows < 1:
             return search.out_of_forwards()
         chains = Chains.start(search, search.draw(rows, 0))
@@ -184,12 +186,12 @@ class Metropolis:
             order=None,
             adapt=None,
         )
-        dearest = self.steps * (2 if search.mixes else 1)
+        move_forwards = self.steps * (2 if search.mixes else 1)
         round = 0
         with search.model.sampler(moves, search.recipe.targets) as sampler:
             while not (reason := search.ended()):
                 round += 1
-                rows = min(len(chains.smiles), search.left // dearest)
+                rows = min(len(chains.smiles), search.left // move_forwards)
                 if rows < 1:
                     return search.out_of_forwards()
                 self._move(search, chains, sampler, rows, round)
@@ -198,7 +200,7 @@ class Metropolis:
     def _move(
         self, search: Search, chains: Chains, sampler: AnySampler, rows: int, round: int
     ) -> None:
-        """Propose a move for each of the first rows, and decide."""
+        """Propose a move for each of the first rows, and accept or reject it."""
         samples = self._redrawn(search, chains, sampler, rows, round)
         chains.nfe[:rows] += samples.nfe
         chains.classifier_nfe[:rows] += samples.classifier_nfe
@@ -214,7 +216,7 @@ class Metropolis:
     def _redrawn(
         self, search: Search, chains: Chains, sampler: AnySampler, rows: int, round: int
     ) -> Samples:
-        """Return the first rows with a part of each drawn anew."""
+        """Return the first rows with a part of each redrawn."""
         tokens, numbers = chains.tokens[:rows], round * SEGMENT + np.arange(rows)
         pad_id = search.model.denoiser.pad_id
 
@@ -223,11 +225,11 @@ class Metropolis:
             return used(search.seed, use, round, row, *position)
 
         part = self.low + (self.high - self.low) * uniform(Use.MOVE_PART)
-        asked = search.recipe.draw_prior(rows, search.seed, round * SEGMENT)
+        prior_draw = search.recipe.draw_prior(rows, search.seed, round * SEGMENT)
         given = self._masked(search, tokens, part, uniform)
 
         def by_tokens(which: Ids) -> Samples:
-            condition = None if asked.condition is None else asked.condition[which]
+            condition = None if prior_draw.condition is None else prior_draw.condition[which]
             lengths, part = (given[which] != pad_id).sum(1), Given(given[which])
             return sampler.run(
                 Job(lengths, condition, search.seed, rows=numbers[which], given=part)
@@ -238,7 +240,9 @@ class Metropolis:
         whole = uniform(Use.MOVE_KIND) < self.fragments
         texts = [text if cut else "" for text, cut in zip(chains.smiles, whole, strict=False)]
         longest = tokens.shape[1]
-        index, ready = opened(search.model, asked, texts, part, search.seed, numbers, longest)
+        index, ready = masked_fragments(
+            search.model, prior_draw, texts, part, search.seed, numbers, longest
+        )
         rest = np.setdiff1d(np.arange(rows), index)
         if not len(index):
             return by_tokens(rest)
@@ -248,7 +252,7 @@ class Metropolis:
     def _masked(
         self, search: Search, tokens: Ids, part: Floats, uniform: Callable[..., Floats]
     ) -> Ids:
-        """Return rows of which a part is masked, in a random order."""
+        """Return rows with a random part of each masked."""
         denoiser, longest = search.model.denoiser, tokens.shape[1]
         ids = denoiser.mask_id, denoiser.pad_id
         given = masked(tokens, part, uniform(Use.MOVE_POSITION, np.arange(longest)), *ids)
@@ -258,7 +262,7 @@ class Metropolis:
 
 
 def _merged(parts: Sequence[tuple[Ids, Samples]], shape: tuple[int, int], pad_id: int) -> Samples:
-    """Return samples of some rows each as those of all rows, in order; shape (rows, longest)."""
+    """Return samples of subsets of the rows as samples of all rows, shape (rows, longest)."""
     tokens = np.full(shape, pad_id, dtype=np.int64)
     costs = np.zeros((2, shape[0]), dtype=np.int64)
     for index, found in parts:

@@ -1,17 +1,16 @@
-"""Moves of a search: take a part of a molecule off, and leave masks for another one.
+"""Moves of a search: mask part of a molecule, to be redrawn.
 
-    masked      k = round(t L) tokens of a row of L, at least one, uniformly at random
-    resized     one mask more, beside another, or one mask fewer
-    opened      a fragment: what hangs together when single bonds outside of rings are cut, or
-                several such pieces side by side
+    masked              k = round(t L) tokens of a row of L, at least one, uniformly at random
+    resized             one mask more, next to another, or one mask fewer
+    masked_fragments    a fragment: one piece after cutting single bonds outside of rings, or
+                        several adjacent pieces
 
-A masked part that the network writes anew, token by token, is a blocked Gibbs step: where its
-conditionals are consistent it leaves the network's own distribution as it is. Another length is
-not covered by that, and is what it takes to leave a class of molecules that is known exhaustively.
+Redrawing masked tokens one at a time is a blocked Gibbs step: with consistent conditionals it
+leaves the network's own distribution invariant. Changes of length are not covered by that; they let
+chains leave sets of molecules whose members are all in the training set.
 
-The tokens of a fragment are masked, the length of the row is drawn from training molecules near it,
-and the rest is clamped while the network fills the gap. Rows that are no molecule, or that cannot
-be cut, are not opened.
+The tokens of a fragment are masked, the length of the row is drawn from training molecules of
+similar length, and the rest is clamped. Rows that are invalid, or cannot be cut, are left out.
 
 Reference: Lee et al., "GenMol: A drug discovery generalist with discrete diffusion" (2025), which
 calls this fragment remasking and puts 5 to 15 masks in the place of a fragment.
@@ -24,9 +23,9 @@ from collections.abc import Sequence
 import numpy as np
 from rdkit import Chem
 
+from molgen.constraints.candidate_regions import Region, blocks, grow_region
 from molgen.constraints.layout import Rows
-from molgen.constraints.open_parts import OpenPart, rows
-from molgen.constraints.parts import Part, blocks, grown
+from molgen.constraints.masked_regions import MaskedRegion, rows
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import cut
 from molgen.data.prior import PriorDraw
@@ -38,11 +37,11 @@ from molgen.utils.randomness import Use, used
 
 
 def masked(tokens: Ids, part: Floats, order: Floats, mask_id: int, pad_id: int) -> Ids:
-    """Mask a part of each row.
+    """Mask a share of each row.
 
     Args:
         tokens: ids with shape (rows, longest), padded.
-        part: the part of each row, in [0, 1], shape (rows,).
+        part: share of each row, in [0, 1], shape (rows,).
         order: uniforms with the shape of ``tokens``; the lowest of a row are masked.
         mask_id: id of the mask.
         pad_id: id of padding.
@@ -60,15 +59,15 @@ def masked(tokens: Ids, part: Floats, order: Floats, mask_id: int, pad_id: int) 
 def resized(
     tokens: Ids, change: Ids, place: Floats, longest: int, mask_id: int, pad_id: int
 ) -> Ids:
-    """Put in or take out a mask.
+    """Insert or delete a mask.
 
-    The last mask of a row stays, and a row of full length gets no further one.
+    The last mask of a row is never deleted, and a row of full length gets no further one.
 
     Args:
         tokens: ids with shape (rows, longest of them), padded, at least one mask a row.
-        change: 1 to put one in, -1 to take one out, 0 for neither, shape (rows,).
-        place: uniforms that say beside or at which of the row's masks, shape (rows,).
-        longest: tokens that a row may have.
+        change: 1 to insert, -1 to delete, 0 for neither, shape (rows,).
+        place: uniforms that select one of the row's masks, shape (rows,).
+        longest: highest number of tokens of a row.
         mask_id: id of the mask.
         pad_id: id of padding.
 
@@ -89,7 +88,7 @@ def resized(
     return out
 
 
-def opened(
+def masked_fragments(
     model: Model,
     prior_draw: PriorDraw,
     smiles: Sequence[str],
@@ -98,18 +97,18 @@ def opened(
     numbers: Ids,
     longest: int,
 ) -> tuple[Ids, Rows]:
-    """Return which molecules could be opened, and rows in which a fragment of each is masked.
+    """Return the indices of molecules that can be cut, and rows with a masked fragment of each.
 
     Args:
-        model: that will draw the rows; it writes SMILES.
-        prior_draw: lengths and conditions to choose from.
-        smiles: canonical, empty where a row is no molecule.
-        share: the part of each molecule's atoms that goes at least, in [0, 1], shape (molecules,).
+        model: a SMILES model.
+        prior_draw: lengths and conditions from the prior.
+        smiles: canonical, empty for invalid rows.
+        share: least share of each molecule's atoms to mask, in [0, 1], shape (molecules,).
         seed: of the fragments and lengths.
-        numbers: which row of the endless table each is, shape (molecules,).
-        longest: most tokens of a row, at least those of the longest training molecule.
+        numbers: sample index of each row, shape (molecules,).
+        longest: highest number of tokens of a row, at least that of the longest training molecule.
     """
-    found, parts = [], []
+    found, regions = [], []
     for i, text in enumerate(smiles):
         mol = parse(text) if text and not unwritable(text, model.tokenizer, longest) else None
         if mol is None:
@@ -118,11 +117,11 @@ def opened(
         if len(atoms) < mol.GetNumAtoms():
             template = cut(mol, atoms, model.tokenizer, Task.LEAD)
             found.append(i)
-            parts.append(OpenPart(Part(atoms), template, model.tokenizer.encode(text)))
+            regions.append(MaskedRegion(Region(atoms), template, model.tokenizer.encode(text)))
     index = np.array(found, dtype=np.int64)
     place = np.arange(model.denoiser.max_length + 1)
     u = used(seed, Use.MOVE_SPAN, numbers[index][:, None], place)
-    return index, rows(model, prior_draw, parts, numbers[index], u)
+    return index, rows(model, prior_draw, regions, numbers[index], u)
 
 
 def fragment(mol: Chem.Mol, share: float, seed: int, number: int) -> frozenset[int]:
@@ -130,10 +129,10 @@ def fragment(mol: Chem.Mol, share: float, seed: int, number: int) -> frozenset[i
 
     Args:
         mol: a molecule of ``n`` atoms.
-        share: the part of them that it holds at least; pieces are whole, so it may be all.
+        share: least share of the atoms in the fragment; pieces are whole, so it may be all.
         seed: of the draw.
-        number: of the row, likewise.
+        number: sample index of the row.
     """
     u = used(seed, Use.MOVE_FRAGMENT, number, np.arange(mol.GetNumAtoms() + 1))
     units = blocks(mol, frozenset(range(mol.GetNumAtoms())))
-    return grown(mol, units, max(1, round(share * mol.GetNumAtoms())), iter(u.tolist()))
+    return grow_region(mol, units, max(1, round(share * mol.GetNumAtoms())), iter(u.tolist()))

@@ -1,12 +1,12 @@
-"""Objectives: what a molecule gains of each property, and one score out of several gains.
+"""Objectives: the gain of a molecule in each property, and one score from several gains.
 
-    gain_j(x) = (v_j(x) - mean_j) / std_j      where the property is to be large,
-              = (mean_j - v_j(x)) / std_j      where it is to be small,
+    gain_j(x) = (v_j(x) - mean_j) / std_j        for max,
+              = (mean_j - v_j(x)) / std_j        for min,
               = -|v_j(x) - [low, high]| / std_j  for a value or a range
 
 with the mean and the standard deviation of the training data, so that gains of several properties
-can be added up. Directions are applied here and nowhere else: whatever follows maximises. Several
-gains become one score as a weighted sum, or by non-dominated rank with crowding distance
+are comparable. Directions are applied only here: gains and scores are maximised. Several gains are
+combined by a weighted sum, or by non-dominated rank with crowding distance
 (:class:`molgen.utils.pareto.ParetoRank`).
 """
 
@@ -27,14 +27,14 @@ from property_models import get
 
 @dataclass(frozen=True)
 class Objective:
-    """What is asked of one property.
+    """The objective of one property.
 
     Attributes:
         name: of the property.
         target: ``"max"``, ``"min"``, a number, or a range.
         weight: in a sum of several, above 0.
-        centre: what counts as no gain for ``max`` and ``min``, in the property's unit.
-        unit: what counts as a gain of one, in the property's unit.
+        centre: value of gain 0 for ``max`` and ``min``, in the property's unit.
+        unit: difference of gain 1, in the property's unit.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Objective:
         """Check the property and the numbers.
 
         Raises:
-            ValueError: naming what is out of line.
+            ValueError: naming the number that is out of range.
         """
         get(self.name)
         for name in ("weight", "unit"):
@@ -56,12 +56,12 @@ class Objective:
                 raise ValueError(f"{name} of {self.name} is {value}, expected more than 0")
 
     def gain(self, values: Floats) -> Floats:
-        """Return how much is gained by values of the property; NaN stays NaN, same shape."""
+        """Return the gains of values of the property; NaN stays NaN, same shape."""
         if isinstance(self.target, str):
             sign = 1.0 if self.target == "max" else -1.0
             return sign * (values - self.centre) / self.unit
-        wanted = self.target
-        low, high = (wanted.low, wanted.high) if isinstance(wanted, Range) else (wanted, wanted)
+        target = self.target
+        low, high = (target.low, target.high) if isinstance(target, Range) else (target, target)
         return -np.maximum(np.maximum(low - values, values - high), 0.0) / self.unit
 
 
@@ -72,15 +72,15 @@ def read_objectives(
 ) -> tuple[Objective, ...]:
     """Return objectives in training standard deviations.
 
-    A property that the training data does not tell of counts in its own unit, from zero.
+    A property without training statistics counts in its own unit, from zero.
 
     Args:
-        targets: property names to what is asked of them, at least one.
+        targets: property names to targets, at least one.
         prior: mean and standard deviation of each property in the training data.
         weights: of some of the properties in a sum; the others count 1.
 
     Raises:
-        ValueError: if there is no target, one is none, or a weight belongs to none of them.
+        ValueError: if there is no target, one is invalid, or a weight has no target.
     """
     if not targets:
         raise ValueError("targets is empty, expected at least one property to search for")
@@ -88,10 +88,10 @@ def read_objectives(
     stray = [name for name in weights if name not in targets]
     if stray:
         raise ValueError(
-            f"weight of {stray[0]}: there is no target of that name; there are {', '.join(targets)}"
+            f"weight of {stray[0]} is given, expected one of the targets {', '.join(targets)}"
         )
     std, mean = prior.std, prior.mean
-    spread = {name: value for name, value in std.items() if value > 0}  # NaN and 0 are no unit
+    spread = {name: value for name, value in std.items() if value > 0}  # without NaN and 0
     return tuple(
         Objective(
             name,
@@ -105,15 +105,14 @@ def read_objectives(
 
 
 class Score(Protocol):
-    """One number in place of several gains."""
+    """One score from several gains."""
 
     def __call__(self, gains: Floats, best: int | None = None) -> Floats:
         """Return scores with shape (molecules,); larger is better.
 
         Args:
             gains: with shape (molecules, objectives); a row with a NaN scores minus infinity.
-            best: how many of the best are wanted; others may score minus infinity, too. None for
-                all.
+            best: number of molecules to rank; others may score minus infinity. None for all.
         """
         ...
 

@@ -1,8 +1,7 @@
-"""An oracle: properties of finished molecules, of which every new molecule asked about counts.
+"""An oracle: properties of complete molecules, with a budget of calls.
 
-A call is one molecule not asked about before, by its canonical SMILES, whatever the number of
-properties; asking again costs nothing. What it answers are gains
-(:mod:`molgen.discovery.objectives`).
+A call is one new molecule by its canonical SMILES, for any number of properties; repeated queries
+are cached and free. The oracle returns gains (:mod:`molgen.discovery.objectives`).
 """
 
 from __future__ import annotations
@@ -19,48 +18,48 @@ from property_models import compute
 
 @dataclass
 class Oracle:
-    """Scores molecules, counts what it is asked, and remembers.
+    """Scores molecules with a cache, and counts the calls.
 
     Attributes:
-        objectives: what it computes.
-        budget: molecules it may score; None for any number.
+        objectives: to compute.
+        budget: highest number of calls; None for no limit.
     """
 
     objectives: tuple[Objective, ...]
     budget: int | None = None
-    _known: dict[str, Floats] = field(default_factory=dict, repr=False)
+    _scored: dict[str, Floats] = field(default_factory=dict, repr=False)
 
     @property
     def calls(self) -> int:
-        """How many distinct molecules it has scored."""
-        return len(self._known)
+        """The number of distinct molecules scored."""
+        return len(self._scored)
 
     @property
     def spent(self) -> bool:
-        """Whether it answers no more about new molecules."""
+        """Whether the budget is used up."""
         return self.budget is not None and self.calls >= self.budget
 
     def values(self, smiles: Sequence[str]) -> Floats:
         """Return the properties of molecules.
 
-        Where the budget ends among them, those that come first are scored.
+        If the budget ends among them, the first ones are scored.
 
         Args:
-            smiles: canonical SMILES, empty where there is no molecule.
+            smiles: canonical SMILES, empty for no molecule.
 
         Returns:
-            With shape (molecules, objectives); NaN where there is no molecule, where a property is
-            not defined, and where the budget has ended.
+            With shape (molecules, objectives); NaN without a molecule, for an undefined property,
+            and beyond the budget.
         """
-        new = [text for text in dict.fromkeys(smiles) if text and text not in self._known]
+        new = [text for text in dict.fromkeys(smiles) if text and text not in self._scored]
         if self.budget is not None:
             new = new[: max(0, self.budget - self.calls)]
         found = compute([objective.name for objective in self.objectives], new)
         rows = np.stack([found[objective.name] for objective in self.objectives], axis=1)
-        self._known.update(zip(new, rows, strict=True))
-        nothing = np.full(len(self.objectives), np.nan)
-        answers = [self._known.get(text, nothing) for text in smiles]
-        return np.array(answers).reshape(len(smiles), len(self.objectives))
+        self._scored.update(zip(new, rows, strict=True))
+        missing = np.full(len(self.objectives), np.nan)
+        values = [self._scored.get(text, missing) for text in smiles]
+        return np.array(values).reshape(len(smiles), len(self.objectives))
 
     def __call__(self, smiles: Sequence[str]) -> Floats:
         """Return the gains of molecules; arguments and shape as of :meth:`values`."""

@@ -1,9 +1,9 @@
-"""A request: what design, search and optimize are asked for, in one form.
+"""A request: the common arguments of design, search and optimize.
 
-    Request(read_goals(["qed=.6..", "sa=..3"]), n=50, filters=Screens.read(["pains"]), seed=1)
+    Request(read_goals(["qed=.6..", "sa=..3"]), n=50, filters=Filters.read(["pains"]), seed=1)
 
-The command line, notebooks and files of runs speak of the same thing; what one verb alone asks for
-(a method of search, the leads) is an argument of its own.
+The command line, notebooks and files of runs use the same request; arguments of one function alone
+(the method of a search, the leads) are separate.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
 Source = Callable[[int, int], "pd.DataFrame"]
 """From a number of rows and the sample index of the first to these rows, with the columns of
-:meth:`molgen.model.Model.table`; where there are constraints, also ``constraint``, which is ``ok``
-in rows that keep theirs."""
+:meth:`molgen.model.Model.table`; under constraints also ``constraint``, which is ``ok`` for rows
+that satisfy theirs."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may cost.
+    """The budgets of a run.
 
     Attributes:
-        draws: design: rows in all; None for a hundred for each molecule.
-        nfe: search: forwards of the network for each molecule asked for.
-        oracle_calls: distinct molecules that are scored while drawing. Search: in all, None for any
-            number. Optimize: for each lead, itself included, None or 0 for none.
+        draws: design: rows in all; None for 100 for each molecule.
+        nfe: search: forwards of the network for each requested molecule.
+        oracle_calls: distinct molecules scored while drawing. Search: in all, None for no limit.
+            Optimize: for each lead, itself included, None or 0 for none.
         attempts: optimize: rows for each lead.
-        stop_after: optimize: molecules that meet everything, after which a lead gets no more
-            attempts; needs an oracle, which tells. None for all attempts.
+        stop_after: optimize: number of molecules that meet every goal, after which a lead gets no
+            more attempts; needs an oracle. None for all attempts.
     """
 
     draws: int | None = None
@@ -66,21 +66,21 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What is asked for.
+    """A request for molecules.
 
     Attributes:
-        goals: what molecules are to be; possibly nothing, for design.
-        n: molecules to deliver. Optimize: at most that many for each lead, which the noisy
-            classifier chooses of all that were drawn; None for every attempt.
+        goals: of the molecules; possibly none, for design.
+        n: molecules to deliver. Optimize: the top k for each lead, selected by the noisy
+            classifier from all attempts; None for every attempt.
         filters: hard filters.
-        constraint: design: what every molecule contains; of ``k``, row ``i`` is under number
-            ``i mod k``. Optimize: what of a lead stays, and how similar molecules are to be.
-        budget: what the run may cost.
+        constraint: design: constraints on every molecule; of ``k``, row ``i`` is under number
+            ``i mod k``. Optimize: the required likeness to the lead.
+        budget: of the run.
         seed: the same seed delivers the same molecules.
-        settings: how to draw; None for what the model recommends.
+        settings: of the sampler; None for the model's recommendation.
         guided_by: the targets that guide the draws; None for those of the goals that the model, or
-            its noisy classifier, knows.
-        allow_training_molecules: whether molecules of the training set are delivered, too.
+            its noisy classifier, is trained on.
+        allow_training_molecules: whether molecules of the training set are delivered too.
     """
 
     goals: Goals = field(default_factory=Goals)
@@ -104,18 +104,18 @@ class Request:
 
     @property
     def count(self) -> int:
-        """How many molecules are asked for.
+        """The requested number of molecules.
 
         Raises:
-            ValueError: if that is not said.
+            ValueError: if it is None.
         """
         if self.n is None:
-            raise ValueError("n is None, expected how many molecules to deliver")
+            raise ValueError("n is None, expected the number of molecules to deliver")
         return self.n
 
     @property
     def likeness(self) -> Likeness:
-        """What of a lead stays.
+        """The required likeness to a lead.
 
         Raises:
             ValueError: if the constraint is one of scaffolds.
@@ -123,28 +123,29 @@ class Request:
         if isinstance(self.constraint, Likeness):
             return self.constraint
         if self.constraint:
-            raise ValueError("constraint holds scaffolds, expected what of the leads stays")
+            raise ValueError("constraint is one of scaffolds, expected a Likeness")
         return Likeness()
 
     def check_novelty(self, model: Model) -> None:
-        """Check that molecules of the training set can be told from others, if need be.
+        """Check that the model has a training-set index, if novelty is required.
 
         Raises:
             ValueError: if not.
         """
         if model.training_index is None and not self.allow_training_molecules:
             raise ValueError(
-                "the model has no index of known molecules, so novelty is unknown; allow known ones"
+                "the model has no training-set index, so novelty is unknown, expected "
+                "allow_training_molecules"
             )
 
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
-    """What a request means for a model.
+    """A request resolved for a model.
 
     Attributes:
         goals: in units of the model's training data.
-        settings: how to draw, goals weighed.
+        settings: of the sampler, with goal weights.
         guided_by: the targets that guide the draws; none for unguided draws.
     """
 
@@ -153,7 +154,7 @@ class Resolved:
     guided_by: Mapping[str, Target]
 
     def source(self, model: Model, request: Request) -> Source:
-        """Return what draws rows: under the constraint that is asked for, or without."""
+        """Return the source of rows, with or without constraints."""
         names = list(self.goals.targets)
         if isinstance(request.constraint, tuple) and request.constraint:
             how = self.guided_by, request.seed, self.settings, names

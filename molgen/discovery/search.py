@@ -1,13 +1,12 @@
-"""Search: draw, ask an oracle, and draw again where it pays. Apart from sampling, and labelled so.
+"""Search with an oracle: draw, score, and draw again from the best.
 
     found = search(model, Request(read_goals({"qed": "max"}), 100), Metropolis())
 
-Sampling and design compute no property while they draw; here an oracle does, and how often it was
-asked is told beside the forwards. Whatever the method, everything it meets on its way is looked at:
-a molecule that is valid, new to the training data and not met before is scored and kept, and the
-``n`` best of those are delivered. Two budgets end a search: forwards a molecule asked for, and
-oracle calls. Rows compete with each other, so other than in sampling fewer are no prefix of more;
-the same seed delivers the same.
+Sampling and design compute no property while drawing; in a search an oracle does, and its calls are
+counted beside the forwards. For every method, each molecule drawn that is valid, not in the
+training set and not a duplicate is scored, and the ``n`` best are delivered. Two budgets end a
+search: forwards for each requested molecule, and oracle calls. Rows compete with each other, so
+fewer are not a prefix of more, unlike in sampling; the same seed delivers the same molecules.
 
 The methods are :class:`molgen.discovery.best_of.BestOf`,
 :class:`molgen.discovery.metropolis.Metropolis` and
@@ -43,21 +42,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GAMMA = 1.0
-"""Default strength of the guidance: a forward a step, not two, and what is drawn is less of what is
-known already. The oracle does the rest (``docs/experiments.md``)."""
+"""Default strength of the guidance: one forward a step instead of two, and fewer molecules of the
+training set; the oracle selects (``docs/experiments.md``)."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search delivers.
+    """The result of a search.
 
     Attributes:
         table: the molecules, best first: the columns of :meth:`molgen.model.Model.sample`, one for
-            each objective, and ``nfe``, the forwards of the draw, chain or particle that wrote the
-            molecule, up to where it did.
+            each objective, and ``nfe``, the forwards of the draw, chain or particle up to the
+            molecule.
         counts: of the whole search; its forwards are many times the sum of the table's.
-        asked: how many were asked for.
-        reason: why it stopped.
+        asked: requested number of molecules.
+        reason: of the end of the search.
     """
 
     table: pd.DataFrame
@@ -68,13 +67,13 @@ class Found:
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Rows, and what they came to.
+    """Rows with their gains.
 
     Attributes:
         tokens: ids with shape (rows, longest), padded.
-        smiles: canonical SMILES of each row, empty where it is no molecule.
-        fits: whether each row may be delivered: valid, new, and scored, shape (rows,).
-        gains: with shape (rows, objectives), NaN where not scored.
+        smiles: canonical SMILES of each row, empty if invalid.
+        fits: whether each row may be delivered: valid, novel, and scored, shape (rows,).
+        gains: with shape (rows, objectives), NaN if not scored.
     """
 
     tokens: Ids
@@ -84,24 +83,24 @@ class ScoredRows:
 
 
 class Method(Protocol):
-    """A way to search."""
+    """A search method."""
 
     def run(self, search: Search) -> str:
-        """Draw and judge until a budget ends; return why it stopped."""
+        """Draw and score until a budget ends; return the reason of the end."""
         ...
 
 
 @dataclass
 class Search:
-    """A search under way: what is asked, what it may cost, and what was met.
+    """The state of a search: the request, the budgets, and accepted molecules.
 
     Attributes:
-        model: what draws.
-        request: what is asked for.
-        recipe: how they are drawn.
+        model: the model.
+        request: the request.
+        recipe: of the draws.
         oracle: scores molecules.
-        score: makes one number of several gains.
-        on_round: told of the search whenever rows have been judged.
+        score: of several gains.
+        on_round: called with the search after each scoring.
         counts: so far.
     """
 
@@ -112,7 +111,7 @@ class Search:
     score: Score
     on_round: Callable[[Search], None] | None = None
     counts: SearchCounts = field(default_factory=SearchCounts)
-    _met: dict[str, tuple[Ids, int, int]] = field(default_factory=dict, repr=False)
+    _accepted: dict[str, tuple[Ids, int, int]] = field(default_factory=dict, repr=False)
 
     @property
     def n(self) -> int:
@@ -121,17 +120,17 @@ class Search:
 
     @property
     def seed(self) -> int:
-        """Of every draw."""
+        """The seed of every draw."""
         return self.request.seed
 
     @property
     def budget(self) -> int:
-        """Forwards that may be spent in all."""
+        """Forwards allowed in all."""
         return self.n * self.request.budget.nfe
 
     @property
     def left(self) -> int:
-        """How many forwards may still be spent."""
+        """Forwards left in the budget."""
         return self.budget - self.counts.forwards
 
     @property
@@ -140,8 +139,8 @@ class Search:
         return bool(self.recipe.targets) and self.recipe.settings.gamma != 1.0
 
     @property
-    def dearest(self) -> int:
-        """The most forwards that a row is expected to take; what was met may be more."""
+    def max_row_forwards(self) -> int:
+        """The highest expected number of forwards for a row."""
         settings, longest = self.recipe.settings, self.model.denoiser.max_length
         one = (settings.steps if self.recipe.plan.sigma.any() else longest) * (
             2 if self.mixes else 1
@@ -149,38 +148,38 @@ class Search:
         return one + (settings.adapt.budget if settings.adapt else 0)
 
     def ended(self) -> str:
-        """Return that the budget of oracle calls has ended, in words; empty if it has not."""
+        """Return the reason of the end if oracle calls are used up; empty if not."""
         return f"the budget of {self.oracle.budget} oracle calls ended" if self.oracle.spent else ""
 
     def out_of_forwards(self) -> str:
-        """Return that the budget of forwards has ended, in words."""
+        """Return the reason of the end if forwards are used up."""
         return f"the budget of {self.budget} forwards ended"
 
     def check_masks(self) -> None:
-        """Check that the model fills masks in any order, so that rows can be written in parts.
+        """Check that the model is a masked diffusion model, so that parts of rows can be redrawn.
 
         Raises:
-            ValueError: if its noise is another.
+            ValueError: if not.
         """
         if noise_of(self.model.denoiser) != "masked":
             raise ValueError(
-                f"model {self.model.name!r} fills no masks, so no part of a row can be redrawn: "
-                "expected the method best-of-n"
+                f"model {self.model.name!r} is not a masked diffusion model, so no part of a row "
+                "can be redrawn: expected the method best-of-n"
             )
 
     def draw(self, rows: int, first: int) -> Samples:
-        """Draw whole rows of the endless table, as in sampling."""
+        """Draw whole rows from sample index ``first`` on, as in sampling."""
         return factory.draw(self.recipe, rows, self.seed, first)
 
     def score_rows(
         self, samples: Samples, nfe: Ids | None = None, classifier_nfe: Ids | None = None
     ) -> ScoredRows:
-        """Count rows, have the oracle score what may be delivered, and keep it.
+        """Count rows, score those that may be delivered, and keep them.
 
         Args:
-            samples: what was drawn, and what it cost.
-            nfe: forwards to note beside each molecule, where they are more than the row's own.
-            classifier_nfe: likewise of a guide.
+            samples: rows and their costs.
+            nfe: forwards to record for each molecule, if they differ from the row's own.
+            classifier_nfe: the same for a noisy classifier.
         """
         model, counts = self.model, self.counts
         counts.drawn += len(samples.tokens)
@@ -191,50 +190,49 @@ class Search:
         known = np.zeros(len(smiles), dtype=bool)
         if not self.request.allow_training_molecules and model.training_index is not None:
             known = model.training_index.contains(smiles)
-        asked = [text if text and not old else "" for text, old in zip(smiles, known, strict=True)]
-        gains = self.oracle(asked)
+        gains = self.oracle(["" if old else text for text, old in zip(smiles, known, strict=True)])
         fits = np.asarray(~np.isnan(gains).any(1), dtype=bool)
-        noted = samples.nfe if nfe is None else nfe
-        of_guide = samples.classifier_nfe if classifier_nfe is None else classifier_nfe
+        nfe = samples.nfe if nfe is None else nfe
+        classifier_nfe = samples.classifier_nfe if classifier_nfe is None else classifier_nfe
         for i, text in enumerate(smiles):
             fate = self._fate(text, bool(known[i]), bool(fits[i]))
             counts.fates[fate] += 1
             if fate is not Fate.ACCEPTED:
                 continue
-            self._met[text] = samples.tokens[i].copy(), int(noted[i]), int(of_guide[i])
+            self._accepted[text] = samples.tokens[i].copy(), int(nfe[i]), int(classifier_nfe[i])
         counts.oracle_calls = self.oracle.calls
         if self.on_round:
             self.on_round(self)
         return ScoredRows(samples.tokens, smiles, fits, gains)
 
     def _fate(self, smiles: str, known: bool, fits: bool) -> Fate:
-        """Return what becomes of a row."""
+        """Return the fate of a row."""
         if not smiles:
             return Fate.INVALID
-        if smiles in self._met:
+        if smiles in self._accepted:
             return Fate.DUPLICATE
         if known:
             return Fate.IN_TRAINING_SET
         return Fate.ACCEPTED if fits else Fate.NOT_SCORED
 
     def best(self) -> tuple[list[str], Floats]:
-        """Return the best molecules met, ``n`` at most, best first.
+        """Return the best accepted molecules, ``n`` at most, best first.
 
         Returns:
             Canonical SMILES, and gains with shape (molecules, objectives).
         """
-        smiles = list(self._met)
+        smiles = list(self._accepted)
         gains = self.oracle(smiles)
         order = np.argsort(-self.score(gains, self.n), kind="stable")[: self.n]
         return [smiles[i] for i in order], gains[order]
 
     def table(self) -> pd.DataFrame:
-        """Return the best molecules met; see :class:`Found`."""
+        """Return the best accepted molecules; see :class:`Found`."""
         smiles, _ = self.best()
         denoiser = self.model.denoiser
         costs, rows = np.zeros((2, len(smiles)), dtype=np.int64), []
         for i, text in enumerate(smiles):
-            row, *costs[:, i] = self._met[text]
+            row, *costs[:, i] = self._accepted[text]
             rows.append(row)
         tokens = padded(rows, denoiser.pad_id, denoiser.max_length)
         table = self.model.table(Samples(tokens, costs[0], None, costs[1]))
@@ -249,25 +247,25 @@ def search(
     pareto: bool = False,
     on_round: Callable[[Search], None] | None = None,
 ) -> Found:
-    """Search for molecules by asking an oracle.
+    """Search for molecules with an oracle.
 
     Args:
         model: a loaded model.
-        request: what is asked for. Goals are any property that can be computed, and weigh in the
-            sum of the gains; those that the model is conditioned on guide the draws, too, unless
-            the request says otherwise. Settings are by default the model's recommendation for
+        request: the request. Goals may be on any property that can be computed, and are weighted in
+            the sum of the gains; those that the model is conditioned on also guide the draws,
+            unless ``guided_by`` is given. Settings are by default the model's recommendation for
             design, at :data:`GAMMA`.
-        method: how to search.
-        pareto: go by non-dominated rank instead of a weighted sum.
-        on_round: told of the search whenever rows have been judged.
+        method: of the search.
+        pareto: rank by non-dominated rank instead of a weighted sum.
+        on_round: called with the search after each scoring.
 
     Returns:
-        The ``n`` best molecules met, or as many as there were. An interrupt (Ctrl-C) ends the
-        search with what there is.
+        The ``n`` best molecules, or fewer. An interrupt (Ctrl-C) ends the search with the molecules
+        accepted so far.
 
     Raises:
-        ValueError: if a target or budget is out of line, novelty cannot be decided, or the method
-            does not go with the model.
+        ValueError: if a target or budget is out of range, novelty is required without a
+            training-set index, or the method does not fit the model.
     """
     calls, n = request.budget.oracle_calls, request.count
     if calls is not None and calls < 1:
@@ -280,16 +278,16 @@ def search(
         guided_by = {o.name: o.target for o in objectives if _guides(model, o.name, settings)}
     recipe = resolve(model, settings, guided_by)
     score = ParetoRank() if pareto else WeightedSum(tuple(o.weight for o in objectives))
-    going = Search(model, request, recipe, Oracle(objectives, calls), score, on_round)
+    state = Search(model, request, recipe, Oracle(objectives, calls), score, on_round)
     try:
-        reason = method.run(going)
+        reason = method.run(state)
     except KeyboardInterrupt:
         reason = "interrupted"
-    table = going.table()
-    going.counts.delivered = len(table)
-    return Found(table, going.counts, n, reason)
+    table = state.table()
+    state.counts.delivered = len(table)
+    return Found(table, state.counts, n, reason)
 
 
 def _guides(model: Model, name: str, settings: Settings) -> bool:
-    """Return whether a property can steer the draws; one that cannot serves the oracle alone."""
+    """Return whether a property can guide the draws; others are used by the oracle alone."""
     return name in model.properties or not isinstance(settings.guidance, ClassifierFree)

@@ -1,9 +1,9 @@
-"""Sequential Monte Carlo: groups of particles, weighted by guidance's own normaliser or an oracle.
+"""Sequential Monte Carlo: groups of particles, weighted by the normaliser of guidance or an oracle.
 
-The particles are those of :mod:`molgen.discovery.particles`. They are complete only at the end, and
-what the twists of an oracle drew on the way is complete, too: all of it is looked at. Copies of a
-molecule hand their weight to one of them, so the weightiest molecules, each once, meet the oracle
-first, which is what counts where its calls are few.
+The particles are those of :mod:`molgen.discovery.particles`. They are complete only at the end; the
+molecules drawn for the twists are complete too, and all of them are scored. The weights of copies
+of a molecule are added up, and distinct molecules are scored in order of weight, which matters with
+few oracle calls.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from molgen.sampling.sampler import Samples
 from molgen.utils.arrays import Floats, Ids
 from molgen.utils.threads import Workers, workers
 
-ROUND = 256  # particles between two looks at the budgets
+ROUND = 256  # particles between two checks of the budgets
 FLOOR = -3.0
-"""What a row that may not be delivered scores in a twist: three training deviations below par."""
+"""Score in a twist of a row that may not be delivered: three standard deviations below the mean."""
 
 
 @dataclass(frozen=True)
 class SequentialMonteCarlo:
     """Groups of particles until a budget ends.
 
-    Rows are written one token at a time, whatever the settings say of steps and remasking; their
-    strength of guidance, temperature and nucleus hold.
+    Tokens are revealed one at a time: steps and remasking of the settings are ignored, guidance
+    strength, temperature and nucleus are used.
 
     Attributes:
         particles: of a group.
-        every: tokens from one look at the weights to the next.
+        every: tokens between two resampling steps.
         normaliser: whether weights correct guidance towards the tilted joint distribution.
-        twist: strength of the oracle in the weights, for each training standard deviation; 0
-            leaves it out until the end. Several objectives twist by their weighted sum.
-        draws: molecules drawn, and asked about, for each particle at each look.
+        twist: strength of the oracle in the weights, for each training standard deviation; at 0 it
+            scores complete rows only. Several objectives twist by their weighted sum.
+        draws: molecules drawn and scored for each particle at each twist.
     """
 
     particles: int = 8
@@ -61,7 +61,7 @@ class SequentialMonteCarlo:
         """Check the numbers.
 
         Raises:
-            ValueError: naming what is out of line.
+            ValueError: naming the number that is out of range.
         """
         for name in ("particles", "every", "draws"):
             value = getattr(self, name)
@@ -71,36 +71,37 @@ class SequentialMonteCarlo:
             raise ValueError(f"twist is {self.twist}, expected at least 0 and finite")
 
     def run(self, search: Search) -> str:
-        """Draw and judge until a budget ends; return why it stopped.
+        """Draw and score until a budget ends; return the reason of the end.
 
         Raises:
-            ValueError: if the model's noise is not masks, or its guidance is no mixture.
+            ValueError: if the model is not a masked diffusion model, or its guidance is not a
+                mixture.
         """
         guidance = search.recipe.settings.guidance
         search.check_masks()
         if search.recipe.targets and not (
             isinstance(guidance, ClassifierFree) and guidance.mix == "clean"
         ):
-            raise ValueError("particles are guided by cfg alone, which gives the normaliser")
+            raise ValueError("guidance of particles must have a normaliser, expected cfg")
         first = 0
         with workers(search.recipe.settings.device) as pool:
             filter = self._filter(search, pool)
             while not (reason := search.ended()):
-                asked = search.recipe.draw_prior(
+                prior_draw = search.recipe.draw_prior(
                     max(1, ROUND // self.particles), search.seed, first
                 )
-                cost = np.cumsum(asked.lengths) * self.particles * filter.predictor.forwards
+                cost = np.cumsum(prior_draw.lengths) * self.particles * filter.predictor.forwards
                 groups = int((cost <= search.left).sum())
                 if groups < 1:
                     return search.out_of_forwards()
-                condition = None if asked.condition is None else asked.condition[:groups]
-                found = filter.run(asked.lengths[:groups], condition, search.seed, first)
-                self._judge(search, found)
+                condition = None if prior_draw.condition is None else prior_draw.condition[:groups]
+                found = filter.run(prior_draw.lengths[:groups], condition, search.seed, first)
+                self._score_particles(search, found)
                 first += groups
         return reason
 
     def _filter(self, search: Search, pool: Workers) -> ParticleFilter:
-        """Return the filter with its network."""
+        """Return the particle filter of a search."""
         settings = search.recipe.settings
         predictor = NetworkPredictor(
             search.model.denoiser,
@@ -114,8 +115,8 @@ class SequentialMonteCarlo:
         score = WeightedSum(tuple(objective.weight for objective in search.oracle.objectives))
 
         def reward(tokens: Ids, nfe: Ids) -> Floats:
-            judged = search.score_rows(Samples(tokens, np.zeros_like(nfe)), nfe)
-            return np.where(judged.fits, score(judged.gains), FLOOR)
+            scored = search.score_rows(Samples(tokens, np.zeros_like(nfe)), nfe)
+            return np.where(scored.fits, score(scored.gains), FLOOR)
 
         shaping = settings.shaping
         k, every, twist = self.particles, self.every, self.twist
@@ -123,8 +124,8 @@ class SequentialMonteCarlo:
             predictor, shaping, k, every, self.normaliser, twist, self.draws, reward
         )
 
-    def _judge(self, search: Search, found: Particles) -> None:
-        """Have particles judged, the weightiest molecule of all groups first."""
+    def _score_particles(self, search: Search, found: Particles) -> None:
+        """Score particles, distinct molecules of all groups first, in order of weight."""
         groups = found.log_weights.reshape(-1, self.particles)
         weights = np.log(np.concatenate([normalised(group) for group in groups]).clip(1e-300))
         texts = search.model.texts(found.tokens)

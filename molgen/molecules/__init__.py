@@ -1,4 +1,4 @@
-"""A string becomes a molecule or a reason; filter, draw, count, compare. Never torch."""
+"""Parsing, filtering, drawing, counting and comparing molecules, without torch."""
 
 import lazy_loader
 

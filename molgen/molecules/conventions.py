@@ -1,24 +1,24 @@
-"""What counts as valid, unique and novel: four conventions, named, side by side.
+"""Four conventions for counting valid, unique and novel molecules.
 
     rows ⊇ valid ⊇ unique ⊇ novel
 
-Each convention says which rows are valid, what makes two of them the same molecule, and when one is
-known already; *unique* rows are the first of each kind, *novel* rows those of them that are not
-known.
+Each convention defines which rows are valid, when two of them are the same molecule, and when one
+is in the training set; *unique* rows are the first of each molecule, *novel* rows those of them
+that are not in the training set.
 
 ==========  =======================  =========================  ============================
-convention  valid                    the same if equal in       a row's rates are taken over
+convention  valid                    the same if equal in       denominators of the rates
 ==========  =======================  =========================  ============================
 strict      one sanitised fragment   canonical SMILES           rows
 paper       one sanitised fragment   the string as written      rows
-moses       whatever RDKit reads     canonical SMILES           rows; valid; unique
-guacamol    whatever RDKit reads     canonical without stereo   rows; valid; unique
+moses       readable by RDKit        canonical SMILES           rows; valid; unique
+guacamol    readable by RDKit        canonical without stereo   rows; valid; unique
 ==========  =======================  =========================  ============================
 
-*paper* is how guided diffusion papers count (Schiff et al., "Simple guidance mechanisms for
+*paper* is the convention of guided diffusion papers (Schiff et al., "Simple guidance mechanisms for
 discrete diffusion models", 2025; Wang et al., "Remasking discrete diffusion models with
-inference-time scaling", 2025). A known molecule that is spelled in another way is novel there, so
-that count is inflated. *moses* follows Polykovskiy et al., "Molecular Sets (MOSES)", 2020;
+inference-time scaling", 2025). There, another SMILES of a training molecule is novel, so the
+count is inflated. *moses* follows Polykovskiy et al., "Molecular Sets (MOSES)", 2020;
 *guacamol* Brown et al., "GuacaMol: benchmarking models for de novo molecular design", 2019.
 """
 
@@ -44,9 +44,9 @@ class Convention:
 
     name: str
     identity: Callable[[Molecule], str]
-    """What makes two rows the same, and what is looked up as known; empty for an invalid row."""
+    """Text that identifies a row's molecule, here and in the index; empty for an invalid row."""
     stereo: bool = True
-    """Whether known molecules are compared with their stereochemistry."""
+    """Whether training molecules are compared with their stereochemistry."""
     nested: bool = False
     """Whether unique is taken over valid and novel over unique, instead of both over rows."""
 
@@ -56,7 +56,7 @@ def _canonical(molecule: Molecule) -> str:
 
 
 def _spelling(molecule: Molecule) -> str:
-    """Return a valid row as it was written; labels of atoms are no part of a spelling."""
+    """Return a valid row as written; its canonical SMILES if it has atom labels."""
     if not molecule.ok or LABEL.search(molecule.raw):
         return molecule.smiles
     return molecule.raw
@@ -71,7 +71,7 @@ CONVENTIONS = {c.name: c for c in (STRICT, PAPER, MOSES, GUACAMOL)}
 
 @dataclass(frozen=True, eq=False)
 class Count:
-    """Which rows count as what under one convention."""
+    """The valid, unique and novel rows under one convention."""
 
     convention: Convention
     valid: Marks
@@ -79,10 +79,10 @@ class Count:
     unique: Marks
     """The first row of each molecule, with shape (rows,)."""
     novel: Marks | None
-    """Those of them that are not known, with shape (rows,); None if nothing known was given."""
+    """Unique rows not in the training set, with shape (rows,); None without an index."""
 
     def rates(self) -> dict[str, float | int | None]:
-        """Return fractions and counts; None where one is not defined (no index, no rows)."""
+        """Return fractions and counts; None if undefined (no index, no rows)."""
         counts = [len(self.valid), int(self.valid.sum()), int(self.unique.sum())]
         rows, valid, unique = counts
         novel = None if self.novel is None else int(self.novel.sum())
@@ -106,9 +106,9 @@ def count(
     """Count molecules by a convention.
 
     Args:
-        molecules: one a row, in the order they were drawn.
-        convention: how to count.
-        known: the molecules given to training, held-out part included.
+        molecules: one a row, in the order of the draws.
+        convention: of counting.
+        known: index of the molecules given to training, held-out part included.
     """
     identities = [convention.identity(molecule) for molecule in molecules]
     valid = np.array([bool(text) for text in identities], dtype=bool)
@@ -119,16 +119,16 @@ def count(
 
 
 def _contains(known: TrainingIndex, identities: Sequence[str], convention: Convention) -> Marks:
-    """Say which rows are known, of several fragments also those whose largest one is.
+    """Return which rows are in the training set, or have their largest fragment there.
 
-    Training and the file of known molecules keep that one of a salt.
+    Training and reference files keep the largest fragment of a salt.
     """
-    found = known.contains(identities, convention.stereo)
+    contained = known.contains(identities, convention.stereo)
     mixtures = [i for i, text in enumerate(identities) if convention.nested and "." in text]
     if mixtures:
         parents = [largest_fragment(identities[i]) for i in mixtures]
-        found[mixtures] |= known.contains(parents, convention.stereo)
-    return found
+        contained[mixtures] |= known.contains(parents, convention.stereo)
+    return contained
 
 
 def convention(name: str) -> Convention:
@@ -144,7 +144,7 @@ def convention(name: str) -> Convention:
 
 @dataclass(frozen=True)
 class FrontierPoint:
-    """How many novel molecules, and how good exactly those are."""
+    """The number of novel molecules, and the mean of a property over them."""
 
     convention: str
     rows: int
@@ -161,7 +161,7 @@ def frontier_point(counted: Count, values: NDArray[np.float64]) -> FrontierPoint
         values: the property of each row, with shape (rows,).
 
     Raises:
-        ValueError: if the count was made without known molecules, or shapes differ.
+        ValueError: if the count was made without an index, or shapes differ.
     """
     if counted.novel is None:
         raise ValueError("counted has no novel rows: count(..., known=...) with an index")
@@ -179,7 +179,7 @@ def wasserstein(values: NDArray[np.float64], reference: NDArray[np.float64]) -> 
     for logP, SA, QED and molecular weight.
 
     Args:
-        values: with shape (molecules,); NaN (no molecule) is left out.
+        values: with shape (molecules,); NaN (no molecule) is excluded.
         reference: with shape (others,), likewise.
 
     Returns:

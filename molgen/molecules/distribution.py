@@ -1,12 +1,12 @@
-"""How a set of molecules is distributed: its diversity, and its likeness to a reference set.
+"""The distribution of a set of molecules: its diversity, and its similarity to a reference set.
 
-    set = distinct molecules x how often each is in it
+    set = distinct molecules x multiplicities
 
-One list of molecules counts as a different set under each convention (with or without duplicates,
-with or without what has two fragments), so every molecule is described once, and a set is a vector
-of weights over the descriptions. The metrics are those of MOSES
-(:mod:`molgen.molecules.moses_metrics`), for whatever set; each is None where it is not defined: for
-an empty set, without a reference, or where neither set has a scaffold of two rings.
+One list of molecules is a different set under each convention (with or without duplicates, with or
+without rows of two fragments), so the features of every molecule are computed once, and a set is a
+vector of weights over molecules. The metrics are those of MOSES
+(:mod:`molgen.molecules.moses_metrics`); each is None if undefined: for an empty set, without a
+reference, or if neither set has a scaffold of two rings.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ Weights = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What the metrics need to know of a set of molecules to compare others with."""
+    """Features of a reference set."""
 
     bits: Bits
     """Fingerprints with shape (molecules, bits)."""
     fragments: Counter[str]
-    """How often each BRICS fragment occurs."""
+    """Number of occurrences of each BRICS fragment."""
     scaffolds: Counter[str]
-    """How many molecules have each scaffold."""
+    """Number of molecules with each scaffold."""
 
 
 @dataclass(frozen=True, eq=False)
-class Portraits:
-    """What the metrics need to know of each of several molecules."""
+class Features:
+    """Features of each of several molecules."""
 
     bits: Bits
     """Fingerprints with shape (molecules, bits)."""
@@ -66,11 +66,11 @@ class Portraits:
 
 
 def describe(smiles: Iterable[str], processes: int = 1, progress: str = "") -> Reference:
-    """Describe a reference set, parsing each molecule once; what is no molecule is left out.
+    """Compute the features of a reference set; strings that are not molecules are excluded.
 
     Args:
         smiles: of the molecules.
-        processes: how many processes share the work.
+        processes: number of processes.
         progress: label of a progress bar; empty for none.
 
     Raises:
@@ -79,7 +79,7 @@ def describe(smiles: Iterable[str], processes: int = 1, progress: str = "") -> R
     parts = map_chunks(_reference_chunk, list(smiles), processes, progress)
     found = [part for part in parts if part is not None]
     if not found:
-        raise ValueError("smiles holds no molecule that RDKit can read")
+        raise ValueError("smiles has no molecule that RDKit can read")
     return Reference(
         np.concatenate([part.bits for part in found]),
         _sum(part.fragments for part in found),
@@ -87,13 +87,13 @@ def describe(smiles: Iterable[str], processes: int = 1, progress: str = "") -> R
     )
 
 
-def featurise(smiles: Sequence[str], processes: int = 1, progress: str = "") -> Portraits:
-    """Describe molecules one by one.
+def featurise(smiles: Sequence[str], processes: int = 1, progress: str = "") -> Features:
+    """Compute the features of each molecule.
 
     Args:
-        smiles: of the molecules. What RDKit cannot read (now and then it wrote that itself) has no
-            bits, no fragments and no scaffold, and does not pass.
-        processes: how many processes share the work.
+        smiles: of the molecules. A string that RDKit cannot read (sometimes its own output) has no
+            bits, fragments or scaffold, and does not pass.
+        processes: number of processes.
         progress: label of a progress bar; empty for none.
 
     Raises:
@@ -101,8 +101,8 @@ def featurise(smiles: Sequence[str], processes: int = 1, progress: str = "") -> 
     """
     if not smiles:
         raise ValueError("smiles is empty, expected at least one molecule")
-    parts = map_chunks(_portrait_chunk, list(smiles), processes, progress)
-    return Portraits(
+    parts = map_chunks(_features_chunk, list(smiles), processes, progress)
+    return Features(
         np.concatenate([part.bits for part in parts]),
         tuple(tuple(map(intern, pieces)) for part in parts for pieces in part.fragments),
         tuple(intern(core) for part in parts for core in part.scaffolds),
@@ -111,13 +111,13 @@ def featurise(smiles: Sequence[str], processes: int = 1, progress: str = "") -> 
 
 
 def set_metrics(
-    portraits: Portraits, sets: Weights, reference: Reference | None = None, progress: str = ""
+    features: Features, sets: Weights, reference: Reference | None = None, progress: str = ""
 ) -> list[dict[str, float | None]]:
-    """Return the metrics of several sets drawn from the same molecules.
+    """Return the metrics of several sets of the same molecules.
 
     Args:
-        portraits: of the distinct molecules.
-        sets: how often each molecule is in each set, with shape (sets, molecules).
+        features: of the distinct molecules.
+        sets: multiplicity of each molecule in each set, with shape (sets, molecules).
         reference: for SNN, Frag and Scaf, which are None without it.
         progress: label of progress bars; empty for none.
 
@@ -125,18 +125,18 @@ def set_metrics(
         For each set the values of :data:`METRICS`.
     """
     label: Callable[[str], str] = lambda name: f"{progress} {name}" if progress else ""  # noqa: E731
-    diversity = weighted_diversities(portraits.bits, POWERS, sets, label("IntDiv"))
+    diversity = weighted_diversities(features.bits, POWERS, sets, label("IntDiv"))
     nearest = None
     if reference is not None:
-        nearest = nearest_similarity(portraits.bits, reference.bits, label("SNN"))
+        nearest = nearest_similarity(features.bits, reference.bits, label("SNN"))
     results = []
     for weights, (one, two) in zip(sets, diversity.tolist(), strict=True):
         found = dict.fromkeys(METRICS) | {"IntDiv": one, "IntDiv2": two}
-        found["Filters"] = _mean(portraits.passed, weights)
+        found["Filters"] = _mean(features.passed, weights)
         if reference is not None and nearest is not None:
             found["SNN"] = _mean(nearest, weights)
-            found["Frag"] = cosine(_weighted(portraits.fragments, weights), reference.fragments)
-            cores = [(core,) if core else () for core in portraits.scaffolds]
+            found["Frag"] = cosine(_weighted(features.fragments, weights), reference.fragments)
+            cores = [(core,) if core else () for core in features.scaffolds]
             found["Scaf"] = cosine(_weighted(cores, weights), reference.scaffolds)
         results.append(found if weights.any() else dict.fromkeys(METRICS))
     return results
@@ -174,13 +174,13 @@ def _reference_chunk(smiles: Sequence[str]) -> Reference | None:
         )
 
 
-def _portrait_chunk(smiles: Sequence[str]) -> Portraits:
+def _features_chunk(smiles: Sequence[str]) -> Features:
     with rdBase.BlockLogs():
         mols = [parse(text) for text in smiles]
         readable = [mol for mol in mols if mol is not None]
         passed = np.zeros(len(mols), dtype=bool)
         passed[[mol is not None for mol in mols]] = pass_filters(readable)
-        return Portraits(
+        return Features(
             np.stack([fingerprint(mol or Chem.Mol()) for mol in mols]),
             tuple(fragments(mol) if mol else () for mol in mols),
             tuple(scaffold(mol) if mol else "" for mol in mols),

@@ -1,14 +1,13 @@
-"""Drawing molecules to one scale, and as small SVG for pages that hold a thousand of them.
+"""Drawing molecules to one scale, and as compact SVG for pages with a thousand of them.
 
-    pixels of a bond = that at which nine in ten molecules fit, within bounds
+    pixels per bond = the largest at which nine in ten molecules fit, within bounds
 
 Bonds have the same length in every drawing of a set, so that sizes can be compared; the few
-molecules that would not fit are drawn smaller. A molecule that is taller than wide is laid on its
-side.
+molecules that would not fit are drawn smaller. A molecule that is taller than wide is rotated.
 
-As SVG, RDKit writes a drawing as one ``<path>`` for every stroke, each with its full style: several
-kilobytes for nine atoms. Strokes of one colour are joined here into one path, and filled shapes
-likewise, which draws the same with a fifth of the characters.
+RDKit's SVG has one ``<path>`` for every stroke, each with its full style: several kilobytes for
+nine atoms. Strokes of one colour are joined here into one path, and filled shapes likewise: the
+same drawing in a fifth of the characters.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from rdkit.Chem.Draw import rdMolDraw2D
 
 from molgen.molecules.parsing import parse
 
-ATOM_COLOURS = {  # darker than the usual ones, which pale on white
+ATOM_COLOURS = {  # darker than the usual ones, for contrast on white
     6: (0.09, 0.13, 0.16), 7: (0.13, 0.33, 0.80), 8: (0.80, 0.15, 0.15), 9: (0.05, 0.52, 0.35),
     15: (0.80, 0.42, 0.05), 16: (0.66, 0.50, 0.02), 17: (0.10, 0.52, 0.16), 35: (0.55, 0.22, 0.12),
     53: (0.42, 0.14, 0.58),
 }  # fmt: skip
-SHRUNK = 0.1  # fraction of a set that may be drawn smaller, lest one long chain shrink them all
-BOND_RANGE = (26.0, 60.0)  # pixels; below, letters crowd the bonds, above, small rings look coarse
+SHRUNK = 0.1  # fraction of a set that may be drawn smaller, so that one long chain affects no other
+BOND_RANGE = (26.0, 60.0)  # pixels; below, letters overlap bonds; above, small rings are coarse
 
 
 def drawings(smiles: Sequence[str], width: int, height: int) -> list[Image.Image]:
@@ -43,7 +42,7 @@ def drawings(smiles: Sequence[str], width: int, height: int) -> list[Image.Image
         height: of a drawing, in pixels.
 
     Raises:
-        ValueError: if one of them is no molecule.
+        ValueError: if one of them is not a molecule.
     """
     mols = [_laid_out(text) for text in smiles]
     bond = _bond_length(mols, width, height)
@@ -54,7 +53,7 @@ def _laid_out(smiles: str) -> Chem.Mol:
     """Return the molecule ready for drawing: with coordinates, kekulised, with wedges.
 
     CoordGen draws the fused and bridged small rings of QM9 more clearly than RDKit's own layout,
-    which serves where CoordGen fails (H2). A typical bond is scaled to length 1.
+    which is used if CoordGen fails (H2). A typical bond is scaled to length 1.
     """
     mol = parse(smiles)
     if mol is None:
@@ -65,17 +64,17 @@ def _laid_out(smiles: str) -> Chem.Mol:
     rdDepictor.StraightenDepiction(mol)
     points = mol.GetConformer().GetPositions()
     if np.ptp(points[:, 1]) > np.ptp(points[:, 0]):
-        points = points[:, [1, 0, 2]] * [-1.0, 1.0, 1.0]  # a quarter turn: hands stay as they are
+        points = points[:, [1, 0, 2]] * [-1.0, 1.0, 1.0]  # a quarter turn keeps the stereochemistry
     ends = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()])
     if len(ends):
         points /= np.median(np.linalg.norm(points[ends[:, 0]] - points[ends[:, 1]], axis=1))
     mol.GetConformer().SetPositions(points)
-    return rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False)  # last: wedges go by position
+    return rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False)  # last: wedges need positions
 
 
 def _bond_length(mols: Sequence[Chem.Mol], width: int, height: int) -> float:
     """Return the bond length in pixels at which nearly all molecules fit, within bounds."""
-    room = np.array([0.82 * width, 0.78 * height])  # the rest is for letters at the ends
+    room = np.array([0.82 * width, 0.78 * height])  # the rest is for atom labels at the ends
     extents = np.array([np.ptp(mol.GetConformer().GetPositions()[:, :2], axis=0) for mol in mols])
     fitting = np.min(room / np.maximum(extents, 1.0), axis=1)  # extents are in bonds
     return float(np.clip(np.quantile(fitting, SHRUNK), *BOND_RANGE))
@@ -87,7 +86,7 @@ def _draw(mol: Chem.Mol, bond: float, width: int, height: int) -> Image.Image:
     options = drawer.drawOptions()
     options.fixedBondLength = bond  # pixels per unit of length
     options.padding = 0.04
-    options.prepareMolsBeforeDrawing = False  # done, and wedged
+    options.prepareMolsBeforeDrawing = False  # done already, with wedges
     options.bondLineWidth = 3 if bond > 42 else 2
     options.minFontSize = options.maxFontSize = max(14, round(bond * 0.42))
     options.additionalAtomLabelPadding = 0.05
@@ -114,7 +113,7 @@ def svg(smiles: str, width: int = 150, height: int = 112) -> str:
         height: in pixels.
 
     Raises:
-        ValueError: if it is no molecule.
+        ValueError: if it is not a molecule.
     """
     mol = parse(smiles)
     if mol is None:
@@ -130,7 +129,7 @@ def svg(smiles: str, width: int = 150, height: int = 112) -> str:
     options.fixedBondLength = BOND
     options.minFontSize = options.maxFontSize = 12
     options.bondLineWidth = 2
-    options.flagCloseContactsDist = -1  # no red boxes around atoms that a flat drawing crowds
+    options.flagCloseContactsDist = -1  # no red boxes around close atoms
     options.setAtomPalette(ATOM_COLOURS)
     drawer.DrawMolecule(rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False))
     drawer.FinishDrawing()

@@ -1,11 +1,10 @@
-"""The bits that a molecule sets, and the atoms that set each: what lead optimisation compares by.
+"""Fingerprint bits of a molecule and the atom environments that set them, for lead optimisation.
 
     T(a, b) = |a and b| / |a or b|
 
-over the bits of Morgan fingerprints, radius 2 and 2,048 bits, without chirality: what published
-lead optimisation measures similarity by (Jin et al., "Hierarchical Generation of Molecular Graphs
-using Structural Motifs", 2020). Tables of fingerprints, of many molecules at once, are in
-:mod:`molgen.molecules.fingerprints`.
+over the bits of Morgan fingerprints, radius 2 and 2,048 bits, without chirality: the similarity of
+published lead optimisation (Jin et al., "Hierarchical Generation of Molecular Graphs using
+Structural Motifs", 2020). Arrays of fingerprints are in :mod:`molgen.molecules.fingerprints`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from rdkit.Chem import rdFingerprintGenerator
 
 from molgen.molecules.fingerprints import morgan
 
-BITS = 2048  # of the fingerprints that similarity to a lead goes by
+BITS = 2048  # of the fingerprints for similarity to a lead
 
 
 Bits = frozenset[int]
@@ -27,7 +26,7 @@ def fingerprint(mol: Chem.Mol) -> Bits:
 
 
 def environments(mol: Chem.Mol) -> dict[int, list[frozenset[int]]]:
-    """Return, for each bit of a molecule's fingerprint, the atoms of each place that sets it."""
+    """Return the atom environments that set each bit of a molecule's fingerprint."""
     output = rdFingerprintGenerator.AdditionalOutput()
     output.AllocateBitInfoMap()
     morgan(BITS).GetFingerprint(mol, additionalOutput=output)

@@ -1,16 +1,15 @@
-"""Every convention's metrics of one list of molecules, side by side.
+"""Metrics of one list of molecules under every convention.
 
-One row written by a network counts differently under each convention, so no number is given without
-the name of its convention (:mod:`molgen.molecules.conventions`). A convention also says which rows
-are the set whose diversity, filters and likeness to a reference are measured
-(:mod:`molgen.molecules.distribution`):
+A row counts differently under each convention, so every number has the name of its convention
+(:mod:`molgen.molecules.conventions`). A convention also defines the set of rows whose diversity,
+filters and similarity to a reference are measured (:mod:`molgen.molecules.distribution`):
 
 ==========  ======================================================================================
 convention  the set
 ==========  ======================================================================================
 strict      its unique rows: each molecule once
-paper       its unique rows: each spelling once
-moses       all valid rows, duplicates included, as MOSES has it
+paper       its unique rows: each string once
+moses       all valid rows, duplicates included, as in MOSES
 guacamol    none: counts only
 ==========  ======================================================================================
 """
@@ -42,7 +41,7 @@ Metrics = dict[str, float | int | None]
 
 @dataclass(frozen=True, eq=False)
 class ChemNet:
-    """What the Fréchet ChemNet distance needs beside the molecules themselves."""
+    """Inputs of the Fréchet ChemNet distance in addition to the molecules."""
 
     reference: fcd.Moments | None
     """Of the reference set; None if it has fewer than two molecules."""
@@ -63,24 +62,24 @@ def evaluate(
     """Return the metrics of a list of rows by several conventions.
 
     Args:
-        molecules: one a row, in the order they were drawn, invalid ones included.
-        conventions: which ones.
-        known: the molecules given to training, for novelty.
+        molecules: one a row, in the order of the draws, invalid ones included.
+        conventions: of counting.
+        known: index of the molecules given to training, for novelty.
         reference: from :func:`molgen.molecules.distribution.describe`, for SNN, Frag and Scaf.
-        processes: how many processes share the chemistry; the numbers do not depend on it.
+        processes: number of processes for chemistry; the numbers do not depend on it.
         progress: label of progress bars; empty for none.
-        chemnet: to have FCD too.
-        counts_only: leave out the metrics of sets, whose time grows as the square of the rows.
+        chemnet: for FCD; None omits it.
+        counts_only: omit the metrics of sets, whose time is quadratic in the number of rows.
 
     Returns:
-        By convention and metric. None stands for what is not defined, such as novelty without known
-        molecules, and becomes null in JSON. ``strict``, ``paper`` and ``guacamol`` have the keys of
+        By convention and metric. None is an undefined value, such as novelty without an index, and
+        becomes null in JSON. ``strict``, ``paper`` and ``guacamol`` have the keys of
         :meth:`molgen.molecules.conventions.Count.rates`, ``moses`` has ``valid``, ``unique@1000``,
-        ``unique@10000`` and, with known molecules, ``Novelty``; all but ``guacamol`` also have
-        those of :data:`molgen.molecules.distribution.METRICS`, and ``FCD`` if asked for.
+        ``unique@10000`` and, with an index, ``Novelty``; all but ``guacamol`` also have
+        those of :data:`molgen.molecules.distribution.METRICS`, and ``FCD`` if requested.
 
     Raises:
-        ValueError: if there are no rows, of which nothing can be said.
+        ValueError: if there are no rows.
     """
     if not molecules:
         raise ValueError("molecules is empty, expected at least one row")
@@ -108,11 +107,11 @@ def measure(
     progress: str = "",
     chemnet: ChemNet | None = None,
 ) -> dict[str, dict[str, float | None]]:
-    """Return the metrics of several sets of rows, each molecule being worked out once.
+    """Return the metrics of several sets of rows; each molecule is featurised once.
 
     Args:
         molecules: one a row.
-        sets: which rows are in each set, with shape (rows,); repetitions count.
+        sets: mask of the rows in each set, with shape (rows,); repetitions count.
         reference: see :func:`evaluate`.
         processes: see :func:`evaluate`.
         progress: see :func:`evaluate`.
@@ -122,12 +121,12 @@ def measure(
     if not smiles:
         names = METRICS if chemnet is None else (*METRICS, "FCD")
         return {name: dict.fromkeys(names) for name in sets}
-    portraits = featurise(smiles, processes, progress)
-    found = dict(zip(sets, set_metrics(portraits, weights, reference, progress), strict=True))
+    features = featurise(smiles, processes, progress)
+    found = dict(zip(sets, set_metrics(features, weights, reference, progress), strict=True))
     if chemnet is not None:
         label = f"{progress} FCD" if progress else ""
-        mine = fcd.moments(smiles, weights, chemnet.activations, label)
-        for metrics, moments in zip(found.values(), mine, strict=True):
+        of_sets = fcd.moments(smiles, weights, chemnet.activations, label)
+        for metrics, moments in zip(found.values(), of_sets, strict=True):
             comparable = moments is not None and chemnet.reference is not None
             metrics["FCD"] = fcd.distance(moments, chemnet.reference) if comparable else None  # type: ignore[arg-type]
     return found
@@ -140,10 +139,10 @@ def _counts(counted: Count) -> Metrics:
 
 
 def _distinct(molecules: Sequence[Molecule], sets: dict[str, Marks]) -> tuple[list[str], Weights]:
-    """Return the distinct molecules of all sets, and how often each is in each of them."""
+    """Return the distinct molecules of all sets, and their multiplicity in each set."""
     wanted = np.any(list(sets.values()), axis=0) if sets else np.zeros(len(molecules), bool)
     rows = np.flatnonzero(wanted).tolist()
-    # MOSES also counts what has several fragments, of which a Molecule keeps no canonical form
+    # MOSES also counts rows of several fragments, of which a Molecule has no canonical SMILES
     texts = [molecules[i].smiles or canonical(molecules[i].raw) for i in rows]
     place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     at = np.array([place[text] for text in texts], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The fate of a row: why it is not delivered, in one vocabulary, whoever drew it."""
+"""The fate of a row: one vocabulary of reasons for rejection, for all samplers and searches."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from enum import StrEnum
 
 
 class Fate(StrEnum):
-    """What became of a row or an attempt; the first of these that holds."""
+    """The outcome of a row or an attempt; the first that applies."""
 
     INVALID = "invalid"
-    """No molecule; the row's ``status`` says where it stopped being one."""
+    """Not a molecule; the row's ``status`` is the step that failed."""
     UNCHANGED = "unchanged"
     """The lead itself."""
     DUPLICATE = "duplicate"
-    """Met before."""
+    """Drawn before."""
     IN_TRAINING_SET = "in training set"
     CONSTRAINT_LOST = "constraint lost"
     DISSIMILAR = "similarity below"
-    """Less like the lead than was asked for."""
+    """Similarity to the lead below the requested minimum."""
     FILTERED = "filter failed"
     UNLIKELY = "unlikely"
-    """A noisy classifier finds it improbable that it meets the targets."""
+    """Low target probability under the noisy classifier."""
     NOT_SELECTED = "not selected"
-    """Not among the best that a surrogate chose; nothing is computed of it."""
+    """Not among the top k of a surrogate; no property is computed."""
     NOT_SCORED = "not scored"
-    """The budget of oracle calls had ended, or a property has no value for it."""
+    """The budget of oracle calls was used up, or a property has no value for it."""
     GOAL_MISSED = "goal missed"
     ACCEPTED = "ok"
 
     def of(self, name: str) -> str:
-        """Return the fate with what it is due to: the name of a filter, or of a property."""
+        """Return the fate with its cause: the name of a filter or of a property."""
         return f"{self}: {name}"

@@ -1,15 +1,15 @@
-"""The Fréchet ChemNet distance: two sets as seen by a network that was taught bioactivity.
+"""The Fréchet ChemNet distance of two sets, over activations of a network trained on bioactivity.
 
     FCD = |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2))
 
 with mean ``m`` and covariance ``C`` of the last hidden layer of ChemNet, an LSTM over SMILES
 trained to predict assays (Preuer et al., "Fréchet ChemNet distance: a metric for generative models
-for molecules in drug discovery", 2018). The network is asked through a function
+for molecules in drug discovery", 2018). The network is evaluated through a function
 (:func:`molgen.nn.chemnet.chemnet`); mean, covariance and distance are computed here.
 
-ChemNet takes about 5 ms a molecule on one CPU core, and the reference is often larger than what is
-compared with it. Its mean and covariance are all that is needed of it, so those of the MOSES test
-set come along, and those of any other large set are kept in the user's cache folder.
+ChemNet takes about 5 ms a molecule on one CPU core, and the reference is often larger than the
+compared set. Only its mean and covariance are needed, so those of the MOSES test set are bundled,
+and those of any other large set are stored in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STORED = {
     "mean": Array("f", FEATURES),
     "covariance": Array("f", FEATURES * (FEATURES + 1) // 2),  # its upper half, row by row
 }
-KEPT_FROM = 10_000  # molecules: a minute on one core, which is worth a megabyte on disk
+KEPT_FROM = 10_000  # molecules: a minute on one core, against a megabyte on disk
 
 
 Activations = Callable[[Sequence[str], str], Iterator[NDArray[np.float64]]]
@@ -54,10 +54,10 @@ class Moments:
 
 
 def distance(a: Moments, b: Moments) -> float:
-    """Return the Fréchet distance (squared, as it is reported) of two sets.
+    """Return the Fréchet distance (squared, as reported in the literature) of two sets.
 
     The trace of ``(C C')^(1/2)`` is the sum of the square roots of the eigenvalues of the symmetric
-    ``R^T C' R`` with ``C = R R^T``, which needs no square root of a matrix that may be singular.
+    ``R^T C' R`` with ``C = R R^T``, which avoids the square root of a possibly singular matrix.
     """
     values, vectors = np.linalg.eigh(a.covariance)
     root = vectors * np.sqrt(values.clip(min=0.0))
@@ -70,16 +70,16 @@ def distance(a: Moments, b: Moments) -> float:
 def reference_moments(
     smiles: Sequence[str], activations: Activations, processes: int = 1, progress: str = ""
 ) -> Moments | None:
-    """Return the moments of a reference set: bundled, kept from an earlier call, or computed.
+    """Return the moments of a reference set: bundled, cached by an earlier call, or computed.
 
     Args:
-        smiles: of the molecules, as written in their file; what is no molecule is left out.
+        smiles: of the molecules, as written in their file; other strings are excluded.
         activations: of the network.
-        processes: how many processes share the chemistry.
+        processes: number of processes for chemistry.
         progress: label of a progress bar; empty for none.
 
     Returns:
-        None where there are fewer than two molecules.
+        None for fewer than two molecules.
     """
     name = f"{_digest(smiles)}.safetensors"
     for folder in (BUNDLED, cache_folder()):
@@ -97,17 +97,17 @@ def reference_moments(
 def moments(
     smiles: Sequence[str], sets: NDArray[np.int64], activations: Activations, progress: str = ""
 ) -> list[Moments | None]:
-    """Return the moments of several sets drawn from the same molecules.
+    """Return the moments of several sets of the same molecules.
 
     Args:
         smiles: canonical SMILES of the molecules.
-        sets: how often each is in each set, with shape (sets, molecules).
+        sets: multiplicity of each molecule in each set, with shape (sets, molecules).
         activations: of the network.
         progress: label of a progress bar; empty for none.
 
     Returns:
-        For each set its moments, None for one of fewer than two molecules. The number of cores
-        changes no more than their rounding.
+        For each set its moments, None for fewer than two molecules. The number of cores affects
+        only their rounding.
     """
     sizes = sets.sum(axis=1).astype(np.float64)
     first = np.zeros((len(sets), FEATURES))
@@ -129,18 +129,17 @@ def moments(
 
 
 def cache_folder() -> Path:
-    """Return the folder in which moments of large reference sets are kept."""
+    """Return the folder in which moments of large reference sets are cached."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "molgen" / "fcd"
 
 
 def _canonical_chunk(smiles: Sequence[str]) -> list[str]:
-
     return [text for text in map(canonical, smiles) if text]
 
 
 def _digest(smiles: Sequence[str]) -> str:
-    """Return a name for a set of strings, whatever their order."""
+    """Return a name for a set of strings that does not depend on their order."""
     text = "\n".join(sorted(smiles)).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
@@ -148,7 +147,7 @@ def _digest(smiles: Sequence[str]) -> str:
 def _load(path: Path) -> Moments | None:
     try:
         tensors, _ = read_safetensors(path, STORED)
-    except (OSError, ValueError):  # not there, or damaged: computed anew
+    except (OSError, ValueError):  # missing or damaged: computed again
         return None
     upper, mean = (tensors[name].astype(np.float64) for name in ("covariance", "mean"))
     if not (np.isfinite(upper).all() and np.isfinite(mean).all()):
@@ -159,7 +158,7 @@ def _load(path: Path) -> Moments | None:
 
 
 def _keep(found: Moments, count: int, path: Path) -> None:
-    """Write moments (single precision: 1e-7 of a distance of 1); without a place they are lost."""
+    """Write moments (single precision: 1e-7 of a distance of 1), if the folder can be written."""
     from safetensors.numpy import save
 
     tensors = {
@@ -171,5 +170,5 @@ def _keep(found: Moments, count: int, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
             part.write_bytes(data)
-    except OSError:  # a home that may not be written to costs time and nothing else
+    except OSError:  # without a cache the next call computes them again
         return

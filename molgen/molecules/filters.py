@@ -1,4 +1,4 @@
-"""Screens: substructures that a molecule must not have, or must have, by name or as a pattern.
+"""Filters: substructures that a molecule must not have, or must have, by name or as a pattern.
 
 ===================  =============================================================================
 ``pains`` ``brenk``  any catalogue of RDKit's FilterCatalog by its name in small letters: also
@@ -10,8 +10,8 @@
 
 References: Baell and Holloway, "New substructure filters for removal of pan assay interference
 compounds (PAINS) from screening libraries" (2010); Brenk et al., "Lessons learnt from assembling
-screening libraries for drug discovery for neglected diseases" (2008). RDKit names that of each
-other catalogue.
+screening libraries for drug discovery for neglected diseases" (2008). RDKit has the reference of
+each other catalogue.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Filter:
     """A hard filter.
 
     Attributes:
-        name: as it was asked for.
-        alert: returns what is wrong with a sanitised molecule, or None if it passes.
+        name: as requested.
+        alert: returns the alert that a sanitised molecule matches, or None if it passes.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Filters:
-    """Hard filters, in the order they were asked for; possibly none.
+    """Hard filters in the requested order; possibly none.
 
     Attributes:
         filters: of different names.
@@ -67,8 +67,7 @@ class Filters:
         """Return the filters of these names; see this module.
 
         Raises:
-            ValueError: naming the filter that is unknown, given twice, or whose pattern cannot be
-                read.
+            ValueError: if a filter is unknown, is given twice, or its pattern cannot be read.
         """
         filters = tuple(_filter(word.strip()) for word in words)
         names = [each.name for each in filters]
@@ -78,11 +77,11 @@ class Filters:
         return cls(filters)
 
     def __iter__(self) -> Iterator[Filter]:
-        """Go through the filters."""
+        """Iterate over the filters."""
         return iter(self.filters)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of filters."""
         return len(self.filters)
 
     @property
@@ -98,10 +97,10 @@ class Filters:
         return None
 
     def reasons(self, smiles: Sequence[str]) -> list[str | None]:
-        """Return :meth:`reason` of each molecule; equal strings are looked at once.
+        """Return :meth:`reason` of each molecule; equal strings are checked once.
 
         Args:
-            smiles: one a row; whatever is no molecule fails as ``no molecule``.
+            smiles: one a row; any other string fails as ``no molecule``.
         """
         found: dict[str, str | None] = {}
         for text in dict.fromkeys(smiles):
@@ -110,10 +109,10 @@ class Filters:
         return [found[text] for text in smiles]
 
     def met(self, smiles: Sequence[str]) -> pd.DataFrame:
-        """Say which molecules pass which filter; equal strings are looked at once.
+        """Return which molecules pass which filter; equal strings are checked once.
 
         Args:
-            smiles: one a row; whatever is no molecule passes nothing.
+            smiles: one a row; any other string fails every filter.
 
         Returns:
             Of booleans, with shape (rows, filters), a column for each filter by its name.
@@ -134,7 +133,7 @@ def names() -> tuple[str, ...]:
 
 
 def _filter(word: str) -> Filter:
-    """Return the filter that a word stands for; see :meth:`Screens.read`."""
+    """Return the filter of a name or pattern; see :meth:`Filters.read`."""
     if word.startswith((WITHOUT, NEED)):
         return _pattern(word)
     name = word.lower()
@@ -164,12 +163,12 @@ def _pattern(word: str) -> Filter:
 
 @functools.cache
 def _catalogue(name: str) -> FilterCatalog:
-    """Return one of RDKit's catalogues; reading it takes a while."""
+    """Return one of RDKit's catalogues; cached because reading it is slow."""
     return FilterCatalog(FilterCatalogParams(CATALOGUES[name]))
 
 
 def _first(catalogue: FilterCatalog, mol: Chem.Mol) -> str | None:
-    """Return what the first alert that matches is called, or None."""
+    """Return the name of the first matching alert, or None."""
     with rdBase.BlockLogs():
         entry = catalogue.GetFirstMatch(mol)
     return None if entry is None else str(entry.GetDescription()).strip()

@@ -1,11 +1,11 @@
-"""How alike molecules are: Morgan fingerprints and their Tanimoto similarity.
+"""Morgan fingerprints and their Tanimoto similarity.
 
     T(a, b) = |a and b| / |a or b|,      |a or b| = |a| + |b| - |a and b|
 
 between sets of bits, one bit for each circular substructure up to two bonds from an atom (Rogers
-and Hahn, "Extended-connectivity fingerprints", 2010). All pairs at once are one matrix product;
-they are taken block by block, because 30,000 molecules have 900 million pairs. Two molecules
-without bits are taken to be the same.
+and Hahn, "Extended-connectivity fingerprints", 2010). All pairs are one matrix product, computed
+block by block because 30,000 molecules have 900 million pairs. The similarity of two molecules
+without bits is 1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from molgen.utils.progress import each
 
 RADIUS = 2
 BITS = 1024
-BLOCK = 2048  # a block of pairs takes 16 MB in single precision, which caches still help with
+BLOCK = 2048  # a block of pairs takes 16 MB in single precision, which fits a cache
 
 Bits = NDArray[np.uint8]
 
@@ -36,7 +36,7 @@ def fingerprints(
 
     Args:
         smiles: of the molecules.
-        processes: how many processes share the work.
+        processes: number of processes.
         progress: label of a progress bar; empty for none.
         size: bits; MOSES has 1,024.
 
@@ -44,7 +44,7 @@ def fingerprints(
         Zeros and ones with shape (molecules, bits).
 
     Raises:
-        ValueError: if one of them is no molecule.
+        ValueError: if one of them is not a molecule.
     """
     chunk = functools.partial(_fingerprint_chunk, size=size)
     chunks = map_chunks(chunk, list(smiles), processes, progress)
@@ -52,12 +52,12 @@ def fingerprints(
 
 
 def internal_diversity(bits: Bits, power: float = 1.0) -> float:
-    """Return how unlike the molecules of a set are: see :func:`internal_diversities`."""
+    """Return the internal diversity of a set; see :func:`internal_diversities`."""
     return internal_diversities(bits, (power,))[0]
 
 
 def internal_diversities(bits: Bits, powers: Sequence[float]) -> tuple[float, ...]:
-    """Return how unlike the molecules of a set are, in MOSES' definition.
+    """Return the internal diversities of a set as MOSES defines them.
 
     ``1 - mean_i (mean_j T_ij^p)^(1/p)`` over all ordered pairs, each molecule with itself included
     (Polykovskiy et al., "Molecular Sets (MOSES)", 2020). The root is taken for each molecule before
@@ -68,7 +68,7 @@ def internal_diversities(bits: Bits, powers: Sequence[float]) -> tuple[float, ..
         powers: values of ``p``; MOSES' IntDiv has 1 and its IntDiv2 has 2.
 
     Returns:
-        For each power between 0 (all alike) and 1; NaN for no molecules.
+        For each power a value between 0 (all equal) and 1; NaN for no molecules.
     """
     once = np.ones((1, len(bits)), dtype=np.int64)
     return tuple(weighted_diversities(bits, powers, once)[0].tolist())
@@ -78,8 +78,8 @@ def pairwise_diversity(bits: Bits) -> float:
     """Return the mean distance ``1 - T_ij`` of all pairs of different rows, in [0, 1].
 
     With 2,048 bits and distinct molecules it is the diversity of Therapeutics Data Commons (Huang
-    et al., 2021). It exceeds :func:`internal_diversity`, which counts every molecule as a pair with
-    itself too.
+    et al., 2021). It exceeds :func:`internal_diversity`, which also counts the pair of every
+    molecule with itself.
 
     Args:
         bits: fingerprints with shape (molecules, bits).
@@ -94,12 +94,12 @@ def pairwise_diversity(bits: Bits) -> float:
 def weighted_diversities(
     bits: Bits, powers: Sequence[float], weights: NDArray[np.int64], progress: str = ""
 ) -> NDArray[np.float64]:
-    """Return the internal diversity of several sets drawn from the same molecules, in one pass.
+    """Return the internal diversity of several sets of the same molecules, in one pass.
 
     Args:
         bits: fingerprints of distinct molecules with shape (molecules, bits).
         powers: see :func:`internal_diversities`.
-        weights: how often each molecule is in each set, with shape (sets, molecules).
+        weights: multiplicity of each molecule in each set, with shape (sets, molecules).
         progress: label of a progress bar over pairs; empty for none.
 
     Returns:
@@ -115,23 +115,23 @@ def weighted_diversities(
             raised = table if power == 1.0 else table**power
             for total, w in zip(sums[:, k], weights, strict=True):
                 total[i : i + BLOCK] += _weighted_sum(raised, w[j : j + BLOCK])
-                if i != j:  # the table is symmetric: a block serves its mirror image too
+                if i != j:  # the table is symmetric: a block is used for its transpose too
                     total[j : j + BLOCK] += _weighted_sum(raised.T, w[i : i + BLOCK])
-    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be for an empty set
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as intended for an empty set
         sizes = weights.sum(axis=1)[:, None]
         roots = (sums / sizes[..., None]) ** (1.0 / np.array(powers))[:, None]
         return 1.0 - np.einsum("skm,sm->sk", roots, weights) / sizes
 
 
 def _weighted_sum(table: NDArray[np.float32], weight: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return ``table @ weight`` in double precision, in an order that no thread count changes."""
+    """Return ``table @ weight`` in double precision, summed in an order independent of threads."""
     if (weight == 1).all():
         return table.sum(axis=1, dtype=np.float64)
     return (table * weight.astype(np.float32)).sum(axis=1, dtype=np.float64)
 
 
 def nearest_similarity(bits: Bits, reference: Bits, progress: str = "") -> NDArray[np.float64]:
-    """Return each molecule's similarity to the one most like it among others.
+    """Return each molecule's similarity to its nearest neighbour in a reference set.
 
     Args:
         bits: fingerprints with shape (molecules, bits).
@@ -142,8 +142,8 @@ def nearest_similarity(bits: Bits, reference: Bits, progress: str = "") -> NDArr
         With shape (molecules,).
     """
     best = np.zeros(len(bits))
-    # For equal |b|, more bits in common is more alike. Sorted by |b|, the largest intersection of
-    # each run is all that is needed, which spares a division for every pair.
+    # For equal |b|, similarity increases with the bits in common. Sorted by |b|, only the largest
+    # intersection of each run is needed, which saves a division for every pair.
     sizes = reference.sum(axis=1, dtype=np.int64)
     order = np.argsort(sizes, kind="stable")
     for j in each(range(0, len(reference), BLOCK), label=progress, shown=bool(progress)):
@@ -152,22 +152,22 @@ def nearest_similarity(bits: Bits, reference: Bits, progress: str = "") -> NDArr
         runs = np.flatnonzero(np.diff(sizes[place], prepend=-1))
         run_sizes = sizes[place][runs].astype(np.float32)
         for i in range(0, len(bits), BLOCK):
-            mine = _Block(bits[i : i + BLOCK])
-            common = np.maximum.reduceat(other.rows @ mine.rows.T, runs, axis=0)
-            ratio = _ratio(common, run_sizes[:, None], mine.sizes[None, :])
+            block = _Block(bits[i : i + BLOCK])
+            common = np.maximum.reduceat(other.rows @ block.rows.T, runs, axis=0)
+            ratio = _ratio(common, run_sizes[:, None], block.sizes[None, :])
             best[i : i + BLOCK] = np.maximum(best[i : i + BLOCK], ratio.max(axis=0))
     return best
 
 
 class _Block:
-    """Some fingerprints in single precision, which counts exactly up to 2^24."""
+    """A block of fingerprints in single precision, which is exact for integers up to 2^24."""
 
     def __init__(self, bits: Bits) -> None:
         self.rows = bits.astype(np.float32)
         self.sizes = self.rows.sum(axis=1)
 
     def tanimoto(self, other: _Block) -> NDArray[np.float32]:
-        """Return all similarities, with shape (mine, others)."""
+        """Return all similarities, with shape (rows, other rows)."""
         return _ratio(self.rows @ other.rows.T, self.sizes[:, None], other.sizes[None, :])
 
 
@@ -185,7 +185,7 @@ def fingerprint(mol: Chem.Mol, size: int = BITS) -> Bits:
 
 @functools.cache
 def morgan(size: int) -> rdFingerprintGenerator.FingerprintGenerator64:
-    """Return what makes Morgan fingerprints of that many bits."""
+    """Return a generator of Morgan fingerprints of that many bits."""
     return rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=size)
 
 

@@ -1,7 +1,6 @@
-"""A sheet of structures.
+"""A sheet of structures: one card a molecule, with captions and a title.
 
-A sheet is one card a molecule; cards, captions and title are put around RDKit's drawings with
-Pillow, which RDKit already needs.
+The drawings are RDKit's; cards and text are drawn with Pillow, a dependency of RDKit.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def grid_png(
         sheet: its measures.
 
     Raises:
-        ValueError: if there are no molecules, if one is none, or if captions are too few or many.
+        ValueError: if there are no molecules, one is invalid, or captions are too few or many.
         OSError: if the file cannot be written.
     """
     from PIL import Image, ImageDraw
@@ -102,7 +101,7 @@ def _text(
     anchor: str,
     width: float = math.inf,
 ) -> None:
-    """Write lines below each other, the first larger and darker; shrink what is too wide."""
+    """Write lines below each other, the first larger and darker; too wide ones are shrunk."""
     x, y = at
     for i, line in enumerate(text.split("\n") if text else []):
         size = rest if i else first

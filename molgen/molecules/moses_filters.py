@@ -1,14 +1,14 @@
-"""Substructures that medicinal chemists avoid: the filters of MOSES.
+"""The medicinal chemistry filters of MOSES.
 
 A molecule passes if it has none of the 502 substructures in ``moses_smarts/`` (medicinal chemistry
 filters, and pan-assay interference compounds), no atom except C, N, S, O, F, Cl, Br and H, no
 charged atom, and no ring of eight atoms or more (Polykovskiy et al., "Molecular Sets (MOSES)",
-2020). RDKit must also read what it writes for it without stereochemistry, which it nearly always
-does.
+2020). RDKit must also be able to read its own SMILES of the molecule without stereochemistry, which
+rarely fails.
 
 Matching 502 patterns takes milliseconds a molecule. A pattern without its hydrogens can only match
-where RDKit's pattern fingerprint of the molecule has all of the pattern's own bits; that leaves one
-pattern in twenty to be matched, with the same result.
+if RDKit's pattern fingerprint of the molecule has all bits of the pattern's; with this screen only
+one pattern in twenty has to be matched, with the same result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SCREEN_BITS = 2048
 
 
 def pass_filters(mols: Sequence[Chem.Mol]) -> NDArray[np.bool_]:
-    """Say of each molecule whether it passes.
+    """Return whether each molecule passes.
 
     Args:
         mols: sanitised RDKit molecules.
@@ -54,7 +54,7 @@ def pass_filters(mols: Sequence[Chem.Mol]) -> NDArray[np.bool_]:
 
 
 def _plain(mol: Chem.Mol) -> bool:
-    """Whether atoms, charges and ring sizes are as they should be."""
+    """Return whether elements, charges and ring sizes are allowed."""
     return all(len(ring) <= LARGEST_RING for ring in mol.GetRingInfo().AtomRings()) and all(
         a.GetFormalCharge() == 0 and a.GetSymbol() in ALLOWED for a in mol.GetAtoms()
     )
@@ -62,7 +62,7 @@ def _plain(mol: Chem.Mol) -> bool:
 
 @functools.cache
 def _patterns() -> tuple[list[Chem.Mol], NDArray[np.float32]]:
-    """Return the patterns, and the bits of each, with shape (patterns, bits)."""
+    """Return the patterns, and their fingerprints with shape (patterns, bits)."""
     folder = Path(__file__).with_name("moses_smarts")
     with (folder / "mcf.csv").open(encoding="utf-8") as file:
         smarts = [row["smarts"] for row in csv.DictReader(file)]
@@ -73,7 +73,7 @@ def _patterns() -> tuple[list[Chem.Mol], NDArray[np.float32]]:
 
 
 def _without_hydrogens(pattern: Chem.Mol) -> Chem.Mol:
-    """Return a pattern that matches, without hydrogens, wherever the given one does with them."""
+    """Return a pattern without hydrogens that matches wherever the given one does with them."""
     smaller = Chem.RWMol(pattern)
     for i in reversed(range(pattern.GetNumAtoms())):
         if pattern.GetAtomWithIdx(i).DescribeQuery().strip() == "AtomAtomicNum 1 = val":

@@ -1,6 +1,6 @@
 """The metrics of MOSES, by their definitions (Polykovskiy et al., "Molecular Sets (MOSES)", 2020).
 
-    valid       what RDKit reads, over rows
+    valid       rows that RDKit reads, over rows
     unique@k    distinct canonical SMILES of the first k valid rows, over those rows
     IntDiv p    1 - mean_i (mean_j T_ij^p)^(1/p),  T the Tanimoto similarity of Morgan fingerprints
     SNN         mean_i max_r T_ir over the molecules r of a reference set
@@ -8,14 +8,14 @@
     Scaf        the same for Bemis-Murcko scaffolds with two rings or more
     Filters     the fraction without unwanted substructures (:mod:`molgen.molecules.moses_filters`)
     FCD         the Fréchet distance of both sets' ChemNet activations (:mod:`molgen.molecules.fcd`)
-    Novelty     distinct canonical SMILES that are not known, over distinct ones
+    Novelty     distinct canonical SMILES not in the training set, over distinct ones
 
-All but the first two are taken over all valid rows, duplicates included; where there are fewer than
-k valid rows, unique@k is taken over those there are. Two details differ from MOSES' code, neither
-of which its samples meet: a string with a blank in it is no SMILES string here, whereas RDKit reads
-what precedes the blank; and known molecules are made canonical before they are compared.
+All but the first two are taken over all valid rows, duplicates included; with fewer than k valid
+rows, unique@k is taken over all of them. Two details differ from MOSES' code, neither of which
+affects its samples: a string with a blank in it is not a SMILES string here, whereas RDKit reads
+the part before the blank; and training molecules are canonicalised before they are compared.
 
-Here are the parts that belong to one molecule, or to two tables of counts; whole sets are measured
+This module has the functions of one molecule, or of two tables of counts; the metrics of sets are
 in :mod:`molgen.molecules.distribution`. BRICS: Degen et al., "On the art of compiling and using
 drug-like chemical fragment spaces", 2008. Scaffolds: Bemis and Murcko, "The properties of known
 drugs. 1. Molecular frameworks", 1996.
@@ -33,16 +33,16 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from molgen.molecules.conventions import Count
 
 UNIQUE_AT = (1000, 10000)
-MIN_RINGS = 2  # a scaffold of one ring says little, and MOSES leaves it out
+MIN_RINGS = 2  # MOSES excludes scaffolds of one ring
 
 
 def uniqueness(counted: Count) -> dict[str, float | None]:
-    """Return ``unique@k`` for each k of :data:`UNIQUE_AT`; None where no row is valid.
+    """Return ``unique@k`` for each k of :data:`UNIQUE_AT`; None if no row is valid.
 
     Args:
         counted: under :data:`molgen.molecules.conventions.MOSES`.
     """
-    # of the first k valid rows, those that are the first of their kind are the distinct ones
+    # among the first k valid rows, first occurrences are the distinct molecules
     unique = counted.unique[counted.valid]
     return {f"unique@{k}": float(np.mean(unique[:k])) if len(unique) else None for k in UNIQUE_AT}
 
@@ -60,11 +60,11 @@ def scaffold(mol: Chem.Mol) -> str:
     """Return the Bemis-Murcko scaffold as SMILES; empty if it has fewer than two rings."""
     try:
         core = MurckoScaffold.GetScaffoldForMol(mol)
-    except (ValueError, RuntimeError):  # what is left of some charged rings does not sanitise
+    except (ValueError, RuntimeError):  # scaffolds of some charged rings do not sanitise
         return ""
     return Chem.MolToSmiles(core) if core.GetRingInfo().NumRings() >= MIN_RINGS else ""
 
 
 def fragments(mol: Chem.Mol) -> tuple[str, ...]:
-    """Return the SMILES of the pieces that cutting all BRICS bonds leaves."""
+    """Return the SMILES of the fragments after cutting all BRICS bonds."""
     return tuple(Chem.MolToSmiles(Chem.FragmentOnBRICSBonds(mol)).split("."))

@@ -1,9 +1,9 @@
-"""The molecule that a salt or an ion is written for: largest organic fragment, charges removed.
+"""The parent molecule of a salt or an ion: largest organic fragment, charges removed.
 
-What training reads, what it is compared with and what is given to be scored or improved are cut
-down alike, so that ``CCN.Cl`` is ethylamine everywhere. Rows that were drawn are not: there a
-second fragment is a fault (:data:`molgen.molecules.parsing.Status.FRAGMENTS`). Both operations are
-RDKit's MolStandardize. Imports RDKit, never torch.
+Training data, reference sets and molecules given to be scored or optimised are all reduced to their
+parents, so that ``CCN.Cl`` is ethylamine everywhere. Sampled rows are not: there a second fragment
+is an error (:data:`molgen.molecules.parsing.Status.FRAGMENTS`). Both operations are RDKit's
+MolStandardize. Imports RDKit, never torch.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from molgen.molecules.parsing import Molecule, Status, canonical
 
 
 def largest_fragment(smiles: str) -> str:
-    """Return the organic fragment with most atoms, canonical; the heavier one of two.
+    """Return the organic fragment with most atoms, canonical; in a tie the heavier one.
 
     Args:
-        smiles: that RDKit reads.
+        smiles: readable by RDKit.
     """
     chooser = rdMolStandardize.LargestFragmentChooser(preferOrganic=True)
     with rdBase.BlockLogs():
@@ -26,24 +26,24 @@ def largest_fragment(smiles: str) -> str:
 
 
 def neutral(smiles: str) -> str:
-    """Return canonical SMILES with charges gone where protons can be added or taken.
+    """Return canonical SMILES with charges removed where protons can be added or removed.
 
     Args:
-        smiles: that RDKit reads.
+        smiles: readable by RDKit.
     """
     if "+" not in smiles and "-" not in smiles:
         return smiles
     mol = Chem.MolFromSmiles(smiles)
-    # Kekulised first: the uncharger leaves aromatic flags that no longer hold once protons move
+    # Kekulised first: the uncharger keeps aromatic flags that are wrong after protons move
     Chem.Kekulize(mol, clearAromaticFlags=True)
     with rdBase.BlockLogs():
         mol = rdMolStandardize.Uncharger().uncharge(mol)
-    Chem.SanitizeMol(mol, catchErrors=True)  # what fails here does not parse either
+    Chem.SanitizeMol(mol, catchErrors=True)  # a molecule that fails here does not parse either
     return canonical(Chem.MolToSmiles(mol))
 
 
 def parent(molecule: Molecule) -> Molecule:
-    """Return the molecule that a given row means: of a salt its largest organic fragment."""
+    """Return the parent of a given row: of a salt its largest organic fragment."""
     if molecule.status is not Status.FRAGMENTS:
         return molecule
     smiles = largest_fragment(canonical(molecule.raw))

@@ -1,15 +1,14 @@
-"""From what a network wrote to a molecule, or to the reason why it is none.
+"""Parsing strings of a network into molecules, or into the reason for being invalid.
 
     raw string -> parse -> sanitise -> one fragment? -> canonical SMILES
 
-Every row stays: a string that fails keeps its place with a :class:`Status` that says at which of
-these steps it failed, so that rates can be taken over everything that was drawn. Nothing is
-repaired and nothing is guessed. A string is taken as it stands: ``"C name"``, which RDKit would
-read as methane with a title, is not a SMILES string; what a user's file puts behind a SMILES is
-taken off where files are read (:mod:`molgen.data.reading`).
+Every row is kept: the :class:`Status` of an invalid string is the step that failed, so that rates
+can be taken over all draws. Nothing is repaired. The whole string is read: ``"C name"``, which
+RDKit reads as methane with a title, is not a SMILES string; text behind a SMILES in a user's file
+is removed by its reader (:mod:`molgen.data.reading`).
 
-A molecule has one name: atom-map labels, which number atoms and say nothing of them, are no part of
-it, and hydrogens written out are those that are not. Isotopes and charges are.
+A molecule has one canonical SMILES: atom-map labels are removed, and explicit hydrogens are equal
+to implicit ones. Isotopes and charges are kept.
 
 Canonical SMILES and sanitisation are RDKit's (Weininger, Weininger and Weininger, "SMILES. 2.
 Algorithm for generation of unique SMILES notation", 1989). Imports RDKit, never torch.
@@ -29,42 +28,42 @@ from rdkit import Chem, rdBase
 from molgen.utils.parallel import map_chunks
 
 # RDKit's canonicalisation recurses along chains: 5,000 atoms overflow a 2 MB stack and 20,000 the
-# usual 8 MB, which ends the process. Published drug-like sets stay below 600 characters.
+# usual 8 MB, which crashes the process. Published drug-like sets stay below 600 characters.
 MAX_CHARACTERS = 3000
 
 LABEL = re.compile(r":\d+\]")  # an atom-map label
-_PRINTABLE = re.compile(r"[!-~]+")  # ASCII without blanks and control characters: all SMILES is
-# More digits than the grammar has for an isotope, hydrogens or a charge. RDKit lets some of them
-# overflow: it reads [C+200] as [C-56] and [CH260] as methane.
+_PRINTABLE = re.compile(r"[!-~]+")  # ASCII without blanks and control characters
+# More digits than the grammar allows for an isotope, hydrogens or a charge. Some of them overflow
+# in RDKit: it reads [C+200] as [C-56] and [CH260] as methane.
 _OVERFLOW = re.compile(r"\[(?:\d{4}|[^\]:]*(?:H\d\d|[+-]\d{3}))")
 _RING_LABEL = re.compile(r"(\[[^\]]*\])|[-=#$:/\\~]?(?:%\(\d+\)|%\d\d|\d)")
 
 
 class Status(StrEnum):
-    """What became of a raw string."""
+    """The result of parsing a raw string."""
 
     OK = "ok"
     EMPTY = "empty"
     PARSE = "parse"
     """Not SMILES: a character, a bracket or a branch that the grammar does not allow."""
     RING_CLOSURE = "ring_closure"
-    """SMILES but for its ring labels: one left open, or one that closes onto an existing bond."""
+    """Not SMILES because of a ring label: not closed, or closed onto an existing bond."""
     VALENCE = "valence"
     KEKULISATION = "kekulisation"
     """Aromatic atoms to which no alternating single and double bonds can be assigned."""
     SANITISATION = "sanitisation"
-    """Any other complaint of RDKit's sanitisation."""
+    """Any other error of RDKit's sanitisation."""
     DUMMY_ATOM = "dummy_atom"
-    """``*`` stands for some atom, so this is a pattern and not a molecule."""
+    """``*`` is any atom, so this is a pattern and not a molecule."""
     FRAGMENTS = "fragments"
     """Several molecules in one string."""
     TOO_LONG = "too_long"
-    """More than :data:`MAX_CHARACTERS` characters; not handed to RDKit."""
+    """More than :data:`MAX_CHARACTERS` characters; not passed to RDKit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Molecule:
-    """A row: what was written, and what it is."""
+    """A row: its raw string, and its molecule or status."""
 
     raw: str
     smiles: str
@@ -78,21 +77,21 @@ class Molecule:
 
 
 def interpret(raw: str) -> Molecule:
-    """Say which molecule a string is, or why it is none. Never raises, whatever the string.
+    """Return the molecule of a string, or the reason for being invalid; never raises.
 
     Args:
-        raw: what the network wrote.
+        raw: output of the network.
     """
-    with rdBase.BlockLogs():  # restored on leaving; a user's own logging settings are kept
+    with rdBase.BlockLogs():  # restores a user's own logging settings on exit
         return _interpret(raw)
 
 
 def interpret_all(raws: Iterable[str], processes: int = 1, progress: str = "") -> list[Molecule]:
-    """Apply :func:`interpret` to every string; equal strings are worked out once.
+    """Apply :func:`interpret` to every string; equal strings are parsed once.
 
     Args:
-        raws: what the network wrote, one string a row.
-        processes: how many processes share the work.
+        raws: output of the network, one string a row.
+        processes: number of processes.
         progress: label of a progress bar; empty for none.
 
     Returns:
@@ -101,26 +100,26 @@ def interpret_all(raws: Iterable[str], processes: int = 1, progress: str = "") -
     rows = list(raws)
     distinct = list(dict.fromkeys(rows))
     chunks = map_chunks(_interpret_chunk, distinct, processes, progress)
-    known = {molecule.raw: molecule for chunk in chunks for molecule in chunk}
-    return [known[raw] for raw in rows]
+    molecules = {molecule.raw: molecule for chunk in chunks for molecule in chunk}
+    return [molecules[raw] for raw in rows]
 
 
 def parse(raw: str) -> Chem.Mol | None:
-    """Return RDKit's sanitised molecule of a string, or None where there is none.
+    """Return RDKit's sanitised molecule of a string, or None if there is none.
 
-    Several fragments and dummy atoms pass, as they do in RDKit; blanks and titles do not.
+    Several fragments and dummy atoms are accepted, as in RDKit; blanks and titles are not.
     """
     if len(raw) > MAX_CHARACTERS or not _PRINTABLE.fullmatch(raw) or _OVERFLOW.search(raw):
         return None
     with rdBase.BlockLogs():
         try:
             return Chem.MolFromSmiles(raw, _parameters(sanitise=True))
-        except (ValueError, RuntimeError):  # a violated invariant of RDKit's own
+        except (ValueError, RuntimeError):  # a violated invariant of RDKit
             return None
 
 
 def is_smiles(text: str) -> bool:
-    """Return whether a string is spelled as SMILES are, whether or not it is a molecule."""
+    """Return whether a string follows the SMILES grammar, whether or not it is a molecule."""
     if len(text) > MAX_CHARACTERS or not _PRINTABLE.fullmatch(text):
         return False
     with rdBase.BlockLogs():
@@ -128,7 +127,7 @@ def is_smiles(text: str) -> bool:
 
 
 def canonical(smiles: str) -> str:
-    """Return the canonical SMILES of whatever :func:`parse` reads, empty where that is nothing."""
+    """Return canonical SMILES, empty if :func:`parse` cannot read the string."""
     mol = _unlabelled(smiles)
     return "" if mol is None else Chem.MolToSmiles(mol)
 
@@ -140,13 +139,13 @@ def flat(smiles: str) -> str:
 
 
 def _unlabelled(smiles: str) -> Chem.Mol | None:
-    """Return the molecule of a string without atom-map labels, or None where there is none."""
+    """Return the molecule of a string without atom-map labels, or None if there is none."""
     mol = parse(smiles)
     if mol is None or not LABEL.search(smiles):
         return mol
     for atom in mol.GetAtoms():
         atom.SetAtomMapNum(0)
-    # Read again: hydrogens and stereocentres stood that nothing but a label told apart.
+    # Parsed again: some hydrogens and stereocentres were distinct only by a label.
     return parse(Chem.MolToSmiles(mol))
 
 
@@ -154,7 +153,7 @@ def mark_unique(smiles: Sequence[str]) -> NDArray[np.bool_]:
     """Mark the first occurrence of each string; empty strings are never marked.
 
     Args:
-        smiles: canonical SMILES, empty where the row is no molecule.
+        smiles: canonical SMILES, empty where the row is invalid.
 
     Returns:
         With shape (molecules,).
@@ -188,7 +187,7 @@ def _interpret(raw: str) -> Molecule:
     smiles = canonical(raw)
     if not smiles:
         return Molecule(raw, "", _fault(raw))
-    if "*" in smiles:  # nothing else is written with an asterisk
+    if "*" in smiles:  # only dummy atoms are written with an asterisk
         return Molecule(raw, "", Status.DUMMY_ATOM)
     if "." in smiles:
         return Molecule(raw, "", Status.FRAGMENTS)
@@ -196,20 +195,20 @@ def _interpret(raw: str) -> Molecule:
 
 
 def _fault(raw: str) -> Status:
-    """Return why a string is no molecule."""
+    """Return the reason why a string is not a molecule."""
     if not _PRINTABLE.fullmatch(raw) or _OVERFLOW.search(raw):
         return Status.PARSE
     mol = _unsanitised(raw)
     if mol is None:
-        # What reads once its ring labels are gone was spoiled by nothing but them.
+        # If the string without its ring labels can be read, they alone are at fault.
         without_rings = _RING_LABEL.sub(lambda match: match.group(1) or "", raw)
-        spoiled = without_rings != raw and _unsanitised(without_rings) is not None
-        return Status.RING_CLOSURE if spoiled else Status.PARSE
+        only_rings = without_rings != raw and _unsanitised(without_rings) is not None
+        return Status.RING_CLOSURE if only_rings else Status.PARSE
     try:
         kinds = [problem.GetType() for problem in Chem.DetectChemistryProblems(mol)]
-    except RuntimeError:  # a violated invariant of RDKit's own
+    except RuntimeError:  # a violated invariant of RDKit
         return Status.SANITISATION
-    if any("Valence" in kind for kind in kinds):  # RDKit too stops there before the aromatic rings
+    if any("Valence" in kind for kind in kinds):  # RDKit also checks it before aromatic rings
         return Status.VALENCE
     if any("Kekulize" in kind for kind in kinds):
         return Status.KEKULISATION
@@ -229,5 +228,5 @@ def random_spellings(smiles: str, count: int, seed: int) -> list[str]:
     mol = parse(smiles) if smiles and count else None
     if mol is None:
         return []
-    # RDKit takes 32 bits, of which 0 and -1 stand for "from the clock"
+    # RDKit takes 32 bits, of which 0 and -1 mean "from the clock"
     return list(Chem.MolToRandomSmilesVect(mol, count, 1 + seed % (2**31 - 2)))

@@ -1,6 +1,6 @@
-"""SMARTS and SMILES that cannot be read, refused with the place of the fault.
+"""Parse errors of SMARTS and SMILES in one line, with the position of the error.
 
-RDKit's own reading decides what is a fault; this says in one line where it is.
+RDKit's parser decides what is an error.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _STAMP = re.compile(r"^\[[\d:]+\] ")
 
 
 def read_smarts(smarts: str, noun: str) -> Chem.Mol:
-    """Return the pattern that a SMARTS string stands for.
+    """Return the pattern of a SMARTS string.
 
     Args:
         smarts: the pattern.
-        noun: what it came with, for messages, such as ``property 'substructures:C'``.
+        noun: source of the string, for messages, such as ``property 'substructures:C'``.
 
     Raises:
-        ValueError: if it is empty or no SMARTS; it begins with the noun.
+        ValueError: if it is empty or not SMARTS; the message begins with the noun.
     """
     pattern = None
     with rdBase.CaptureErrorLog() as log:
-        if smarts.isprintable() and " " not in smarts:  # RDKit would take the rest for a title
+        if smarts.isprintable() and " " not in smarts:  # RDKit would read the rest as a title
             pattern = Chem.MolFromSmarts(smarts)
     if pattern is None or not pattern.GetNumAtoms():
         reason = _reason(smarts, log.messages, "SMARTS") if smarts else "the SMARTS is empty"
@@ -39,7 +39,7 @@ def read_smarts(smarts: str, noun: str) -> Chem.Mol:
 
 
 def smiles_fault(smiles: str) -> str:
-    """Return why a string is no molecule, in one line that points at the character."""
+    """Return the reason why a string is not a molecule, in one line with the character."""
     if not smiles:
         return "the SMILES is empty"
     with rdBase.CaptureErrorLog() as log:
@@ -48,17 +48,17 @@ def smiles_fault(smiles: str) -> str:
 
 
 def _reason(text: str, log: str, kind: str) -> str:
-    """Say in one line what is wrong with a text, given what RDKit logged about it."""
+    """Return in one line why a text cannot be read, from RDKit's log."""
     lines = [_STAMP.sub("", line) for line in log.splitlines()]
-    said = lines[0].split("Parse Error: ")[-1].split(" while parsing")[0] if lines else "not read"
-    said = said.split(" for input")[0].split(", is greater than")[0].strip()
+    error = lines[0].split("Parse Error: ")[-1].split(" while parsing")[0] if lines else "not read"
+    error = error.split(" for input")[0].split(", is greater than")[0].strip()
     at = _place(text, log)
-    where = f" at character {at + 1}, {text[at]!r}" if at is not None else ""
-    return f"{kind} {text!r} cannot be read: {said}{where}"
+    position = f" at character {at + 1}, {text[at]!r}" if at is not None else ""
+    return f"{kind} {text!r} cannot be read: {error}{position}"
 
 
 def _place(text: str, log: str) -> int | None:
-    """Return the index of the character that RDKit's complaint is about, if that can be told."""
+    """Return the index of the character of RDKit's error, or None if it is unknown."""
     finders: tuple[tuple[re.Pattern[str], Callable[[str, int], int | None]], ...] = (
         (_POSITION, lambda text, number: number - 1),
         (_ATOM, _atom),
@@ -73,13 +73,13 @@ def _place(text: str, log: str) -> int | None:
 
 
 def _atom(text: str, number: int) -> int | None:
-    """Return where the atom of that number is written."""
+    """Return the position in the text of the atom of that number."""
     places = [at for at, token in _tokens(text) if token[0] == "[" or token[0].isalpha()]
     return places[number] if number < len(places) else None
 
 
 def _open_ring(text: str) -> int | None:
-    """Return where the first ring label is written that nothing closes."""
+    """Return the position of the first ring label that is not closed."""
     labels: dict[str, int] = {}
     for at, token in _tokens(text):
         if _LABEL.fullmatch(token):
@@ -90,7 +90,7 @@ def _open_ring(text: str) -> int | None:
 
 
 def _tokens(text: str) -> list[tuple[int, str]]:
-    """Return the tokens of a text with their places, none if it has no tokens of SMILES."""
+    """Return the tokens of a text with their positions; none if it cannot be split."""
     try:
         tokens = split(text)
     except TokenError:

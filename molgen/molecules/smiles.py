@@ -1,4 +1,4 @@
-"""The tokens of a text: how SMILES and SELFIES are split, and what a token of SMILES is.
+"""Splitting SMILES and SELFIES into tokens, and the kinds of SMILES tokens.
 
 SMILES are split at the atom level: a bracket atom, a two-letter element, a ring label such as
 ``%12`` is one token (the regular expression follows Schwaller et al., "Molecular Transformer",
@@ -17,7 +17,7 @@ PATTERNS = {"smiles": SMILES_PATTERN, "selfies": SELFIES_PATTERN}
 
 
 class TokenError(ValueError):
-    """A text holds something that the vocabulary does not.
+    """A text has a token that is not in the vocabulary.
 
     Attributes:
         text: the whole text.
@@ -53,7 +53,7 @@ ATOM, BOND, OPENING, CLOSING, LABEL, END = range(6)
 
 
 def kind(token: str) -> int:
-    """Return which kind of token of a SMILES text a token is."""
+    """Return the kind of a SMILES token."""
     if token in "()":
         return OPENING if token == "(" else CLOSING
     if token in "-=#$:/\\~":

@@ -1,11 +1,11 @@
-"""Which molecules were known beforehand: a compact index that answers "is it novel?".
+"""The training-set index: a compact test of novelty without the training data.
 
-    key(m) = first 64 bits of BLAKE2b(canonical SMILES of m),   known(m)  iff  key(m) in sorted keys
+    key(m) = first 64 bits of BLAKE2b(canonical SMILES of m),   m in index  iff  key(m) in keys
 
-Eight bytes a molecule, so the index of a training set travels inside a checkpoint and novelty needs
-no data. A molecule that is new is mistaken for a known one with probability n / 2^64: 7e-15 for
-QM9. Canonical SMILES depend on the RDKit release that wrote them, so the index carries some
-molecules in full, by which :meth:`TrainingIndex.check` notices a release that writes differently.
+Eight bytes a molecule, so that a checkpoint contains the index of its training set. A false
+positive has probability n / 2^64: 7e-15 for QM9. Canonical SMILES depend on the RDKit release, so
+the index contains some molecules in full, with which :meth:`TrainingIndex.check` detects a release
+that writes them differently.
 """
 
 from __future__ import annotations
@@ -30,19 +30,17 @@ from molgen.utils.json_files import checked, parse_json
 from molgen.utils.parallel import map_chunks
 
 FORMAT = "molgen known molecules, version 1"
-PROBES = (
-    32  # a change to canonicalisation that touches one molecule in ten is missed 3 % of the time
-)
+PROBES = 32  # a change of canonicalisation in one molecule in ten is missed with probability 3 %
 
 Keys = NDArray[np.uint64]
 
 STORED = {"keys": Array("u", "molecules"), "flat_keys": Array("u", "flat", optional=True)}
 
-_STEREO = re.compile(r"[@/\\]|\[\d")  # marks of stereochemistry, or of an isotope
+_STEREO = re.compile(r"[@/\\]|\[\d")  # symbols of stereochemistry, or an isotope
 
 
 class _Facts(Struct):
-    """What a file says of itself."""
+    """Metadata of a file."""
 
     count: str
     rdkit: str
@@ -56,11 +54,11 @@ class TrainingIndex:
     keys: Keys
     """Sorted, without repetitions, with shape (molecules,)."""
     flat_keys: Keys
-    """The same for SMILES without stereochemistry, which is how GuacaMol compares."""
+    """The same for SMILES without stereochemistry, for GuacaMol's convention."""
     rdkit_version: str
     """The release that wrote the canonical SMILES."""
     probes: tuple[str, ...]
-    """Some of the canonical SMILES: those with the smallest keys, so a random choice."""
+    """Some of the canonical SMILES: those with the smallest keys, a random subset."""
 
     @classmethod
     def from_smiles(
@@ -70,12 +68,12 @@ class TrainingIndex:
         processes: int = 1,
         progress: str = "",
     ) -> TrainingIndex:
-        """Build the index; strings that RDKit cannot read are left out.
+        """Build the index; strings that RDKit cannot read are excluded.
 
         Args:
             smiles: of the molecules.
-            canonicalise: rewrite them first; False if this RDKit wrote them.
-            processes: how many processes share the work.
+            canonicalise: canonicalise them first; False if this RDKit release wrote them.
+            processes: number of processes.
             progress: label of a progress bar; empty for none.
         """
         work = _canonical_pairs if canonicalise else _pairs
@@ -94,12 +92,12 @@ class TrainingIndex:
         return len(self.keys)
 
     def contains(self, smiles: Sequence[str], stereo: bool = True) -> NDArray[np.bool_]:
-        """Say of each string whether it is in the index.
+        """Return whether each string is in the index.
 
         Args:
-            smiles: canonical SMILES (without stereochemistry if ``stereo`` is False); a string
-                spelled in any other way is not found.
-            stereo: look among the full SMILES, or among those without stereochemistry.
+            smiles: canonical SMILES (without stereochemistry if ``stereo`` is False); any other
+                SMILES of a molecule is not found.
+            stereo: search the full SMILES, or those without stereochemistry.
 
         Returns:
             With shape (molecules,).
@@ -117,9 +115,9 @@ class TrainingIndex:
         if not changed:
             return None
         return (
-            f"the index of known molecules was written by RDKit {self.rdkit_version}; this RDKit "
-            f"({rdkit.__version__}) spells {len(changed)} of {len(self.probes)} of its molecules "
-            f"differently (first: {changed[0]}), so known molecules may count as novel"
+            f"the training-set index was written by RDKit {self.rdkit_version}; RDKit "
+            f"{rdkit.__version__} writes {len(changed)} of {len(self.probes)} of its molecules "
+            f"differently (first: {changed[0]}), so training molecules may count as novel"
         )
 
     def save(self, path: str | Path) -> None:
@@ -144,7 +142,7 @@ class TrainingIndex:
         """Read an index.
 
         Raises:
-            ValueError: if the file is none, or was cut short.
+            ValueError: if the file is not an index, or is damaged.
             OSError: if it cannot be opened.
         """
         arrays, about = read_safetensors(path, STORED)
@@ -154,15 +152,15 @@ class TrainingIndex:
         keys = arrays["keys"]
         flat_keys = arrays.get("flat_keys", keys)
         if facts.count != str(len(keys)):
-            raise ValueError(f"{path} is damaged: it holds {len(keys)} keys of {facts.count}")
-        for name, held in (("keys", keys), ("flat_keys", flat_keys)):
-            if held.dtype != np.uint64 or not (held[1:] > held[:-1]).all():
+            raise ValueError(f"{path} is damaged: it has {len(keys)} keys of {facts.count}")
+        for name, array in (("keys", keys), ("flat_keys", flat_keys)):
+            if array.dtype != np.uint64 or not (array[1:] > array[:-1]).all():
                 raise ValueError(f"{path} is damaged: its {name} are not sorted numbers of 64 bits")
         probes = checked(parse_json(facts.probes, path), list[str], path)
         return cls(keys, flat_keys, facts.rdkit, tuple(probes))
 
     def union(self, other: TrainingIndex) -> TrainingIndex:
-        """Return the index of what either knows, with the RDKit release of ``other``."""
+        """Return the union of both indices, with the RDKit release of ``other``."""
         probes = tuple(dict.fromkeys((*self.probes, *other.probes)))
         nearest = heapq.nsmallest(PROBES, zip(_keys(probes).tolist(), probes, strict=True))
         return TrainingIndex(

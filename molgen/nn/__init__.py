@@ -1,4 +1,4 @@
-"""Networks, and how they are run. Never RDKit."""
+"""Networks and their execution, without RDKit."""
 
 import lazy_loader
 

@@ -1,12 +1,11 @@
-"""ChemNet: the network by which the Fréchet ChemNet distance sees molecules.
+"""ChemNet: the network of the Fréchet ChemNet distance.
 
 An LSTM over SMILES that was trained to predict assays (Preuer et al., "Fréchet ChemNet distance: a
-metric for generative models for molecules in drug discovery", 2018), that of the package
-``fcd_torch`` (extra ``fcd``), which is also the one MOSES computed its published values with. Its
-weights lie in that package as a file of ``torch.save``, which torch reads as plain tensors
-(``weights_only``, its default since 2.6): no code in it runs. Only the network and its input
-encoding are used, because the package's other calls need functions that NumPy 2.5 and SciPy 1.18 no
-longer have.
+metric for generative models for molecules in drug discovery", 2018), from the package ``fcd_torch``
+(extra ``fcd``), with which MOSES computed its published values. Its weights are a file of
+``torch.save`` in that package, which torch reads as plain tensors (``weights_only``, its default
+since 2.6): no code in it runs. Only the network and its input encoding are used, because the
+package's other functions need removed functions of NumPy (2.5) and SciPy (1.18).
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def chemnet(device: str = "cpu") -> Callable[[Sequence[str], str], Iterator[Floa
     """Return ChemNet's last hidden layer as a function of molecules.
 
     Args:
-        device: where the network runs; on a CPU every core takes batches of its own.
+        device: of the network; on a CPU every core runs separate batches.
 
     Returns:
         From canonical SMILES and the label of a progress bar (empty for none) to activations,
@@ -56,7 +55,7 @@ def chemnet(device: str = "cpu") -> Callable[[Sequence[str], str], Iterator[Floa
             workers(device) as pool,
             Bar(len(smiles), label=progress, shown=bool(progress)) as bar,
         ):
-            # A few batches at a time: an interruption then waits for those, and not for all.
+            # A few batches at a time, so that an interruption does not wait for all.
             for i in range(0, len(batches), 2 * pool.count):
                 for rows in pool.map(network[0], batches[i : i + 2 * pool.count]):
                     bar.add(len(rows))
@@ -74,7 +73,7 @@ def _network(device: str) -> Callable[[Sequence[str]], Floats]:
     model: Any = FCD(device=device, canonize=False).model.to(device)
 
     def exact() -> Any:
-        """Without this, a GPU's tensor cores round the LSTM's products to ten bits."""
+        """Disable TF32, which rounds the LSTM's products to ten bits on a GPU."""
         if device.startswith("cpu"):
             return nullcontext()
         return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)

@@ -1,10 +1,10 @@
-"""Conditions: property values, each given or left out, as one vector.
+"""Conditions: property values, each given or absent, as one vector.
 
-A value is standardised by its training mean and standard deviation and spread over Gaussian bumps
-along the axis, so nearby values have nearby embeddings and the tails keep their own parameters.
-A property that is left out (NaN) contributes a learned vector of its own; because training drops
-each property independently, one network serves every combination of targets, the empty one
-included, which classifier-free guidance needs (Ho and Salimans, 2022).
+A value is standardised by its training mean and standard deviation and expanded in Gaussian basis
+functions, so that nearby values have nearby embeddings and the tails have their own parameters.
+An absent property (NaN) contributes a learned vector; because training drops each property
+independently, one network is conditioned on any subset of properties, including the empty one that
+classifier-free guidance needs (Ho and Salimans, 2022).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch.nn import functional as F
 from molgen.nn.config import DenoiserConfig
 from molgen.utils.threads import wide
 
-REACH = 4.0  # standard deviations covered by the bumps; a value further out counts as this far
-BUMPS = 17  # centres REACH / 8 standard deviations apart
+REACH = 4.0  # standard deviations covered by the basis; values are clamped to it
+BUMPS = 17  # basis functions, with centres REACH / 8 standard deviations apart
 TIME_FEATURES = 32
 
 
 class PropertyEmbedding(nn.Module):
-    """Values with shape (batch, properties), NaN where left out -> (batch, condition)."""
+    """Values with shape (batch, properties), NaN where absent -> (batch, condition)."""
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -46,13 +46,13 @@ class PropertyEmbedding(nn.Module):
         """Embed.
 
         Args:
-            values: property values in their own units, shape (batch, properties); NaN where left
-                out; None leaves out all.
-            alpha: fraction kept with shape (batch,); needed only with a time input.
+            values: property values in their own units, shape (batch, properties); NaN where absent;
+                None if all are absent.
+            alpha: fraction kept with shape (batch,); required with a time input only.
             batch: rows to return.
 
         Raises:
-            ValueError: if values have the wrong width, or alpha is missing where it is needed.
+            ValueError: if values have the wrong width, or alpha is required and missing.
         """
         if values is None:
             values = self.bumps.new_full((batch, self.properties), float("nan"))
@@ -71,7 +71,7 @@ class PropertyEmbedding(nn.Module):
         c = torch.where(given[..., None], embedded, wide(self.absent)).sum(1)
         if self.time is not None:
             if alpha is None:
-                raise ValueError("this network has a time input: alpha is needed")
+                raise ValueError("alpha is None, expected values for a network with a time input")
             c = c + self.time(sinusoid(alpha.to(values.dtype)))
         return F.silu(self.out(F.silu(c)))
 

@@ -1,4 +1,4 @@
-"""The shape of a denoiser: what ``config.json`` of a checkpoint holds."""
+"""The shape of a denoiser: the content of ``config.json`` of a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from transformers import PretrainedConfig
 
 NOISES = ("masked", "uniform", "none")
 
-ROUND = 16  # a network takes rows of up to the next multiple of this many tokens
+ROUND = 16  # the longest row of a network is a multiple of this many tokens
 
 
 def places(longest: int, noise: str) -> int:
-    """Return how many places a network needs for rows of up to ``longest`` tokens.
+    """Return the number of positions of a network for rows of up to ``longest`` tokens.
 
-    An autoregressive row has its beginning in front.
+    An autoregressive row starts with a token for its beginning.
     """
     return -(-(longest + (noise == "none")) // ROUND) * ROUND
 
 
 class DenoiserConfig(PretrainedConfig):
-    """Shape of a :class:`MoleculeDenoiser`; everything in ``config.json``."""
+    """Shape of a :class:`molgen.nn.denoiser.MoleculeDenoiser`, stored in ``config.json``."""
 
     model_type = "molgen_denoiser"
 
@@ -54,10 +54,10 @@ class DenoiserConfig(PretrainedConfig):
             properties: names of the properties the network can be conditioned on.
             property_mean: their training means, in their own units.
             property_std: their training standard deviations.
-            time_input: whether the network is told ``alpha_t``.
-            noise: what it was trained to undo: ``"masked"``, ``"uniform"``, or ``"none"`` for a
-                network that writes from left to right (autoregressive).
-            quality: whether it has a head that judges placed tokens; trained by
+            time_input: whether the network is conditioned on ``alpha_t``.
+            noise: of training: ``"masked"``, ``"uniform"``, or ``"none"`` for an autoregressive
+                network.
+            quality: whether it has a head that predicts errors of placed tokens; trained by
                 :mod:`molgen.training.self_correction`.
             **kwargs: passed to ``PretrainedConfig``.
 

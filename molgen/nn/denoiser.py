@@ -1,9 +1,9 @@
-"""The denoiser: ``p(x_0 | x_t)``, the one thing a masked diffusion model learns.
+"""The denoiser ``p(x_0 | x_t)``, which a masked diffusion model learns.
 
-:class:`Denoiser` is the protocol that guidance and sampling speak to; :class:`MoleculeDenoiser` is
+:class:`Denoiser` is the protocol that guidance and sampling use; :class:`MoleculeDenoiser` is
 the compact bidirectional transformer that molgen trains, a ``transformers`` ``PreTrainedModel`` so
-that ``save_pretrained``, ``from_pretrained`` and ``push_to_hub`` work; :class:`MaskedLM` lends the
-protocol to any Hugging Face masked language model. What they have in common is in
+that ``save_pretrained``, ``from_pretrained`` and ``push_to_hub`` work; :class:`MaskedLM` adapts any
+Hugging Face masked language model to the protocol. The network up to its heads is in
 :mod:`molgen.nn.trunk`.
 """
 
@@ -32,13 +32,13 @@ __all__ = ["Block", "Denoiser", "DenoiserConfig", "MaskedLM", "MoleculeDenoiser"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network says of noised rows.
+    """The output of a network for noised rows.
 
     Attributes:
         logits: unnormalised ``log p(x_0 | x_t)`` with shape (batch, length, vocab), ``-inf`` at
             padding and mask tokens.
         quality: log-odds that each placed token is right given the others, shape (batch, length);
-            without meaning at masks. None from a network without a quality head.
+            undefined at masks. None without a quality head.
     """
 
     logits: Tensor
@@ -46,7 +46,7 @@ class Answer:
 
 
 class Denoiser(Protocol):
-    """What guidance and sampling need of a network; plain attributes will do as well."""
+    """Interface of a network for guidance and sampling; plain attributes are allowed too."""
 
     @property
     def vocab_size(self) -> int:
@@ -70,7 +70,7 @@ class Denoiser(Protocol):
 
     @property
     def time_input(self) -> bool:
-        """Whether the network is told ``alpha_t``."""
+        """Whether the network is conditioned on ``alpha_t``."""
         ...
 
     def logits(
@@ -80,7 +80,7 @@ class Denoiser(Protocol):
 
         Args:
             tokens: noised ids with shape (batch, length).
-            condition: property values with shape (batch, properties), NaN where left out.
+            condition: property values with shape (batch, properties), NaN where absent.
             alpha: fraction kept with shape (batch,), for networks with a time input.
 
         Returns:
@@ -90,7 +90,7 @@ class Denoiser(Protocol):
 
 
 def noise_of(model: Denoiser) -> str:
-    """Return what noise a network undoes; one that does not say undoes masking."""
+    """Return the noise that a network was trained on; by default masking."""
     return str(getattr(getattr(model, "config", None), "noise", "masked"))
 
 
@@ -106,7 +106,7 @@ class MoleculeDenoiser(Trunk):
         self.post_init()
 
     def _zero_layers(self) -> set[nn.Module]:
-        """Return the layers that start at zero: at first every token is equally likely."""
+        """Return the layers that are initialised to zero, so that all tokens are equally likely."""
         heads = (self.head, self.quality_head)
         return super()._zero_layers() | {head for head in heads if head is not None}
 
@@ -115,8 +115,8 @@ class MoleculeDenoiser(Trunk):
     ) -> Tensor:
         """Return unnormalised ``log p(x_0 | x_t)``; see :class:`Denoiser`.
 
-        A causal network is given ``[MASK]``, which stands for the beginning, and then the tokens;
-        its logits at each place are those of the next token, with padding for the end.
+        The input of a causal network is ``[MASK]`` for the beginning, and then the tokens; its
+        logits at each position are those of the next token, with padding for the end.
 
         Raises:
             ValueError: if a row is longer than ``max_length``.
@@ -126,9 +126,9 @@ class MoleculeDenoiser(Trunk):
     def answer(
         self, tokens: Tensor, condition: Tensor | None = None, alpha: Tensor | None = None
     ) -> Answer:
-        """Return logits and, from a network with a quality head, what it says of placed tokens.
+        """Return logits and, with a quality head, the quality of placed tokens, in one forward.
 
-        Arguments and errors are those of :meth:`logits`; it is the same one forward.
+        Arguments and errors are those of :meth:`logits`.
         """
         x = self.features(self.token(tokens), tokens != self.pad_id, condition, alpha)
         logits = wide(self.head(x))
@@ -151,7 +151,7 @@ class MoleculeDenoiser(Trunk):
 
 
 def with_quality_head(model: MoleculeDenoiser) -> MoleculeDenoiser:
-    """Return the network itself if it has a quality head, else a copy with an untrained one."""
+    """Return the network if it has a quality head, else a copy with an untrained one."""
     if model.quality_head is not None:
         return model
     config = copy.deepcopy(model.config)
@@ -165,7 +165,7 @@ def with_quality_head(model: MoleculeDenoiser) -> MoleculeDenoiser:
 class MaskedLM:
     """Any Hugging Face masked language model as a :class:`Denoiser`, unconditional.
 
-    Its ids must end with ``[PAD]`` and ``[MASK]``, or the ids are given.
+    The ids of its padding and mask tokens are arguments.
     """
 
     time_input = False
@@ -183,7 +183,7 @@ class MaskedLM:
             ValueError: if a condition is given.
         """
         if condition is not None and not bool(condition.isnan().all()):
-            raise ValueError("condition is given, but this masked language model takes none")
+            raise ValueError("condition is given, expected None for a masked language model")
         attention_mask = (tokens != self.pad_id).long()
         logits = self.model(input_ids=tokens, attention_mask=attention_mask).logits.float()
         special = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
@@ -191,7 +191,7 @@ class MaskedLM:
         return cast(Tensor, logits.masked_fill(special, float("-inf")))
 
 
-# Once molgen.nn.denoiser is imported, transformers' own from_pretrained finds the class by itself.
+# After importing molgen.nn.denoiser, from_pretrained of transformers' auto classes works.
 AutoConfig.register(DenoiserConfig.model_type, DenoiserConfig, exist_ok=True)
 for auto in (AutoModel, AutoModelForMaskedLM):
     auto.register(DenoiserConfig, MoleculeDenoiser, exist_ok=True)

@@ -1,15 +1,15 @@
-"""A causal trunk read one token at a time: keys and values are kept, nothing is computed twice.
+"""Incremental forwards of a causal trunk, one token at a time, with cached keys and values.
 
-    full forward     every place attends to all places up to itself        O(length) tokens a step
-    cached forward   the newest place attends to keys and values kept      one token a step
+    full forward     every position attends to all positions up to itself  O(length) tokens a step
+    cached forward   the newest position attends to cached keys and values one token a step
 
-Both give the same activations, since in a causal trunk no place depends on a later one. A cached
-forward counts as one forward of the network all the same, although it is cheaper: NFE counts how
-often the network is asked, and seconds are reported beside it.
+Both give the same activations, since in a causal trunk no position depends on a later one. A cached
+forward counts as one forward of the network (NFE), although it is cheaper; seconds are reported
+separately.
 
-All rows of a batch are at the same place, so there is nothing to mask. Rows that have ended are
-left behind with :meth:`KVCache.keep`, and the cache is compacted. The cache computes with the
-modules of the trunk itself; only attention over what is kept is written anew.
+All rows of a batch are at the same position, so no attention mask is needed. Finished rows are
+dropped with :meth:`KVCache.keep`, which compacts the cache. The cache uses the modules of the
+trunk; only attention over cached keys and values is implemented here.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from molgen.utils.threads import resolve_dtype
 
 
 class KVCache:
-    """Rows that a causal trunk is in the middle of reading."""
+    """Keys and values of the tokens that a causal trunk has read so far."""
 
     def __init__(self, trunk: Trunk, rows: int, condition: Tensor | None = None) -> None:
-        """Begin rows, with nothing read yet.
+        """Start rows without tokens.
 
         Args:
             trunk: a network with ``causal`` true, on its device.
-            rows: how many.
-            condition: property values with shape (rows, properties), NaN where left out; None
-                leaves out all.
+            rows: number of rows.
+            condition: property values with shape (rows, properties), NaN where absent; None if
+                all are absent.
 
         Raises:
             ValueError: if the trunk is not causal, or the condition has another shape.
         """
         if not trunk.causal:
             noise = trunk.config.noise
-            raise ValueError(f"noise is {noise!r}, but only a network of noise 'none' reads on")
+            raise ValueError(f"noise is {noise!r}, expected 'none' (autoregressive)")
         self.trunk, self.place = trunk, 0
         self._blocks = list(cast(Iterator[Block], trunk.blocks))
         first = self._blocks[0].attention
@@ -55,26 +55,28 @@ class KVCache:
             dtype=first.qkv.weight.dtype,
             device=first.qkv.weight.device,
         )  # (layers, keys and values, rows, heads, places, head width)
-        # a row's condition stays, so what it does to the norms is worked out once
+        # the condition of a row is constant, so its modulation is computed once
         c = trunk.condition(condition, None, rows)
         self._modulation = [b.modulation(c)[:, None] for b in self._blocks]
         self._modulation.append(trunk.modulation(c)[:, None])
 
     def append(self, tokens: Tensor) -> Tensor:
-        """Read one more token of each row.
+        """Append one token to each row.
 
         Args:
             tokens: ids with shape (rows,).
 
         Returns:
-            What the heads read at the new place, with shape (rows, 1, hidden).
+            Activations at the new position, with shape (rows, 1, hidden).
 
         Raises:
-            ValueError: if the rows are as long as the network takes.
+            ValueError: if the rows have the maximum length already.
         """
         trunk = self.trunk
         if self.place == trunk.max_length:
-            raise ValueError(f"row of {self.place + 1} tokens, the model takes {trunk.max_length}")
+            raise ValueError(
+                f"row has {self.place + 1} tokens, expected at most {trunk.max_length}"
+            )
         place = torch.tensor([self.place], device=tokens.device)
         x = trunk.token(tokens[:, None]) + trunk.from_start(place)
         for layer, block in enumerate(self._blocks):
@@ -86,10 +88,10 @@ class KVCache:
         return modulate(x, shift, scale)
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone, in this order.
+        """Continue with a subset of rows, in this order.
 
         Args:
-            rows: indices with shape (kept,), no more than there are; one may be named twice.
+            rows: indices with shape (kept,), no more than the current rows; may have repetitions.
         """
         for layer in self._cache:
             layer[:, : len(rows), :, : self.place] = layer[:, rows, :, : self.place]
@@ -97,7 +99,7 @@ class KVCache:
         self._modulation = [m[rows] for m in self._modulation]
 
     def _attend(self, attention: Attention, layer: int, x: Tensor) -> Tensor:
-        """Attend from the new place to all so far; x and the result are (rows, 1, hidden)."""
+        """Attend from the new position to all so far; x and the result are (rows, 1, hidden)."""
         rows, _, width = x.shape
         q, k, v = attention.qkv(x).view(rows, 1, 3, attention.heads, -1).permute(2, 0, 3, 1, 4)
         now, zero = self.place, self.trunk.max_length - 1  # the index of distance 0
@@ -122,7 +124,7 @@ class CachedDenoiser:
 
         Args:
             denoiser: the network.
-            device: where to run.
+            device: to run on.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
 
         Raises:
@@ -130,7 +132,7 @@ class CachedDenoiser:
         """
         if not denoiser.causal:
             noise = denoiser.config.noise
-            raise ValueError(f"noise is {noise!r}, but only a network of noise 'none' writes on")
+            raise ValueError(f"noise is {noise!r}, expected 'none' (autoregressive)")
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self.denoiser = prepared(denoiser, self.device, self.dtype)
         self.vocab_size, self.max_length = denoiser.vocab_size, denoiser.max_length
@@ -138,14 +140,14 @@ class CachedDenoiser:
 
     @torch.inference_mode()
     def begin(self, rows: int, condition: Tensor | None = None) -> CachedRows:
-        """Begin rows; see :class:`molgen.nn.language_model.LanguageModel`."""
+        """Start rows; see :class:`molgen.nn.language_model.LanguageModel`."""
         condition = None if condition is None else condition.to(self.device)
         with precision(self.device, self.dtype):
             return CachedRows(self, KVCache(self.denoiser, rows, condition))
 
 
 class CachedRows:
-    """Rows that a :class:`CachedDenoiser` is writing."""
+    """Prefixes of a :class:`CachedDenoiser`."""
 
     def __init__(self, model: CachedDenoiser, cache: KVCache) -> None:
         self._model, self._cache = model, cache
@@ -161,5 +163,5 @@ class CachedRows:
 
     @torch.inference_mode()
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone; see :class:`molgen.nn.language_model.Prefixes`."""
+        """Continue with a subset of rows; see :class:`molgen.nn.language_model.Prefixes`."""
         self._cache.keep(rows.to(self._model.device))

@@ -1,9 +1,9 @@
-"""Language models: a distribution of strings, one token after another.
+"""Language models: autoregressive distributions of strings.
 
     p(x) = prod_i p(x_i | x_<i) * p(end | x)
 
-``[MASK]`` stands for the beginning of a string; ``[PAD]`` as the next token is its end. A string as
-long as the network takes is cut off there, with no end, so that all probabilities sum to one.
+``[MASK]`` is the beginning of a string; ``[PAD]`` as the next token is its end. A string of maximum
+length is truncated there, without an end, so that all probabilities sum to one.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from molgen.nn.denoiser import Denoiser
 
 
 class Prefixes(Protocol):
-    """Rows in the middle of being written, all of one length, and what is remembered of them."""
+    """Prefixes of rows, all of one length, with the state of the model."""
 
     def append(self, tokens: Tensor) -> Tensor:
-        """Take one more token of each row and say what may follow.
+        """Append one token to each row and return the distribution of the next.
 
         Args:
             tokens: ids with shape (rows,), on the CPU; the first are all ``[MASK]``.
@@ -33,16 +33,16 @@ class Prefixes(Protocol):
         ...
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone, in this order; one may be named twice.
+        """Continue with a subset of rows, in this order; repetitions are allowed.
 
         Args:
-            rows: indices with shape (kept,), no more than there are.
+            rows: indices with shape (kept,), no more than the current rows.
         """
         ...
 
 
 class LanguageModel(Protocol):
-    """A distribution of strings, a token at a time; guided ones are made of plain ones."""
+    """An autoregressive distribution of strings, guided or not."""
 
     @property
     def forwards(self) -> int:
@@ -56,12 +56,12 @@ class LanguageModel(Protocol):
 
     @property
     def pad_id(self) -> int:
-        """Id that stands for the end."""
+        """Id of the end."""
         ...
 
     @property
     def mask_id(self) -> int:
-        """Id that stands for the beginning."""
+        """Id of the beginning."""
         ...
 
     @property
@@ -71,15 +71,15 @@ class LanguageModel(Protocol):
 
     @property
     def max_length(self) -> int:
-        """Most tokens a row may have."""
+        """Maximum length of a row in tokens."""
         ...
 
     def begin(self, rows: int, condition: Tensor | None = None) -> Prefixes:
-        """Begin rows.
+        """Start rows.
 
         Args:
-            rows: how many.
-            condition: property values with shape (rows, properties), NaN where left out, or None.
+            rows: number of rows.
+            condition: property values with shape (rows, properties), NaN where absent, or None.
         """
         ...
 
@@ -88,27 +88,27 @@ class LanguageModel(Protocol):
 def sequence_log_prob(model: Denoiser, tokens: Tensor, condition: Tensor | None = None) -> Tensor:
     """Return ``log p(x)`` of whole rows, exactly, from one uncached forward.
 
-    The probability is that of the sampler's writing the row: a row as long as the network takes is
-    cut off there, so it has no end to pay for. Over all rows these probabilities sum to one.
+    This is the probability that the sampler draws the row: a row of maximum length is truncated
+    there, so its end has no factor. Over all rows these probabilities sum to one.
 
     Args:
         model: a network of noise ``"none"``.
         tokens: ids with shape (batch, length), padded on the right.
-        condition: property values with shape (batch, properties), NaN where left out, or None.
+        condition: property values with shape (batch, properties), NaN where absent, or None.
 
     Returns:
         Nats with shape (batch,), float64, at most 0.
 
     Raises:
-        ValueError: if a row is longer than the network takes, or has a token behind its end.
+        ValueError: if a row is longer than the maximum, or has a token behind its end.
     """
     longest = model.max_length
     if tokens.shape[1] > longest:
-        raise ValueError(f"row of {tokens.shape[1]} tokens, the model takes {longest}")
+        raise ValueError(f"row has {tokens.shape[1]} tokens, expected at most {longest}")
     place = torch.arange(tokens.shape[1] + 1, device=tokens.device)[:longest]
     lengths = (tokens != model.pad_id).sum(1, keepdim=True)
     if bool(((tokens != model.pad_id) & (place[: tokens.shape[1]] >= lengths)).any()):
-        raise ValueError("tokens: a row has padding before its end, expected it behind alone")
+        raise ValueError("tokens has a row with padding before its end, expected it behind only")
     prefix = F.pad(tokens, (1, 0), value=model.mask_id)[:, : len(place)]
     target = F.pad(tokens, (0, 1), value=model.pad_id)[:, : len(place)]
     log_p = model.logits(prefix, condition).double().log_softmax(-1)

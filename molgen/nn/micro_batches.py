@@ -1,11 +1,11 @@
-"""Shards: rows of one length that cross a network together.
+"""Micro-batches: rows of one length in one forward of a network.
 
-Rows are run in shards of one length, so nothing is padded and a row's numbers do not depend on its
-neighbours; shards run side by side on worker threads. On a CPU a shard is filled up with copies of
-its last row, so that a row's result is the same in any company: matrix kernels switch to another
-order of summation for a handful of tokens, and what is left over behind whole vectors (two of 16
-floats) is worked out by another exp than the rest. What remains: in fp32, with heads in no multiple
-of four, attention's products round by how a row lies in memory (1e-7).
+Micro-batches have no padding, so a row's numbers do not depend on its neighbours; they run in
+parallel on worker threads. On a CPU a micro-batch is filled with copies of its last row, for batch
+invariance: matrix kernels change the order of summation for few tokens, and the remainder after
+whole vectors (two of 16 floats) is computed by another exp. One exception remains: in fp32, with a
+number of heads that is not a multiple of four, the rounding of attention's products depends on a
+row's memory alignment (1e-7).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from torch import Tensor, nn
 from molgen.nn.denoiser import Denoiser
 from molgen.nn.trunk import Block
 
-SHARD = 64  # rows of a forward on a CPU; about where larger shards stop paying
-SHARD_GPU = 8192
+MICRO_BATCH = 64  # rows of a forward on a CPU; larger micro-batches are hardly faster
+MICRO_BATCH_GPU = 8192
 LEAST_TOKENS, WHOLE_ROWS, FEW_ROWS = 256, 32, 8
 
 Network = TypeVar("Network")
 
 
 def micro_batches(lengths: NDArray[np.int64], device: torch.device) -> list[NDArray[np.int64]]:
-    """Return the rows of each shard, where ``lengths`` has shape (rows,)."""
-    size = SHARD if device.type == "cpu" else SHARD_GPU
+    """Return the rows of each micro-batch, where ``lengths`` has shape (rows,)."""
+    size = MICRO_BATCH if device.type == "cpu" else MICRO_BATCH_GPU
     found = []
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
@@ -41,12 +41,12 @@ def micro_batches(lengths: NDArray[np.int64], device: torch.device) -> list[NDAr
 
 
 def filling(rows: int, length: int, device: torch.device, whole: int = WHOLE_ROWS) -> Tensor:
-    """Return the rows of the filled shard as indices, the last repeated; shape (at least rows,).
+    """Return row indices of a filled micro-batch, the last repeated; shape (at least rows,).
 
     Args:
-        rows: of the shard.
-        length: of each.
-        device: where it will run.
+        rows: of the micro-batch.
+        length: of each row.
+        device: to run on.
         whole: rows that fill whole vectors; see :func:`whole_rows`.
     """
     full = rows
@@ -57,20 +57,20 @@ def filling(rows: int, length: int, device: torch.device, whole: int = WHOLE_ROW
 
 
 def whole_rows(network: Denoiser) -> int:
-    """Return how many rows of a network fill whole vectors, whatever their length.
+    """Return the number of rows that fills whole vectors at any length.
 
-    A quality head has one number a token to work out; everything else has far more, so that its
-    vectors end where rows do.
+    A quality head computes one number a token; all other layers compute many, so that their vectors
+    end at the end of a row.
     """
-    judges = getattr(network, "quality_head", None) is not None
-    return WHOLE_ROWS if judges else FEW_ROWS
+    has_quality = getattr(network, "quality_head", None) is not None
+    return WHOLE_ROWS if has_quality else FEW_ROWS
 
 
 def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
-    """Return a copy in evaluation mode on a device, its block matrices already in ``dtype``.
+    """Return a copy in evaluation mode on a device, with its block matrices in ``dtype``.
 
-    Autocast would round them anew at every forward; in float64 it is the whole network. What is no
-    module is returned as it is.
+    Autocast would round them again at every forward; in float64 the whole network is converted. An
+    object that is not a module is returned unchanged.
     """
     if not isinstance(network, nn.Module):
         return network
@@ -85,6 +85,6 @@ def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Netw
 
 @contextmanager
 def precision(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Matrix products in ``dtype`` for the length of a block."""
+    """Compute matrix products in ``dtype`` within the context."""
     with torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
         yield

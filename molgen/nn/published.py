@@ -1,10 +1,10 @@
-"""The published network: checkpoints of Schiff et al. read as they are.
+"""The published network: checkpoints of Schiff et al. in their own format.
 
 The authors' QM9, text8 and LM1B models share one layout, a diffusion transformer: token
 embedding; a condition vector ``c = silu(mlp(sinusoid(sigma))) + silu(class embedding)`` of the
 noise level ``sigma = -log alpha``; blocks of rotary attention and a GELU MLP whose norms ``c``
-shifts, scales and gates; a last such norm and a linear layer. The modules below carry the names
-under which a checkpoint stores its tensors.
+shifts, scales and gates; a final such norm and a linear layer. The modules below have the names of
+the tensors in a checkpoint.
 
 References: Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models" (2024);
 Peebles and Xie, "Scalable Diffusion Models with Transformers" (2023), for the adaptive norms.
@@ -36,7 +36,7 @@ SMALLEST_ALPHA = 1e-3
 
 @dataclass(frozen=True)
 class Kind:
-    """What a folder says it is; these kinds alone are read."""
+    """The kind of a folder; others are rejected."""
 
     model_type: Annotated[str, Meta(pattern="^(mdlm|udlm)$")]
 
@@ -58,15 +58,15 @@ class PublishedConfig:
     n_heads: Few
     """Attention heads; divides ``hidden_dim``."""
     time_conditioning: bool
-    """Whether the network is told the noise level."""
+    """Whether the network is conditioned on the noise level."""
     cfg: bool
-    """Whether it takes a class."""
+    """Whether it is conditioned on a class."""
     cfg_num_classes: Annotated[int, Meta(ge=-1, le=2**16)]
-    """Number of classes; that number itself as a class means none."""
+    """Number of classes; the class of that index means none."""
 
     @classmethod
     def from_file(cls, path: Path) -> PublishedConfig:
-        """Read a ``config.json``; entries of no concern to the network are passed over.
+        """Read a ``config.json``; entries that do not affect the network are ignored.
 
         Raises:
             ValueError: if it is of another kind, or an entry is missing or out of range.
@@ -93,12 +93,11 @@ class PublishedDenoiser(nn.Module):
 
     @classmethod
     def from_folder(cls, path: str | Path) -> PublishedDenoiser:
-        """Load ``config.json`` and ``model.safetensors`` from a folder, ready for inference.
+        """Load ``config.json`` and ``model.safetensors`` from a folder, for inference.
 
         Raises:
-            FileNotFoundError: if one of the two files is not there.
-            ValueError: if one cannot be read, or the tensors are not those that the configuration
-                calls for.
+            FileNotFoundError: if one of the two files is missing.
+            ValueError: if one cannot be read, or the tensors do not fit the configuration.
         """
         folder = Path(path)
         config = PublishedConfig.from_file(folder / CONFIG)
@@ -115,25 +114,25 @@ class PublishedDenoiser(nn.Module):
         Args:
             tokens: noised tokens with shape (batch, length).
             alpha: fraction of tokens kept, a float or with shape (batch,); for a network with
-                time conditioning, ignored by others. Below `SMALLEST_ALPHA` it is taken for that.
+                time conditioning, ignored by others. Clamped to at least `SMALLEST_ALPHA`.
             condition: class of each row with shape (batch,), or None for no class.
 
         Returns:
             Logits with shape (batch, length, vocab).
 
         Raises:
-            ValueError: if a row is too long, ``alpha`` is wanting, or a class is given where
-                there are none.
+            ValueError: if a row is too long, ``alpha`` is missing, or a class is given and the
+                network has none.
         """
         config, (batch, length) = self.config, tokens.shape
         if length > config.model_length:
-            raise ValueError(f"tokens has rows of {length}, allowed are {config.model_length}")
+            raise ValueError(f"tokens has rows of {length}, expected at most {config.model_length}")
         if condition is not None and not config.cfg:
-            raise ValueError("condition is given, but this network takes no class")
+            raise ValueError("condition is given, expected None for a network without classes")
         sigma = tokens.new_zeros(batch, dtype=torch.float32)
         if config.time_conditioning:
             if alpha is None:
-                raise ValueError("alpha is None, but this network is told the noise level")
+                raise ValueError("alpha is None, expected values for a network with a time input")
             kept = torch.as_tensor(alpha, dtype=sigma.dtype, device=sigma.device)
             sigma = sigma - kept.clamp(min=SMALLEST_ALPHA).log()
         if condition is None and config.cfg:
@@ -142,7 +141,7 @@ class PublishedDenoiser(nn.Module):
 
 
 class Backbone(nn.Module):
-    """The network proper."""
+    """The network from tokens to logits."""
 
     def __init__(self, config: PublishedConfig) -> None:
         super().__init__()
@@ -209,7 +208,7 @@ class ClassEmbedding(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Rotary positions: feature pairs (i, i + dim / 2) turned by angles that grow along the row."""
+    """Rotary positions: feature pairs (i, i + dim / 2) rotated in proportion to the position."""
 
     inv_freq: Tensor
 
@@ -277,7 +276,7 @@ def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn features with shape (batch, heads, length, dim)."""
+    """Rotate features with shape (batch, heads, length, dim)."""
     cos, sin = (part.to(x.dtype) for part in rotation)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)

@@ -1,8 +1,8 @@
-"""``config.json`` as it is read: our own keys, each of a type and in a range, and no other.
+"""Reading ``config.json``: molgen's own keys only, each with a type and a range.
 
-A file may ask for any shape. Sizes have upper limits, and the weights beside it are compared with
-the shape before memory is taken (:mod:`molgen.nn.weights`). What a file says beyond these keys
-(code to fetch, ways of attention, of loading) reaches nobody.
+Sizes have upper limits, and the weights in the folder are compared with the shape before memory is
+allocated (:mod:`molgen.nn.weights`). Other keys of a file (code to fetch, attention implementation,
+loading options) are ignored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Size = Annotated[int, Meta(ge=1, le=2**16)]
 Few = Annotated[int, Meta(ge=1, le=1024)]
 """Of layers, heads, or one layer in widths of another."""
 Name = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$")]
-"""Of a property; it is a word, on one line, and is not looked up."""
+"""Of a property: a text of one line that is never evaluated."""
 
 
 class StoredShape(msgspec.Struct, kw_only=True):
@@ -45,10 +45,10 @@ class StoredShape(msgspec.Struct, kw_only=True):
     quality: bool = False
 
     def __post_init__(self) -> None:
-        """Check what keys must have in common.
+        """Check relations between keys.
 
         Raises:
-            ValueError: naming them.
+            ValueError: with the key's name.
         """
         if self.hidden_size % self.num_heads:
             raise ValueError(
@@ -56,7 +56,7 @@ class StoredShape(msgspec.Struct, kw_only=True):
                 "num_heads"
             )
         if len(set(self.properties)) != len(self.properties):
-            raise ValueError("properties name one twice")
+            raise ValueError("properties has a repeated name")
         for name in ("property_mean", "property_std"):
             moments = getattr(self, name)
             if len(moments) != len(self.properties) or not all(map(math.isfinite, moments)):
@@ -64,10 +64,10 @@ class StoredShape(msgspec.Struct, kw_only=True):
                     f"{name} is not one finite number for each of {len(self.properties)} properties"
                 )
         if not all(std > 0 for std in self.property_std):
-            raise ValueError("property_std holds a number that is not above 0")
+            raise ValueError("property_std has a number that is not above 0")
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the shape's class is made from."""
+        """Return the arguments of the configuration's class."""
         found = msgspec.structs.asdict(self)
         del found["model_type"]
         return found
@@ -80,7 +80,7 @@ def read_shape(folder: Path, kind: type[Shape]) -> Shape:
     """Return the shape that ``config.json`` of a folder describes.
 
     Raises:
-        ValueError: naming the key, what came and what was allowed.
+        ValueError: with the key, its value and the allowed values.
         OSError: if the file cannot be opened.
     """
     return read_json(folder / CONFIG, kind)

@@ -1,11 +1,11 @@
-"""The trunk of molgen's networks: a compact transformer over tokens, under a condition.
+"""The trunk of molgen's networks: a compact conditional transformer over tokens.
 
-Attention is written out as softmax(Q K^T) V: at the lengths of small molecules the fused CPU kernel
-is several times slower in its backward pass. A row knows its length, so positions are embedded from
-both ends, and heads carry a learned bias for each relative distance (Shaw et al., "Self-Attention
-with Relative Position Representations", 2018). Conditions scale and shift every normalisation
-(Peebles and Xie, "Scalable Diffusion Models with Transformers", 2023). A causal trunk sees to its
-left alone, and does not know where its row ends.
+Attention is computed as softmax(Q K^T) V: at the lengths of small molecules the fused CPU kernel
+is several times slower in its backward pass. The length of a row is an input, so positions are
+embedded from both ends, and heads have a learned bias for each relative distance (Shaw et al.,
+"Self-Attention with Relative Position Representations", 2018). Conditions scale and shift every
+normalisation (Peebles and Xie, "Scalable Diffusion Models with Transformers", 2023). A causal trunk
+attends to the left only, and has no embedding of the distance to the end.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ class Attention(nn.Module):
         Args:
             x: activations with shape (batch, length, hidden).
             distance: index of the relative distance of each pair, shape (length, length).
-            blocked: True at keys that are not to be seen, broadcastable to (batch, 1, length,
-                length), or None.
+            blocked: True at masked keys, broadcastable to (batch, 1, length, length), or None.
         """
         batch, length, width = x.shape
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
@@ -72,19 +71,19 @@ class Block(nn.Module):
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Layer norm without weights, then ``x (1 + scale) + shift``."""
+    """Return ``norm(x) (1 + scale) + shift``, with a layer norm without weights."""
     normed = F.layer_norm(x, x.shape[-1:])
     return torch.addcmul(shift.to(normed.dtype), normed, 1 + scale.to(normed.dtype))
 
 
 class Trunk(PreTrainedModel):
-    """Everything of a network up to its heads."""
+    """A network up to its heads."""
 
     config_class = DenoiserConfig
     config: DenoiserConfig
     base_model_prefix = "trunk"
     stored: ClassVar[type[StoredShape]] = StoredShape
-    """What ``config.json`` of a folder may hold."""
+    """Allowed content of ``config.json``."""
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__(config)
@@ -112,10 +111,10 @@ class Trunk(PreTrainedModel):
             module.reset()
 
     def _zero_layers(self) -> set[nn.Module]:
-        """Return the layers that start at zero.
+        """Return the layers that are initialised to zero.
 
-        Every block then starts as the identity with its norms unmodulated. They are found from here
-        and not from their parents, because transformers does not ask ``_init_weights`` for modules
+        Every block is then initially the identity with unmodulated norms. They are listed here and
+        not by their parents, because transformers does not call ``_init_weights`` for modules
         without parameters of their own.
         """
         blocks = cast(Iterator[Block], self.blocks)
@@ -144,12 +143,12 @@ class Trunk(PreTrainedModel):
 
     @property
     def time_input(self) -> bool:
-        """Whether the network is told ``alpha_t``."""
+        """Whether the network is conditioned on ``alpha_t``."""
         return self.config.time_input
 
     @property
     def causal(self) -> bool:
-        """Whether each place sees only itself and what is to its left (autoregressive)."""
+        """Whether each position attends only to itself and to its left (autoregressive)."""
         return self.config.noise == "none"
 
     def features(
@@ -159,12 +158,12 @@ class Trunk(PreTrainedModel):
         condition: Tensor | None = None,
         alpha: Tensor | None = None,
     ) -> Tensor:
-        """Return what the heads read.
+        """Return the input of the heads.
 
         Args:
             embedded: token vectors with shape (batch, length, hidden).
             real: True where a token is not padding, shape (batch, length).
-            condition: property values with shape (batch, properties), NaN where left out.
+            condition: property values with shape (batch, properties), NaN where absent.
             alpha: fraction kept with shape (batch,), for networks with a time input.
 
         Returns:
@@ -175,7 +174,7 @@ class Trunk(PreTrainedModel):
         """
         batch, length = real.shape
         if length > self.max_length:
-            raise ValueError(f"row of {length} tokens, the model takes {self.max_length}")
+            raise ValueError(f"row has {length} tokens, expected at most {self.max_length}")
         place = torch.arange(length, device=real.device)
         x = embedded + self.from_start(place)
         if self.causal:

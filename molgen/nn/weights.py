@@ -1,8 +1,8 @@
-"""Weights of a file, put into a network that takes no memory before they fit it.
+"""Loading weights of a file into a network, without allocating memory before they fit it.
 
-    shapes that the network calls for (on the meta device)  =  shapes in the file's first bytes
+    shapes of the network's parameters (on the meta device)  =  shapes in the file's header
 
-Weights come from safetensors alone, and no other library's loader has a say in them.
+Weights are read from safetensors only, without another library's loader.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def with_weights(make: Callable[[], Network], path: Path) -> Network:
     """Return a network with the weights of a file, in single precision and in evaluation mode.
 
     Args:
-        make: returns the network; it is called where tensors take no memory.
+        make: returns the network; called on the meta device, where tensors take no memory.
         path: of the weights.
 
     Raises:
-        ValueError: if they are not those that the network calls for, or hold no numbers.
+        ValueError: if they do not fit the network, or are not finite.
         OSError: if the file cannot be opened.
     """
     with torch.device("meta"):
@@ -41,8 +41,8 @@ def with_weights(make: Callable[[], Network], path: Path) -> Network:
     state = read_tensors(path)
     for name, tensor in state.items():
         if not bool(tensor.isfinite().all()):
-            raise ValueError(f"{path} is damaged: {name} holds a value that is no finite number")
-        state[name] = tensor.to(torch.float32, copy=True)  # the file may go away
+            raise ValueError(f"{path} is damaged: {name} has a value that is not finite")
+        state[name] = tensor.to(torch.float32, copy=True)  # the file may be deleted
     network.load_state_dict(state, assign=True)
     return network.eval()
 
@@ -51,7 +51,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file, on the CPU.
 
     Raises:
-        ValueError: if it is none, or was cut short.
+        ValueError: if it is not safetensors, or is damaged.
         OSError: if it cannot be opened.
     """
     safetensors_layout(path)
@@ -61,10 +61,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Say of which file it is if it cannot be read as safetensors.
+    """Raise errors of safetensors with the file's name.
 
     Raises:
-        ValueError: naming it.
+        ValueError: if the file cannot be read.
     """
     try:
         yield
@@ -73,15 +73,15 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def check_weights(found: Mapping[str, Layout], expected: Mapping[str, Any], source: Path) -> None:
-    """Check what a file says of its tensors.
+    """Check names, shapes and types of a file's tensors.
 
     Args:
-        found: what the file says.
-        expected: by name, anything with a ``shape``.
+        found: layout of the file's tensors by name.
+        expected: by name, any object with a ``shape``.
         source: the file.
 
     Raises:
-        ValueError: naming the tensors that are missing, unknown, or of another shape or type.
+        ValueError: with the tensors that are missing, unknown, or of another shape or type.
     """
     faults = {
         "missing": sorted(expected.keys() - found.keys()),
@@ -97,9 +97,9 @@ def check_weights(found: Mapping[str, Layout], expected: Mapping[str, Any], sour
             if layout.kind not in KINDS
         ],
     }
-    told = [f"{what}: {_few(names)}" for what, names in faults.items() if names]
-    if told:
-        raise ValueError(f"{source} does not fit its config.json; {'; '.join(told)}")
+    reasons = [f"{fault}: {_few(names)}" for fault, names in faults.items() if names]
+    if reasons:
+        raise ValueError(f"{source} does not fit its config.json; {'; '.join(reasons)}")
 
 
 def _few(names: list[str]) -> str:

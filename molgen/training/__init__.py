@@ -1,4 +1,4 @@
-"""Arrays become a model folder."""
+"""Training networks: from data sets to model folders."""
 
 import lazy_loader
 

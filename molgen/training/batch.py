@@ -1,7 +1,7 @@
-"""One training step's data: which rows, how they are noised, which conditions are left out.
+"""The batch of a training step: its rows, their noise and their dropped conditions.
 
-Everything is a function of ``(seed, step)``, which is what makes a resumed run equal to one that
-was never interrupted. How rows are noised is the objective's (:mod:`molgen.training.objective`).
+A batch is a function of ``(seed, step)``, so that a resumed run equals an uninterrupted one. The
+objective adds the noise (:mod:`molgen.training.objective`).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from torch import Tensor
 
 from molgen.data.dataset import TokenDataset
 
-SEED_STRIDE = 1_000_003  # a prime above any usual number of steps keeps the seeds' streams apart
+SEED_STRIDE = 1_000_003  # a prime above any usual number of steps separates the seeds' streams
 
 
 @dataclass(frozen=True)
 class Noised:
-    """What an objective makes of clean rows.
+    """Noised rows of an objective.
 
     Attributes:
         x_t: noised tokens with shape (batch, length), padded.
-        alpha: what a network with a time input is told, shape (batch,); None for one without.
-        x_s: a less noised state on the way to ``x_t``, same shape, where the objective has one.
-        u: quantiles in [0, 1) of draws made by the loss, same shape, where it makes any.
+        alpha: time input of the network, shape (batch,); None for a network without.
+        x_s: a less noised state from which ``x_t`` is drawn, same shape, if the objective has one.
+        u: quantiles in [0, 1) of draws made by the loss, same shape, if it makes any.
     """
 
     x_t: Tensor
@@ -38,7 +38,7 @@ class Noised:
 
 
 class Corruption(Protocol):
-    """The part of an objective that makes batches: see :mod:`molgen.training.objective`."""
+    """The part of an objective that noises rows: see :mod:`molgen.training.objective`."""
 
     drops_values: bool
 
@@ -60,7 +60,7 @@ class Batch:
     Attributes:
         x_0: clean tokens with shape (batch, length), padded.
         x_t: noised tokens, same shape.
-        values: property values with shape (batch, properties), NaN where left out.
+        values: property values with shape (batch, properties), NaN where absent.
         alpha: see :class:`Noised`.
         x_s: see :class:`Noised`.
         u: see :class:`Noised`.
@@ -81,7 +81,7 @@ class Batch:
         return self._each(lambda t: t.to(device))
 
     def micro_batches(self, size: int) -> list[Batch]:
-        """Cut into consecutive shards of at most ``size`` rows."""
+        """Split into consecutive micro-batches of at most ``size`` rows."""
         places = range(0, len(self), size)
         return [self._each(lambda t, i=i: t[i : i + size]) for i in places]  # type: ignore[misc]
 
@@ -101,15 +101,15 @@ def draw_batch(
     drop_all: float,
     objective: Corruption,
 ) -> Batch:
-    """Noise the given rows and drop properties; a function of the arguments alone.
+    """Noise the given rows and drop properties; a function of the arguments only.
 
     Args:
         data: the data set.
-        rows: which of its molecules, shape (batch,).
+        rows: indices of its molecules, shape (batch,).
         step: of the run.
         seed: of the run.
         drop_all: see :func:`drop_properties`.
-        objective: how to noise, and whether property values are conditions, to be dropped.
+        objective: noises the rows, and defines whether property values are conditions to drop.
 
     Returns:
         The batch, on the CPU.
@@ -123,14 +123,14 @@ def draw_batch(
 
 
 def clean_rows(data: TokenDataset, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return tokens (batch, longest of them), which of them are real, and property values."""
+    """Return tokens (batch, longest of them), the mask of real ones, and property values."""
     longest = int(data.lengths[rows].max())
     x_0 = torch.from_numpy(data.tokens[rows, :longest].astype(np.int64))
     return x_0, x_0 != data.pad_id, torch.from_numpy(data.values[rows])
 
 
 def drop_properties(values: Tensor, drop_all: float, generator: torch.Generator) -> Tensor:
-    """Leave out property values (as NaN): all of them, or each on its own coin.
+    """Drop property values (as NaN): all of them, or each independently.
 
     Args:
         values: property values with shape (batch, properties).

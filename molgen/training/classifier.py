@@ -1,20 +1,19 @@
-"""Training a guide: noised rows, their properties' bins, and one cross-entropy for each question.
+"""Training a noisy classifier: noised rows, bins of their properties, and two cross-entropies.
 
-    loss = CE(p(y | x_t)) + mean over places of CE(p(y | x_t, x_s at l))
+    loss = CE(p(y | x_t)) + mean over positions of CE(p(y | x_t, x_s at l))
 
-summed over properties, a property that a molecule lacks left out. How ``x_s`` and ``x_t`` are drawn
-follows the sampler that the guide will steer:
+summed over properties, without those that a molecule lacks. ``x_s`` and ``x_t`` are drawn as in the
+sampler that the classifier guides:
 
 masked     an exact count, uniform in 0..length, is masked; ``x_s`` is the clean row, and the
-           places are the masked ones.
-uniform    ``x_s`` at ``alpha_s`` uniform in [0, 1], then ``x_t`` from it, up to half of its tokens
-           lost; places where the two differ count fully, the others a little.
-none       prefixes: every place, the next token being the candidate.
+           positions are the masked ones.
+uniform    ``x_s`` at ``alpha_s`` uniform in [0, 1], then ``x_t`` from it, with up to half of its
+           tokens replaced; positions where the two differ have weight 1, others less.
+none       prefixes: every position, with the next token as the candidate.
 
-A guide is trained in minutes (:func:`train_guide`). It may start at the first layers of the network
-that it is to steer: that has learned from the same molecules what tokens mean next to each other,
-which a guide would have to learn first. Its last layers have turned to the tokens that are missing,
-so the guide goes on from a few of the first, as they are without a condition.
+Training takes minutes (:func:`train_classifier`). It may start from the first layers of the network
+to be guided, which represent tokens in context already. The last layers are specialised on missing
+tokens, so a few of the first are copied, in their unconditional form.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ from property_models.classifiers.bins import Bins
 from property_models.classifiers.network import SIZES, NoisyClassifier, NoisyClassifierConfig
 
 LARGEST_STEP = 0.5  # of uniform noise: part of the tokens that x_t may lose against x_s
-UNCHANGED = 0.1  # weight of a place at which x_t still shows the candidate
-RECIPE: dict[str, float] = {"decay_fraction": 0.8, "weight_decay": 0.05}  # a short run falls early
+UNCHANGED = 0.1  # weight of a position at which x_t equals the candidate
+RECIPE: dict[str, float] = {"decay_fraction": 0.8, "weight_decay": 0.05}  # a short run decays early
 
 
 @dataclass(frozen=True)
 class ClassifierObjective:
-    """Cross-entropy of both of a guide's answers."""
+    """Cross-entropy of both predictions of a classifier."""
 
     noise: str
     pad_id: int
@@ -76,21 +75,21 @@ class ClassifierObjective:
     def losses(self, model: NoisyClassifier, batch: Batch) -> Tensor:
         """Return each row's loss in nats, shape (batch,)."""
         if batch.x_s is None:
-            raise ValueError("x_s is None, but a guide learns what its tokens tell")
+            raise ValueError("x_s is None, expected tokens of the candidates")
         at_row, at_place = model.given(batch.x_t, batch.x_s, batch.alpha)
         weight = self._weights(batch.x_0, batch.x_s, batch.x_t)
-        # prefixes have one answer a place, noised rows one altogether
+        # prefixes have one prediction a position, noised rows one in all
         row_weight = weight if self.noise == "none" else torch.ones_like(weight[:, :1])
         bins = self.labels(batch.values)
         return _mean_nll(at_row, bins, row_weight) + _mean_nll(at_place, bins, weight)
 
     def labels(self, values: Tensor) -> Tensor:
-        """Return each property's bin, -1 where it has no value, both (batch, properties)."""
+        """Return each property's bin, -1 if it has no value, both (batch, properties)."""
         columns = [b.index(v) for b, v in zip(self.bins, values.cpu().numpy().T, strict=True)]
         return torch.from_numpy(np.stack(columns, axis=1)).to(values.device)
 
     def _weights(self, x_0: Tensor, x_s: Tensor, x_t: Tensor) -> Tensor:
-        """Return how much each place counts, (batch, length of ``x_t``)."""
+        """Return the weight of each position, (batch, length of ``x_t``)."""
         real = x_0 != self.pad_id
         if self.noise == "none":
             places = torch.arange(x_t.shape[1], device=x_t.device)
@@ -101,12 +100,12 @@ class ClassifierObjective:
 
 
 def _mean_nll(log_p: Tensor, bins: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted mean over places of ``-log p(bin)``, summed over properties.
+    """Return the weighted mean over positions of ``-log p(bin)``, summed over properties.
 
     Args:
-        log_p: log-probabilities with shape (batch, places, properties, bins).
-        bins: with shape (batch, properties), -1 where there is none.
-        weight: of each place, shape (batch, places); all zero where a row has none.
+        log_p: log-probabilities with shape (batch, positions, properties, bins).
+        bins: with shape (batch, properties), -1 if there is none.
+        weight: of each position, shape (batch, positions); all zero if a row has none.
 
     Returns:
         Nats with shape (batch,).
@@ -124,22 +123,20 @@ def new_classifier(
     sizes: Mapping[str, int] | None = None,
     network: MoleculeDenoiser | None = None,
 ) -> NoisyClassifier:
-    """Return an untrained guide for the properties of a data set.
+    """Return an untrained classifier for the properties of a data set.
 
     Args:
-        data: its training part decides about the bins.
-        kind: noise that the guide is to see: ``"masked"``, ``"uniform"`` or ``"none"``.
+        data: its training part defines the bins.
+        kind: noise of the classifier's inputs: ``"masked"``, ``"uniform"`` or ``"none"``.
         seed: of the weights.
-        sizes: of the network, where they are not ``SIZES``; as in
-            :class:`molgen.nn.config.DenoiserConfig`.
-        network: to start from (:func:`start_from`), which then says the sizes; None
-            for random weights.
+        sizes: of the network, if not ``SIZES``; as in :class:`molgen.nn.config.DenoiserConfig`.
+        network: to start from (:func:`start_from`), with its sizes; None for random weights.
 
     Raises:
         ValueError: if the data has no properties, or one of them no values.
     """
     if not data.properties:
-        raise ValueError("the data has no properties, so there is nothing to guide towards")
+        raise ValueError("the data has no properties, expected at least one to classify")
     if network is not None:
         sizes = sizes_of(network)
     bins = [Bins.of(column) for column in data.values[~data.held_out].T]
@@ -175,21 +172,21 @@ def train_classifier(
     sizes: Mapping[str, int] | None = None,
     network: MoleculeDenoiser | None = None,
 ) -> NoisyClassifier:
-    """Train a guide; the same call goes on where it was killed.
+    """Train a classifier; the same call resumes an interrupted run.
 
     Args:
         data: tokenised molecules with property values, NaN where unknown.
         folder: for checkpoints and ``training_log.csv``.
-        noise: see :func:`new_guide`.
-        epochs: passes over the training part, unless ``config`` says.
-        config: how to train; a short run's learning rate falls all the way.
-        progress: show how it goes.
-        resume: go on from a checkpoint in the folder.
-        sizes: see :func:`new_guide`.
-        network: likewise.
+        noise: see :func:`new_classifier`.
+        epochs: passes over the training part, without a ``config``.
+        config: of training; by default with an early decay of the learning rate.
+        progress: show progress.
+        resume: from a checkpoint in the folder.
+        sizes: see :func:`new_classifier`.
+        network: see :func:`new_classifier`.
 
     Returns:
-        The guide with averaged weights, in evaluation mode.
+        The classifier with averaged weights, in evaluation mode.
 
     Raises:
         ValueError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
@@ -207,11 +204,11 @@ def train_classifier(
     return classifier.eval()
 
 
-LAYERS = 3  # taken over, of a network that has as many
+LAYERS = 3  # copied, at most
 
 
 def sizes_of(network: MoleculeDenoiser) -> dict[str, int]:
-    """Return the shape of a guide that can start from a network."""
+    """Return the shape of a classifier that can start from a network."""
     config = network.config
     names = "hidden_size", "num_heads", "condition_size", "mlp_ratio"
     return {name: getattr(config, name) for name in names} | {
@@ -221,10 +218,10 @@ def sizes_of(network: MoleculeDenoiser) -> dict[str, int]:
 
 @torch.no_grad()
 def start_from(classifier: NoisyClassifier, network: MoleculeDenoiser) -> None:
-    """Copy the first layers of a network into a guide.
+    """Copy the first layers of a network into a classifier.
 
     Args:
-        classifier: of the shape that :func:`sizes` gives, for the same noise and tokens.
+        classifier: with the shape of :func:`sizes_of`, for the same noise and tokens.
         network: to start from.
 
     Raises:
@@ -232,18 +229,20 @@ def start_from(classifier: NoisyClassifier, network: MoleculeDenoiser) -> None:
     """
     same = "vocab_size", "noise", "time_input", "max_position_embeddings", *sizes_of(network)
     for name in same[:-1]:
-        mine, theirs = getattr(classifier.config, name), getattr(network.config, name)
-        if mine != theirs:
-            raise ValueError(f"{name} of the guide is {mine}, expected the network's {theirs}")
+        value, expected = getattr(classifier.config, name), getattr(network.config, name)
+        if value != expected:
+            raise ValueError(
+                f"{name} of the classifier is {value}, expected the network's {expected}"
+            )
     own = classifier.state_dict()
     for name, weight in network.state_dict().items():
         kept = name.startswith(("token.", "from_start.", "from_end.", "blocks.", "condition.time."))
         if kept and name in own:
             own[name].copy_(weight)
-    told = network.condition
-    own["condition.out.weight"].copy_(told.out.weight)
-    if network.time_input:  # what stands for absent conditions is part of every clock reading
-        own["condition.time.bias"] += told.absent.sum(0)
-        own["condition.out.bias"].copy_(told.out.bias)
+    embedding = network.condition
+    own["condition.out.weight"].copy_(embedding.out.weight)
+    if network.time_input:  # the vectors of absent conditions are added to the time's at any time
+        own["condition.time.bias"] += embedding.absent.sum(0)
+        own["condition.out.bias"].copy_(embedding.out.bias)
     else:
-        own["condition.out.bias"].copy_(told.out(F.silu(told.absent.float().sum(0))))
+        own["condition.out.bias"].copy_(embedding.out(F.silu(embedding.absent.float().sum(0))))

@@ -1,11 +1,11 @@
-"""Distilling the judge into a guide: which molecules it learns from, and what they are said to be.
+"""Distilling a property predictor into a noisy classifier: its training molecules and labels.
 
-    drawn from the model, unguided -> the judge's value     (minus what the judge was tested on)
-    measured, training and calibration parts -> the value that was measured
+    drawn from the model, unguided -> the predicted value   (without the predictor's test molecules)
+    measured, training and calibration parts -> the measured value
 
-The judge's test molecules stay out, and with a scaffold split every drawn molecule that has one of
-their ring systems: how the judge does there still tells how far to trust it, once a guide has
-learned from it. Molecules that the network cannot spell are left out and counted.
+The predictor's test molecules are excluded, and with a scaffold split every drawn molecule with one
+of their ring systems, so that the test remains independent of the classifier. Molecules that the
+network cannot represent are excluded and counted.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from property_models.learned.measured import Measured
 from property_models.learned.splits import Kind, Split, scaffold
 from property_models.registry import compute
 
-ROUND = 512  # molecules drawn at a time, so that a bar can move
+ROUND = 512  # molecules drawn at a time, between updates of a progress bar
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Molecules for a guide.
+    """Labelled molecules for a classifier.
 
     Attributes:
         data: their tokens and values.
-        counts: ``drawn``, of those ``distinct`` valid molecules, ``withheld`` (too near to the
-            judge's test), ``measured`` (from the user's table), ``unspelled`` (not in the network's
-            vocabulary or too long), and ``molecules``, what is left.
+        counts: ``drawn``, of those ``distinct`` valid molecules, ``withheld`` (too similar to the
+            predictor's test molecules), ``measured`` (from the user's table), ``unspelled`` (not in
+            the network's vocabulary or too long), and ``molecules``, the remaining ones.
     """
 
     data: TokenDataset
@@ -59,15 +59,15 @@ def label(
     drawn: list[str],
     seed: int = 0,
 ) -> Labelled:
-    """Label molecules for a guide.
+    """Label molecules for a classifier.
 
     Args:
-        model: whose drawn molecules these are; the guide will speak its tokens.
-        predictor: name of the property as :func:`property_models.get` takes it; the guide's, too.
-        measured: the molecules that the judge was made from.
-        split: which of them are in which part.
+        model: from which the molecules were drawn; the classifier has its tokens.
+        predictor: name of the property for :func:`property_models.get` and the classifier.
+        measured: the molecules that the predictor was fitted on.
+        split: their training, calibration and test parts.
         kind: of that split.
-        drawn: canonical SMILES, one a draw, empty where it was no molecule.
+        drawn: canonical SMILES, one a draw, empty if invalid.
         seed: of the held-out part.
 
     Raises:
@@ -75,13 +75,13 @@ def label(
     """
     distinct = list(dict.fromkeys(text for text in drawn if text))
     fitted = (*split.train, *split.calibration)
-    known = {measured.smiles[i]: float(measured.values[i]) for i in fitted}
-    new = [text for text in distinct if text not in known]
-    allowed = _away(new, {measured.smiles[i] for i in split.test}, kind)
+    labelled = {measured.smiles[i]: float(measured.values[i]) for i in fitted}
+    new = [text for text in distinct if text not in labelled]
+    allowed = _without_test(new, {measured.smiles[i] for i in split.test}, kind)
     values = dict(zip(allowed, compute([predictor], allowed)[predictor].tolist(), strict=True))
     encoded, column = [], []
-    for text, value in {**known, **values}.items():
-        ids = _spell(model, text)
+    for text, value in {**labelled, **values}.items():
+        ids = _encode(model, text)
         if ids is not None and math.isfinite(value):
             encoded.append(ids)
             column.append(value)
@@ -89,12 +89,12 @@ def label(
         "drawn": len(drawn),
         "distinct": len(distinct),
         "withheld": len(new) - len(allowed),
-        "measured": len(known),
-        "unspelled": len(known) + len(values) - len(encoded),
+        "measured": len(labelled),
+        "unspelled": len(labelled) + len(values) - len(encoded),
         "molecules": len(encoded),
     }
     if not encoded:
-        raise ValueError(f"no molecule is left to train a guide on ({counts})")
+        raise ValueError(f"no molecule is left to train a classifier on ({counts})")
     tokenizer = model.tokenizer
     data = TokenDataset.build(
         encoded, {predictor: np.array(column)}, tokenizer.vocab, tokenizer.representation, seed
@@ -105,10 +105,10 @@ def label(
 def draw(
     model: Model, n: int, seed: int, on_drawn: Callable[[int], None] = lambda n: None
 ) -> list[str]:
-    """Draw molecules unguided; return canonical SMILES, empty for a row that is no molecule.
+    """Draw molecules unguided; return canonical SMILES, empty for an invalid row.
 
-    Nothing is masked again, which takes a quarter of the forwards: a guide needs many molecules,
-    and not the best ones.
+    There is no remasking, which takes a quarter of the forwards: a classifier needs many molecules
+    rather than good ones.
     """
     options: dict[str, Any] = {"seed": seed, "remask": Ancestral(), "remask_weights": None}
     found: list[str] = []
@@ -127,15 +127,15 @@ def train(
     sizes: Mapping[str, int] | None = None,
     progress: bool = True,
 ) -> NoisyClassifier:
-    """Train a guide for the model's noise and save it in a folder.
+    """Train a classifier for the model's noise and save it in a folder.
 
     Args:
-        labelled: what it learns from.
-        model: that it will steer.
-        folder: for the guide.
+        labelled: its training data.
+        model: to be guided.
+        folder: for the classifier.
         epochs: passes over the molecules.
         sizes: of the network; by default those of :mod:`property_models.classifiers.network`.
-        progress: show how it goes.
+        progress: show progress.
     """
     kind, folder = noise_of(model.denoiser), Path(folder)
     classifier = train_classifier(
@@ -147,11 +147,11 @@ def train(
 
 
 def agreement(classifier: NoisyClassifier, data: TokenDataset) -> dict[str, float]:
-    """Return how well the guide knows clean molecules it was not trained on.
+    """Return the accuracy of a classifier on clean held-out molecules.
 
     Returns:
-        ``molecules`` held out, and the ``spearman`` correlation of the guide's expected value
-        (bins' centres weighted by probability) with the labels.
+        ``molecules`` held out, and the ``spearman`` correlation of the expected value (bins'
+        centres weighted by probability) with the labels.
     """
     import torch
 
@@ -173,17 +173,17 @@ def agreement(classifier: NoisyClassifier, data: TokenDataset) -> dict[str, floa
     return {"molecules": len(rows), "spearman": found["spearman"]}
 
 
-def _away(smiles: list[str], test: set[str], kind: Kind) -> list[str]:
-    """Return the molecules that say nothing of the judge's test molecules."""
+def _without_test(smiles: list[str], test: set[str], kind: Kind) -> list[str]:
+    """Return the molecules that are independent of the predictor's test molecules."""
     rings = {scaffold(text) for text in test} if kind == "scaffold" else set()
     left = [text for text in smiles if text not in test]
     return [text for text in left if scaffold(text) not in rings] if rings else left
 
 
-def _spell(model: Model, smiles: str) -> list[int] | None:
-    """Return the ids of a molecule, or None where the network cannot write it."""
+def _encode(model: Model, smiles: str) -> list[int] | None:
+    """Return the ids of a molecule, or None if the network cannot represent it."""
     try:
         ids = model.tokenizer.encode(model.tokenizer.text(smiles))
-    except ValueError:  # a token it lacks, or no SELFIES
+    except ValueError:  # an unknown token, or no SELFIES
         return None
     return ids if len(ids) <= model.denoiser.max_length else None

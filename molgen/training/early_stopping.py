@@ -1,6 +1,6 @@
-"""Early stopping: a run ends when its held-out part stops improving, with the weights of its best.
+"""Early stopping: a run ends when its held-out loss stops improving, with the best weights.
 
-A small series is learned by heart in no time, and the rest is forgotten meanwhile.
+Without it a network overfits a small series quickly, and forgets the rest.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-CHECKS = 4  # in a row without a better one, after which a run ends
-NOISED = 512  # rows that a check is made on: few molecules are noised many times
+CHECKS = 4  # consecutive evaluations without improvement after which a run ends (patience)
+NOISED = 512  # rows of an evaluation: few molecules are noised many times
 BEST, STOPPING = "best.safetensors", "stopping.json"
 
 
 class EarlyStopping:
-    """Ends a run when its held-out part stops improving.
+    """Ends a run when its held-out loss stops improving.
 
-    At every checkpoint the averaged weights are judged by the unconditional bound of the held-out
-    molecules, each under the same masks every time. After :data:`CHECKS` checkpoints without a
-    better one the run ends, with the weights of the best. The record lies beside the checkpoint,
-    so a run that was killed goes on as if it had not been.
+    At every checkpoint the averaged weights are evaluated by the unconditional bound of the
+    held-out molecules, under the same masks every time. After :data:`CHECKS` checkpoints without
+    improvement the run ends, with the best weights. The record is stored with the checkpoint, so
+    a resumed run equals an uninterrupted one.
 
     Attributes:
         folder: of the run.
-        record: the bound in nats per molecule by the step it was found at.
-        planned: steps that the run would have had.
+        record: the bound in nats per molecule by step.
+        planned: steps of the run without early stopping.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,13 +59,13 @@ class EarlyStopping:
         network: DenoiserConfig | MoleculeDenoiser,
         config: TrainConfig,
     ) -> TrainConfig:
-        """Read the record of a run that goes on; return how to train, no further than its end.
+        """Read the record of a resumed run; return its configuration, with its end if over.
 
         Args:
-            place: the checkpoint to go on from; None for a new run.
-            data: what is trained on.
-            network: what was started from.
-            config: how to train.
+            place: the checkpoint to resume from; None for a new run.
+            data: of training.
+            network: that training started from.
+            config: of training.
         """
         per_epoch = data.batches_per_epoch(config.batch_size)
         self.planned = max(1, round(config.epochs * per_epoch))
@@ -73,8 +73,8 @@ class EarlyStopping:
             return config
         self.record = self._read()
         step = state.read_meta(place)["step"]
-        if step not in self.record:  # killed between the checkpoint and its judgement
-            self._judge(place, step, data, network, config)
+        if step not in self.record:  # interrupted between the checkpoint and its evaluation
+            self._evaluate(place, step, data, network, config)
         return replace(config, epochs=step / per_epoch) if self.over else config
 
     @property
@@ -84,20 +84,20 @@ class EarlyStopping:
 
     @property
     def over(self) -> bool:
-        """Whether there were checks enough without a better one."""
+        """Whether there were :data:`CHECKS` evaluations without improvement."""
         return sum(step > self.best for step in self.record) >= CHECKS
 
     def __call__(self, trainer: Trainer) -> None:
-        """Judge a run at a checkpoint, and end it when it is time."""
+        """Evaluate a run at a checkpoint, and end it if it stops improving."""
         with trainer.average.applied(trainer.model):
             model = cast("MoleculeDenoiser", trainer.model)
             nats = held_out_nats(model, trainer.data, trainer.pool, trainer.dtype)
-        self._note(trainer.step, nats, trainer.average.weights)
+        self._record(trainer.step, nats, trainer.average.weights)
         if self.over:
             trainer.config = replace(trainer.config, epochs=trainer.epoch)
 
     def restore(self, trainer: Trainer) -> None:
-        """Give a run that has ended the weights of its best checkpoint."""
+        """Restore the weights of the best checkpoint of a finished run."""
         path = self.folder / BEST
         check_weights(safetensors_layout(path), trainer.average.weights, path)
         best = read_tensors(path)
@@ -105,7 +105,7 @@ class EarlyStopping:
             kept.copy_(best[name])
 
     def facts(self, trainer: Trainer) -> dict[str, Any]:
-        """Return what ``molgen.json`` says of the end of a run."""
+        """Return the entry of ``molgen.json`` on early stopping."""
         return {
             "planned_steps": self.planned,
             "best_step": self.best,
@@ -113,7 +113,7 @@ class EarlyStopping:
             "held_out_nats": {str(step): nats for step, nats in sorted(self.record.items())},
         }
 
-    def _judge(
+    def _evaluate(
         self,
         place: Path,
         step: int,
@@ -121,7 +121,7 @@ class EarlyStopping:
         network: DenoiserConfig | MoleculeDenoiser,
         config: TrainConfig,
     ) -> None:
-        """Judge the averaged weights of a checkpoint."""
+        """Evaluate the averaged weights of a checkpoint."""
         own = network if isinstance(network, MoleculeDenoiser) else new_model(network, config.seed)
         model = copy.deepcopy(own).float()
         shapes = {f"average.{k}": p.shape for k, p in model.named_parameters()}
@@ -132,10 +132,10 @@ class EarlyStopping:
         with workers(config.device, config.workers) as pool:
             dtype = resolve_dtype(config.dtype, config.device)
             nats = held_out_nats(model, data, pool, dtype)
-        self._note(step, nats, average)
+        self._record(step, nats, average)
 
-    def _note(self, step: int, nats: float, weights: dict[str, Tensor]) -> None:
-        """Keep what was found; the weights first, because a record without them is of no use."""
+    def _record(self, step: int, nats: float, weights: dict[str, Tensor]) -> None:
+        """Store an evaluation; the weights first, because the record needs them."""
         from safetensors.torch import save_file
 
         self.record[step] = nats
@@ -146,21 +146,21 @@ class EarlyStopping:
             part.write_text(json.dumps(self.record) + "\n", encoding="utf-8")
 
     def _read(self) -> dict[int, float]:
-        """Return the record, empty where there is none."""
+        """Return the record, empty if there is none."""
         path = self.folder / STOPPING
         try:
             record = read_json(path, dict[str, float])
             if not all(step.isdecimal() for step in record):
-                raise ValueError(f"{path} is damaged: its keys are no steps")
+                raise ValueError(f"{path} is damaged: its keys are not steps")
             return {int(step): nats for step, nats in record.items()}
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise ValueError(f"{error}; begin again with --no-resume") from error
+            raise ValueError(f"{error}; start again with --no-resume") from error
 
 
 def held_out_nats(model: Denoiser, data: TokenDataset, pool: Workers, dtype: torch.dtype) -> float:
-    """Return the mean bound of held-out molecules, the few of a small series noised many times."""
+    """Return the mean bound of held-out molecules; few molecules are noised many times."""
     times = max(1, NOISED // max(1, int(data.held_out.sum())))
     bounds = [
         held_out_bound(model, data, NOISED, every_count=False, seed=i, pool=pool, dtype=dtype)

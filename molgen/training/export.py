@@ -1,8 +1,8 @@
-"""From a training run to a model: the averaged weights and all that belongs to them, in a folder.
+"""Exporting a training run as a model folder with the averaged weights.
 
-Everything is written into a folder aside and then moved, file by file, to its place;
-``molgen.json`` goes last, because a folder without it is no model. Needs no RDKit: the index of
-known molecules was made with the data and is copied.
+Files are written into a temporary folder and then moved one by one, ``molgen.json`` last, because
+a folder without it is not a model. RDKit is not needed: the training-set index was made with the
+data and is copied.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from molgen.version import __version__
 LAST = INFO
 NETWORK = ("noise", "quality", "num_layers", "hidden_size", "num_heads")  # of its shape
 SAMPLING = {"remask": "ancestral", "steps": 128}
-MEASURED_WITH = 100_000  # forwards at most: each molecule takes as many as it has tokens
+MEASURED_WITH = 100_000  # forwards at most: each molecule takes one per token
 
 
 def export(
@@ -51,22 +51,22 @@ def export(
     """Measure the averaged weights and write the model.
 
     Args:
-        trainer: a run that has ended.
+        trainer: a finished run.
         folder: of the run, with ``training_log.csv`` and, for novelty, the training-set index.
-        facts: what else ``molgen.json`` shall say; ``data`` and ``seeds`` are completed.
+        facts: further entries of ``molgen.json``; ``data`` and ``seeds`` are completed.
         places: folders to write the model to; the run's own if none are given.
         name: of the model on its card; each folder's own name if empty.
-        progress: show a bar where standard error is a terminal.
+        progress: show a bar if standard error is a terminal.
 
     Returns:
-        What ``molgen.json`` holds.
+        The content of ``molgen.json``.
 
     Raises:
-        OSError: if a file cannot be written; no half of one is left.
+        OSError: if a file cannot be written; no partial file is left.
     """
     with trainer.average.applied(trainer.model), torch.no_grad():
         exact = [p.clone() for p in trainer.model.parameters()]
-        for p in trainer.model.parameters():  # measured is what is shipped
+        for p in trainer.model.parameters():  # the exported precision is measured
             p.copy_(p.to(torch.bfloat16).float())
         label = "held-out bound" if progress else ""
         bound = held_out_bound(
@@ -86,7 +86,7 @@ def export(
 
 
 def describe(trainer: Trainer, facts: Mapping[str, Any], bound: Bound) -> dict[str, Any]:
-    """Return what ``molgen.json`` holds, its format aside."""
+    """Return the content of ``molgen.json`` without its format."""
     data, shape = trainer.data, trainer.model.config
     held_out = int(data.held_out.sum())
     about = {
@@ -119,7 +119,7 @@ def describe(trainer: Trainer, facts: Mapping[str, Any], bound: Bound) -> dict[s
 
 
 def measured(bound: Bound, dtype: torch.dtype) -> dict[str, Any]:
-    """Return a bound in plain words; null where nothing is held out."""
+    """Return the entries of a bound; null if nothing is held out."""
     numbers = {
         "nats_per_molecule": bound.nats,
         "standard_error": bound.error,
@@ -134,7 +134,7 @@ def measured(bound: Bound, dtype: torch.dtype) -> dict[str, Any]:
 
 
 def software() -> dict[str, str]:
-    """Return the releases that took part."""
+    """Return the releases of the software used."""
     import transformers
 
     return {
@@ -156,11 +156,11 @@ def write(
     """Write a model to a folder.
 
     Args:
-        place: the folder, made if it is missing.
+        place: the folder, created if it is missing.
         model: the network.
-        data: what it was trained on.
+        data: its training data.
         run: the run's folder.
-        info: what ``molgen.json`` holds.
+        info: content of ``molgen.json``.
         name: of the model.
     """
     rows = ~data.held_out
@@ -177,7 +177,7 @@ def write(
 
 
 def draw_losses(log: Path, path: Path) -> None:
-    """Draw the loss curve; where that fails, for want of matplotlib say, say so instead."""
+    """Draw the loss curve, or print why it cannot be drawn (such as missing matplotlib)."""
     try:
         loss_curve(log, path)
     except ValueError as error:
@@ -186,7 +186,7 @@ def draw_losses(log: Path, path: Path) -> None:
 
 @contextmanager
 def staging(place: Path) -> Iterator[Path]:
-    """Yield a folder whose files are moved to ``place`` if all goes well.
+    """Yield a folder whose files are moved to ``place`` on success.
 
     Raises:
         OSError: if a file cannot be written; then nothing is moved.
@@ -197,5 +197,5 @@ def staging(place: Path) -> Iterator[Path]:
         except SafetensorError as error:
             raise OSError(f"cannot write to {place}: {error}") from error
         for file in sorted(Path(aside).iterdir(), key=lambda file: (file.name == LAST, file.name)):
-            file.chmod(0o644)  # the writer of safetensors lets nobody else read them
+            file.chmod(0o644)  # safetensors writes files that only their owner can read
             os.replace(file, place / file.name)

@@ -1,15 +1,16 @@
-"""Fine-tuning on a chemist's own series: how to train, and what was learned and forgotten.
+"""Fine-tuning on a chemist's own series: measuring learning and forgetting.
 
-A model that goes on training on 50 to 5,000 molecules moves towards them and away from what it
-knew. Both are measured, before and after, on the same rows under the same noise:
+Training a model further on 50 to 5,000 molecules moves its distribution towards them and away from
+its own training data. Both are measured, before and after, on the same rows under the same noise:
 
     learned   = bound(series, held out)        before - after
     forgotten = bound(the original's molecules) after - before
 
 in nats per molecule given its length (lengths are drawn from a table, which is replaced). A bundled
-model carries no data; what stands for them then is the distinct valid molecules among rows that the
-original draws itself with a fixed seed. It finds them likelier than its data; the difference is
-what counts. Beside that, what both draw: valid, unique, novel, found in either set, and like what.
+model has no training data; they are replaced by the distinct valid molecules among draws of the
+original with a fixed seed. These are likelier under it than its data, so only the difference is
+meaningful. Draws of both models are compared too: fractions valid, unique, novel and in either set,
+and similarity to the series.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
 
 
 REPORT = "fine_tuning.json"
-ROWS, SEED = 128, 0  # drawn by either model
-COMPARED = 128  # molecules of each set that likelihoods are taken of
+ROWS, SEED = 128, 0  # drawn from each model
+COMPARED = 128  # molecules of each set for likelihoods
 NOISINGS = 8  # of each of them
-CHUNK = 64  # rows of a forward, fewer than there are, for several cores
+CHUNK = 64  # rows of a forward, fewer than the molecules, for several cores
 
 
 def conclude(
@@ -61,20 +62,20 @@ def conclude(
 ) -> dict[str, Any]:
     """Measure a fine-tuned model against its original, and write it into its folder and card.
 
-    The original's guide goes with it: it knows the same tokens.
+    The original's classifier is copied: the vocabulary is the same.
 
     Args:
-        original: the model before, as it was loaded.
+        original: the model before.
         folder: of the run, with the model after.
         data: the series.
         places: further folders that the model was written to.
-        device: where to measure.
+        device: of the measurements.
         dtype: of the matrix products.
         threads: on a CPU; 0 means one per core.
-        named: properties that the user named, which may be functions of their own.
+        named: properties that the user named, which may be user functions.
 
     Returns:
-        What ``molgen.json`` holds, with what was found under ``measured.fine_tuning``.
+        The content of ``molgen.json``, with the results under ``measured.fine_tuning``.
     """
     tuned = Model.load(folder)
     settings = {"device": device, "dtype": dtype}
@@ -101,7 +102,7 @@ def compare(
     settings: Mapping[str, str],
     named: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return what a fine-tuned model learned and forgot, in plain words and numbers.
+    """Return measurements of learning and forgetting of a fine-tuned model.
 
     Args:
         original: the model before.
@@ -120,14 +121,14 @@ def compare(
     }
     changes: dict[str, Any] = dict(settings)
     tables = {name: model.sample(ROWS, seed=SEED, **changes) for name, model in models.items()}
-    what, kept = remembered(original, tables["before"])
+    source, reference = reference_molecules(original, tables["before"])
     sets = {
         "series, held out": ids(data, data.held_out),
         "series, trained on": ids(data, ~data.held_out),
-        what: kept,
+        source: reference,
     }
     series = parts["training"].union(parts["held_out"])
-    known = (
+    in_original = (
         original.training_index.contains(texts.tolist())
         if original.training_index
         else np.zeros(0, bool)
@@ -138,8 +139,8 @@ def compare(
         "length_included": noise_of(tuned.denoiser) == "none",
         "training": int((~data.held_out).sum()),
         "held_out": int(data.held_out.sum()),
-        "known_before": int(known.sum()),
-        "forgotten_on": what,
+        "known_before": int(in_original.sum()),
+        "forgotten_on": source,
         "likelihood": [
             {"molecules": name, **change(models, rows, pool, settings)}
             for name, rows in sets.items()
@@ -157,11 +158,10 @@ def compare(
     }
 
 
-def remembered(original: Model, drawn: pd.DataFrame) -> tuple[str, list[list[int]]]:
-    """Return what stands for a model's own molecules, and their ids.
+def reference_molecules(original: Model, drawn: pd.DataFrame) -> tuple[str, list[list[int]]]:
+    """Return the source of molecules to measure forgetting on, and their ids.
 
-    That is the held-out part of what it was trained on, where that lies in its folder, and what it
-    draws where not.
+    These are the held-out part of the original's data set if its folder has it, else its draws.
     """
     path = original.folder / "dataset.npz" if original.folder else None
     if path is not None and path.is_file():
@@ -174,7 +174,7 @@ def remembered(original: Model, drawn: pd.DataFrame) -> tuple[str, list[list[int
 
 
 def ids(data: TokenDataset, marks: NDArray[np.bool_]) -> list[list[int]]:
-    """Return the ids of at most :data:`COMPARED` marked rows, spread over the data set."""
+    """Return the ids of at most :data:`COMPARED` marked rows, evenly spaced over the data set."""
     rows = spread(np.flatnonzero(marks), COMPARED)
     return [data.tokens[row, : data.lengths[row]].tolist() for row in rows]
 
@@ -187,19 +187,19 @@ def change(
 ) -> dict[str, Any]:
     """Return the bound of the same rows before and after, and the difference with its error."""
     found = {name: nats(model, rows, pool, settings) for name, model in models.items()}
-    gained = found["after"] - found["before"]
+    difference = found["after"] - found["before"]
     return {
         "count": len(rows),
         **{name: float(values.mean()) for name, values in found.items()},
-        "change": float(gained.mean()),
-        "error": float(gained.std() / math.sqrt(len(gained))),
+        "change": float(difference.mean()),
+        "error": float(difference.std() / math.sqrt(len(difference))),
     }
 
 
 def nats(
     model: Model, rows: Sequence[Sequence[int]], pool: Workers, settings: Mapping[str, str]
 ) -> NDArray[np.float64]:
-    """Return the bound of each row given its length, shape (rows,), under the same noise always."""
+    """Return the bound of each row given its length, shape (rows,), under fixed noise."""
     import torch
 
     device = torch.device(settings["device"])
@@ -223,7 +223,7 @@ def counts(
     series: TrainingIndex,
     texts: NDArray[np.str_],
 ) -> dict[str, float | None]:
-    """Return what was drawn, as parts of the rows asked for."""
+    """Return the statistics of draws, as fractions of all rows."""
     smiles, unique = table["smiles"].tolist(), table["unique"].to_numpy()
     valid = (table["status"] == "ok").to_numpy()
     before = original.contains(smiles) if original else np.zeros(len(table), dtype=bool)
@@ -250,8 +250,8 @@ def means(
 ) -> list[dict[str, Any]]:
     """Return the mean of each property over the series and over distinct valid draws.
 
-    A property that was only ever measured has no mean over draws, nor has a function that the user
-    has not named: a file's are never run.
+    A measured property has no mean over draws, nor has a function that the user has not named:
+    functions named in a file are never run.
     """
     found = []
     for i, name in enumerate(data.properties):
@@ -268,6 +268,6 @@ def means(
 
 
 def mean(values: NDArray[np.floating]) -> float | None:
-    """Return the mean of the values that are known, None of none."""
-    known = values[~np.isnan(values)].astype(np.float64)
-    return float(known.mean()) if len(known) else None
+    """Return the mean of the values that are not NaN, None if there are none."""
+    finite = values[~np.isnan(values)].astype(np.float64)
+    return float(finite.mean()) if len(finite) else None

@@ -1,11 +1,11 @@
-"""From a user's file to what training reads: cleaned, tokenised, with property values.
+"""From a user's file to a data set: cleaned, tokenised, with property values.
 
     file -> rows -> canonical SMILES -> text -> ids, property values -> data set
-                                     -> keys -> index of known molecules
-                 -> rows left out, each with its reason
+                                     -> keys -> training-set index
+                 -> rejected rows, each with its reason
 
-A property's values are the file's column of the same name where there is one, else RDKit's. This is
-the only part of training that needs RDKit.
+The values of a property are the file's column of that name, or else computed by RDKit. This is the
+only part of training that needs RDKit.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
 
 PROPERTIES = ("qed", "ring_count", "logp", "tpsa", "mw", "sa")
 MAX_TOKENS = 128  # nearly all drug-like molecules have fewer; cost grows with the square
-UNFIT = re.compile(r"[\s=,]")  # what a property's name may not hold: it is written NAME=VALUE
+UNFIT = re.compile(r"[\s=,]")  # not allowed in a property's name, which is written NAME=VALUE
 COLUMN, COMPUTED = "column", "computed"
-LOOKED_AT = 1000  # rows that tell which columns are numbers
-MOSTLY = 0.5  # a column with numbers in more of its cells than this is one of numbers
-SERIES_PART, SERIES_LEAST, SERIES_MOST = 0.1, 10, 250  # held out of a series, where there is room
+INSPECTED = 1000  # rows from which columns of numbers are detected
+MOSTLY = 0.5  # a column is numeric if more than this fraction of its cells are numbers
+SERIES_PART, SERIES_LEAST, SERIES_MOST = 0.1, 10, 250  # held out of a series, if large enough
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to make of a file.
+    """Options of reading and cleaning a file.
 
     Attributes:
         column: the SMILES column; None for the usual ones.
         properties: to condition on.
         representation: ``"smiles"`` or ``"selfies"``.
-        max_tokens: molecules with more are left out.
-        held_out: part of the molecules kept from training; None for what suits a series to
-            fine-tune on: see :func:`series_held_out`.
+        max_tokens: molecules with more are rejected.
+        held_out: fraction of the molecules held out; None for the fraction of a fine-tuning
+            series: see :func:`series_held_out`.
         keep_salts: keep all fragments of a row instead of the largest organic one.
-        neutralise: remove charges where protons can.
+        neutralise: remove charges by adding or removing protons.
         seed: of the held-out split.
     """
 
@@ -64,10 +64,10 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check what can be checked before any work.
+        """Check the options.
 
         Raises:
-            ValueError: naming what came and what is allowed.
+            ValueError: with the option's name, its value and the allowed values.
         """
         if self.held_out is not None and not 0 <= self.held_out < 1:
             raise ValueError(f"held_out is {self.held_out}, expected at least 0 and less than 1")
@@ -78,22 +78,22 @@ class Options:
         for name in self.properties:
             if not name or UNFIT.search(name):
                 raise ValueError(
-                    f"property {name!r} is no name: expected one without blanks, commas and '='"
+                    f"property is {name!r}, expected a name without blanks, commas and '='"
                 )
         if len(set(self.properties)) != len(self.properties):
-            raise ValueError(f"properties name one twice: {', '.join(self.properties)}")
+            raise ValueError(f"properties has a repeated name: {', '.join(self.properties)}")
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What came of a file.
+    """The content of a file.
 
     Attributes:
         data: the tokenised molecules.
-        known: the index of all of them.
-        cleaned: what was kept, and what became of every other row.
+        training_index: the index of all of them.
+        cleaned: the molecules, and the outcome of every row.
         sources: for each property ``"column"`` or ``"computed"``.
-        notes: lines on what was read, and how.
+        notes: lines on the reading of the file.
         read: the same for a record in JSON.
     """
 
@@ -117,15 +117,15 @@ def ingest(
 
     Args:
         path: the file; see :func:`molgen.data.reading.read_table`.
-        options: what to make of it.
-        tokenizer: what the ids must spell; None collects the vocabulary from the file.
-        processes: how many processes share the chemistry.
-        progress: show bars where standard error is a terminal.
-        named: which of the properties the user named, so that they may be functions of their own;
-            None for all. Others were read from a model's folder.
+        options: of reading and cleaning.
+        tokenizer: of the ids; None collects the vocabulary from the file.
+        processes: number of processes for chemistry.
+        progress: show bars if standard error is a terminal.
+        named: the properties that the user named, which may be user functions; None for all.
+            Others were read from a model's folder.
 
     Raises:
-        ValueError: if the file cannot be read, or a column or property is not there.
+        ValueError: if the file cannot be read, or a column or property is missing.
         OSError: if the file cannot be opened.
     """
     from molgen.data.cleaning import clean
@@ -138,9 +138,7 @@ def ingest(
     table = read_table(path, options.column, columns)
     for name, account in table.accounts.items():
         if not np.isfinite(account.values).any():
-            raise ValueError(
-                f"property {name}: there is no number in column {name!r}: {account.summary()}"
-            )
+            raise ValueError(f"property {name}: column {name!r} has no number: {account.summary()}")
     cleaned = clean(
         table,
         keep_salts=options.keep_salts,
@@ -165,17 +163,17 @@ def ingest(
     if unknown.any():
         name = data.properties[int(unknown.argmax())]
         raise ValueError(f"property {name}: no molecule of the training part has a value")
-    label = "known molecules" if progress else ""
-    known = TrainingIndex.from_smiles(cleaned.smiles, False, processes, label)
+    label = "training-set index" if progress else ""
+    index = TrainingIndex.from_smiles(cleaned.smiles, False, processes, label)
     notes = (*table.notes(), *built_in(path, sources))
-    return Ingested(data, known, cleaned, sources, notes, table.facts())
+    return Ingested(data, index, cleaned, sources, notes, table.facts())
 
 
 def series_held_out(count: int) -> float:
-    """Return the part of a chemist's series to keep from training.
+    """Return the fraction of a chemist's series to hold out.
 
-    A tenth, but at least 10 molecules, because fewer say little, at most a fifth, because a small
-    series cannot spare more, and no more than 250 beyond the usual part.
+    A tenth, but at least 10 molecules for a meaningful estimate, at most a fifth to leave enough
+    for training, and no more than 250 beyond the usual fraction.
 
     Args:
         count: distinct molecules of the series.
@@ -185,7 +183,7 @@ def series_held_out(count: int) -> float:
 
 
 def further_numbers(path: Path, options: Options) -> list[str]:
-    """Return the columns of numbers that a file has beside the properties asked for.
+    """Return the numeric columns of a file that are not among the requested properties.
 
     Raises:
         ValueError: if the file cannot be read.
@@ -195,7 +193,7 @@ def further_numbers(path: Path, options: Options) -> list[str]:
     from molgen.data.sheet import open_sheet
 
     sheet = open_sheet(path, options.properties)
-    rows = [row for _, row in islice(sheet.rows(), LOOKED_AT)]
+    rows = [row for _, row in islice(sheet.rows(), INSPECTED)]
     found = []
     for i, name in enumerate(sheet.header):
         cells = [row[i] if i < len(row) else "" for row in rows]
@@ -206,7 +204,7 @@ def further_numbers(path: Path, options: Options) -> list[str]:
 
 
 class Texts:
-    """Canonical SMILES -> text in a representation, worked out once and remembered."""
+    """Canonical SMILES -> text in a representation, computed once and cached."""
 
     def __init__(self, representation: str, tokenizer: Tokenizer | None) -> None:
         self.representation, self.tokenizer = representation, tokenizer
@@ -214,10 +212,10 @@ class Texts:
         self._writer = tokenizer or Tokenizer([], representation)
 
     def count(self, smiles: str) -> int:
-        """Return how many tokens a molecule has.
+        """Return the number of tokens of a molecule.
 
         Raises:
-            ValueError: if it has no such text, or a token that the tokenizer lacks.
+            ValueError: if it has no text in the representation, or an unknown token.
         """
         text = self.of.get(smiles) or self._writer.text(smiles)
         self.of[smiles] = text
@@ -229,7 +227,7 @@ class Texts:
 def property_sources(
     path: Path, names: tuple[str, ...], named: Collection[str] | None = None
 ) -> dict[str, str]:
-    """Say of each property whether a column of the file or RDKit gives its values.
+    """Return for each property whether its values are a column of the file or computed.
 
     Args:
         path: of the file.
@@ -237,7 +235,7 @@ def property_sources(
         named: see :func:`ingest`.
 
     Raises:
-        ValueError: if neither does.
+        ValueError: if it is neither.
     """
     from molgen.data.headings import listed
     from molgen.data.reading import read_header
@@ -259,7 +257,7 @@ def property_sources(
 
 
 def built_in(path: str | Path, sources: Mapping[str, str]) -> list[str]:
-    """Return a line on each column that bears the name of a property that can be computed.
+    """Return a line on each column with the name of a computable property.
 
     Args:
         path: of the file.
@@ -273,9 +271,9 @@ def built_in(path: str | Path, sources: Mapping[str, str]) -> list[str]:
     for name in (name for name in sources if name in names()):
         like = next((there for there in header if there.casefold() == name.casefold()), None)
         if sources[name] == COLUMN:
-            notes.append(f"{name}: the values are the file's column, not those that are computed")
+            notes.append(f"{name}: values of the file's column are used, not computed ones")
         elif like is not None:
-            notes.append(f"{name}: the values are computed, not the file's column {like!r}")
+            notes.append(f"{name}: values are computed, the file's column {like!r} is not used")
     return notes
 
 
@@ -292,8 +290,8 @@ def property_values(
         smiles: canonical SMILES.
         sources: from :func:`property_sources`.
         numbers: the file's columns.
-        processes: how many processes share the work.
-        progress: show a bar where standard error is a terminal.
+        processes: number of processes.
+        progress: show a bar if standard error is a terminal.
 
     Raises:
         ValueError: if a property has no value at all.
@@ -309,6 +307,6 @@ def property_values(
         column = found[name] if source == COMPUTED else numbers[name]
         values[name] = np.where(np.abs(column) <= limit, column, math.nan)
         if np.isnan(values[name]).all():
-            where = f"column {name!r}" if source == COLUMN else "what RDKit computes"
-            raise ValueError(f"property {name}: there is no number in {where}")
+            origin = f"column {name!r} has" if source == COLUMN else "the computed values have"
+            raise ValueError(f"property {name}: {origin} no number")
     return values

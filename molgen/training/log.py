@@ -1,8 +1,7 @@
-"""What a training run says about itself: ``training_log.csv``, a bar or lines, and a curve.
+"""The log of a training run: ``training_log.csv``, a progress bar or lines, and a loss curve.
 
-One line of the log for each held-out estimate. It survives a kill at any moment: on resume, lines
-written after the checkpoint, and a line cut short, are dropped. The curve needs matplotlib (extra
-``plots``).
+The log has one line for each held-out estimate. After an interruption at any time, resuming drops
+lines written after the checkpoint and a partial line. The curve needs matplotlib (extra ``plots``).
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from molgen.utils.progress import Bar
 
 FILE = "training_log.csv"
 COLUMNS = ["step", "epoch", "loss", "learning_rate", "molecules_per_second", "held_out_nats"]
-RECENT = 50  # steps that the loss shown on the bar is the mean of
+RECENT = 50  # steps over which the loss on the bar is averaged
 
 
 class TrainingLog:
-    """The log file, and what is shown meanwhile."""
+    """The log file and the progress of a run."""
 
     def __init__(self, folder: Path, step: int, total: int, shown: bool = True) -> None:
         """Open the log.
 
         Args:
-            folder: where it lies.
+            folder: of the log.
             step: steps already taken; later lines are dropped.
             total: steps of the whole run.
-            shown: show a bar on standard error, or, where that is no terminal, a line for each
+            shown: show a bar on standard error, or, if that is not a terminal, a line for each
                 held-out estimate.
         """
         self.path, self.total, self.shown = folder / FILE, total, shown
@@ -56,7 +55,7 @@ class TrainingLog:
         return self.molecules / max(time.monotonic() - self.since, 1e-9)
 
     def note(self, loss: float, molecules: int) -> None:
-        """Remember a step's loss and move the bar.
+        """Add a step's loss and update the bar.
 
         Raises:
             FloatingPointError: if it is not a number.
@@ -93,27 +92,27 @@ class TrainingLog:
         self._start()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.bar.close()
 
 
 def read_rows(path: Path) -> list[Sequence[str]]:
-    """Return the whole lines of a log below its header; none where there is no log."""
+    """Return the complete lines of a log below its header; none if there is no log."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a line
+    whole = text[: text.rfind("\n") + 1]  # an interrupted run may have left a partial line
     rows = list(csv.reader(io.StringIO(whole)))[1:]
     return [row for row in rows if len(row) == len(COLUMNS) and row[0].isdecimal()]
 
 
 def loss_curve(log_csv: str | Path, path: str | Path) -> None:
-    """Draw loss against step from a training log, with the held-out points where there are any.
+    """Draw loss against step from a training log, with held-out estimates if there are any.
 
     Args:
-        log_csv: with the columns ``step``, ``loss`` and, where it was measured, ``held_out_nats``;
-            both in nats per molecule.
-        path: of the picture; its extension says which kind (png, pdf, svg).
+        log_csv: with the columns ``step``, ``loss`` and, if measured, ``held_out_nats``; both in
+            nats per molecule.
+        path: of the image; its extension is the format (png, pdf, svg).
 
     Raises:
         ValueError: if matplotlib is missing, or the log lacks a column or has no rows.
@@ -145,7 +144,7 @@ def loss_curve(log_csv: str | Path, path: str | Path) -> None:
 
 
 def _points(log_csv: str | Path, column: str) -> list[tuple[float, float]]:
-    """Return (step, value) of every row that has a value."""
+    """Return (step, value) of every row with a value."""
     with Path(log_csv).open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if "step" not in (reader.fieldnames or ()) or "loss" not in (reader.fieldnames or ()):

@@ -1,14 +1,14 @@
-"""Objectives: how a network's rows are noised and what it loses; one object for each noise.
+"""Training objectives: corruption of rows and loss, one class for each noise.
 
     masked    sum over masked tokens of -log p(x_0 | x_t), times length / count
     uniform   the continuous-time bound of uniform noise
     none      -log p(next token | tokens so far), the end included: an autoregressive model
 
-in nats, as :mod:`molgen.diffusion.losses` has them.
+in nats, computed by :mod:`molgen.diffusion.losses`.
 
 The first is unbiased for the bound's integral over ``t``: with ``n`` of ``L`` tokens masked and
-``n`` uniform in 1..L, a row's cross-entropy times ``L / n`` has the bound as its mean. A network
-with a time input is told an ``alpha_t`` drawn given ``n``: ``t`` then has the law of the n-th
+``n`` uniform in 1..L, a row's cross-entropy times ``L / n`` has the bound as its mean. The time
+input of a network is an ``alpha_t`` drawn given ``n``: ``t`` then has the distribution of the n-th
 smallest of L uniforms. For uniform noise each row of a batch has its own stratum of ``t``.
 
 References: Sahoo et al., "Simple and Effective Masked Diffusion Language Models" (2024); Schiff et
@@ -38,10 +38,10 @@ from molgen.training.self_correction import SelfCorrecting
 
 
 class Objective(Protocol):
-    """What a training loop needs to know about a loss."""
+    """Interface of an objective for the training loop."""
 
     drops_values: bool
-    """Whether property values are conditions, of which some are left out; labels are not."""
+    """Whether property values are conditions, of which some are dropped; labels are not."""
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
         """Noise clean rows; see :class:`molgen.training.batch.Corruption`."""
@@ -93,19 +93,19 @@ class Uniform:
     def losses(self, model: Denoiser, batch: Batch) -> Tensor:
         """Return each row's loss: an unbiased estimate of its bound given its length."""
         if batch.alpha is None:
-            raise ValueError("alpha is None, but the loss of uniform noise depends on it")
+            raise ValueError("alpha is None, expected values for uniform noise")
         return uniform_nats(model, batch.x_0, batch.x_t, batch.alpha, batch.values)
 
 
 @dataclass(frozen=True)
 class NextToken:
-    """Autoregression: no noise; each token is predicted from those before it."""
+    """Autoregression: no noise; each token is predicted from its prefix."""
 
     mask_id: int
     drops_values = True
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
-        """Return the rows moved right by one, the beginning in front."""
+        """Return the rows shifted right by one, behind the token of the beginning."""
         return Noised(shifted(x_0, self.mask_id))
 
     def losses(self, model: Denoiser, batch: Batch) -> Tensor:
@@ -116,20 +116,21 @@ class NextToken:
 def objective_for(
     noise: str, pad_id: int, mask_id: int, time_input: bool, self_correct: bool = False
 ) -> Objective:
-    """Return the objective that trains a denoiser of this noise.
+    """Return the objective of a denoiser for this noise.
 
     Raises:
-        ValueError: if the noise has none, uniform noise meets a network without time input, or
-            self-correction meets another network than one of masked noise without time input.
+        ValueError: if there is none, the network of uniform noise has no time input, or
+            self-correction is requested for a network with other than masked noise or with a time
+            input.
     """
     if self_correct:
         if noise != "masked" or time_input:
             raise ValueError(
-                f"self-correction mends masked noise without a time input, got noise {noise!r}"
+                f"noise is {noise!r}, expected 'masked' without a time input for self-correction"
             )
         return SelfCorrecting(mask_id)
     if noise == "uniform" and not time_input:
-        raise ValueError("time_input is False, but uniform noise needs a network with one")
+        raise ValueError("time_input is False, expected True for uniform noise")
     objectives: dict[str, Objective] = {
         "masked": Masked(mask_id, time_input),
         "uniform": Uniform(pad_id),

@@ -1,14 +1,14 @@
 """Optimisers, learning-rate schedule and weight average for training.
 
-Matrices inside the blocks are trained by Muon, momentum whose singular values are set to about one,
+Matrices inside the blocks are trained by Muon: momentum with singular values set to about one,
 
     B <- mu B + g,    W <- W - lr (0.2 sqrt(max(rows, columns)) NewtonSchulz(g + mu B) + decay W)
 
-as ``torch.optim.Muon`` does, with one difference that decides whether a machine can train at all:
-its five iterations multiply matrices in bfloat16, which a processor without native bfloat16 does a
-hundred times slower than in float32. Here the number format is an argument. Everything else is
-trained by AdamW. The learning rate rises, stays, and falls linearly to zero, so a run can be
-lengthened on resume up to the moment it starts to fall.
+as in ``torch.optim.Muon``, with one difference: its five iterations multiply matrices in bfloat16,
+which is a hundred times slower than float32 on a processor without native bfloat16. Here the number
+format is an argument. All other parameters are trained by AdamW. The learning rate has a linear
+warm-up, a plateau and a linear decay to zero, so a resumed run can be lengthened until the decay
+starts.
 
 References: Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); Liu et
 al., "Muon is scalable for LLM training" (2025), for the step's size.
@@ -27,9 +27,9 @@ from torch.optim import AdamW
 
 from molgen.utils.threads import Workers
 
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # steepest at zero of the odd quintics that stay near one
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the odd quintic near one that is steepest at zero
 ITERATIONS = 5
-SMALLEST = 1e-7  # norm of a gradient below which it is not scaled up
+SMALLEST = 1e-7  # lower limit of a gradient's norm in scaling
 MATCHED_RMS = 0.2  # of an update's entries, as of AdamW
 
 
@@ -49,25 +49,25 @@ class Muon(torch.optim.Optimizer):
         Args:
             params: matrices.
             lr: learning rate.
-            weight_decay: part of a weight taken off per unit of learning rate.
+            weight_decay: fraction of a weight subtracted per unit of learning rate.
             momentum: of the gradient's moving average.
             dtype: of the iterations' matrix products.
 
         Raises:
-            ValueError: if a parameter is no matrix.
+            ValueError: if a parameter is not a matrix.
         """
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
         self.dtype = dtype
         for group in self.param_groups:
             for p in group["params"]:
                 if p.ndim != 2:
-                    raise ValueError(f"Muon takes matrices, got shape {tuple(p.shape)}")
+                    raise ValueError(f"params has shape {tuple(p.shape)}, expected matrices")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Take one step."""
         if closure is not None:
-            raise ValueError("closure is given, but gradients are expected to be there")
+            raise ValueError("closure is given, expected None and computed gradients")
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -105,12 +105,12 @@ MUON_MOMENTUM = 0.95
 ADAM_BETAS = (0.9, 0.98)
 MUON_SLOTS = {"momentum_buffer"}
 ADAM_SLOTS = {"step", "exp_avg", "exp_avg_sq"}
-RISE_AT_MOST = 0.1  # of the run: a short run would otherwise never reach its learning rate
-EMA_WARMUP = 10  # the average forgets its first steps: decay is at most (step + 1) / (step + 10)
+WARMUP_LIMIT = 0.1  # of the run: a short run would otherwise never reach its learning rate
+EMA_WARMUP = 10  # of the average: its decay is at most (step + 1) / (step + 10)
 
 
 class Optimizers:
-    """Muon on the block matrices, in groups that step side by side, and AdamW on the rest."""
+    """Muon on the block matrices, in groups that step in parallel, and AdamW on the rest."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Optimizers:
         self.names = {id(p): name for name, p in named.items()}
 
     def step(self, learning_rate: float, pool: Workers) -> None:
-        """Take one step with every optimiser, on the threads of ``pool``."""
+        """Step every optimiser on the threads of ``pool``."""
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = learning_rate
@@ -163,10 +163,10 @@ class Optimizers:
         }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what :meth:`state` returned.
+        """Restore a state of :meth:`state`.
 
         Raises:
-            ValueError: if it belongs to other optimisers.
+            ValueError: if it is the state of other optimisers.
         """
         found: dict[str, dict[str, Tensor]] = {}
         for name, value in state.items():
@@ -178,7 +178,7 @@ class Optimizers:
                 slots = found.get(self.names[id(p)], {})
                 if slots and set(slots) != expected:
                     raise ValueError(
-                        f"optimiser state of {self.names[id(p)]} holds {sorted(slots)}, "
+                        f"optimiser state of {self.names[id(p)]} is {sorted(slots)}, "
                         f"expected {sorted(expected)}"
                     )
                 if any(v.shape != (() if k == "step" else p.shape) for k, v in slots.items()):
@@ -187,28 +187,28 @@ class Optimizers:
 
 
 def is_block_matrix(name: str, parameter: Tensor) -> bool:
-    """Return whether Muon takes this parameter: a matrix between activations, inside a block."""
+    """Return whether Muon trains this parameter: a matrix between activations, inside a block."""
     inside = name.startswith("blocks.") and "bias" not in name and "modulation" not in name
     return inside and parameter.ndim == 2
 
 
 def learning_rate(step: int, total: int, peak: float, warmup: int, decay_fraction: float) -> float:
-    """Return the rate at a step: linear rise, plateau, linear fall to zero at ``total``.
+    """Return the rate at a step: linear warm-up, plateau, linear decay to zero at ``total``.
 
     Args:
         step: steps already taken.
         total: steps of the whole run.
         peak: rate of the plateau.
-        warmup: steps of the rise, at most a tenth of the run.
-        decay_fraction: part of the run over which the rate falls.
+        warmup: steps of the warm-up, at most a tenth of the run.
+        decay_fraction: fraction of the run over which the rate decays.
     """
-    rise = min(1.0, (step + 1) / max(1.0, min(warmup, RISE_AT_MOST * total)))
+    rise = min(1.0, (step + 1) / max(1.0, min(warmup, WARMUP_LIMIT * total)))
     fall = min(1.0, (total - step) / max(1.0, decay_fraction * total))
     return peak * min(rise, fall)
 
 
 class WeightAverage:
-    """Exponential moving average of the parameters: the weights that are evaluated and shipped."""
+    """Exponential moving average of the parameters, which is evaluated and exported."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -223,7 +223,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
-        """Lend the average to the model for the length of a block."""
+        """Use the average as the model's weights within the context."""
         self._swap(model)
         try:
             yield

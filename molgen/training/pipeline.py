@@ -1,12 +1,12 @@
-"""The whole path of a training run: prepare a file once, train, finish.
+"""The pipeline of a training run: make the data set, train, export.
 
     FILE -> dataset.npz, training_index.safetensors, report.csv, prepared.json    (prepare)
-         -> state/, training_log.csv                                     (train)
-         -> config.json, model.safetensors, ..., README.md               (finish)
+         -> state/, training_log.csv                                              (train)
+         -> config.json, model.safetensors, ..., README.md                        (export)
 
-The same command goes on where it was killed: without cleaning the file again
-(:mod:`molgen.training.prepared`) and from the last checkpoint (:mod:`molgen.training.state`), bit
-for bit.
+The same command resumes an interrupted run: without cleaning the file again
+(:mod:`molgen.training.prepared`) and exactly from the last checkpoint
+(:mod:`molgen.training.state`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def shape_for(
         width: of the residual stream.
         heads: attention heads.
         noise: see :class:`molgen.nn.config.DenoiserConfig`.
-        quality: likewise.
+        quality: see :class:`molgen.nn.config.DenoiserConfig`.
 
     Raises:
         ValueError: if the heads do not divide the width.
@@ -78,24 +78,25 @@ def fit(
     resume: bool = True,
     progress: bool = False,
     exports: tuple[Path, ...] = (),
-    say: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
     stopping: bool = False,
 ) -> dict[str, Any]:
-    """Train on prepared data and write the model.
+    """Train on a data set and write the model.
 
     Args:
-        prepared: from :func:`prepare`.
-        folder: of the run, where the model goes, too.
+        prepared: the data set from :func:`prepare`.
+        folder: of the run and the model.
         network: the shape of a new network, or one to start from.
-        config: how to train.
-        resume: go on from a checkpoint in the folder.
-        progress: show how it goes.
-        exports: further folders for the model alone, without data and checkpoints.
-        say: told in a line what a user wants to know.
-        stopping: end when the held-out part stops improving, at ``config.epochs`` at the latest.
+        config: of training.
+        resume: from a checkpoint in the folder.
+        progress: show progress.
+        exports: further folders for the model only, without data and checkpoints.
+        report: called with lines for the user.
+        stopping: end early if the held-out loss stops improving, at ``config.epochs`` at the
+            latest.
 
     Returns:
-        What ``molgen.json`` holds.
+        The content of ``molgen.json``.
 
     Raises:
         ValueError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
@@ -116,22 +117,22 @@ def fit(
     place = state.find(folder) if resume else None
     if place is not None:
         meta = state.read_meta(place)
-        say(f"going on from step {meta['step']:,} in {place}")
-        if warning := changed_fall(meta, config, prepared.data):
-            say(warning)
+        report(f"resuming from step {meta['step']:,} in {place}")
+        if warning := changed_decay(meta, config, prepared.data):
+            report(warning)
     if stop:
         config = stop.begin(place, prepared.data, network, config)
     train(prepared.data, folder, network, config, resume, progress, stop, end)
     return info
 
 
-def changed_fall(meta: dict[str, Any], config: TrainConfig, data: TokenDataset) -> str:
-    """Return a warning if the run's length changes after its learning rate has begun to fall."""
+def changed_decay(meta: dict[str, Any], config: TrainConfig, data: TokenDataset) -> str:
+    """Return a warning if the run's length changes after the decay of its learning rate starts."""
     epochs = meta.get("recipe", {}).get("epochs", config.epochs)
-    begun = (1 - config.decay_fraction) * epochs * data.batches_per_epoch(config.batch_size)
-    if epochs == config.epochs or meta["step"] <= begun:
+    decay_start = (1 - config.decay_fraction) * epochs * data.batches_per_epoch(config.batch_size)
+    if epochs == config.epochs or meta["step"] <= decay_start:
         return ""
     return (
-        f"note: the learning rate was already falling towards the end of {epochs:g} epochs; with "
-        f"{config.epochs:g} it jumps"
+        f"note: the learning rate was already decaying in a run of {epochs:g} epochs; with "
+        f"{config.epochs:g} epochs it jumps"
     )

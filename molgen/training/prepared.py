@@ -1,8 +1,8 @@
-"""Data ready to train on: made once from a file, found again when the same command goes on.
+"""The data set of a run: made once from a file, and used again when the run is resumed.
 
-``prepared.json`` says what the data was made from and how. The same file and options find the data
-as it is; other ones are refused while the folder holds a checkpoint of a run. A file that ends in
-``.npz`` is a data set prepared before, and is taken over with what lies beside it: no RDKit needed.
+``prepared.json`` records the source of the data and the options. The same file and options load the
+data set; others are rejected while the folder has a checkpoint of a run. A file that ends in
+``.npz`` is an existing data set and is copied with its index and record, without RDKit.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from molgen.model import Model
 
 DATASET, REPORT, RECORD = "dataset.npz", "report.csv", "prepared.json"
-LEAST = 20  # molecules to fine-tune on: of fewer, nothing can be held out that says anything
-PRESETS = ("sampling", "design", "presets")  # of molgen.json: how to draw
+LEAST = 20  # molecules to fine-tune on: with fewer, the held-out part is too small
+PRESETS = ("sampling", "design", "presets")  # of molgen.json: sampling settings
 
 
 class _Facts(Struct):
-    """What is looked at of the facts; all of them go into ``molgen.json``."""
+    """The checked part of the facts; all of them are written to ``molgen.json``."""
 
     data: dict[str, Any] = {}
     seeds: dict[str, int] = {}
@@ -45,7 +45,7 @@ class _Facts(Struct):
 
 
 class _Record(Struct):
-    """What ``prepared.json`` holds."""
+    """The content of ``prepared.json``."""
 
     fingerprint: str
     facts: _Facts
@@ -54,13 +54,13 @@ class _Record(Struct):
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """Data ready to train on.
+    """A data set for training, with its record.
 
     Attributes:
         data: the data set.
-        facts: what the model's ``molgen.json`` says about it.
-        summary: one line on what was kept and left out.
-        notes: lines on what was read, and how.
+        facts: its entries of the model's ``molgen.json``.
+        summary: one line on accepted and rejected rows.
+        notes: lines on the reading of the file.
     """
 
     data: TokenDataset
@@ -79,27 +79,26 @@ def prepare(
     progress: bool = False,
     named: Collection[str] = (),
 ) -> PreparedDataset:
-    """Make the data set of a run, or find the one that was made from the same file.
+    """Make the data set of a run, or load the one made from the same file.
 
     Args:
-        source: a file of SMILES, or a data set prepared before (``.npz``).
+        source: a file of SMILES, or an existing data set (``.npz``).
         folder: of the run.
-        options: what to make of the file; for an ``.npz`` that has been decided.
-        init: a model whose tokenizer is used, and whose known molecules stay known.
-        processes: how many processes share the chemistry.
-        resume: refuse to replace the data of a run that has a checkpoint in the folder.
-        progress: show bars where standard error is a terminal.
-        named: properties that the user named beside ``init``: of its own names none is looked up
-            as a function.
+        options: of reading and cleaning; ignored for an ``.npz``.
+        init: a model to start from: its tokenizer is used, and its training-set index is included.
+        processes: number of processes for chemistry.
+        resume: raise an error rather than replace the data of a run with a checkpoint.
+        progress: show bars if standard error is a terminal.
+        named: properties that the user named; those of ``init`` are never read as functions.
 
     Raises:
-        ValueError: if the source is no good, or the folder holds another run.
-        OSError: if a file cannot be opened or written; nothing half-written is left.
+        ValueError: if the source is invalid, or the folder has another run.
+        OSError: if a file cannot be opened or written; no partial file is left.
     """
     if source.suffix.lower() == ".npz":
         return adopt(source, folder, init, resume)
-    made_how = {**asdict(options), "properties": list(options.properties)}
-    identity = {"file": digest(source), "options": made_how, "init": init_digest(init)}
+    made_with = {**asdict(options), "properties": list(options.properties)}
+    identity = {"file": digest(source), "options": made_with, "init": init_digest(init)}
     record = read_record(folder)
     if record.get("identity") == identity and find(folder, INDEX).exists():
         data = TokenDataset.load(folder / DATASET)
@@ -112,11 +111,11 @@ def prepare(
     tokenizer, own = (init.tokenizer, named) if init else (None, None)
     made = ingest(source, options, tokenizer, processes, progress, own)
     if init is not None:
-        check_enough(len(made.data), init, f"{source}: {made.cleaned.summary()}")
+        check_size(len(made.data), init, f"{source}: {made.cleaned.summary()}")
     facts = facts_of(source, made, options, init)
     prepared = PreparedDataset(made.data, facts, made.cleaned.summary(), made.notes)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RECORD).unlink(missing_ok=True)  # it would speak of what is replaced now
+    (folder / RECORD).unlink(missing_ok=True)  # it would describe the replaced data
     made.cleaned.write_report(folder / REPORT)
     with replacing(folder / INDEX) as part:
         (
@@ -130,7 +129,7 @@ def prepare(
 
 
 def facts_of(source: Path, made: Ingested, options: Options, init: Model | None) -> dict[str, Any]:
-    """Return what a model's ``molgen.json`` says about where its data came from."""
+    """Return the entries of ``molgen.json`` on the source of the data."""
     from molgen.data.cleaning import NEUTRALISED, SALTS_REMOVED, Reason
 
     counts = made.cleaned.counts
@@ -146,7 +145,7 @@ def facts_of(source: Path, made: Ingested, options: Options, init: Model | None)
 
 
 def init_fact(init: Model | None) -> dict[str, Any]:
-    """Return what is said of the model to start from, and how it recommends to draw."""
+    """Return the name of the model to start from, and its sampling settings."""
     if init is None:
         return {}
     own = {name: init.info[name] for name in PRESETS if name in init.info}
@@ -154,15 +153,15 @@ def init_fact(init: Model | None) -> dict[str, Any]:
 
 
 def short_name(model: Model) -> str:
-    """Return what a model is called on a card: a folder by its last name alone."""
+    """Return the name of a model on a card: for a folder, its base name."""
     return Path(model.name).resolve().name if Path(model.name).is_dir() else model.name
 
 
-def check_enough(molecules: int, init: Model, found: str) -> None:
-    """Check that there are molecules enough to fine-tune on.
+def check_size(molecules: int, init: Model, found: str) -> None:
+    """Check that there are enough molecules to fine-tune on.
 
     Raises:
-        ValueError: if not, saying what was found.
+        ValueError: if not, with their number.
     """
     if molecules < LEAST:
         raise ValueError(
@@ -172,15 +171,15 @@ def check_enough(molecules: int, init: Model, found: str) -> None:
 
 
 def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> PreparedDataset:
-    """Take over a data set prepared before, and what lies beside it.
+    """Copy an existing data set with its index and record.
 
     Raises:
-        ValueError: if it is none, does not fit ``init``, or the folder holds another run.
+        ValueError: if it is not one, does not fit ``init``, or the folder has another run.
     """
     data, place = TokenDataset.load(source), folder / DATASET
     if init is not None:
         check_init(data, init)
-        check_enough(len(data), init, str(source))
+        check_size(len(data), init, str(source))
     fingerprint = data.fingerprint()
     record = read_record(source.parent)
     if record.get("fingerprint") != fingerprint:
@@ -194,14 +193,14 @@ def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> Prepa
         copy(find(source.parent, INDEX), folder / INDEX)
         copy(source, place)
     if init is not None:
-        add_known(find(folder, INDEX), init)
+        extend_index(find(folder, INDEX), init)
     prepared = PreparedDataset(data, {**record["facts"], **init_fact(init)}, record["summary"])
     write_record(folder, prepared, record.get("identity"))
     return prepared
 
 
 def copy(source: Path, place: Path) -> None:
-    """Put a copy of a file in a place; where there is no such file, what was there is removed."""
+    """Copy a file; if there is none, remove the destination."""
     if not source.exists():
         place.unlink(missing_ok=True)
     elif not (place.exists() and source.samefile(place)):
@@ -209,8 +208,8 @@ def copy(source: Path, place: Path) -> None:
             shutil.copyfile(source, part)
 
 
-def add_known(path: Path, init: Model) -> None:
-    """Let an index know what a model knows, too."""
+def extend_index(path: Path, init: Model) -> None:
+    """Add a model's training-set index to an index."""
     from molgen.molecules.training_index import TrainingIndex
 
     if init.training_index is None:
@@ -224,12 +223,12 @@ def check_init(data: TokenDataset, init: Model) -> None:
     """Check that a model's tokenizer and properties are those of a data set.
 
     Raises:
-        ValueError: naming what differs.
+        ValueError: if they differ.
     """
     own = Tokenizer(list(data.vocab), data.representation)
     same = own.vocab == init.tokenizer.vocab
     if not same or own.representation != init.tokenizer.representation:
-        raise ValueError(f"the data set was not prepared with the tokenizer of {init.name!r}")
+        raise ValueError(f"the data set was not made with the tokenizer of {init.name!r}")
     if data.properties != init.properties:
         raise ValueError(
             f"the data set has the properties {', '.join(data.properties) or 'none'}, "
@@ -237,10 +236,10 @@ def check_init(data: TokenDataset, init: Model) -> None:
         )
 
 
-def another_run(folder: Path, what: str) -> str:
-    """Return the complaint about a folder that is taken."""
+def another_run(folder: Path, origin: str) -> str:
+    """Return the error message for a folder that is in use."""
     return (
-        f"{str(folder)!r} holds another run ({what}): choose another --out, or begin again there "
+        f"{str(folder)!r} has another run ({origin}): choose another --out, or start again there "
         "with --no-resume"
     )
 
@@ -261,7 +260,7 @@ def init_digest(init: Model | None) -> str:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Return ``prepared.json``, empty where there is none or it is damaged."""
+    """Return ``prepared.json``, empty if it is missing or damaged."""
     try:
         record = read_json(folder / RECORD, dict)
         checked(record, _Record, folder / RECORD)

@@ -1,7 +1,7 @@
-"""The recipe of a training run: numbers alone, in one frozen object.
+"""The recipe of a training run: its hyperparameters in one frozen object.
 
 The defaults are those of the bundled QM9 model: exact-count masking, Muon on the block matrices, a
-plateau and a linear fall to zero, a moving average of the weights.
+plateau and linear decay of the learning rate, an exponential moving average of the weights.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train.
+    """Hyperparameters of training.
 
     Attributes:
-        epochs: passes over the training part; may change on resume while the rate is flat.
+        epochs: passes over the training part; may change on resume while the rate is constant.
         batch_size: molecules per step.
-        peak_rate: learning rate of the plateau, for Muon and AdamW alike.
-        warmup: steps over which it rises, at most a tenth of the run.
-        decay_fraction: part of the run over which it falls to zero.
+        peak_rate: learning rate of the plateau, for both Muon and AdamW.
+        warmup: steps of the warm-up, at most a tenth of the run.
+        decay_fraction: fraction of the run over which the rate decays to zero.
         weight_decay: of the block matrices.
         muon: whether Muon trains the block matrices.
         ema_decay: of the weight average.
-        drop_all: probability that a row sees no property at all; otherwise a keep rate is drawn
-            uniformly for the row and every property is kept independently at that rate.
-        self_correct: whether the network also learns to mend and to judge its own draws
-            (:mod:`molgen.training.self_correction`), at twice the time.
-        seed: of everything random.
+        drop_all: probability that a row has no property; otherwise a keep rate is drawn uniformly
+            for the row and every property is kept independently at that rate.
+        self_correct: whether the network is also trained to correct its own draws and to predict
+            their errors (:mod:`molgen.training.self_correction`), at twice the time.
+        seed: of all random numbers.
         evaluate_every: steps between held-out estimates.
         checkpoint_every: steps between exact checkpoints.
-        workers: CPU threads; 0 means one per core. Without meaning on a GPU.
-        shard: molecules per shard on a CPU.
+        workers: CPU threads; 0 means one per core. Unused on a GPU.
+        shard: molecules per micro-batch on a CPU.
         device: ``"cpu"``, ``"cuda"``, ...
         dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
     """
@@ -60,7 +60,7 @@ class TrainConfig:
         """Check the numbers.
 
         Raises:
-            ValueError: naming the one that is out of range.
+            ValueError: if one is out of range.
         """
         for name in ("epochs", "batch_size", "peak_rate", "evaluate_every", "checkpoint_every"):
             if not getattr(self, name) > 0:
@@ -70,26 +70,26 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 0")
 
 
-SERIES = 10_000  # molecules to train on up to which a file is a series, not another training set
-PASSES, EPOCHS = 30_000, (4, 40)  # molecules to see in all, and the epochs that may be
+SERIES = 10_000  # maximum number of training molecules of a series for fine-tuning
+PASSES, EPOCHS = 30_000, (4, 40)  # molecules of all steps, and the range of epochs
 BATCH, STEPS_AN_EPOCH = 64, 8  # molecules in a step at most; steps in an epoch of a small series
-RATE = 1e-4  # of 1e-3, 3e-4 and 1e-4 what learned most of 300 molecules and forgot least
+RATE = 1e-4  # of 1e-3, 3e-4 and 1e-4 the best on 300 molecules, in learning and in forgetting
 
 
 def for_series(training: int, batch_size: int | None = None) -> dict[str, Any]:
-    """Return how to fine-tune on so many molecules, as fields of ``TrainConfig``.
+    """Return the recipe of fine-tuning on a series, as fields of ``TrainConfig``.
 
-    Steps are small and many, and AdamW takes them all: Muon's products cost more than the
-    gradients of so few molecules. A batch is cut in two, whatever the cores, so that they share it
-    and the result is the same on any number of them.
+    Steps are small and many, with AdamW only: Muon's products cost more than the gradients of so
+    few molecules. A batch always has two micro-batches, so that the result does not depend on the
+    number of cores.
 
     Args:
-        training: molecules to train on.
-        batch_size: molecules in a step, if that is decided.
+        training: number of training molecules.
+        batch_size: molecules in a step, if given.
     """
     batch = batch_size or int(np.clip(training // STEPS_AN_EPOCH, min(8, training), BATCH))
     epochs = float(np.clip(PASSES / training, *EPOCHS))
-    each = max(1, round(training / batch))  # a check at the end of every epoch
+    each = max(1, round(training / batch))  # an evaluation at the end of every epoch
     return {
         "epochs": epochs,
         "batch_size": batch,

@@ -1,15 +1,15 @@
-"""Self-correcting training: the network learns to judge and to mend what it draws itself.
+"""Self-correcting training: the network learns to correct its own draws and predict their errors.
 
     x_t  ->  p(x_0 | x_t)  ->  x_s: some of the masked tokens drawn from it  ->  p(x_0 | x_s), q
 
-Beside the loss of masked diffusion at ``x_t``, a second forward sees ``x_s``, in which draws of the
-network stand where masks were. It is trained at every position, so that a later sampler may ask it
-what should stand where something stands already (ProSeCo), and its quality head learns how probable
-it is that each drawn token is right given the others (PRISM), which says what to mask again at no
-further forward. One run teaches both in the same weights, at twice the cost of a step.
+In addition to the loss of masked diffusion at ``x_t``, a second forward has ``x_s`` as its input,
+in which draws of the network replace masks. It is trained at every position, so that a sampler can
+correct placed tokens (ProSeCo), and its quality head learns the probability that each drawn token
+is right given the others (PRISM), for remasking without a further forward. One run trains both in
+the same weights, at twice the cost of a step.
 
-In half of the rows every mask is filled, as when a molecule is complete; in the others a part.
-Tokens are drawn, not taken at their likeliest: what a sampler has to mend are draws.
+In half of the rows every mask is filled, as in a complete molecule; in the others a part. Tokens
+are drawn rather than taken at the mode, because a sampler has to correct draws.
 
 References: Schiff et al., "Learn from your mistakes: self-correcting masked diffusion models"
 (2026); Kim et al., "Fine-tuning masked diffusion for provable self-correction" (2025).
@@ -32,21 +32,21 @@ WHOLE = 0.5  # of the rows are filled completely
 
 @dataclass(frozen=True)
 class SelfCorrecting:
-    """Masked diffusion, repair of own draws, and their quality.
+    """Masked diffusion, correction of the network's draws, and their quality.
 
     Attributes:
         mask_id: id of the mask.
-        repair: weight of the cross-entropy at ``x_s`` over all positions; 0 leaves it out.
-        judge: weight of the quality head's cross-entropy, for a network that has one.
+        correction: weight of the cross-entropy at ``x_s`` over all positions.
+        quality: weight of the quality head's cross-entropy, for a network that has one.
     """
 
     mask_id: int
-    repair: float = 1.0
-    judge: float = 1.0
+    correction: float = 1.0
+    quality: float = 1.0
     drops_values = True
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
-        """Mask, and choose which masks the network shall fill; see ``Corruption``."""
+        """Mask, and choose the masks that the network fills; see ``Corruption``."""
         counts = noise.exact_counts(real.sum(1), generator)
         masked = noise.mask_exactly(x_0, real, counts, generator)
         u = torch.rand((2, len(x_0)), generator=generator)
@@ -63,23 +63,22 @@ class SelfCorrecting:
     def losses(self, model: MoleculeDenoiser, batch: Batch) -> Tensor:
         """Return each row's loss in nats, shape (batch,)."""
         if batch.x_s is None or batch.u is None:
-            raise ValueError("x_s or u is None, but the network learns from its own draws")
+            raise ValueError("x_s or u is None, expected both for self-correction")
         real, masked = batch.x_0 != model.pad_id, batch.x_t == self.mask_id
         filled = masked & (batch.x_s != self.mask_id)
         log_p = model.logits(batch.x_t, batch.values).log_softmax(-1)
-        # as in the bound: the cross-entropy of n of L masked tokens counts L / n times
+        # as in the bound: the cross-entropy of n of L masked tokens has weight L / n
         weight = real.sum(1) / masked.sum(1)
         loss = _nll(log_p, batch.x_0, masked).sum(1) * weight
         drawn = torch.where(filled, inverse_cdf(log_p.detach(), batch.u), batch.x_s)
-        found = model.answer(drawn, batch.values)
-        loss = (
-            loss + self.repair * _nll(found.logits.log_softmax(-1), batch.x_0, real).sum(1) * weight
-        )
-        if found.quality is not None:
+        output = model.answer(drawn, batch.values)
+        corrected = _nll(output.logits.log_softmax(-1), batch.x_0, real).sum(1)
+        loss = loss + self.correction * corrected * weight
+        if output.quality is not None:
             right = (drawn == batch.x_0).float()
-            wrong = F.binary_cross_entropy_with_logits(found.quality, right, reduction="none")
-            share = (wrong * filled).sum(1) / filled.sum(1)
-            loss = loss + self.judge * share * real.sum(1)
+            entropy = F.binary_cross_entropy_with_logits(output.quality, right, reduction="none")
+            mean = (entropy * filled).sum(1) / filled.sum(1)
+            loss = loss + self.quality * mean * real.sum(1)
         return loss
 
 
@@ -96,11 +95,11 @@ def inverse_cdf(log_p: Tensor, u: Tensor) -> Tensor:
     p = log_p.exp()
     cdf = p.cumsum(-1)
     token = (cdf <= u[..., None] * cdf[..., -1:]).sum(-1)
-    last = p.shape[-1] - 1 - (p.flip(-1) > 0).int().argmax(-1)  # rounding may reach the very end
+    last = p.shape[-1] - 1 - (p.flip(-1) > 0).int().argmax(-1)  # because of rounding
     return token.minimum(last)
 
 
 def _nll(log_p: Tensor, x_0: Tensor, where: Tensor) -> Tensor:
-    """Return ``-log p(x_0)`` where asked and zero elsewhere, shape (batch, length)."""
+    """Return ``-log p(x_0)`` at ``where`` and zero elsewhere, shape (batch, length)."""
     target = torch.where(where, x_0, 0)  # padding has log-probability -inf
     return torch.where(where, -log_p.gather(-1, target[..., None]).squeeze(-1), 0.0)

@@ -1,12 +1,12 @@
-"""Exact checkpoints of a training run: resumed equals uninterrupted.
+"""Exact checkpoints of a training run: a resumed run equals an uninterrupted one.
 
-``state/`` holds the float32 weights, their moving average and the optimisers' tensors in one
-safetensors file, and in JSON beside it the step and what the run was begun with. A new checkpoint
-is written aside and then takes the old one's place:
+``state/`` has the float32 weights, their moving average and the optimisers' tensors in one
+safetensors file, and the step, data and recipe of the run in JSON. A new checkpoint is written to
+a temporary folder, which then replaces the old one:
 
     state.new written  ->  state -> state.old  ->  state.new -> state  ->  state.old removed
 
-Each arrow is one rename, so whenever the run is killed ``state`` or ``state.old`` is whole.
+Each arrow is one rename, so that ``state`` or ``state.old`` is complete after any interruption.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ FIXED = (
     "muon",
     "drop_all",
     "self_correct",
-)  # of the recipe: a resumed run has the same
+)  # of the recipe: equal in a resumed run
 
 
 class _Meta(Struct):
-    """What ``state.json`` must hold; the recipe's own keys are compared with those asked for."""
+    """Required content of ``state.json``; the recipe is compared with the requested one."""
 
     step: int
     seed: int
@@ -48,13 +48,13 @@ class _Meta(Struct):
 
 
 def find(folder: str | Path) -> Path | None:
-    """Return where the checkpoint to go on from lies, None if there is none."""
+    """Return the folder of the checkpoint to resume from, None if there is none."""
     places = (Path(folder) / FOLDER, Path(folder) / f"{FOLDER}.old")
     return next((p for p in places if (p / META).exists() and (p / TENSORS).exists()), None)
 
 
 def read_meta(place: Path) -> dict[str, Any]:
-    """Return what a checkpoint says of its run.
+    """Return the metadata of a checkpoint.
 
     Raises:
         ValueError: if the file is damaged.
@@ -70,12 +70,11 @@ def save(folder: Path, step: int, run: Mapping[str, Any], tensors: Mapping[str, 
     Args:
         folder: of the run.
         step: steps taken.
-        run: what it was begun with: ``data``, a digest; ``recipe``, its settings, ``seed`` among
-            them.
+        run: its ``data``, a digest, and ``recipe``, the hyperparameters with ``seed``.
         tensors: by name.
 
     Raises:
-        OSError: if it cannot be written; the one before is kept.
+        OSError: if it cannot be written; the previous one is kept.
     """
     meta = {"step": step, "seed": run["recipe"]["seed"], **run}
     fresh, place, old = (folder / f"{FOLDER}{suffix}" for suffix in (".new", "", ".old"))
@@ -90,7 +89,7 @@ def save(folder: Path, step: int, run: Mapping[str, Any], tensors: Mapping[str, 
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
-    if place.exists():  # only then is what may be left of an older one of no use
+    if place.exists():  # only then is the rest of an older one not needed
         shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
     fresh.rename(place)
@@ -98,7 +97,7 @@ def save(folder: Path, step: int, run: Mapping[str, Any], tensors: Mapping[str, 
 
 
 def remove(folder: Path) -> None:
-    """Forget the run: take its checkpoint away, if there is one."""
+    """Remove the checkpoint of a run, if there is one."""
     for suffix in ("", ".old", ".new"):
         shutil.rmtree(folder / f"{FOLDER}{suffix}", ignore_errors=True)
 
@@ -109,15 +108,15 @@ def load(
     """Read a checkpoint of a run of the same data, shape and recipe.
 
     Args:
-        place: where :func:`find` found it.
-        run: what is begun now, as :func:`save` takes it.
-        shapes: of the network's tensors, by the names they were saved under.
+        place: folder from :func:`find`.
+        run: the current run, as for :func:`save`.
+        shapes: of the network's tensors, by their names in the file.
 
     Returns:
         Steps taken, and the tensors by name, on the CPU.
 
     Raises:
-        ValueError: if the checkpoint belongs to another run, naming what differs, or is damaged.
+        ValueError: if the checkpoint belongs to another run, with the difference, or is damaged.
     """
     meta = read_meta(place)
     _check_run(place, meta, run)
@@ -128,8 +127,8 @@ def tensors(place: Path, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     """Return a checkpoint's tensors by name, on the CPU.
 
     Args:
-        place: where :func:`find` found it.
-        shapes: of a network's tensors, by the names they were saved under.
+        place: folder from :func:`find`.
+        shapes: of a network's tensors, by their names in the file.
 
     Raises:
         ValueError: if they have other shapes, or the file is damaged.
@@ -138,22 +137,22 @@ def tensors(place: Path, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     for kind in dict.fromkeys(name.partition(".")[0] for name in shapes):
         own = {k: v.shape for k, v in found.items() if k.startswith(f"{kind}.")}
         if own != {k: tuple(v) for k, v in shapes.items() if k.startswith(f"{kind}.")}:
-            raise ValueError(f"{place} holds a network of another shape than the one asked for")
+            raise ValueError(f"{place} has a network of another shape than the requested one")
     return read_tensors(place / TENSORS)
 
 
 def forget_older(place: Path) -> None:
-    """Take away what is left of the checkpoint before, of a run that was killed while saving."""
+    """Remove the rest of the previous checkpoint, if the run was interrupted while saving."""
     left = place.with_name(f"{FOLDER}.old")
     if place.name == FOLDER and left.exists():
         shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_run(place: Path, meta: Mapping[str, Any], run: Mapping[str, Any]) -> None:
-    """Check that the run is the same; a checkpoint that says less is compared in less.
+    """Check that the run is the same; missing keys of a checkpoint are not compared.
 
     Raises:
-        ValueError: naming what differs.
+        ValueError: if they differ, with the name and both values.
     """
     if meta.get("data", run["data"]) != run["data"]:
         raise ValueError(f"{place} belongs to a run on other data")
@@ -161,5 +160,5 @@ def _check_run(place: Path, meta: Mapping[str, Any], run: Mapping[str, Any]) -> 
     for name in FIXED:
         if before.get(name, now[name]) != now[name]:
             raise ValueError(
-                f"{place} belongs to a run with {name} {before[name]}, asked for {now[name]}"
+                f"{place} belongs to a run with {name} {before[name]}, expected {now[name]}"
             )

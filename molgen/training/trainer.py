@@ -1,14 +1,14 @@
-"""Training: one plain loop.
+"""The training loop.
 
 Each step draws a batch (:mod:`molgen.training.batch`), takes the gradient of its mean loss, and
-moves the weights (:mod:`molgen.training.optim`) and their moving average, which is what is
-evaluated and shipped.
+updates the weights (:mod:`molgen.training.optim`) and their moving average, which is evaluated and
+exported.
 
-A batch is cut into shards; on a CPU every shard runs on one of ``workers`` threads, each with one
-core, and gradients are added in the order of the shards, so the result does not depend on timing.
-All randomness is a function of ``(seed, step)``: a resumed run equals an uninterrupted one.
+A batch is split into micro-batches; on a CPU each runs on one of ``workers`` threads with one core,
+and gradients are added in the order of the micro-batches, so the result does not depend on timing.
+All random numbers are a function of ``(seed, step)``: a resumed run equals an uninterrupted one.
 
-Imports torch, never RDKit: data arrives tokenised (:mod:`molgen.data.dataset`).
+Imports torch, never RDKit: data are tokenised already (:mod:`molgen.data.dataset`).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from molgen.training.optim import Optimizers, WeightAverage, learning_rate
 from molgen.training.recipe import TrainConfig
 from molgen.utils.threads import Workers, resolve_dtype, workers
 
-ESTIMATED_ON = 2048  # held-out molecules that the log's estimate is made on
+ESTIMATED_ON = 2048  # held-out molecules of the log's estimate
 
 
 def new_model(shape: DenoiserConfig, seed: int) -> MoleculeDenoiser:
-    """Return a network with random weights, a function of the seed; no global seed is touched."""
+    """Return a network with random weights, a function of the seed; global state is unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MoleculeDenoiser(shape)
@@ -62,11 +62,11 @@ class Trainer:
         """Start a run.
 
         Args:
-            data: what to train on.
+            data: to train on.
             model: the network, trained in place.
-            config: how to train.
-            pool: threads to run shards on.
-            objective: what to train it for; by default, to undo its noise.
+            config: of training.
+            pool: threads for micro-batches.
+            objective: of training; by default that of the network's noise.
 
         Raises:
             ValueError: if the network does not fit the data.
@@ -102,18 +102,18 @@ class Trainer:
 
     @property
     def run(self) -> dict[str, Any]:
-        """What the run is, for :mod:`molgen.training.state`."""
+        """Data and recipe of the run, for :mod:`molgen.training.state`."""
         return {"data": self.fingerprint, "recipe": asdict(self.config)}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything that goes on: weights, their average and the optimisers' tensors."""
+        """Return the tensors of the state: weights, their average and the optimisers' tensors."""
         found = {f"model.{k}": v.detach().contiguous() for k, v in self.model.named_parameters()}
         found |= {f"average.{k}": v for k, v in self.average.weights.items()}
         return found | {f"optimizer.{k}": v for k, v in self.optimizers.state().items()}
 
     @torch.no_grad()
     def restore(self, place: Path) -> None:
-        """Go on from a checkpoint; see :func:`molgen.training.state.load`."""
+        """Restore a checkpoint; see :func:`molgen.training.state.load`."""
         shapes = {
             f"{kind}.{name}": p.shape
             for kind in ("model", "average")
@@ -135,7 +135,7 @@ class Trainer:
         return learning_rate(self.step, self.total, c.peak_rate, c.warmup, c.decay_fraction)
 
     def remaining_batches(self) -> Iterator[NDArray[np.int64]]:
-        """Yield the rows of every step that is left, from the middle of an epoch if need be."""
+        """Yield the rows of every remaining step, starting within an epoch if necessary."""
         while self.step < self.total:
             epoch, start = divmod(self.step, self.per_epoch)
             batches = self.data.batches(self.config.batch_size, self.config.seed, epoch)
@@ -145,7 +145,7 @@ class Trainer:
                     return
 
     def gradients(self, batch: Batch, rows: int) -> tuple[float, list[Tensor | None]]:
-        """Return a shard's summed loss and the gradients of its part of the mean over ``rows``."""
+        """Return a micro-batch's summed loss and its gradients of the mean over ``rows``."""
         device = torch.device(self.config.device).type
         with torch.autocast(device, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
             losses = self.objective.losses(self.model, batch)
@@ -160,7 +160,7 @@ class Trainer:
         micro_batches = batch.to(c.device).micro_batches(
             c.shard if c.device.startswith("cpu") else count
         )
-        results = list(self.pool.map(lambda shard: self.gradients(shard, count), micro_batches))
+        results = list(self.pool.map(lambda part: self.gradients(part, count), micro_batches))
         for p, *parts in zip(self.model.parameters(), *(g for _, g in results), strict=True):
             present = [g for g in parts if g is not None]
             p.grad = torch.stack(present).sum(0) if len(present) > 1 else (present or [None])[0]
@@ -172,9 +172,9 @@ class Trainer:
     def evaluate(self, molecules: int = ESTIMATED_ON) -> float:
         """Return an estimate on held-out molecules for the averaged weights.
 
-        Of a denoiser the unconditional bound in nats per molecule, length included, of any other
-        network its mean loss; one noising per molecule, the same at every call. NaN where nothing
-        is held out.
+        For a denoiser the unconditional bound in nats per molecule, length included, for other
+        networks the mean loss; one noising per molecule, the same at every call. NaN if nothing is
+        held out.
         """
         with self.average.applied(self.model):
             if not isinstance(self.model, MoleculeDenoiser):
@@ -190,10 +190,10 @@ class Trainer:
         return bound.nats
 
     def mean_loss(self, rows: NDArray[np.int64]) -> float:
-        """Return the mean loss over rows of the data set, NaN over none."""
+        """Return the mean loss over rows of the data set, NaN for no rows."""
         c, device = self.config, torch.device(self.config.device).type
 
-        @torch.no_grad()  # in each thread anew
+        @torch.no_grad()  # grad mode is per thread
         def total(part: NDArray[np.int64]) -> float:
             batch = draw_batch(self.data, part, 0, c.seed, 1.0, self.objective).to(c.device)
             with torch.autocast(device, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
@@ -208,25 +208,25 @@ def check_fit(data: TokenDataset, shape: DenoiserConfig) -> None:
     """Check that a network can be trained on a data set.
 
     Raises:
-        ValueError: naming what differs.
+        ValueError: if vocabulary, properties or lengths do not fit.
     """
     pairs = {
         "vocabulary size": (shape.vocab_size, len(data.vocab)),
-        "properties": (known_properties(shape), tuple(data.properties)),
+        "properties": (property_names(shape), tuple(data.properties)),
     }
     for name, (own, needed) in pairs.items():
         if own != needed:
             raise ValueError(f"the network's {name}: got {own!r}, expected {needed!r}")
-    places = data.tokens.shape[1] + (shape.noise == "none")  # an autoregressive row has its begin
+    places = data.tokens.shape[1] + (shape.noise == "none")  # plus the beginning
     if places > shape.max_position_embeddings:
         raise ValueError(
-            f"the longest molecule takes {places} places, "
-            f"the network has {shape.max_position_embeddings}"
+            f"the longest molecule has {places} positions, "
+            f"expected at most the network's {shape.max_position_embeddings}"
         )
 
 
-def known_properties(shape: DenoiserConfig) -> tuple[str, ...]:
-    """Return the properties that a network is told (conditions) or tells (a guide's labels)."""
+def property_names(shape: DenoiserConfig) -> tuple[str, ...]:
+    """Return a network's properties: conditions of a denoiser, labels of a classifier."""
     return tuple(getattr(shape, "labels", None) or shape.properties)
 
 
@@ -241,27 +241,27 @@ def train(
     export: Callable[[Trainer], None] | None = None,
     objective: Objective | None = None,
 ) -> Trainer:
-    """Train until ``config.epochs`` are done, checkpointing exactly on the way.
+    """Train for ``config.epochs``, with exact checkpoints.
 
     Args:
         data: tokenised molecules.
-        folder: where ``state/`` (for resuming) and ``training_log.csv`` go.
+        folder: for ``state/`` (for resuming) and ``training_log.csv``.
         network: the shape of a new network, or one to start from, which is trained in place.
-        config: how to train.
-        resume: go on from ``folder/state`` where there is one; otherwise it is removed.
-        progress: show loss, held-out estimate and molecules per second: as a bar where standard
-            error is a terminal, as plain lines where it is none.
+        config: of training.
+        resume: from ``folder/state`` if it exists; otherwise it is removed.
+        progress: show loss, held-out estimate and molecules per second: as a bar if standard error
+            is a terminal, as lines otherwise.
         on_checkpoint: called after every checkpoint.
-        export: called once at the end, while the worker threads are still there.
-        objective: what to train for; by default, to undo the network's noise.
+        export: called once at the end, before the worker threads are stopped.
+        objective: of training; by default that of the network's noise.
 
     Returns:
         The run; its averaged weights are in ``trainer.average``.
 
     Raises:
-        ValueError: if the network does not fit the data, or the folder holds another run.
-        FloatingPointError: if the loss stops being a number; the last checkpoint is kept.
-        OSError: if a checkpoint cannot be written; the one before is kept.
+        ValueError: if the network does not fit the data, or the folder has another run.
+        FloatingPointError: if the loss is not finite; the last checkpoint is kept.
+        OSError: if a checkpoint cannot be written; the previous one is kept.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

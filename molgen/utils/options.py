@@ -9,11 +9,14 @@ imports no large library.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 WORDS, NUMBER, COUNT, EITHER = "words", "number", "count", "either"
+UNBOUNDED = {"most": math.inf}
+"""Metadata of a parameter in ``NAME:key=value`` whose number may exceed 1."""
 
 
 @dataclass(frozen=True)

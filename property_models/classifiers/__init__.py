@@ -1,4 +1,4 @@
-"""Noisy classifiers: networks that tell from a noised row what it will turn out to be."""
+"""Noisy classifiers: networks that predict properties of the final molecule from noised rows."""
 
 import lazy_loader
 

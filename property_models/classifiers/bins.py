@@ -1,7 +1,7 @@
-"""Bins: a property's range cut into pieces, so that a histogram can say what is likely.
+"""Bins: the range of a property divided for a histogram of predicted probabilities.
 
-A property of few whole numbers has one bin each; any other is cut at quantiles of the training
-data, finer towards both tails, where targets are.
+A property of few whole numbers has one bin each; for any other the edges are quantiles of the
+training data, finer towards both tails, where targets are.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Bins:
     """The bins of one property.
 
     Attributes:
-        edges: with shape (bins + 1,), rising; a value outside counts to the first or last bin.
-        mass: share of the training molecules in each bin, shape (bins,).
+        edges: with shape (bins + 1,), increasing; values outside belong to the first or last bin.
+        mass: fraction of the training molecules in each bin, shape (bins,).
     """
 
     def __init__(self, edges: ArrayLike, mass: ArrayLike) -> None:
@@ -31,29 +31,29 @@ class Bins:
         self.mass = np.asarray(mass, dtype=np.float64)
         if len(self.edges) != len(self.mass) + 1 or not (np.diff(self.edges) > 0).all():
             raise ValueError(
-                f"edges must rise and be one more than the bins, got {len(self.edges)} for "
+                f"edges must increase and be one more than the bins, got {len(self.edges)} for "
                 f"{len(self.mass)} bins"
             )
 
     @classmethod
     def of(cls, values: NDArray[np.floating]) -> Bins:
-        """Cut the range of the values, NaN left out.
+        """Divide the range of the values, without NaN.
 
         Raises:
             ValueError: if there is no value.
         """
-        known = np.asarray(values, dtype=np.float64)
-        known = known[np.isfinite(known)]
-        if not len(known):
-            raise ValueError("values holds no number, so there is nothing to make bins of")
-        distinct = np.unique(known)
+        finite = np.asarray(values, dtype=np.float64)
+        finite = finite[np.isfinite(finite)]
+        if not len(finite):
+            raise ValueError("values has no number, expected at least one to make bins")
+        distinct = np.unique(finite)
         if len(distinct) <= WHOLE_AT_MOST and np.array_equal(distinct, distinct.round()):
             edges = np.arange(distinct[0], distinct[-1] + 2) - 0.5
         else:
-            edges = np.unique(np.percentile(known, QUANTILES))
+            edges = np.unique(np.percentile(finite, QUANTILES))
         if len(edges) < 2:
             edges = np.array([distinct[0] - 0.5, distinct[0] + 0.5])
-        counts = np.histogram(known, edges)[0]
+        counts = np.histogram(finite, edges)[0]
         return cls(edges, counts / counts.sum())
 
     def __len__(self) -> int:
@@ -65,10 +65,10 @@ class Bins:
         return np.where(np.isnan(values), -1, found).astype(np.int64)
 
     def share(self, target: Target) -> NDArray[np.float64]:
-        """Return how much of each bin meets a target, in [0, 1], with shape (bins,).
+        """Return the fraction of each bin that meets a target, in [0, 1], with shape (bins,).
 
-        A number is met by the bin it lies in; ``max`` and ``min`` by the bins at that end which
-        together hold the part ``TAIL`` of the training molecules, the last of them in part.
+        A number is met by its bin; ``max`` and ``min`` by the bins at that end with the fraction
+        ``TAIL`` of the training molecules in all, the last of them in part.
         """
         if isinstance(target, Range):
             low = np.maximum(self.edges[:-1], target.low)

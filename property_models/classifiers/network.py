@@ -1,21 +1,22 @@
-"""The guide: what a noised molecule will turn out to be, and what each next token would change.
+"""The noisy classifier: properties of the final molecule from noised tokens and candidates.
 
-A guide reads ``x_t`` and gives each property as a histogram over bins, in two ways:
+Its input is ``x_t``, and its output a histogram over bins of each property, in two forms:
 
-    log p(y | x_t)                              one row, one number a bin   (the classifier)
+    log p(y | x_t)                              one row, one number a bin
     log p(y | x_t, token l := v)                for every l and v, in the same forward
 
-The second is what classifier-based guidance asks for at every step; enumerating it takes one
-classifier row per candidate. Here a head *learns* it, and needs no enumeration to learn from: the
-token that a training molecule really has at ``l`` is a draw of ``v``, so a head that is shown
-``(features_l, v)`` and predicts the molecule's ``y`` has the wanted conditional as its optimum.
+Classifier-based guidance needs the second at every step; enumeration takes one classifier row per
+candidate. Here a head *learns* it without enumeration: the token of a training molecule at ``l`` is
+a draw of ``v``, so the optimum of a head that predicts the molecule's ``y`` from ``(features_l,
+v)`` is this conditional.
 
-The candidate's token is that of a state ``x_s`` a little less noised than ``x_t``: under masked
-noise the clean token; under uniform noise one step's; without noise (a prefix) the next token,
-which makes it a future discriminator (Yang and Klein, "FUDGE: Controlled Text Generation With
-Future Discriminators", 2021).
+The candidate is a token of a state ``x_s`` that is a little less noised than ``x_t``: for masked
+noise the clean token; for uniform noise that after one step; without noise (a prefix) the next
+token, as in a future discriminator (Yang and Klein, "FUDGE: Controlled Text Generation With Future
+Discriminators", 2021).
 
-The guide and the judge are different objects: this one steers, RDKit or a regressor scores.
+The noisy classifier is used for guidance only; final molecules are scored by RDKit or a property
+predictor.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ from molgen.utils.threads import wide
 from property_models.classifiers.bins import Bins
 
 SIZES = {"hidden_size": 128, "num_layers": 4, "num_heads": 4, "condition_size": 32}
-CANDIDATE_WIDTH = 2  # of the candidate head's hidden layer, in widths of the trunk
-TYPICAL = 32  # tokens: a sum over a row counts in means of as many
+CANDIDATE_WIDTH = 2  # of the candidate head's hidden layer, in units of the trunk's width
+TYPICAL = 32  # tokens: scale of a sum over a row
 
 
 class NoisyClassifierConfig(DenoiserConfig):
-    """Shape of a :class:`NoisyClassifier`; its bins are part of it."""
+    """Shape of a :class:`NoisyClassifier`, with its bins."""
 
     model_type = "molgen_guide"
 
@@ -60,18 +61,18 @@ class NoisyClassifierConfig(DenoiserConfig):
         Args:
             labels: the properties it predicts.
             edges: of each property's bins; see :class:`property_models.classifiers.bins.Bins`.
-            mass: share of the training molecules in each bin.
-            sums: whether a row is summed up by its features' sum beside their mean: many
-                properties add up over a molecule. Guides of prefixes have neither.
-            **kwargs: as for :class:`DenoiserConfig`; ``properties``, the conditions, are none.
+            mass: fraction of the training molecules in each bin.
+            sums: whether rows are pooled by the sum of features in addition to the mean: many
+                properties are sums over a molecule. Classifiers of prefixes have neither.
+            **kwargs: as for :class:`molgen.nn.config.DenoiserConfig`, without ``properties``.
         """
         self.labels, self.edges, self.mass = labels or [], edges or [], mass or []
         self.sums = sums
         super().__init__(**{**SIZES, **kwargs})
 
 
-class StoredGuide(StoredShape, kw_only=True):
-    """The shape of a guide as ``config.json`` holds it; see :class:`NoisyClassifierConfig`."""
+class StoredClassifier(StoredShape, kw_only=True):
+    """The shape of a classifier in ``config.json``; see :class:`NoisyClassifierConfig`."""
 
     model_type: Annotated[str, Meta(pattern="^molgen_guide$")]
     labels: list[Name] = field(default_factory=list)
@@ -83,15 +84,15 @@ class StoredGuide(StoredShape, kw_only=True):
         """Check that each label has its bins.
 
         Raises:
-            ValueError: naming the keys.
+            ValueError: with the keys' names.
         """
         super().__post_init__()
         if not len(set(self.labels)) == len(self.labels) == len(self.edges) == len(self.mass):
-            raise ValueError("labels, edges and mass are not one for each property")
+            raise ValueError("labels, edges and mass have different lengths or repeated labels")
         for edges, mass in zip(self.edges, self.mass, strict=True):
             Bins(edges, mass)
             if not np.isfinite(edges).all() or not (np.array(mass) >= 0).all():
-                raise ValueError("edges and mass hold a number that is not finite or is below 0")
+                raise ValueError("edges and mass have a number that is not finite or is below 0")
 
 
 class NoisyClassifier(Trunk):
@@ -99,7 +100,7 @@ class NoisyClassifier(Trunk):
 
     config_class = NoisyClassifierConfig  # type: ignore[assignment]
     config: NoisyClassifierConfig
-    stored = StoredGuide
+    stored = StoredClassifier
     base_model_prefix = "guide"
 
     def __init__(self, config: NoisyClassifierConfig) -> None:
@@ -117,12 +118,12 @@ class NoisyClassifier(Trunk):
         self.post_init()
 
     def _zero_layers(self) -> set[nn.Module]:
-        """Return the layers that start at zero: at first every bin is equally likely."""
+        """Return the layers that are initialised to zero, so that all bins are equally likely."""
         return super()._zero_layers() | {self.row[2], self.candidate}
 
     @property
     def noise(self) -> str:
-        """What noise it was trained on: ``"masked"``, ``"uniform"`` or ``"none"``."""
+        """Noise of training: ``"masked"``, ``"uniform"`` or ``"none"``."""
         return self.config.noise
 
     @property
@@ -131,10 +132,10 @@ class NoisyClassifier(Trunk):
         return tuple(self.config.labels)
 
     def wanted(self, name: str, target: Target) -> Tensor:
-        """Return the share of each bin that meets a target, with shape (bins,).
+        """Return the fraction of each bin that meets a target, with shape (bins,).
 
         Raises:
-            ValueError: if the guide does not know the property, or no bin meets the target.
+            ValueError: if the property is not predicted, or no bin meets the target.
         """
         share = self.bins[self.index(name)].share(target)
         if not share.any():
@@ -142,14 +143,14 @@ class NoisyClassifier(Trunk):
         return F.pad(torch.from_numpy(share).float(), (0, self.most - len(share)))
 
     def index(self, name: str) -> int:
-        """Return the place of a property.
+        """Return the index of a property.
 
         Raises:
-            ValueError: naming the ones there are.
+            ValueError: if it is not predicted, with the predicted ones.
         """
         if name not in self.properties:
-            known = ", ".join(self.properties) or "none"
-            raise ValueError(f"target {name}: the guide does not predict it; it knows {known}")
+            predicted = ", ".join(self.properties) or "none"
+            raise ValueError(f"target is {name}, expected one of the classifier's: {predicted}")
         return self.properties.index(name)
 
     def log_prob(self, tokens: Tensor, alpha: Tensor | None = None) -> Tensor:
@@ -158,14 +159,14 @@ class NoisyClassifier(Trunk):
         Args:
             tokens: noised ids with shape (batch, length), or floats with shape (batch, length,
                 vocab) that sum to one over the vocabulary; then differentiable in them.
-            alpha: fraction kept with shape (batch,), for a guide with a time input.
+            alpha: fraction kept with shape (batch,), for a classifier with a time input.
 
         Returns:
             Log-probabilities with shape (batch, properties, bins), -inf at bins a property lacks.
         """
         x, real = self._features(tokens, alpha)
         pooled = self._last(x, real) if self.causal else self._whole(x, real)
-        return self._log_bins(_alike(self.row, pooled))
+        return self._log_bins(_invariant(self.row, pooled))
 
     def candidate_log_prob(
         self,
@@ -174,18 +175,18 @@ class NoisyClassifier(Trunk):
         alpha: Tensor | None = None,
         at: Tensor | None = None,
     ) -> Tensor:
-        """Return ``log p(y | x_t, token l := v)`` of properties for every place and token.
+        """Return ``log p(y | x_t, token l := v)`` of properties for every position and token.
 
         Args:
-            tokens: noised ids with shape (batch, length); for a guide of prefixes, ``[MASK]`` and
-                then the tokens: at place i the candidate is the token after it, padding the end.
-            indices: which properties, as :meth:`index` gives them.
-            alpha: fraction kept with shape (batch,), for a guide with a time input.
-            at: which places to answer for, as indices into those of all rows one after another,
-                with shape (places,); None for all of them.
+            tokens: noised ids with shape (batch, length); for prefixes, ``[MASK]`` and then the
+                tokens: at position i the candidate is the token after it, with padding for the end.
+            indices: of properties, from :meth:`index`.
+            alpha: fraction kept with shape (batch,), for a classifier with a time input.
+            at: positions to predict for, as indices into the flattened rows, with shape
+                (positions,); None for all of them.
 
         Returns:
-            Log-probabilities with shape (batch, length, vocab, properties, bins), or (places,
+            Log-probabilities with shape (batch, length, vocab, properties, bins), or (positions,
             vocab, properties, bins).
         """
         x, real = self._features(tokens, alpha)
@@ -195,12 +196,12 @@ class NoisyClassifier(Trunk):
         return self.candidate_bins(context.flatten(0, 1)[at].unsqueeze(1), indices).squeeze(1)
 
     def candidate_bins(self, context: Tensor, indices: Sequence[int]) -> Tensor:
-        """Return the candidate head's answers for every token.
+        """Return the candidate head's predictions for every token.
 
         Args:
-            context: its input short of the candidate, shape (batch, length, hidden); for prefixes
-                ``place`` of what the trunk gives.
-            indices: which properties.
+            context: its input without the candidate, shape (batch, length, hidden); for prefixes
+                ``place`` of the trunk's output.
+            indices: of properties.
 
         Returns:
             Log-probabilities with shape (batch, length, vocab, properties, bins).
@@ -214,11 +215,11 @@ class NoisyClassifier(Trunk):
         return logits.masked_fill(self._absent()[list(indices)], -torch.inf).log_softmax(-1)
 
     def given(self, tokens: Tensor, x_s: Tensor, alpha: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Return what training needs, of all properties and with one candidate a place.
+        """Return both predictions of training, for all properties and one candidate a position.
 
         Args:
             tokens: noised ids with shape (batch, length).
-            x_s: the candidate at each place, same shape.
+            x_s: the candidate at each position, same shape.
             alpha: as for :meth:`log_prob`.
 
         Returns:
@@ -238,9 +239,9 @@ class NoisyClassifier(Trunk):
         return self.features(embedded, real, None, alpha), real
 
     def _context(self, x: Tensor, real: Tensor) -> Tensor:
-        """Return the candidate head's input short of the candidate, (batch, length, hidden)."""
+        """Return the candidate head's input without the candidate, (batch, length, hidden)."""
         at = self.place(x)
-        return at if self.causal else at + _alike(self.pooled, self._whole(x, real))[:, None]
+        return at if self.causal else at + _invariant(self.pooled, self._whole(x, real))[:, None]
 
     def _whole(self, x: Tensor, real: Tensor) -> Tensor:
         weight = real.to(x.dtype)[..., None]
@@ -261,8 +262,8 @@ class NoisyClassifier(Trunk):
         return torch.arange(self.most, device=self.device) >= counts[:, None]
 
 
-def _alike(layer: nn.Module, rows: Tensor) -> Tensor:
-    """Return a layer's answer, which for each row is the same in any company."""
+def _invariant(layer: nn.Module, rows: Tensor) -> Tensor:
+    """Return a layer's output, with batch invariance."""
     fill = filling(len(rows), LEAST_TOKENS, rows.device)
     found: Tensor = layer(rows[fill.to(rows.device)] if len(fill) > len(rows) else rows)
     return found[: len(rows)]
@@ -273,6 +274,6 @@ def log_meets(log_bins: Tensor, wanted: Tensor) -> Tensor:
 
     Args:
         log_bins: log-probabilities with shape (..., bins).
-        wanted: share of each bin that meets the target, shape (bins,).
+        wanted: fraction of each bin that meets the target, shape (bins,).
     """
     return (log_bins + wanted.to(log_bins.device).log()).logsumexp(-1)

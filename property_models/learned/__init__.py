@@ -1,4 +1,4 @@
-"""Property predictors: models that learn a property of finished molecules from measured values."""
+"""Property predictors: models of a property of clean molecules, fitted to measured values."""
 
 import lazy_loader
 

@@ -1,15 +1,16 @@
-"""How good predictions are, and intervals that hold as often as they say.
+"""Errors of predictions, and calibrated prediction intervals.
 
 Conformal prediction (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005;
 scaled by a model's own spread: Papadopoulos et al., "Inductive Confidence Machines for Regression",
-2002). On ``n`` molecules kept from training,
+2002). On ``n`` held-out molecules,
 
     r_i = |y_i - mean_i| / spread_i,    q = the ceil((n + 1) c)-th smallest of r_1 .. r_n
 
-and ``mean ± q spread`` holds the value of a new molecule with probability at least ``c``, and below
-``c + 1 / (n + 1)`` where no two scores are equal, provided that it is drawn like the ``n``. Under a
-scaffold split it is not quite: the calibration and test molecules have other ring systems than the
-training molecules and than each other, which is why the coverage is measured on the test part too.
+and ``mean ± q spread`` contains the value of a new molecule with probability at least ``c``, and
+below ``c + 1 / (n + 1)`` if no two scores are equal, provided that it is exchangeable with the
+``n``. With a scaffold split this holds approximately: the calibration and test molecules have other
+ring systems than the training molecules and than each other, so the coverage is measured on the
+test part too.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from molgen.utils.arrays import Floats
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-ONE_SIGMA = 0.6827  # what a normal distribution holds within one standard deviation
+ONE_SIGMA = 0.6827  # probability of a normal distribution within one standard deviation
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,11 @@ class Conformal:
 
     @classmethod
     def fit(cls, y: Floats, mean: Floats, spread: Floats) -> Conformal:
-        """Take the scores of calibration molecules.
+        """Compute the scores of calibration molecules.
 
         Args:
             y: their values, shape (molecules,).
-            mean: what was predicted for them, same shape.
+            mean: predicted values, same shape.
             spread: the model's own standard deviations, all above 0, same shape.
 
         Raises:
@@ -51,9 +52,9 @@ class Conformal:
         return cls(np.sort(np.abs(y - mean) / spread))
 
     def factor(self, coverage: float) -> float:
-        """Return by how much to widen the spread for an interval of that coverage.
+        """Return the factor of the spread for an interval of that coverage.
 
-        Infinite where there are too few calibration molecules to promise so much.
+        Infinite if there are too few calibration molecules for that coverage.
 
         Raises:
             ValueError: if the coverage is not between 0 and 1.
@@ -72,7 +73,7 @@ class Conformal:
 def coverage_curve(
     conformal: Conformal, y: Floats, mean: Floats, spread: Floats, levels: Sequence[float] = LEVELS
 ) -> dict[str, float]:
-    """Return, for each level that was promised, the share of values that its interval holds."""
+    """Return for each nominal level the fraction of values within its interval."""
     found = {}
     for level in levels:
         low, high = conformal.interval(mean, spread, level)
@@ -81,29 +82,29 @@ def coverage_curve(
 
 
 def errors(y: Floats, predicted: Floats) -> dict[str, float]:
-    """Return how far predictions are off.
+    """Return the errors of predictions.
 
     Args:
         y: measured values, shape (molecules,).
         predicted: same shape.
 
     Returns:
-        ``rmse`` and ``mae`` in the property's unit; ``r2``, the share of the variance explained
+        ``rmse`` and ``mae`` in the property's unit; ``r2``, the fraction of the variance explained
         (below 0 is worse than the mean); ``spearman``, the correlation of ranks. The last two are
-        NaN where the values, or the predictions, are all the same.
+        NaN if the values, or the predictions, are all equal.
     """
-    wrong = predicted - y
+    residual = predicted - y
     total = float(((y - y.mean()) ** 2).sum())
     return {
-        "rmse": float(np.sqrt((wrong**2).mean())),
-        "mae": float(np.abs(wrong).mean()),
-        "r2": 1.0 - float((wrong**2).sum()) / total if total > 0 else math.nan,
+        "rmse": float(np.sqrt((residual**2).mean())),
+        "mae": float(np.abs(residual).mean()),
+        "r2": 1.0 - float((residual**2).sum()) / total if total > 0 else math.nan,
         "spearman": _correlation(_ranks(y), _ranks(predicted)),
     }
 
 
 def _ranks(values: Floats) -> Floats:
-    """Return ranks from 0; equal values share the mean of theirs."""
+    """Return ranks from 0; equal values have their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts) - 1.0
     return (last - (counts - 1) / 2)[inverse]

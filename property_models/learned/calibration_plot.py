@@ -1,4 +1,4 @@
-"""The judge's picture: what it predicts against what was measured, and how often intervals hold."""
+"""The calibration plot of a property predictor: predicted against measured values, and coverage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from molgen.utils.files import replacing
 from property_models.learned.calibration import coverage_curve
 from property_models.learned.fit import Assessment
 
-COVERAGE = 0.9  # of the intervals that are drawn
+COVERAGE = 0.9  # of the plotted intervals
 LEVELS = tuple(np.arange(0.05, 0.99, 0.05).round(2).tolist())
 BLUE, ORANGE, GREY = "#2b6cb0", "#c05621", "#8a94a0"
 MISSING = "a calibration plot needs matplotlib: pip install 'molgen[plots]'"
@@ -22,8 +22,8 @@ def calibration_figure(tested: Assessment, values: Floats, title: str, unit: str
     """Return a matplotlib figure of two panels for the test part.
 
     Args:
-        tested: what was predicted.
-        values: what was measured, for every molecule, shape (molecules,).
+        tested: the predictions.
+        values: measured, of every molecule, shape (molecules,).
         title: the property's name.
         unit: of the values.
 
@@ -52,7 +52,7 @@ def calibration_figure(tested: Assessment, values: Floats, title: str, unit: str
 def calibration_plot(
     tested: Assessment, values: Floats, title: str, path: str | Path, unit: str = ""
 ) -> None:
-    """Write :func:`calibration_figure` to a file; its extension says which kind (png, pdf, svg).
+    """Write :func:`calibration_figure` to a file; its extension is the format (png, pdf, svg).
 
     Raises:
         ValueError: if matplotlib is missing.
@@ -68,8 +68,8 @@ def _predictions(axes: Any, tested: Assessment, y: Floats, mean: Floats, spread:
     ends = [float(f(np.concatenate([y, mean]))) for f in (np.min, np.max)]
     axes.plot(ends, ends, color=GREY, lw=1, ls="--")
     if np.isfinite(high).all():
-        held = (low <= y) & (y <= high)
-        for marks, colour in ((held, BLUE), (~held, ORANGE)):
+        inside = (low <= y) & (y <= high)
+        for marks, colour in ((inside, BLUE), (~inside, ORANGE)):
             reach = np.stack([mean - low, high - mean])[:, marks]
             axes.errorbar(
                 y[marks], mean[marks], reach, fmt="none", ecolor=colour, alpha=0.3, elinewidth=0.9
@@ -86,12 +86,12 @@ def _predictions(axes: Any, tested: Assessment, y: Floats, mean: Floats, spread:
 
 
 def _coverage(axes: Any, found: dict[str, float], count: int, calibrated_on: int) -> None:
-    promised = np.array([float(level) for level in found])
-    # of the test molecules, and of the calibration molecules that set the widths
-    noise = 1.96 * np.sqrt(promised * (1 - promised) * (1 / count + 1 / (calibrated_on + 2)))
-    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", label="as promised")
+    nominal = np.array([float(level) for level in found])
+    # of the test molecules, and of the calibration molecules that define the widths
+    noise = 1.96 * np.sqrt(nominal * (1 - nominal) * (1 / count + 1 / (calibrated_on + 2)))
+    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", label="nominal")
     band = {"color": GREY, "alpha": 0.18, "lw": 0, "label": f"chance, {count} molecules (95 %)"}
-    axes.fill_between(promised, (promised - noise).clip(0), (promised + noise).clip(max=1), **band)
-    axes.plot(promised, list(found.values()), "o-", color=BLUE, ms=4, label="test molecules")
-    axes.set(title="Coverage", xlabel="promised", ylabel="found", xlim=(0, 1), ylim=(0, 1.02))
+    axes.fill_between(nominal, (nominal - noise).clip(0), (nominal + noise).clip(max=1), **band)
+    axes.plot(nominal, list(found.values()), "o-", color=BLUE, ms=4, label="test molecules")
+    axes.set(title="Coverage", xlabel="nominal", ylabel="measured", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(frameon=False, fontsize=8, loc="upper left")

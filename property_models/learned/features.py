@@ -1,12 +1,12 @@
-"""What the judge sees of a molecule: counts of circular substructures, and 2D descriptors.
+"""Features of the property predictor: counts of circular substructures, and 2D descriptors.
 
     molecule -> Morgan counts c (folded) -> unary code: the sum of min(c, c') is then a product
              -> descriptors d of RDKit   -> sign(d) log(1 + |d|) -> standard scores in [-5, 5]
 
 Counts are of substructures up to two bonds from an atom (Rogers and Hahn, "Extended-connectivity
-fingerprints", 2010). All descriptors come from RDKit's C++ side, so a molecule takes about a
-millisecond; RDKit's whole list takes many times as long. What RDKit has no number for (charges of
-an element without parameters) takes the training mean.
+fingerprints", 2010). All descriptors are computed by RDKit's C++ code, so a molecule takes about a
+millisecond; RDKit's full list takes many times as long. Undefined descriptors (charges of an
+element without parameters) are set to the training mean.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 
 RADIUS, BITS = 2, 2048
-MOST_COUNT = 15  # of one substructure; more of it says no more
-LIMIT = 5.0  # standard scores beyond it are cut: a descriptor must not run away with a prediction
+MOST_COUNT = 15  # of one substructure; higher counts are clipped
+LIMIT = 5.0  # standard scores are clipped, so that no descriptor dominates a prediction
 # fmt: off
 PROPERTIES = (
     "exactmw", "lipinskiHBA", "lipinskiHBD", "NumRotatableBonds", "NumHBD", "NumHBA",
@@ -55,7 +55,7 @@ class Features:
 
     Attributes:
         counts: of substructures, with shape (molecules, :data:`BITS`), at most :data:`MOST_COUNT`.
-        descriptors: with shape (molecules, descriptors), NaN where RDKit has no number.
+        descriptors: with shape (molecules, descriptors), NaN where undefined.
     """
 
     counts: NDArray[np.uint8]
@@ -83,7 +83,7 @@ class Features:
 
         Args:
             smiles: each a molecule.
-            processes: how many processes share the work.
+            processes: number of processes.
             progress: label of a progress bar; empty for none.
         """
         parts = map_chunks(_of_chunk, list(smiles), processes, progress) or [cls.of([])]
@@ -98,8 +98,8 @@ class Scaler:
     """Descriptors as standard scores of the training molecules.
 
     Attributes:
-        mean: of the squashed descriptors, shape (descriptors,).
-        std: likewise; 0 where a descriptor is the same throughout and therefore left out.
+        mean: of the transformed descriptors, shape (descriptors,).
+        std: same shape; 0 for a constant descriptor, which is dropped.
     """
 
     mean: NDArray[np.float64]
@@ -107,13 +107,13 @@ class Scaler:
 
     @classmethod
     def fit(cls, descriptors: NDArray[np.float64]) -> Scaler:
-        """Take mean and deviation from training molecules, with shape (molecules, descriptors)."""
+        """Compute mean and deviation of training molecules, shape (molecules, descriptors)."""
         squashed = _squash(descriptors)
-        known = np.isfinite(squashed)
-        count = np.maximum(known.sum(0), 1)
-        values = np.where(known, squashed, 0.0)
+        finite = np.isfinite(squashed)
+        count = np.maximum(finite.sum(0), 1)
+        values = np.where(finite, squashed, 0.0)
         mean = values.sum(0) / count
-        std = np.sqrt((np.where(known, values - mean, 0.0) ** 2).sum(0) / count)
+        std = np.sqrt((np.where(finite, values - mean, 0.0) ** 2).sum(0) / count)
         return cls(mean, np.where(std > 1e-9, std, 0.0))
 
     def __call__(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,8 +128,7 @@ def unary(counts: NDArray[np.uint8], columns: NDArray[np.int64]) -> NDArray[np.f
 
     Args:
         counts: with shape (molecules, :data:`BITS`).
-        columns: which pairs (bit, level) to keep, as ``bit * MOST_COUNT + level - 1``; see
-            :func:`unary_columns`.
+        columns: pairs (bit, level) as ``bit * MOST_COUNT + level - 1``; see :func:`unary_columns`.
 
     Returns:
         Zeros and ones with shape (molecules, columns).

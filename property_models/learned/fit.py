@@ -1,11 +1,10 @@
-"""Making a judge: split, fit, calibrate, test, and write down all of it.
+"""Fitting a property predictor: split, fit, calibrate and test, with a record of each.
 
     measured -> split -> fit on training -> conformal scores on calibration -> errors on test
 
-The judge that is kept is the one that was measured: it is not fitted again to everything, because
-its intervals would no longer be known to hold. The other kind of split is measured as well, since
-the two answer different questions: *random* how good the judge is among molecules like those it
-knows, *scaffold* how good it is on ring systems it has never seen, which is what design asks of it.
+The predictor is not fitted again to all molecules after the test, because its intervals would no
+longer be calibrated. The other kind of split is measured as well: *random* estimates errors on
+molecules similar to the training data, *scaffold* on new ring systems, as needed in design.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from property_models.learned.measured import Measured
 from property_models.learned.predictor import PROBES, PropertyPredictor
 from property_models.property import Direction
 
-FEWEST = 30  # molecules; below it neither a test nor an interval means much
+FEWEST = 30  # molecules; with fewer, tests and intervals are not meaningful
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """A fitted process, and what it says of the molecules it was not fitted to.
+    """A fitted process, and its predictions.
 
     Attributes:
-        split: which molecules are in which part.
+        split: training, calibration and test parts.
         process: fitted to the training part.
         conformal: from the calibration part.
         mean: predicted for every molecule, shape (molecules,).
-        spread: likewise.
+        spread: predicted standard deviation, same shape.
         report: the test part's size, errors and coverage.
     """
 
@@ -62,26 +61,26 @@ def fit_predictor(
     also: bool = True,
     on_stage: Callable[[str], None] = lambda stage: None,
 ) -> tuple[PropertyPredictor, Assessment]:
-    """Fit a judge and test it.
+    """Fit a property predictor and test it.
 
     Args:
         measured: the molecules and their values.
         name: of the property.
         unit: of the values.
         direction: whether more or less of it is better.
-        split: ``"scaffold"`` or ``"random"``: of the judge that is kept.
+        split: ``"scaffold"`` or ``"random"``: of the predictor.
         seed: of the split and the fit.
-        source: where the values come from, for the card.
+        source: of the values, for the card.
         also: measure the other split as well.
-        on_stage: called with what is being done, before it is.
+        on_stage: called with the name of each stage at its start.
 
     Returns:
-        The judge, whose card holds the counts, the split, the seed, and errors and coverage on the
-        test part; and the predictions for every molecule.
+        The predictor, whose card has the counts, the split, the seed, and errors and coverage on
+        the test part; and the predictions for every molecule.
 
     Raises:
         ValueError: if scikit-learn is missing, there are fewer than :data:`FEWEST` molecules, they
-            cannot be split, or all values are the same.
+            cannot be split, or all values are equal.
     """
     check_library()
     if len(measured.smiles) < FEWEST:
@@ -138,15 +137,15 @@ def assess(measured: Measured, features: Features, kind: splits.Kind, seed: int)
 def _comparison(
     measured: Measured, features: Features, kind: splits.Kind, seed: int
 ) -> dict[str, Any]:
-    """Return the other split's report, or why it cannot be made."""
+    """Return the report of the other split, or the reason why it cannot be made."""
     try:
         return assess(measured, features, kind, seed).report
-    except ValueError as error:  # too few scaffolds, say: that is no fault of the judge
+    except ValueError as error:  # such as too few scaffolds
         return {"not_measured": str(error)}
 
 
 def _data(measured: Measured, source: str) -> dict[str, Any]:
-    """Return what a card says of the measurements."""
+    """Return the entry of a card on the measurements."""
     return {
         "source": source,
         **measured.counts,

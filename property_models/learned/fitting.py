@@ -1,9 +1,9 @@
-"""Fitting the judge's Gaussian process with scikit-learn.
+"""Fitting the property predictor's Gaussian process with scikit-learn.
 
-The kernel's four numbers are found by scikit-learn's ``GaussianProcessRegressor``, from the
-marginal likelihood and its gradient, on at most :data:`SEARCHED` molecules; then each expert is
-conditioned on all of its own. What two molecules have in common does not depend on those
-numbers, so it is worked out once and looked up: scikit-learn is given row numbers of two tables.
+The kernel's four hyperparameters are fitted by scikit-learn's ``GaussianProcessRegressor``, from
+the marginal likelihood and its gradient, on at most :data:`SEARCHED` molecules; then each expert is
+conditioned on all of its molecules. Similarities do not depend on the hyperparameters, so they are
+computed once: scikit-learn's inputs are row numbers of two tables.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MISSING = "a property model needs scikit-learn: pip install 'molgen[learn]'"
 
 
 def check_library() -> None:
-    """Check that scikit-learn is there; call it before any long work.
+    """Check that scikit-learn is installed, before any long work.
 
     Raises:
         ValueError: if it is not.
@@ -49,25 +49,25 @@ def fit(
     Args:
         features: of the training molecules.
         y: their values, shape (molecules,), all finite.
-        seed: of which molecules the kernel is found on, and which expert gets which.
+        seed: of the molecules for hyperparameters, and of the division among experts.
         largest: molecules of one expert.
 
     Raises:
-        ValueError: if scikit-learn is missing, or all values are the same or too large.
+        ValueError: if scikit-learn is missing, or all values are equal or too large.
     """
     check_library()
     with np.errstate(over="ignore", invalid="ignore"):
         mean, std = float(y.mean()), float(y.std())
     if not math.isfinite(std):
-        raise ValueError(f"values reach {np.abs(y).max():g}: too large to take their variance")
+        raise ValueError(f"values reach {np.abs(y).max():g}: too large to compute their variance")
     if not std > 0:
-        raise ValueError(f"all {len(y)} training values are {mean:g}: there is nothing to learn")
+        raise ValueError(f"all {len(y)} training values are {mean:g}, expected different values")
     z = (y - mean) / std
     scaler = Scaler.fit(features.descriptors)
     inputs = Inputs.of(features, scaler)
     order = np.random.default_rng(seed).permutation(len(y))
-    found = order[:SEARCHED]
-    kernel = regressor(inputs[found], z[found]).kernel_.kernel
+    subset = order[:SEARCHED]
+    kernel = regressor(inputs[subset], z[subset]).kernel_.kernel
     shares = np.array_split(order, math.ceil(len(y) / largest))
     experts = [_expert(inputs[rows], z[rows], kernel) for rows in map(np.sort, shares)]
     return GaussianProcess(kernel, scaler, mean, std, tuple(experts))
@@ -81,7 +81,7 @@ def regressor(
     Args:
         inputs: of the molecules.
         z: their standardised values, shape (molecules,).
-        kernel: to use as it is; None to find the best one.
+        kernel: with fixed hyperparameters; None to fit them.
     """
     from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
     from sklearn.gaussian_process import GaussianProcessRegressor
@@ -92,7 +92,7 @@ def regressor(
     options: dict[str, Any] = {"optimizer": None} if kernel is not None else {}
     start = TableKernel.of(tables, kernel or START)
     model = GaussianProcessRegressor(start, alpha=1e-10, copy_X_train=False, **options)
-    with warnings.catch_warnings():  # a number at its bound is an answer too
+    with warnings.catch_warnings():  # a hyperparameter at its bound is accepted
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(np.arange(len(z))[:, None], z)
 

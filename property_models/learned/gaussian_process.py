@@ -1,16 +1,16 @@
 """Gaussian process regression on substructure counts and descriptors, stored as plain arrays.
 
-    y(m) = mean + std f(m),    f ~ GP(0, k),    noise of variance s on top
+    y(m) = mean + std f(m),    f ~ GP(0, k),    plus noise of variance s
 
-with the kernel of :mod:`property_models.learned.kernel`, its numbers by maximum marginal likelihood
-(Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006). The fit is scikit-learn's
-(:mod:`property_models.learned.fitting`); prediction needs numpy alone:
+with the kernel of :mod:`property_models.learned.kernel`, its hyperparameters by maximum marginal
+likelihood (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006). The fit is
+scikit-learn's (:mod:`property_models.learned.fitting`); prediction needs numpy only:
 
     mean = k_m K^-1 y,    variance = k(m, m) + s - |L^-1 k_m|^2,    K + s I = L L'
 
-Beyond :data:`LARGEST` molecules, which would take minutes and gigabytes, equal shares go to several
-experts whose predictions are combined by how much each one learned about a molecule (Deisenroth and
-Ng, "Distributed Gaussian Processes", 2015: the robust Bayesian committee machine).
+More than :data:`LARGEST` molecules, which would take minutes and gigabytes, are divided equally
+among several experts, whose predictions are weighted by their information on a molecule (Deisenroth
+and Ng, "Distributed Gaussian Processes", 2015: the robust Bayesian committee machine).
 """
 
 from __future__ import annotations
@@ -57,7 +57,13 @@ class Expert:
     weights: Floats
 
     def predict(self, inputs: Inputs, kernel: Kernel, variance: bool) -> tuple[Floats, Floats]:
-        """Return mean and variance, both with shape (molecules,); the latter empty if not asked."""
+        """Return mean and variance, both with shape (molecules,); the latter empty if not needed.
+
+        Args:
+            inputs: molecules to predict.
+            kernel: of the process.
+            variance: whether to compute the variance.
+        """
         cross = kernel(*inputs.tables(self.inputs))
         mean = cross @ self.weights
         if not variance:
@@ -66,7 +72,7 @@ class Expert:
         return mean, (kernel.variance - explained).clip(min=1e-12)
 
     def _inverse(self, kernel: Kernel) -> Floats:
-        """Return ``L^-1``, worked out once: it is too large to store with a model."""
+        """Return ``L^-1``, computed once: it is too large to store with a model."""
         if kernel not in self._inverses:
             matrix = kernel(*self.inputs.tables(self.inputs))
             matrix[np.diag_indices_from(matrix)] += kernel.noise
@@ -86,8 +92,8 @@ class GaussianProcess:
         kernel: shared by all experts.
         scaler: of the descriptors.
         mean: of the property over the training molecules.
-        std: likewise.
-        experts: who each know a share of the training molecules.
+        std: of the property over the training molecules.
+        experts: each conditioned on a part of the training molecules.
     """
 
     kernel: Kernel
@@ -101,11 +107,11 @@ class GaussianProcess:
 
         Args:
             features: of the molecules.
-            variance: whether the deviation is wanted; without it one expert is much quicker.
+            variance: whether to compute the deviation; without it one expert is much faster.
 
         Returns:
-            Both with shape (molecules,), in the property's unit; the second is empty if it was not
-            asked for.
+            Both with shape (molecules,), in the property's unit; the second is empty without
+            ``variance``.
         """
         blocks = [self._block(features[rows], variance) for rows in _blocks(len(features))]
         mean, spread = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
@@ -119,13 +125,13 @@ class GaussianProcess:
         precision, total = np.full(len(inputs), 1.0 / prior), np.zeros(len(inputs))
         for expert in self.experts:
             mean, var = expert.predict(inputs, self.kernel, variance=True)
-            learned = 0.5 * np.log(prior / var)  # nats that this expert's molecules tell
-            precision += learned * (1.0 / var - 1.0 / prior)
-            total += learned * mean / var
+            information = 0.5 * np.log(prior / var)  # nats from this expert's molecules
+            precision += information * (1.0 / var - 1.0 / prior)
+            total += information * mean / var
         return total / precision, 1.0 / precision if variance else np.empty(0)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return everything but the kernel as arrays, counts in sparse form."""
+        """Return all parameters except the kernel's as arrays, counts in sparse form."""
         counts = np.concatenate([expert.inputs.counts for expert in self.experts])
         rows, bits = np.nonzero(counts)
         return {
@@ -142,7 +148,7 @@ class GaussianProcess:
 
     @classmethod
     def from_arrays(cls, kernel: Kernel, arrays: dict[str, NDArray[np.generic]]) -> GaussianProcess:
-        """Return the model that :meth:`arrays` describes.
+        """Return the model of arrays from :meth:`arrays`.
 
         Args:
             kernel: shared by all experts.
@@ -169,10 +175,10 @@ class GaussianProcess:
 
 
 def _check(arrays: dict[str, NDArray[np.generic]]) -> None:
-    """Check that arrays of a file fit together.
+    """Check that arrays of a file are consistent.
 
     Raises:
-        ValueError: naming those that do not.
+        ValueError: with the name of an array that is not.
     """
     sizes, per = arrays["sizes"].astype(np.float64), arrays["bits_per_molecule"].astype(np.float64)
     numbers = ("scores", "weights", "property", "descriptor_mean", "descriptor_std")

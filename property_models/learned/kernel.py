@@ -1,4 +1,4 @@
-"""The judge's kernel: how alike two molecules are, in substructures and in descriptors.
+"""The kernel of the property predictor: similarity in substructures and in descriptors.
 
     k(m, m') = a T(c, c') + b / (1 + |d - d'|^2 / (2 l^2 D))
     T = sum min(c, c') / sum max(c, c')
@@ -21,16 +21,16 @@ from property_models.learned.features import Features, Scaler, unary, unary_colu
 
 @dataclass(frozen=True)
 class Kernel:
-    """The kernel's four numbers, all above 0, in units of the standardised property."""
+    """The kernel's four hyperparameters, all above 0, in units of the standardised property."""
 
     substructures: float
-    """Variance ``a`` of the part that compares substructures."""
+    """Variance ``a`` of the term of substructures."""
     descriptors: float
-    """Variance ``b`` of the part that compares descriptors."""
+    """Variance ``b`` of the term of descriptors."""
     length: float
-    """Distance ``l`` over which descriptors matter, in standard scores."""
+    """Length scale ``l`` of descriptors, in standard scores."""
     noise: float
-    """Variance ``s`` of what the features do not explain."""
+    """Variance ``s`` of the noise."""
 
     def __call__(self, tanimoto: Floats, distance: Floats) -> Floats:
         """Return the kernel, given both tables with shape (molecules, others)."""
@@ -48,7 +48,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Molecules as the kernel takes them.
+    """Molecules as inputs of the kernel.
 
     Attributes:
         counts: of substructures, with shape (molecules, bits).

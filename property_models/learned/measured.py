@@ -2,8 +2,8 @@
 
     rows -> a number? -> molecule -> canonical SMILES -> equal molecules: the mean of their values
 
-Every row that is not used is reported with its reason, and so is how far repeated measurements of a
-molecule are apart. Salts are measured as their largest organic fragment, as in training.
+Every rejected row is reported with its reason, and so is the largest difference between repeated
+measurements of a molecule. Salts are reduced to their largest organic fragment, as in training.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Measured:
 
     Attributes:
         smiles: canonical SMILES, distinct, in file order.
-        values: with shape (molecules,), finite; the mean where a molecule was measured repeatedly.
-        counts: ``rows``, ``molecules``, rows not used by reason, ``merged`` (rows that repeat a
-            molecule and went into its mean) and ``salts`` (rows reduced to a fragment).
+        values: with shape (molecules,), finite; the mean of repeated measurements.
+        counts: ``rows``, ``molecules``, rejected rows by reason, ``merged`` (rows that repeat a
+            molecule, included in its mean) and ``salts`` (rows reduced to a fragment).
         apart: largest difference between two values of one molecule; 0 if none was repeated.
-        left_out: rows not used, as (line, SMILES, reason, detail).
-        notes: lines on what was read, and how.
+        left_out: rejected rows, as (line, SMILES, reason, detail).
+        notes: lines on the reading of the file.
     """
 
     smiles: tuple[str, ...]
@@ -58,7 +58,7 @@ class Measured:
         return line
 
     def write_left_out(self, path: str | Path) -> None:
-        """Write the rows not used as a CSV with columns line, smiles, reason, detail."""
+        """Write the rejected rows as a CSV with columns line, smiles, reason, detail."""
         with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("line", "smiles", "reason", "detail"))
@@ -72,12 +72,12 @@ def read_measured(
 
     Args:
         path: of the file.
-        column: the values' column.
-        smiles_column: the SMILES' column; None for the usual ones.
-        progress: show a bar where standard error is a terminal.
+        column: of the values.
+        smiles_column: of the SMILES; None for the usual ones.
+        progress: show a bar if standard error is a terminal.
 
     Raises:
-        ValueError: if a column is missing, there is no number in it, or no row is a molecule.
+        ValueError: if a column is missing or has no number, or no row is a molecule.
         OSError: if the file cannot be opened.
     """
     table = read_table(path, smiles_column, [column], option="smiles-column")
@@ -85,7 +85,7 @@ def read_measured(
     numbered = np.isfinite(values)
     if not numbered.any():
         raise ValueError(
-            f"{path}: there is no number in column {column!r}: {table.accounts[column].summary()}"
+            f"{path}: column {column!r} has no number: {table.accounts[column].summary()}"
         )
     missing = [
         (table.lines[i], table.raw[i], NO_NUMBER, "") for i in np.flatnonzero(~numbered).tolist()
@@ -108,7 +108,7 @@ def _rows(table: Table, rows: NDArray[np.int64]) -> Table:
 
 
 def _merge(table: Table, progress: bool) -> Measured:
-    """Return the distinct molecules of a table whose rows all have a number."""
+    """Return the distinct molecules of a table with a number in every row."""
     (values,) = table.numbers.values()
     cleaned = clean(table, progress=progress)
     of_line = {table.lines[row]: molecule for molecule, row in enumerate(cleaned.index)}
@@ -137,5 +137,5 @@ def _merge(table: Table, progress: bool) -> Measured:
 
 
 def _first_line(entry: LeftOut) -> int:
-    """Return the line number of the molecule that a row repeats."""
+    """Return the line number of the first row with the same molecule."""
     return int(entry.detail.removeprefix("of line "))

@@ -1,13 +1,12 @@
-"""The judge: a property learned from measured molecules, for clean molecules.
+"""The property predictor: a property learned from measured molecules, for clean molecules.
 
     value(m) = mean of a Gaussian process,    interval(m) = value ± q spread   (conformal)
 
-A judge is a folder: ``property.json`` (what it is, how it was made, how good it is) and
+A predictor is stored as a folder: ``property.json`` (metadata, fit and errors) and
 ``property.safetensors`` (arrays). Nothing is unpickled, and prediction needs neither scikit-learn
-nor torch. It is found by its folder's name: ``property_models.get("model:FOLDER")``, and its
-standard deviation by ``uncertainty:FOLDER``. It scores finished molecules; what steers unfinished
-ones is the guide (:mod:`property_models.classifiers.network`), another network, trained on other
-molecules.
+nor torch. Its property is ``property_models.get("model:FOLDER")``, and its standard deviation
+``uncertainty:FOLDER``. It scores clean molecules; guidance of noised ones uses a noisy classifier
+(:mod:`property_models.classifiers.network`), a separate network with other training molecules.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from property_models.property import Direction, Property
 INFO, ARRAYS = "property.json", "property.safetensors"
 SCORES = "calibration_scores"
 FORMAT = 1
-PROBES = 4  # molecules whose predictions are stored, to notice an RDKit that computes otherwise
+PROBES = 4  # molecules with stored predictions, to detect an RDKit with other descriptors
 CLOSE = 1e-6  # of the property's standard deviation, between a probe's predictions
 
 
@@ -48,14 +47,14 @@ class _Data(Struct, frozen=True):
 
 
 class _Card(Struct, frozen=True):
-    """What is looked at of a card; the rest is for people."""
+    """The checked part of a card; the rest is informative."""
 
     data: _Data = _Data()
     rdkit: str = ""
 
 
 class _Info(Struct):
-    """What ``property.json`` holds."""
+    """Content of ``property.json``."""
 
     format: int
     name: str
@@ -67,17 +66,17 @@ class _Info(Struct):
     probes: list[tuple[str, float]] = []
 
     def __post_init__(self) -> None:
-        """Check that the numbers are numbers and the probes molecules.
+        """Check the kernel and the probes.
 
         Raises:
-            ValueError: naming what is not.
+            ValueError: if a number is not finite, or a probe is not a molecule.
         """
         kernel = tuple(asdict(self.kernel).values())
         if not all(math.isfinite(number) and number > 0 for number in kernel):
             raise ValueError(f"kernel is {kernel}, expected finite numbers above 0")
         for smiles, value in self.probes[:PROBES]:
             if parse(smiles) is None or not math.isfinite(value):
-                raise ValueError(f"probes hold {smiles[:40]!r}, expected molecules with numbers")
+                raise ValueError(f"probes has {smiles[:40]!r}, expected molecules with numbers")
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,9 @@ class PropertyPredictor:
         unit: empty for a number without one.
         direction: whether more (``max``) or less (``min``) is better, or neither (``none``).
         process: predicts the mean and a spread.
-        conformal: how far from the mean calibration molecules were, in spreads.
-        probes: SMILES and what was predicted for them when the judge was made.
-        card: how it was made and how good it is; see :func:`property_models.learned.fit.fit_judge`.
+        conformal: deviations of calibration molecules from the mean, in units of the spread.
+        probes: SMILES and their predictions at the time of the fit.
+        card: data, fit and errors; see :func:`property_models.learned.fit.fit_predictor`.
     """
 
     name: str
@@ -107,7 +106,7 @@ class PropertyPredictor:
         return self.process.predict(Features.of(mols))
 
     def value(self, mols: Sequence[Chem.Mol]) -> Floats:
-        """Return the mean alone, which is quicker."""
+        """Return the mean only, which is faster."""
         return self.process.predict(Features.of(mols), variance=False)[0]
 
     def uncertainty(self, mols: Sequence[Chem.Mol]) -> Floats:
@@ -115,12 +114,12 @@ class PropertyPredictor:
         return self.conformal.factor(ONE_SIGMA) * self.predict(mols)[1]
 
     def interval(self, smiles: Sequence[str], coverage: float = 0.9) -> tuple[Floats, Floats]:
-        """Return intervals that hold the value of so many molecules.
+        """Return prediction intervals of a given coverage.
 
         Args:
-            smiles: of the molecules; what is none gets NaN.
-            coverage: share of molecules, between 0 and 1; see
-                :mod:`property_models.learned.calibration` for what is promised.
+            smiles: of the molecules; NaN for any other string.
+            coverage: fraction of molecules within their interval, between 0 and 1; see
+                :mod:`property_models.learned.calibration`.
 
         Returns:
             Lower and upper bounds, both with shape (molecules,).
@@ -134,22 +133,22 @@ class PropertyPredictor:
         return low, high
 
     def as_property(self, name: str = "") -> Property:
-        """Return the value as a property, called ``name`` or by the judge's own name."""
+        """Return the value as a property, with a given name or the predictor's own."""
         about = f"{self.name}, learned from {self.card.get('data', {}).get('source', 'a table')}"
         return Property(
             name or self.name, self.unit, self.direction, self.value, False, about, True
         )
 
     def as_uncertainty(self, name: str = "") -> Property:
-        """Return the calibrated standard deviation as a property, of which less is better."""
+        """Return the calibrated standard deviation as a property to be minimised."""
         about = f"standard deviation of {self.name}"
         title = name or f"{self.name}_uncertainty"
         return Property(title, self.unit, "min", self.uncertainty, False, about, True)
 
     def check(self) -> str | None:
-        """Return why the predictions here differ from those that were measured, or None.
+        """Return a warning if predictions differ from those at the time of the fit, else None.
 
-        The features are RDKit's, whose descriptors change now and then between releases.
+        RDKit's descriptors can change between releases.
         """
         if not self.probes:
             return None
@@ -159,12 +158,12 @@ class PropertyPredictor:
             return None
         made, here = self.card.get("rdkit", "another release"), rdBase.rdkitVersion
         return (
-            f"{self.name} was fitted with RDKit {made} and predicts otherwise with RDKit {here} "
-            f"(by up to {off:.2g}): fit it again"
+            f"{self.name} was fitted with RDKit {made}, and its predictions differ with RDKit "
+            f"{here} (by up to {off:.2g}): fit it again"
         )
 
     def save(self, folder: str | Path) -> None:
-        """Write the judge into a folder, which is made if it does not exist."""
+        """Write the predictor into a folder, which is created if it does not exist."""
         from safetensors.numpy import save
 
         folder = Path(folder)
@@ -188,10 +187,10 @@ class PropertyPredictor:
 
     @classmethod
     def load(cls, folder: str | Path) -> PropertyPredictor:
-        """Read what :meth:`save` wrote.
+        """Read a folder of :meth:`save`.
 
         Raises:
-            ValueError: if the folder holds no learned property, a newer one, or a damaged one.
+            ValueError: if the folder has no learned property, a newer one, or a damaged one.
         """
         folder = Path(folder)
         raw = read_info(folder)
@@ -212,35 +211,34 @@ class PropertyPredictor:
 
 
 def read_info(folder: str | Path) -> dict[str, Any]:
-    """Return what a judge's folder says about it.
+    """Return the metadata of a predictor's folder.
 
     Raises:
-        ValueError: if it is no such folder, or one of a newer molgen.
+        ValueError: if it is not such a folder, or has another format.
     """
     path = Path(folder) / INFO
     if not path.is_file():
         raise ValueError(
-            f"{str(folder)!r} holds no learned property (no {INFO}); "
+            f"{str(folder)!r} has no learned property (no {INFO}); "
             "`molgen fit-property` makes such a folder"
         )
     info: dict[str, Any] = read_json(path, dict)
     if info.get("kind") != "property":
-        raise ValueError(f"{str(path)!r} describes no learned property")
+        raise ValueError(f"{str(path)!r} is not a learned property")
     if info.get("format") != FORMAT:
         raise ValueError(
-            f"the property in {str(folder)!r} has format {info.get('format')}, expected {FORMAT}: "
-            "it is another molgen's"
+            f"the property in {str(folder)!r} has format {info.get('format')}, expected {FORMAT}"
         )
     return info
 
 
 def predictor(folder: str | Path) -> PropertyPredictor:
-    """Return the judge of a folder, read once for each time its files changed.
+    """Return the predictor of a folder, read again only if its files have changed.
 
-    Warns where this RDKit makes it predict otherwise than when it was fitted.
+    Warns if predictions with this RDKit release differ from those at the time of the fit.
 
     Raises:
-        ValueError: if the folder holds none.
+        ValueError: if the folder has none.
     """
     read_info(folder)
     paths = [Path(folder).resolve() / name for name in (INFO, ARRAYS)]
@@ -248,19 +246,19 @@ def predictor(folder: str | Path) -> PropertyPredictor:
         stamps = tuple(path.stat().st_mtime_ns for path in paths)
     except OSError as error:
         raise ValueError(f"the property in {str(folder)!r} is damaged: {error}") from error
-    return _judge(str(Path(folder).resolve()), stamps)
+    return _cached(str(Path(folder).resolve()), stamps)
 
 
 @functools.lru_cache(maxsize=16)
-def _judge(folder: str, stamps: tuple[int, ...]) -> PropertyPredictor:
+def _cached(folder: str, stamps: tuple[int, ...]) -> PropertyPredictor:
     found = PropertyPredictor.load(folder)
-    if trouble := found.check():
-        warnings.warn(trouble, stacklevel=2)
+    if warning := found.check():
+        warnings.warn(warning, stacklevel=2)
     return found
 
 
 def _finite(value: Any) -> Any:
-    """Return a value that JSON knows: NaN becomes null."""
+    """Return a value for JSON: NaN becomes null."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,11 +1,11 @@
 """Splitting molecules into training, calibration and test parts.
 
-*random*: every molecule on its own. *scaffold*: whole groups of molecules that share a Bemis-Murcko
-scaffold, their rings and what links them (Bemis and Murcko, "The Properties of Known Drugs. 1.
-Molecular Frameworks", 1996), so that the test asks about ring systems never seen. Groups larger
-than half a test part go to training; the others are dealt in random order, training first (the
-balanced scaffold split of Yang et al., "Analyzing Learned Molecular Representations for Property
-Prediction", 2019). All molecules without rings are one group.
+*random*: every molecule independently. *scaffold*: whole groups of molecules that share a
+Bemis-Murcko scaffold, their rings and linkers (Bemis and Murcko, "The Properties of Known Drugs. 1.
+Molecular Frameworks", 1996), so that the test has new ring systems. Groups larger than half a test
+part are assigned to training; the others in random order, training first (the balanced scaffold
+split of Yang et al., "Analyzing Learned Molecular Representations for Property Prediction", 2019).
+All molecules without rings are one group.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CALIBRATION, TEST = 0.1, 0.1
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of three parts that together hold every row once, each in rising order."""
+    """Row numbers of three disjoint parts that cover all rows, each in increasing order."""
 
     train: NDArray[np.int64]
     calibration: NDArray[np.int64]
@@ -39,7 +39,7 @@ def scaffold(smiles: str) -> str:
     """Return the Bemis-Murcko scaffold as canonical SMILES, empty for a molecule without rings.
 
     Raises:
-        ValueError: if the string is no molecule.
+        ValueError: if the string is not a molecule.
     """
     mol = parse(smiles)
     if mol is None:
@@ -54,24 +54,24 @@ def split(
     calibration: float = CALIBRATION,
     test: float = TEST,
 ) -> Split:
-    """Deal molecules into three parts; the same arguments give the same parts.
+    """Split molecules into three parts, deterministically.
 
     Args:
         smiles: of distinct molecules.
         kind: ``"scaffold"`` or ``"random"``.
-        seed: of the order in which they are dealt.
-        calibration: share kept for calibration.
-        test: share kept for the test.
+        seed: of the random order.
+        calibration: fraction for calibration.
+        test: fraction for the test.
 
     Raises:
-        ValueError: if the kind is unknown, a share is out of range, or a part would be empty.
+        ValueError: if the kind is unknown, a fraction is out of range, or a part would be empty.
     """
     if kind not in KINDS:
         raise ValueError(f"split is {kind!r}, expected one of {', '.join(KINDS)}")
     if min(calibration, test) <= 0 or calibration + test >= 1:
         raise ValueError(
-            f"calibration and test are {calibration} and {test}, expected shares above 0 that "
-            "leave some for training"
+            f"calibration and test are {calibration} and {test}, expected fractions above 0 with a "
+            "sum below 1"
         )
     count = len(smiles)
     if kind == "random":
@@ -81,7 +81,7 @@ def split(
         for i, text in enumerate(smiles):
             members[scaffold(text)].append(i)
         groups = list(members.values())
-    parts = _deal(groups, count, seed, calibration, test)
+    parts = _assign(groups, count, seed, calibration, test)
     if not all(len(part) for part in parts):
         sizes = ", ".join(str(len(part)) for part in parts)
         hint = "; split at random instead" if kind == "scaffold" else ""
@@ -92,7 +92,7 @@ def split(
     return Split(*(np.array(sorted(part), dtype=np.int64) for part in parts))
 
 
-def _deal(
+def _assign(
     groups: list[list[int]], count: int, seed: int, calibration: float, test: float
 ) -> tuple[list[int], list[int], list[int]]:
     rng = np.random.default_rng(seed)

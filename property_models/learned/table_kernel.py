@@ -1,4 +1,4 @@
-"""The judge's kernel as scikit-learn takes it: looked up in two tables. Imports scikit-learn.
+"""The property predictor's kernel for scikit-learn, from two tables. Imports scikit-learn.
 
     k = a T + b R + s I,    R = 1 / (1 + D / (2 l^2))
 
@@ -29,7 +29,7 @@ class Tables:
     distance: NDArray[np.float64]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tables:
-        """Return itself: scikit-learn copies a kernel at every step of its search."""
+        """Return itself: scikit-learn copies a kernel at every step of the optimisation."""
         return self
 
 
@@ -59,24 +59,24 @@ class TableKernel(Base):
 
     @classmethod
     def of(cls, tables: Tables, kernel: Kernel) -> TableKernel:
-        """Return the kernel with these four numbers."""
+        """Return the kernel with the hyperparameters of another."""
         return cls(tables, kernel.substructures, kernel.descriptors, kernel.length, kernel.noise)
 
     @property
     def kernel(self) -> Kernel:
-        """The four numbers."""
+        """The four hyperparameters."""
         numbers = (self.substructures, self.descriptors, self.length, self.noise)
         return Kernel(*(float(number) for number in numbers))
 
     @property
     def hyperparameters(self) -> list[Hyperparameter]:
-        """The four numbers in the order of :class:`Kernel`, which is that of the gradient."""
+        """The four hyperparameters in the order of ``Kernel`` and of the gradient."""
         names = ("substructures", "descriptors", "length", "noise")
         return [getattr(self, f"hyperparameter_{name}") for name in names]
 
     @property
     def theta(self) -> NDArray[np.float64]:
-        """Logarithms of the four numbers."""
+        """Logarithms of the four hyperparameters."""
         return np.log([getattr(self, h.name) for h in self.hyperparameters])
 
     @theta.setter
@@ -90,7 +90,7 @@ class TableKernel(Base):
         Y: NDArray[np.int64] | None = None,
         eval_gradient: bool = False,
     ) -> Any:
-        """Return the kernel, noise on the diagonal if Y is None, and its gradient if asked."""
+        """Return the kernel, with noise on the diagonal if Y is None; optionally its gradient."""
         at = np.ix_(X[:, 0], (X if Y is None else Y)[:, 0])
         tanimoto, kernel = self.tables.tanimoto[at], self.kernel
         rational = kernel.rational(self.tables.distance[at])
@@ -109,5 +109,5 @@ class TableKernel(Base):
         return np.full(len(X), self.kernel.variance)
 
     def is_stationary(self) -> bool:
-        """Return False: Tanimoto similarity is no function of a difference."""
+        """Return False: Tanimoto similarity is not a function of a difference."""
         return False

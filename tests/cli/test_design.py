@@ -39,7 +39,7 @@ def test_n_molecules_a_table_and_a_picture(molgen: Run, tiny_model: Path, tmp_pa
     assert rest[-2:] == [f"wrote {out}", f"wrote {grid}"]
 
 
-def test_several_goals_filters_and_a_table_of_what_met_them(
+def test_several_goals_filters_and_their_counts(
     molgen: Run, tiny_model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "a.csv"
@@ -53,8 +53,8 @@ def test_several_goals_filters_and_a_table_of_what_met_them(
     assert (table["logp"] <= 0.6).all()
     assert (table["hbd"] <= 1).all()
     lines = ran.out.splitlines()
-    assert lines[0] == "steered by qed, logp; hbd filters only: not known to the model"
-    assert lines[1] == "what is delivered is inside every range, so weights steer and rank nothing"
+    assert lines[0] == "guided by qed, logp; hbd filters only: the model is not conditioned on it"
+    assert lines[1] == "all targets are ranges, so weights do not affect the ranking"
     at = next(i for i, line in enumerate(lines) if line.startswith("met "))
     drawn = int(lines[at + 7].split()[0])
     assert f"of {drawn} rows" in lines[at]
@@ -86,7 +86,7 @@ def test_without_filtering_the_rows_of_a_sample_are_counted(
     assert ran.out.splitlines()[1].split()[1] in set(kept["smiles"])
 
 
-def test_a_scaffold_is_in_everything_delivered(
+def test_a_scaffold_is_in_every_delivered_molecule(
     molgen: Run, tiny_model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "a.csv"
@@ -120,7 +120,7 @@ def test_a_target_that_cannot_be_met_ends_with_3(
     assert list(pd.read_csv(tmp_path / "a.csv")) == [*COLUMNS, "ring_count", "score"]
 
 
-def test_a_budget_that_is_too_small_delivers_what_it_found(
+def test_a_budget_that_is_too_small_delivers_fewer(
     molgen: Run, tiny_model: Path, tmp_path: Path
 ) -> None:
     words = ("--target", "qed=0.36..0.42", "--n", 5000, *FEW, "--max-draws", 120)
@@ -132,7 +132,7 @@ def test_a_budget_that_is_too_small_delivers_what_it_found(
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_keeps_what_it_found(
+def test_an_interrupted_run_keeps_accepted_molecules(
     molgen: Run,
     tiny_model: Path,
     tmp_path: Path,
@@ -150,7 +150,7 @@ def test_an_interrupted_run_keeps_what_it_found(
     assert ran.err == f"{found} of 5000 molecules: interrupted\n"
 
 
-def test_interrupted_with_nothing_found_leaves_nothing(
+def test_interrupted_without_molecules_writes_no_file(
     molgen: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -168,19 +168,19 @@ def test_interrupted_with_nothing_found_leaves_nothing(
         (["--target", "qed=best"], "target qed: value is 'best'"),
         (["--target", "sa=min"], "target sa: the model is not conditioned on it"),
         (["--target", "qed=max", "--n", "0"], "argument --n: expected a whole number from 1"),
-        (["--target", "qed=max", "--guidance", "none"], "guidance none cannot meet a target"),
+        (["--target", "qed=max", "--guidance", "none"], "guidance is none with a target"),
         (["--target", "qed=max", "--max-draws", "0"], "--max-draws: expected a whole number"),
         (["--target", "qed=max", "--tolerance", "-1"], "tolerance is -1.0, expected at least 0"),
         (["--target", "qed=max", "--tolerance", "nan"], "tolerance is nan, expected at least 0"),
         (["--target", "qed=0.9..0.8"], "target qed: range 0.9..0.8 is empty"),
         (["--target", "qedd=max"], "property 'qedd' is unknown; did you mean 'qed'?"),
-        (["--target", "qed=max", "--weight", "sa=2"], "weight of sa: there is no target of that"),
+        (["--target", "qed=max", "--weight", "sa=2"], "weight of sa is given, expected one of"),
         (["--target", "qed=max", "--weight", "qed=nan"], "weight is 'qed=nan', expected PROP=W"),
-        (["--weight", "qed=2"], "weight of qed: there are no goals to weigh"),
+        (["--weight", "qed=2"], "weight of qed is given, expected a goal"),
         (["--target", "qed=max", "--filter", "pain"], "filter is 'pain', expected pains_a, "),
         (["--target", "qed=max", "--filter", "smarts:[N+"], "SMARTS '[N+' cannot be read"),
-        (["--target", "tpsa=2.5"], "the spread of tpsa in the training data is unknown"),
-        (["--no-filter", "--max-draws", "9"], "max-draws does not go with no-filter"),
+        (["--target", "tpsa=2.5"], "target tpsa=2.5: the standard deviation of tpsa"),
+        (["--no-filter", "--max-draws", "9"], "max-draws is given with no-filter"),
         (["--target", "qed=max", "--grid", "a.gif"], "grid is 'a.gif', expected a .png file"),
         (["--target", "qed=max", "--grid", "no/a.png"], "there is no folder 'no'"),
         (["--target", "qed=max", "--gamma", "nan"], "gamma is 'nan', expected finite numbers"),
@@ -197,11 +197,13 @@ def test_bad_input(
     assert not list(tmp_path.iterdir())
 
 
-def test_without_an_index_novelty_has_to_be_waived(molgen: Run, tmp_path: Path) -> None:
+def test_a_model_without_an_index_needs_allow_training_molecules(
+    molgen: Run, tmp_path: Path
+) -> None:
     bare = tiny.save(tmp_path / "bare", index=False)
     out = tmp_path / "a.csv"
     words = ("design", bare, "--target", "qed=max", "--n", 3, *FEW, "--out", out)
-    assert "no index of known molecules, so novelty is unknown" in molgen(*words).refused()
+    assert "no training-set index, so novelty is unknown" in molgen(*words).refused()
     assert not out.exists()
     assert molgen(*words, "--allow-training-molecules").status == 0
     assert len(pd.read_csv(out)) == 3

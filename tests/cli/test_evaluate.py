@@ -12,7 +12,7 @@ from commands import Run
 ROWS = [
     "CCO", "OCC", "CCO", "C(C)N", "c1ccccc1", "C1=CC=CC=C1", "c1cc", "CC.O", "", "C(C)(C)(C)(C)C"
 ]  # fmt: skip
-"""Ethanol in two spellings and once more, a known amine spelled unlike the index, benzene twice, a
+"""Ethanol with two SMILES and once more, a training amine with another SMILES, benzene twice, a
 ring left open, two fragments, nothing, and a carbon of five bonds."""
 KNOWN = ["CCN", "CCO", "CCC"]
 
@@ -49,12 +49,12 @@ def test_numbers_by_hand(molgen: Run, rows: Path, known: Path) -> None:
     assert found["status"] == {
         "ok": 6, "ring_closure": 1, "fragments": 1, "empty": 1, "valence": 1
     }  # fmt: skip
-    # canonical: CCO, CCN, benzene; CCO and CCN are known
+    # canonical: CCO, CCN, benzene; CCO and CCN are in the training set
     assert counts(found["strict"]) == {
         "rows": 10, "valid": 0.6, "unique": 0.3, "novel": 0.1,
         "valid_count": 6, "unique_count": 3, "novel_count": 1,
     }  # fmt: skip
-    # as written: CCO, OCC, C(C)N and both benzenes; of these only CCO is among the canonical known
+    # as written: CCO, OCC, C(C)N and both benzenes; of these only CCO is in the training set
     assert counts(found["paper"]) == {
         "rows": 10, "valid": 0.6, "unique": 0.5, "novel": 0.4,
         "valid_count": 6, "unique_count": 5, "novel_count": 4,
@@ -95,7 +95,7 @@ def test_the_distance_to_a_reference(molgen: Run, rows: Path, known: Path) -> No
     words = ("--reference", known, "--no-fcd")
     found = metrics(molgen, rows, "--property", "ring_count", *words)
     assert found["ring_count_wasserstein"] == pytest.approx(2 / 6), "two rings among six molecules"
-    assert found["strict"]["novel"] is None, "nothing is known without --train"
+    assert found["strict"]["novel"] is None, "there is no index without --train"
     distances = {f"{name}_wasserstein" for name in ("logp", "sa", "qed", "mw")}
     assert distances <= metrics(molgen, rows, *words).keys()
     assert not distances & metrics(molgen, rows, *words, "--property", "none").keys()
@@ -152,7 +152,7 @@ def test_ways_to_write_the_same_rows(molgen: Run, tmp_path: Path, name: str, con
     assert found["status"] == {"ok": 2, "ring_closure": 1, "empty": 1}
 
 
-def test_a_table_for_people(molgen: Run, rows: Path, known: Path) -> None:
+def test_a_readable_table(molgen: Run, rows: Path, known: Path) -> None:
     ran = molgen("evaluate", rows, "--train", known, "--property", "qed")
     assert ran.status == 0
     assert ran.err.splitlines() == [
@@ -170,7 +170,7 @@ def test_a_table_for_people(molgen: Run, rows: Path, known: Path) -> None:
     assert table["SNN"] == ["-", "-"]
 
 
-def test_a_models_training_set_is_what_is_known(
+def test_novelty_is_relative_to_the_models_training_set(
     molgen: Run, rows: Path, known: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     from tiny import KNOWN as TINY
@@ -182,7 +182,7 @@ def test_a_models_training_set_is_what_is_known(
     assert metrics(molgen, rows, "--train", packed)["strict"]["novel_count"] == 1
 
 
-def test_what_sample_writes_can_be_evaluated(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+def test_output_of_sample_can_be_evaluated(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     counts = []
     for name in ("a.csv", "a.smi", "a.parquet"):
         if name == "a.parquet":
@@ -275,4 +275,4 @@ def test_a_model_without_an_index(molgen: Run, rows: Path, tmp_path: Path) -> No
     import tiny
 
     bare = tiny.save(tmp_path / "bare", index=False)
-    assert "has no index of known molecules" in molgen("evaluate", rows, "--train", bare).refused()
+    assert "has no training-set index" in molgen("evaluate", rows, "--train", bare).refused()

@@ -1,4 +1,4 @@
-"""`molgen fit-property`: a folder that is a property, and one line on bad input."""
+"""`molgen fit-property`: a folder with a property, and one line on bad input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from commands import Run
-from judges import SMILES, write
+from predictors import SMILES, write
 
 pytest.importorskip("sklearn", reason="needs the extra 'learn'")
 
@@ -52,7 +52,7 @@ def test_a_folder_that_is_a_property(molgen: Run, table: Path, tmp_path: Path) -
     assert [row["reason"] for row in left] == ["unreadable", "no number", "no number"]
 
 
-def test_the_same_call_gives_the_same_judge(molgen: Run, table: Path, tmp_path: Path) -> None:
+def test_the_same_call_gives_the_same_predictor(molgen: Run, table: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         words = ("fit-property", table, "--column", "y", "--split", "random", "--seed", 3)
         assert molgen(*words, "--out", tmp_path / name).status == 0
@@ -68,7 +68,7 @@ def test_the_same_call_gives_the_same_judge(molgen: Run, table: Path, tmp_path: 
         (None, ("--column", "y", "--split", "time"), "invalid choice: 'time'"),
         (None, ("--column", "y", "--seed", "-1"), "expected a whole number of at least 0"),
         (None, ("--column", "y", "--classifier", "nowhere"), "nowhere"),
-        (None, ("--column", "y", "--classifier-epochs", "nan"), "guide-epochs is nan"),
+        (None, ("--column", "y", "--classifier-epochs", "nan"), "classifier-epochs is nan"),
         (None, (), "--column"),
         ("", ("--column", "y"), "the file is empty"),
         ("smiles,y\nCCO,1\n", ("--column", "y"), "1 molecules with a value, expected at least 30"),
@@ -88,11 +88,11 @@ def test_bad_input(
 def test_values_that_are_all_the_same(molgen: Run, table: Path, tmp_path: Path) -> None:
     table.write_text("smiles,y\n" + "".join(f"{text},3\n" for text in SMILES))
     ran = molgen("fit-property", table, "--column", "y", "--out", tmp_path / "out")
-    assert "training values are 3: there is nothing to learn" in ran.refused()
+    assert "training values are 3, expected different" in ran.refused()
     assert not (tmp_path / "out").exists()
 
 
-def test_where_it_cannot_be_written(molgen: Run, table: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(molgen: Run, table: Path, tmp_path: Path) -> None:
     ran = molgen("fit-property", table, "--column", "y", "--out", table)
     assert "is a file, expected a folder" in ran.refused()
     ran = molgen("fit-property", table, "--column", "y", "--out", table / "below" / "that")

@@ -1,4 +1,4 @@
-"""Options and commands by the names they had do what they did."""
+"""Former names of options and commands are equivalent to the current ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from commands import Run
 from molgen.cli.former import COMMANDS, OPTIONS, renamed
 
 
-def test_words_of_before_are_written_as_they_are_now() -> None:
+def test_former_names_are_replaced() -> None:
     before = ["optimize", "qm9", "--tries=5", "--propose", "2", "--out", "train-guide"]
     now = ["optimize", "qm9", "--attempts=5", "--top-k", "2", "--out", "train-guide"]
     assert renamed(before) == now
@@ -20,11 +20,11 @@ def test_words_of_before_are_written_as_they_are_now() -> None:
     assert not set(COMMANDS) & set(COMMANDS.values())
 
 
-def test_a_command_of_before_draws_the_same(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
-    asked = ("optimize", tiny_model, "CCO", "--target", "qed=max", "--similarity", 0, "--seed", 1)
+def test_a_former_command_draws_the_same(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    command = ("optimize", tiny_model, "CCO", "--target", "qed=max", "--similarity", 0, "--seed", 1)
     few = ("--steps", 6, "--oracle-calls", 9)
-    now = molgen(*asked, *few, "--attempts", 6, "--stop-after", 1, "--out", tmp_path / "now.csv")
-    before = molgen(*asked, *few, "--tries", 6, "--enough", 1, "--out", tmp_path / "before.csv")
+    now = molgen(*command, *few, "--attempts", 6, "--stop-after", 1, "--out", tmp_path / "now.csv")
+    before = molgen(*command, *few, "--tries", 6, "--enough", 1, "--out", tmp_path / "before.csv")
     assert now.status == before.status
     tables = [pd.read_csv(tmp_path / f"{name}.csv") for name in ("now", "before")]
     pd.testing.assert_frame_equal(*tables)

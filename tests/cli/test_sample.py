@@ -53,7 +53,7 @@ def test_smaller_is_a_prefix_and_a_seed_is_a_seed(
     assert even.all() == (guidance == "cfg")
 
 
-def test_every_format_holds_every_row(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+def test_every_format_has_every_row(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     for name in ("a.csv", "a.smi", "a.sdf", "a.parquet"):
         if name == "a.parquet":
             pytest.importorskip("pyarrow")
@@ -77,9 +77,7 @@ def test_selfies_keep_their_tokens(molgen: Run, tiny_selfies: Path, tmp_path: Pa
     assert out.read_text().splitlines()[0] == f"{COLUMNS},tokens"
 
 
-def test_a_trajectory_tells_how_each_row_came_about(
-    molgen: Run, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_a_trajectory_reproduces_each_row(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     out, events = tmp_path / "a.csv", tmp_path / "events.csv"
     words = ("--n", 6, "--steps", 10, "--remask", "rescale:eta=.5", "--trajectory", events)
     assert molgen("sample", tiny_model, *words, "--out", out).status == 0
@@ -93,13 +91,11 @@ def test_a_trajectory_tells_how_each_row_came_about(
         assert "".join(text[i] for i in sorted(text)) == raw
 
 
-def test_a_model_without_an_index_says_so(molgen: Run, tmp_path: Path) -> None:
+def test_a_model_without_an_index_gives_a_warning(molgen: Run, tmp_path: Path) -> None:
     bare = tiny.save(tmp_path / "bare", index=False)
     ran = molgen("sample", bare, "--n", 4, "--steps", 4, "--out", tmp_path / "a.csv")
     assert ran.status == 0
-    assert ran.err == (
-        "warning: the model has no index of known molecules, so no row counts as novel\n"
-    )
+    assert ran.err == ("warning: the model has no training-set index, so no row counts as novel\n")
 
 
 def test_eta_alone_changes_the_recommended_strategy(molgen: Run, tmp_path: Path) -> None:
@@ -114,7 +110,7 @@ def test_eta_alone_changes_the_recommended_strategy(molgen: Run, tmp_path: Path)
     assert draw("a.csv", "--eta", 0.9) != draw("c.csv")
 
 
-def test_rows_that_fail_go_on_within_a_budget(
+def test_failed_rows_are_remasked_within_a_budget(
     molgen: Run, tiny_model: Path, tmp_path: Path
 ) -> None:
     out, plain = tmp_path / "adapted.csv", tmp_path / "plain.csv"
@@ -123,16 +119,18 @@ def test_rows_that_fail_go_on_within_a_budget(
     ran = molgen(*words, "--adapt", "remask:share=.5,budget=60,until=valid", "--out", out)
     assert ran.status == 0, ran.err
     adapted, once = pd.read_csv(out), pd.read_csv(plain)
-    fine = once["status"] == "ok"
-    assert not fine.all()
-    assert (adapted["raw"][fine] == once["raw"][fine]).all()
-    assert (adapted["tries"][fine] == 1).all()
-    assert (adapted["tries"][~fine] > 1).all()
-    assert (adapted["status"] == "ok").mean() > fine.mean()
+    valid = once["status"] == "ok"
+    assert not valid.all()
+    assert (adapted["raw"][valid] == once["raw"][valid]).all()
+    assert (adapted["tries"][valid] == 1).all()
+    assert (adapted["tries"][~valid] > 1).all()
+    assert (adapted["status"] == "ok").mean() > valid.mean()
     assert (adapted["nfe"] >= once["nfe"]).all()
 
 
-def test_the_network_may_choose_the_order(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+def test_the_unmasking_order_may_depend_on_the_network(
+    molgen: Run, tiny_model: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out.csv"
     words = ("sample", tiny_model, "--n", 8, "--out", out, "--order", "entropy-bounded:gamma=9")
     ran = molgen(*words)

@@ -1,4 +1,4 @@
-"""``molgen sample`` given what it cannot use: one line, status 2, and nothing written."""
+"""``molgen sample`` with bad input: one line, status 2, and no file written."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from commands import Run
 
 BAD: dict[str, tuple[list[object], str]] = {
-    # what a reader of the library refuses is tested there; here, that it ends in one line
+    # errors of the library's readers are tested there; here, that they are one line
     "no such model": (["MODEL=nosuch"], "no model 'nosuch'"),
     "a misspelled property": (["--target", "qet=max"], "did you mean 'qed'"),
     "eta above one": (["--remask", "cap", "--eta", "2"], "eta is 2.0"),
-    # what is read on the command line alone
+    # errors of the command line alone
     "a target twice": (["--target", "qed=1", "--target", "qed=max"], "target qed is given twice"),
     "gamma without end": (["--gamma", "inf"], "gamma is 'inf'"),
     "no rows": (["--n", 0], "--n: expected a whole number from 1 to 10000000, got '0'"),
@@ -33,8 +33,8 @@ BAD: dict[str, tuple[list[object], str]] = {
     "no such dtype": (["--dtype", "fp8"], "--dtype: invalid choice: 'fp8'"),
     "no such option": (["--colour", "red"], "unrecognized arguments: --colour red"),
     # what the network or the settings together rule out
-    "a corrector without a head": (["--corrector", "likeliest"], "has not"),
-    "weights without a head": (["--remask", "rescale", "--weights", "quality"], "has not"),
+    "a corrector without a head": (["--corrector", "likeliest"], "needs a quality head"),
+    "weights without a head": (["--remask", "rescale", "--weights", "quality"], "quality head"),
     "weights by a property": (
         ["--remask", "rescale", "--weights", "property"],
         "gamma other than 1",
@@ -43,7 +43,7 @@ BAD: dict[str, tuple[list[object], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_refused_in_one_line(
+def test_bad_input_is_rejected_in_one_line(
     molgen: Run, tiny_model: Path, tmp_path: Path, case: str
 ) -> None:
     words, message = BAD[case]
@@ -59,10 +59,10 @@ def test_bad_input_is_refused_in_one_line(
     ran = molgen("sample", model, *rest, "--out", out)
     assert message in ran.refused()
     assert ran.out == ""
-    assert [path.name for path in tmp_path.iterdir()] == ["full.csv"], "something is left behind"
+    assert [path.name for path in tmp_path.iterdir()] == ["full.csv"], "no file is left behind"
 
 
-def test_a_gpu_that_is_not_there(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_missing_gpu(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     import torch
 
     device = f"cuda:{torch.cuda.device_count()}"
@@ -70,14 +70,14 @@ def test_a_gpu_that_is_not_there(molgen: Run, tiny_model: Path, tmp_path: Path) 
     assert f"device '{device}' cannot be used" in ran.refused()
 
 
-def test_what_must_be_given(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+def test_required_arguments(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     assert "arguments are required: --out" in molgen("sample", tiny_model, "--n", 2).refused()
     missing = molgen("sample", "--out", tmp_path / "a.csv").refused()
     assert "arguments are required: MODEL, --n" in missing
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_read_only_folder(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     ran = molgen("sample", tiny_model, "--n", 2, "--out", tmp_path / "a.csv")
     tmp_path.chmod(0o700)
@@ -93,7 +93,7 @@ def test_a_damaged_checkpoint(molgen: Run, tiny_model: Path, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
 
 
-def test_a_full_disk_leaves_what_was_there(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_existing_files(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.csv"
     out.write_text("from before\n")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_what_was_there(molgen: Run, tiny_model: Path, tmp_pa
     assert out.read_text() == "from before\n"
 
 
-def test_no_memory_is_one_line_too(
+def test_no_memory_is_one_line(
     molgen: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exhausted(*_: object, **__: object) -> None:

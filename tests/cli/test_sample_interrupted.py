@@ -1,4 +1,4 @@
-"""``molgen sample`` stopped before its end: what was finished is written, and nothing else."""
+"""``molgen sample`` interrupted: finished rows are written, and no other file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from commands import Run, cells
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_what_was_finished(
+def test_an_interrupted_run_writes_finished_rows(
     molgen: Run,
     tiny_model: Path,
     tmp_path: Path,
@@ -49,7 +49,7 @@ def test_an_interrupted_run_leaves_what_was_finished(
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
-def test_interrupted_before_the_first_row_leaves_nothing(
+def test_interrupted_before_the_first_row_writes_no_file(
     molgen: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
@@ -61,26 +61,26 @@ def test_interrupted_before_the_first_row_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-TELLING = """
+REPORTING = """
 import sys
 from molgen.cli import main, sample
 keep = sample.Progress.keep
-def tell(*rows):
+def report(*rows):
     keep(*rows)
     print("rows", flush=True)
-sample.Progress.keep = tell
+sample.Progress.keep = report
 sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_terminated_process_leaves_what_was_finished(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_terminated_process_writes_finished_rows(tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.csv"
     words = [
         "sample", str(tiny_model), "--n", "200000", "--steps", "8", "--batch-size", "16",
         "--out", str(out),
     ]  # fmt: skip
     with subprocess.Popen(
-        [sys.executable, "-c", TELLING, *words],
+        [sys.executable, "-c", REPORTING, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

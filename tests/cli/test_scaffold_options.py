@@ -1,4 +1,4 @@
-"""Words of the command line become constraints, or one line that says what to write instead."""
+"""Scaffold options are read as constraints, or rejected with one line."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def read(*words: str | Path) -> list[Constraint] | None:
     return scaffold_options.read(parser.parse_args([str(word) for word in words]))
 
 
-def asked(*words: str | Path) -> list[tuple[str, str]]:
+def constraints(*words: str | Path) -> list[tuple[str, str]]:
     found = read(*words)
     assert found is not None
     return [(constraint.source, str(constraint.task)) for constraint in found]
 
 
-def test_nothing_is_asked_for_by_default() -> None:
+def test_there_is_no_constraint_by_default() -> None:
     assert read() is None
 
 
 def test_scaffolds_are_read_in_order() -> None:
     words = ["--scaffold", "*c1ccco1", "--scaffold", "[*:1]C1CC1.[1*]C#N", "--scaffold", "[*]CC*"]
     expected = [("*c1ccco1", "motif"), ("[*:1]C1CC1.[1*]C#N", "linker"), ("[*]CC*", "decoration")]
-    assert asked(*words) == expected
+    assert constraints(*words) == expected
 
 
 FILES = {
@@ -52,8 +52,8 @@ def test_a_file_of_scaffolds(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(FILES[name], encoding="utf-8", newline="")
     expected = [("*c1ccco1", "motif"), ("[*:1]CC[*:2]", "decoration")]
-    assert asked("--scaffold-file", path) == expected
-    assert asked("--scaffold-file", path, "--scaffold", "*C")[0] == ("*C", "motif")
+    assert constraints("--scaffold-file", path) == expected
+    assert constraints("--scaffold-file", path, "--scaffold", "*C")[0] == ("*C", "motif")
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,11 @@ def test_a_fault_in_a_file_is_named_with_its_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_superstructure_is_asked_for() -> None:
+def test_superstructures() -> None:
     words = ["--superstructure", "--scaffold", "c1ccoc1"]
-    assert asked(*words) == [("c1ccoc1", "superstructure")]
+    assert constraints(*words) == [("c1ccoc1", "superstructure")]
     both = [("c1ccoc1", "superstructure"), ("*C", "motif")]
-    assert asked(*words, "--scaffold", "*C") == both, "a point is a point all the same"
+    assert constraints(*words, "--scaffold", "*C") == both, "attachment points keep their meaning"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_free_positions_of_leads(words: list[str], free: list[int]) -> None:
     assert atoms - lead.kept == set(free)
 
 
-def test_smarts_say_what_changes_in_every_lead() -> None:
+def test_smarts_select_the_free_atoms_of_every_lead() -> None:
     found = read("--scaffold", PARACETAMOL, "--scaffold", "OCC1CC1", "--change", "[OX2H]")
     assert found is not None
     assert [len(lead.kept) for lead in found] == [10, 4]
@@ -129,11 +129,11 @@ def test_smarts_say_what_changes_in_every_lead() -> None:
         ),
         (["--scaffold", "CCO", "--change", "1+2"], "which is not readable SMARTS"),
         (["--scaffold", ""], "scaffold is empty, expected SMILES"),
-        (["--scaffold", "c1ccoc1"], "has no attachment point: mark with .* superstructure"),
-        (["--scaffold", __file__], "a file is given with --scaffold-file"),
+        (["--scaffold", "c1ccoc1"], "has no attachment point, expected .* superstructure"),
+        (["--scaffold", __file__], "for a file use --scaffold-file"),
     ],
 )
-def test_what_does_not_go_together_is_refused_in_one_line(words: list[str], reason: str) -> None:
+def test_conflicting_options_are_rejected_in_one_line(words: list[str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         read(*words)
     assert "\n" not in str(caught.value)

@@ -61,7 +61,7 @@ def test_spellings(molgen: Run, tiny_model: Path, rows: Path) -> None:
     assert written[1]["nats"] != canonical[1]["nats"]
     assert written[3]["status"] == "unknown_token", "ring labels are not in this vocabulary"
     assert int(summed[0]["spellings"]) > 1
-    assert float(summed[0]["nats"]) < float(canonical[0]["nats"]), "more spellings, more probable"
+    assert float(summed[0]["nats"]) < float(canonical[0]["nats"]), "more SMILES, more probable"
     assert summed[0]["nats"] == summed[1]["nats"]
 
 

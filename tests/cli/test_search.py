@@ -20,7 +20,7 @@ FEW = ("--steps", 6, "--gamma", 2, "--nfe", 60)
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command is there whether or not it is in the list yet."""
+    """Register the command if it is missing in the list."""
     if "search" not in molgen.cli.COMMANDS:
         monkeypatch.setattr(molgen.cli, "COMMANDS", (*molgen.cli.COMMANDS, "search"))
 
@@ -68,7 +68,7 @@ def test_too_few_oracle_calls_end_with_3(molgen: Run, tiny_model: Path, tmp_path
     assert len(pd.read_csv(tmp_path / "a.csv")) == 4
 
 
-def test_an_interrupted_search_keeps_what_it_found(
+def test_an_interrupted_search_keeps_accepted_molecules(
     molgen: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -93,9 +93,9 @@ def test_an_interrupted_search_keeps_what_it_found(
         (["--target", "qed=max", "--method", "metropolis:steps=1.5"], "expected a whole number"),
         (["--target", "qed=max", "--method", "metropolis:exchange=2"], "expected 0 or 1"),
         (["--target", "qed=max", "--method", "best-of-n:k=2"], "parameter 'k=2', expected none"),
-        (["--target", "qed=max", "--pareto"], "pareto ranks several targets"),
+        (["--target", "qed=max", "--pareto"], "pareto is given, expected at least two targets"),
         (["--target", "qed=max", "--weight", "qed=0"], "weight is 'qed=0', expected PROP=W"),
-        (["--target", "qed=max", "--weight", "logp=2"], "weight of logp: there is no target"),
+        (["--target", "qed=max", "--weight", "logp=2"], "weight of logp is given, expected one"),
         (["--target", "qed=max", "--oracle-calls", "0"], "--oracle-calls: expected a whole"),
         (["--target", "qed=max", "--grid", "a.gif"], "grid is 'a.gif', expected a .png file"),
     ],
@@ -109,11 +109,11 @@ def test_bad_input(
     assert not list(tmp_path.iterdir())
 
 
-def test_models_that_fill_no_masks_draw_the_best_of_n(molgen: Run, tmp_path: Path) -> None:
+def test_models_without_masks_allow_best_of_n_alone(molgen: Run, tmp_path: Path) -> None:
     words = ("search", "qm9-ar", "--target", "qed=max", "--n", 2, "--nfe", 60)
     for how in ("metropolis", "smc"):
         ran = molgen(*words, "--method", how, "--out", tmp_path / "a.csv")
-        assert "model 'qm9-ar' fills no masks" in ran.refused()
+        assert "model 'qm9-ar' is not a masked diffusion model" in ran.refused()
         assert not list(tmp_path.iterdir())
     ran = molgen(*words, "--method", "best-of-n", "--out", tmp_path / "a.csv")
     assert ran.status in (0, 3)

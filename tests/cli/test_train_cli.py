@@ -31,7 +31,7 @@ def molgen(*arguments: object) -> int:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model trained on a CSV with a column of its own, and rows that must be left out."""
+    """A model trained on a CSV with a column of its own, and rows to be rejected."""
     folder = tmp_path_factory.mktemp("trained")
     path = folder / "set.csv"
     rows = [[s, i / 10 if i % 4 else "", i] for i, s in enumerate(SMILES)]
@@ -46,14 +46,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_everything_a_model_needs_is_there(trained: Path) -> None:
+def test_all_files_of_a_model_are_written(trained: Path) -> None:
     assert names(trained) - {"loss.png"} == MODEL_FILES | RUN_FILES
     model = Model.load(trained)
     assert model.properties == ("activity", "ring_count")
     assert len(model.sample(8, {"ring_count": 1}, batch_size=8)) == 8
 
 
-def test_every_row_left_out_is_listed_with_its_reason(trained: Path) -> None:
+def test_every_rejected_row_is_listed_with_its_reason(trained: Path) -> None:
     rows = list(csv.DictReader((trained / "report.csv").open()))
     assert [(row["line"], row["reason"]) for row in rows] == [
         ("42", "unreadable"),
@@ -74,7 +74,7 @@ def test_values_come_from_the_column_of_that_name_or_from_rdkit(trained: Path) -
     assert data.values[-1, 0] == 7.5
 
 
-def test_what_the_model_says_of_itself(trained: Path) -> None:
+def test_metadata_of_the_model(trained: Path) -> None:
     info = json.loads((trained / "molgen.json").read_text())
     assert info["data"]["source"] == "set.csv"
     assert info["data"]["property_sources"] == {"activity": "column", "ring_count": "computed"}
@@ -94,7 +94,7 @@ def test_what_the_model_says_of_itself(trained: Path) -> None:
     assert str(trained.parent) not in card + json.dumps(info), "paths of a machine are no one's"
 
 
-def test_the_same_command_goes_on_and_prepares_nothing_again(
+def test_the_same_command_resumes_without_preparing_again(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("molgen.training.prepared.ingest", None)
@@ -103,9 +103,9 @@ def test_the_same_command_goes_on_and_prepares_nothing_again(
     command = ["train", trained.parent / "set.csv", "--out", trained, *options, *TINY]
     assert molgen(*command, "--held-out", 0.2) == 0
     assert (trained / "model.safetensors").read_bytes() == before
-    assert "going on from step 10" in capsys.readouterr().out
+    assert "resuming from step 10" in capsys.readouterr().out
     assert molgen(*command, "--held-out", 0.3) == 2  # another split is another run
-    assert "holds another run" in capsys.readouterr().err
+    assert "has another run" in capsys.readouterr().err
     assert molgen("train", trained.parent / "set.csv", "--out", trained, *TINY) == 2
 
 
@@ -121,7 +121,7 @@ def test_selfies_without_properties(smi: Path, tmp_path: Path) -> None:
     assert names(export) - {"loss.png"} == MODEL_FILES | {"training_log.csv"}
 
 
-def test_a_prepared_set_is_trained_on_later(smi: Path, tmp_path: Path) -> None:
+def test_a_data_set_can_be_trained_on_later(smi: Path, tmp_path: Path) -> None:
     ready, out = tmp_path / "ready", tmp_path / "out"
     assert molgen("train", smi, "--out", ready, "--properties", "qed", "--prepare-only") == 0
     assert names(ready) == {
@@ -148,7 +148,7 @@ def test_without_matplotlib_there_is_a_note_instead_of_a_curve(
     assert molgen("train", smi, "--out", out, *options, *TINY) == 0
     said = capsys.readouterr().out
     assert "no loss.png" in said
-    assert "nothing was held out" in said
+    assert "no held-out molecules" in said
     assert not (out / "loss.png").exists()
     assert json.loads((out / "molgen.json").read_text())["measured"]["held_out"]["molecules"] == 0
 

@@ -13,7 +13,7 @@ from molgen.training.state import find, read_meta
 from small_data import PREPARED, TINY
 
 
-def test_a_full_disk_is_one_line_and_leaves_no_half_files(
+def test_a_full_disk_is_one_line_and_leaves_no_partial_files(
     molgen: Run, smi: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -46,11 +46,11 @@ FILES = {
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        # what a reader of the library refuses is tested there; here, that it ends in one line
+        # errors of the library are tested there; here, that they are one line
         ("empty.csv", "the file is empty"),
         ("good.csv --properties words", "column 'words'"),
         ("good.csv --held-out 1", "held_out is 1.0"),
-        # what is read on the command line alone
+        # errors of the command line only
         ("missing.csv", "no file"),
         (".", "no file"),
         ("good.csv --epochs 0", "--epochs is 0.0"),
@@ -62,10 +62,10 @@ FILES = {
         ("good.csv --batch-size 0", "from 1 to"),
         ("good.csv --device quantum", "device 'quantum'"),
         ("good.csv --init nothing", "no model 'nothing'"),
-        ("bad.npz --properties qed", "properties cannot be chosen"),
+        ("bad.npz --properties qed", "expected no options of properties"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(
+def test_bad_input_is_one_line_and_leaves_no_files(
     molgen: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -79,7 +79,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert complaint in molgen("train", *arguments.split(), "--out", "out").refused()
     left = names(tmp_path) - before
     assert left <= {"out"}
-    if left:  # the data were fine, and stay for the next try
+    if left:  # the data set is valid, and is kept for the next attempt
         assert names(tmp_path / "out") <= PREPARED
 
 
@@ -92,7 +92,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert (tmp_path / "file").read_text() == "x"
 
 
-def test_no_resume_begins_anew(molgen: Run, smi: Path, tmp_path: Path) -> None:
+def test_no_resume_starts_again(molgen: Run, smi: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = ["train", smi, "--out", out, "--properties", "none", "--epochs", 1, *TINY]
     assert molgen(*command).status == 0
@@ -103,7 +103,7 @@ def test_no_resume_begins_anew(molgen: Run, smi: Path, tmp_path: Path) -> None:
     assert read_meta(place)["seed"] == 1
 
 
-def test_an_interrupted_preparation_leaves_no_half_files(
+def test_an_interrupted_preparation_leaves_no_partial_files(
     molgen: Run, smi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> None:

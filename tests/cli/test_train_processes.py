@@ -40,14 +40,14 @@ def test_training_needs_no_rdkit(tmp_path: Path) -> None:
     assert "status 0" in done.stdout, done.stderr
     written = names(tmp_path / "out")
     assert written >= {"config.json", "model.safetensors", "tokenizer.json", "README.md"}
-    # a file of SMILES does need it, and the complaint is one line
+    # a file of SMILES needs it, and the error is one line
     assert done.returncode == 2
     complaint = "molgen train: this needs the package 'rdkit', which is not installed"
     assert done.stderr.splitlines()[-1] == complaint
     assert "Traceback" not in done.stderr
 
 
-# It watches itself: a busy machine may leave no time to another process until the run is over.
+# It stops itself: on a busy machine another process may get no time before the run ends.
 KILLED_AT_THE_FIRST_CHECKPOINT = """
 import os, sys, threading, time
 from pathlib import Path
@@ -79,7 +79,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_run_goes_on_bit_for_bit(
+def test_a_killed_run_is_resumed_exactly(
     molgen: Run, whole: Path, tmp_path: Path, kill: signal.Signals
 ) -> None:
     dataset().save(tmp_path / "set.npz")
@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on_bit_for_bit(
     assert read_meta(place)["step"] < STEPS, "killed before its end"
     if kill == signal.SIGTERM:
         assert ran.returncode == 130
-        assert "the same command goes on from there" in ran.stdout
+        assert "the same command resumes the run" in ran.stdout
         assert "Traceback" not in ran.stderr
     assert molgen("train", tmp_path / "set.npz", "--out", out, *LONG).status == 0
     assert read_meta(whole / "state")["step"] == STEPS

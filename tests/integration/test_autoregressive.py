@@ -95,7 +95,7 @@ def test_the_cache_gives_the_logits_of_the_full_forward(
                 kept[-1] = kept[0]
                 cache.keep(kept)
                 left = left[kept]
-        with pytest.raises(ValueError, match="row of 13 tokens, the model takes 12"):
+        with pytest.raises(ValueError, match="row has 13 tokens, expected at most 12"):
             cache.append(tokens[left, 0])
     assert float(full[..., : VOCAB - 1].std()) > 0.1
 
@@ -186,9 +186,9 @@ def test_what_does_not_fit_is_refused() -> None:
         CachedDenoiser(masked)
     with pytest.raises(ValueError, match="noise is 'masked'"):
         KVCache(masked, 2)
-    with pytest.raises(ValueError, match="the guide's noise is 'masked'"):
+    with pytest.raises(ValueError, match="the classifier's noise is 'masked'"):
         PrefixClassifierScores(noisy_guide(noise="masked"), [RINGS])
-    with pytest.raises(ValueError, match="aims name \\[\\], expected different properties"):
+    with pytest.raises(ValueError, match="targets name \\[\\], expected different properties"):
         PrefixClassifierScores(CLASSIFIER, [])
     with pytest.raises(ValueError, match="'rings', 'rings'"):
         PrefixClassifierScores(CLASSIFIER, [RINGS, RINGS])

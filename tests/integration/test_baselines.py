@@ -35,7 +35,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         evaluate_every=100, checkpoint_every=1000,
     )  # fmt: skip
     network = shape(DATA, width=64, noise=request.param)
-    fit(PreparedDataset(DATA), folder, network, config, say=lambda text: None)
+    fit(PreparedDataset(DATA), folder, network, config, report=lambda text: None)
     classifier = train_classifier(
         DATA, folder / "trained", request.param,
         config=recipe(epochs=250, batch_size=32, shard=32, checkpoint_every=1000),
@@ -45,7 +45,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Model.load(folder)
 
 
-def test_it_writes_what_it_was_taught(model: Model) -> None:
+def test_it_samples_the_training_distribution(model: Model) -> None:
     table = model.sample(256, seed=1, steps=64)
     wrote = table["raw"].isin(MOLECULES)
     assert wrote.mean() > 0.7
@@ -57,7 +57,7 @@ def test_forwards_are_counted(model: Model) -> None:
     free = model.sample(64, seed=2, steps=32)
     guided = model.sample(64, {"count:O": 2}, seed=2, steps=32, gamma=2.0)
     uniform = model.info["network"]["noise"] == "uniform"
-    if uniform:  # steps that are sure to change nothing are left out, but not under guidance
+    if uniform:  # steps without any change are skipped, but not with guidance
         assert (free["nfe"] <= 32).all()
         assert (guided["nfe"] == 64).all()
     else:  # one for each token and one for the end
@@ -67,27 +67,27 @@ def test_forwards_are_counted(model: Model) -> None:
     assert not free["classifier_nfe"].any()
 
 
-@pytest.mark.parametrize("steering", ["cfg", "guide"])
-def test_both_ways_of_guidance_steer(model: Model, guidance: str) -> None:
+@pytest.mark.parametrize("guidance", ["cfg", "classifier"])
+def test_both_kinds_of_guidance_shift_the_property(model: Model, guidance: str) -> None:
     def share(gamma: float) -> float:
-        how = ClassifierBased() if guidance == "guide" else ClassifierFree()
+        how = ClassifierBased() if guidance == "classifier" else ClassifierFree()
         targets = {"count:O": 2} if gamma else None
         table = model.sample(192, targets, seed=3, steps=48, gamma=gamma or 1.0, guidance=how)
-        if gamma and guidance == "guide":
+        if gamma and guidance == "classifier":
             assert (table["classifier_nfe"] > 0).all()
         return float((table["raw"].str.count("O") == 2).mean())
 
     assert share(1.0) > 2 * share(0.0)
 
 
-def test_a_card_says_what_it_is(model: Model) -> None:
+def test_its_card_describes_it(model: Model) -> None:
     assert model.folder is not None
     text = (model.folder / "README.md").read_text(encoding="utf-8")
     noise = json.loads((model.folder / "molgen.json").read_text())["network"]["noise"]
     assert ("UDLM" if noise == "uniform" else "autoregressive") in text
 
 
-def test_what_a_baseline_cannot_do_is_said(model: Model) -> None:
+def test_unsupported_settings_of_a_baseline_are_errors(model: Model) -> None:
     method = Method("remasked", "baseline", "rescale:eta=.1", "uniform", "none")
     with pytest.raises(ValueError, match="ancestral"):
         model.draw(1, settings=settings_for(model, method, 1.0, 8))

@@ -1,4 +1,4 @@
-"""Design: the first rows of one endless table that are valid, unique, novel and on target."""
+"""Design: the first rows by sample index that are valid, unique, novel and on target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from molgen.model import Model
 from molgen.sampling.settings import Settings
 from molgen.targets import Range, Target
 
-WANTED: dict[str, Target] = {"qed": Range(0.36, 0.42), "logp": "max"}
+TARGETS: dict[str, Target] = {"qed": Range(0.36, 0.42), "logp": "max"}
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,11 @@ def drawn(model: Model, rows: int, targets: dict[str, Target], seed: int = 3) ->
     return model.sample(rows, targets, seed, steps=6, gamma=2.0)
 
 
-def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -> None:
-    designs = design(model, request(WANTED, 12, seed=3, settings=settings))
+def test_it_delivers_the_first_accepted_rows(model: Model, settings: Settings) -> None:
+    designs = design(model, request(TARGETS, 12, seed=3, settings=settings))
     assert designs.reason == "complete"
     counts = designs.counts
-    table = drawn(model, counts.drawn, WANTED)
+    table = drawn(model, counts.drawn, TARGETS)
     lost = {"invalid": 0, "duplicate": 0, "in training set": 0, "goal missed: qed": 0}
     kept, seen = [], set()
     for row in table.itertuples():
@@ -55,9 +55,9 @@ def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -
         seen.add(row.smiles)
     assert designs.table["index"].tolist() == kept
     assert len(kept) == 12
-    assert kept[-1] == counts.drawn - 1, "nothing is counted beyond the last one delivered"
+    assert kept[-1] == counts.drawn - 1, "rows after the last one delivered are not counted"
     assert dict(counts.rejected) == {**lost, "goal missed: logp": 0}
-    assert min(lost.values()) > 0, "the test would notice nothing otherwise"
+    assert min(lost.values()) > 0, "the test needs each of these"
     assert counts.drawn == counts.accepted + sum(counts.rejected.values())
     assert counts.forwards == table["nfe"].sum()
     pd.testing.assert_frame_equal(
@@ -69,15 +69,15 @@ def test_it_delivers_the_first_rows_that_fit(model: Model, settings: Settings) -
 
 
 def test_fewer_are_the_first_of_more(model: Model, settings: Settings) -> None:
-    few, many = (design(model, request(WANTED, n, seed=3, settings=settings)) for n in (3, 9))
+    few, many = (design(model, request(TARGETS, n, seed=3, settings=settings)) for n in (3, 9))
     pd.testing.assert_frame_equal(few.table, many.table.head(3))
-    other = design(model, request(WANTED, 9, seed=4, settings=settings))
+    other = design(model, request(TARGETS, 9, seed=4, settings=settings))
     assert other.table["smiles"].tolist() != many.table["smiles"].tolist()
 
 
-def test_words_do_as_well(model: Model, settings: Settings) -> None:
+def test_targets_may_be_texts(model: Model, settings: Settings) -> None:
     words: dict[str, Any] = {"qed": "0.36..0.42", "logp": "max"}
-    a, b = (design(model, request(w, 4, seed=3, settings=settings)) for w in (words, WANTED))
+    a, b = (design(model, request(w, 4, seed=3, settings=settings)) for w in (words, TARGETS))
     pd.testing.assert_frame_equal(a.table, b.table)
 
 
@@ -103,7 +103,7 @@ def test_a_whole_number_is_met_exactly(model: Model, settings: Settings) -> None
 
 
 @pytest.mark.parametrize("budget", [1, 31, 70])
-def test_a_budget_is_kept_to_the_row(model: Model, settings: Settings, budget: int) -> None:
+def test_a_budget_is_exact(model: Model, settings: Settings, budget: int) -> None:
     found = design(model, request({"qed": Range(0.9, 1)}, 5, 0, settings=settings, draws=budget))
     assert found.counts.drawn == budget
     assert found.reason == f"the budget of {budget} draws ended"
@@ -113,7 +113,7 @@ def test_a_budget_is_kept_to_the_row(model: Model, settings: Settings, budget: i
     assert f"{budget} drawn: 0 kept, " in str(found.counts)
 
 
-def test_known_molecules_on_request(tmp_path: Path, model: Model, settings: Settings) -> None:
+def test_training_molecules_on_request(tmp_path: Path, model: Model, settings: Settings) -> None:
     strict = design(model, request({"qed": "max"}, 30, 0, settings=settings))
     free = design(
         model, request({"qed": "max"}, 30, 0, settings=settings, allow_training_molecules=True)
@@ -123,7 +123,7 @@ def test_known_molecules_on_request(tmp_path: Path, model: Model, settings: Sett
     assert free.table["smiles"].is_unique
     assert "in training set" not in free.counts.rejected
     bare = molgen.load(tiny.save(tmp_path / "bare", index=False))
-    with pytest.raises(ValueError, match="no index of known molecules, so novelty is unknown"):
+    with pytest.raises(ValueError, match="no training-set index, so novelty is unknown"):
         design(bare, request({"qed": "max"}, 2))
     assert (
         len(
@@ -135,7 +135,9 @@ def test_known_molecules_on_request(tmp_path: Path, model: Model, settings: Sett
     )
 
 
-def test_it_reports_on_the_way_and_can_be_stopped(model: Model, settings: Settings) -> None:
+def test_it_reports_after_each_round_and_can_be_interrupted(
+    model: Model, settings: Settings
+) -> None:
     found: list[pd.DataFrame] = []
     rounds: list[int] = []
 
@@ -144,19 +146,19 @@ def test_it_reports_on_the_way_and_can_be_stopped(model: Model, settings: Settin
         if len(rounds) == 3:
             raise KeyboardInterrupt
 
-    asked = request(WANTED, 400, 3, settings=settings)
-    designs = design(model, asked, found.append, on_round)
+    many = request(TARGETS, 400, 3, settings=settings)
+    designs = design(model, many, found.append, on_round)
     assert isinstance(designs, Designs)
     assert designs.reason == "interrupted"
     assert rounds == sorted(rounds)
-    assert rounds[0] == 32, "the first round is small, so that something shows at once"
+    assert rounds[0] == 32, "the first round is small, for a first molecule early"
     pd.testing.assert_frame_equal(
         pd.concat(found, ignore_index=True), designs.table.drop(columns="score")
     )
     assert len(designs.table) == designs.counts.accepted > 0
 
 
-def test_what_cannot_be_asked_for(model: Model) -> None:
+def test_bad_targets(model: Model) -> None:
     with pytest.raises(ValueError, match="target sa: the model is not conditioned on it"):
         design(model, request({"sa": "min"}, 2))
     with pytest.raises(ValueError, match="target qed: value is 'best'"):

@@ -1,4 +1,4 @@
-"""The command that improves leads: what it reads, writes, says, and how it ends."""
+"""``molgen optimize``: input, output, report and exit status."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_single_lead(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".smi", ".sdf"])
-def test_a_file_of_leads_some_of_which_are_none(
+def test_a_file_of_leads_with_a_rejected_one(
     molgen: Run, tiny_model: Path, tmp_path: Path, leads: Path, suffix: str
 ) -> None:
     out = tmp_path / f"a{suffix}"
@@ -59,7 +59,7 @@ def test_a_file_of_leads_some_of_which_are_none(
     assert ran.status == 3
     assert ran.err.endswith("of 3 leads improved\n")
     assert "tier: oracle: 4 (at most 4 calls a lead while drawing)" in ran.out
-    assert "1 of them not worked on" in ran.out
+    assert "1 of them rejected" in ran.out
     assert "lead not read: parse" in ran.out
     if suffix == ".csv":
         table = pd.read_csv(out)
@@ -72,7 +72,7 @@ def test_a_file_of_leads_some_of_which_are_none(
         assert (text.count("\n") if suffix == ".smi" else text.count("$$$$")) == 13
 
 
-def test_columns_and_what_stays(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+def test_columns_and_kept_atoms(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "leads.csv", tmp_path / "a.csv"
     source.write_text("id,structure\n1,CCCO\n2,NCCO\n")
     words = ("optimize", tiny_model, source, "--target", "qed=max", "--attempts", 8, *FEW)
@@ -89,7 +89,7 @@ def test_columns_and_what_stays(molgen: Run, tiny_model: Path, tmp_path: Path) -
     assert "O" not in "".join(pd.read_csv(out)["part"])
 
 
-def test_what_is_finished_is_written(
+def test_finished_leads_are_written(
     molgen: Run, tiny_model: Path, tmp_path: Path, leads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("molgen.discovery.leads.optimize.AT_ONCE", 1)
@@ -121,8 +121,8 @@ def test_what_is_finished_is_written(
     ("words", "message"),
     [
         (["CCO"], "the following arguments are required: --target"),
-        (["CC(", "--target", "qed=max"], "leads is 'CC(', which is no file and no molecule: parse"),
-        (["none.smi", "--target", "qed=max"], "leads is 'none.smi', which is no file"),
+        (["CC(", "--target", "qed=max"], "leads is 'CC(', expected a file or a molecule: parse"),
+        (["none.smi", "--target", "qed=max"], "leads is 'none.smi', expected a file"),
         (["C", "--target", "qed=max"], "lead too small: 1 atom"),
         (["CSC", "--target", "qed=max"], "lead holds 'S', unknown to the model"),
         (["CCO", "--target", "qed=best"], "target qed: value is 'best'"),
@@ -141,7 +141,7 @@ def test_what_is_finished_is_written(
         (["CCO", "--target", "qed=max", "--weight", "logp=2"], "weight of logp"),
         (
             ["CCO", "--target", "qed=max", "--adapt", "restart:until=valid+likely"],
-            "has no guide for qed",
+            "has no classifier for qed",
         ),
     ],
 )
@@ -154,9 +154,9 @@ def test_bad_input(
     assert not list(tmp_path.iterdir())
 
 
-def test_indices_do_not_go_with_a_file(
+def test_indices_are_rejected_for_a_file(
     molgen: Run, tiny_model: Path, tmp_path: Path, leads: Path
 ) -> None:
     words = ("optimize", tiny_model, leads, "--target", "qed=max", "--keep", "0")
     ran = molgen(*words, "--out", tmp_path / "a.csv")
-    assert "keep is '0': with a file of leads, expected SMARTS" in ran.refused()
+    assert "keep is '0' for a file of leads, expected SMARTS" in ran.refused()

@@ -1,7 +1,7 @@
 """The sampler draws from the distribution of the plain loop of the published algorithm.
 
 Both draw rows of the same lengths along the same plan with a small random network; what they drew
-is compared by two-sample tests. Seeds are fixed, so a run that passes goes on passing; the
+is compared by two-sample tests. Seeds are fixed, so a run that passes always passes; the
 thresholds leave a correct sampler about one chance in ten thousand to fail each test. The last
 tests hold that these comparisons notice a sampler that is wrong.
 """

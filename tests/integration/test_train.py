@@ -152,21 +152,21 @@ def test_a_state_that_says_only_step_and_seed_is_read(uninterrupted: Path, tmp_p
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 1}, "a run with seed 0, asked for 1"),
-        ({"batch_size": 4}, "a run with batch_size 8, asked for 4"),
-        ({"muon": False}, "a run with muon True, asked for False"),
+        ({"seed": 1}, "a run with seed 0, expected 1"),
+        ({"batch_size": 4}, "a run with batch_size 8, expected 4"),
+        ({"muon": False}, "a run with muon True, expected False"),
     ],
 )
-def test_another_recipe_is_refused(
+def test_another_recipe_is_rejected(
     uninterrupted: Path, tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     shutil.copytree(uninterrupted / "state", tmp_path / "state")
     with pytest.raises(ValueError, match=message):
         run(tmp_path, recipe(**change))
-    run(tmp_path, recipe(**change, epochs=1), resume=False)  # unless it begins anew
+    run(tmp_path, recipe(**change, epochs=1), resume=False)  # unless it starts again
 
 
-def test_other_data_and_other_shapes_are_refused(uninterrupted: Path, tmp_path: Path) -> None:
+def test_other_data_and_other_shapes_are_rejected(uninterrupted: Path, tmp_path: Path) -> None:
     shutil.copytree(uninterrupted / "state", tmp_path / "state")
     other = replace(DATA, values=DATA.values + 1)
     with pytest.raises(ValueError, match="on other data"):
@@ -188,7 +188,7 @@ def test_other_data_and_other_shapes_are_refused(uninterrupted: Path, tmp_path: 
         ({"max_position_embeddings": 4}, "longest molecule takes 9 places, the network has 4"),
     ],
 )
-def test_a_network_that_does_not_fit_the_data_is_refused(
+def test_a_network_that_does_not_fit_the_data_is_rejected(
     tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     wrong = DenoiserConfig(**{**shape(DATA).to_dict(), **change})
@@ -215,12 +215,12 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     assert all(v.isfinite().all() for v in load_file(place / "state.safetensors").values())
 
 
-def test_shards_add_up_to_the_whole_batch() -> None:
+def test_micro_batches_sum_to_the_whole_batch() -> None:
     models = [new_model(shape(DATA), 0) for _ in range(2)]
     rows = np.flatnonzero(~DATA.held_out)[:8]
-    for model, shard in zip(models, (3, 8), strict=True):
+    for model, size in zip(models, (3, 8), strict=True):
         pool = Workers("cpu", 1)
-        Trainer(DATA, model, recipe(shard=shard), pool).train_step(rows)
+        Trainer(DATA, model, recipe(shard=size), pool).train_step(rows)
         pool.close()
     for p, q in zip(models[0].parameters(), models[1].parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=1e-5, rtol=1e-3)

@@ -45,7 +45,7 @@ def test_download_is_checked_kept_and_not_repeated(published: Path, tmp_path: Pa
 
 def test_other_content_is_refused_and_leaves_nothing(published: Path, tmp_path: Path) -> None:
     published.write_text("smiles\nCCO\n")
-    with pytest.raises(fetch.FetchError, match="content differs from what was expected: 1 rows"):
+    with pytest.raises(fetch.FetchError, match="content differs: 1 rows"):
         fetch.fetch("tiny", tmp_path / "cache")
     assert os.listdir(tmp_path / "cache") == []
 

@@ -1,4 +1,4 @@
-"""Lead optimisation: what to open of a lead, and what becomes of it."""
+"""Lead optimisation: masked regions, their scores, attempts and outcomes."""
 
 import lazy_loader
 

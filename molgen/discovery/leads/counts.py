@@ -1,6 +1,6 @@
-"""The counts of lead optimisation: what became of tries and of leads, and what it cost.
+"""The counts of lead optimisation: outcomes of attempts and of leads, and costs.
 
-Every share is of all leads asked for, those that could not be worked on included.
+Every share is of all requested leads, rejected ones included.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ NO_ORACLE, WITH_ORACLE = "no oracle", "oracle"
 
 
 def tier(oracle_calls: int) -> str:
-    """Return the name of the tier that allows so many calls a lead."""
+    """Return the name of the tier with a number of allowed calls a lead."""
     return f"{WITH_ORACLE}: {oracle_calls}" if oracle_calls else NO_ORACLE
 
 
 @dataclass(kw_only=True)
 class LeadCounts(Ledger):
-    """The ledger of a run; rows are tries at leads.
+    """The ledger of a run; rows are attempts at leads.
 
     Attributes:
-        request: what was asked for.
+        request: the request.
         leads: finished.
-        refused: leads that could not be worked on.
-        improved: leads with a try that is ``ok``.
-        gains: best gain of each lead that was worked on, among tries that keep what must stay and
-            the similarity; 0 where none gains anything. In training standard deviations.
-        values: the values behind those gains: of the lead, and of its best such try, else of
-            the lead again; each with shape (goals,).
+        refused: rejected leads.
+        improved: leads with an attempt that is ``ok``.
+        gains: best gain of each accepted lead, among attempts that keep the constraint and the
+            similarity; 0 without any gain. In training standard deviations.
+        values: property values behind those gains: of the lead, and of its best such attempt, else
+            of the lead again; each with shape (goals,).
     """
 
     request: Request
@@ -51,22 +51,22 @@ class LeadCounts(Ledger):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the properties asked for."""
+        """Names of the properties with a goal."""
         return tuple(self.request.goals.targets)
 
     @property
     def calls_allowed(self) -> int:
-        """The most oracle calls that a lead was allowed; 0 for the tier without an oracle."""
+        """Oracle calls allowed for a lead; 0 for the tier without an oracle."""
         return self.request.budget.oracle_calls or 0
 
     @property
     def tier(self) -> str:
-        """Which tier the run belongs to."""
+        """The tier of the run."""
         return tier(self.calls_allowed)
 
     @property
     def tries(self) -> int:
-        """How many there were."""
+        """The number of attempts."""
         return self.drawn
 
     def add(self, table: pd.DataFrame) -> None:
@@ -95,14 +95,14 @@ class LeadCounts(Ledger):
     def __str__(self) -> str:
         """Return the report, a few lines."""
         worked = max(1, self.leads - self.refused)
-        tries = max(1, self.tries)
+        attempts = max(1, self.tries)
         valid = self.tries - self.fates[Fate.INVALID]
         how = (
             f"at most {self.calls_allowed} calls a lead"
             if self.calls_allowed
             else "nothing computed"
         )
-        refused = f", {self.refused} of them not worked on" if self.refused else ""
+        refused = f", {self.refused} of them rejected" if self.refused else ""
         counts = ", ".join(f"{count} {name}" for name, count in self.fates.most_common())
         lines = [
             f"tier: {self.tier} ({how} while drawing)",
@@ -112,26 +112,26 @@ class LeadCounts(Ledger):
             f"mean best gain at that similarity: {np.mean(self.gains or [0.0]):.3f} training "
             "standard deviations",
             *self._changes(),
-            f"{self.tries} tries: {100 * valid / tries:.1f} % valid; {counts or 'none'}",
-            *self._proposals(worked),
+            f"{self.tries} attempts: {100 * valid / attempts:.1f} % valid; {counts or 'none'}",
+            *self._selections(worked),
             f"each lead: {self.forwards / worked:.1f} forwards, "
             f"{self.oracle_calls / worked:.1f} oracle calls while drawing"
             + (
-                f", {self.classifier_forwards / worked:.1f} forwards of the guide"
+                f", {self.classifier_forwards / worked:.1f} forwards of the noisy classifier"
                 if self.classifier_forwards
                 else ""
             ),
         ]
         return "\n".join(lines)
 
-    def _proposals(self, worked: int) -> list[str]:
+    def _selections(self, worked: int) -> list[str]:
         if self.request.n is None:
             return []
         ok = self.fates[Fate.ACCEPTED]
-        proposed = ok + self.fates[Fate.GOAL_MISSED]
+        selected = ok + self.fates[Fate.GOAL_MISSED]
         return [
-            f"{proposed / worked:.1f} proposals a lead, at most {self.request.n}, chosen by the "
-            f"guide: {100 * ok / max(1, proposed):.1f} % of them meet every target"
+            f"{selected / worked:.1f} selected a lead, at most {self.request.n}, by the noisy "
+            f"classifier: {100 * ok / max(1, selected):.1f} % of them meet every target"
         ]
 
     def _changes(self) -> list[str]:
@@ -139,7 +139,7 @@ class LeadCounts(Ledger):
 
         if not self.values:
             return []
-        # a mean over what there is; of a property that is nowhere defined, NaN
+        # NaN values are left out of the mean; it is NaN for a property without any value
         before, after = (pd.DataFrame(side).mean() for side in zip(*self.values, strict=True))
         return [
             f"mean {name}: {low:.3f} of the leads, {high:.3f} of the best at that similarity"

@@ -1,6 +1,6 @@
-"""A lead: what is to be improved, what of it must stay, and what became of a try.
+"""A lead: the molecule to improve, and the atoms of it that are kept.
 
-Similarity to it is that of :mod:`molgen.molecules.environments`.
+Similarity to a lead is defined in :mod:`molgen.molecules.environments`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from molgen.data.tokenizer import unwritable
 from molgen.molecules.environments import Bits, fingerprint, tanimoto
 from molgen.molecules.parsing import interpret, parse
 
-LEAST_ATOMS = 2  # one to change and one to stay
+LEAST_ATOMS = 2  # one to change and one to keep
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A lead that cannot be worked on.
+    """A rejected lead.
 
     Attributes:
         index: of the lead among all.
-        source: as it was written.
-        reason: why.
+        source: as written in the input.
+        reason: of the rejection.
     """
 
     index: int
@@ -42,11 +42,11 @@ class Lead:
 
     Attributes:
         index: of the lead among all.
-        source: as it was written.
+        source: as written in the input.
         smiles: canonical.
-        mol: the molecule, its atoms in the order they were written.
+        mol: the molecule, atoms in the order of the input.
         bits: of its fingerprint.
-        constraint: which atoms must stay; None where any may change.
+        constraint: the atoms that are kept; None if all may change.
     """
 
     index: int
@@ -58,11 +58,11 @@ class Lead:
 
     @functools.cached_property
     def verifier(self) -> Verifier | None:
-        """Says whether a molecule keeps what must stay."""
+        """Checks the kept atoms; None without a constraint."""
         return None if self.constraint is None else Verifier(self.constraint)
 
     def keeps(self, smiles: str) -> bool:
-        """Return whether a molecule keeps what must stay."""
+        """Return whether a molecule contains the kept atoms."""
         return self.verifier is None or self.verifier(smiles) == OK
 
     def similarity(self, mol: Chem.Mol) -> float:
@@ -70,9 +70,10 @@ class Lead:
         return tanimoto(self.bits, fingerprint(mol))
 
     def free(self, mol: Chem.Mol) -> frozenset[int]:
-        """Return the atoms that may change, of the lead or of a molecule that keeps what must stay.
+        """Return the atoms that may change, of the lead or of another molecule.
 
-        Of another molecule they are all but one match of what stays; none where there is no match.
+        Of another molecule these are all atoms outside one match of the kept atoms; none without a
+        match.
         """
         atoms = frozenset(range(mol.GetNumAtoms()))
         if self.constraint is None:
@@ -94,13 +95,13 @@ def read(
     model: Checkpoint,
     likeness: Likeness,
 ) -> Lead | Refused:
-    """Read a lead, or say why it cannot be worked on.
+    """Read a lead; return :class:`Refused` with the reason if it is unusable.
 
     Args:
         index: of the lead among all.
         source: SMILES.
-        model: that writes SMILES.
-        likeness: which of its atoms stay.
+        model: a SMILES model.
+        likeness: the atoms that are kept.
     """
     molecule = interpret(source)
     mol = parse(source) if molecule.ok else None
@@ -113,7 +114,7 @@ def read(
         except ValueError as error:
             return Refused(index, source, f"lead not read: {error}")
         mol = constraint.fragments[0].mol
-    for atom in mol.GetAtoms():  # a label, not chemistry
+    for atom in mol.GetAtoms():  # map numbers are labels, not chemistry
         atom.SetAtomMapNum(0)
     smiles = Chem.MolToSmiles(mol)
     if mol.GetNumAtoms() < LEAST_ATOMS:

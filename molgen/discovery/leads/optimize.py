@@ -1,29 +1,28 @@
-"""Lead optimisation: take off the part of a lead that holds the goal back, and redraw it.
+"""Lead optimisation: mask the region of a lead that lowers the target probability, and redraw it.
 
-    part S  ~  p(y | rest)^(1 / tau) exp(-|T(rest) - s| / width),      x' ~ p_gamma(x_S | rest, y)
+    region S  ~  p(y | rest)^(1 / tau) exp(-|T(rest) - s| / width),      x' ~ p_gamma(x_S | rest, y)
 
-A try is one completed draw: a part of the molecule is opened, what stays is clamped, and the open
-part is drawn under guidance. Which part holds the goal back is told by the network
-(:mod:`molgen.discovery.leads.prospects`), and how large it may be by the similarity ``T`` that what
-stays lets one expect (:mod:`molgen.constraints.parts`). Small changes keep the similarity, large
-ones reach the goal, so the ``s`` that is aimed at is spread over the tries. Two tiers, told apart
-everywhere:
+An attempt is one completed draw: a region of the molecule is masked, the rest is clamped, and the
+masks are filled under guidance. The network or a noisy classifier scores the regions
+(:mod:`molgen.discovery.leads.region_scores`); the expected similarity ``T`` of the rest limits
+their size (:mod:`molgen.constraints.candidate_regions`). Small changes keep the similarity, large
+ones reach the goal, so the target similarity ``s`` is spread over the attempts. There are two
+tiers, reported separately:
 
-- *no oracle*: nothing is computed of the property while drawing. Where the model has a guide, that
-  says what the property may be (:mod:`molgen.discovery.leads.surrogate`), tries go on from what it
-  finds best, and it may *propose* some of them: the others are not selected. All start from the
-  lead otherwise.
-- *oracle*: up to so many distinct molecules a lead are scored on the way, and tries go on from the
-  best (:mod:`molgen.discovery.leads.search`).
+- *no oracle*: the property is not computed while drawing. A noisy classifier, if the model has one,
+  serves as surrogate (:class:`molgen.discovery.leads.region_scores.Surrogate`): attempts continue
+  from its best molecule, and it may select the top k of them. Otherwise all start from the lead.
+- *oracle*: a limited number of distinct molecules a lead is scored between rounds, and attempts
+  continue from the best (:mod:`molgen.discovery.leads.search`).
 
-Every try is a row, with what became of it. Try ``j`` of lead ``i`` depends on the seed, ``i``,
-``j`` and the lead alone, so fewer tries are a prefix of more, and fewer leads too - but for tries
-that are to be unique under ``settings.adapt``: they depend on those drawn with them. Which
-tries are proposed depends on all of the lead's.
+Every attempt is a row with its outcome. Attempt ``j`` of lead ``i`` depends on the seed, ``i``,
+``j`` and the lead alone, so fewer attempts are a prefix of more, and fewer leads too. Two
+exceptions: attempts that must be unique under ``settings.adapt`` depend on those drawn with them,
+and the top-k selection depends on all attempts at the lead.
 
 References: Jin et al., "Hierarchical Generation of Molecular Graphs using Structural Motifs"
 (2020), for the task; Gruver et al., "Protein design with guided discrete diffusion" (2023), for
-choosing what to redraw by what holds a goal back.
+attribution of the goal to the positions that are redrawn.
 """
 
 from __future__ import annotations
@@ -49,36 +48,36 @@ from molgen.utils.threads import workers
 if TYPE_CHECKING:
     import pandas as pd
 
-AT_ONCE = 64  # leads whose rows are drawn together; what is finished is handed out as often
+AT_ONCE = 64  # leads whose rows are drawn together, and reported together
 
 
 def optimize(
     model: Model,
     leads: Sequence[str],
     request: Request,
-    on_tries: Callable[[int], None] | None = None,
+    on_attempts: Callable[[int], None] | None = None,
     on_leads: Callable[[pd.DataFrame], None] | None = None,
 ) -> Optimized:
     """Improve leads.
 
     Args:
-        model: that writes SMILES by taking masks off.
+        model: a masked diffusion model of SMILES.
         leads: SMILES, at least one.
-        request: what each is to become. A range or a number is met or missed; ``max`` and ``min``
-            are met by whatever is better than the lead. Properties that the model knows guide the
-            draws and say which parts to redraw, unless the request says otherwise. The constraint
-            is a :class:`molgen.discovery.leads.lead.Likeness`. Settings are by default the model's
-            own; a try is one draw, and under ``adapt`` it goes on while its molecule is none, the
-            lead's own, not similar enough, or what else ``adapt`` demands.
-        on_tries: told how many tries have ended, as they do, or will not be made.
-        on_leads: told of the rows of leads that are finished.
+        request: goals and budgets. A range or a number is met or missed; ``max`` and ``min`` are
+            met by any improvement over the lead. Properties that the model is conditioned on guide
+            the draws and score the regions, unless ``guided_by`` is given. The constraint is a
+            :class:`molgen.constraints.likeness.Likeness`. Settings default to the model's own. An
+            attempt is one draw; under ``adapt`` it is retried while its molecule is invalid, equal
+            to the lead, not similar enough, or fails another check of ``adapt``.
+        on_attempts: called with the number of attempts that have ended or are skipped.
+        on_leads: called with the rows of finished leads.
 
     Returns:
-        The rows, in order of lead and try. An interrupt (Ctrl-C) ends the run with the leads that
-        are finished.
+        The rows, in order of lead and attempt. An interrupt (Ctrl-C) ends the run with the finished
+        leads.
 
     Raises:
-        ValueError: if anything asked for is out of line; nothing has been drawn then.
+        ValueError: if any part of the request is out of range; nothing has been drawn.
     """
     _check(model, leads, request)
     found = resolve(model, request)
@@ -94,7 +93,7 @@ def optimize(
                     read(start + i, text, model, request.likeness)
                     for i, text in enumerate(leads[start : start + AT_ONCE])
                 ]
-                drawn = search.run(several, on_tries)
+                drawn = search.run(several, on_attempts)
                 tables.append(frame(drawn, found.goals, request))
                 counts.add(tables[-1])
                 if on_leads:
@@ -108,10 +107,10 @@ def optimize(
 
 
 def resolve(model: Model, request: Request) -> Resolved:
-    """Return what a request means for a model.
+    """Resolve a request for a model.
 
     Raises:
-        ValueError: if a goal is none, or nothing acts on what is drawn.
+        ValueError: if a goal is invalid, or no goal affects the draws.
     """
     goals = request.goals.measured(model.prior)
     settings = weighed(request.settings or model.settings(), goals)
@@ -122,43 +121,43 @@ def resolve(model: Model, request: Request) -> Resolved:
 
 
 def _check(model: Model, leads: Sequence[str], request: Request) -> None:
-    """Check what is asked for.
+    """Check a request.
 
     Raises:
-        ValueError: naming what is out of line.
+        ValueError: naming the argument that is out of range.
     """
     budget = request.budget
     if not leads:
         raise ValueError("leads is empty, expected at least one")
     if not len(request.goals):
         raise ValueError("targets is empty, expected at least one property to improve")
-    _ = request.likeness  # it must be one
+    _ = request.likeness  # raises for a constraint of scaffolds
     if budget.stop_after is not None and not budget.oracle_calls:
         raise ValueError(
-            f"stop_after is {budget.stop_after}, expected oracle calls beside it: without them "
-            "nobody knows while drawing what a molecule meets"
+            f"stop_after is {budget.stop_after} without oracle calls, expected oracle_calls of at "
+            "least 1"
         )
     if request.n is not None and budget.oracle_calls:
         raise ValueError(
-            f"top_k is {request.n}, expected no oracle calls beside it: the oracle says by itself "
-            "what is good"
+            f"top_k is {request.n} with oracle calls, expected oracle_calls 0: the selection is by "
+            "the noisy classifier"
         )
     if noise_of(model.denoiser) != "masked":
         raise ValueError(
-            f"model {model.name!r} does not write by taking masks off, expected one that does: "
-            "only a part of a lead is redrawn"
+            f"model {model.name!r} is not a masked diffusion model, expected one: only the masked "
+            "region of a lead is redrawn"
         )
     if model.tokenizer.representation != "smiles":
         raise ValueError(
-            f"the model writes {model.tokenizer.representation}, expected smiles: what stays of a "
-            "lead is text"
+            f"representation of the model is {model.tokenizer.representation}, expected smiles: "
+            "the rest of a lead is clamped as SMILES tokens"
         )
 
 
 def _guided_targets(
     model: Model, goals: Goals, settings: Settings, oracle_calls: int
 ) -> dict[str, Target]:
-    """Return the targets that steer; the others are filters, and an oracle scores them, too.
+    """Return the targets that guide the draws; the others only filter, and the oracle scores all.
 
     Raises:
         ValueError: if there is neither such a target nor an oracle.
@@ -168,7 +167,7 @@ def _guided_targets(
     guided_by = {name: goal for name, goal in goals.targets.items() if name in model.properties}
     if not guided_by and not oracle_calls:
         raise ValueError(
-            f"target {', '.join(goals.targets)}: the model is not conditioned on it; it knows "
-            f"{', '.join(model.properties) or 'none'}. Allow oracle calls, or draw unguided"
+            f"target {', '.join(goals.targets)}: the model is not conditioned on it, expected "
+            f"{', '.join(model.properties) or 'none'}, oracle calls, or unguided draws"
         )
     return guided_by

@@ -1,7 +1,7 @@
-"""What became of tries at leads: a row each.
+"""The table of lead optimisation: one row for each attempt, with its outcome.
 
-A lead is improved if one of its tries is ``ok``: a molecule other than the lead and all tries
-before, that keeps what must stay, is as similar as asked, passes the filters and meets the targets.
+A lead is improved if an attempt is ``ok``: a molecule that differs from the lead and all earlier
+attempts, contains the kept atoms, is similar enough, passes the filters and meets the targets.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Try:
+class Attempt:
     """A completed draw.
 
     Attributes:
-        number: of the try at its lead, from 1.
-        raw: what the network wrote.
-        smiles: canonical, empty for no molecule.
+        number: of the attempt at its lead, from 1.
+        raw: text drawn by the network.
+        smiles: canonical, empty if invalid.
         status: of the raw text; see :class:`molgen.molecules.parsing.Status`.
-        part: SMILES of what was opened.
-        similarity: to the lead, NaN for no molecule.
-        keeps: whether what must stay is there.
+        part: SMILES of the masked region.
+        similarity: to the lead, NaN if invalid.
+        keeps: whether the kept atoms are present.
         passes: whether the hard filters are passed.
         nfe: forwards of the network.
-        shared_nfe: forwards that choosing the parts of a round took, with its first try.
-        classifier_nfe: forwards of a guide, those that chose the parts included and the one that
-            scored the molecule.
-        calls: molecules that the oracle had scored for the lead when the try's round was over.
-        proposed: whether anything is to be computed of its molecule.
+        shared_nfe: forwards for the region scores of a round, counted at its first attempt.
+        classifier_nfe: forwards of the noisy classifier, region scores and the score of the
+            molecule included.
+        calls: molecules scored by the oracle for the lead up to the end of the attempt's round.
+        selected: whether the molecule's properties are computed.
     """
 
     number: int
@@ -57,19 +57,19 @@ class Try:
     shared_nfe: int
     classifier_nfe: int
     calls: int = 0
-    proposed: bool = True
+    selected: bool = True
 
 
 @dataclass(frozen=True)
 class Optimized:
-    """What a run comes to.
+    """The result of a run.
 
     Attributes:
-        table: a row for each try, in order of leads and tries, and one for each lead that could
-            not be worked on, its reason the outcome and its try number 0.
-        counts: the counts.
-        asked: leads.
-        reason: why it stopped: ``complete`` or ``interrupted``.
+        table: a row for each attempt, in order of leads and attempts, and one for each rejected
+            lead, with the reason as its outcome and attempt number 0.
+        counts: of attempts, leads and costs.
+        asked: requested leads.
+        reason: of the end of the run: ``complete`` or ``interrupted``.
     """
 
     table: pd.DataFrame
@@ -79,22 +79,22 @@ class Optimized:
 
     @property
     def every_lead(self) -> bool:
-        """Whether every lead asked for was improved."""
+        """Whether every requested lead was improved."""
         return self.counts.improved == self.asked
 
 
 def frame(
-    leads: Sequence[tuple[Lead | Refused, Oracle, Sequence[Try]]],
+    leads: Sequence[tuple[Lead | Refused, Oracle, Sequence[Attempt]]],
     goals: Goals,
     request: Request,
 ) -> pd.DataFrame:
     """Return the rows of leads.
 
     Args:
-        leads: with the tries at each, and an oracle that has answered while drawing; what it has
-            not been asked is computed now.
-        goals: what was asked for, in units of the training data.
-        request: what was asked for.
+        leads: with the oracle of each, and its attempts; values that the oracle has not computed
+            while drawing are computed now.
+        goals: in units of the training data.
+        request: the request.
     """
     import pandas as pd
 
@@ -110,29 +110,29 @@ def frame(
         if isinstance(lead, Refused):
             rows.append(_row(start, names, outcome=lead.reason, tier=tier(calls)))
             continue
-        oracle.budget = None  # the drawing is over
+        oracle.budget = None  # it limits calls while drawing
         own = oracle.values([lead.smiles])
-        values = oracle.values([item.smiles if item.proposed else "" for item in drawn])
+        values = oracle.values([item.smiles if item.selected else "" for item in drawn])
         gains = _total(goals, values) - _total(goals, own)
-        what = outcomes(lead, drawn, goals.reached(values, own[0]), similarity)
+        results = outcomes(lead, drawn, goals.reached(values, own[0]), similarity)
         for k, item in enumerate(drawn):
             facts = vars(item) | {"try": item.number, "oracle_calls": item.calls}
             facts |= dict(zip(names, values[k], strict=True))
             facts |= {f"lead_{name}": value for name, value in zip(names, own[0], strict=True)}
-            facts |= {"gain": gains[k], "outcome": str(what[k]), "tier": tier(calls)}
+            facts |= {"gain": gains[k], "outcome": str(results[k]), "tier": tier(calls)}
             facts["index"] = start["index"] + k
             rows.append(_row(start, names, **facts))
     return pd.DataFrame(rows, columns=list(_row({}, names)))
 
 
-def outcomes(lead: Lead, drawn: Sequence[Try], met: Mask, similarity: float) -> list[Fate]:
-    """Return what became of each try.
+def outcomes(lead: Lead, drawn: Sequence[Attempt], met: Mask, similarity: float) -> list[Fate]:
+    """Return the outcome of each attempt.
 
     Args:
         lead: the lead.
-        drawn: the tries at it, in order.
-        met: whether each meets every target, shape (tries,).
-        similarity: the least that is asked for.
+        drawn: the attempts at it, in order.
+        met: whether each meets every target, shape (attempts,).
+        similarity: least similarity to the lead.
     """
     seen: set[str] = set()
     found = []
@@ -144,7 +144,7 @@ def outcomes(lead: Lead, drawn: Sequence[Try], met: Mask, similarity: float) -> 
             Fate.CONSTRAINT_LOST: not item.keeps,
             Fate.DISSIMILAR: not item.similarity >= similarity,
             Fate.FILTERED: not item.passes,
-            Fate.NOT_SELECTED: not item.proposed,
+            Fate.NOT_SELECTED: not item.selected,
             Fate.GOAL_MISSED: not hit,
         }
         found.append(next((name for name, holds in checks.items() if holds), Fate.ACCEPTED))
@@ -154,12 +154,12 @@ def outcomes(lead: Lead, drawn: Sequence[Try], met: Mask, similarity: float) -> 
 
 def _total(goals: Goals, values: Floats) -> Floats:
     """Return the weighted sum of the gains; NaN where a value is missing; shape (molecules,)."""
-    parts = [goal.weight * goal.gain(values[:, j]) for j, goal in enumerate(goals)]
-    return np.asarray(np.sum(parts, axis=0))
+    gains = [goal.weight * goal.gain(values[:, j]) for j, goal in enumerate(goals)]
+    return np.asarray(np.sum(gains, axis=0))
 
 
 def _row(start: dict[str, Any], names: Sequence[str], **facts: Any) -> dict[str, Any]:
-    """Return a row with every column, empty where nothing is known."""
+    """Return a row with every column, empty where no value is given."""
     empty: dict[str, Any] = {
         "index": 0,
         "lead_index": 0,
@@ -180,5 +180,5 @@ def _row(start: dict[str, Any], names: Sequence[str], **facts: Any) -> dict[str,
         "tier": "",
         **{f"lead_{name}": np.nan for name in names},
     }
-    known = start | facts
-    return {name: known.get(name, value) for name, value in empty.items()}
+    given = start | facts
+    return {name: given.get(name, value) for name, value in empty.items()}

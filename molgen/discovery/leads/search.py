@@ -1,9 +1,9 @@
-"""Tries at leads, in rounds: open a part, draw it, and with an oracle go on from what is better.
+"""Lead search in rounds: mask a region, draw it, and continue from improved molecules.
 
-With an oracle, or else a guide in its place (:mod:`molgen.discovery.leads.surrogate`), a few tries
-at a time start from where the lead has got to (:mod:`molgen.discovery.leads.state`), until there
-are enough molecules that meet everything or no tries left. Without either, one round holds all
-tries, each from the lead.
+With an oracle, or a noisy classifier as its surrogate
+(:class:`molgen.discovery.leads.region_scores.Surrogate`), each round takes a few attempts from the
+current start molecule (:mod:`molgen.discovery.leads.state`), until ``stop_after`` molecules meet
+every goal or the attempts are used up. Without either, one round makes all attempts from the lead.
 
 References: see :mod:`molgen.discovery.leads.optimize`; search with an oracle is that of Hoffman et
 al., "Optimizing molecules using efficient queries from property evaluations" (2022), with the
@@ -20,7 +20,7 @@ from rdkit import Chem
 
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.constraints.draw import PRIOR_ROWS, restrained
-from molgen.constraints.open_parts import OpenPart, rows
+from molgen.constraints.masked_regions import MaskedRegion, rows
 from molgen.data.prior import PriorDraw
 from molgen.data.tokenizer import unwritable
 from molgen.discovery.goals import Goals
@@ -32,8 +32,8 @@ from molgen.discovery.leads.region_scores import (
     Surrogate,
     region_scores,
 )
-from molgen.discovery.leads.report import Try
-from molgen.discovery.leads.state import LOW, LeadWalk
+from molgen.discovery.leads.report import Attempt
+from molgen.discovery.leads.state import LOW, LeadState
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.molecules.parsing import Molecule, interpret_all, parse
@@ -45,21 +45,21 @@ from molgen.utils.arrays import Ids
 from molgen.utils.randomness import SEGMENT, Use, used
 from molgen.utils.threads import Workers
 
-ROUND = 4  # tries of a lead between two looks at what scores them
+ROUND = 4  # attempts at a lead between two scorings
 
 
 @dataclass(frozen=True, eq=False)
 class LeadSearch:
-    """Draws tries at leads.
+    """Draws attempts at leads.
 
     Attributes:
-        request: what is asked for.
+        request: the request.
         goals: in units of the training data.
-        model: that draws.
+        model: the model.
         sampler: of the model, guided.
-        adaptive: how tries that fail go on; None if they do not.
-        region_scores: says of parts how well what stays goes with what is asked for.
-        prior_draw: lengths and conditions to choose from.
+        adaptive: retries failed attempts; None for no retries.
+        region_scores: attribution of the targets to regions.
+        prior_draw: lengths and conditions from the prior.
     """
 
     request: Request
@@ -74,42 +74,42 @@ class LeadSearch:
     def over(
         cls, request: Request, goals: Goals, recipe: Recipe, sampler: AnySampler, pool: Workers
     ) -> LeadSearch:
-        """Prepare the network.
+        """Prepare a search.
 
         Raises:
-            ValueError: if guidance has a say in how fast the sampler goes, tries cannot go on
-                as asked for, or no guide tells the targets and one is to propose.
+            ValueError: if guidance changes the reveal rate, attempts cannot be retried as
+                requested, or a top-k selection lacks a noisy classifier of the targets.
         """
         model = recipe.model
         prior_draw = recipe.draw_prior(PRIOR_ROWS, request.seed)
         nothing = rows(model, prior_draw, [], np.zeros(0, np.int64), np.zeros((0, 1)))
         free = restrained(sampler, nothing.rules)
-        goes_on = adaptive_sampler(recipe, free) if recipe.settings.adapt else None
-        rate = region_scores(recipe, prior_draw, pool)
-        if request.n and not isinstance(rate, ByClassifier):
+        adaptive = adaptive_sampler(recipe, free) if recipe.settings.adapt else None
+        scores = region_scores(recipe, prior_draw, pool)
+        if request.n and not isinstance(scores, ByClassifier):
             raise ValueError(
-                f"top_k is {request.n}, but nothing is aimed at that a guide of model "
-                f"{model.name!r} tells: expected one, which chooses"
+                f"top_k is {request.n}, but model {model.name!r} has no noisy classifier of the "
+                "targets, expected one for the selection"
             )
-        return cls(request, goals, model, sampler, goes_on, rate, prior_draw)
+        return cls(request, goals, model, sampler, adaptive, scores, prior_draw)
 
     def run(
-        self, leads: Sequence[Lead | Refused], on_tries: Callable[[int], None] | None = None
-    ) -> list[tuple[Lead | Refused, Oracle, list[Try]]]:
-        """Draw tries at leads.
+        self, leads: Sequence[Lead | Refused], on_attempts: Callable[[int], None] | None = None
+    ) -> list[tuple[Lead | Refused, Oracle, list[Attempt]]]:
+        """Draw attempts at leads.
 
         Args:
-            leads: to work on; those refused get no tries.
-            on_tries: told how many tries have ended, as they do, or will not be made.
+            leads: to improve; rejected leads get no attempts.
+            on_attempts: called with the number of attempts that have ended or are skipped.
 
         Returns:
-            For each lead its oracle and its tries.
+            For each lead its oracle and its attempts.
         """
         budget, objectives = self.request.budget, tuple(self.goals)
-        tries, stop_after, calls = budget.attempts, budget.stop_after, budget.oracle_calls or 0
+        attempts, stop_after, calls = budget.attempts, budget.stop_after, budget.oracle_calls or 0
         oracles = [Oracle(objectives, calls) for _ in leads]
-        going = {
-            lead.index: LeadWalk(
+        states = {
+            lead.index: LeadState(
                 lead,
                 self.goals,
                 self.request.likeness.similarity,
@@ -120,93 +120,102 @@ class LeadSearch:
             for lead, oracle in zip(leads, oracles, strict=True)
             if isinstance(lead, Lead)
         }
-        under_way = list(going.values())
-        step = ROUND if any(walk.goes_on for walk in under_way) else tries
-        for first in range(0, tries, step):
-            self._round(under_way, first, min(step, tries - first), on_tries)
-            ahead = [item for item in under_way if not stop_after or len(item.reached) < stop_after]
-            if on_tries and len(ahead) < len(under_way):
-                on_tries((len(under_way) - len(ahead)) * max(0, tries - first - step))
-            under_way = ahead
+        active = list(states.values())
+        step = ROUND if any(state.scored for state in active) else attempts
+        for first in range(0, attempts, step):
+            self._round(active, first, min(step, attempts - first), on_attempts)
+            remaining = [
+                state for state in active if not stop_after or len(state.reached) < stop_after
+            ]
+            if on_attempts and len(remaining) < len(active):
+                on_attempts((len(active) - len(remaining)) * max(0, attempts - first - step))
+            active = remaining
         if self.request.n:
-            for item in going.values():
-                item.propose(self.request.n)
+            for state in states.values():
+                state.select_top(self.request.n)
         return [
-            (lead, oracle, going[lead.index].tries if lead.index in going else [])
+            (lead, oracle, states[lead.index].attempts if lead.index in states else [])
             for lead, oracle in zip(leads, oracles, strict=True)
         ]
 
     def _round(
-        self, going: list[LeadWalk], first: int, count: int, on_tries: Callable[[int], None] | None
+        self,
+        states: list[LeadState],
+        first: int,
+        count: int,
+        on_attempts: Callable[[int], None] | None,
     ) -> None:
-        """Draw ``count`` tries at each lead from number ``first`` on, and go on from the best."""
-        if not going:
+        """Draw ``count`` attempts at each lead from number ``first`` on, and update the starts."""
+        if not states:
             return
-        costs = self._look_for_parts(going, first)
-        opened = [
-            (item, number, item.choose(number, self.region_scores.exaggeration))
-            for item in going
+        costs = self._score_regions(states, first)
+        masked = [
+            (state, number, state.choose(number, self.region_scores.overconfidence))
+            for state in states
             for number in range(first, first + count)
         ]
-        samples = self._draw(opened, on_tries)
+        samples = self._draw(masked, on_attempts)
         texts = self.model.texts(samples.tokens)
         molecules = interpret_all([self.model.tokenizer.smiles(text) for text in texts])
-        for i, (item, number, part) in enumerate(opened):
-            shared = costs.get(item.lead.index, (0, 0)) if number == first else (0, 0)
+        for i, (state, number, region) in enumerate(masked):
+            shared = costs.get(state.lead.index, (0, 0)) if number == first else (0, 0)
             cost = int(samples.nfe[i]), shared[0], int(samples.classifier_nfe[i]) + shared[1]
-            item.tries.append(self._judged(item, number, part, molecules[i], cost))
-        for item in going:
-            if item.goes_on:
-                item.go_on(count, self._writable)
+            state.attempts.append(self._attempt(state, number, region, molecules[i], cost))
+        for state in states:
+            if state.scored:
+                state.advance(count, self._writable)
 
-    def _look_for_parts(self, going: Sequence[LeadWalk], first: int) -> dict[int, tuple[int, int]]:
-        """Find parts of starts that are new; return the forwards it took by index of the lead."""
-        new = [item for item in going if not item.start.pool]
+    def _score_regions(self, states: Sequence[LeadState], first: int) -> dict[int, tuple[int, int]]:
+        """Score the regions of new starts; return the forwards taken, by index of the lead."""
+        new = [state for state in states if not state.start.regions]
         if not new:
             return {}
-        for item in new:
-            item.start.pool = masked_regions(
+        for state in new:
+            state.start.regions = masked_regions(
                 self.model,
                 self.prior_draw.lengths,
-                item.lead,
-                item.start.smiles,
-                item.start.mol,
+                state.lead,
+                state.start.smiles,
+                state.start.mol,
                 LOW * self.request.likeness.similarity,
                 self.region_scores.lengths,
                 self.request.seed,
                 first,
             )
-        found = self.region_scores([part for item in new for part in item.start.pool])
-        ends = np.cumsum([len(item.start.pool) for item in new])[:-1]
-        for item, own in zip(new, np.split(found, ends), strict=True):
-            item.start.rate(own)
+        found = self.region_scores([region for state in new for region in state.start.regions])
+        ends = np.cumsum([len(state.start.regions) for state in new])[:-1]
+        for state, own in zip(new, np.split(found, ends), strict=True):
+            state.start.set_scores(own)
         each = self.region_scores.forwards, self.region_scores.classifier_forwards
         return {
-            item.lead.index: (each[0] * len(item.start.pool), each[1] * len(item.start.pool))
-            for item in new
+            state.lead.index: (
+                each[0] * len(state.start.regions),
+                each[1] * len(state.start.regions),
+            )
+            for state in new
         }
 
     def _draw(
         self,
-        opened: Sequence[tuple[LeadWalk, int, OpenPart]],
-        on_tries: Callable[[int], None] | None,
+        masked: Sequence[tuple[LeadState, int, MaskedRegion]],
+        on_attempts: Callable[[int], None] | None,
     ) -> Samples:
-        """Draw open parts, given with their lead and the number of the try."""
-        several = [(item.lead.index, number) for item, number, _ in opened]
+        """Draw masked regions, given with their lead and the number of the attempt."""
+        several = [(state.lead.index, number) for state, number, _ in masked]
         lead, number = np.array(several, dtype=np.int64).T
         place = np.arange(self.model.denoiser.max_length + 1)
         u = used(self.request.seed, Use.LEAD_SPAN, lead[:, None], number[:, None], place)
-        parts = [part for *_, part in opened]
-        ready = rows(self.model, self.prior_draw, parts, lead * SEGMENT + number, u)
+        regions = [region for *_, region in masked]
+        ready = rows(self.model, self.prior_draw, regions, lead * SEGMENT + number, u)
 
         def on_done(ended: Ids, _: Samples) -> None:
-            if on_tries:
-                on_tries(len(ended))
+            if on_attempts:
+                on_attempts(len(ended))
 
         sampler = restrained(self.sampler, ready.rules)
         if self.adaptive is not None:
             sampler = self.adaptive.around(
-                sampler, lambda row, smiles: self._serves(opened[row][0], smiles)
+                sampler, lambda row, smiles: self._acceptable(masked[row][0], smiles)
             )
         return sampler.run(ready.job(self.request.seed), on_done)
 
@@ -216,33 +225,38 @@ class LeadSearch:
         return Surrogate(self.region_scores.probability, self.model.tokenizer)
 
     def _writable(self, smiles: str) -> bool:
-        """Return whether the network can go on from a molecule."""
+        """Return whether the network can represent a molecule."""
         return not unwritable(smiles, self.model.tokenizer, self.model.denoiser.max_length)
 
-    def _serves(self, item: LeadWalk, smiles: str) -> bool:
-        """Return whether a molecule is another one, keeps what must stay and is similar enough."""
+    def _acceptable(self, state: LeadState, smiles: str) -> bool:
+        """Return whether a molecule is new, similar to the lead, and passes every check."""
         mol = parse(smiles)
         return (
             mol is not None
-            and smiles not in (item.start.smiles, item.lead.smiles)
-            and item.lead.similarity(mol) >= self.request.likeness.similarity
-            and item.lead.keeps(smiles)
+            and smiles not in (state.start.smiles, state.lead.smiles)
+            and state.lead.similarity(mol) >= self.request.likeness.similarity
+            and state.lead.keeps(smiles)
             and self.request.filters.reason(mol) is None
         )
 
-    def _judged(
-        self, item: LeadWalk, number: int, part: OpenPart, molecule: Molecule, cost: tuple[int, ...]
-    ) -> Try:
-        """Return a try with everything that needs no oracle."""
+    def _attempt(
+        self,
+        state: LeadState,
+        number: int,
+        region: MaskedRegion,
+        molecule: Molecule,
+        cost: tuple[int, ...],
+    ) -> Attempt:
+        """Return an attempt without the values of the oracle."""
         mol = parse(molecule.smiles) if molecule.ok else None
-        return Try(
+        return Attempt(
             number + 1,
             molecule.raw,
             molecule.smiles,
             str(molecule.status),
-            Chem.MolFragmentToSmiles(item.start.mol, sorted(part.part.atoms)),
-            np.nan if mol is None else item.lead.similarity(mol),
-            mol is not None and item.lead.keeps(molecule.smiles),
+            Chem.MolFragmentToSmiles(state.start.mol, sorted(region.region.atoms)),
+            np.nan if mol is None else state.lead.similarity(mol),
+            mol is not None and state.lead.keeps(molecule.smiles),
             mol is not None and self.request.filters.reason(mol) is None,
             nfe=cost[0],
             shared_nfe=cost[1],

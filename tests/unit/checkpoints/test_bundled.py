@@ -1,4 +1,4 @@
-"""The models that come with molgen: what they weigh, and that they do their work."""
+"""The bundled models: their sizes, their cards and their samples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_bundled_models_are_small_and_have_cards() -> None:
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> None:
     model = molgen.load("qm9")
-    remask = plan.Rescale(0.1)  # named, so that no preset is taken
+    remask = plan.Rescale(0.1)  # given, so that no preset applies
     given: dict[str, Any] = {"dtype": dtype, "steps": 10, "gamma": 2.0, "seed": 1}
     whole = model.sample(10, {"qed": "max"}, remask=remask, **given)
     for size, n in ((1, 2), (4, 10)):
@@ -44,13 +44,13 @@ def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> 
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_the_bundled_model_writes_molecules() -> None:
+def test_the_bundled_model_samples_valid_molecules() -> None:
     table = molgen.load("qm9").sample(64, steps=64)
     assert (table["status"] == "ok").mean() > 0.8
     assert table["unique"].mean() > 0.75
 
 
-def test_the_drug_like_model_writes_molecules_of_its_kind() -> None:
+def test_the_drug_like_model_samples_drug_like_molecules() -> None:
     model = molgen.load("zinc250k")
     assert {"qed", "sa", "hbd", "hba", "rotatable_bonds", "fsp3"} <= set(model.properties)
     table = model.sample(12, seed=1, properties=["mw"])
@@ -60,7 +60,7 @@ def test_the_drug_like_model_writes_molecules_of_its_kind() -> None:
     assert ok["novel"].all()
 
 
-def test_the_drug_like_guide_reads_finished_molecules() -> None:
+def test_the_drug_like_classifier_predicts_properties_of_clean_molecules() -> None:
     model = molgen.load("zinc250k")
     row = model.tokenizer.encode(LINEZOLID)  # 3 rings, one N-H, weight 337
     tokens = np.array([row])

@@ -1,4 +1,4 @@
-"""The model card: what is said for each kind of model, and that nothing is missing from it."""
+"""The model card: its text for each kind of model, and that a missing number is an error."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def test_each_noise_is_described(info: Info, noise: str, row: str, likelihood: s
     assert likelihood in section(text, "Numbers")
 
 
-def test_where_training_began_and_ended_is_told(info: Info) -> None:
+def test_initial_weights_and_early_stopping_are_described(info: Info) -> None:
     info |= {"init": "other", "properties": []}
     info["stopping"] = {"planned_steps": 20_000, "best_step": 9000, "best_epoch": 36.14}
     info["data"]["left_out"] = {"duplicate": 1200, "parse": 0, "charge": 3}
     text = card.card("m", info)
-    assert "Of 20,000 steps planned; the weights are those of step 9,000 (epoch 36.1)" in text
+    assert "of 20,000 steps planned; the weights are those of step 9,000 (epoch 36.1)" in text
     _, left, init, condition = section(text, "Data").splitlines()
-    assert left == "Rows left out: 1,200 duplicate, 3 charge."
+    assert left == "Rows excluded: 1,200 duplicate, 3 charge."
     assert "weights of `other`" in init
     assert condition == "Conditioned on nothing."
 
@@ -62,7 +62,7 @@ def test_a_column_that_a_row_lacks_is_empty(info: Info) -> None:
     ]
 
 
-def test_a_preset_in_an_order_has_no_steps(info: Info) -> None:
+def test_a_preset_with_an_order_shows_no_steps(info: Info) -> None:
     measured = {"valid": 0.5, "novel": 0.25, "nfe": 12.5, "n": 64, "seeds": "0"}
     words = {"order": "klass", "steps": 32, "remask": "ancestral", "temperature": 0.9}
     info["presets"] = {"qed=max": {"sampling": words, "measured": measured}}
@@ -72,7 +72,7 @@ def test_a_preset_in_an_order_has_no_steps(info: Info) -> None:
     )
 
 
-def test_a_number_that_is_missing_is_an_error(info: Info) -> None:
+def test_a_missing_number_is_an_error(info: Info) -> None:
     del info["data"]["longest"]
     with pytest.raises(UndefinedError, match="longest"):
         card.card("m", info)

@@ -1,8 +1,9 @@
-"""Model folders that are damaged or mean harm: one line each, and nothing runs.
+"""Damaged or malicious model folders: one line of error each, and no code runs.
 
-Every key of every JSON of a tiny folder is taken away or given another type, a huge number, a deep
-list. A folder either loads or is refused by one ``ValueError`` of one line; in another process an
-audit hook sees that nothing is imported from the folder, opened outside it, run or connected to.
+Every key of every JSON of a tiny folder is removed or given another type, a huge number, a deep
+list. A folder either loads or is refused with one ``ValueError`` of one line; in another process
+an audit hook checks that nothing is imported from the folder, opened outside it, run or connected
+to.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def attempt(folder: Path) -> str:
-    """Load all there is; return why it is refused, empty if it is not."""
+    """Load all files; return the error's message, empty if there is none."""
     load_classifier.cache_clear()
     try:
         model = Model.load(folder)
@@ -76,7 +77,7 @@ def attempt(folder: Path) -> str:
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Yield where each value of JSON is, a few of each list."""
+    """Yield the path of each value of a JSON, a few of each list."""
     if path:
         yield path
     items = value.items() if isinstance(value, dict) else ()
@@ -128,7 +129,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("name", JSON)
 @pytest.mark.parametrize("text", TEXTS)
-def test_files_that_are_no_json(whole: Path, tmp_path: Path, name: str, text: str) -> None:
+def test_files_that_are_not_json(whole: Path, tmp_path: Path, name: str, text: str) -> None:
     folder = shutil.copytree(whole, tmp_path / "m")
     (folder / name).write_text(TEXTS[text], errors="surrogateescape")
     assert name in attempt(folder)
@@ -173,7 +174,7 @@ def test_files_cut_short(whole: Path, tmp_path: Path, name: str, part: float) ->
 
 
 @pytest.mark.parametrize("shares", ["/etc", "..", ".", "", "a/b", "..\\x", "C:x", 3, [], "a\0"])
-def test_what_is_shared_lies_beside_the_model(whole: Path, tmp_path: Path, shares: Any) -> None:
+def test_a_shared_folder_must_be_a_sibling(whole: Path, tmp_path: Path, shares: Any) -> None:
     folder = shutil.copytree(whole, tmp_path / "m")
     info = json.loads((folder / INFO).read_text())
     (folder / INFO).write_text(json.dumps({**info, "shares": shares}))
@@ -191,11 +192,11 @@ def test_a_sibling_is_shared_by_its_bare_name(whole: Path, tmp_path: Path) -> No
     assert attempt(folder) == ""
 
 
-def test_a_representation_that_is_not_the_tokenizers(whole: Path, tmp_path: Path) -> None:
+def test_a_representation_other_than_the_tokenizers(whole: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(whole, tmp_path / "m")
     info = json.loads((folder / INFO).read_text())
     (folder / INFO).write_text(json.dumps({**info, "representation": "selfies"}))
-    assert "inconsistent: representation selfies" in attempt(folder)
+    assert "inconsistent: representation is selfies" in attempt(folder)
 
 
 HOSTILE = """

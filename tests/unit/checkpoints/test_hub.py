@@ -14,14 +14,14 @@ from molgen.checkpoints.files import ALL
 COMMIT = "0123456789" * 4
 
 
-class Answers:
-    """A hub that has one model; what it was asked is kept."""
+class OneModelHub:
+    """A hub that has one model, with a record of the requests."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.asked, self.fetched = folder, list[Any](), list[Any]()
+        self.folder, self.requests, self.fetched = folder, list[Any](), list[Any]()
 
     def model_info(self, repository: str, revision: str | None, timeout: float) -> Any:
-        self.asked.append((repository, revision))
+        self.requests.append((repository, revision))
         if repository != "owner/name":
             raise RuntimeError("404\nand more")
         return SimpleNamespace(sha=COMMIT)
@@ -34,37 +34,37 @@ class Answers:
 
 
 @pytest.fixture
-def answers(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
-    found = Answers(tiny_model)
+def one_model_hub(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> OneModelHub:
+    found = OneModelHub(tiny_model)
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: found)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", found.download)
     return found
 
 
 def test_a_revision_is_resolved_once_and_recorded(
-    answers: Answers, capsys: pytest.CaptureFixture[str]
+    one_model_hub: OneModelHub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = molgen.load("hf:owner/name@main")
     assert model.name == f"hf:owner/name@{COMMIT}"
-    assert answers.asked == [("owner/name", "main")]
-    assert set(answers.fetched) == {("owner/name", COMMIT)}
+    assert one_model_hub.requests == [("owner/name", "main")]
+    assert set(one_model_hub.fetched) == {("owner/name", COMMIT)}
     assert model.name in capsys.readouterr().err
     assert molgen.load(model.name).name == model.name
-    assert len(answers.asked) == 1
+    assert len(one_model_hub.requests) == 1
 
 
-def test_what_the_hub_does_not_have_is_one_line(answers: Answers) -> None:
-    with pytest.raises(ValueError, match=r"the hub gave no model 'hf:owner/other': 404$"):
+def test_a_model_missing_from_the_hub_is_one_line(one_model_hub: OneModelHub) -> None:
+    with pytest.raises(ValueError, match=r"model 'hf:owner/other' cannot be fetched: 404$"):
         molgen.load("hf:owner/other")
-    assert answers.fetched == []
+    assert one_model_hub.fetched == []
 
 
 @pytest.mark.parametrize(
     "name", ["a/b", "out/mymodel", "hf:a", "hf:../b", "hf:a/b/c", "hf:a/b@", "a"]
 )
-def test_nothing_else_asks_the_hub(answers: Answers, name: str) -> None:
+def test_other_names_never_contact_the_hub(one_model_hub: OneModelHub, name: str) -> None:
     with pytest.raises(ValueError, match="hf:"):
         molgen.load(name)
     with pytest.raises(ValueError, match="hf:"):
         hub.check_name(name)
-    assert answers.asked == answers.fetched == []
+    assert one_model_hub.requests == one_model_hub.fetched == []

@@ -1,4 +1,4 @@
-"""Rows under a constraint: what is fixed stays, what is kept is verified, the rest is drawn."""
+"""Rows under a constraint: fixed tokens are clamped, rows are verified, the rest is drawn."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def rows(
     first: int = 0,
     targets: Mapping[str, str] | None = None,
 ) -> ConstrainedRows:
-    request = prior_draw(model, 512, targets)
-    return OpenRows(model, constraints, request, model.settings(), 2)(n, first)
+    prior = prior_draw(model, 512, targets)
+    return OpenRows(model, constraints, prior, model.settings(), 2)(n, first)
 
 
-def test_every_row_says_whether_it_keeps_its_constraint(table: pd.DataFrame) -> None:
+def test_every_row_has_the_result_of_its_verification(table: pd.DataFrame) -> None:
     assert table["scaffold"].tolist() == SCAFFOLDS * (N // 3)
     assert list(table.columns[-3:]) == ["qed", "scaffold", "constraint"]
     cores = {text: Chem.MolFromSmiles(text) for text in ("c1ccco1", "C(=O)N")}
@@ -74,7 +74,7 @@ def test_every_row_says_whether_it_keeps_its_constraint(table: pd.DataFrame) -> 
             assert mol.HasSubstructMatch(Chem.MolFromSmiles("C#N"))
 
 
-def test_most_rows_keep_it_and_they_differ(table: pd.DataFrame) -> None:
+def test_most_rows_keep_the_constraint_and_they_differ(table: pd.DataFrame) -> None:
     ok = table[table["constraint"] == "ok"]
     assert len(ok) >= 0.7 * N  # 0.87 to 0.95 on average
     assert (table["constraint"].isin(["ok", "no molecule"])).mean() >= 0.9
@@ -84,9 +84,7 @@ def test_most_rows_keep_it_and_they_differ(table: pd.DataFrame) -> None:
     assert 1 <= table.attrs["shared_nfe"] <= 32, "one forward for each length at most"
 
 
-def test_fewer_rows_are_a_prefix_and_company_does_not_matter(
-    model: Model, table: pd.DataFrame
-) -> None:
+def test_fewer_rows_are_a_prefix_in_any_batch(model: Model, table: pd.DataFrame) -> None:
     settings = model.settings(**QUICK, batch_size=5)
     head = draw.draw(model, SCAFFOLDS, 7, seed=5, settings=settings)
     tail = draw.draw(model, SCAFFOLDS, 4, seed=5, first=7, settings=settings)
@@ -95,21 +93,23 @@ def test_fewer_rows_are_a_prefix_and_company_does_not_matter(
     pd.testing.assert_frame_equal(both[columns], table[columns].head(11))
 
 
-def test_a_source_draws_any_part_of_one_endless_table(tiny: Model) -> None:
-    asked: dict[str, Any] = {"seed": 4, "settings": tiny.settings(steps=8), "properties": ["mw"]}
+def test_a_source_draws_rows_from_any_sample_index(tiny: Model) -> None:
+    options: dict[str, Any] = {"seed": 4, "settings": tiny.settings(steps=8), "properties": ["mw"]}
     scaffolds = ["*CO", "*OC*", "*N.*O"]
-    source = draw.source(tiny, scaffolds, {"qed": "max"}, **asked)
+    source = draw.source(tiny, scaffolds, {"qed": "max"}, **options)
     whole = source(30)
     assert list(whole.columns[-4:]) == ["qed", "mw", "scaffold", "constraint"]
     assert whole["index"].tolist() == list(range(30))
     assert (whole["constraint"] == "ok").any()
     assert whole.attrs["shared_nfe"] >= 1
     tail, nothing, head = (source(n, first) for n, first in ((9, 21), (0, 21), (21, 0)))
-    assert len(nothing) == tail.attrs["shared_nfe"] == 0, "lengths are known by now"
+    assert len(nothing) == tail.attrs["shared_nfe"] == 0, "no new length"
     again = pd.concat([head, tail], ignore_index=True)
-    columns = [name for name in whole.columns if name not in ("unique", "novel")]  # of a table each
+    columns = [
+        name for name in whole.columns if name not in ("unique", "novel")
+    ]  # defined within a table
     pd.testing.assert_frame_equal(again[columns], whole[columns])
-    drawn = draw.draw(tiny, scaffolds, 5, {"qed": "max"}, first=25, **asked)
+    drawn = draw.draw(tiny, scaffolds, 5, {"qed": "max"}, first=25, **options)
     pd.testing.assert_frame_equal(drawn[columns], whole[columns].tail(5).reset_index(drop=True))
 
 
@@ -142,33 +142,33 @@ def test_fixed_tokens_are_those_of_the_template(model: Model) -> None:
         assert atoms == [list("cccco"), list("CCCCN"), list("CNO")][which]
 
 
-def test_lengths_come_from_the_prior_where_there_is_room(model: Model, tiny: Model) -> None:
+def test_lengths_come_from_the_prior_where_it_fits(model: Model, tiny: Model) -> None:
     low = min(item.shortest for item in templates(read("*C1CC1"), model.tokenizer, 32))
-    request = prior_draw(model, 4096)
+    prior = prior_draw(model, 4096)
     found = rows(model, [read("*C1CC1")], 200)
     assert found.lengths.min() >= low
-    room = request.lengths[request.lengths >= low]
+    room = prior.lengths[prior.lengths >= low]
     assert abs(found.lengths.mean() - room.mean()) < 3
     # tiny's prior ends at 9 tokens, and its network at 12
     long = rows(tiny, [read("*CCCCCCCCN")], 20)
     assert set(long.lengths) <= {10, 11, 12}
-    assert len(set(long.lengths)) > 1, "those of molecules with ordinary groups"
+    assert len(set(long.lengths)) > 1, "those of completions with common groups"
     with pytest.raises(ValueError, match=r"at least 13 tokens .* at most 12"):
         rows(tiny, [read("*CCCCCCCCCCCN")], 1)
 
 
 def test_a_condition_belongs_to_the_row_of_the_prior_that_gave_the_length(model: Model) -> None:
     found = rows(model, [read("*C(=O)N*")], 20, targets={"logp": "max"})
-    request = prior_draw(model, 512, {"logp": "max"})
+    prior = prior_draw(model, 512, {"logp": "max"})
     assert found.condition is not None
-    assert request.condition is not None
-    pairs = set(zip(request.lengths.tolist(), request.condition[:, 2].tolist(), strict=True))
+    assert prior.condition is not None
+    pairs = set(zip(prior.lengths.tolist(), prior.condition[:, 2].tolist(), strict=True))
     for length, condition in zip(found.lengths, found.condition, strict=True):
         assert (int(length), float(condition[2])) in pairs
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_a_lead_changes_where_it_may_and_keeps_its_size(model: Model) -> None:
+def test_free_atoms_of_a_lead_change_and_its_size_is_kept(model: Model) -> None:
     lead = read_lead("CC(=O)NCC1CO1", change=[0])
     found = rows(model, [lead], 30)
     assert set(found.lengths) <= set(range(11, 16))  # 13 of the lead, 2 more or fewer
@@ -192,20 +192,20 @@ def test_superstructures_and_molecule_objects(model: Model) -> None:
         assert (part["constraint"] == "ok").sum() >= 3, text
 
 
-REFUSED = [
+REJECTED = [
     ("*c1ccco", {}, {}, "is not readable SMILES: kekulisation|not readable SMILES: ring_closure"),
     ("c1ccoc1", {}, {}, "has no attachment point"),
-    ("*c1ccsc1", {}, {}, r"holds S, expected elements that the model writes: C, F, N, O"),
-    ("*[C@H](C)N", {}, {}, r"is written with '\[C@@?H\]', which .* hold: leave its stereo out"),
-    ("*CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC", {}, {}, "takes at least 33 tokens"),
+    ("*c1ccsc1", {}, {}, r"elements S, expected elements of the model's vocabulary: C, F, N, O"),
+    ("*[C@H](C)N", {}, {}, r"has token '\[C@@?H\]', expected .*: remove its stereo"),
+    ("*CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC", {}, {}, "has at least 33 tokens"),
     ([], {}, {}, "scaffolds is empty, expected at least one"),
     ("*C", {"nothing": "max"}, {}, "nothing"),
     ("*C", {"qed": "max"}, {"guidance": ClassifierBased(tilt_mask=True)}, "keep the reveal rate"),
 ]
 
 
-@pytest.mark.parametrize(("scaffolds", "targets", "changes", "reason"), REFUSED)
-def test_what_cannot_be_asked_is_refused_before_anything_is_drawn(
+@pytest.mark.parametrize(("scaffolds", "targets", "changes", "reason"), REJECTED)
+def test_bad_input_is_rejected_before_drawing(
     model: Model,
     scaffolds: str | list[str],
     targets: dict[str, str],
@@ -218,20 +218,20 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_drawn(
     assert "\n" not in str(caught.value)
 
 
-def test_models_that_take_no_masks_off_are_refused(tmp_path: Path) -> None:
+def test_models_without_masks_are_rejected(tmp_path: Path) -> None:
     uniform = molgen.load(save(tmp_path / "uniform", noise="uniform"))
     for baseline in (molgen.load("qm9-ar"), uniform):
-        with pytest.raises(ValueError, match=r"model '.*' does not write by taking masks off"):
+        with pytest.raises(ValueError, match=r"model '.*' is not a masked diffusion model"):
             draw.draw(baseline, "*C", 4)
 
 
-def test_selfies_are_refused(tiny_selfies: Path) -> None:
-    with pytest.raises(ValueError, match="writes selfies"):
+def test_selfies_are_rejected(tiny_selfies: Path) -> None:
+    with pytest.raises(ValueError, match="representation of the model is selfies"):
         draw.draw(molgen.load(tiny_selfies), "*C", 4)
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_rows_that_fail_go_on_where_that_is_asked_for(model: Model) -> None:
+def test_failed_rows_are_remasked_under_adapt(model: Model) -> None:
     settings = model.settings(**{**QUICK, "steps": 6}, adapt=Adaptive(("valid",), budget=60))
     table = draw.draw(model, "*C(=O)N*", 12, seed=1, settings=settings)
     assert (table["status"] == "ok").sum() >= 11
@@ -239,18 +239,18 @@ def test_rows_that_fail_go_on_where_that_is_asked_for(model: Model) -> None:
     assert table["nfe"].max() > 6, "some failed at first"
 
 
-def test_a_molecule_that_breaks_its_constraint_goes_on(model: Model) -> None:
+def test_rows_that_violate_their_constraint_are_remasked(model: Model) -> None:
     lead = read_lead("O=c1[nH]cc(F)c(=O)[nH]1", change=[2, 3, 4])  # a ring of six must come out
     quick = {**QUICK, "steps": 4, "temperature": 2.0}
     once = draw.draw(model, lead, 24, seed=1, settings=model.settings(**quick))
     broken = (once["status"] == "ok") & (once["constraint"] != "ok")
-    assert broken.any(), "there is something to mend"
+    assert broken.any(), "the test needs a violation"
     settings = model.settings(**quick, adapt=Adaptive(("valid",), budget=60))
     table = draw.draw(model, lead, 24, seed=1, settings=settings)
     kept = (once["constraint"] == "ok").to_numpy()
     assert (table["constraint"] == "ok").sum() > kept.sum()
     same = ["raw", "constraint", "nfe"]
-    assert table[same][kept].equals(once[same][kept]), "what passes is left alone"
+    assert table[same][kept].equals(once[same][kept]), "accepted rows are unchanged"
     assert (table["nfe"] > once["nfe"])[broken].all()
 
 

@@ -1,7 +1,7 @@
-"""Scaffolds of real drugs are answered, in every spelling of points, or refused with a reason.
+"""Scaffolds of real drugs yield molecules, in every notation of points, or are rejected.
 
-The network is an untrained one that mostly writes carbon, so what is tested is everything around
-it: reading, spelling, the rules of open spans, and verification.
+The network is untrained and mostly draws carbon, so the tests cover everything around it: reading,
+spelling, the rules of open spans, and verification.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from paths import DATA
 DRUGS = DATA / "drug_fragments.csv"
 LONGEST = 100  # tokens
 LENGTHS = (36, 52, 68, 84)  # of the prior; few, so that a forward serves many rows
-TRIES = 3  # rows of each scaffold
+ROWS = 3  # of each scaffold
 QUICK = Settings(plan.Ancestral(), steps=16)
 
 
 def carbon(corpus: list[str]) -> Model:
-    """Return a model of the corpus' vocabulary that writes a chain wherever it may."""
+    """Return a model with the corpus' vocabulary that draws carbon chains."""
     tokenizer = Tokenizer.from_corpus(corpus)
     config = DenoiserConfig(
         vocab_size=len(tokenizer),
@@ -59,13 +59,12 @@ def carbon(corpus: list[str]) -> Model:
     return Model("carbon", network.eval(), tokenizer, prior, None, {})
 
 
-def drawn(corpus: list[str], constraints: list[Constraint], tries: int = TRIES) -> pd.DataFrame:
-    rows = tries * len(constraints)
-    return draw.draw(carbon(corpus), constraints, rows, seed=1, settings=QUICK)
+def drawn(corpus: list[str], constraints: list[Constraint], rows: int = ROWS) -> pd.DataFrame:
+    return draw.draw(carbon(corpus), constraints, rows * len(constraints), seed=1, settings=QUICK)
 
 
 def query(scaffold: str) -> Chem.Mol:
-    """Return a scaffold as RDKit's own query, its points any atom."""
+    """Return a scaffold as RDKit's own query, with any atom at its points."""
     parameters = Chem.AdjustQueryParameters.NoAdjustments()
     parameters.makeDummiesQueries = True
     mol = Chem.MolFromSmiles(scaffold)
@@ -79,24 +78,24 @@ def corpus() -> list[str]:
     return [Chem.CanonSmiles(drug) for _, drug in REAL.values()]
 
 
-def test_scaffolds_of_real_drugs_are_answered(corpus: list[str]) -> None:
+def test_scaffolds_of_real_drugs_yield_molecules(corpus: list[str]) -> None:
     texts = [
         spelled(scaffold, spelling)
         for (scaffold, _), spelling in zip(REAL.values(), cycle(SPELLINGS), strict=False)
     ]
     table = drawn(corpus, [read(text) for text in texts])
-    assert table["scaffold"].tolist() == texts * TRIES
+    assert table["scaffold"].tolist() == texts * ROWS
     assert table["constraint"].isin([OK, "no molecule"]).mean() > 0.95
     for text, rows in table.groupby("scaffold"):
         kept = rows.loc[rows["constraint"] == OK, "smiles"]
         assert len(kept) >= 1, text
-        core = query(text.split(".")[0])  # a second opinion
+        core = query(text.split(".")[0])  # an independent check
         assert all(Chem.MolFromSmiles(smiles).HasSubstructMatch(core) for smiles in kept), text
     assert (table["constraint"] == OK).mean() > 0.7
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_done_is_refused_with_the_reason(name: str, corpus: list[str]) -> None:
+def test_impossible_scaffolds_are_rejected_with_the_reason(name: str, corpus: list[str]) -> None:
     scaffold, reason = REFUSED[name]
     with pytest.raises(ValueError, match=reason) as caught:
         draw.source(carbon(corpus), scaffold, settings=QUICK)
@@ -125,16 +124,16 @@ def test_free_positions_of_real_drugs(corpus: list[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DRUGS.is_file(), reason="needs MOLGEN_DATA_DIR with drug_fragments.csv")
-def test_the_fragments_of_ten_drugs_are_answered(corpus: list[str]) -> None:
+def test_the_fragments_of_ten_drugs_yield_molecules(corpus: list[str]) -> None:
     with DRUGS.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        drugs = list(csv.DictReader(file))
     constraints = [
         read(row[column], "superstructure" if column.startswith("superstructure") else None)
-        for row in rows
+        for row in drugs
         for column in list(row)[2:]
     ]
     assert len(constraints) == 40
-    table = drawn([*corpus, *(row["smiles"] for row in rows)], constraints, tries=8)
+    table = drawn([*corpus, *(row["smiles"] for row in drugs)], constraints, rows=8)
     kept = (table["constraint"] == OK).groupby(np.arange(len(table)) % 40).sum()
     assert (kept >= 1).all(), [constraints[i].source for i in np.flatnonzero(kept == 0)]
     assert kept.sum() > 0.6 * len(table)

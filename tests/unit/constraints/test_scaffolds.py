@@ -1,4 +1,4 @@
-"""Every way of writing a constraint is read the same, or refused in one line."""
+"""All notations of a constraint are equivalent; invalid ones are rejected with one line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_molecule_object_is_read_like_its_smiles(scaffold: str) -> None:
     before = Chem.MolToSmiles(mol)
     constraint = read(mol)
     assert constraint.task is SCAFFOLDS[scaffold][0]
-    assert Chem.MolToSmiles(mol) == before, "the caller's molecule is left alone"
+    assert Chem.MolToSmiles(mol) == before, "the caller's molecule is unchanged"
     if "@" not in before and "/" not in before:  # which RDKit keeps for labelled points alone
         assert sorted(written(constraint)) == sorted(written(read(constraint.source)))
 
@@ -57,32 +57,32 @@ def test_labels_are_no_isotopes_and_no_maps() -> None:
     assert written(read("[CH3:4]c1c[nH:2]c([2*])c1[*:2]")) == ["[1*]c1[nH]cc(C)c1[2*]"]
 
 
-def test_a_core_without_points_is_read_where_that_is_asked_for() -> None:
+def test_a_core_without_points_is_read_as_a_superstructure_on_request() -> None:
     constraint = read("c1ccoc1", "superstructure")
     assert constraint.task is Task.SUPERSTRUCTURE
     assert constraint.fragments[0].cuts == []
     assert read("*c1ccoc1", "decoration").task is Task.DECORATION
 
 
-REFUSED: dict[tuple[str, str | None], str] = {
+REJECTED: dict[tuple[str, str | None], str] = {
     ("", None): "scaffold is empty, expected SMILES",
     (" ", None): "scaffold is empty",
     ("*c1ccc", None): r"scaffold is '\*c1ccc', which is not readable SMILES: ring_closure",
     ("*C(C)(C)(C)C", None): "not readable SMILES: valence",
     ("[R1]C", None): r"not readable SMILES: parse \(write an R group as \[\*:1\]\)",
     ("c1ccccc1R", None): "write an R group as",
-    ("*C name", None): r"not readable SMILES: parse \(nothing may stand behind the SMILES",
-    ("*C |$_R1;$|", None): "nothing may stand behind the SMILES, neither a name nor",
-    ("[*;!#1]C", None): "not readable SMILES: parse$",  # SMARTS say more than an asterisk does
+    ("*C name", None): r"not readable SMILES: parse \(expected SMILES alone",
+    ("*C |$_R1;$|", None): "expected SMILES alone, without a name",
+    ("[*;!#1]C", None): "not readable SMILES: parse$",  # SMARTS, not SMILES
     ("[*,N]C", None): "not readable SMILES: parse$",
-    ("c1ccoc1", None): r"'c1ccoc1' has no attachment point: mark with \* where it may grow, ask",
+    ("c1ccoc1", None): r"'c1ccoc1' has no attachment point, expected \* where it may grow, task",
     ("c1ccoc1", "decoration"): "has no attachment point",
     ("*C.CC", None): r"fragment 2 of scaffold '\*C.CC' \(CC\) has no attachment point",
-    ("*C.[Cl-]", None): "where the linker begins, or leave out what is a salt",
+    ("*C.[Cl-]", None): "where the linker begins; remove salts",
     ("*", None): r"attachment point 1 of scaffold '\*' has 0 bonds, expected 1$",
-    ("C*C", None): r"attachment point 1 of scaffold 'C\*C' has 2 bonds, expected 1: an atom that",
+    ("C*C", None): r"attachment point 1 of scaffold 'C\*C' has 2 bonds, expected 1: to change an",
     ("C*.*1CC1", None): "attachment point 2 .* has 2 bonds, expected 1",
-    ("**", None): "attachment point 1 .* is bonded to another one, expected an atom",
+    ("**", None): "attachment point 1 .* is bonded to another attachment point, expected",
     ("*~C", None): "attachment point 1 .* has a bond UNSPECIFIED, expected single,",
     ("*C*", "motif"): r"has 1 fragment\(s\) with 2 attachment point\(s\), .* decoration, not motif",
     ("*C.*C", "decoration"): r"has 2 fragment\(s\) .* a task of linker, not decoration",
@@ -94,9 +94,9 @@ REFUSED: dict[tuple[str, str | None], str] = {
 }
 
 
-@pytest.mark.parametrize(("scaffold", "task"), REFUSED)
-def test_what_cannot_be_read_is_refused_in_one_line(scaffold: str, task: str | None) -> None:
-    with pytest.raises(ValueError, match=REFUSED[scaffold, task]) as caught:
+@pytest.mark.parametrize(("scaffold", "task"), REJECTED)
+def test_unreadable_scaffolds_are_rejected_in_one_line(scaffold: str, task: str | None) -> None:
+    with pytest.raises(ValueError, match=REJECTED[scaffold, task]) as caught:
         read(scaffold, task)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
@@ -143,13 +143,15 @@ def test_atoms_of_a_lead(chosen: dict[str, str | list[int]], kept: list[set[int]
         ("CCO", {"keep": [0, 1, 2]}, "no atom of lead 'CCO' may change"),
     ],
 )
-def test_leads_that_are_refused(lead: str, chosen: dict[str, str | list[int]], reason: str) -> None:
+def test_unreadable_leads_are_rejected(
+    lead: str, chosen: dict[str, str | list[int]], reason: str
+) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         read_lead(lead, **chosen)
     assert "\n" not in str(caught.value)
 
 
-def test_a_lead_that_cannot_be_sanitised_is_refused() -> None:
+def test_a_lead_that_cannot_be_sanitised_is_rejected() -> None:
     mol = Chem.MolFromSmiles("C(C)(C)(C)(C)C", sanitize=False)
     with pytest.raises(ValueError, match="that RDKit can sanitise"):
         read_lead(mol, change=[0])

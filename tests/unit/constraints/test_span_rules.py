@@ -30,7 +30,7 @@ def span_of(layout: str, width: int) -> NDArray[np.int64]:
 
 
 def lawful(tokens: list[str], layout: str, barred: NDArray[np.bool_]) -> bool:
-    """Say whether a whole text keeps to the rules, one by one."""
+    """Return whether a whole text obeys the rules, checked one by one."""
     framed = ["[PAD]", *tokens, "[PAD]"]
     for i, (first, second) in enumerate(itertools.pairwise(framed)):
         touches = layout[max(i - 1, 0)] != "-" or layout[min(i, len(layout) - 1)] != "-"
@@ -94,13 +94,13 @@ def test_a_token_is_allowed_where_it_can_be_completed(text: str, layout: str) ->
             expected[places, list(choice)] = True
     assert expected[places].any(1).all(), "the case itself must be possible"
     lost = expected[places] & ~allowed[places]
-    assert not lost.any(), "nothing possible is barred"
+    assert not lost.any(), "no possible token is barred"
     loose = (allowed[places] & ~expected[places]).sum() / allowed[places].sum()
-    assert loose <= 0.3, "and little else is allowed"
+    assert loose <= 0.3, "few other tokens are allowed"
 
 
 class Fixed:
-    """A predictor that says the same everywhere, and remembers what it was asked."""
+    """A predictor with one distribution for every position, which records its condition."""
 
     forwards, mask_id, pad_id, max_length = 2, MASK, PAD, 9
 
@@ -130,7 +130,7 @@ def rules(text: str, layout: str) -> SpanRules:
     return SpanRules(INDEX, span, barred, VOCAB)
 
 
-def test_what_is_not_allowed_gets_no_probability_and_the_rest_is_scaled() -> None:
+def test_barred_tokens_get_probability_zero_and_the_rest_is_normalised() -> None:
     inner = Fixed([0.3, 0.2, 0.3, 0.2, 0, 0, 0, 0])
     predict = SpanPredictor(inner, rules("C(_)C", "--a--"))
     tokens, wanted = row("C(_)C", 5)[None].repeat(3, 0), np.zeros((3, 5), dtype=bool)
@@ -138,7 +138,7 @@ def test_what_is_not_allowed_gets_no_probability_and_the_rest_is_scaled() -> Non
     found = predict(tokens, wanted, None, np.zeros(3), INDEX)
     assert inner.condition is None
     np.testing.assert_array_equal(found.p[:2], [[1, 0, 0, 0, 0, 0, 0, 0]] * 2)
-    np.testing.assert_array_equal(found.p[2], inner.p)  # nothing is left: as it was
+    np.testing.assert_array_equal(found.p[2], inner.p)  # no token is allowed: unchanged
     np.testing.assert_array_equal(found.classifier_forwards, [0, 1, 2])
     assert (predict.forwards, predict.mask_id, predict.pad_id) == (2, MASK, PAD)
 
@@ -151,7 +151,7 @@ def test_what_is_not_allowed_gets_no_probability_and_the_rest_is_scaled() -> Non
     np.testing.assert_allclose(found.p, expected)
 
 
-def test_rows_are_told_apart_by_their_sample_index_in_any_batch() -> None:
+def test_rows_are_identified_by_their_sample_index_in_any_batch() -> None:
     inner = Fixed([0.5, 0.5, 0, 0, 0, 0, 0, 0])
     predict = SpanPredictor(inner, rules("C_C", "-a-"))
     condition = np.array([[0.5, np.nan], [1.5, 2], [2.5, 3]], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Templates are the spellings of whole molecules with holes where nothing is kept."""
+"""Templates are the spellings of whole molecules with open spans in place of free atoms."""
 
 from __future__ import annotations
 
@@ -75,19 +75,19 @@ def test_a_core_grows_at_its_hydrogens() -> None:
 LEADS: list[tuple[str, dict[str, Any], str, list[tuple[int, int]]]] = [
     ("CC(=O)Nc1ccc(O)cc1", {"change": [8]}, "CC(=O)Nc1ccc({})cc1", [(1, 1)]),
     ("CC(=O)Nc1ccc(O)cc1", {"change": [0]}, "{}C(=O)Nc1ccc(O)cc1", [(1, 1)]),
-    # the double bond belongs to what changes; as it is no atom, its span may become empty
+    # the double bond is open; a span without an atom may become empty
     ("CC(=O)Nc1ccc(O)cc1", {"change": [1]}, "C{}({}O)Nc1ccc(O)cc1", [(1, 1), (0, 1)]),
     # a ring closure to an atom that changes is open at both ends
     ("CC(=O)Nc1ccc(O)cc1", {"change": [10]}, "CC(=O)Nc{}ccc(O)c{}", [(0, 1), (1, 2)]),
     ("CC(=O)Nc1ccc(O)cc1", {"change": "c"}, "CC(=O)N{}(O){}", [(1, 5), (1, 3)]),
-    # a branch of which nothing stays is open with its parentheses
+    # a branch without kept atoms is open with its parentheses
     ("CC(=O)Nc1ccc(O)cc1", {"keep": "[OX1]=C[NX3]"}, "{}C(=O)N{}", [(1, 1), (1, 11)]),
     ("NCC(O)CF", {"keep": [3, 5]}, "{}(O){}F", [(1, 3), (1, 1)]),
 ]
 
 
 @pytest.mark.parametrize(("lead", "chosen", "text", "sizes"), LEADS)
-def test_what_changes_in_a_lead_is_open(
+def test_free_atoms_of_a_lead_are_open(
     lead: str,
     chosen: dict[str, Any],
     text: str,
@@ -110,7 +110,7 @@ CONSTRAINTS = [
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS, ids=lambda constraint: constraint.source)
-def test_a_template_is_a_molecule_with_holes(constraint: Constraint) -> None:
+def test_a_template_is_a_molecule_with_open_spans(constraint: Constraint) -> None:
     verify = Verifier(constraint)
     count = 0
     for mol, free in completions(constraint, seed=1, count=40):
@@ -132,7 +132,7 @@ def split_fixed(template: Template) -> list[str]:
     return [token for piece in template.text.split("{}") for token in split(piece)]
 
 
-def test_what_a_span_stands_next_to() -> None:
+def test_the_context_of_spans() -> None:
     found = {item.text: item for item in templates(read("*C1CC1*"), SMALL, LONGEST)}
     one, two = SMALL.vocab.index("1"), SMALL.vocab.index("2")
     front, back = found["{}C1CC1{}"].spans
@@ -176,15 +176,15 @@ def test_the_same_seed_gives_the_same_templates() -> None:
 @pytest.mark.parametrize(
     ("scaffold", "task", "longest", "reason"),
     [
-        ("*c1cc(I)sc1Br", None, 66, r"holds Br, I, S, expected elements .*: C, F, N, O$"),
-        ("*[N+](C)(C)C", None, 66, r"is written with '\[N\+\]', which the model's vocabulary"),
-        ("*[13CH3]", None, 66, r"is written with '\[13CH3\]'"),
-        ("*C1CCCCC1", None, 8, "takes at least 9 tokens with its open spans, expected at most 8"),
-        ("C1CCCCC1", "superstructure", 8, "takes at least 9 tokens"),
-        ("FC(F)(F)F", "superstructure", 66, "has no place to grow at"),
+        ("*c1cc(I)sc1Br", None, 66, r"elements Br, I, S, expected elements .*: C, F, N, O$"),
+        ("*[N+](C)(C)C", None, 66, r"has token '\[N\+\]', expected tokens of the model's"),
+        ("*[13CH3]", None, 66, r"has token '\[13CH3\]'"),
+        ("*C1CCCCC1", None, 8, "has at least 9 tokens with its open spans, expected at most 8"),
+        ("C1CCCCC1", "superstructure", 8, "has at least 9 tokens"),
+        ("FC(F)(F)F", "superstructure", 66, "has no atom to grow at"),
     ],
 )
-def test_what_the_model_cannot_write_is_refused_in_one_line(
+def test_constraints_outside_the_vocabulary_are_rejected_in_one_line(
     scaffold: str, task: str | None, longest: int, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
@@ -192,8 +192,8 @@ def test_what_the_model_cannot_write_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_other_text_than_smiles_is_refused() -> None:
-    with pytest.raises(ValueError, match="writes selfies"):
+def test_representations_other_than_smiles_are_rejected() -> None:
+    with pytest.raises(ValueError, match="representation of the model is selfies"):
         templates(read("*C"), Tokenizer(["[C]"], "selfies"), LONGEST)
 
 

@@ -1,4 +1,4 @@
-"""Which molecules keep a constraint, and why the others do not."""
+"""Verification of molecules, with the reasons of failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from paths import DATA
 
 DRUGS = DATA / "drug_fragments.csv"
 
-ANSWERS: dict[str, dict[str, str]] = {
+EXPECTED: dict[str, dict[str, str]] = {
     "*c1ccco1": {
         "CCc1ccco1": "ok",
         "c1coc(C2CC2)c1": "ok",
@@ -100,16 +100,16 @@ ANSWERS: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("scaffold", ANSWERS)
-def test_a_molecule_keeps_a_scaffold_or_says_why_not(scaffold: str) -> None:
+@pytest.mark.parametrize("scaffold", EXPECTED)
+def test_scaffolds_are_verified(scaffold: str) -> None:
     verify = Verifier(read(scaffold))
-    assert {smiles: verify(smiles) for smiles in ANSWERS[scaffold]} == ANSWERS[scaffold]
+    assert {smiles: verify(smiles) for smiles in EXPECTED[scaffold]} == EXPECTED[scaffold]
 
 
-@pytest.mark.parametrize("scaffold", ANSWERS)
-def test_the_answer_does_not_depend_on_spelling(scaffold: str) -> None:
+@pytest.mark.parametrize("scaffold", EXPECTED)
+def test_the_result_does_not_depend_on_spelling(scaffold: str) -> None:
     verify = Verifier(read(scaffold))
-    for smiles, expected in ANSWERS[scaffold].items():
+    for smiles, expected in EXPECTED[scaffold].items():
         mol = Chem.MolFromSmiles(smiles)
         for seed in range(5) if mol is not None and smiles else ():
             (other,) = Chem.MolToRandomSmilesVect(mol, 1, randomSeed=seed + 1)
@@ -119,10 +119,10 @@ def test_the_answer_does_not_depend_on_spelling(scaffold: str) -> None:
         for seed in range(5):
             (other,) = Chem.MolToRandomSmilesVect(mol, 1, randomSeed=seed + 1)
             again = Verifier(read(other))
-            assert {smiles: again(smiles) for smiles in ANSWERS[scaffold]} == ANSWERS[scaffold]
+            assert {smiles: again(smiles) for smiles in EXPECTED[scaffold]} == EXPECTED[scaffold]
 
 
-def test_a_superstructure_holds_its_core_in_any_way() -> None:
+def test_a_superstructure_contains_its_core_as_a_substructure() -> None:
     verify = Verifier(read("c1ccoc1", "superstructure"))
     expected = {"Cc1cc(C)co1": "ok", "c1ccc2occc2c1": "ok", "C1CCOC1": MISSING, "": NO_MOLECULE}
     assert {smiles: verify(smiles) for smiles in expected} == expected
@@ -151,7 +151,7 @@ LEADS = [
 
 
 @pytest.mark.parametrize(("lead", "chosen", "smiles", "expected"), LEADS)
-def test_what_is_kept_of_a_lead(
+def test_kept_atoms_of_a_lead(
     lead: str, chosen: dict[str, list[int]], smiles: str, expected: str
 ) -> None:
     constraint = read_lead(lead, **chosen)

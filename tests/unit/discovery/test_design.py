@@ -1,4 +1,4 @@
-"""Several goals and hard filters: what is counted, what steers, and what only filters."""
+"""Several goals and hard filters: counts, guiding targets, and targets that only filter."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from molgen.molecules.filters import Filters
 from molgen.sampling.settings import Settings
 from molgen.targets import Range
 from property_models import compute
-from tiny_guide import classifier
+from tiny_classifier import classifier
 
 NO_NITRO = Filters.read(["smarts:N=O", "need:O"])
 FEW: dict[str, Any] = {"steps": 6, "gamma": 2.0}
 WORDS = ["qed=0.36..", "logp=..0.6", "hbd=..1"]
-"""The last is no condition of the tiny model."""
+"""The last is not a condition of the tiny model."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def settings(model: Model) -> Settings:
 
 
 def rows_of(smiles: list[str], **columns: list[Any]) -> pd.DataFrame:
-    """A table as a model writes it; what starts with an exclamation mark is invalid."""
+    """A table as of a model; texts that start with an exclamation mark are invalid."""
     texts = ["" if text.startswith("!") else text for text in smiles]
     return pd.DataFrame(
         {
@@ -58,7 +58,7 @@ def rows_of(smiles: list[str], **columns: list[Any]) -> pd.DataFrame:
 
 
 class FixedSource:
-    """Rows of one table, over and over."""
+    """Rows of one table, repeated."""
 
     def __init__(self, table: pd.DataFrame, shared: int = 0) -> None:
         self.rows, self.shared = table, shared
@@ -77,14 +77,13 @@ ROWS = rows_of(SMILES, constraint=["no molecule", *["ok"] * 7, "missing", "ok"])
 
 
 def run(model: Model, n: int, **changes: Any) -> Designs:
-    told = {
+    own = {
         name: changes.pop(name) for name in ("on_found", "on_round", "source") if name in changes
     }
-    asked = request(["hbd=..1", "qed=max"], n, filters=NO_NITRO, **changes)
-    return design(model, asked, **told)
+    return design(model, request(["hbd=..1", "qed=max"], n, filters=NO_NITRO, **changes), **own)
 
 
-def test_losses_are_counted_in_order_of_reasons(model: Model) -> None:
+def test_rejections_are_counted_by_the_first_reason(model: Model) -> None:
     source = FixedSource(ROWS, shared=7)
     designs = run(model, 9, source=source, draws=10)
     counts = designs.counts
@@ -109,7 +108,7 @@ def test_losses_are_counted_in_order_of_reasons(model: Model) -> None:
     )
 
 
-def test_every_goal_and_filter_is_counted_whatever_else_fails(model: Model) -> None:
+def test_goals_and_filters_are_counted_independently(model: Model) -> None:
     counts = run(model, 9, source=FixedSource(ROWS), draws=10).counts
     assert counts.met == {
         "constraint": Met(8, 7),
@@ -120,13 +119,13 @@ def test_every_goal_and_filter_is_counted_whatever_else_fails(model: Model) -> N
     }
 
 
-def test_nothing_is_counted_beyond_the_last_one_delivered(model: Model) -> None:
+def test_rows_after_the_last_one_delivered_are_not_counted(model: Model) -> None:
     counts = run(model, 1, source=FixedSource(ROWS)).counts
     assert (counts.drawn, counts.distinct, counts.accepted) == (2, 1, 1)
     assert counts.met["hbd=..1"] == counts.met[ALL] == Met(1, 1)
 
 
-def test_a_survey_delivers_every_row_with_what_it_is_lost_to(model: Model) -> None:
+def test_a_survey_delivers_every_row_with_its_reason_of_rejection(model: Model) -> None:
     goals = read_goals(["hbd=..1", "qed=max"])
     found = survey(model, request(goals, 10, filters=NO_NITRO), source=FixedSource(ROWS))
     assert found.reason == "complete"
@@ -155,7 +154,7 @@ def test_a_survey_is_a_sample_counted(model: Model, settings: Settings) -> None:
     assert found.counts.distinct == table["unique"].sum()
 
 
-def test_what_the_model_does_not_know_filters_and_no_more(model: Model, settings: Settings) -> None:
+def test_targets_that_are_no_condition_only_filter(model: Model, settings: Settings) -> None:
     goals = read_goals(WORDS)
     assert list(guided_targets(model, goals, settings)) == ["qed", "logp"]
     designs = design(model, request(goals, 6, 3, settings=settings))
@@ -167,28 +166,26 @@ def test_what_the_model_does_not_know_filters_and_no_more(model: Model, settings
     pd.testing.assert_frame_equal(designs.table, kept)
     alone = design(model, request({"hbd": "..1"}, 3, settings=settings, draws=300))
     unguided = model.sample(alone.counts.drawn, **FEW)
-    assert alone.counts.forwards == unguided["nfe"].sum(), "nothing steers: one forward a step"
+    assert alone.counts.forwards == unguided["nfe"].sum(), "without guidance: one forward a step"
 
 
-def test_a_guide_steers_what_it_knows(model: Model, tmp_path: Path) -> None:
+def test_a_noisy_classifier_guides_its_properties(model: Model, tmp_path: Path) -> None:
     classifier().save_pretrained(tmp_path)
     goals = read_goals(["qed=0.36..", "logp=..0.6", "ring_count=0", "hbd=..1"])
-    for cfg, known in ((0.0, ["qed", "ring_count"]), (1.0, ["qed", "ring_count"])):
-        how = model.settings(
-            **FEW, guided_targets=ClassifierBased(classifier=str(tmp_path), cfg=cfg)
-        )
-        assert list(guided_targets(model, goals, how)) == known
+    for cfg, expected in ((0.0, ["qed", "ring_count"]), (1.0, ["qed", "ring_count"])):
+        how = model.settings(**FEW, guidance=ClassifierBased(classifier=str(tmp_path), cfg=cfg))
+        assert list(guided_targets(model, goals, how)) == expected
     found = design(model, request(goals, 3, 0, settings=how, draws=200))
     assert found.counts.rejected["goal missed: logp"] > 0
     assert found.table["classifier_nfe"].gt(0).all()
-    with pytest.raises(ValueError, match=r"target logp: .* so max would change nothing"):
+    with pytest.raises(ValueError, match=r"target logp: .* so max has no effect"):
         design(model, request({"logp": "max"}, 3, 0, settings=how))
-    alone = model.settings(**FEW, guided_targets=ClassifierBased())
-    with pytest.raises(ValueError, match="has no guide for qed"):
+    alone = model.settings(**FEW, guidance=ClassifierBased())
+    with pytest.raises(ValueError, match="has no classifier for qed"):
         design(model, request({"qed": "max"}, 3, 0, settings=alone))
 
 
-def test_filters_hold_of_everything_delivered(model: Model, settings: Settings) -> None:
+def test_every_delivered_molecule_passes_the_filters(model: Model, settings: Settings) -> None:
     filters = Filters.read(["smarts:O", "need:N"])
     designs = design(model, request({"qed": "max"}, 8, 1, settings=settings, filters=filters))
     assert len(designs.table) == 8
@@ -207,21 +204,21 @@ def test_weights_rank_by_the_score(model: Model, settings: Settings) -> None:
         truth += weight * (table["logp"] - mean["logp"]) / std["logp"]
         np.testing.assert_allclose(table["score"], truth)
         scores.append(table.sort_values("score")["smiles"].tolist())
-    assert set(scores[0]) != set(scores[1]), "weights act on the draws, too"
+    assert set(scores[0]) != set(scores[1]), "weights affect the draws too"
 
 
-def test_without_goals_anything_new_will_do(model: Model, settings: Settings) -> None:
+def test_without_goals_every_new_molecule_is_accepted(model: Model, settings: Settings) -> None:
     designs = design(model, request({}, 7, 5, settings=settings))
     plain = model.sample(designs.counts.drawn, seed=5, **FEW)
     assert designs.table["smiles"].tolist() == plain.loc[plain["novel"], "smiles"].tolist()
     assert list(designs.counts.met) == [ALL]
 
 
-def test_what_would_change_nothing_is_refused(model: Model) -> None:
+def test_targets_without_effect_are_rejected(model: Model) -> None:
     for run_ in (design, survey):
         with pytest.raises(ValueError, match=r"target sa: the model is not conditioned on it, so "):
             run_(model, request({"sa": "min"}, 2))
     with pytest.raises(ValueError, match="property 'nothing' is unknown"):
         design(model, request({"nothing": "max"}, 2))
-    with pytest.raises(ValueError, match=r"target tpsa=2\.5: the spread of tpsa"):
+    with pytest.raises(ValueError, match=r"target tpsa=2\.5: the standard deviation of tpsa"):
         design(model, request({"tpsa": 2.5}, 2))

@@ -1,4 +1,4 @@
-"""Goals: how words are read, what meets them, and what the weights do."""
+"""Goals: reading, tests of values, and weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TABLE = pd.DataFrame(
 )
 
 
-def test_words_are_read_in_order() -> None:
+def test_goals_are_read_in_order() -> None:
     words = [
         "qed=0.8..", "logp>=2", "tpsa<=90", " sa = ..3", "hba=>=2", "mw=300", "hbd=1",
         "fsp3=max", "similarity:CC=O>=0.4", "has:[#6]=O=1", "rdkit:TPSA=-1..+1e1",
@@ -83,12 +83,12 @@ def test_scores_are_weighted_sums_in_training_deviations() -> None:
     words = ["qed=max", "logp=2..3", "hbd=1"]
     goals = read_goals(words, {"logp": 3.0, "hbd": 0.5}).measured(PRIOR)
     outside = np.array([0, 0.5, 1.0, 0, 3.0])
-    away = np.array([0, 1, 0, 1, math.nan])  # the prior has no unit for hbd: its own
+    away = np.array([0, 1, 0, 1, math.nan])  # without a unit in the prior, hbd has its own
     truth = (TABLE["qed"].to_numpy() - MEAN["qed"]) / STD["qed"]
     truth = truth - 3.0 * outside / STD["logp"] - 0.5 * away
     found = goals.score(TABLE)
     np.testing.assert_allclose(found[:3], truth[:3], rtol=1e-12)
-    assert (found[3:] == -np.inf).all(), "a missing value is no score"
+    assert (found[3:] == -np.inf).all(), "missing values score minus infinity"
 
 
 def test_a_weight_changes_the_order() -> None:
@@ -111,7 +111,9 @@ def test_no_goals_are_met_by_all() -> None:
 def test_an_unknown_spread_leaves_no_tolerance() -> None:
     for words in (["tpsa=60"], ["sa=2.5"]):
         goals = read_goals(words)
-        with pytest.raises(ValueError, match=r"the spread of \w+ in the training data is unknown"):
+        with pytest.raises(
+            ValueError, match=r"the standard deviation of \w+ in the training data is unknown"
+        ):
             goals.measured(PRIOR)
     assert len(read_goals(["tpsa=..60", "hbd=2", "sa=min"]).measured(PRIOR)) == 3
     for wrong in (-0.1, math.nan, math.inf):
@@ -132,8 +134,8 @@ def test_an_unknown_spread_leaves_no_tolerance() -> None:
         (["qed=..", "logp=1"], {}, "target qed: value is '..', expected max, min, a number"),
         (["qed>0.8"], {}, "target is 'qed>0.8', expected PROP=VALUE"),
         (["qed=0.8..", "qed<=0.9"], {}, "target qed is given twice"),
-        (["qed=max"], {"sa": 2.0}, "weight of sa: there is no target of that name; there are qed"),
-        ([], {"sa": 2.0}, "weight of sa: there are no goals to weigh"),
+        (["qed=max"], {"sa": 2.0}, "weight of sa is given, expected one of the targets qed"),
+        ([], {"sa": 2.0}, "weight of sa is given, expected a goal"),
         (["qed=max"], {"qed": math.nan}, "weight of qed is nan, expected more than 0"),
         (["qed=max"], {"qed": 0.0}, "weight of qed is 0.0, expected more than 0"),
         (["has:[#6=1"], {}, "SMARTS '[#6' cannot be read"),

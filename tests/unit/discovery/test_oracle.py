@@ -1,4 +1,4 @@
-"""What the oracle computes, counts and remembers, and how several gains become one score."""
+"""The oracle's values, counts and cache, and scores from several gains."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ RINGS = Objective("ring_count", "min")
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every molecule that the properties were really computed of."""
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All molecules whose properties were computed."""
     found: list[str] = []
 
     def spy(names: Sequence[str], smiles: Sequence[str]) -> dict[str, NDArray[np.float64]]:
@@ -33,13 +33,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_each_molecule_is_computed_and_counted_once(asked: list[str]) -> None:
+def test_each_molecule_is_computed_and_counted_once(computed: list[str]) -> None:
     oracle = Oracle((LOGP, RINGS))
     first = oracle(["CCO", "", "C1CC1", "CCO"])
     assert oracle.calls == 2
     again = oracle(["C1CC1", "CCO", "CC"])
     assert oracle.calls == 3
-    assert asked == ["CCO", "C1CC1", "CC"]
+    assert computed == ["CCO", "C1CC1", "CC"]
     assert np.isnan(first[1]).all()
     np.testing.assert_array_equal(first[0], first[3])
     np.testing.assert_array_equal(again[:2], first[[2, 0]])
@@ -49,7 +49,7 @@ def test_each_molecule_is_computed_and_counted_once(asked: list[str]) -> None:
     assert oracle([]).shape == (0, 2)
 
 
-def test_a_budget_ends_among_the_molecules(asked: list[str]) -> None:
+def test_a_budget_ends_among_the_molecules(computed: list[str]) -> None:
     oracle = Oracle((LOGP,), budget=3)
     oracle(["C", "CC"])
     assert not oracle.spent
@@ -57,7 +57,7 @@ def test_a_budget_ends_among_the_molecules(asked: list[str]) -> None:
     assert np.isnan(found[:, 0]).tolist() == [False, True, False, True, False]
     assert (oracle.calls, oracle.spent) == (3, True)
     assert np.isnan(oracle(["CCCCC"])).all()
-    assert asked == ["C", "CC", "CCC"]
+    assert computed == ["C", "CC", "CCC"]
 
 
 def test_gains_point_upwards_in_training_deviations() -> None:
@@ -119,7 +119,7 @@ def test_crowding_by_hand() -> None:
         ({}, {}, "targets is empty"),
         ({"qde": "max"}, {}, "qde"),
         ({"qed": "best"}, {}, "target qed: value is 'best'"),
-        ({"qed": "max"}, {"logp": 1.0}, "weight of logp: there is no target of that name"),
+        ({"qed": "max"}, {"logp": 1.0}, "weight of logp is given, expected one of the targets qed"),
         ({"qed": "max"}, {"qed": 0.0}, "weight of qed is 0.0, expected more than 0"),
         ({"qed": "max"}, {"qed": np.inf}, "weight of qed is inf"),
     ],

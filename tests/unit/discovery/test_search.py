@@ -1,4 +1,4 @@
-"""Searches: what they deliver, count and obey, whatever the method, and the moves of Metropolis."""
+"""Searches: results, counts and budgets of all methods, and the moves of Metropolis."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def model(tiny_model: Path) -> Model:
 def run(model: Model, method: Method, n: int = 4, **options: object) -> Found:
     settings = model.settings(gamma=2.0, batch_size=options.pop("batch_size", 64))
     words: dict[str, Any] = {"targets": TARGETS, "nfe": 60, "settings": settings, **options}
-    told = {name: words.pop(name) for name in ("pareto", "on_round") if name in words}
-    return search(model, request(words.pop("targets"), n, **words), method, **told)
+    own = {name: words.pop(name) for name in ("pareto", "on_round") if name in words}
+    return search(model, request(words.pop("targets"), n, **words), method, **own)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_what_is_delivered_and_what_it_cost(model: Model, name: str) -> None:
+def test_results_and_costs(model: Model, name: str) -> None:
     rounds: list[int] = []
     found = run(model, METHODS[name], on_round=lambda s: rounds.append(s.counts.forwards))
     table, counts = found.table, found.counts
@@ -79,7 +79,7 @@ def test_what_is_delivered_and_what_it_cost(model: Model, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["best of n", "warm", "exchange", "fragments", "twisted"])
-def test_the_seed_decides_and_the_batch_does_not(model: Model, name: str) -> None:
+def test_results_depend_on_the_seed_and_not_on_the_batch(model: Model, name: str) -> None:
     first = run(model, METHODS[name], seed=3, nfe=40)
     again = run(model, METHODS[name], seed=3, nfe=40, batch_size=2)
     other = run(model, METHODS[name], seed=4, nfe=40)
@@ -118,19 +118,19 @@ def test_moves_beat_independent_draws(model: Model) -> None:
 
 
 def test_a_front_is_delivered_whole(model: Model) -> None:
-    met: dict[str, NDArray[np.float64]] = {}
+    scored: dict[str, NDArray[np.float64]] = {}
 
     def note(now: Search) -> None:
-        met.update(zip(now.oracle._known, now.oracle([*now.oracle._known]), strict=True))
+        scored.update(zip(now.oracle._scored, now.oracle([*now.oracle._scored]), strict=True))
 
     found = run(model, Metropolis(exchange=True), n=60, nfe=40, pareto=True, on_round=note)
-    gains = np.array(list(met.values()))
-    front = {text for text, best in zip(met, nondominated(gains), strict=True) if best}
+    gains = np.array(list(scored.values()))
+    front = {text for text, best in zip(scored, nondominated(gains), strict=True) if best}
     assert 2 < len(front) < 60
     assert front == set(found.table["smiles"][: len(front)])
 
 
-def test_an_interrupt_delivers_what_there_is(model: Model) -> None:
+def test_an_interrupt_delivers_accepted_molecules(model: Model) -> None:
     def stop(now: Search) -> None:
         if now.counts.oracle_calls > 3:
             raise KeyboardInterrupt
@@ -141,22 +141,22 @@ def test_an_interrupt_delivers_what_there_is(model: Model) -> None:
     assert found.counts.oracle_calls > 3
 
 
-def test_nothing_found_is_an_empty_table(model: Model) -> None:
+def test_a_budget_without_a_row_gives_an_empty_table(model: Model) -> None:
     found = run(model, BestOf(), nfe=1, n=1)
     assert list(found.table) == [*COLUMNS, "qed", "logp"]
     assert (len(found.table), found.counts.forwards) == (0, 0)
 
 
-def test_known_molecules_are_delivered_where_allowed(model: Model) -> None:
+def test_training_molecules_are_delivered_if_allowed(model: Model) -> None:
     found = run(model, BestOf(), targets={"mw": "min"}, guided_by={}, allow_training_molecules=True)
     assert set(found.table["smiles"]) & set(tiny.KNOWN)
     assert not found.table["novel"].all()
 
 
-def test_targets_may_serve_the_oracle_alone(model: Model) -> None:
+def test_targets_may_be_scored_without_guidance(model: Model) -> None:
     plain = run(model, BestOf(), guided_by={})
     assert plain.counts.drawn > 1.5 * run(model, BestOf()).counts.drawn  # one forward, not two
-    other = run(model, BestOf(), targets={"rotatable_bonds": "max"})  # unknown to the model
+    other = run(model, BestOf(), targets={"rotatable_bonds": "max"})  # not a condition
     assert other.table["rotatable_bonds"].iloc[0] >= 1
 
 
@@ -214,7 +214,7 @@ def test_lengths_change_by_one_mask() -> None:
         [1, 2, m, p, p, p],
         [1, m, 2, m, p, p],
         [1, m, 2, p, p, p],
-        [1, m, p, p, p, p],  # the last mask stays
+        [1, m, p, p, p, p],  # the last mask is kept
         [1, 2, 3, 4, 5, m],  # no room
     ]
 
@@ -245,7 +245,7 @@ class Exact:
 
 
 def test_moves_and_acceptance_leave_the_tempered_distribution() -> None:
-    """From anywhere, rows come to follow p(x) exp(r(x) / beta)."""
+    """From any start, rows converge to p(x) exp(r(x) / beta)."""
     rows, rounds, beta = 6000, 25, 0.8
     reward = np.array([0.0, 2.0, 1.0, -1.0, 1.5, 0.5, -0.5, 0.3])
     sampler = Sampler(Exact(), plan.Ancestral().plan(60), batch_size=rows)

@@ -1,4 +1,4 @@
-"""Particles against the tilted joint distribution of the exact chain, and their bookkeeping."""
+"""Particles against the tilted joint distribution of the exact chain, and their counts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GROUPS, PARTICLES = 2, 8_000
 REWARD = np.array([0.0, 2.0, 1.0, -1.0, 3.0, 0.5, 1.5, -0.5])
 """Of each clean state."""
 NOISE = 0.015
-"""Total variation that 16,000 weighted draws over 8 states show by chance, and some more."""
+"""Bound on the total variation of 16,000 weighted draws over 8 states, with a margin."""
 
 
 def which(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -90,7 +90,7 @@ def test_the_normaliser_corrects_guidance_to_the_tilted_joint() -> None:
     assert distance(weighted(never), tilted(GAMMA)) < NOISE
 
 
-def test_temperature_is_made_up_for() -> None:
+def test_weights_correct_for_the_temperature() -> None:
     hot = draw(shaping=Shaping(temperature=1.5))
     assert distance(weighted(hot), tilted(GAMMA)) < 1.5 * NOISE
 
@@ -107,7 +107,7 @@ def test_an_oracle_twists_to_the_exponential_of_its_score() -> None:
     assert distance(np.asarray(chains.TARGET), wanted / wanted.sum()) > 4 * NOISE
 
 
-def test_groups_are_the_same_in_any_company() -> None:
+def test_groups_are_the_same_in_any_batch() -> None:
     whole = draw(groups=3, particles=40)
     with workers(count=1) as pool:
         predictor = NetworkPredictor(
@@ -136,7 +136,7 @@ def test_lengths_differ_between_groups_and_forwards_are_counted() -> None:
     assert (found.tokens[real] < table.pad_id).all()
     np.testing.assert_array_equal(found.nfe, np.repeat(lengths, 6))
     assert table.asked == found.nfe.sum()
-    np.testing.assert_allclose(found.log_weights, 0, atol=1e-12)  # nothing is mixed
+    np.testing.assert_allclose(found.log_weights, 0, atol=1e-12)  # no guidance
 
 
 def test_a_mixture_keeps_its_normaliser() -> None:
@@ -160,19 +160,19 @@ def test_systematic_resampling_by_hand() -> None:
         assert (np.abs(counts - 16 * weights) < 1).all()
 
 
-def test_weights_of_nothing_are_equal() -> None:
+def test_zero_weights_become_equal() -> None:
     np.testing.assert_allclose(normalised(np.array([-np.inf, -np.inf])), [0.5, 0.5])
     np.testing.assert_allclose(normalised(np.array([-1e9, -1e9 + np.log(3)])), [0.25, 0.75])
 
 
-def test_copies_hand_their_weight_to_one() -> None:
+def test_weights_of_copies_are_added_up() -> None:
     kept, log_w = merged(["CC", "", "C", "CC", "O", "CC"], np.log([1.0, 9.0, 2.5, 1.0, 4.0, 1.0]))
     assert kept.tolist() == [4, 0, 2]
     np.testing.assert_allclose(np.exp(log_w), [4.0, 3.0, 2.5])
     assert merged([], np.zeros(0))[0].tolist() == []
 
 
-def test_uneven_groups_alone_are_resampled() -> None:
+def test_only_groups_with_a_low_effective_sample_size_are_resampled() -> None:
     options = {"condition": None, "twist": 2.0, "particles": 500, "groups": 2}
     reward = {"reward": lambda tokens, nfe: REWARD[which(tokens)]}
     found = draw(**options, **reward, every=1)  # type: ignore[arg-type]

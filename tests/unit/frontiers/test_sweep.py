@@ -85,7 +85,7 @@ def test_methods_that_are_refused(text: str, message: str) -> None:
         ("remask=rescal", "method A: remask strategy is 'rescal'"),
         ("weights=best", "method A: weights is 'best'"),
         ("guidance=magic", "method A: guidance is 'magic'"),
-        ("weights=confidence", "method A: weights confidence choose .* masks none again"),
+        ("weights=confidence", "method A: weights is confidence, but remask is ancestral"),
         ("temperature=0", "method A: temperature is 0"),
         ("temperature=warm", "method A: temperature is 'warm'"),
         ("remask=loop", "method A: loop needs at least 3 steps"),

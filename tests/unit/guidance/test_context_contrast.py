@@ -29,7 +29,7 @@ def test_a_share_of_the_placed_tokens_is_hidden() -> None:
     placed, left = (tokens != MASK).sum(1), (less != MASK).sum(1)
     assert (placed - left == torch.ceil(0.4 * placed - 1e-9)).all()
     assert ((less == tokens) | (less == MASK)).all()
-    assert torch.equal(CONTEXT.hide(tokens[7:8], MASK), less[7:8])  # whatever its company
+    assert torch.equal(CONTEXT.hide(tokens[7:8], MASK), less[7:8])  # whatever the batch
     everything = torch.full((1, 8), 1)
     hidden = [
         (CONTEXT.hide(torch.cat([everything[:, :-1], torch.tensor([[i]])], 1), MASK) == MASK)
@@ -42,7 +42,7 @@ def test_a_share_of_the_placed_tokens_is_hidden() -> None:
 
 @pytest.mark.parametrize("gamma", [None, 3.0])
 def test_the_prediction_is_the_contrast_of_two(gamma: float | None) -> None:
-    """Against the same mixture asked twice by hand, over whole rows."""
+    """Against the same mixture computed twice by hand, over whole rows."""
     network, guidance = tiny.network(), None if gamma is None else ClassifierFree(gamma)
     wanted = TOKENS == MASK
     less = CONTEXT.hide(torch.from_numpy(TOKENS), MASK).numpy()
@@ -65,7 +65,7 @@ def test_at_strength_one_nothing_changes(tiny_model: Path) -> None:
         for context in (None, Context(strength=1.0))
     ]
     assert np.array_equal(drawn[0].tokens, drawn[1].tokens)
-    assert np.array_equal(2 * drawn[0].nfe, drawn[1].nfe)  # and yet it is paid for
+    assert np.array_equal(2 * drawn[0].nfe, drawn[1].nfe)  # and its forwards are counted
 
 
 def test_words_and_refusals(tiny_model: Path) -> None:
@@ -81,5 +81,5 @@ def test_words_and_refusals(tiny_model: Path) -> None:
     settings = model.settings(
         context=CONTEXT, guidance=words.guidance("cfg:mix=posterior"), gamma=2.0
     )
-    with pytest.raises(ValueError, match="hides tokens behind masks"):
+    with pytest.raises(ValueError, match="context is hide, expected none"):
         model.draw(2, {"qed": "max"}, 0, settings=settings)

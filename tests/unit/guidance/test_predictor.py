@@ -21,7 +21,7 @@ from molgen.guidance.predictor import NetworkPredictor
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers
-from tiny_guide import classifier
+from tiny_classifier import classifier
 
 ROWS, WIDTH = 90, 9
 RNG = np.random.default_rng(0)
@@ -57,19 +57,19 @@ def one_by_one(denoiser: MoleculeDenoiser, condition: bool) -> torch.Tensor:
     return torch.cat(found).double()
 
 
-def asked(predictor: NetworkPredictor, condition: bool, rows: NDArray[np.int64]) -> np.ndarray:
+def predicted(predictor: NetworkPredictor, condition: bool, rows: NDArray[np.int64]) -> np.ndarray:
     given = CONDITION[rows] if condition else None
     return predictor(TOKENS[rows], MASKED[rows], given, ALPHA[rows]).p
 
 
 @pytest.mark.parametrize("condition", [False, True])
 @pytest.mark.parametrize("time_input", [False, True])
-def test_it_is_the_network_at_the_wanted_places(
+def test_it_is_the_network_at_the_wanted_positions(
     pool: Workers, condition: bool, time_input: bool
 ) -> None:
     denoiser = tiny.network(time_input=time_input)
     predictor = NetworkPredictor(denoiser, pool, dtype="fp32")
-    p = asked(predictor, condition, np.arange(ROWS))
+    p = predicted(predictor, condition, np.arange(ROWS))
     assert p.shape == (MASKED.sum(), len(tiny.CHARACTERS) + 2)
     assert p.dtype == np.float64
     np.testing.assert_allclose(p, one_by_one(denoiser, condition).exp(), atol=2e-6)
@@ -83,39 +83,39 @@ def test_guidance_mixes_both_predictions(pool: Workers) -> None:
     expected = classifier_free_masked(
         one_by_one(NETWORK, True)[:, None], one_by_one(NETWORK, False)[:, None], 2.5
     )[:, 0].exp()
-    p = asked(predictor, True, np.arange(ROWS))
+    p = predicted(predictor, True, np.arange(ROWS))
     np.testing.assert_allclose(p, expected, atol=1e-5)
     assert predictor.forwards == 2
     with pytest.raises(ValueError, match="condition is None"):
-        asked(predictor, False, np.arange(ROWS))
+        predicted(predictor, False, np.arange(ROWS))
 
 
-def test_gamma_may_follow_each_rows_clock(pool: Workers) -> None:
+def test_gamma_may_depend_on_the_alpha_of_each_row(pool: Workers) -> None:
     late = ClassifierFree(lambda alpha: torch.where(torch.as_tensor(alpha) > 0.5, 3.0, 0.0))
-    p = asked(NetworkPredictor(NETWORK, pool, late, dtype="fp32"), True, np.arange(ROWS))
+    p = predicted(NetworkPredictor(NETWORK, pool, late, dtype="fp32"), True, np.arange(ROWS))
     row = np.nonzero(MASKED)[0]
     for clock, gamma in ((ALPHA[row] > 0.5, 3.0), (ALPHA[row] <= 0.5, 0.0)):
         fixed = NetworkPredictor(NETWORK, pool, ClassifierFree(gamma), dtype="fp32")
-        np.testing.assert_array_equal(p[clock], asked(fixed, True, np.arange(ROWS))[clock])
+        np.testing.assert_array_equal(p[clock], predicted(fixed, True, np.arange(ROWS))[clock])
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("gamma", [None, 2.5])
 @pytest.mark.parametrize("denoiser", [NETWORK, WIDE])
-def test_a_row_gets_the_same_numbers_in_any_company(
+def test_rows_are_batch_invariant(
     pool: Workers, denoiser: MoleculeDenoiser, gamma: float | None, dtype: str
 ) -> None:
     guidance = None if gamma is None else ClassifierFree(gamma)
     predictor = NetworkPredictor(denoiser, pool, guidance, dtype=dtype)
-    mixed = np.tile(np.flatnonzero(MASKED.any(1)), 8)  # more than a shard of every length
+    mixed = np.tile(np.flatnonzero(MASKED.any(1)), 8)  # more than a micro-batch of every length
     alike = np.tile(np.flatnonzero(MASKED.any(1) & (LENGTHS == 7)), 40)[:128]
     sizes = [1, 2, 7, 15, 16, 17, 31, 32, 33, 47, 48, 63, 65]
     for rows, parts in ((mixed, [1, 7, 300]), (alike, sizes)):
         place = np.cumsum(MASKED[rows].sum(1)) - MASKED[rows].sum(1)
-        whole = asked(predictor, True, rows)
+        whole = predicted(predictor, True, rows)
         for size in parts:
             start = size % 5
-            part = asked(predictor, True, rows[start : start + size])
+            part = predicted(predictor, True, rows[start : start + size])
             np.testing.assert_array_equal(part, whole[place[start] : place[start] + len(part)])
 
 
@@ -134,7 +134,7 @@ def by_hand(scores: CandidateScores, gamma: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["exact", "Taylor", "amortised"])
-def test_tilts_act_on_the_wanted_places_and_are_counted_row_by_row(
+def test_tilts_act_on_the_wanted_positions_and_are_counted_row_by_row(
     pool: Workers, kind: str
 ) -> None:
     scores: dict[str, CandidateScores] = {
@@ -154,9 +154,11 @@ def test_tilts_act_on_the_wanted_places_and_are_counted_row_by_row(
 def test_a_tilt_follows_the_mixture_and_another_tilt(pool: Workers) -> None:
     tilt, free = ClassifierBased(AmortisedScores(HIGH, MASK), 1.5, MASK), ClassifierFree(2.5)
     whole = np.arange(ROWS)
-    mixed = asked(NetworkPredictor(NETWORK, pool, free, dtype="fp32"), True, whole)
-    one = asked(NetworkPredictor(NETWORK, pool, free, dtype="fp32", tilts=[tilt]), True, whole)
-    two = asked(NetworkPredictor(NETWORK, pool, free, dtype="fp32", tilts=[tilt] * 2), True, whole)
+    mixed = predicted(NetworkPredictor(NETWORK, pool, free, dtype="fp32"), True, whole)
+    one = predicted(NetworkPredictor(NETWORK, pool, free, dtype="fp32", tilts=[tilt]), True, whole)
+    two = predicted(
+        NetworkPredictor(NETWORK, pool, free, dtype="fp32", tilts=[tilt] * 2), True, whole
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         first, second = (np.log(b / a)[:, :PAD] for a, b in ((mixed, one), (one, two)))
     for change in (first, second):
@@ -166,22 +168,22 @@ def test_a_tilt_follows_the_mixture_and_another_tilt(pool: Workers) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_a_tilted_row_gets_the_same_numbers_in_any_company(pool: Workers, dtype: str) -> None:
+def test_tilted_rows_are_batch_invariant(pool: Workers, dtype: str) -> None:
     tilting = PropertyClassifier(classifier(time_input=True), [AIM], dtype=dtype)
     for scores in (ExactScores(tilting), AmortisedScores(tilting, MASK)):
         tilts = [ClassifierBased(scores, Linear(0.0, 3.0), MASK)]
         predictor = NetworkPredictor(WIDE, pool, ClassifierFree(2.0), dtype=dtype, tilts=tilts)
         rows = np.tile(np.flatnonzero(MASKED.any(1)), 2)
         place = np.cumsum(MASKED[rows].sum(1)) - MASKED[rows].sum(1)
-        whole = asked(predictor, True, rows)
+        whole = predicted(predictor, True, rows)
         for start, size in ((0, 1), (3, 7), (11, 33)):
-            part = asked(predictor, True, rows[start : start + size])
+            part = predicted(predictor, True, rows[start : start + size])
             np.testing.assert_array_equal(part, whole[place[start] : place[start] + len(part)])
 
 
 def test_bf16_is_near(pool: Workers) -> None:
     p = [
-        asked(NetworkPredictor(WIDE, pool, dtype=d), True, np.arange(ROWS))
+        predicted(NetworkPredictor(WIDE, pool, dtype=d), True, np.arange(ROWS))
         for d in ("fp32", "bf16")
     ]
     assert 0 < np.abs(p[0] - p[1]).mean() < 0.02
@@ -192,7 +194,7 @@ def test_damaged_weights_are_noticed(pool: Workers) -> None:
     broken = tiny.network()
     broken.head.bias.data[2] = float("nan")
     with pytest.raises(ValueError, match="not numbers"):
-        asked(NetworkPredictor(broken, pool), True, np.arange(ROWS))
+        predicted(NetworkPredictor(broken, pool), True, np.arange(ROWS))
     huge = NetworkPredictor(NETWORK, pool, ClassifierFree(1e308))
     with pytest.raises(ValueError, match="or gamma is too large"):
-        asked(huge, True, np.arange(ROWS))
+        predicted(huge, True, np.arange(ROWS))

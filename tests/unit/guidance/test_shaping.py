@@ -1,4 +1,4 @@
-"""What is done to a distribution before a token is drawn from it, worked out by hand."""
+"""Shaping of a distribution before a token is drawn from it, computed by hand."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_min_p_by_hand() -> None:
 
 
 def test_min_p_is_a_setting_like_any_other(tiny: Model) -> None:
-    options = build_parser().parse_args(["sample", "m", "--n", "1", "--out", "x", "--min-p", ".3"])
+    options = build_parser().parse_args(
+        ["sample", "qm9", "--n", "1", "--out", "x", "--min-p", ".3"]
+    )
     assert options.min_p == 0.3
     settings = from_words({"min_p": 0.3})
     assert settings.shaping == Shaping(min_p=0.3)

@@ -1,4 +1,4 @@
-"""Counts worked out by hand on one small table, by every convention."""
+"""Counts by every convention on one small table, computed by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from molgen.molecules.fingerprints import fingerprints, internal_diversity, near
 from molgen.molecules.parsing import Molecule, interpret_all
 from molgen.molecules.training_index import TrainingIndex
 
-# ethanol twice and as a copy, alanine's two hands, one known molecule spelled otherwise (OC is CO)
+# ethanol twice and as a copy, both enantiomers of alanine, a training molecule as OC for CO
 RAWS = ["CCO", "OCC", "CCO", "OC", "CO", "C1CC", "", "C.C", "C[C@H](N)O", "C[C@@H](N)O", "CCN"]
 KNOWN = TrainingIndex.from_smiles(["CO", "CC(N)O"])
 
@@ -39,13 +39,13 @@ def molecules() -> list[Molecule]:
 @pytest.mark.parametrize(
     ("name", "valid", "unique", "novel", "rates"),
     [
-        # valid: all but C1CC, the empty one and C.C; unique: CCO, CO, both hands, CCN
+        # valid: all but C1CC, the empty one and C.C; unique: CCO, CO, both enantiomers, CCN
         ("strict", 8, [0, 3, 8, 9, 10], [0, 8, 9, 10], (8 / 11, 5 / 11, 4 / 11)),
-        # OCC and OC are strings of their own; CO alone is spelled as in training
+        # OCC and OC are distinct strings; only CO is written as in training
         ("paper", 8, [0, 1, 3, 4, 8, 9, 10], [0, 1, 3, 8, 9, 10], (8 / 11, 7 / 11, 6 / 11)),
         # C.C is a molecule here; rates are nested
         ("moses", 9, [0, 3, 7, 8, 9, 10], [0, 7, 8, 9, 10], (9 / 11, 6 / 9, 5 / 6)),
-        # both hands are one molecule, and that one is known
+        # both enantiomers are one molecule, in the training set
         ("guacamol", 9, [0, 3, 7, 8, 10], [0, 7, 10], (9 / 11, 5 / 9, 3 / 5)),
     ],
 )
@@ -68,7 +68,7 @@ def test_conventions(
     assert result["novel_count"] == len(novel)
 
 
-def test_without_an_index_nothing_is_said_about_novelty(molecules: list[Molecule]) -> None:
+def test_novelty_is_undefined_without_an_index(molecules: list[Molecule]) -> None:
     counted = count(molecules)
     assert counted.novel is None
     assert counted.rates()["novel"] is None
@@ -77,7 +77,7 @@ def test_without_an_index_nothing_is_said_about_novelty(molecules: list[Molecule
         frontier_point(counted, np.zeros(len(RAWS)))
 
 
-def test_rates_over_nothing_are_not_defined() -> None:
+def test_rates_of_no_rows_are_undefined() -> None:
     nothing = interpret_all(["C1CC", ""])
     assert count(nothing, MOSES, KNOWN).rates()["unique"] is None
     assert count(nothing, STRICT, KNOWN).rates()["unique"] == 0.0
@@ -92,8 +92,8 @@ def test_frontier_point_averages_exactly_the_novel_rows(molecules: list[Molecule
     paper = frontier_point(count(molecules, PAPER, KNOWN), values)
     assert paper.novel == 6
     assert paper.mean == pytest.approx((0 + 1 + 3 + 8 + 9 + 10) / 6)
-    everything_known = TrainingIndex.from_smiles(RAWS)
-    none = frontier_point(count(molecules, STRICT, everything_known), values)
+    all_rows = TrainingIndex.from_smiles(RAWS)
+    none = frontier_point(count(molecules, STRICT, all_rows), values)
     assert none.novel == 0
     assert math.isnan(none.mean)
     with pytest.raises(ValueError, match=r"shape \(3,\), expected \(11,\)"):
@@ -102,7 +102,7 @@ def test_frontier_point_averages_exactly_the_novel_rows(molecules: list[Molecule
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["C", "CC", "OC", "CO", "x", "", "C.C", "C[C@H](N)O"])))
-def test_each_set_holds_the_next(raws: list[str]) -> None:
+def test_each_set_contains_the_next(raws: list[str]) -> None:
     for each in CONVENTIONS.values():
         counted = count(interpret_all(raws), each, KNOWN)
         assert counted.novel is not None
@@ -148,7 +148,10 @@ def test_wasserstein() -> None:
     st.lists(st.floats(-10, 10), min_size=1, max_size=8),
 )
 def test_wasserstein_is_the_mean_difference_of_quantiles(a: list[float], b: list[float]) -> None:
-    x, y = np.sort(np.repeat(a, len(b))), np.sort(np.repeat(b, len(a)))  # equal sizes, same laws
+    x, y = (
+        np.sort(np.repeat(a, len(b))),
+        np.sort(np.repeat(b, len(a))),
+    )  # of equal size
     expected = np.mean(np.abs(x - y))
     assert wasserstein(np.array(a), np.array(b)) == pytest.approx(expected, abs=1e-12)
 

@@ -38,7 +38,7 @@ def test_distance_in_one_dimension_and_for_singular_covariances() -> None:
     assert fcd.distance(a, b) == pytest.approx(9 + 9)
 
 
-def test_moments_survive_their_file(tmp_path: Path) -> None:
+def test_moments_round_trip(tmp_path: Path) -> None:
     rows = np.random.default_rng(3).normal(size=(30, fcd.FEATURES))
     made = fcd.Moments(rows.mean(0), np.cov(rows.T))
     fcd._keep(made, 30, tmp_path / "a" / "x.safetensors")
@@ -49,7 +49,7 @@ def test_moments_survive_their_file(tmp_path: Path) -> None:
     (tmp_path / "y.safetensors").write_bytes(b"cut short")
     assert fcd._load(tmp_path / "y.safetensors") is None
     (tmp_path / "file").write_text("")
-    fcd._keep(made, 30, tmp_path / "file" / "z.safetensors")  # no place to keep it: no harm
+    fcd._keep(made, 30, tmp_path / "file" / "z.safetensors")  # an unwritable cache is ignored
 
 
 def test_a_set_has_one_name_in_any_order() -> None:
@@ -69,7 +69,7 @@ def test_the_bundled_moments_are_sound() -> None:
 def test_chemnet_is_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fcd_torch = pytest.importorskip("fcd_torch")
     if not hasattr(np, "row_stack"):
-        monkeypatch.setattr(np, "row_stack", np.vstack, raising=False)  # gone in NumPy 2.5
+        monkeypatch.setattr(np, "row_stack", np.vstack, raising=False)  # removed in NumPy 2.5
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     theirs = fcd_torch.FCD(canonize=False).get_predictions(SMILES).astype(np.float64)
     assert np.concatenate(list(chemnet()(SMILES, ""))) == pytest.approx(theirs, abs=1e-5)
@@ -93,5 +93,5 @@ def test_chemnet_is_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert first is not None
     assert again is not None
     assert plain is not None
-    assert fcd.distance(first, plain) == pytest.approx(0, abs=1e-5), "spelled canonically first"
+    assert fcd.distance(first, plain) == pytest.approx(0, abs=1e-5), "canonicalised first"
     assert again.covariance == pytest.approx(first.covariance, abs=1e-6)

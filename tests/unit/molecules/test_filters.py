@@ -21,7 +21,7 @@ MANY = [
 
 
 @pytest.mark.parametrize("name", list(CATALOGUES))
-def test_catalogues_say_what_rdkit_says(name: str) -> None:
+def test_catalogues_agree_with_rdkit(name: str) -> None:
     catalogue = FilterCatalog(FilterCatalogParams(CATALOGUES[name]))
     mols = [Chem.MolFromSmiles(smiles) for smiles in MANY]
     truth = [catalogue.HasMatch(mol) for mol in mols]
@@ -40,7 +40,7 @@ def test_reasons_name_the_filter_and_the_alert() -> None:
     assert filters.reason(Chem.MolFromSmiles(ASPIRIN)) is None
 
 
-def test_every_filter_is_counted_for_itself() -> None:
+def test_every_filter_is_counted_separately() -> None:
     filters = Filters.read(["smarts:O", "need:c", "pains"])
     met = filters.met([CATECHOL, "c1ccccc1", "CCO", "", "CCO"])
     assert list(met) == ["smarts:O", "need:c", "pains"]

@@ -1,4 +1,4 @@
-"""Pictures show what they should: looked at as pixels, since nobody looks in a test."""
+"""Drawings, checked by their pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG = "step,epoch,loss,learning_rate,molecules_per_second,held_out_nats\n"
 
 
 def ink(image: Image.Image) -> tuple[int, int]:
-    """Return the width and height of what is drawn."""
+    """Return the width and height of the drawing."""
     dark = np.asarray(image.convert("L")) < 200
     rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
     return int(np.ptp(columns)), int(np.ptp(rows))
@@ -47,7 +47,7 @@ def test_a_long_molecule_does_not_shrink_the_others() -> None:
     assert ink(beside[-1])[0] > 250
 
 
-def test_tall_molecules_lie_down_and_keep_their_handedness() -> None:
+def test_tall_molecules_are_rotated_and_keep_their_stereochemistry() -> None:
     from rdkit import Chem
 
     from molgen.molecules.drawing import _laid_out
@@ -56,7 +56,7 @@ def test_tall_molecules_lie_down_and_keep_their_handedness() -> None:
         mol = _laid_out(smiles)
         extent = np.ptp(mol.GetConformer().GetPositions(), axis=0)
         assert extent[0] >= extent[1]
-        # as a reader of the picture does: from coordinates and wedges alone
+        # as in reading the drawing: from coordinates and wedges only
         block = Chem.MolToMolBlock(mol, kekulize=False)
         assert Chem.CanonSmiles(Chem.MolToSmiles(Chem.MolFromMolBlock(block))) == (
             Chem.CanonSmiles(smiles)
@@ -128,7 +128,7 @@ def test_loss_curve(tmp_path: Path) -> None:
     ("text", "message"),
     [("", "expected step and loss"), ("a,b\n1,2\n", "expected step and loss"), (LOG, "no row")],
 )
-def test_logs_that_hold_nothing(tmp_path: Path, text: str, message: str) -> None:
+def test_empty_logs(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "log.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         loss_curve(tmp_path / "log.csv", tmp_path / "loss.png")

@@ -53,27 +53,27 @@ def test_small_set_by_hand() -> None:
     # ethanol and benzene have no bond in common: T is 1 for ethanol's pairs and 0 across
     assert metrics["IntDiv"] == pytest.approx(1 - 5 / 9, abs=1e-6)
     assert metrics["Frag"] == pytest.approx(3 / np.sqrt(5 * 2))  # (2, 1) against (1, 1)
-    assert metrics["Scaf"] is None  # benzene has one ring, and one is not enough
+    assert metrics["Scaf"] is None  # benzene has only one ring
     assert metrics["Filters"] == 1.0
     with pytest.raises(ValueError, match="no molecule"):
         describe(["x"])
 
 
-def test_unique_at_k_looks_at_the_first_k_valid_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unique_at_k_is_over_the_first_k_valid_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("molgen.molecules.moses_metrics.UNIQUE_AT", (3, 9))
     metrics = moses_metrics(interpret_all(["x", "C", "C", "CC", "CC", "CC"]))
     assert metrics["unique@3"] == pytest.approx(2 / 3)
     assert metrics["unique@9"] == pytest.approx(2 / 5), "fewer than 9: over those there are"
 
 
-def test_moses_counts_what_rdkit_reads() -> None:
+def test_moses_counts_rows_that_rdkit_reads() -> None:
     metrics = moses_metrics(interpret_all(["CC.O", "O.CC", "*C", "[NH4+]", "C[C@H](N)O", "C name"]))
     assert metrics["valid"] == pytest.approx(5 / 6), "a string with a blank is no SMILES here"
     assert metrics["unique@1000"] == pytest.approx(4 / 5), "fragments in another order"
     assert metrics["Filters"] == pytest.approx(3 / 5), "a dummy atom and a charge fail"
 
 
-def test_no_valid_row_leaves_everything_undefined() -> None:
+def test_without_valid_rows_metrics_are_undefined() -> None:
     metrics = moses_metrics(interpret_all(["x", ""]), describe(["CCO"]))
     assert metrics.pop("valid") == 0
     assert set(metrics.values()) == {None}
@@ -114,7 +114,7 @@ def test_filters(smiles: str, passes: bool | None) -> None:
 
 
 @needs_data
-def test_the_screen_loses_no_match() -> None:
+def test_the_screen_misses_no_match() -> None:
     mols = [Chem.MolFromSmiles(s) for s in rows("zinc250k")[::2500]]
     patterns, _ = moses_filters._patterns()
     assert len(patterns) == 502
@@ -144,7 +144,7 @@ def test_published_metrics_that_need_no_reference() -> None:
         error = 3 * np.sqrt(published[name] * (1 - published[name]) / n)
         assert metrics[name] == pytest.approx(published[name], abs=error)
     assert metrics["unique@1000"] == published["unique@1000"]
-    # each molecule's likeness to itself counts 1/2,000 here and 1/30,000 there
+    # each molecule's similarity to itself counts 1/2,000 here and 1/30,000 there
     assert metrics["IntDiv"] == pytest.approx(published["IntDiv"], abs=2e-3)
     assert metrics["IntDiv2"] == pytest.approx(published["IntDiv2"], abs=2e-3)
 

@@ -1,4 +1,4 @@
-"""A salt is the molecule that it is written for, where molecules are given and compared."""
+"""Salts are reduced to their parents where molecules are given and compared."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_parent_of_a_given_row(raw: str, smiles: str) -> None:
 
 
 @pytest.mark.parametrize("raw", ["", "C1CC", "*C", "*C.Cl"])
-def test_what_is_no_molecule_has_no_parent(raw: str) -> None:
+def test_an_invalid_row_has_no_parent(raw: str) -> None:
     assert parent(interpret(raw)) == interpret(raw)
 
 
@@ -46,11 +46,11 @@ def test_what_is_no_molecule_has_no_parent(raw: str) -> None:
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_a_mixture_is_known_by_its_parent(convention: Convention, expected: list[bool]) -> None:
+def test_a_mixture_is_found_by_its_parent(convention: Convention, expected: list[bool]) -> None:
     rows = ["CCN.Cl", "[CH3:5]O", "C[C@H](N)O.Cl"]
     assert novel(rows, convention, "CCN", "[CH3:1][OH:2]") == expected
 
 
-def test_a_spelling_of_one_fragment_may_hold_a_dot() -> None:
+def test_a_string_of_one_fragment_may_have_a_dot() -> None:
     assert novel(["C1.C1"], PAPER, "CC") == [True]
     assert novel(["C1.C1"], STRICT, "CC") == [False]

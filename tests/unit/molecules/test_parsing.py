@@ -1,4 +1,4 @@
-"""Every string is a molecule or has the right reason for being none."""
+"""Every string is a molecule or has the right status."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ REASONS = {
     "C)C": "parse",
     "[CH128]": "parse",  # RDKit raises
     "[NH200+]": "parse",
-    "[CH260]": "parse",  # RDKit alone would read methane
+    "[CH260]": "parse",  # RDKit itself reads methane
     "[C+200]": "parse",
     "[99999C]": "parse",
     "[Xx]": "parse",
     "C..C": "parse",
-    "C name": "parse",  # RDKit alone would read methane
+    "C name": "parse",  # RDKit itself reads methane
     " C": "parse",
     "C\n": "parse",
     "C\x00C": "parse",
@@ -75,7 +75,7 @@ def test_reason(raw: str, status: str) -> None:
         ("OCC", "CCO"),
         ("C1=CC=CC=C1", "c1ccccc1"),
         ("[H]C([H])([H])[H]", "C"),
-        ("C1.C1", "CC"),  # a dot, and one fragment all the same
+        ("C1.C1", "CC"),  # a dot, but one fragment
         ("[nH]1cccc1", "c1cc[nH]c1"),
         ("C/C=C\\C", "C/C=C\\C"),
         ("C%(100)CC%(100)", "C1CC1"),
@@ -100,7 +100,7 @@ def test_molecule(raw: str, smiles: str) -> None:
         ("[CH3][OH]", "CO"),
     ],
 )
-def test_labels_and_written_hydrogens_are_no_part_of_a_molecule(raw: str, smiles: str) -> None:
+def test_labels_and_explicit_hydrogens_are_removed(raw: str, smiles: str) -> None:
     assert interpret(raw) == Molecule(raw, smiles, Status.OK)
     assert canonical(raw) == smiles
     assert flat(raw) == flat(smiles)
@@ -112,7 +112,7 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=60)  # lone surrogates in
 
 @settings(deadline=None)
 @given(st.one_of(SMILES_LIKE, ANY_TEXT))
-def test_no_string_raises_and_ok_means_what_it_says(raw: str) -> None:
+def test_no_string_raises_and_ok_molecules_are_valid(raw: str) -> None:
     molecule = interpret(raw)
     assert molecule.raw == raw
     assert molecule.ok == bool(molecule.smiles)
@@ -125,7 +125,7 @@ def test_no_string_raises_and_ok_means_what_it_says(raw: str) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["C", "OCC", "CCO", "C1CC", "", "C.C"]), max_size=20))
-def test_all_rows_come_back_in_order(raws: list[str]) -> None:
+def test_all_rows_are_returned_in_order(raws: list[str]) -> None:
     assert interpret_all(raws) == [interpret(raw) for raw in raws]
 
 
@@ -140,7 +140,7 @@ def test_processes_must_be_positive() -> None:
         interpret_all(["C"], processes=0)
 
 
-def test_canonical_keeps_what_rdkit_reads() -> None:
+def test_canonical_of_strings_that_rdkit_reads() -> None:
     assert canonical("O.OCC") == "CCO.O"
     assert canonical("C*") == "*C"
     assert canonical("C1CC") == ""

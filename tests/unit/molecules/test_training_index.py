@@ -1,4 +1,4 @@
-"""The index finds what was put in, nothing else, and survives the disk."""
+"""Membership in the training-set index, and its round trip through a file."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ CHAINS = ["C" * n + end for n in range(1, 40) for end in ("O", "N", "F")]
 
 
 def test_membership() -> None:
-    known = TrainingIndex.from_smiles(["OCC", "C1=CC=CC=C1", "CCO", "not a molecule"])
-    assert len(known) == 2
-    asked = ["CCO", "OCC", "c1ccccc1", "C", ""]
-    assert known.contains(asked).tolist() == [True, False, True, False, False]
-    assert known.contains([]).shape == (0,)
+    index = TrainingIndex.from_smiles(["OCC", "C1=CC=CC=C1", "CCO", "not a molecule"])
+    assert len(index) == 2
+    queries = ["CCO", "OCC", "c1ccccc1", "C", ""]
+    assert index.contains(queries).tolist() == [True, False, True, False, False]
+    assert index.contains([]).shape == (0,)
 
 
 @settings(deadline=None)
 @given(st.sets(st.text(max_size=5), max_size=30), st.lists(st.text(max_size=5), max_size=30))
-def test_agrees_with_a_set(inside: set[str], asked: list[str]) -> None:
-    known = TrainingIndex.from_smiles(inside, canonicalise=False)
-    assert known.contains(asked).tolist() == [text in inside for text in asked]
+def test_agrees_with_a_set(inside: set[str], queries: list[str]) -> None:
+    index = TrainingIndex.from_smiles(inside, canonicalise=False)
+    assert index.contains(queries).tolist() == [text in inside for text in queries]
 
 
 def test_keys_are_blake2b() -> None:
-    known = TrainingIndex.from_smiles(["C", "O"])
+    index = TrainingIndex.from_smiles(["C", "O"])
     digests = [hashlib.blake2b(s, digest_size=8).digest() for s in (b"C", b"O")]
-    assert known.keys.tolist() == sorted(int.from_bytes(d, "little") for d in digests)
+    assert index.keys.tolist() == sorted(int.from_bytes(d, "little") for d in digests)
 
 
 def test_without_stereochemistry() -> None:
-    known = TrainingIndex.from_smiles(["C[C@H](N)O", "CCO", "[13CH4]"])
-    assert known.contains(["CC(N)O", "C", "CCO"]).tolist() == [False, False, True]
-    assert known.contains(["CC(N)O", "C", "CCO"], stereo=False).tolist() == [True] * 3
+    index = TrainingIndex.from_smiles(["C[C@H](N)O", "CCO", "[13CH4]"])
+    assert index.contains(["CC(N)O", "C", "CCO"]).tolist() == [False, False, True]
+    assert index.contains(["CC(N)O", "C", "CCO"], stereo=False).tolist() == [True] * 3
 
 
 @pytest.mark.parametrize("extra", [[], ["C[C@H](N)O"]])
 def test_round_trip(tmp_path: Path, extra: list[str]) -> None:
-    known = TrainingIndex.from_smiles(CHAINS + extra)
-    known.save(tmp_path / "training_index.safetensors")
+    index = TrainingIndex.from_smiles(CHAINS + extra)
+    index.save(tmp_path / "training_index.safetensors")
     back = TrainingIndex.load(tmp_path / "training_index.safetensors")
-    np.testing.assert_array_equal(back.keys, known.keys)
-    np.testing.assert_array_equal(back.flat_keys, known.flat_keys)
-    assert (back.rdkit_version, back.probes) == (rdkit.__version__, known.probes)
-    assert (tmp_path / "training_index.safetensors").stat().st_size < 8 * len(known) * (
+    np.testing.assert_array_equal(back.keys, index.keys)
+    np.testing.assert_array_equal(back.flat_keys, index.flat_keys)
+    assert (back.rdkit_version, back.probes) == (rdkit.__version__, index.probes)
+    assert (tmp_path / "training_index.safetensors").stat().st_size < 8 * len(index) * (
         1 + bool(extra)
     ) + 2500
 
 
 def test_empty_index(tmp_path: Path) -> None:
-    known = TrainingIndex.from_smiles([])
-    known.save(tmp_path / "none")
+    index = TrainingIndex.from_smiles([])
+    index.save(tmp_path / "none")
     assert TrainingIndex.load(tmp_path / "none").contains(["C"]).tolist() == [False]
 
 
@@ -75,26 +75,26 @@ def test_order_and_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert set(one.probes) <= set(map(canonical, many))
 
 
-def test_check_notices_other_spellings() -> None:
-    known = TrainingIndex.from_smiles(CHAINS)
-    assert known.check() is None
-    # an RDKit that began at the other end of two of the chains
-    spelled = tuple(p[::-1] if i in (3, 7) else p for i, p in enumerate(known.probes))
-    old = dataclasses.replace(known, probes=spelled, rdkit_version="1999.01.1")
+def test_check_detects_other_canonical_smiles() -> None:
+    index = TrainingIndex.from_smiles(CHAINS)
+    assert index.check() is None
+    # an RDKit that starts at the other end of two of the chains
+    changed = tuple(p[::-1] if i in (3, 7) else p for i, p in enumerate(index.probes))
+    old = dataclasses.replace(index, probes=changed, rdkit_version="1999.01.1")
     warning = old.check()
     assert warning is not None
     assert "written by RDKit 1999.01.1" in warning
     assert f"2 of {PROBES}" in warning
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_files_that_are_not_an_index(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="No such file"):
         TrainingIndex.load(tmp_path / "missing")
     (tmp_path / "text").write_text("not safetensors")
     with pytest.raises(ValueError, match="damaged"):
         TrainingIndex.load(tmp_path / "text")
-    TrainingIndex.from_smiles(CHAINS).save(tmp_path / "known")
-    content = (tmp_path / "known").read_bytes()
+    TrainingIndex.from_smiles(CHAINS).save(tmp_path / "index")
+    content = (tmp_path / "index").read_bytes()
     (tmp_path / "cut").write_bytes(content[:-100])
     with pytest.raises(ValueError, match="damaged"):
         TrainingIndex.load(tmp_path / "cut")

@@ -26,7 +26,7 @@ def embed(module: PropertyEmbedding, values: Tensor | None, batch: int = 1) -> T
     return module(values, None, batch).detach()
 
 
-def test_leaving_all_out_is_one_vector_for_every_row() -> None:
+def test_without_properties_all_rows_have_one_vector() -> None:
     module = embedding()
     none, nan = embed(module, None, 3), embed(module, torch.full((3, 2), math.nan), 3)
     assert none.shape == (3, 8)
@@ -34,7 +34,7 @@ def test_leaving_all_out_is_one_vector_for_every_row() -> None:
     assert torch.equal(none[0], none[1])
 
 
-def test_near_values_are_near_and_far_values_count_as_far() -> None:
+def test_near_values_have_near_embeddings_and_far_ones_are_clamped() -> None:
     module = embedding()
 
     def at(value: float) -> Tensor:
@@ -46,7 +46,7 @@ def test_near_values_are_near_and_far_values_count_as_far() -> None:
     assert torch.equal(at(-math.inf), at(10 - 2 * REACH))
 
 
-def test_each_property_has_its_own_part() -> None:
+def test_each_property_has_its_own_embedding() -> None:
     module = embedding()
     nan = math.nan
     values = torch.tensor([[nan, nan], [10.0, nan], [nan, -1.0], [10.0, -1.0]])
@@ -56,7 +56,7 @@ def test_each_property_has_its_own_part() -> None:
             assert not torch.allclose(rows[i], rows[j], atol=1e-4)
 
 
-def test_no_property_and_no_gradient_through_what_is_left_out() -> None:
+def test_no_properties_and_no_gradient_of_absent_ones() -> None:
     assert embed(embedding(properties=0), None, 2).shape == (2, 8)
     module = embedding()
     module(torch.tensor([[math.nan, 1.0]]), None, 1).sum().backward()
@@ -68,10 +68,10 @@ def test_no_property_and_no_gradient_through_what_is_left_out() -> None:
     assert absent[1].abs().sum() == 0 < absent[0].abs().sum()
 
 
-def test_wrong_shapes_are_named() -> None:
+def test_wrong_shapes_are_errors() -> None:
     with pytest.raises(ValueError, match=r"shape \(3, 1\), expected \(3, 2\)"):
         embed(embedding(), torch.zeros(3, 1), 3)
-    with pytest.raises(ValueError, match="alpha is needed"):
+    with pytest.raises(ValueError, match="alpha is None"):
         embed(embedding(time_input=True), None)
 
 

@@ -30,7 +30,7 @@ def rows(count: int = 6, length: int = 7) -> Tensor:
     return torch.where(torch.rand(tokens.shape, generator=generator) < 0.4, DATA.mask_id, tokens)
 
 
-def test_logits_have_the_shape_promised_and_never_name_a_special_token() -> None:
+def test_logits_have_their_shape_and_exclude_special_tokens() -> None:
     logits = network().logits(rows())
     assert logits.shape == (6, 7, len(DATA.vocab))
     assert logits.dtype == torch.float32
@@ -38,12 +38,12 @@ def test_logits_have_the_shape_promised_and_never_name_a_special_token() -> None
     assert logits[..., :-2].isfinite().all()
 
 
-def test_a_new_network_finds_every_token_equally_likely() -> None:
+def test_for_a_new_network_every_token_is_equally_likely() -> None:
     logits = new_model(shape(DATA), 0).logits(rows())
     assert logits[..., :-2].abs().max() == 0
 
 
-def test_a_new_network_is_a_function_of_its_seed_and_leaves_the_global_one_alone() -> None:
+def test_a_new_network_is_a_function_of_its_seed_and_not_of_the_global_one() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
     a, b, c = (new_model(shape(DATA), seed) for seed in (1, 1, 2))
@@ -64,18 +64,18 @@ def test_padding_changes_nothing() -> None:
     )
 
 
-def test_a_row_knows_where_it_ends() -> None:
+def test_predictions_depend_on_the_length() -> None:
     model = network()
     masks = torch.full((1, 7), DATA.mask_id)
     assert not torch.allclose(model.logits(masks)[:, :5], model.logits(masks[:, :5]), atol=1e-3)
 
 
-def test_a_row_that_is_too_long_is_named() -> None:
-    with pytest.raises(ValueError, match="row of 17 tokens, the model takes 16"):
+def test_a_row_that_is_too_long_is_an_error() -> None:
+    with pytest.raises(ValueError, match="row has 17 tokens, expected at most 16"):
         network().logits(rows(1, 17))
 
 
-def test_conditions_count_one_by_one_and_nan_is_none() -> None:
+def test_conditions_are_independent_and_nan_is_absent() -> None:
     model, tokens = network(), rows()
     nan = torch.full((6, 2), math.nan)
     first, both = nan.clone(), torch.full((6, 2), 2.0)
@@ -86,9 +86,9 @@ def test_conditions_count_one_by_one_and_nan_is_none() -> None:
         assert not torch.allclose(found[a], found[b], atol=1e-4)
 
 
-def test_a_time_input_is_asked_for_and_counts() -> None:
+def test_a_time_input_is_required_and_has_an_effect() -> None:
     model, tokens = network(time_input=True), rows()
-    with pytest.raises(ValueError, match="alpha is needed"):
+    with pytest.raises(ValueError, match="alpha is None"):
         model.logits(tokens)
     early, late = (model.logits(tokens, alpha=torch.full((6,), a)) for a in (0.1, 0.9))
     assert not torch.allclose(early[..., :-2], late[..., :-2], atol=1e-4)
@@ -127,7 +127,7 @@ def test_bfloat16_weights_stay_close(tmp_path: Path) -> None:
     assert (p - q).abs().max() < 0.02
 
 
-def test_transformers_finds_the_class_by_itself(tmp_path: Path) -> None:
+def test_auto_classes_of_transformers_work(tmp_path: Path) -> None:
     model = network()
     model.save_pretrained(tmp_path)
     assert isinstance(AutoConfig.from_pretrained(tmp_path), DenoiserConfig)
@@ -153,5 +153,5 @@ def test_any_masked_language_model_is_a_denoiser() -> None:
     assert logits[..., [1, 2, 3, 5, 6, 7, 8]].isfinite().all()
     torch.testing.assert_close(logits[:1, :3], model.logits(tokens[:1, :3]), atol=1e-5, rtol=1e-5)
     assert torch.equal(logits, model.logits(tokens, torch.full((2, 1), math.nan)))
-    with pytest.raises(ValueError, match="takes none"):
+    with pytest.raises(ValueError, match="condition is given, expected None"):
         model.logits(tokens, torch.ones(2, 1))

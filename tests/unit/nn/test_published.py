@@ -29,7 +29,7 @@ TOKENS = torch.tensor([[0, 1, 2, 3], [6, 6, 5, 4]])
 
 
 def make(folder: Path, weights: dict[str, Tensor] | None = None, **changes: object) -> Path:
-    """A folder in the published layout with known weights."""
+    """Return a folder in the published layout with given weights."""
     config = {**CONFIG, **changes}
     network = PublishedDenoiser(PublishedConfig(**config))  # type: ignore[arg-type]
     state = network.state_dict()
@@ -44,7 +44,7 @@ def make(folder: Path, weights: dict[str, Tensor] | None = None, **changes: obje
     return folder
 
 
-@pytest.mark.skipif(not CHECKPOINTS.is_dir(), reason="the reference checkpoints are not at hand")
+@pytest.mark.skipif(not CHECKPOINTS.is_dir(), reason="the reference checkpoints are not available")
 @pytest.mark.parametrize("name", ["published_layout_masked", "published_layout_uniform"])
 def test_the_published_logits_are_reproduced(name: str) -> None:
     network = PublishedDenoiser.from_folder(CHECKPOINTS / name)
@@ -76,20 +76,20 @@ def test_without_time_conditioning_alpha_does_not_matter(tmp_path: Path) -> None
     folder = make(tmp_path / "model", time_conditioning=False, cfg=False, cfg_num_classes=-1)
     network = PublishedDenoiser.from_folder(folder)
     torch.testing.assert_close(network(TOKENS), network(TOKENS, 0.3))
-    with pytest.raises(ValueError, match="takes no class"):
+    with pytest.raises(ValueError, match="condition is given, expected None"):
         network(TOKENS, condition=torch.tensor([0, 1]))
 
 
-def test_wrong_calls_are_named(tmp_path: Path) -> None:
+def test_wrong_calls_are_errors(tmp_path: Path) -> None:
     network = PublishedDenoiser.from_folder(make(tmp_path / "model"))
     with pytest.raises(ValueError, match="alpha is None"):
         network(TOKENS)
-    with pytest.raises(ValueError, match="rows of 7, allowed are 6"):
+    with pytest.raises(ValueError, match="rows of 7, expected at most 6"):
         network(torch.zeros(1, 7, dtype=torch.long), 0.5)
 
 
-def test_attention_sees_distance_alone(tmp_path: Path) -> None:
-    """Rotary positions: turning query and key by their places leaves only the difference."""
+def test_attention_depends_on_distance_only(tmp_path: Path) -> None:
+    """Rotations of query and key depend on the difference of their positions only."""
     cos, sin = Rotary(8)(6)
     q, k = torch.arange(8.0).sin(), torch.arange(8.0).cos()
 
@@ -103,7 +103,7 @@ def test_attention_sees_distance_alone(tmp_path: Path) -> None:
     assert not math.isclose(score(3, 1), score(1, 3), abs_tol=1e-2)
 
 
-def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
+def test_tensors_that_do_not_fit_are_errors(tmp_path: Path) -> None:
     extra = make(tmp_path / "extra", {"backbone.surprise": torch.zeros(1)})
     with pytest.raises(ValueError, match=r"unknown: backbone\.surprise$"):
         PublishedDenoiser.from_folder(extra)
@@ -117,7 +117,7 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
         PublishedDenoiser.from_folder(deeper)
 
 
-def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_errors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         PublishedDenoiser.from_folder(tmp_path)
     folder = make(tmp_path / "model")

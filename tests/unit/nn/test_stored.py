@@ -62,7 +62,7 @@ def test_a_shape_that_is_not_that_of_the_weights_takes_no_memory(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < GIGABYTE / 2
 
 
-def test_keys_that_are_not_ours_reach_nobody(folder: Path, tmp_path: Path) -> None:
+def test_other_keys_are_ignored(folder: Path, tmp_path: Path) -> None:
     keys = {
         "auto_map": {"AutoModel": "evil.Evil"},
         "trust_remote_code": True,
@@ -79,7 +79,7 @@ def test_keys_that_are_not_ours_reach_nobody(folder: Path, tmp_path: Path) -> No
     assert all(torch.equal(p, own[name].float()) for name, p in network.named_parameters())
 
 
-def test_weights_come_from_safetensors_alone(folder: Path, tmp_path: Path) -> None:
+def test_weights_are_read_from_safetensors_only(folder: Path, tmp_path: Path) -> None:
     changed(folder, tmp_path)
     torch.save(load_file(folder / WEIGHTS), tmp_path / "pytorch_model.bin")
     (tmp_path / WEIGHTS).unlink()
@@ -87,10 +87,10 @@ def test_weights_come_from_safetensors_alone(folder: Path, tmp_path: Path) -> No
         load_network(MoleculeDenoiser, tmp_path)
 
 
-def test_weights_that_are_no_numbers_are_named(folder: Path, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_errors(folder: Path, tmp_path: Path) -> None:
     own = load_file(folder / WEIGHTS)
     for tensor, message in (
-        (own["head.bias"] * float("nan"), "head.bias holds a value that is no finite"),
+        (own["head.bias"] * float("nan"), "head.bias has a value that is not finite"),
         (own["head.bias"].to(torch.int32), "of the wrong type: head.bias is i"),
     ):
         changed(folder, tmp_path)
@@ -108,7 +108,7 @@ GUIDES: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("key", GUIDES)
-def test_a_guide_is_checked_alike(tmp_path: Path, key: str) -> None:
+def test_a_classifier_is_checked_too(tmp_path: Path, key: str) -> None:
     edges, mass = [[0.0, 1.0, 2.0], [0.0, 1.0]], [[0.5, 0.5], [1.0]]
     sizes: dict[str, Any] = {"hidden_size": 16, "num_layers": 1, "max_position_embeddings": 8}
     config = NoisyClassifierConfig(["qed", "logp"], edges, mass, vocab_size=7, **sizes)

@@ -1,4 +1,4 @@
-"""A property keeps rows aligned, and says once which way is better."""
+"""Values of a property are aligned with rows, and its direction is checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from property_models import Property
 ATOMS = Property("atoms", "", "min", lambda mol: mol.GetNumAtoms(), True, "heavy atoms")
 
 
-def test_strings_molecules_and_what_is_neither() -> None:
+def test_strings_molecules_and_invalid_rows() -> None:
     mixed = ["CCO", Chem.MolFromSmiles("C"), None, "", "C1CC", "C name", Chem.Mol()]
     values = ATOMS(mixed)
     assert values.dtype == np.float64
@@ -26,7 +26,7 @@ def test_unknown_direction() -> None:
         Property("x", "", "up", lambda mol: 0.0)  # type: ignore[arg-type]
 
 
-def test_undefined_is_nan_but_a_mistake_in_the_function_is_raised() -> None:
+def test_undefined_is_nan_but_an_error_in_the_function_is_raised() -> None:
     assert math.isnan(Property("x", "", "none", lambda mol: None).value(Chem.MolFromSmiles("C")))
     assert math.isnan(Property("x", "", "none", lambda mol: 1 / 0).value(Chem.MolFromSmiles("C")))
 

@@ -115,9 +115,9 @@ def test_more_matches_than_rdkits_default_limit() -> None:
         ("nowhere_at_all:f", "'nowhere_at_all' cannot be imported (ModuleNotFoundError"),
         ("nowhere.py:f", "there is no file 'nowhere.py'"),
         ("json:nothing", "json has no 'nothing'"),
-        ("math:pi", "pi is a float, no function"),
-        ("model:nowhere", "holds no learned property"),
-        ("uncertainty:nowhere", "holds no learned property"),
+        ("math:pi", "pi is a float, expected a function"),
+        ("model:nowhere", "has no learned property"),
+        ("uncertainty:nowhere", "has no learned property"),
         ("beauty", "similarity:SMILES, count:SMARTS"),
         ("json:", "is unknown"),
         ("", "is unknown"),
@@ -125,7 +125,7 @@ def test_more_matches_than_rdkits_default_limit() -> None:
         ("a\0b", "is unknown"),
     ],
 )
-def test_a_fault_in_a_name_is_one_line(name: str, message: str) -> None:
+def test_an_error_in_a_name_is_one_line(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=r"\A[^\n]*\Z") as error:
         get(name)
     assert message in str(error.value)
@@ -164,7 +164,7 @@ def test_a_vectorised_function_gets_canonical_smiles_once(scores: Path) -> None:
         ("broken_batch", r"\(RuntimeError: no licence\) on a batch of 2 that starts with 'CC'"),
     ],
 )
-def test_a_mistake_in_a_function_is_told_and_never_nan(
+def test_an_error_in_a_function_is_raised_and_never_nan(
     scores: Path, function: str, message: str
 ) -> None:
     name = f"{scores.name}:{function}"
@@ -198,7 +198,7 @@ def test_a_callable_as_an_object() -> None:
     assert from_function(one).direction == "max"
     np.testing.assert_array_equal(from_function(two)(["C", "x", "CC"]), [2, np.nan, 2])
     with pytest.raises(ValueError, match=r"property 'zero'.*ZeroDivisionError.*on 'C'"):
-        from_function(lambda mol: 1 / 0, "zero")(["C"])  # not NaN: the user's own mistake
+        from_function(lambda mol: 1 / 0, "zero")(["C"])  # not NaN: the user's own error
 
 
 def test_names_are_column_names(tmp_path: Path) -> None:

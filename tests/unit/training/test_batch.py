@@ -34,16 +34,16 @@ def test_a_batch_is_a_function_of_seed_and_step(noise: str) -> None:
 
 
 @pytest.mark.parametrize(("noise", "alpha"), [("masked", 0), ("uniform", 1), ("none", 0)])
-def test_shards_are_the_batch_in_order(noise: str, alpha: int) -> None:
+def test_micro_batches_are_the_batch_in_order(noise: str, alpha: int) -> None:
     batch = draw_batch(DATA, np.arange(10), 0, 0, 0.3, of(noise))
     micro_batches = batch.micro_batches(4)
-    assert [len(shard) for shard in micro_batches] == [4, 4, 2]
-    assert torch.equal(torch.cat([shard.x_0 for shard in micro_batches]), batch.x_0)
-    assert torch.equal(torch.cat([shard.x_t for shard in micro_batches]), batch.x_t)
-    assert all((shard.alpha is not None) == bool(alpha) for shard in micro_batches)
+    assert [len(part) for part in micro_batches] == [4, 4, 2]
+    assert torch.equal(torch.cat([part.x_0 for part in micro_batches]), batch.x_0)
+    assert torch.equal(torch.cat([part.x_t for part in micro_batches]), batch.x_t)
+    assert all((part.alpha is not None) == bool(alpha) for part in micro_batches)
 
 
-def test_a_time_input_leaves_the_masks_as_they_are() -> None:
+def test_a_time_input_does_not_change_the_masks() -> None:
     without, with_time = (
         draw_batch(DATA, np.arange(9), 1, 0, 0.3, Masked(DATA.mask_id, t)) for t in (False, True)
     )
@@ -52,7 +52,7 @@ def test_a_time_input_leaves_the_masks_as_they_are() -> None:
     assert with_time.alpha is not None
 
 
-def test_properties_are_left_out_all_or_one_by_one() -> None:
+def test_properties_are_dropped_all_or_independently() -> None:
     values = torch.arange(60_000.0).reshape(20_000, 3)
     dropped = drop_properties(values, 0.4, torch.Generator().manual_seed(0))
     kept = ~dropped.isnan()
@@ -69,7 +69,7 @@ def test_an_unknown_value_stays_unknown() -> None:
     assert drop_properties(values, 0.0, torch.Generator().manual_seed(0)).isnan().all()
 
 
-def test_labels_are_never_left_out() -> None:
+def test_labels_are_never_dropped() -> None:
     class Labels(Masked):
         drops_values = False
 

@@ -1,4 +1,4 @@
-"""A guide that starts from its network: the same features, until it has learned otherwise."""
+"""A classifier that starts from the first layers of its network: the same features."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tiny
 from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.training import classifier
 from property_models.classifiers.network import NoisyClassifier, NoisyClassifierConfig
-from tiny_guide import EDGES, MASS
+from tiny_classifier import EDGES, MASS
 
 
 def network(layers: int, clock: bool = False) -> MoleculeDenoiser:
@@ -50,7 +50,7 @@ def noisy(like: MoleculeDenoiser, **changes: Any) -> NoisyClassifier:
 
 
 @pytest.mark.parametrize("clock", [False, True])
-def test_it_sees_what_the_network_sees_without_a_condition(clock: bool) -> None:
+def test_its_features_are_those_of_the_network_without_condition(clock: bool) -> None:
     whole = network(2, clock)
     found = noisy(whole)
     classifier.start_from(found, whole)
@@ -76,9 +76,9 @@ def test_it_takes_the_first_layers() -> None:
         )
 
 
-def test_another_shape_is_refused() -> None:
+def test_another_shape_is_rejected() -> None:
     whole = network(1)
-    with pytest.raises(ValueError, match="hidden_size of the guide is 64"):
+    with pytest.raises(ValueError, match="hidden_size of the classifier is 64"):
         classifier.start_from(noisy(whole, hidden_size=64), whole)
-    with pytest.raises(ValueError, match="noise of the guide is masked, expected"):
+    with pytest.raises(ValueError, match="noise of the classifier is masked, expected"):
         classifier.start_from(noisy(whole), network(1, clock=True))

@@ -32,13 +32,13 @@ from small_data import dataset, recipe, shape
 
 CPU = {"device": "cpu", "dtype": "fp32"}
 DATA = dataset(held_out=0.3)
-# a rate so high that what is held out soon gets worse
+# a rate so high that the held-out loss soon increases
 QUICK = recipe(epochs=30, peak_rate=3e-2, muon=False, ema_decay=0.5)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _coarse() -> Iterator[None]:
-    """Judge checkpoints on every held-out molecule once: these networks are judged often."""
+    """Evaluate checkpoints on every held-out molecule once, for speed."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(early_stopping, "NOISED", 12)
         yield
@@ -57,7 +57,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def tuned(folder: Path, config: TrainConfig = QUICK) -> dict[str, object]:
     network = new_model(shape(DATA), 0)
-    return fit(PreparedDataset(DATA), folder, network, config, say=lambda _: None, stopping=True)
+    return fit(PreparedDataset(DATA), folder, network, config, report=lambda _: None, stopping=True)
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +72,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("training", "batch", "epochs"),
     [(16, 8, 40), (50, 8, 40), (270, 33, 40), (1500, 64, 20), (4750, 64, 6.3), (10_000, 64, 4)],
 )
-def test_the_recipe_suits_the_series(training: int, batch: int, epochs: float) -> None:
+def test_the_recipe_of_a_series(training: int, batch: int, epochs: float) -> None:
     found = for_series(training)
     assert found["batch_size"] == batch
     assert found["epochs"] == pytest.approx(epochs, abs=0.1)
-    assert 2 * found["shard"] in (batch, batch - 1)  # two cores have something to do
+    assert 2 * found["shard"] in (batch, batch - 1)  # two micro-batches for two cores
     assert found["checkpoint_every"] == pytest.approx(training / batch, abs=0.5)
     TrainConfig(**found)
 
@@ -93,7 +93,7 @@ def test_a_series_has_enough_held_out(count: int, held_out: int) -> None:
     assert round(series_held_out(count) * count) == held_out
 
 
-def test_columns_of_numbers_are_found(tmp_path: Path) -> None:
+def test_columns_of_numbers_are_detected(tmp_path: Path) -> None:
     path = tmp_path / "series.csv"
     path.write_text("SMILES,name,pIC50,logp,half\nC,a,1,1,\nCC,b,,1,\nCCC,c,3,1,2\n")
     assert further_numbers(path, Options(properties=("logp",))) == ["pIC50"]
@@ -128,8 +128,8 @@ class Killed(BaseException):
 def test_a_killed_run_stops_where_an_uninterrupted_one_does(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    """Killed between a checkpoint and its judgement; and asked for again when all is done."""
-    real, calls = EarlyStopping._note, 0
+    """Interrupted between a checkpoint and its evaluation; and run again after its end."""
+    real, calls = EarlyStopping._record, 0
 
     def deadly(*arguments: object) -> None:
         nonlocal calls
@@ -138,7 +138,7 @@ def test_a_killed_run_stops_where_an_uninterrupted_one_does(
             raise Killed
         real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(EarlyStopping, "_note", deadly)
+    monkeypatch.setattr(EarlyStopping, "_record", deadly)
     with pytest.raises(Killed):
         tuned(tmp_path)
     for _ in range(2):
@@ -147,13 +147,13 @@ def test_a_killed_run_stops_where_an_uninterrupted_one_does(
             assert (tmp_path / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_record_is_rejected(tmp_path: Path) -> None:
     quick = replace(QUICK, epochs=1)
     tuned(tmp_path, quick)
     whole = (tmp_path / "stopping.json").read_text()
     for text in ('{"4": ', "[]", '{"4": "low"}', '{"four": 4}', "[" * 100_000):
         (tmp_path / "stopping.json").write_text(text)
-        with pytest.raises(ValueError, match=r"stopping.json is damaged.* begin again"):
+        with pytest.raises(ValueError, match=r"stopping.json is damaged.* start again"):
             tuned(tmp_path, quick)
     (tmp_path / "stopping.json").write_text(whole)
     save_file({"head.bias": torch.zeros(2)}, tmp_path / "best.safetensors")
@@ -161,7 +161,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
         tuned(tmp_path, quick)
 
 
-def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_state_is_rejected(tmp_path: Path) -> None:
     quick = replace(QUICK, epochs=1)
     tuned(tmp_path, quick)
     place = tmp_path / "state"
@@ -178,7 +178,7 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
             tuned(tmp_path, quick)
 
 
-def test_the_bound_of_a_network_that_knows_nothing_is_known(pool: Workers) -> None:
+def test_the_bound_of_an_untrained_network_is_exact(pool: Workers) -> None:
     """A new network finds every token equally likely: log(tokens) nats for each."""
     data = dataset()
     network = new_model(shape(data), 0)
@@ -224,20 +224,18 @@ def test_draws_are_counted_against_both_sets() -> None:
     assert (found["valid"], found["nearest_similarity"]) == (0, None)
 
 
-def test_what_was_known_is_told_by_the_data_or_else_by_draws(
-    original: Model, tmp_path: Path
-) -> None:
+def test_reference_molecules_are_data_or_else_draws(original: Model, tmp_path: Path) -> None:
     drawn = original.sample(32, batch_size=32)
-    what, rows = fine_tuning.remembered(original, drawn)
+    source, rows = fine_tuning.reference_molecules(original, drawn)
     valid = drawn[drawn["unique"]]["raw"].tolist()
-    assert what == card.DRAWN
+    assert source == card.DRAWN
     assert [original.tokenizer.decode(row) for row in rows] == valid
     smiles = ["C", "CC", "CCC", "CCCC", "CCO"]
     encoded = [original.tokenizer.encode(text) for text in smiles]
     data = TokenDataset.build(encoded, {}, original.tokenizer.vocab, held_out_fraction=0.4)
     data.save(tmp_path / "dataset.npz")
-    what, rows = fine_tuning.remembered(replace(original, folder=tmp_path), drawn)
-    assert what == card.DATA
+    source, rows = fine_tuning.reference_molecules(replace(original, folder=tmp_path), drawn)
+    assert source == card.DATA
     assert rows == [encoded[i] for i in np.flatnonzero(data.held_out)]
 
 
@@ -257,7 +255,7 @@ def test_a_model_is_compared_with_its_original(original: Model, pool: Workers) -
     text = card.fine_tuning(json.loads(json.dumps(found)))
     assert "| series, held out | 2 |" in text
     assert "| +0.00 ± 0.00 |" in text
-    assert "The data of the original are not at hand" in text
+    assert "The data of the original are not available" in text
     assert "also said when to stop" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in rows[-5:]}) == 1
@@ -271,7 +269,7 @@ def test_a_measured_property_has_no_mean_over_draws() -> None:
     assert computed["before"] == 0.5
 
 
-def test_a_network_keeps_its_place_when_it_is_measured(original: Model, pool: Workers) -> None:
+def test_a_network_keeps_its_device_when_it_is_measured(original: Model, pool: Workers) -> None:
     assert isinstance(original.denoiser, MoleculeDenoiser)
     before = [p.clone() for p in original.denoiser.parameters()]
     fine_tuning.nats(original, [[0, 1, 2]], pool, CPU)

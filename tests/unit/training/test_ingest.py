@@ -18,9 +18,9 @@ from small_data import dataset
         ({"held_out": math.nan}, "held_out is nan"),
         ({"max_tokens": 0}, "max_tokens is 0"),
         ({"seed": -1}, "seed is -1"),
-        ({"properties": ("qed", "qed")}, "properties name one twice: qed, qed"),
-        ({"properties": ("qed", "")}, "property '' is no name"),
-        ({"properties": ("a=b",)}, "property 'a=b' is no name"),
+        ({"properties": ("qed", "qed")}, "properties has a repeated name: qed, qed"),
+        ({"properties": ("qed", "")}, "property is '', expected"),
+        ({"properties": ("a=b",)}, "property is 'a=b', expected"),
     ],
 )
 def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
@@ -31,13 +31,13 @@ def test_options_out_of_range(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("smiles,words\nCC,a\n", {"properties": ("words",)}, "no number in column 'words'"),
-        ("smiles,x\nCC,\nCCC,nan\nCO,?\n", {"properties": ("x",)}, "no number in column 'x'"),
+        ("smiles,words\nCC,a\n", {"properties": ("words",)}, "column 'words' has no number"),
+        ("smiles,x\nCC,\nCCC,nan\nCO,?\n", {"properties": ("x",)}, "column 'x' has no number"),
         ("smiles\nCC\nCCC\n", {"max_tokens": 1}, r"no molecule left of 2 rows \(2 too long\)"),
         ("smiles\nCC\n", {"properties": ("qedd",)}, "property 'qedd' is unknown"),
     ],
 )
-def test_a_file_that_does_not_hold_what_is_asked_for(
+def test_a_file_without_the_requested_data(
     tmp_path: Path, content: str, options: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "set.csv"

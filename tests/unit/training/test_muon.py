@@ -34,13 +34,13 @@ def test_singular_values_are_about_one(dtype: torch.dtype) -> None:
     assert values.max() < 1.3
 
 
-def test_the_singular_vectors_stay() -> None:
+def test_the_singular_vectors_are_unchanged() -> None:
     u, _, vh = torch.linalg.svd(torch.randn(6, 9, generator=torch.Generator().manual_seed(2)))
     matrix = u @ torch.diag(torch.arange(1.0, 7.0)) @ vh[:6]
     core = u.T @ orthogonalised(matrix, torch.float32) @ vh[:6].T
     assert (core - torch.diag(core.diag())).abs().max() < 1e-4
 
 
-def test_a_vector_is_refused() -> None:
-    with pytest.raises(ValueError, match="takes matrices"):
+def test_a_vector_is_rejected() -> None:
+    with pytest.raises(ValueError, match="expected matrices"):
         Muon([torch.nn.Parameter(torch.zeros(3))])

@@ -63,22 +63,22 @@ def test_uniform_noise_keeps_padding_and_makes_no_special_token() -> None:
     assert (kept - expected).mean().abs() < 4 * 0.5 / math.sqrt(kept.numel() * 4)
 
 
-def test_the_next_token_is_asked_for_behind_the_beginning() -> None:
+def test_the_next_token_is_predicted_from_the_beginning() -> None:
     batch = drawn("none")
     assert (batch.x_t[:, 0] == DATA.mask_id).all()
     assert torch.equal(batch.x_t[:, 1:], batch.x_0)
 
 
 @pytest.mark.parametrize("noise", NOISES)
-def test_a_new_network_pays_the_same_for_every_token(noise: str) -> None:
+def test_for_a_new_network_every_token_has_the_same_loss(noise: str) -> None:
     model = new_model(shape(DATA, noise=noise), 0)
     lengths = torch.from_numpy(DATA.lengths[:20])
     losses = of(noise).losses(model, drawn(noise))
     if noise == "masked":
         torch.testing.assert_close(losses, lengths * math.log(DATA.pad_id))
-    elif noise == "none":  # the end is one token more, and one answer more
+    elif noise == "none":  # the end is one token more
         torch.testing.assert_close(losses, (lengths + 1) * math.log(DATA.pad_id + 1))
-    else:  # the bound of a network that knows nothing is the entropy of noise, here to 5 %
+    else:  # the bound of an untrained network is the entropy of noise, here to 5 %
         rows = torch.from_numpy(DATA.tokens[:20].astype(np.int64))
         bound = row_bounds(model, rows, every_count=True, seed=0, draws=40)
         assert bound.mean() == pytest.approx(
@@ -86,7 +86,7 @@ def test_a_new_network_pays_the_same_for_every_token(noise: str) -> None:
         )
 
 
-def test_only_masked_tokens_are_paid_for() -> None:
+def test_only_masked_tokens_have_a_loss() -> None:
     batch = drawn("masked")
     masked = batch.x_t == DATA.mask_id
     nll = masked_nll(alive("masked"), batch.x_0, masked)
@@ -103,7 +103,7 @@ def test_an_autoregressive_network_is_a_distribution_over_strings() -> None:
         row[: len(word)] = torch.tensor(word, dtype=torch.long)
     p = (-next_token_nats(model, x).double()).exp()
     ended = torch.tensor([len(word) < longest for word in words])
-    # strings of full length share what has not ended before
+    # strings of full length have the remaining probability
     begun = _not_ended(model, x[~ended])
     assert float(p[ended].sum() + begun.sum()) == pytest.approx(1.0, abs=1e-5)
 
@@ -115,7 +115,7 @@ def _not_ended(model: MoleculeDenoiser, x: Tensor) -> Tensor:
     return log_p.gather(-1, x[..., None]).squeeze(-1).sum(1).double().exp()
 
 
-def test_a_causal_network_sees_nothing_to_its_right() -> None:
+def test_a_causal_network_does_not_depend_on_later_tokens() -> None:
     model = alive("none")
     x = torch.from_numpy(DATA.tokens[:8].astype(np.int64))
     full = model.logits(x)

@@ -11,7 +11,7 @@ from molgen.utils.threads import Workers
 from small_data import dataset, shape
 
 
-def test_the_rate_rises_stays_and_falls_to_zero() -> None:
+def test_the_rate_has_warmup_plateau_and_decay() -> None:
     rates = [learning_rate(step, 1000, 2.0, 10, 0.5) for step in range(1001)]
     assert rates[:10] == pytest.approx([0.2 * (i + 1) for i in range(10)])
     assert set(rates[10:501]) == {2.0}
@@ -25,7 +25,7 @@ def test_a_short_run_reaches_its_rate() -> None:
     assert rates[0] == 0.5
 
 
-def test_a_longer_run_begins_the_same() -> None:
+def test_a_longer_run_starts_the_same() -> None:
     short, long = ([learning_rate(s, n, 1.0, 9, 0.5) for s in range(50)] for n in (100, 1000))
     assert short == long
 
@@ -35,7 +35,7 @@ def model() -> MoleculeDenoiser:
     return new_model(shape(dataset()), 0)
 
 
-def test_muon_takes_the_block_matrices_and_adam_the_rest(model: MoleculeDenoiser) -> None:
+def test_muon_trains_the_block_matrices_and_adam_the_rest(model: MoleculeDenoiser) -> None:
     optimizers = Optimizers(model, 0.01, groups=3)
     *muon, adam = optimizers.parts
     names = {optimizers.names[id(p)] for part in muon for p in part.param_groups[0]["params"]}
@@ -75,7 +75,7 @@ def test_neither_grouping_nor_a_restart_changes_a_bit(groups: int, restart: bool
         assert torch.equal(a, b)
 
 
-def test_a_state_of_other_optimisers_is_refused(model: MoleculeDenoiser) -> None:
+def test_a_state_of_other_optimisers_is_rejected(model: MoleculeDenoiser) -> None:
     pool = Workers("cpu", 1)
     gradients(model, 0)
     adam = Optimizers(model, 0.0, use_muon=False)
@@ -85,7 +85,7 @@ def test_a_state_of_other_optimisers_is_refused(model: MoleculeDenoiser) -> None
         Optimizers(model, 0.0).load_state(adam.state())
 
 
-def test_the_average_forgets_its_first_steps() -> None:
+def test_the_decay_of_the_average_is_smaller_at_first() -> None:
     layer = nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         layer.weight.fill_(0.0)
@@ -97,7 +97,7 @@ def test_the_average_forgets_its_first_steps() -> None:
     assert average.weights["weight"].item() == pytest.approx(1 - 0.9 * 2 / 11)
 
 
-def test_the_average_is_lent_and_taken_back() -> None:
+def test_the_average_is_applied_and_restored() -> None:
     layer = nn.Linear(1, 1, bias=False)
     average = WeightAverage(layer, 0.9)
     own, mean = layer.weight.item(), 5.0

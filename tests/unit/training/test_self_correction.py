@@ -1,4 +1,4 @@
-"""Self-correcting training: what it shows the network, and what the network then knows."""
+"""Self-correcting training: its inputs, its loss and its effect."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def test_some_masks_are_filled_and_often_all() -> None:
     assert torch.equal(drawn.x_s[~after], drawn.x_0[~after])
 
 
-def test_without_repair_and_judge_it_is_the_loss_of_masked_diffusion() -> None:
+def test_without_correction_and_quality_it_is_the_loss_of_masked_diffusion() -> None:
     model, drawn = network(), batch()
     plain = Masked(DATA.mask_id).losses(model, drawn)
-    alone = SelfCorrecting(DATA.mask_id, repair=0.0, judge=0.0).losses(model, drawn)
+    alone = SelfCorrecting(DATA.mask_id, correction=0.0, quality=0.0).losses(model, drawn)
     torch.testing.assert_close(alone, plain)
-    for changes in ({"repair": 1.0, "judge": 0.0}, {"repair": 0.0, "judge": 1.0}):
+    for changes in ({"correction": 1.0, "quality": 0.0}, {"correction": 0.0, "quality": 1.0}):
         assert (SelfCorrecting(DATA.mask_id, **changes).losses(model, drawn) > plain).all()
 
 
-def test_padding_and_company_change_no_row() -> None:
+def test_the_loss_of_a_row_does_not_depend_on_padding_and_batch() -> None:
     model, drawn = network(), batch()
     objective = SelfCorrecting(DATA.mask_id)
-    parts = [objective.losses(model, shard) for shard in drawn.micro_batches(7)]
+    parts = [objective.losses(model, part) for part in drawn.micro_batches(7)]
     torch.testing.assert_close(torch.cat(parts), objective.losses(model, drawn))
 
 
@@ -83,13 +83,13 @@ def test_a_head_is_added_without_changing_the_rest() -> None:
     assert quality.shape == tokens.shape
 
 
-def test_it_is_refused_for_other_noise() -> None:
+def test_other_noise_is_rejected() -> None:
     for noise in ("uniform", "none"):
-        with pytest.raises(ValueError, match=f"got noise '{noise}'"):
+        with pytest.raises(ValueError, match=f"noise is '{noise}'"):
             objective_for(noise, 5, 6, noise == "uniform", self_correct=True)
 
 
-def test_training_teaches_to_tell_wrong_tokens(tmp_path: Path) -> None:
+def test_training_learns_to_detect_wrong_tokens(tmp_path: Path) -> None:
     config = TrainConfig(
         epochs=300, batch_size=40, peak_rate=1e-2, ema_decay=0.95, self_correct=True,
         evaluate_every=10_000, checkpoint_every=10_000,
@@ -110,4 +110,4 @@ def test_training_teaches_to_tell_wrong_tokens(tmp_path: Path) -> None:
     assert found.quality is not None
     there = found.quality.gather(1, at).squeeze(1)
     elsewhere = found.quality.masked_fill(~real, torch.nan).scatter(1, at, torch.nan)
-    assert (there < elsewhere.nanmean(1)).float().mean() > 0.8  # the wrong token is the doubted one
+    assert (there < elsewhere.nanmean(1)).float().mean() > 0.8  # lower quality

@@ -1,4 +1,4 @@
-"""Leads: what becomes of tries, with and without an oracle, and what is refused."""
+"""Lead optimisation: outcomes of attempts, with and without an oracle, and errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from molgen.diffusion import plan
 from molgen.discovery.leads import optimize as lead_optimization
 from molgen.discovery.leads.lead import Lead, Refused, read
 from molgen.discovery.leads.optimize import optimize
-from molgen.discovery.leads.report import Optimized, Try, outcomes
+from molgen.discovery.leads.report import Attempt, Optimized, outcomes
 from molgen.discovery.leads.search import LeadSearch
 from molgen.guidance.target_probability import TargetProbability
 from molgen.model import Model
@@ -45,16 +45,16 @@ def mol(smiles: str) -> Chem.Mol:
     return Chem.MolFromSmiles(smiles)
 
 
-def asked(targets: Any, words: dict[str, Any]) -> tuple[Any, ...]:
-    """A request, and who is told of what is done."""
-    told = [words.pop(name, None) for name in ("on_tries", "on_leads")]
-    return request(targets, words.pop("top_k", None), **words), *told
+def arguments(targets: Any, words: dict[str, Any]) -> tuple[Any, ...]:
+    """A request, and the callbacks."""
+    callbacks = [words.pop(name, None) for name in ("on_attempts", "on_leads")]
+    return request(targets, words.pop("top_k", None), **words), *callbacks
 
 
 def run(model: Model, leads: list[str] | None = None, **options: Any) -> Optimized:
     words: dict[str, Any] = {"similarity": 0.3, "attempts": 6, "seed": 1, **options}
     words.setdefault("settings", model.settings(steps=12, gamma=2.0))
-    return optimize(model, leads or LEADS, *asked(words.pop("targets", QED), words))
+    return optimize(model, leads or LEADS, *arguments(words.pop("targets", QED), words))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def searched(tiny: Model) -> Optimized:
 
 
 def checked(found: Optimized, targets_met: Any = None) -> None:
-    """Check every row of a table against RDKit and the words of the outcomes."""
+    """Check every row of a table against RDKit and the definitions of the outcomes."""
     for _, rows in found.table.groupby("lead_index"):
         lead, seen = mol(rows["lead"].iloc[0]), set()
         base = compute(["qed"], [Chem.MolToSmiles(lead)])["qed"][0]
@@ -95,12 +95,12 @@ def checked(found: Optimized, targets_met: Any = None) -> None:
             seen.add(row.smiles)
 
 
-def test_every_try_is_a_row_with_its_outcome(plain: Optimized) -> None:
+def test_every_attempt_is_a_row_with_its_outcome(plain: Optimized) -> None:
     assert list(plain.table) == COLUMNS
     assert plain.table["index"].tolist() == list(range(36))
     assert plain.table["try"].tolist() == [1, 2, 3, 4, 5, 6] * 6
     checked(plain)
-    assert plain.table["outcome"].nunique() >= 4, "the test would notice nothing otherwise"
+    assert plain.table["outcome"].nunique() >= 4, "the test needs several outcomes"
     gain = (plain.table["qed"] - plain.table["lead_qed"]).dropna()
     ratio = (plain.table["gain"].dropna() / gain)[gain.abs() > 1e-9]
     assert ratio.std() == pytest.approx(0, abs=1e-9)
@@ -113,7 +113,7 @@ def test_every_try_is_a_row_with_its_outcome(plain: Optimized) -> None:
     assert (plain.table.loc[~first, "shared_nfe"] == 0).all()
 
 
-def test_tries_that_fail_go_on(tiny: Model, plain: Optimized) -> None:
+def test_failed_attempts_are_retried(tiny: Model, plain: Optimized) -> None:
     adapt = Adaptive(("valid",), budget=200)
     settings = tiny.settings(steps=12, gamma=2.0, adapt=adapt)
     found = run(tiny, settings=settings)
@@ -122,7 +122,7 @@ def test_tries_that_fail_go_on(tiny: Model, plain: Optimized) -> None:
     failed = first.isin(["invalid", "unchanged", "similarity below"])
     assert failed.sum() > 8 > then.isin(["invalid", "unchanged", "similarity below"]).sum()
     same = plain.table["raw"] == found.table["raw"]
-    assert same[~failed].all(), "a try that will do stays as it is"
+    assert same[~failed].all(), "accepted attempts are unchanged"
     assert (found.table["nfe"] > plain.table["nfe"])[failed].all()
     pd.testing.assert_frame_equal(run(tiny, LEADS[:2], settings=settings).table, found.table[:12])
 
@@ -142,7 +142,7 @@ def test_the_counts_are_those_of_the_table(plain: Optimized) -> None:
     assert plain.every_lead == (improved == 6)
 
 
-def test_fewer_tries_and_leads_are_a_prefix(
+def test_fewer_attempts_and_leads_are_a_prefix(
     tiny: Model, plain: Optimized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = run(tiny, attempts=3).table.drop(columns="index")
@@ -162,20 +162,20 @@ def test_without_an_oracle_nothing_is_computed_while_drawing(
     tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
-    asked: list[int] = []
+    when: list[int] = []
 
     def watched(names: Any, smiles: Any, *rest: Any) -> Any:
-        asked.append(sum(ended))
+        when.append(sum(ended))
         return compute(names, smiles, *rest)
 
     monkeypatch.setattr("molgen.discovery.oracle.compute", watched)
-    run(tiny, on_tries=ended.append)
+    run(tiny, on_attempts=ended.append)
     assert sum(ended) == 36
-    assert set(asked) == {36}
-    asked.clear()
+    assert set(when) == {36}
+    when.clear()
     ended.clear()
-    run(tiny, attempts=8, oracle_calls=5, on_tries=ended.append)
-    assert {0, 24, 48} <= set(asked)
+    run(tiny, attempts=8, oracle_calls=5, on_attempts=ended.append)
+    assert {0, 24, 48} <= set(when)
 
 
 def test_oracle_calls_are_a_budget(searched: Optimized) -> None:
@@ -184,7 +184,7 @@ def test_oracle_calls_are_a_budget(searched: Optimized) -> None:
     for _, rows in searched.table.groupby("lead_index"):
         calls = rows["oracle_calls"]
         assert calls.is_monotonic_increasing
-        assert 1 <= calls.iloc[0] <= 5, "the lead and four tries at most"
+        assert 1 <= calls.iloc[0] <= 5, "the lead and four attempts at most"
         assert calls.max() <= 7
         fitting = rows[(rows["similarity"] >= 0.3) & (rows["smiles"] != "")]
         distinct = {Chem.CanonSmiles(rows["lead"].iloc[0]), *fitting["smiles"]}
@@ -195,10 +195,10 @@ def test_oracle_calls_are_a_budget(searched: Optimized) -> None:
     assert "tier: oracle: 7 (at most 7 calls a lead while drawing)" in str(searched.counts)
 
 
-def test_a_lead_with_enough_gets_no_more_tries(tiny: Model) -> None:
+def test_a_lead_gets_no_attempts_beyond_stop_after(tiny: Model) -> None:
     ended: list[int] = []
     every = run(tiny, attempts=15, oracle_calls=9).table
-    found = run(tiny, attempts=15, oracle_calls=9, stop_after=2, on_tries=ended.append)
+    found = run(tiny, attempts=15, oracle_calls=9, stop_after=2, on_attempts=ended.append)
     checked(found)
     assert sum(ended) == 90
     stopped = 0
@@ -217,7 +217,7 @@ def test_a_lead_with_enough_gets_no_more_tries(tiny: Model) -> None:
     assert 0 < stopped < len(LEADS)
 
 
-def test_search_goes_on_from_what_is_better(
+def test_search_continues_from_improved_molecules(
     tiny: Model, searched: Optimized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free, led = (
@@ -230,26 +230,24 @@ def test_search_goes_on_from_what_is_better(
 
 
 def guided(model: Model, rings: str = "2", **options: Any) -> Optimized:
-    """Ask a model with a guide for rings, of leads with one and none."""
+    """Optimise the ring count with a noisy classifier, from leads with one ring and none."""
     settings = model.settings(steps=8, remask=plan.Ancestral(), remask_weights=None, gamma=1.0)
     leads = ["CC1CC(C#N)O1", "N#CCC1CCO1", "CC1CC1CO", "CCC(C)CO"]
     words: dict[str, Any] = {"attempts": 18, "settings": settings, "similarity": 0.1, **options}
-    return optimize(model, leads, *asked({"ring_count": rings}, words))
+    return optimize(model, leads, *arguments({"ring_count": rings}, words))
 
 
-def test_a_guide_proposes_some_of_what_is_drawn(
-    qm9: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_noisy_classifier_selects_the_top_k(qm9: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[str] = []
 
     def watched(names: Any, smiles: Any, *rest: Any) -> Any:
         computed.extend(smiles)
         return compute(names, smiles, *rest)
 
-    asked: list[int] = []
+    forwards: list[int] = []
 
     def counted(self: TargetProbability, tokens: Any) -> Any:
-        asked.append(len(tokens))
+        forwards.append(len(tokens))
         return probability(self, tokens)
 
     probability = TargetProbability.__call__
@@ -260,18 +258,18 @@ def test_a_guide_proposes_some_of_what_is_drawn(
     table = found.table
     words = [Fate.ACCEPTED, Fate.GOAL_MISSED, Fate.NOT_SELECTED]
     fitting = table[table["outcome"].isin(words)]
-    proposed = fitting[fitting["outcome"] != Fate.NOT_SELECTED]
-    passed = fitting[fitting["outcome"] == Fate.NOT_SELECTED]
-    assert len(proposed) == 12
-    assert len(passed) > 12
-    assert set(computed) == set(proposed["smiles"]) | set(table["lead"])
-    assert proposed["ring_count"].notna().all()
-    assert passed[["ring_count", "gain"]].isna().all(None)
-    odds = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).target_probability()
-    for lead, rows in proposed.groupby("lead_index"):
-        others = passed.loc[passed["lead_index"] == lead, "smiles"]
+    selected = fitting[fitting["outcome"] != Fate.NOT_SELECTED]
+    not_selected = fitting[fitting["outcome"] == Fate.NOT_SELECTED]
+    assert len(selected) == 12
+    assert len(not_selected) > 12
+    assert set(computed) == set(selected["smiles"]) | set(table["lead"])
+    assert selected["ring_count"].notna().all()
+    assert not_selected[["ring_count", "gain"]].isna().all(None)
+    target_probability = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).target_probability()
+    for lead, rows in selected.groupby("lead_index"):
+        others = not_selected.loc[not_selected["lead_index"] == lead, "smiles"]
         best, rest = (
-            odds(padded(tokens, qm9.tokenizer.pad_id))
+            target_probability(padded(tokens, qm9.tokenizer.pad_id))
             for tokens in (
                 [qm9.tokenizer.encode(text) for text in several]
                 for several in (rows["smiles"], others)
@@ -279,15 +277,15 @@ def test_a_guide_proposes_some_of_what_is_drawn(
         )
         assert best.min() >= rest.max() - 1e-5
     hits = compute(["ring_count"], list(fitting["smiles"]))["ring_count"] == 2
-    assert (proposed["ring_count"] == 2).mean() > hits.mean()
+    assert (selected["ring_count"] == 2).mean() > hits.mean()
     counts = found.counts
-    assert counts.classifier_forwards == table["classifier_nfe"].sum() == sum(asked)
-    assert counts.improved == proposed.loc[proposed["outcome"] == "ok", "lead_index"].nunique()
+    assert counts.classifier_forwards == table["classifier_nfe"].sum() == sum(forwards)
+    assert counts.improved == selected.loc[selected["outcome"] == "ok", "lead_index"].nunique()
     assert "tier: no oracle (nothing computed while drawing)" in str(counts)
-    assert "3.0 proposals a lead, at most 3, chosen by the guide" in str(counts)
+    assert "3.0 selected a lead, at most 3, by the noisy classifier" in str(counts)
 
 
-def test_a_guide_in_the_oracles_place_says_where_to_go_on_from(
+def test_search_continues_from_the_surrogates_best_molecules(
     qm9: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     led = guided(qm9, "3..")
@@ -304,7 +302,7 @@ def test_a_guide_in_the_oracles_place_says_where_to_go_on_from(
     assert led.table["raw"].head(4).tolist() == free.table["raw"].head(4).tolist()
 
 
-def test_leads_that_cannot_be_worked_on_are_rows(tiny: Model) -> None:
+def test_rejected_leads_are_rows(tiny: Model) -> None:
     leads = ["CC(", "", "CC.O", "CC*", "C", "CSC", "C" * 13, "CCO"]
     found = run(tiny, leads, attempts=2)
     reasons = found.table.loc[found.table["try"] == 0, "outcome"].tolist()
@@ -326,10 +324,10 @@ def test_leads_that_cannot_be_worked_on_are_rows(tiny: Model) -> None:
     )
     only = run(tiny, ["CC("], attempts=2)
     assert only.table["outcome"].tolist() == ["lead not read: parse"]
-    assert "0 of 1 leads improved (0.0 %), 1 of them not worked on" in str(only.counts)
+    assert "0 of 1 leads improved (0.0 %), 1 of them rejected" in str(only.counts)
 
 
-def test_what_must_stay_stays(qm9: Model) -> None:
+def test_kept_atoms_are_kept(qm9: Model) -> None:
     settings = qm9.settings(steps=8, remask=plan.Ancestral(), remask_weights=None, gamma=1.0)
     leads = ["CC1CC(C#N)O1", "N#CCC1CCO1", "CCCO"]
     words: dict[str, Any] = {"similarity": 0.2, "settings": settings}
@@ -353,8 +351,10 @@ def test_what_must_stay_stays(qm9: Model) -> None:
 def test_outcomes_by_hand() -> None:
     lead = Lead(0, "CCO", "CCO", mol("CCO"), fingerprint(mol("CCO")))
 
-    def one(smiles: str, similarity: float = 0.5, keeps: bool = True, passes: bool = True) -> Try:
-        return Try(1, smiles, smiles, "ok", "", similarity, keeps, passes, 1, 0, 0)
+    def one(
+        smiles: str, similarity: float = 0.5, keeps: bool = True, passes: bool = True
+    ) -> Attempt:
+        return Attempt(1, smiles, smiles, "ok", "", similarity, keeps, passes, 1, 0, 0)
 
     drawn = [
         one("", np.nan),
@@ -366,7 +366,7 @@ def test_outcomes_by_hand() -> None:
         one("CCF", passes=False),
         one("CCCl"),
         one("CCBr"),
-        replace(one("CCI"), proposed=False),
+        replace(one("CCI"), selected=False),
         one("", np.nan),
     ]
     met = np.array([True, True, True, True, True, True, True, False, True, True, True])
@@ -387,7 +387,7 @@ def test_filters_and_ranges(tiny: Model) -> None:
     assert not ok["smiles"].str.contains("N").any()
 
 
-def test_labels_of_atoms_are_no_chemistry(tiny: Model) -> None:
+def test_atom_map_numbers_are_ignored(tiny: Model) -> None:
     lead = read(0, "[CH3:1][CH2:2][OH:3]", tiny, Likeness())
     assert isinstance(lead, Lead)
     assert lead.smiles == "CCO"
@@ -409,12 +409,15 @@ def test_labels_of_atoms_are_no_chemistry(tiny: Model) -> None:
         ({"similarity": 1.2}, r"similarity is 1.2, expected a number in \[0, 1\]"),
         ({"attempts": 0}, "attempts is 0"),
         ({"oracle_calls": -1}, "oracle_calls is -1"),
-        ({"stop_after": 1}, "stop_after is 1, expected oracle calls"),
+        ({"stop_after": 1}, "stop_after is 1 without oracle calls"),
         ({"stop_after": 0, "oracle_calls": 9}, "stop_after is 0"),
         ({"top_k": 0}, "n is 0, expected at least 1"),
-        ({"top_k": 2, "oracle_calls": 3}, "top_k is 2, expected no oracle calls"),
-        ({"top_k": 2}, "top_k is 2, but nothing is aimed at"),
-        ({"constraint": (read_scaffold("*CO"),)}, "constraint holds scaffolds"),
+        ({"top_k": 2, "oracle_calls": 3}, "top_k is 2 with oracle calls, expected oracle_calls 0"),
+        ({"top_k": 2}, "top_k is 2, but model 'tiny' has no noisy classifier"),
+        (
+            {"constraint": (read_scaffold("*CO"),)},
+            "constraint is one of scaffolds, expected a Likeness",
+        ),
         ({"keep": "C", "change": "N"}, "keep and change are both given"),
         ({"weights": {"sa": 1.0}}, "weight of sa"),
     ],
@@ -422,17 +425,17 @@ def test_labels_of_atoms_are_no_chemistry(tiny: Model) -> None:
 def test_bad_input(tiny: Model, options: dict[str, Any], message: str) -> None:
     words: dict[str, Any] = {"leads": LEADS, "targets": QED, **options}
     with pytest.raises(ValueError, match=message):
-        optimize(tiny, words.pop("leads"), *asked(words.pop("targets"), words))
+        optimize(tiny, words.pop("leads"), *arguments(words.pop("targets"), words))
 
 
-def test_models_that_fill_no_masks_and_those_that_write_no_smiles(tiny_selfies: Path) -> None:
-    with pytest.raises(ValueError, match="model 'qm9-ar' does not write by taking masks off"):
+def test_models_without_masks_or_smiles_are_rejected(tiny_selfies: Path) -> None:
+    with pytest.raises(ValueError, match="model 'qm9-ar' is not a masked diffusion model"):
         optimize(molgen.load("qm9-ar"), LEADS, request(QED))
-    with pytest.raises(ValueError, match="the model writes selfies, expected smiles"):
+    with pytest.raises(ValueError, match="representation of the model is selfies, expected smiles"):
         optimize(molgen.load(tiny_selfies), LEADS, request(QED))
 
 
-def test_an_interrupt_keeps_the_leads_that_are_finished(
+def test_an_interrupt_keeps_finished_leads(
     tiny: Model, plain: Optimized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lead_optimization, "AT_ONCE", 2)

@@ -60,5 +60,5 @@ def test_one_value_is_one_bin_and_none_is_refused() -> None:
     assert Bins.of(np.full(7, 2.5)).mass.tolist() == [1]
     with pytest.raises(ValueError, match="holds no number"):
         Bins.of(np.full(3, np.nan))
-    with pytest.raises(ValueError, match="edges must rise"):
+    with pytest.raises(ValueError, match="edges must increase"):
         Bins([0, 2, 1], [0.5, 0.5])

@@ -63,7 +63,7 @@ def test_coverage_curve_counts() -> None:
         (lambda: Conformal.fit(np.ones(2), np.ones(2), np.array([1.0, 0.0])), "spread must be"),
     ],
 )
-def test_refused(call: object, message: str) -> None:
+def test_bad_arguments(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]
 

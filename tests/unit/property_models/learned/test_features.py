@@ -76,7 +76,7 @@ def test_odd_molecules_have_features() -> None:
 def test_scores_are_standard_and_unknowns_are_average() -> None:
     rng = np.random.default_rng(1)
     table = rng.uniform(-1, 9, size=(500, 3))
-    table[:, 1] = 7.0  # says nothing
+    table[:, 1] = 7.0  # constant
     table[3, 2] = np.nan
     scaler = Scaler.fit(table)
     scores = scaler(table)

@@ -94,7 +94,7 @@ def test_it_learns(process: GaussianProcess, features: Features, y: np.ndarray) 
     wrong = np.abs(mean - y[1::2])
     assert wrong.mean() < 0.35 * np.abs(y - y.mean()).mean()
     far = Features.of_smiles(["[U]", "O=S(=O)(O)c1ccc2ncsc2c1"])
-    assert process.predict(far)[1].min() > spread.max()  # it knows what it does not know
+    assert process.predict(far)[1].min() > spread.max()  # uncertainty far from the training data
 
 
 def test_arrays_give_the_same_model_bit_for_bit(
@@ -108,7 +108,7 @@ def test_arrays_give_the_same_model_bit_for_bit(
 def test_a_committee_of_copies_agrees_with_each(
     process: GaussianProcess, features: Features
 ) -> None:
-    """Experts that all say the same are averaged to that, pulled to the prior by what they miss."""
+    """Equal predictions of experts are averaged, and shrunk towards the prior."""
     (expert,) = process.experts
     k, s = process.kernel, process.kernel.variance
     two = GaussianProcess(k, process.scaler, process.mean, process.std, (expert, expert))

@@ -58,7 +58,7 @@ def test_rows_are_used_or_counted(table: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("smiles,y\nCCO,a\n", "there is no number in column 'y': 0 of 1 values read; 1 no number"),
+        ("smiles,y\nCCO,a\n", "column 'y' has no number: 0 of 1 values read; 1 no number"),
         ("smiles,y\nc1cc,1\n", "no SMILES in column"),
         ("smiles,z\nCCO,1\n", "no column 'y'; the columns are 'smiles', 'z'"),
         ("s,y\nCCO,1\n", "no column 'smiles'"),

@@ -1,4 +1,4 @@
-"""A judge is the same judge after a round trip, and a property like any other."""
+"""Property predictors: the round trip through a folder, and their properties."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from rdkit import Chem
 from safetensors.numpy import load_file, save_file
 
-from judges import SMILES, measured
+from predictors import SMILES, measured
 from property_models import compute, get
 from property_models.learned.fit import Assessment, fit_predictor
 from property_models.learned.predictor import ARRAYS, INFO, PropertyPredictor, read_info
@@ -29,11 +29,11 @@ def made() -> tuple[PropertyPredictor, Assessment]:
 
 @pytest.fixture
 def folder(made: tuple[PropertyPredictor, Assessment], tmp_path: Path) -> Path:
-    made[0].save(tmp_path / "my judge")
-    return tmp_path / "my judge"
+    made[0].save(tmp_path / "my predictor")
+    return tmp_path / "my predictor"
 
 
-def test_it_has_learned_the_rule(made: tuple[PropertyPredictor, Assessment]) -> None:
+def test_it_learns_the_rule(made: tuple[PropertyPredictor, Assessment]) -> None:
     report = made[0].card["test"]["random"]
     assert report["rmse"] < 0.4 * report["rmse_of_the_training_mean"]
     assert report["spearman"] > 0.9
@@ -43,14 +43,14 @@ def test_it_has_learned_the_rule(made: tuple[PropertyPredictor, Assessment]) -> 
     assert other["rmse"] < other["rmse_of_the_training_mean"]
 
 
-def test_the_card_is_of_the_judge_that_is_kept(made: tuple[PropertyPredictor, Assessment]) -> None:
-    """Test molecules are predicted by the saved judge as the card says."""
-    judge, tested = made
+def test_the_card_describes_the_saved_predictor(made: tuple[PropertyPredictor, Assessment]) -> None:
+    """The error of the saved predictor on test molecules is that of the card."""
+    predictor, tested = made
     table = measured()
     rows = tested.split.test
-    found = judge.as_property()([table.smiles[i] for i in rows])
+    found = predictor.as_property()([table.smiles[i] for i in rows])
     rmse = float(np.sqrt(np.mean((found - table.values[rows]) ** 2)))
-    assert rmse == pytest.approx(judge.card["test"]["random"]["rmse"], rel=1e-9)
+    assert rmse == pytest.approx(predictor.card["test"]["random"]["rmse"], rel=1e-9)
 
 
 def test_round_trip_is_exact(made: tuple[PropertyPredictor, Assessment], folder: Path) -> None:
@@ -113,7 +113,7 @@ def test_nothing_is_pickled(folder: Path) -> None:
     assert (folder / ARRAYS).read_bytes()[8:9] == b"{"  # safetensors: a length, then JSON
 
 
-def test_another_rdkit_is_noticed(folder: Path) -> None:
+def test_another_rdkit_is_detected(folder: Path) -> None:
     info = json.loads((folder / INFO).read_text())
     info["probes"][0][1] += 0.5
     (folder / INFO).write_text(json.dumps(info))
@@ -125,10 +125,10 @@ def test_another_rdkit_is_noticed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda f: (f / INFO).unlink(), "holds no learned property .no property.json"),
+        (lambda f: (f / INFO).unlink(), "has no learned property .no property.json"),
         (lambda f: (f / INFO).write_text("{"), "is damaged"),
         (lambda f: (f / INFO).write_text("[]"), r"content is \[\], expected object"),
-        (lambda f: (f / INFO).write_text("{}"), "describes no learned property"),
+        (lambda f: (f / INFO).write_text("{}"), "is not a learned property"),
         (lambda f: (f / INFO).write_text('{"kind": "property"}'), "has format None, expected 1"),
         (lambda f: (f / ARRAYS).unlink(), "is damaged"),
         (lambda f: (f / ARRAYS).write_bytes(b"x" * 99), "is damaged"),
@@ -199,18 +199,18 @@ def test_too_few_molecules() -> None:
         fit_predictor(few, "x")
 
 
-def test_thirty_molecules_are_enough_and_promise_no_more_than_they_can() -> None:
+def test_thirty_molecules_are_enough_but_not_for_wide_intervals() -> None:
     table = measured()
     few = type(table)(table.smiles[::4][:30], table.values[::4][:30], table.counts, 0.0, ())
-    judge, tested = fit_predictor(few, "x", split="random", also=False)
+    predictor, tested = fit_predictor(few, "x", split="random", also=False)
     assert len(tested.split.calibration) == 3
-    low, high = judge.interval(["CCO"], 0.9)  # three molecules cannot set such an interval
+    low, high = predictor.interval(["CCO"], 0.9)  # undefined with three molecules
     assert np.isneginf(low[0])
     assert np.isposinf(high[0])
-    assert np.isfinite(judge.as_uncertainty()(["CCO"])).all()
+    assert np.isfinite(predictor.as_uncertainty()(["CCO"])).all()
 
 
-def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_learn_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.gaussian_process", None)
     with pytest.raises(ValueError, match=r"needs scikit-learn: pip install 'molgen\[learn\]'"):

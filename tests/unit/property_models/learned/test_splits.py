@@ -52,7 +52,7 @@ def test_seed_decides_and_nothing_else() -> None:
         assert same.test.tolist() != other.test.tolist()
 
 
-def test_random_parts_have_the_sizes_asked_for() -> None:
+def test_random_parts_have_the_requested_sizes() -> None:
     parts = split(SMILES, "random", 0, 0.25, 0.125)
     assert [len(p) for p in (parts.train, parts.calibration, parts.test)] == [42, 17, 9]
 

@@ -1,4 +1,4 @@
-"""A small table of molecules whose value follows a rule, for tests of learned properties."""
+"""A small table of molecules with a value computed by a rule, for tests of property predictors."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ HEADS = ("", "C", "CC", "O", "N", "OC", "NC", "O=CC", "N#CC")
 SMILES = tuple(head + ring for ring in RINGS for head in HEADS) + tuple(
     "C" * n + end for n in range(1, 7) for end in ("O", "N", "C=O")
 )
-"""108 molecules of twelve scaffolds and 18 without rings; some spellings are not canonical."""
+"""108 molecules of twelve scaffolds and 18 without rings; some SMILES are not canonical."""
 
 
 def values(seed: int = 0) -> np.ndarray:
-    """Carbons less twice the oxygens, with a little noise."""
+    """Return the number of carbons minus twice that of oxygens, with a little noise."""
     exact = [text.lower().count("c") - 2.0 * text.lower().count("o") for text in SMILES]
     return np.array(exact) + np.random.default_rng(seed).normal(0, 0.1, len(SMILES))
 
 
 def measured() -> Measured:
-    """The table as it is read."""
+    """Return the table in the form in which it is read."""
     from molgen.molecules.parsing import canonical
 
     distinct = dict(zip(map(canonical, SMILES), values(), strict=True))
@@ -35,7 +35,7 @@ def measured() -> Measured:
 
 
 def write(path: Path) -> Path:
-    """Write the table as a CSV with three rows that cannot be used."""
+    """Write the table as a CSV with three unusable rows."""
     rows = [f"{text},{y:.4f}" for text, y in zip(SMILES, values(), strict=True)]
     path.write_text("\n".join(["smiles,y", *rows, "c1cc,1", "CCCCCC,", "CCCCCCC,tall"]) + "\n")
     return path

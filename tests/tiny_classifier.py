@@ -1,4 +1,4 @@
-"""A tiny guide with random parameters, over the alphabet and the properties of :mod:`tiny`."""
+"""A tiny noisy classifier with random parameters, with alphabet and properties of :mod:`tiny`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MASS = {"qed": [0.1, 0.4, 0.4, 0.1], "ring_count": [0.5, 0.3, 0.2]}
 
 
 def classifier(time_input: bool = False, noise: str = "masked") -> NoisyClassifier:
-    """A guide whose answers depend on everything it is given."""
+    """Return a classifier whose predictions depend on all of its inputs."""
     config = NoisyClassifierConfig(
         labels=list(EDGES),
         edges=list(EDGES.values()),
