@@ -68,7 +68,7 @@ class Reference:
 def quantiles(values: Floats, weight: Floats) -> Floats:
     """Return evenly spaced quantiles of a weighted sample, shape (QUANTILES,).
 
-    The table holds every property's extremes whole and a part of the rest, hence its weights.
+    The table has all extremes of every property and a sample of the rest, hence its weights.
     """
     present = ~np.isnan(values)
     order = np.argsort(values[present])

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> N
         help="draw no molecules: chart the finished runs of the folder; methods named by --method "
         "come first",
     )  # fmt: skip
-    add("--batch-size", type=options.positive, metavar="B", help="rows in flight; speed only")
+    add("--batch-size", type=options.positive, metavar="B", help="rows in a batch; speed only")
     options.add_device(parser)
 
 

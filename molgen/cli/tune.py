@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--search-seed", type=options.whole, default=0, metavar="S",
         help="seed of the choice of candidates (0)",
     )  # fmt: skip
-    add("--batch-size", type=options.positive, metavar="B", help="rows in flight; speed only")
+    add("--batch-size", type=options.positive, metavar="B", help="rows in a batch; speed only")
     options.add_device(parser)
 
 

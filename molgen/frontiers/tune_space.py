@@ -188,7 +188,7 @@ def families(model: Model, adapt: Sequence[str] = ()) -> dict[str, dict[str, tup
     if noise == "masked" and model.tokenizer.representation == "smiles":
         shared["grammar"] = ("smiles", "none")
     if adapt:  # rows of other noises cannot be masked in part
-        kept = tuple(way for way in adapt if noise == "masked" or way.startswith("restart"))
+        kept = tuple(w for w in adapt if noise == "masked" or w.startswith("restart"))
         shared["adapt"] = kept
     found = {}
     for name, axes in FAMILIES.items():
