@@ -1,12 +1,12 @@
-"""The published sampler, written plainly: what molgen's sampler is measured against.
+"""The published sampler as a plain loop: the reference for the speed of molgen's sampler.
 
     x = all masks;   for (alpha_t, alpha_s, sigma) in plan:   x ~ q(x_s | x_t = x)
 
 The whole batch takes every step, padded to its longest row; every step runs the network over every
-row, twice under classifier-free guidance, and draws every token anew. Nothing is reused and no row
-ends early. Same kernels, same weights and the same distribution as
-:mod:`molgen.sampling.event_sampler`, which ``tests/integration/test_plain_loop.py`` holds it to;
-other random numbers.
+row, twice under classifier-free guidance, and draws every token again. No prediction is reused and
+no row ends early. Same kernels, same weights and the same distribution as
+:mod:`molgen.sampling.event_sampler`, as tested in ``tests/integration/test_plain_loop.py``; other
+random numbers.
 
 References: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025),
 algorithm 1; Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models" (2024).

@@ -9,7 +9,7 @@ import pytest
 
 from molgen.checkpoints.files import CLASSIFIER
 from molgen.checkpoints.folder import save_network
-from molgen.frontiers.method import Arm
+from molgen.frontiers.method import Method
 from molgen.frontiers.plan import settings_for
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.model import Model
@@ -88,6 +88,6 @@ def test_its_card_describes_it(model: Model) -> None:
 
 
 def test_unsupported_settings_of_a_baseline_are_errors(model: Model) -> None:
-    arm = Arm("remasked", "baseline", "rescale:eta=.1", "uniform", "none")
+    method = Method("remasked", "baseline", "rescale:eta=.1", "uniform", "none")
     with pytest.raises(ValueError, match="ancestral"):
-        model.draw(1, settings=settings_for(model, arm, 1.0, 8))
+        model.draw(1, settings=settings_for(model, method, 1.0, 8))
