@@ -1,4 +1,4 @@
-# Every target sets up what it needs: python3, make and the package index are enough.
+# Every target sets up its environment: python3, make and the package index are enough.
 #
 #   make design     design 100 drug-like molecules with the bundled QM9 model
 #   make test       style, types, conformance, fast tests
@@ -17,10 +17,10 @@ READY  := $(VENV)/.ready
 REFERENCE_VECTORS ?= $(abspath $(wildcard ../shared/reference_vectors))
 export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
 
-# Two pytest workers, one thread each: on two cores more threads only get in each other's way. A file
-# stays with one worker, so that what its tests share is made once; files go in the order of their
-# names, so that the many short ones of unit/ come last and both workers end together (by itself
-# xdist takes files of few tests last, and a notebook is one test).
+# Two pytest workers, one thread each: on two cores more threads compete. A file stays with one
+# worker, so that its fixtures are made once; files run in the order of their names, so that the many
+# short ones of unit/ come last and both workers end together (by default xdist takes files of few
+# tests last, and a notebook is one test).
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --dist loadfile \
   --no-loadscope-reorder
 
@@ -31,10 +31,10 @@ PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --
 help: ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 30
 
-venv: $(READY) ## create .venv with everything that follows needs
+venv: $(READY) ## create .venv with all requirements
 
-# The stamp is newer than the two files when the environment is up to date. An environment that is
-# already there is completed, not replaced; one left half-made (no pip in it) is made again.
+# The stamp is newer than the two files when the environment is up to date. An existing environment
+# is completed, not replaced; an incomplete one (without pip) is made again.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "molgen needs Python 3.11 or newer: make PYTHON=python3.12 venv" >&2; exit 1; }
@@ -48,26 +48,26 @@ design: $(READY) ## design 100 molecules with high QED: out/design.csv and out/d
 	@mkdir -p out
 	$(VENV)/bin/molgen design qm9 --target qed=max --n 100 --seed 0 --out out/design.csv --grid out/design.png
 
-lint: $(READY) ## ruff: style and formatting; import-linter: imports go one way
+lint: $(READY) ## ruff: style and formatting; import-linter: layers
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo --no-cache
 
-format: $(READY) ## let ruff mend what it can
+format: $(READY) ## fix formatting with ruff
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
 types: $(READY) ## mypy
 	$(PY) -m mypy
 
-conformance: $(READY) ## the kernels against the published numbers, where they are at hand
+conformance: $(READY) ## the kernels against the published numbers, if present
 ifneq ($(REFERENCE_VECTORS),)
 	$(PY) tests/conformance.py $(REFERENCE_VECTORS)
 else
 	@echo "conformance: skipped, no REFERENCE_VECTORS folder"
 endif
 
-# One after the other, cheapest first, so that the last thing on the screen is pytest's summary.
+# In sequence, cheapest first, so that pytest's summary comes last.
 test: $(READY) ## style, types, conformance and the fast tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
@@ -80,15 +80,15 @@ test-all: $(READY) ## the same with the slow tests
 	@$(MAKE) --no-print-directory conformance
 	$(PYTEST)
 
-coverage: $(READY) ## the fast tests, and which lines of the library they run
+coverage: $(READY) ## the fast tests, with the lines of the library covered
 	$(PYTEST) -m "not slow" --cov=molgen --cov=property_models --cov-report=term:skip-covered
 
 bench: $(READY) ## speed and quality figures of the bundled model
 	$(PY) benchmarks/sampling_speed.py qm9
 	$(PY) benchmarks/quality.py qm9
 
-# Everything behind the bundled model, from the public data on. Resumes after an interruption.
-# The recipe is the bundled QM9 models': 40 epochs, batch 512. Hours on two cores; with DEVICE=cuda
+# Training of the bundled models from public data. Resumes after an interruption.
+# The recipe of the bundled QM9 models: 40 epochs, batch 512. Hours on two cores; with DEVICE=cuda
 # minutes.
 DEVICE ?= cpu
 RECIPE := --epochs 40 --batch-size 512 --lr 2.5e-3 --seed 0 --device $(DEVICE)
@@ -100,7 +100,7 @@ train-baselines: out/qm9.csv.gz ## train UDLM and the autoregressive model with 
 	$(VENV)/bin/molgen train $< --noise uniform --out out/qm9-udlm $(RECIPE)
 	$(VENV)/bin/molgen train $< --noise none --out out/qm9-ar $(RECIPE)
 
-train-self-correcting: out/qm9.csv.gz ## train the network that mends and judges its own draws
+train-self-correcting: out/qm9.csv.gz ## train the network that corrects its own draws
 	$(VENV)/bin/molgen train $< --self-correct --out out/qm9-self-correcting $(RECIPE)
 
 train-selfies: out/qm9.csv.gz ## train the SELFIES twin of the QM9 model with the same recipe
@@ -108,7 +108,7 @@ train-selfies: out/qm9.csv.gz ## train the SELFIES twin of the QM9 model with th
 
 DRUG_LIKE := qed,ring_count,logp,tpsa,mw,sa,hbd,hba,rotatable_bonds,fsp3
 
-# What two cores do in about three hours; on a GPU take $(RECIPE) instead.
+# About three hours on two cores; on a GPU use $(RECIPE) instead.
 DRUG_LIKE_RECIPE := --layers 6 --width 192 --heads 4 --epochs 6 --batch-size 128 --lr 5e-3 --seed 0 \
   --device $(DEVICE)
 
@@ -124,13 +124,13 @@ train-classifiers: out/qm9.csv.gz ## train the noisy classifiers of the bundled 
 	    --from-scratch --batch-size 512 --lr 2.5e-3 --device $(DEVICE) || exit; \
 	done
 
-frontier: $(READY) ## chart both frontiers of all bundled models (hours; goes on where it stopped)
+frontier: $(READY) ## chart both frontiers of all bundled models (hours; resumes)
 	$(VENV)/bin/molgen frontier qm9 --property ring_count --out out/frontier/ring_count
 	$(VENV)/bin/molgen frontier qm9 --property qed --out out/frontier/qed
 
 out/%.csv.gz: data/prepare.py data/sources.py | $(READY)
 	$(PY) data/prepare.py $* --out $@
 
-clean: ## remove what was built, the environment included
+clean: ## remove all build products, the environment included
 	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,17 +1,18 @@
-"""Adaptive compute: what a row that failed is best done with, at the same budget of forwards.
+"""Adaptive compute: retries of failed rows compared at the same budget of forwards.
 
     .venv/bin/python benchmarks/adaptive.py qm9 --target qed=max --gamma 2
     .venv/bin/python benchmarks/adaptive.py qm9 --n 64 --seeds 0 --budget 40,80 --only 'plain,re*'
 
-``plain`` is one draw a row, ``restart`` the control: throw a failed row away and draw it again, its
-length too (``restart-same-length``: all but the length). The others put a share of its tokens back
-to the mask, ordered at random or by what is known of them. Rows go on until they are valid, unique
-and strictly novel, or have taken the budget; parsing and looking up is all that is done on the way.
+``plain`` is one draw a row, ``restart`` the control: a failed row is discarded and drawn again, its
+length too (``restart-same-length``: all but the length). The others remask a share of its tokens,
+at random or ordered by remasking weights. Rows are retried until they are valid, unique and
+strictly novel, or have used the budget; between attempts rows are only parsed and looked up in the
+training-set index.
 
-All rates are over the N rows asked for, forwards (NFE) are counted over all tries and both halves
-of classifier-free guidance, and the property's mean is over exactly the novel rows. Budgets bound
-what a row may take; what rows did take is NFE, so compare arms at equal NFE, between budgets if
-need be. Every figure is a mean over seeds with its standard deviation.
+All rates are over the N rows requested, forwards (NFE) are counted over all attempts and both
+halves of classifier-free guidance, and the property's mean is over exactly the novel rows. A budget
+is an upper bound; the forwards used are the NFE, so compare methods at equal NFE, between budgets
+if necessary. Every figure is a mean over seeds with its standard deviation.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from molgen.utils.progress import each
 from property_models import compute
 
 PLAIN, SAME_LENGTH = "plain", "restart-same-length"
-ARMS: dict[str, Retry] = {
+METHODS: dict[str, Retry] = {
     PLAIN: Restart(),
     "restart": Restart(),
     SAME_LENGTH: Restart(),
@@ -63,7 +64,7 @@ def figures(
 ) -> dict[str, float]:
     """Draw once and measure."""
     n, targets = options.n, dict(options.target)
-    adaptive = Adaptive(budget=1 if name == PLAIN else budget, retry=ARMS[name])
+    adaptive = Adaptive(budget=1 if name == PLAIN else budget, retry=METHODS[name])
     start = time.perf_counter()
     recipe = resolve(model, replace(settings, adapt=adaptive), targets)
     prior_draw = recipe.draw_prior(n, seed)
@@ -73,8 +74,8 @@ def figures(
         return again.lengths, again.condition
 
     with factory.sampler(recipe) as inner:
-        anew = None if name == SAME_LENGTH else redraw
-        sampler = factory.adaptive_sampler(recipe, inner, anew)
+        new_prior = None if name == SAME_LENGTH else redraw
+        sampler = factory.adaptive_sampler(recipe, inner, new_prior)
         samples = sampler.run(Job(prior_draw.lengths, prior_draw.condition, seed))
     seconds = time.perf_counter() - start
     raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
@@ -96,16 +97,16 @@ def figures(
 
 
 def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield a row of the table for every arm, gamma and budget."""
+    """Yield a row of the table for every method, gamma and budget."""
     head = getattr(model.denoiser, "quality_head", None) is not None
-    arms = [name for name in options.only if head or not name.startswith("quality")]
+    methods = [name for name in options.only if head or not name.startswith("quality")]
     work = [
         (name, gamma, budget)
         for gamma in options.gamma
-        for name in arms
+        for name in methods
         for budget in (options.budget[:1] if name == PLAIN else options.budget)
     ]
-    for name, gamma, budget in each(work, "arm"):
+    for name, gamma, budget in each(work, "method"):
         settings = Settings(
             strategy(options.remask), options.steps, token_weights(options.weights), gamma,
             batch_size=options.batch_size,
@@ -123,13 +124,13 @@ COLUMNS = {
     "NFE": (1, 1), "tries": (1, 2), "valid": (100, 1), "unique": (100, 1), "novel": (100, 1),
     "mean novel": (1, 3), "novel per 100 NFE": (1, 2), "seconds": (1, 1),
 }  # fmt: skip
-"""What is shown: a factor and how many digits."""
+"""Columns shown, with a factor and the number of digits."""
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """Return the table for reading: means ± standard deviations over seeds."""
+    """Return the table as Markdown: means ± standard deviations over seeds."""
     percent = {"valid": "valid %", "unique": "unique %", "novel": "novel (strict) %"}
-    header = ["arm", "gamma", "budget", *(percent.get(key, key) for key in COLUMNS)]
+    header = ["method", "gamma", "budget", *(percent.get(key, key) for key in COLUMNS)]
     lines = [" | ".join(header), " | ".join("---" for _ in header)]
     for row in rows:
         cells = [row["arm"], f"{row['gamma']:g}", str(row["budget"])]
@@ -139,7 +140,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = parser_for(__doc__, list(ARMS), "arm", "adaptive.csv")
+    parser = parser_for(__doc__, list(METHODS), "method", "adaptive.csv")
     parser.add_argument(
         "--budget", default=[64, 128], type=integers, help="forwards a row may take"
     )
@@ -148,8 +149,8 @@ def main() -> None:
         "--gamma", default=[1.0], type=lambda text: [float(part) for part in text.split(",")]
     )
     parser.add_argument("--steps", type=int, default=128)
-    parser.add_argument("--remask", default="ancestral", help="strategy of each try")
-    parser.add_argument("--weights", default="uniform", help="its token weights")
+    parser.add_argument("--remask", default="ancestral", help="remasking strategy of each draw")
+    parser.add_argument("--weights", default="uniform", help="its remasking weights")
     options = parser.parse_args()
     rows = collect(measure(molgen.load(options.model), options), options.out)
     print(markdown(rows))

@@ -1,18 +1,19 @@
-"""How much time an amortised guide saves against exact classifier-based guidance, in one run.
+"""Speed of amortised against exact classifier-based guidance, in one run.
 
     .venv/bin/python benchmarks/classifier_guidance.py qm9
 
-Three ways to ``log p(y | x_t, token l := v)`` of the same guide, network, rows and seeds:
+Three evaluations of ``log p(y | x_t, token l := v)`` by the same classifier, network, rows and
+seeds:
 
     every      exact, one classifier row for each masked position and reachable token, in each step
-               that places a token: what a plain implementation restricted in this way does
-    placed     exact, at the positions that are about to be placed alone: the same rows to the last
-               token, since nothing is drawn anywhere else (molgen's own exact guidance)
-    amortised  all candidates in one forward of the guide's second head
+               that places a token: a plain implementation with this restriction
+    placed     exact, only at the positions placed in the step: the same rows token for token, since
+               no other position is drawn (molgen's own exact guidance)
+    amortised  all candidates in one forward of the classifier's second head
 
-The contestants take turns, so that whatever else the machine does falls on all of them. Molecules a
-second are rows drawn over seconds, loading aside. Frontiers and hypervolumes of exact against
-amortised guidance come from ``molgen frontier`` (README).
+They take turns, so that other load on the machine affects all of them. Molecules a second are rows
+drawn over seconds, without loading. Frontiers and hypervolumes of exact against amortised guidance
+are those of ``molgen frontier`` (README).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ WARM_UP = 32  # rows, not timed
 def every(
     model: Model, targets: dict[str, Target], n: int, seed: int, settings: Settings
 ) -> Samples:
-    """Draw with the classifier asked about every masked position."""
+    """Draw with the classifier evaluated at every masked position."""
     lengths, _ = model.prior.draw(targets, n, seed)
     recipe = resolve(model, settings, targets)
     transition = MaskedTransition(MicroBatchedDenoiser(model.denoiser), None, recipe.tilts)
@@ -53,10 +54,10 @@ def every(
         )
 
 
-def contestants(
+def variants(
     model: Model, targets: dict[str, Target], steps: int, gamma: float
 ) -> dict[str, Callable[[int, int], Samples]]:
-    """Return the three ways to draw: (rows, seed) -> samples."""
+    """Return the three variants: (rows, seed) -> samples."""
 
     def settings(scores: str) -> Settings:
         return model.settings("design", steps=steps, gamma=gamma, guidance=ClassifierBased(scores))
@@ -79,25 +80,25 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    model = molgen.load(asked.model)
-    name, _, value = asked.target.partition("=")
-    ways = contestants(model, {name: parse_target(value)}, asked.steps, asked.gamma)
+    options = parser.parse_args()
+    model = molgen.load(options.model)
+    name, _, value = options.target.partition("=")
+    draws = variants(model, {name: parse_target(value)}, options.steps, options.gamma)
     rows = []
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for way in ways.values():
-        way(WARM_UP, 0)
-    for seed in range(asked.repeats):
+    seconds: dict[str, list[float]] = {label: [] for label in draws}
+    for draw in draws.values():
+        draw(WARM_UP, 0)
+    for seed in range(options.repeats):
         drawn = {}
-        for label, way in ways.items():
+        for label, draw in draws.items():
             started = time.perf_counter()
-            drawn[label] = way(asked.rows, seed)
-            seconds[label].append((time.perf_counter() - started) / asked.rows)
+            drawn[label] = draw(options.rows, seed)
+            seconds[label].append((time.perf_counter() - started) / options.rows)
             found = drawn[label]
             rows.append(
                 {
-                    "scores": label, "target": asked.target, "gamma": asked.gamma,
-                    "steps": asked.steps, "rows": asked.rows, "seed": seed,
+                    "scores": label, "target": options.target, "gamma": options.gamma,
+                    "steps": options.steps, "rows": options.rows, "seed": seed,
                     "seconds_per_molecule": seconds[label][-1], "nfe": found.nfe.mean(),
                     "classifier_nfe": found.classifier_nfe.mean(),
                 }
@@ -111,8 +112,8 @@ def main() -> None:
             f"{statistics.median(ratios):5.1f} times amortised "
             f"({min(ratios):.1f} to {max(ratios):.1f})"
         )
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    with asked.out.open("w", newline="", encoding="utf-8") as file:
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    with options.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -1,24 +1,24 @@
-"""Drug-like molecules: what chemists ask of a model, task by task.
+"""Drug-like molecules: the usual tasks of molecule design, one by one.
 
     .venv/bin/python benchmarks/drug_like.py zinc250k --tasks de-novo,delivered,steered,goals
     .venv/bin/python benchmarks/drug_like.py zinc250k --tasks fragments --n 100 --drugs drugs.csv
     .venv/bin/python benchmarks/drug_like.py zinc250k --tasks leads --leads leads.csv --first 40
 
 =========  ========================================================================================
-de-novo    N rows, nothing asked, nothing repaired or drawn again: how many are molecules
-delivered  N new molecules, nothing else asked: what one costs
-steered    N new molecules steered on QED and SA, no property filter
-fragments  N new molecules for each drug of a table and each of its scaffolds, likewise steered
-leads      leads, some tries each: similarity of 0.4 to the lead, and QED of 0.9 at least
+de-novo    N rows without a target, no row repaired or replaced: share of molecules
+delivered  N new molecules without a target: cost of each
+steered    N new molecules guided towards QED and SA, no property filter
+fragments  N new molecules for each drug of a table and each of its scaffolds, guided likewise
+leads      leads, some attempts each: similarity of 0.4 to the lead, and QED of 0.9 at least
 goals      N rows, four goals at once, nothing computed while drawing
 =========  ========================================================================================
 
-*valid*: rows that are molecules and keep what they must contain, of all rows drawn. *delivered*: of
-those asked for, valid, unique and strictly novel. *quality*: distinct molecules with QED >= 0.6 and
-SA <= 4, over the number asked for. *diversity*: mean Tanimoto distance of all pairs (Morgan, radius
+*valid*: rows that are molecules and keep the constraint, of all rows drawn. *delivered*: of those
+requested, valid, unique and strictly novel. *quality*: distinct molecules with QED >= 0.6 and
+SA <= 4, over the number requested. *diversity*: mean Tanimoto distance of all pairs (Morgan, radius
 2, 2,048 bits), as in Therapeutics Data Commons. *drift*: see ``quality.py``. *NFE*: forwards of the
-network for each row drawn (de-novo, goals), molecule delivered, or lead. How rows are drawn can be
-changed as for ``molgen sample``. Figures are means over seeds with their standard deviation.
+network for each row drawn (de-novo, goals), molecule delivered, or lead. Settings of the sampler
+are the options of ``molgen sample``. Figures are means over seeds with their standard deviation.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from molgen.discovery.leads.optimize import optimize
 from molgen.discovery.request import Budget, Request
 from molgen.model import Model
 from molgen.molecules.fingerprints import fingerprints, pairwise_diversity
-from molgen.sampling.settings import Settings
+from molgen.sampling.settings import OPTIONS, Settings
 from molgen.targets import read_targets
 from property_models import compute
 
@@ -51,25 +51,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Figures = dict[str, float]
-Measured = Iterator[tuple[str, Figures]]  # what was asked, and what came of it
+Measured = Iterator[tuple[str, Figures]]  # part of a task, and its figures
 
-STEER = {"qed": "0.7..", "sa": "..3.6"}  # asked for, and not filtered by
-STEER_PARTS = {"qed": "0.75..", "sa": "..3"}  # likewise, of what contains a fragment
+GUIDED = {"qed": "0.7..", "sa": "..3.6"}  # targets of the guidance, without a filter
+GUIDED_PARTS = {"qed": "0.75..", "sa": "..3"}  # likewise, for molecules with a fragment
 GOALS = {"qed": "0.8..", "logp": "2..3", "tpsa": "60..90", "sa": "..3"}
 FRAGMENTS = ("motif_extension", "scaffold_decoration", "superstructure_generation", "linker_design")
 LEAD = {"qed": "0.9.."}
-QED, SA = 0.6, 4.0  # of a molecule of quality
+QED, SA = 0.6, 4.0  # thresholds of quality
 BITS = 2048
 
 
-def quality(table: pd.DataFrame, asked: int) -> Figures:
-    """Return uniqueness and quality over the number asked for, and diversity."""
+def quality(table: pd.DataFrame, requested: int) -> Figures:
+    """Return uniqueness and quality over the number requested, and diversity."""
     smiles = sorted({text for text in table["smiles"] if text})
     values = compute(["qed", "sa"], smiles)
     good = (values["qed"] >= QED) & (values["sa"] <= SA)
     return {
-        "unique": len(smiles) / asked,
-        "quality": float(good.sum()) / asked,
+        "unique": len(smiles) / requested,
+        "quality": float(good.sum()) / requested,
         "diversity": pairwise_diversity(fingerprints(smiles, size=BITS)),
         "mean QED": mean(values["qed"], np.ones(len(smiles), bool)),
         "mean SA": mean(values["sa"], np.ones(len(smiles), bool)),
@@ -77,7 +77,7 @@ def quality(table: pd.DataFrame, asked: int) -> Figures:
 
 
 def delivered(designs: Designs) -> Figures:
-    """Return the figures of molecules that were drawn until there were enough."""
+    """Return the figures of a design run."""
     counts = designs.counts
     kept = counts.drawn - counts.fates["invalid"] - counts.fates["constraint lost"]
     return {
@@ -108,13 +108,13 @@ def de_novo(model: Model, settings: Settings, seed: int, options: argparse.Names
 
 
 def molecules(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
-    """Draw until there are enough new molecules."""
+    """Draw until N new molecules are delivered."""
     yield "", delivered(design(model, Request(n=options.n, seed=seed, settings=settings)))
 
 
 def steered(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
-    """Draw until there are enough new molecules, all of them steered."""
-    request = Request(n=options.n, seed=seed, settings=settings, guided_by=read_targets(STEER))
+    """Draw until N new molecules are delivered, all draws guided."""
+    request = Request(n=options.n, seed=seed, settings=settings, guided_by=read_targets(GUIDED))
     yield "", delivered(design(model, request))
 
 
@@ -131,7 +131,7 @@ def fragments(model: Model, settings: Settings, seed: int, options: argparse.Nam
                 budget=Budget(options.n * options.draws),
                 seed=seed,
                 settings=settings,
-                guided_by=read_targets(STEER_PARTS),
+                guided_by=read_targets(GUIDED_PARTS),
             )
             yield f"{kind} {drug['name']}", delivered(design(model, request))
 
@@ -151,10 +151,10 @@ def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespa
             settings=settings,
         )
         found = optimize(model, smiles, request).counts
-        chosen = f", {options.top_k} of them proposed" if options.top_k and not calls else ""
-        how = f"at most {options.attempts} tries{chosen} and {calls} oracle calls"
+        chosen = f", {options.top_k} of them selected" if options.top_k and not calls else ""
+        budget = f"at most {options.attempts} attempts{chosen} and {calls} oracle calls"
         yield (
-            f"{len(smiles)} leads, {how}",
+            f"{len(smiles)} leads, {budget}",
             {
                 "success": found.improved / len(smiles),
                 "NFE": found.forwards / len(smiles),
@@ -206,15 +206,15 @@ def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any
 
 
 def described(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
-    """Return what was drawn and how."""
-    names = "steps", "remask", "weights", "guidance", "gamma", "order", "grammar", "adapt"
+    """Return the columns of the model and the settings."""
+    keys = "steps", "remask", "weights", "guidance", "gamma", "order", "grammar", "adapt"
     row = {"model": options.model, "N": options.n, "seeds": " ".join(map(str, options.seeds))}
-    row |= {name: getattr(settings, name) or "" for name in (*names, "conditions")}
+    row |= {key: getattr(settings, OPTIONS[key].name) or "" for key in (*keys, "conditions")}
     return row | {"temperature": settings.shaping.temperature}
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """Return one line for reading."""
+    """Return a row as one line of text."""
     shares = ("NFE", "guide NFE", "seconds", "diversity", "mean", "drift", "oracle", "tries")
     cells = []
     for key in (key for key in row if f"{key} sd" in row):
@@ -241,14 +241,16 @@ def main() -> None:
     parser.add_argument("--leads", type=Path, metavar="FILE", help="for leads")
     parser.add_argument("--first", type=int, help="drugs or leads to take; default all")
     parser.add_argument("--skip", type=int, default=0, help="leads to leave out before those")
-    parser.add_argument("--attempts", type=sampling.positive, default=20, help="at a lead")
+    parser.add_argument("--attempts", type=sampling.positive, default=20, help="for each lead")
     parser.add_argument(
-        "--stop-after", type=sampling.positive, help="with an oracle, a lead with so many is done"
+        "--stop-after", type=sampling.positive, help="with an oracle, stop a lead after this many"
     )
     parser.add_argument(
-        "--top-k", type=sampling.positive, help="without an oracle, tries that the guide proposes"
+        "--top-k",
+        type=sampling.positive,
+        help="without an oracle, number of attempts selected",
     )
-    parser.add_argument("--draws", type=int, default=100, help="most for each molecule asked for")
+    parser.add_argument("--draws", type=int, default=100, help="most for each molecule requested")
     parser.add_argument("--oracle-calls", type=numbers, default=[0, 20])
     parser.add_argument("--out", type=Path, default=RESULTS / "drug_like.csv")
     sampling.add_sampling(parser)

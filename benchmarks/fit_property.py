@@ -1,4 +1,4 @@
-"""How good a learned property is on three measured data sets, beside what was published.
+"""Errors of property predictors on three measured data sets, beside published ones.
 
     MOLGEN_DATA_DIR=folder .venv/bin/python benchmarks/fit_property.py
 
@@ -7,9 +7,9 @@ calibration, 10 % test) and several seeds: root-mean-square error on the test pa
 molecules in their 90 % intervals. Writes ``out/benchmarks/property_models.csv``. ``--trees`` adds
 scikit-learn's tree ensembles on the same features and splits.
 
-The published figures are means and deviations over three seeds too, of 80/10/10 splits that were
-drawn otherwise; their validation part chose hyperparameters, while ours calibrates intervals and
-chooses nothing. ESOL has 11 molecules twice, which are merged here and were not there.
+The published figures are also means and deviations over three seeds, of other 80/10/10 splits;
+their validation part selected hyperparameters, while ours calibrates intervals and selects nothing.
+ESOL has 11 molecules twice, which are merged here and were not there.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ PUBLISHED = (
 def ours(
     name: str, kind: Kind, measured: Measured, features: Features, seeds: int
 ) -> Iterator[Row]:
-    """Fit and test the judge's model for each seed."""
+    """Fit and test the property predictor for each seed."""
     reports = [assess(measured, features, kind, seed).report for seed in range(seeds)]
     yield summary(name, kind, "molgen: Gaussian process", reports)
 

@@ -1,15 +1,15 @@
-"""Orders of unmasking: what each gives beside what it costs, and beside ancestral sampling.
+"""Orders of unmasking: quality and cost of each, beside ancestral sampling.
 
     .venv/bin/python benchmarks/orders.py qm9
     .venv/bin/python benchmarks/orders.py qm9 --target ring_count=max --gamma 2
     .venv/bin/python benchmarks/orders.py qm9 --only 'ancestral-*,klass' --n 64 --seeds 0
 
-An order has no number of steps: NFE is what it took, per row, guidance counted twice. Every arm is
-drawn anew for every seed, and every figure is a mean over seeds with its standard deviation. Rates
-are over the N rows asked for: *valid*, *unique* (distinct canonical SMILES) and *novel* of them,
-strictly and by the paper's count. Read validity and uniqueness together, and unguided the *drift*,
-too: an order that shies away from what is hard to say draws as if at a low temperature. Columns
-are those of ``quality.py``.
+An order has no number of steps: NFE is the number of forwards a row, guidance counted twice. Every
+order is drawn for every seed, and every figure is a mean over seeds with its standard deviation.
+Rates are over the N rows requested: *valid*, *unique* (distinct canonical SMILES) and *novel*, by
+the strict and the paper count. Compare validity and uniqueness together, and for unguided draws the
+*drift*, too: an order that avoids uncertain tokens has the effect of a low temperature. Columns are
+those of ``quality.py``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from molgen.sampling.settings import Settings
 from molgen.utils.progress import each
 from property_models import compute
 
-ARMS: dict[str, Order | int] = {
+ORDERS: dict[str, Order | int] = {
     "ancestral-128": 128,  # steps
     "ancestral-32": 32,
     "random": Random(),
@@ -66,13 +66,13 @@ ARMS: dict[str, Order | int] = {
 }
 
 
-def draw(model: Model, arm: Order | int, options: argparse.Namespace, seed: int) -> Samples:
+def draw(model: Model, order: Order | int, options: argparse.Namespace, seed: int) -> Samples:
     """Draw once.
 
     Raises:
-        ValueError: if nothing is masked under the model's noise.
+        ValueError: if the model is not of masked noise.
     """
-    steps = arm if isinstance(arm, int) else 1
+    steps = order if isinstance(order, int) else 1
     settings = Settings(
         Ancestral(), steps, gamma=options.gamma, batch_size=options.batch_size,
         shaping=Shaping(options.temperature),
@@ -83,18 +83,18 @@ def draw(model: Model, arm: Order | int, options: argparse.Namespace, seed: int)
     with factory.sampler(recipe) as sampler:
         if not isinstance(sampler, Sampler):
             raise ValueError(f"model is {options.model!r}, expected one under masked noise")
-        if not isinstance(arm, int):
-            ordered = OrderedSampler(sampler.predictor, arm, options.batch_size)
+        if not isinstance(order, int):
+            ordered = OrderedSampler(sampler.predictor, order, options.batch_size)
             return ordered.run(job)
         return sampler.run(job)
 
 
 def figures(
-    model: Model, arm: Order | int, reference: Reference, options: argparse.Namespace, seed: int
+    model: Model, order: Order | int, reference: Reference, options: argparse.Namespace, seed: int
 ) -> dict[str, float]:
     """Draw once and measure."""
     start = time.perf_counter()
-    samples = draw(model, arm, options, seed)
+    samples = draw(model, order, options, seed)
     seconds = time.perf_counter() - start
     raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
     molecules = interpret_all(raw)
@@ -119,10 +119,10 @@ def figures(
 
 
 def measure(model: Model, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield a row of the table for every arm chosen."""
+    """Yield a row of the table for every order chosen."""
     reference = Reference(model.prior)
-    for name in each(options.only, "arm"):
-        drawn = [figures(model, ARMS[name], reference, options, seed) for seed in options.seeds]
+    for name in each(options.only, "order"):
+        drawn = [figures(model, ORDERS[name], reference, options, seed) for seed in options.seeds]
         row: dict[str, Any] = {"arm": name, "model": options.model, "N": options.n}
         row["seeds"] = " ".join(map(str, options.seeds))
         row["target"] = " ".join(f"{k}={v}" for k, v in options.target.items())
@@ -140,7 +140,7 @@ PERCENT = {
 
 
 def markdown(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
-    """Return the table for reading: means ± standard deviations over seeds."""
+    """Return the table as Markdown: means ± standard deviations over seeds."""
     drift = [key for key in rows[0] if key.startswith("drift") and not key.endswith("sd")]
     name = rows[0]["property"]
     numbers = {"mean unique": f"mean {name} (unique)", "mean novel": f"mean {name} (novel)"}
@@ -155,7 +155,7 @@ def markdown(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
 
 
 def main() -> None:
-    parser = parser_for(__doc__, list(ARMS), "arm", "orders.csv")
+    parser = parser_for(__doc__, list(ORDERS), "order", "orders.csv")
     parser.add_argument(
         "--target", type=lambda text: dict([target(text)]), default={},
         help="PROP=VALUE; none: unguided",

@@ -1,13 +1,13 @@
-"""Draw a length, or learn padding? Two equal networks, trained both ways.
+"""Drawn lengths against learned padding: two equal networks, trained both ways.
 
     .venv/bin/molgen train data/qm9.csv.gz --out out/qm9 --prepare-only
     .venv/bin/python benchmarks/padding.py out/qm9/dataset.npz --minutes 10 --seeds 0,1,2
 
-*drawn*: as molgen does. A row has its own length, drawn from those of training; the bound pays for
-it, ``-log p(length)``. *padded*: every row is filled up to the longest with ``[END]``, an ordinary
-token that is masked, predicted and drawn like any other; the bound covers it, and a molecule is
-what comes before the first ``[END]``. Both bounds are of the same thing, nats for the text of a
-held-out molecule, so they can be compared.
+*drawn*: the method of molgen. A row has its own length, drawn from those of training, at a cost of
+``-log p(length)`` in the bound. *padded*: every row is padded to the longest with ``[END]``, an
+ordinary token that is masked, predicted and drawn like any other and is part of the bound; the
+molecule ends before the first ``[END]``. Both bounds are of the same quantity, nats for the text of
+a held-out molecule, so they can be compared.
 
 The padded network is trained twice: for the same time, and on the same number of molecules.
 """
@@ -31,6 +31,7 @@ from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
 from molgen.diffusion.likelihood import held_out_bound
 from molgen.diffusion.plan import Ancestral
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.molecules.conventions import count
 from molgen.molecules.parsing import interpret_all
@@ -49,17 +50,17 @@ WARM_UP, PROBE = 10, 40  # steps before and in the measurement of the training s
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one training run came to.
+    """The result of one training run.
 
     Attributes:
-        arm: how rows were padded, and what was held equal.
+        arm: kind of padding, and what was kept equal.
         seed: of weights, batches, masks and samples.
         minutes: of training alone.
         epochs: passes over the training molecules.
         trained_per_second: molecules a second in training.
-        nats: held-out bound per molecule, whatever tells its length included.
+        nats: held-out bound per molecule, its length included.
         error: standard error of it over molecules.
-        length_nats: the part of it that drawing the length costs; NaN where it is not drawn.
+        length_nats: the part of it for the drawn length; NaN where it is not drawn.
         rows: samples drawn.
         valid: part of them that are valid molecules.
         unique: distinct valid molecules, over rows.
@@ -90,10 +91,10 @@ def unconditional(data: TokenDataset) -> TokenDataset:
 
 
 def padded(data: TokenDataset) -> TokenDataset:
-    """Return the data set with every row filled up to the longest with an ordinary ``[END]``.
+    """Return the data set with every row padded to the longest with an ordinary ``[END]``.
 
-    It goes between the ordinary tokens and the special ones, so its id is that which padding had,
-    and the ids stay as they are.
+    It is inserted between the ordinary tokens and the special ones, so its id is the former id of
+    padding, and the arrays of ids are unchanged.
     """
     vocab = (*data.vocab[:-2], END, *data.vocab[-2:])
     return replace(data, lengths=np.full_like(data.lengths, data.tokens.shape[1]), vocab=vocab)
@@ -111,7 +112,7 @@ def shape(data: TokenDataset, options: argparse.Namespace) -> DenoiserConfig:
 
 
 def epochs_in(data: TokenDataset, options: argparse.Namespace, pool: Workers) -> float:
-    """Return how many epochs fit in the time allowed, from the speed of some steps."""
+    """Return the number of epochs in the given time, from the speed of some steps."""
     trainer = Trainer(data, new_model(shape(data, options), 0), TrainConfig(), pool)
     batches = trainer.remaining_batches()
     for rows in islice(batches, WARM_UP):
@@ -168,9 +169,9 @@ def sample(
     """Draw rows, ancestral at T = 128, and count them."""
     lengths = np.random.default_rng(seed).choice(data.lengths[~data.held_out], n)
     start = time.perf_counter()
-    samples = Sampler(NetworkPredictor(model, pool), Ancestral().plan(128)).run(
-        Job(lengths, seed=seed)
-    )
+    samples = Sampler(
+        NetworkPredictor(MicroBatchedDenoiser(model), pool), Ancestral().plan(128)
+    ).run(Job(lengths, seed=seed))
     seconds = time.perf_counter() - start
     tokenizer = Tokenizer(list(data.vocab), data.representation)
     texts = [tokenizer.decode(row) for row in samples.tokens]

@@ -1,12 +1,12 @@
-"""The published sampler, written plainly: what molgen's sampler is measured against.
+"""The published sampler as a plain loop: the reference for the speed of molgen's sampler.
 
     x = all masks;   for (alpha_t, alpha_s, sigma) in plan:   x ~ q(x_s | x_t = x)
 
 The whole batch takes every step, padded to its longest row; every step runs the network over every
-row, twice under classifier-free guidance, and draws every token anew. Nothing is reused and no row
-ends early. Same kernels, same weights and the same distribution as
-:mod:`molgen.sampling.event_sampler`, which ``tests/integration/test_plain_loop.py`` holds it to;
-other random numbers.
+row, twice under classifier-free guidance, and draws every token again. No prediction is reused and
+no row ends early. Same kernels, same weights and the same distribution as
+:mod:`molgen.sampling.event_sampler`, as tested in ``tests/integration/test_plain_loop.py``; other
+random numbers.
 
 References: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025),
 algorithm 1; Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models" (2024).
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.posterior import masked_posterior, subs
-from molgen.guidance.kernels import classifier_free_masked
+from molgen.guidance.kernels import classifier_free
 from molgen.nn.denoiser import Denoiser
 
 
@@ -64,7 +64,7 @@ def plain_loop(
     for alpha_t, alpha_s, sigma in plan.rows():
         prediction = log_p(given, alpha_t)
         if guided:
-            prediction = classifier_free_masked(prediction, log_p(None, alpha_t), gamma)
+            prediction = classifier_free(prediction, log_p(None, alpha_t), gamma)
         q = masked_posterior(prediction.exp(), tokens, alpha_t, alpha_s, sigma, denoiser.mask_id)
         drawn = torch.multinomial(q.flatten(0, 1), 1, generator=generator).view_as(tokens)
         tokens = torch.where(real, drawn, tokens)

@@ -1,19 +1,19 @@
-"""What each way of sampling gives: validity, novelty, property and drift, beside what it costs.
+"""Validity, novelty, property, drift and cost of each setting of the sampler.
 
     .venv/bin/python benchmarks/quality.py qm9
     .venv/bin/python benchmarks/quality.py qm9 --only 'ancestral,rescale-*' --n 256 --seeds 0
 
-Every setting is drawn anew for every seed, and every figure is a mean over seeds with its standard
-deviation. All rates are over the N rows asked for: nothing is repaired, filtered or drawn again.
+Every setting is drawn for every seed, and every figure is a mean over seeds with its standard
+deviation. All rates are over the N rows requested: no row is repaired, filtered or replaced.
 
-- *valid*: one sanitised fragment. *unique*, *novel*: distinct canonical SMILES; those of them that
-  training never saw (strict). *novel (paper)*: distinct raw strings that are no canonical SMILES of
-  training; a known molecule spelled otherwise counts, so it is the larger number.
+- *valid*: one sanitised fragment. *unique*: distinct canonical SMILES. *novel* (strict): those not
+  in the training set. *novel (paper)*: distinct raw strings that are no canonical SMILES of the
+  training set; a training molecule written as another string counts, so it is the larger number.
 - the *property* is the target's, or QED where there is none: its mean over the distinct valid
   molecules, and over the novel ones of either count.
 - *drift* (unguided settings alone): Wasserstein distance between the valid rows and the training
   molecules, in standard deviations of training; ``length`` is in tokens of the raw string. The
-  setting ``training`` draws from the training table itself: what sampling noise alone comes to.
+  setting ``training`` draws from the training table itself: the contribution of sampling noise.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from molgen.data.prior import Prior
 from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count, wasserstein
 from molgen.molecules.parsing import interpret_all
-from molgen.sampling.settings import Settings
+from molgen.sampling.settings import OPTIONS, Settings
 from molgen.utils.progress import each
 from property_models import compute
 
-# Not results/: a partial run must not replace a measured table.
+# Not results/, so that a partial run cannot replace a measured table.
 RESULTS = Path("out") / "benchmarks"
 Floats = NDArray[np.float64]
 DRIFT = ("qed", "logp", "mw", "ring_count")  # and the length
-QUANTILES = 20_000  # points that stand for the training table's distribution
+QUANTILES = 20_000  # points that approximate the training table's distribution
 TRAINING = "training"
 
 
@@ -68,13 +68,13 @@ class Reference:
 def quantiles(values: Floats, weight: Floats) -> Floats:
     """Return evenly spaced quantiles of a weighted sample, shape (QUANTILES,).
 
-    The table holds every property's extremes whole and a part of the rest, hence its weights.
+    The table has all extremes of every property and a sample of the rest, hence its weights.
     """
-    known = ~np.isnan(values)
-    order = np.argsort(values[known])
-    cdf = np.cumsum(weight[known][order])
+    present = ~np.isnan(values)
+    order = np.argsort(values[present])
+    cdf = np.cumsum(weight[present][order])
     at = (np.arange(QUANTILES) + 0.5) / QUANTILES * cdf[-1]
-    return values[known][order][np.searchsorted(cdf, at).clip(max=len(order) - 1)]
+    return values[present][order][np.searchsorted(cdf, at).clip(max=len(order) - 1)]
 
 
 def training_row(reference: Reference, n: int, seed: int) -> dict[str, float]:
@@ -154,7 +154,7 @@ def spread(drawn: list[dict[str, float]]) -> dict[str, float]:
 def describe(
     name: str, setting: Setting, settings: Settings, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Return the columns that say what was drawn, and how novelty is counted."""
+    """Return the columns of the setting, the draw and the count of novelty."""
     row: dict[str, Any] = {"setting": name, "model": options.model, "N": options.n}
     row["seeds"] = " ".join(map(str, options.seeds))
     row["target"] = " ".join(f"{k}={v}" for k, v in setting.targets.items())
@@ -162,7 +162,7 @@ def describe(
     row["novel by"] = "strict over N; paper over N"
     if name != TRAINING:
         for key in ("steps", "remask", "weights", "gamma"):
-            row[key] = getattr(settings, key) or "uniform"  # weights alone may be None
+            row[key] = getattr(settings, OPTIONS[key].name) or "uniform"  # weights may be None
         row["temperature"] = settings.shaping.temperature
     return row
 
@@ -177,7 +177,7 @@ NUMBERS = ("mean unique", "mean novel", "mean novel paper", "NFE", "seconds")
 
 
 def markdown(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
-    """Return the table for reading: means ± standard deviations over seeds."""
+    """Return the table as Markdown: means ± standard deviations over seeds."""
     drift = [key for key in rows[0] if key.startswith("drift") and not key.endswith("sd")]
     drift = drift or [f"drift {name}" for name in (*DRIFT, "length")]
     header = ["setting", "N × seeds", "T", *PERCENT.values(), "property", *NUMBERS, *drift]
@@ -218,13 +218,13 @@ def integers(text: str) -> list[int]:
 
 
 def parser_for(doc: str, names: Sequence[str], kind: str, out: str) -> argparse.ArgumentParser:
-    """Return the options that comparisons share.
+    """Return the options shared by comparisons.
 
     Args:
         doc: of the script; its first line describes it.
-        names: of what is compared.
-        kind: what one of them is called.
-        out: the table's file.
+        names: of the things compared.
+        kind: the noun for one of them.
+        out: file of the table.
     """
 
     def chosen(text: str) -> list[str]:
@@ -240,7 +240,7 @@ def parser_for(doc: str, names: Sequence[str], kind: str, out: str) -> argparse.
     parser.add_argument("model", nargs="?", default="qm9", help="a bundled name or a folder")
     parser.add_argument("--n", type=int, default=1024, help="rows of each draw")
     parser.add_argument("--seeds", default=[0, 1, 2], type=integers)
-    parser.add_argument("--batch-size", type=int, default=256, help="rows in flight (speed only)")
+    parser.add_argument("--batch-size", type=int, default=256, help="rows in a batch (speed only)")
     parser.add_argument("--only", type=chosen, default="*", help="names or patterns, with commas")
     parser.add_argument("--out", type=Path, default=RESULTS / out)
     return parser
@@ -255,7 +255,7 @@ def target(text: str) -> tuple[str, str]:
 
 
 def collect(rows: Iterable[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
-    """Return the rows; they are written after each one, so an interrupted run leaves its part."""
+    """Return the rows, written after each one, so that an interrupted run leaves a part."""
     found = []
     for row in rows:
         found.append(row)

@@ -1,4 +1,4 @@
-"""The settings that ``quality.py`` compares, by name."""
+"""The settings compared by ``quality.py``, by name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from molgen.sampling.words import strategy, token_weights
 
 @dataclass(frozen=True)
 class Setting:
-    """A way of sampling.
+    """Settings of the sampler, in words.
 
     Attributes:
         remask: strategy as on the command line; empty for the model's own recommendation.
-        weights: token weights as on the command line.
+        weights: remasking weights as on the command line.
         temperature: divides log-probabilities.
         gamma: strength of classifier-free guidance.
-        targets: what is asked for, as on the command line; empty for unguided.
+        targets: as on the command line; empty for unguided.
     """
 
     remask: str = "ancestral"
@@ -31,7 +31,7 @@ class Setting:
     targets: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self, model: Model, steps: int, batch_size: int) -> Settings:
-        """Return what the sampler needs; the model's own recommendation has its own steps."""
+        """Return the settings; the model's own recommendation has its own steps."""
         if not self.remask:
             own: dict[str, Any] = {"gamma": self.gamma} if self.targets else {}
             return model.settings(batch_size=batch_size, **own)

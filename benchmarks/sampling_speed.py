@@ -1,11 +1,11 @@
-"""How much faster than a plain loop of the published algorithm molgen samples, in one run.
+"""Speed of sampling against a plain loop of the published algorithm, in one run.
 
     .venv/bin/python benchmarks/sampling_speed.py qm9
 
-Same weights, same targets, same lengths; the contestants take turns, so that whatever else the
-machine does falls on all of them. Molecules a second are rows drawn over seconds, everything
-included but loading. The plain loop's speed does not depend on how many rows it is given (it always
-runs whole batches), so it is given fewer.
+Same weights, same targets, same lengths; the samplers take turns, so that other load on the machine
+affects all of them. Molecules a second are rows drawn over seconds, without loading. The speed of
+the plain loop does not depend on the number of rows (it always runs whole batches), so it draws
+fewer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from molgen.utils.threads import bf16_is_fast
 
 RESULTS = Path("out") / "benchmarks" / "sampling_speed.json"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-CONTESTANTS = (("plain", "fp32"), ("plain", "bf16"), ("molgen", "bf16"), ("molgen", "fp32"))
+SAMPLERS = (("plain", "fp32"), ("plain", "bf16"), ("molgen", "bf16"), ("molgen", "fp32"))
 RATIOS = (
     ("molgen bf16", "plain fp32"),  # first: the headline
     ("molgen bf16", "plain bf16"),
@@ -43,7 +43,7 @@ WARM_UP_STEPS = 8
 
 @dataclass(frozen=True)
 class Case:
-    """What is drawn."""
+    """One configuration of the draw."""
 
     name: str
     remask: Strategy
@@ -64,7 +64,7 @@ CASES = (
 
 @dataclass
 class Timing:
-    """Repetitions of one contestant in one case."""
+    """Repetitions of one sampler in one case."""
 
     rows: int
     speeds: list[float] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Timing:
     """Mean forwards a row, likewise."""
 
     def record(self) -> dict[str, float | int | list[float]]:
-        """Return what goes into the results file."""
+        """Return the entry of the results file."""
         return {
             "rows": self.rows,
             "nfe_per_row": round(statistics.mean(self.nfe), 1),
@@ -83,12 +83,12 @@ class Timing:
 
 
 def draw(
-    model: Model, case: Case, contestant: tuple[str, str], steps: int, rows: int, seed: int
+    model: Model, case: Case, sampler: tuple[str, str], steps: int, rows: int, seed: int
 ) -> tuple[float, float]:
     """Draw once; return molecules a second and the mean forwards a row."""
-    sampler, dtype = contestant
+    kind, dtype = sampler
     start = time.perf_counter()
-    if sampler == "molgen":
+    if kind == "molgen":
         settings = Settings(case.remask, steps, gamma=case.gamma, dtype=dtype)
         nfe = float(model.draw(rows, case.targets, seed, settings=settings).nfe.mean())
     else:
@@ -103,15 +103,15 @@ def draw(
 def compare(
     model: Model, case: Case, steps: int, rows: int, plain_rows: int, repetitions: int
 ) -> dict[str, Timing]:
-    """Let the contestants take turns; return their timings by name."""
+    """Run the samplers in turn; return their timings by name."""
     counts = {"plain": plain_rows, "molgen": rows}
-    timings = {" ".join(c): Timing(counts[c[0]]) for c in CONTESTANTS}
-    for contestant in CONTESTANTS:
-        draw(model, case, contestant, WARM_UP_STEPS, counts[contestant[0]], 0)
+    timings = {" ".join(c): Timing(counts[c[0]]) for c in SAMPLERS}
+    for sampler in SAMPLERS:
+        draw(model, case, sampler, WARM_UP_STEPS, counts[sampler[0]], 0)
     for seed in range(repetitions):
-        for contestant in CONTESTANTS:
-            speed, nfe = draw(model, case, contestant, steps, counts[contestant[0]], seed)
-            timing = timings[" ".join(contestant)]
+        for sampler in SAMPLERS:
+            speed, nfe = draw(model, case, sampler, steps, counts[sampler[0]], seed)
+            timing = timings[" ".join(sampler)]
             timing.speeds.append(speed)
             timing.nfe.append(nfe)
     return timings

@@ -1,11 +1,11 @@
-"""A loaded model, and the table it draws.
+"""A loaded model with its settings, and the table of its samples.
 
     model = molgen.load("qm9")
     table = model.sample(100, targets={"qed": "max"})
 
-Every row asked for is a row of the table, in order: the raw string the network wrote, its canonical
-form or the reason there is none, whether it is unique and novel, the forwards it cost, and the
-properties asked for. Nothing is retried, repaired or left out.
+The table has every requested row, in order: the raw string, its canonical form or the reason why it
+is invalid, whether it is unique and novel, its forwards, and the requested properties. No row is
+retried, corrected or left out, unless ``adapt`` is set.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_COMPUTED = "cannot be computed"
-"""What stands in the column of a property that a model learned from a user's column alone."""
+"""Value in the column of a property that a model learned only from a user's column."""
 
 
 @dataclass(frozen=True)
 class Model(Checkpoint):
-    """A loaded checkpoint with its settings: draws rows, and makes a table of them."""
+    """A loaded checkpoint with its settings: draws rows and returns tables."""
 
     @classmethod
     def load(cls, name: str | Path, folder: Path | None = None) -> Self:
         """Load a checkpoint; see :meth:`molgen.checkpoints.checkpoint.Checkpoint.load`.
 
         Raises:
-            ValueError: likewise, and if what it recommends means nothing.
+            ValueError: likewise, and if its recommended settings are invalid.
         """
         found = super().load(name, folder)
         presets = found.info.get("presets", {})
@@ -63,13 +63,13 @@ class Model(Checkpoint):
     def preset(
         self, purpose: str = "sampling", targets: Mapping[str, Target | str] | None = None
     ) -> dict[str, Any]:
-        """Return what the checkpoint recommends, in words and numbers.
+        """Return the recommended settings of the checkpoint, in words and numbers.
 
         Args:
-            purpose: ``"sampling"``, where every row counts, or ``"design"``, where rows that fail
-                are drawn again and what counts is forwards per delivered molecule.
-            targets: what is aimed at with whole molecules: for sampling, a preset tuned for it is
-                preferred. None where something else is drawn, such as what a scaffold leaves open.
+            purpose: ``"sampling"``, where every row counts, or ``"design"``, where failed rows are
+                retried and the objective is forwards per accepted molecule.
+            targets: of complete molecules: for sampling, a preset tuned for them is preferred. None
+                for other draws, such as the completion of a scaffold.
         """
         return self._preset(purpose, read_targets(targets or {}))
 
@@ -95,7 +95,7 @@ class Model(Checkpoint):
             **changes: of :class:`Settings`.
 
         Raises:
-            ValueError: if a setting is not known or out of range.
+            ValueError: if a setting is unknown or out of range.
         """
         return self._settings(purpose, read_targets(targets or {}), changes)
 
@@ -120,8 +120,8 @@ class Model(Checkpoint):
             n: rows.
             targets: property names to a value, ``"max"``, ``"min"``, a ``Range`` or ``"LO..HI"``.
             seed: the same seed gives the same rows, and fewer rows are a prefix of more.
-            first: index of the first row, to go on from an earlier call.
-            properties: further properties to compute, beside those of the targets.
+            first: index of the first row, to continue an earlier call.
+            properties: properties to compute in addition to those of the targets.
             **changes: of :class:`Settings`.
 
         Returns:
@@ -129,7 +129,7 @@ class Model(Checkpoint):
             classifier_nfe`` and one for each property; for a SELFIES model also ``tokens``.
 
         Raises:
-            ValueError: if a target or a setting is out of line; nothing has been drawn then.
+            ValueError: if a target or a setting is invalid, before anything is drawn.
         """
         wanted = read_targets(targets or {})
         settings = self._settings("sampling", wanted, changes)
@@ -152,19 +152,19 @@ class Model(Checkpoint):
         return factory.draw(resolve(self, settings, wanted), n, seed, first, record, on_done)
 
     def check(self, targets: Mapping[str, Target], settings: Settings) -> None:
-        """Check that the model can be steered towards targets.
+        """Check that the model can be guided towards targets.
 
         Raises:
-            ValueError: naming the target that neither the network's conditions nor, for guidance
-                by classifiers, the guide knows of.
+            ValueError: naming a target that is no condition of the network or, for classifier-based
+                guidance, no property of the noisy classifier.
         """
         check_targets(self, settings, targets)
 
     def own_labels(self, names: Sequence[str]) -> list[str]:
-        """Return those properties that the model learned from a user's column alone.
+        """Return the properties that the model learned only from a user's column.
 
-        It can be steered towards them, but nothing computes them of a molecule; every other name is
-        that of a property.
+        The model can be guided towards them, but they cannot be computed for a molecule; all other
+        names are registered properties.
 
         Raises:
             ValueError: for a name that is neither.
@@ -182,7 +182,7 @@ class Model(Checkpoint):
     def sampler(
         self, settings: Settings, targets: Mapping[str, Target] | None = None
     ) -> AbstractContextManager[AnySampler]:
-        """A sampler with these settings, and the threads it runs on, for the length of a block."""
+        """A sampler with these settings, with its threads, as a context manager."""
         return factory.sampler(resolve(self, settings, targets or {}))
 
     def table(

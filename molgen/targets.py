@@ -1,4 +1,4 @@
-"""Targets in chemists' words: a value, a range, perhaps open on one side, ``max`` or ``min``."""
+"""Targets of a property: a value, a range, possibly open on one side, ``max`` or ``min``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-BOUND = re.compile(r"(.+?)=?([<>]=[^<>=]+)")  # a name, which may hold any of these, and a bound
+BOUND = re.compile(r"(.+?)=?([<>]=[^<>=]+)")  # a name, which may contain any of these, and a bound
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Range:
         """Check the order.
 
         Raises:
-            ValueError: if the range is empty, or a bound is no number.
+            ValueError: if the range is empty, or a bound is NaN.
         """
         if np.isnan(self.low) or np.isnan(self.high):
             raise ValueError(f"range {self.low}..{self.high}: both bounds must be numbers")
@@ -33,7 +33,7 @@ class Range:
             raise ValueError(f"range {self.low}..{self.high} is empty: low must not exceed high")
 
     def __str__(self) -> str:
-        """Return the range as it is written: ``LO..HI``, ``LO..`` or ``..HI``."""
+        """Return the text form of the range: ``LO..HI``, ``LO..`` or ``..HI``."""
         low, high = (f"{bound:.12g}" for bound in (self.low, self.high))
         if low == "-inf" and high != "inf":
             return f"..{high}"
@@ -49,7 +49,7 @@ def parse_target(text: str) -> Target:
     One side may be left open: ``LO..`` or ``>=LO``, ``..HI`` or ``<=HI``.
 
     Raises:
-        ValueError: naming what came and what is allowed.
+        ValueError: naming the text and the allowed forms.
     """
     word = text.strip()
     if word == "max" or word == "min":
@@ -73,19 +73,19 @@ def parse_target(text: str) -> Target:
 
 
 def read_targets(targets: Mapping[str, Target | str]) -> dict[str, Target]:
-    """Return targets with their words read.
+    """Return parsed targets.
 
     Raises:
-        ValueError: naming the target that is neither a word, a finite number nor a range.
+        ValueError: naming the target that is neither max, min, a finite number nor a range.
     """
     return {name: _read(name, value) for name, value in targets.items()}
 
 
 def split_targets(words: Sequence[str]) -> dict[str, str]:
-    """Take ``PROP=VALUE`` and ``PROP>=VALUE`` apart; a SMILES in the name may have its own ``=``.
+    """Split ``PROP=VALUE`` and ``PROP>=VALUE``; a SMILES in the name may contain ``=``.
 
     Raises:
-        ValueError: naming what is not of this form, or a property that comes twice.
+        ValueError: naming a text of another form, or a property that is given twice.
     """
     found: dict[str, str] = {}
     for text in words:

@@ -55,7 +55,7 @@ def masked_noise(alpha: float) -> Tensor:
 
 
 def transition(q: Tensor, states: Tensor = STATES) -> Tensor:
-    """The chance of each state, (rows, states), from posteriors with shape (rows, 3, vocab)."""
+    """State probabilities, (rows, states), from posteriors with shape (rows, 3, vocab)."""
     return q[:, torch.arange(LENGTH), states].prod(-1)
 
 
@@ -119,7 +119,7 @@ def denoise_from_others(target: Tensor, alpha: float) -> Tensor:
 
 
 def _uniform_likelihood(alpha: float) -> Tensor:
-    """The chance that a token of one state is noised into that of another, with shape (8, 8, 3)."""
+    """The probability of each token of a state given that of another, with shape (8, 8, 3)."""
     return alpha * (CLEAN[:, None] == CLEAN).double() + (1 - alpha) / 2
 
 
@@ -130,7 +130,7 @@ def tilted(gamma: float) -> Tensor:
 
 
 def noised_classifier(tokens: Tensor, alpha: Tensor) -> Tensor:
-    """The exact log p(y | x_t) of any of the 27 states; masked noise needs no clock."""
+    """The exact log p(y | x_t) of any of the 27 states; masked noise needs no alpha."""
     return LOG_HAS_PROPERTY[number(tokens)]
 
 
@@ -158,7 +158,7 @@ LOG_P_GIVEN_Y = denoise(tilted(1.0)).log()
 
 
 class KnownScores:
-    """The exact candidate scores under masked noise, worked out once."""
+    """The exact candidate scores under masked noise, computed once."""
 
     def __init__(self) -> None:
         changed = STATES[:, None, None].repeat(1, LENGTH, MASK + 1, 1)

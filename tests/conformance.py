@@ -110,7 +110,7 @@ def _classifier_free(case: Case) -> tuple[Tensor, Tensor]:
             posterior.uniform_posterior(logits.softmax(-1), case.x, *case.alphas).log()
             for logits in (case.logits, case.logits_uncond)
         )
-        q = kernels.classifier_free_uniform(cond, uncond, case.gamma).exp()
+        q = kernels.classifier_free(cond, uncond, case.gamma).exp()
     return q, case.posterior
 
 

@@ -32,17 +32,17 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def model(tiny_model: Path) -> Model:
-    """The same, loaded."""
+def tiny(tiny_model: Path) -> Model:
+    """The tiny model, loaded once."""
     import molgen
 
     return molgen.load(tiny_model)
 
 
 @pytest.fixture(scope="session")
-def tiny(model: Model) -> Model:
-    """The same, where ``model`` is another one."""
-    return model
+def model(tiny: Model) -> Model:
+    """The same, where a file of tests has no model of its own."""
+    return tiny
 
 
 @pytest.fixture(scope="session")

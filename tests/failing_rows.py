@@ -1,4 +1,4 @@
-"""Rows that go on until they pass, for tests: who judges them, how they go on, what passed."""
+"""Adaptive sampling for tests: a check, retries, and a sampler."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from molgen.diffusion import plan
 from molgen.molecules.fate import Fate
-from molgen.sampling.acceptance import Check, Verdict
+from molgen.sampling.acceptance import Check, CheckResult
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
@@ -29,8 +29,8 @@ RETRIES: dict[str, Retry] = {
 }
 
 
-def check(tokens: Ids, rows: Ids | None = None) -> list[Verdict]:
-    """A third is no molecule and a quarter known; few keys, so many are the same."""
+def check(tokens: Ids, rows: Ids | None = None) -> list[CheckResult]:
+    """A third is invalid and a quarter in the training set; few keys, so many duplicates."""
     found = []
     for row in tokens:
         text = row[row != PAD]
@@ -39,7 +39,7 @@ def check(tokens: Ids, rows: Ids | None = None) -> list[Verdict]:
             f"{text[0]} {text[-1]}",
             Fate.IN_TRAINING_SET if weight % 4 == 1 else Fate.ACCEPTED,
         )
-        found.append(Verdict("", Fate.INVALID) if weight % 3 == 0 else Verdict(key, reason))
+        found.append(CheckResult("", Fate.INVALID) if weight % 3 == 0 else CheckResult(key, reason))
     return found
 
 
@@ -83,8 +83,8 @@ def passing(samples: Samples, demand_unique: bool = True) -> NDArray[np.bool_]:
     """Mark the rows that pass, the first of each key alone."""
     seen: set[str] = set()
     marks = []
-    for verdict in check(samples.tokens):
-        marks.append(verdict.fate is Fate.ACCEPTED and not (demand_unique and verdict.key in seen))
-        if verdict.fate is Fate.ACCEPTED:
-            seen.add(verdict.key)
+    for result in check(samples.tokens):
+        marks.append(result.fate is Fate.ACCEPTED and not (demand_unique and result.key in seen))
+        if result.fate is Fate.ACCEPTED:
+            seen.add(result.key)
     return np.array(marks)

@@ -31,7 +31,8 @@ def measured() -> Measured:
 
     distinct = dict(zip(map(canonical, SMILES), values(), strict=True))
     counts = {"rows": len(SMILES), "molecules": len(distinct), "merged": 0, "salts": 0}
-    return Measured(tuple(distinct), np.array(list(distinct.values())), counts, 0.0, ())
+    table = tuple(distinct), np.array(list(distinct.values())), counts, 0.0, ()
+    return Measured(*table, source="rule.csv")
 
 
 def write(path: Path) -> Path:

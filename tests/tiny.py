@@ -7,6 +7,7 @@ network spells over five characters, so that a good part of what it writes is a 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from molgen.checkpoints.folder import save_checkpoint
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.predictor import Prediction
 from molgen.molecules.training_index import TrainingIndex
-from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
+from molgen.nn.denoiser import Denoiser, DenoiserConfig, MoleculeDenoiser
 
 CHARACTERS = ["(", "=", "C", "N", "O"]
 PROPERTIES = ("qed", "ring_count", "logp")
@@ -26,14 +28,14 @@ HASHES = 997
 
 
 class Table:
-    """A predictor that looks ``p(x_0 | x_t)`` up by a hash of the row, its clock and condition."""
+    """A predictor with ``p(x_0 | x_t)`` from a table, by a hash of row, alpha and condition."""
 
     def __init__(self, vocab: int = 5, max_length: int = 9, forwards: int = 1) -> None:
         rng = np.random.default_rng(vocab)
         self.pad_id, self.mask_id, self.max_length = vocab, vocab + 1, max_length
         self.forwards = forwards
         self.asked = 0
-        """Rows asked for so far."""
+        """Rows predicted so far."""
         self._primes = rng.choice(np.arange(3, 9999, 2), max_length, replace=False)
         self._p = np.zeros((HASHES, max_length, vocab + 2))
         self._p[..., :vocab] = rng.dirichlet(np.full(vocab, 0.4), (HASHES, max_length))
@@ -47,7 +49,7 @@ class Table:
         rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
         self.asked += len(tokens)
-        assert wanted.any(1).all(), "a row was asked for that places nothing"
+        assert wanted.any(1).all(), "a row without wanted positions was predicted"
         width = tokens.shape[1]
         coded = np.where(tokens == self.pad_id, 0, tokens + 1)
         code = coded @ self._primes[:width] + (alpha_t * 1e6).astype(np.int64)
@@ -58,7 +60,7 @@ class Table:
 
 
 def ones(count: int) -> NDArray[np.int64]:
-    """Lengths for rows of a sampler that is not told how long they are to be."""
+    """Lengths for rows of a sampler without given lengths."""
     return np.ones(count, dtype=np.int64)
 
 
@@ -69,7 +71,7 @@ def network(
     noise: str = "masked",
     quality: bool = False,
 ) -> MoleculeDenoiser:
-    """A network with random parameters, so that its output depends on everything it is given."""
+    """A network with random parameters, so that its output depends on all inputs."""
     n = len(properties)
     config = DenoiserConfig(
         vocab_size=len(CHARACTERS) + 2,
@@ -128,3 +130,8 @@ def save(
         card,
     )
     return folder
+
+
+def fp32(denoiser: Denoiser, **more: Any) -> MicroBatchedDenoiser:
+    """A network on the CPU in single precision, as predictors take it."""
+    return MicroBatchedDenoiser(denoiser, dtype="fp32", **more)

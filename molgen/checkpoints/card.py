@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.checkpoints.folder import read_info
-from molgen.molecules.training_index import PROBES
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"DATA": DATA, "PROBES": PROBES}
+    environment.globals |= {"DATA": DATA}
     environment.filters |= {
         "fmt": format,
         "flow": lambda text: " ".join(text.split()),

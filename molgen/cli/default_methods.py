@@ -1,4 +1,4 @@
-"""The arms of a comparison for which none were named: a model's own, and those of its baselines."""
+"""The default methods of a comparison: those of a model, and those of its baselines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from molgen.frontiers.method import Arm
+    from molgen.frontiers.method import Method
     from molgen.model import Model
 
 REMASKING = "rescale:eta=.1"  # where a model recommends none
@@ -17,9 +17,9 @@ BASELINES = ("ar",)  # bundled as MODEL-ar
 LABELS = {"none": "AR", "uniform": "UDLM"}  # of a baseline, by the noise it was trained on
 
 
-def of(model: Model) -> list[Arm]:
-    """Return the arms of a model for which none were named."""
-    from molgen.frontiers.method import Arm
+def of(model: Model) -> list[Method]:
+    """Return the default methods of a model."""
+    from molgen.frontiers.method import Method
     from molgen.nn.denoiser import noise_of
 
     if noise_of(model.denoiser) != "masked":
@@ -28,32 +28,32 @@ def of(model: Model) -> list[Arm]:
     remask, weights = own.get("remask", "ancestral"), own.get("weights", "uniform")
     if remask == "ancestral":
         remask, weights = REMASKING, "uniform"
-    arms = [
-        Arm("MDLM", model.name),
-        Arm("ReMDM", model.name, remask, weights),
-        Arm("ReMDM rescale", model.name, REMASKING),
-        Arm("ReMDM loop", model.name, LOOP, LOOP_WEIGHTS),
-        Arm("Forward-backward", model.name, "forward-backward"),
-        Arm("DFM corrector", model.name, "dfm"),
+    methods = [
+        Method("MDLM", model.name),
+        Method("ReMDM", model.name, remask, weights),
+        Method("ReMDM rescale", model.name, REMASKING),
+        Method("ReMDM loop", model.name, LOOP, LOOP_WEIGHTS),
+        Method("Forward-backward", model.name, "forward-backward"),
+        Method("DFM corrector", model.name, "dfm"),
     ]
     if has_classifier(model):
-        arms.append(Arm("MDLM D-CBG", model.name, guidance="cbg"))
-        arms.append(Arm("ReMDM D-CBG", model.name, LOOP, LOOP_WEIGHTS, "cbg"))
+        methods.append(Method("MDLM D-CBG", model.name, guidance="cbg"))
+        methods.append(Method("ReMDM D-CBG", model.name, LOOP, LOOP_WEIGHTS, "cbg"))
     plain = (remask, weights) == (REMASKING, "uniform")
-    return [arm for arm in arms if not (plain and arm.label == "ReMDM rescale")]
+    return [method for method in methods if not (plain and method.label == "ReMDM rescale")]
 
 
-def baselines(model: str, asked: Sequence[str]) -> list[str]:
-    """Return the models that stand beside one; of those that come with it, what is missing is said.
+def baselines(model: str, named: Sequence[str]) -> list[str]:
+    """Return the baselines of a model; a line on standard error names a default one left out.
 
     Args:
         model: name of the model.
-        asked: names that were asked for, which must be there.
+        named: baselines named by the user, which must exist.
     """
     import molgen
 
     bundled = molgen.models()
-    found = list(asked)
+    found = list(named)
     for name in (f"{model}-{kind}" for kind in BASELINES):
         if name in bundled and name not in found:
             found.append(name)
@@ -62,21 +62,21 @@ def baselines(model: str, asked: Sequence[str]) -> list[str]:
     return found
 
 
-def of_baseline(model: Model) -> list[Arm]:
-    """Return a model's plainest arm, named after its kind, and the one that its guide steers."""
-    from molgen.frontiers.method import Arm
+def of_baseline(model: Model) -> list[Method]:
+    """Return a model's unmodified method, named after its kind, and the one with its classifier."""
+    from molgen.frontiers.method import Method
     from molgen.nn.denoiser import noise_of
 
     label = LABELS.get(noise_of(model.denoiser), Path(model.name).name)
     guided = ("FUDGE", "fudge") if noise_of(model.denoiser) == "none" else ("D-CBG", "cbg")
-    arms = [Arm(label, model.name)]
+    methods = [Method(label, model.name)]
     if has_classifier(model):
-        arms.append(Arm(f"{label} {guided[0]}", model.name, guidance=guided[1]))
-    return arms
+        methods.append(Method(f"{label} {guided[0]}", model.name, guidance=guided[1]))
+    return methods
 
 
 def has_classifier(model: Model) -> bool:
-    """Return whether a model brings a guide along."""
+    """Return whether a model has a noisy classifier in its folder."""
     from molgen.checkpoints.files import CLASSIFIER, find
 
     return model.folder is not None and (find(model.folder, CLASSIFIER) / "config.json").is_file()

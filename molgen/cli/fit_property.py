@@ -105,7 +105,6 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.direction,
             arguments.split,
             arguments.seed,
-            Path(arguments.file).name,
             on_stage=_stage,
         )
     except ValueError as error:  # often because of rejected rows

@@ -13,6 +13,7 @@ OPTIONS = {
     "--guide": "--classifier",
     "--guide-molecules": "--classifier-molecules",
     "--guide-epochs": "--classifier-epochs",
+    "--arm": "--method",
 }
 
 

@@ -1,21 +1,21 @@
-r"""Chart novelty against a property: samplers by strengths, steps and seeds, in one command.
+r"""Chart novelty against a property: methods by strengths, steps and seeds, in one command.
 
-Writes frontier.csv (every point, by both conventions), hypervolume.csv, ratios.csv, frontier.png
-and frontier.html (needs no network; rest on a point to see molecules, click to list them) into a
-folder, and the molecules of every point. A run that was interrupted goes on when the same command
-is given again; a command with other arms, strengths, steps or seeds adds to the folder.
+Writes frontier.csv (every run, by both conventions), hypervolume.csv, ratios.csv, frontier.png and
+frontier.html (works offline; hover over a point for molecules, click to list them) into a folder,
+and the molecules of every run. After an interruption the same command continues; a command with
+other methods, strengths, steps or seeds adds to the folder.
 
-An arm is a way of sampling: 'LABEL; KEY=VALUE; ...' with the keys model, remask, weights,
-guidance, context, corrector, order, grammar, adapt and temperature, each as for `molgen sample`. By
-default: plain masked diffusion (MDLM), remasking (ReMDM) as the model recommends, at every step and
-in a loop, the forward-backward and flow correctors, and the bundled autoregressive baseline
-MODEL-ar; with classifier-free guidance and, where a model has a guide, by classifier (D-CBG,
-FUDGE). The default target is the best tenth of the data.
+A method is written 'LABEL; KEY=VALUE; ...' with the keys model, remask, weights, guidance, context,
+corrector, order, grammar, adapt and temperature, each as for `molgen sample`. By default: plain
+masked diffusion (MDLM), remasking (ReMDM) as the model recommends, at every step and in a loop, the
+forward-backward and flow correctors, and the bundled autoregressive baseline MODEL-ar; with
+classifier-free guidance and, where a model has a noisy classifier, by classifier (D-CBG, FUDGE).
+The default target is the best tenth of the data.
 
 Example:
   molgen frontier qm9 --property ring_count --out out/rings
   molgen frontier qm9 --property qed --target max --gamma 1,3 --steps 32 --seeds 0 --n 256 \
-      --arm 'MDLM' --arm 'ReMDM; remask=rescale:eta=.1; weights=sharpened' --out out/qed
+      --method MDLM --method 'ReMDM; remask=rescale:eta=.1; weights=sharpened' --out out/qed
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Sweep and chart; return the exit status."""
     import pandas as pd
 
-    from molgen.frontiers.frontier import hypervolumes, point_table, published_table, ratios
+    from molgen.frontiers.frontier import hypervolumes, published_table, ratios, run_table
     from molgen.frontiers.page import frontier_html, plotly_script
     from molgen.frontiers.plot import figure_class, frontier_png
     from molgen.frontiers.store import Store
 
     conventions = chosen_conventions(arguments.conventions)
     folder = sweeping.out_folder(arguments.out)
-    figure_class()  # what the charts need is looked for before hours are spent
+    figure_class()  # missing libraries are reported before hours of sampling
     plotly_script()
     store = Store(folder)
     order = sweeping.labels(arguments)
@@ -70,39 +70,39 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         sweep, models = sweeping.prepare(arguments)
         if arguments.published:
-            published_table(arguments.published, sweep.task)
-        order = tuple(arm.label for arm in sweep.arms)
-        records = sweep_progress.carry_out(
+            published_table(arguments.published, sweep.objective)
+        order = tuple(method.label for method in sweep.methods)
+        records = sweep_progress.execute(
             sweep, models, folder,
-            lambda done: sweep_progress.write(point_table(done, order), folder / "frontier.csv"),
+            lambda done: sweep_progress.write(run_table(done, order), folder / "frontier.csv"),
         )  # fmt: skip
-    task = records[0].task
-    points = point_table(records, order)
-    volumes, published = hypervolumes(points), None
+    objective = records[0].objective
+    runs = run_table(records, order)
+    volumes, published = hypervolumes(runs), None
     if arguments.published:
-        published = published_table(arguments.published, task)
+        published = published_table(arguments.published, objective)
         if published.empty:
-            print(f"{arguments.published} has no points of {task.property}", file=sys.stderr)
+            print(f"{arguments.published} has no points of {objective.property}", file=sys.stderr)
             published = None
         else:
             volumes = pd.concat([volumes, hypervolumes(published)], ignore_index=True)
     against = ratios(volumes)
-    for table, name in ((points, "frontier"), (volumes, "hypervolume"), (against, "ratios")):
+    for table, name in ((runs, "frontier"), (volumes, "hypervolume"), (against, "ratios")):
         sweep_progress.write(table, folder / f"{name}.csv")
-    frontier_png(points, volumes, task, folder / "frontier.png", published, conventions)
-    frontier_html(store, records, points, volumes, folder / "frontier.html", published, conventions)
+    frontier_png(runs, volumes, objective, folder / "frontier.png", published, conventions)
+    frontier_html(store, records, runs, volumes, folder / "frontier.html", published, conventions)
     print(summary(volumes, against, conventions))
-    print(f"{len(records)} points: {folder / 'frontier.png'}, {folder / 'frontier.html'}")
+    print(f"{len(records)} runs: {folder / 'frontier.png'}, {folder / 'frontier.html'}")
     return 0
 
 
 def summary(volumes: pd.DataFrame, against: pd.DataFrame, conventions: tuple[str, ...]) -> str:
-    """Return the hypervolumes, and their ratios to the first arm's, for reading."""
+    """Return the hypervolumes, and their ratios to the first method's, as text."""
     from molgen.frontiers.frontier import OURS
 
     ours = volumes[volumes["source"] == OURS]
     if ours.empty:
-        return "no points"
+        return "no runs"
     first = ours["arm"].iloc[0]
     lines = []
     for convention in conventions:
@@ -113,7 +113,7 @@ def summary(volumes: pd.DataFrame, against: pd.DataFrame, conventions: tuple[str
             same = (against["arm"] == row.arm) & (against["over"] == first)
             same &= (against["steps"] == row.steps) & (against["convention"] == convention)
             for pair in against[same].itertuples():
-                if pair.ratio == pair.ratio:  # NaN: the first arm has none
+                if pair.ratio == pair.ratio:  # NaN: the first method has none
                     line += f", {pair.ratio:.2f} of {first}'s"
                     line += ", seeds apart" if pair.apart else ""
             lines.append(line)
@@ -124,7 +124,7 @@ def chosen_conventions(text: str) -> tuple[str, ...]:
     """Read the conventions to chart.
 
     Raises:
-        ValueError: if one is another word, or none is given.
+        ValueError: if one is unknown, or none is given.
     """
     found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     for name in found:

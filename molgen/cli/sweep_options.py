@@ -1,8 +1,9 @@
-"""Options and steps that commands share which sweep samplers over strengths, steps and seeds."""
+"""Options and steps shared by commands that sweep methods over strengths, steps and seeds."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -19,43 +20,43 @@ MOST_AXIS = 100  # values of one axis
 
 
 def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> None:
-    """Add what every sweep needs.
+    """Add the options of every sweep.
 
     Args:
         parser: of the command.
-        gammas: the strengths it sweeps by default.
-        steps: likewise.
+        gammas: default strengths.
+        steps: default numbers of steps.
     """
     options.add_model(parser)
     add = parser.add_argument
-    add("--property", required=True, metavar="PROP", help="what the chart is about")
+    add("--property", required=True, metavar="PROP", help="property of the chart")
     add("--out", required=True, metavar="DIR", help="folder to write to; made if missing")
     add(
         "--target", metavar="VALUE",
-        help="what is asked of the property: max, min, a number, LO..HI, or none for unguided "
-        "draws; also as PROP=VALUE (default: the best tenth of the training data)",
+        help="target of the property: max, min, a number, LO..HI, or none for unguided draws; "
+        "also as PROP=VALUE (default: the best tenth of the training data)",
     )  # fmt: skip
     add(
         "--gamma", type=numbers, default=gammas, metavar="G,...", help=f"strengths ({gammas})"
     )  # fmt: skip
     add("--steps", type=counts, default=steps, metavar="T,...", help=f"of the plans ({steps})")
     add("--seeds", type=wholes, default="0,1,2", metavar="S,...", help="of the draws (0,1,2)")
-    add("--n", type=options.positive, default=1024, metavar="N", help="rows a point (1024)")
+    add("--n", type=options.positive, default=1024, metavar="N", help="rows a run (1024)")
     add(
-        "--arm", action="append", default=[], metavar="WORDS",
-        help="a way of sampling, 'LABEL; remask=...; weights=...; guidance=...; model=...'; may be "
-        "repeated; replaces the default arms",
+        "--method", action="append", default=[], metavar="WORDS",
+        help="a method of sampling, 'LABEL; remask=...; weights=...; guidance=...; model=...'; may "
+        "be repeated; replaces the default methods",
     )  # fmt: skip
     add(
         "--baseline", action="append", default=[], metavar="NAME", type=options.model_name,
-        help="a further model as an arm of its own, without remasking; may be repeated",
+        help="a further model as a method, without remasking; may be repeated",
     )  # fmt: skip
     add(
         "--only-charts", action="store_true",
-        help="draw no molecules: chart what the folder holds, such as after an interruption; arms "
-        "that --arm names come first",
+        help="draw no molecules: chart the finished runs of the folder; methods named by --method "
+        "come first",
     )  # fmt: skip
-    add("--batch-size", type=options.positive, metavar="B", help="rows in flight; speed only")
+    add("--batch-size", type=options.positive, metavar="B", help="rows in a batch; speed only")
     options.add_device(parser)
 
 
@@ -76,21 +77,21 @@ def wholes(text: str) -> tuple[int, ...]:
 
 
 def _axis(
-    text: str, kind: Callable[[str], Any], what: str, fits: Callable[[Any], bool]
+    text: str, kind: Callable[[str], Any], allowed: str, valid: Callable[[Any], bool]
 ) -> tuple[Any, ...]:
     try:
         values = tuple(kind(part) for part in text.split(","))
     except ValueError:
         values = ()
-    if not values or len(values) > MOST_AXIS or not all(map(fits, values)):
+    if not values or len(values) > MOST_AXIS or not all(map(valid, values)):
         raise argparse.ArgumentTypeError(
-            f"expected {what} with commas between them ({MOST_AXIS} at most), got {text[:40]!r}"
+            f"expected {allowed} with commas between them ({MOST_AXIS} at most), got {text[:40]!r}"
         )
     return tuple(dict.fromkeys(values))
 
 
 def out_folder(text: str) -> Path:
-    """Return the folder to write to, which need not be there yet.
+    """Return the folder to write to, which need not exist yet.
 
     Raises:
         ValueError: if it is a file, or cannot be made.
@@ -107,73 +108,74 @@ def out_folder(text: str) -> Path:
 
 
 def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
-    """Return the sweep that was asked for and its models, loaded once each.
+    """Return the requested sweep and its models, loaded once each.
 
     Raises:
-        ValueError: if something asked is out of line.
+        ValueError: if an argument is out of range.
     """
     from molgen import load
     from molgen.checkpoints.hub import resolve
-    from molgen.frontiers.method import Arm
-    from molgen.frontiers.plan import Sweep, task_for
+    from molgen.frontiers.method import Method
+    from molgen.frontiers.plan import Sweep, objective_for
     from property_models import get
 
     get(arguments.property)
     arguments.model = resolve(arguments.model)
-    given = [Arm.parse(text, arguments.model) for text in arguments.arm]
+    given = [Method.parse(text, arguments.model) for text in arguments.method]
     models = {arguments.model: load(arguments.model)}
     base = models[arguments.model]
-    arms = given or default_methods.of(base)
+    methods = given or default_methods.of(base)
     names = [resolve(name) for name in arguments.baseline]
     if not given:
         names = default_methods.baselines(arguments.model, names)
-    for name in [*(arm.model for arm in given), *names]:
+    for name in [*(method.model for method in given), *names]:
         models[name] = models.get(name) or load(name)
-    arms = [*arms, *(arm for name in names for arm in default_methods.of_baseline(models[name]))]
-    task = task_for(base, arguments.property, _target(arguments), arguments.n)
+    further = (default_methods.of_baseline(models[name]) for name in names)
+    methods = [*methods, *itertools.chain.from_iterable(further)]
+    objective = objective_for(base, arguments.property, _target(arguments), arguments.n)
     named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}
     speed = {name: value for name, value in named.items() if value is not None}
     if arguments.device:
         options.check_device(arguments.device)
     axes = arguments.gamma, arguments.steps, arguments.seeds
-    sweep = Sweep(task, tuple(arms), *axes, getattr(arguments, "budgets", ()), speed)
+    sweep = Sweep(objective, tuple(methods), *axes, getattr(arguments, "budgets", ()), speed)
     return sweep, models
 
 
 def labels(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Return the labels of the arms that were named, in their order; charts follow it.
+    """Return the labels of the methods in the order given, which is that of the charts.
 
     Raises:
-        ValueError: if an arm cannot be read.
+        ValueError: if a method cannot be read.
     """
-    from molgen.frontiers.method import Arm
+    from molgen.frontiers.method import Method
 
-    return tuple(Arm.parse(text, arguments.model).label for text in arguments.arm)
+    return tuple(Method.parse(text, arguments.model).label for text in arguments.method)
 
 
 def _target(arguments: argparse.Namespace) -> str | None:
-    """Return the target's words; ``PROP=VALUE`` may name no other property."""
+    """Return the target's words; the property of ``PROP=VALUE`` must be that of the sweep."""
     text = arguments.target
     if text is None or "=" not in text:
         return text
     name, _, value = text.rpartition("=")
     if name.strip() != arguments.property:
-        raise ValueError(f"target is {text!r}, but the property is {arguments.property}")
+        raise ValueError(f"target is {text!r}, expected one of {arguments.property}")
     return str(value)
 
 
 def finished(store: Store, arguments: argparse.Namespace) -> list[Record]:
-    """Return the points that a folder holds, for charts without a sweep.
+    """Return the finished runs of a folder, for charts without a sweep.
 
     Raises:
         ValueError: if there are none, or they are of another property.
     """
     records = store.records()
     if not records:
-        raise ValueError(f"{str(store.folder)!r} holds no finished points to chart")
-    if records[0].task.property != arguments.property:
+        raise ValueError(f"{str(store.folder)!r} has no finished runs to chart")
+    if records[0].objective.property != arguments.property:
         raise ValueError(
-            f"property is {arguments.property}, but {str(store.folder)!r} holds points of "
-            f"{records[0].task.property}"
+            f"property is {arguments.property}, expected {records[0].objective.property}, that of "
+            f"the runs in {str(store.folder)!r}"
         )
     return records

@@ -1,4 +1,4 @@
-"""Carrying out a sweep on the command line: with a bar, and a table that grows with it."""
+"""Execution of a sweep on the command line, with a progress bar and a table kept up to date."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.frontiers.plan import Sweep
-    from molgen.frontiers.store import Point, Record
+    from molgen.frontiers.store import Record, Run
     from molgen.model import Model
 
 
-def carry_out(
+def execute(
     sweep: Sweep,
     models: dict[str, Model],
     folder: Path,
-    keep: Callable[[list[Record]], None],
+    write_table: Callable[[list[Record]], None],
 ) -> list[Record]:
-    """Draw what is missing, with a bar; return all points of the folder.
+    """Draw missing runs, with a progress bar; return all runs of the folder.
 
     Args:
-        sweep: what is asked.
+        sweep: the request.
         models: by name.
         folder: of the sweep.
-        keep: writes a table of the finished points; called whenever there is one more.
+        write_table: writes a table of the finished runs; called after each run.
     """
     from molgen.frontiers import sweep as sweeps
     from molgen.frontiers.plan import plan
     from molgen.frontiers.store import Store
 
-    bar, store = Rows(sweep.task.n), Store(folder)
+    bar, store = RowBar(sweep.objective.n), Store(folder)
 
     def end(record: Record) -> None:
         bar.end(record)
-        keep(store.records())
+        write_table(store.records())
 
     try:
         progress = sweeps.Progress(bar.start, bar.begin, bar.rows, end)
@@ -47,11 +47,11 @@ def carry_out(
     except KeyboardInterrupt:
         stored = store.records()
         if bar.total and stored:
-            keep(stored)  # one more, perhaps, than the table tells of
+            write_table(stored)  # perhaps one more than in the table
             wanted = {record.name for record in plan(sweep, models)}
             count = sum(record.name in wanted for record in stored)
             print(
-                f"{count} of {len(wanted)} points are finished; the same command goes on",
+                f"{count} of {len(wanted)} runs are finished; the same command continues",
                 file=sys.stderr,
             )
         raise
@@ -59,39 +59,39 @@ def carry_out(
         bar.close()
 
 
-class Rows:
-    """A bar over the rows of all points, so that the time left is known early."""
+class RowBar:
+    """A progress bar over the rows of all runs, so that the remaining time is estimated early."""
 
     def __init__(self, n: int) -> None:
         self.n, self.total, self.finished = n, 0, 0
-        self._bar = Bar(0, shown=False)  # until it is known how many there are
+        self._bar = Bar(0, shown=False)  # until the total is known
 
     def start(self, total: int, finished: int) -> None:
-        """Begin, with what was finished before."""
+        """Begin, with the number of runs finished before."""
         self.total, self.finished = total, finished
         self._bar = Bar((total - finished) * self.n, "row")
 
-    def begin(self, point: Point) -> None:
-        """Say which point is being drawn."""
-        self._bar.label(f"{self.finished + 1}/{self.total} {point}")
+    def begin(self, run: Run) -> None:
+        """Show the run being drawn."""
+        self._bar.label(f"{self.finished + 1}/{self.total} {run}")
 
     def rows(self, count: int) -> None:
         """Count rows that have ended."""
         self._bar.add(count)
 
     def end(self, record: Record) -> None:
-        """Say what the last point cost."""
+        """Show the cost of the last run."""
         self.finished += 1
         nfe = record.figures["nfe"] + record.figures["classifier_nfe"]
         self._bar.note(f"{nfe:.1f} forwards a row")
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Close the bar at its present count."""
         self._bar.close()
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of figures, rounded to what seven digits can tell."""
+    """Write a table of figures, rounded to seven significant digits."""
     from molgen.utils.files import replacing
 
     marks = [name for name in table if table[name].dtype == bool]

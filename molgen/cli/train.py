@@ -212,12 +212,11 @@ def train(
     try:
         info = fit(
             prepared,
-            folder,
+            (folder, *exports),
             network,
             config,
             not arguments.no_resume,
             True,
-            exports,
             options.say,
             stopping,
         )

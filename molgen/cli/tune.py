@@ -1,17 +1,17 @@
-r"""Find the settings that give most for a target, and write them as a preset.
+r"""Tune the settings for a target, and write them as a preset.
 
-Candidates (strategies, weights, correctors, strengths, also as lines over time, steps,
+Candidates (remasking strategies, weights, correctors, strengths, also linear in time, steps,
 temperatures) are compared by successive halving: all on few rows, the best third on three times as
 many, until about three are left for N rows of every seed. The model's present settings take part in
-every comparison, so the preset is at least as good on the rows it was chosen by.
+every comparison, so the preset is at least as good on the rows it was selected by.
 
-What counts is the score, novel x gain x min(1, budget / NFE): the fraction of rows that are novel,
-times how far their mean is above the data's mean, which is the hypervolume of a frontier of one
-point; and that for each forward beyond the budget (NFE: mean forwards a row, those of classifiers
-included). The rows a preset was chosen by flatter it a little; fresh seeds tell by how much.
+The score is novel x gain x min(1, budget / NFE): the fraction of rows that are novel, times the
+distance of their mean above the data's mean, which is the hypervolume of a frontier of one point,
+per forward beyond the budget (NFE: mean forwards a row, those of classifiers included). Selection
+biases the score of a preset upwards; fresh seeds measure by how much.
 
-Writes the preset, a table of all candidates beside it (FILE.csv), and what was drawn (FILE-rungs):
-a run that was interrupted goes on when the same command is given again.
+Writes the preset, a table of all candidates beside it (FILE.csv), and the draws (FILE-rungs): after
+an interruption the same command continues.
 
 Example:
   molgen tune qm9 --target qed=max --out qed.json
@@ -46,39 +46,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--target", required=True, metavar="PROP=VALUE",
-        help="what to tune for: VALUE is max, min, a number, or LO..HI",
+        help="the objective: VALUE is max, min, a number, or LO..HI",
     )  # fmt: skip
     add("--out", required=True, metavar="FILE", help="the preset to write, a .json file")
     add(
         "--candidates", type=options.positive, default=24, metavar="K",
-        help="how many to try, the model's present settings among them (24)",
+        help="number of candidates, with the model's present settings (24)",
     )  # fmt: skip
     add(
-        "--start", type=options.positive, default=64, metavar="N", help="rows of each at first (64)"
-    )
-    add("--n", type=options.positive, default=1024, metavar="N", help="rows of each at last (1024)")
+        "--start", type=options.positive, default=64, metavar="N",
+        help="rows of each in the first rung (64)",
+    )  # fmt: skip
+    add(
+        "--n", type=options.positive, default=1024, metavar="N",
+        help="rows of each in the last rung (1024)",
+    )  # fmt: skip
     add(
         "--seeds", type=sweeping.wholes, default="0,1,2", metavar="S,...",
-        help="of the rows at last; before, the first of them (0,1,2)",
+        help="of the last rung; earlier rungs use the first of them (0,1,2)",
     )  # fmt: skip
     add(
         "--budget", type=float, default=128.0, metavar="NFE",
-        help="forwards a row that cost nothing; more are counted against a candidate (128)",
+        help="forwards a row without a penalty; more reduce a candidate's score (128)",
     )  # fmt: skip
     add(
         "--adapt", action="store_true",
-        help="candidates in which rows that are no new molecule go on, up to once or twice the "
-        "budget, instead of one draw a row",
+        help="candidates that retry rows without a new molecule, up to once or twice the budget, "
+        "instead of one draw a row",
     )  # fmt: skip
     add(
         "--convention", choices=["strict", "paper"], default="strict",
-        help="what counts as novel (strict)",
+        help="of novelty (strict)",
     )  # fmt: skip
     add(
         "--search-seed", type=options.whole, default=0, metavar="S",
-        help="another seed tries other candidates (0)",
+        help="seed of the choice of candidates (0)",
     )  # fmt: skip
-    add("--batch-size", type=options.positive, metavar="B", help="rows in flight; speed only")
+    add("--batch-size", type=options.positive, metavar="B", help="rows in a batch; speed only")
     options.add_device(parser)
 
 
@@ -95,41 +99,41 @@ def run(arguments: argparse.Namespace) -> int:
     for path in (out, table):
         check_writable(path)
     sweeping.out_folder(str(folder))
-    asked, model = prepare(arguments)
-    bar = Rows(len(asked.rungs))
+    request, model = prepare(arguments)
+    bar = RowBar(len(request.rungs))
 
-    def keep(standings: Sequence[Standing]) -> None:
-        sweep_progress.write(leaderboard(asked, standings), table)
+    def write_table(standings: Sequence[Standing]) -> None:
+        sweep_progress.write(leaderboard(request, standings), table)
 
     try:
-        standings = tune(asked, model, folder, Progress(bar.begin, bar.rows, keep))
+        standings = tune(request, model, folder, Progress(bar.begin, bar.rows, write_table))
     except KeyboardInterrupt:
         if bar.rung:
             print(
-                f"{bar.rung - 1} of {bar.rungs} rungs are finished; the same command goes on",
+                f"{bar.rung - 1} of {bar.rungs} rungs are finished; the same command continues",
                 file=sys.stderr,
             )
         raise
     finally:
         bar.close()
-    keep(standings)
-    write_preset(out, preset(asked, model, standings))
-    print(summary(asked, standings))
+    write_table(standings)
+    write_preset(out, preset(request, model, standings))
+    print(summary(request, standings))
     print(f"{len(standings)} candidates: {out}, {table}")
     if not standings[0].score > 0:
         print(
             "warning: no candidate has novel molecules that are better than the data, so the "
-            "preset is what the model recommends",
+            "preset is the model's recommendation",
             file=sys.stderr,
         )
     return 0
 
 
 def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
-    """Return what was asked for and the model.
+    """Return the request and the model.
 
     Raises:
-        ValueError: if something asked is out of line.
+        ValueError: if an argument is out of range.
     """
     from property_models import get
 
@@ -137,29 +141,29 @@ def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
     get(name)
 
     from molgen import load
-    from molgen.frontiers.plan import task_for
+    from molgen.frontiers.plan import objective_for
     from molgen.frontiers.tune import Tune
-    from molgen.frontiers.tune_space import Candidate, adapts, candidates
+    from molgen.frontiers.tune_space import Candidate, candidates, retries
 
     model = load(arguments.model)
     value = arguments.target.rpartition("=")[2]
-    task = task_for(model, name, value, arguments.n)
+    objective = objective_for(model, name, value, arguments.n)
     present = Candidate.from_words(model.name, model.preset(targets={name: value}))
-    ways = adapts(arguments.budget) if arguments.adapt else ()
-    tried = candidates(model, present, arguments.candidates, arguments.search_seed, ways)
+    adapt = retries(arguments.budget) if arguments.adapt else ()
+    compared = candidates(model, present, arguments.candidates, arguments.search_seed, adapt)
     named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}
     speed: dict[str, Any] = {name: given for name, given in named.items() if given is not None}
     if arguments.device:
         options.check_device(arguments.device)
-    asked = Tune(
-        task, tuple(tried), arguments.start, arguments.seeds, arguments.budget,
+    request = Tune(
+        objective, tuple(compared), arguments.start, arguments.seeds, arguments.budget,
         arguments.convention, speed,
     )  # fmt: skip
-    return asked, model
+    return request, model
 
 
-class Rows:
-    """A bar over the rows of one rung after another."""
+class RowBar:
+    """A progress bar over the rows of each rung."""
 
     def __init__(self, rungs: int) -> None:
         self.rungs, self.rung = rungs, 0
@@ -177,21 +181,21 @@ class Rows:
         self._bar.add(count)
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Close the bar at its present count."""
         self._bar.close()
 
 
-def summary(asked: Tune, standings: Sequence[Standing]) -> str:
-    """Return the last rung for reading, and how the best compares with the model's own."""
+def summary(request: Tune, standings: Sequence[Standing]) -> str:
+    """Return the last rung as text, and the comparison of the best with the model's own."""
     best = standings[0]
-    own = next(s for s in standings if s.candidate == asked.candidates[0])
+    own = next(s for s in standings if s.candidate == request.candidates[0])
     shown = [s for s in standings[:SHOWN] if s.rung.final]
     shown += [] if own in shown else [own]
     seeds = ", ".join(map(str, best.seeds))
     lines = [
-        f"{asked.task.property}={asked.task.target}, {best.rung.rows} rows of seed {seeds}, "
-        f"{asked.convention}, {asked.budget:g} forwards free:",
-        f"{'score':>15}  {'valid':>6}  {'novel':>6}  {'mean':>7}  {'NFE':>6}  how",
+        f"{request.objective.property}={request.objective.target}, {best.rung.rows} rows of seed "
+        f"{seeds}, {request.convention}, {request.budget:g} forwards free:",
+        f"{'score':>15}  {'valid':>6}  {'novel':>6}  {'mean':>7}  {'NFE':>6}  settings",
     ]
     for standing in shown:
         valid, novel = (f"{100 * standing.mean(name):.1f} %" for name in ("valid", "novel"))
@@ -200,7 +204,7 @@ def summary(asked: Tune, standings: Sequence[Standing]) -> str:
             f"{standing.mean('nfe'):6.1f}  {standing.candidate}"
             + (" (the model's own)" if standing == own else "")
         )
-    return "\n".join([*lines, verdict(best, own)])
+    return "\n".join([*lines, comparison(best, own)])
 
 
 def score_text(standing: Standing) -> str:
@@ -211,10 +215,10 @@ def score_text(standing: Standing) -> str:
     return f"{standing.score:.4f}" + (f" ± {sd:.4f}" if sd == sd else "")
 
 
-def verdict(best: Standing, own: Standing) -> str:
-    """Return how the best compares with what the model recommends now."""
+def comparison(best: Standing, own: Standing) -> str:
+    """Return the comparison of the best with the model's present recommendation."""
     if best == own:
-        return "best: what the model recommends now"
+        return "best: the model's own settings"
     text = f"best: {best.candidate}"
     if own.score > 0:
         text += f", {best.score / own.score:.2f} of the model's own score"

@@ -23,8 +23,8 @@ from molgen.constraints.layout import Draft, Rows, laid_out
 from molgen.constraints.scaffolds import Constraint
 from molgen.constraints.span_lengths import LengthPool
 from molgen.data.prior import PriorDraw
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.predictor import NetworkPredictor
-from molgen.guidance.shaping import Shaping
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.nn.denoiser import noise_of
 from molgen.sampling.settings import Settings
@@ -114,8 +114,8 @@ def _expected(model: Checkpoint, lengths: Sequence[int], settings: Settings) -> 
     wanted = np.arange(width) < np.array(lengths, dtype=np.int64)[:, None]
     tokens = np.where(wanted, mask_id, model.denoiser.pad_id)
     with workers(settings.device) as pool:
-        place = settings.device, settings.dtype
-        predictor = NetworkPredictor(model.denoiser, pool, None, Shaping(), *place)
+        network = MicroBatchedDenoiser(model.denoiser, settings.device, settings.dtype)
+        predictor = NetworkPredictor(network, pool)
         p = predictor(tokens, wanted, None, np.zeros(len(lengths))).p
     log_p = np.log(np.maximum(p, np.finfo(np.float64).tiny))
     ends = np.cumsum(lengths)[:-1]
@@ -143,7 +143,7 @@ def _laid_out(
         for k, rule in enumerate(drafts[i].template.spans):
             at = np.flatnonzero(span == k)
             if len(at):
-                barred[at[0]] |= never_first & rule.hangs
-                barred[at[-1]] |= never_last & rule.holds
+                barred[at[0]] |= never_first & rule.after_kept
+                barred[at[-1]] |= never_last & rule.before_kept
 
     return laid_out(drafts, model, prior_draw, bar_ends, index)

@@ -274,7 +274,7 @@ def _chosen(mol: Chem.Mol, atoms: Sequence[int] | str, name: str) -> frozenset[i
     count = mol.GetNumAtoms()
     for index in atoms:
         if not 0 <= index < count:
-            raise ValueError(f"{name} holds atom {index}, expected indices in 0..{count - 1}")
+            raise ValueError(f"{name} has atom {index}, expected indices in 0..{count - 1}")
     return frozenset(int(index) for index in atoms)
 
 

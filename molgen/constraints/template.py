@@ -43,15 +43,15 @@ class Span:
     Attributes:
         least: lowest number of tokens.
         usual: number of tokens in the completion.
-        hangs: whether it begins after a kept atom, at an attachment point.
-        holds: whether it ends before a kept atom, at an attachment point.
+        after_kept: whether it begins after a kept atom, at an attachment point.
+        before_kept: whether it ends before a kept atom, at an attachment point.
         labels: ids of the ring labels of fixed text that are in use there.
     """
 
     least: int
     usual: int
-    hangs: bool
-    holds: bool
+    after_kept: bool
+    before_kept: bool
     labels: tuple[int, ...]
 
 

@@ -15,8 +15,8 @@ from .plan import Strategy as Strategy
 from .plan import Switch as Switch
 from .string_likelihood import Score as Score
 from .string_likelihood import Scorer as Scorer
+from .token_weights import Attribution as Attribution
 from .token_weights import Confidence as Confidence
-from .token_weights import HeldBack as HeldBack
 from .token_weights import Quality as Quality
 from .token_weights import Sharpened as Sharpened
 from .token_weights import TokenWeights as TokenWeights

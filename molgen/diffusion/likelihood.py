@@ -9,7 +9,7 @@ Diffusion Language Models", 2024) written by counts; it is the same for every sc
 is drawn, so its cost is part of the bound. Equality holds for the exact denoiser. Under uniform
 noise the integral over ``t`` is taken at random times, one in each stratum (Schiff et al., "Simple
 Guidance Mechanisms for Discrete Diffusion Models", 2024). An autoregressive network needs no bound:
-its value is exact, the end token takes the place of the length.
+its value is exact, and the end token takes the place of the length.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Bound:
         error: standard error of that mean over molecules.
         length_nats: the part that the length costs.
         tokens: mean tokens per molecule.
-        molecules: how many molecules it is the mean of.
+        molecules: number of molecules.
     """
 
     nats: float
@@ -119,7 +119,7 @@ def masked_bounds(
             masked = noise.mask_exactly(x_0, real, counts, generator)
             alpha = alpha_given_counts(real, counts, generator) if model.time_input else None
             mean = masked_nll(model, x_0, masked, alpha=alpha).double().sum(1) / counts
-            # a row shorter than n has had all its counts; a drawn count stands for all of them
+            # all counts of a row shorter than n are done; a drawn count represents all of them
             total += torch.where(lengths >= n, mean, 0.0) if n else mean * lengths
     return total / draws
 
@@ -167,7 +167,7 @@ def held_out_bound(
             found.append(part)
             bar.add(len(part))
     cost = -data.length_log_probability()[data.lengths[rows]]
-    if noise_of(model) == "none":  # the end token has paid for the length
+    if noise_of(model) == "none":  # the end token includes the cost of the length
         cost = np.zeros_like(cost)
     total = np.concatenate(found) + cost
     error = float(total.std() / np.sqrt(len(total)))

@@ -1,4 +1,4 @@
-"""What a network loses on noised rows, in nats.
+"""Losses of a network on noised rows, in nats.
 
     masked    -log p(x_0 | x_t) of masked tokens, times -alpha' / (1 - alpha)
     uniform   [N / xbar_theta_i - N / xbar_i + sum_j (xbar_j / xbar_i)
@@ -78,7 +78,7 @@ def uniform_nelbo(
     return bracket * -alpha_prime / (n * a.squeeze(-1))
 
 
-LEAST_NOISE = 1e-4  # of uniform noise: a token's loss grows as 1 / t while ever fewer have one
+LEAST_NOISE = 1e-4  # of uniform noise: a token's loss grows as 1 / t, and ever fewer have one
 
 
 def alpha_given_counts(real: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:

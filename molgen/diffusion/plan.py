@@ -1,10 +1,10 @@
-"""Plans: a sampler's whole itinerary as a table of ``(alpha_t, alpha_s, sigma)``.
+"""Plans: the steps of a sampler as a table of ``(alpha_t, alpha_s, sigma)``.
 
-Every remasking strategy is the one posterior kernel fed another table, so a strategy here is a
-small frozen object that writes the table, and a :class:`Plan` is checked data: it can be printed,
+Every remasking strategy is the same posterior kernel with another table, so a strategy here is a
+small frozen object that returns the table, and a :class:`Plan` is checked data: it can be printed,
 plotted, compared. Row ``i`` goes from ``alpha_t[i]`` to ``alpha_s[i]``, each step starts where the
-one before ended, the first starts at 0 (all masked), the last ends at 1 (all placed), and ``sigma``
-keeps within ``min(1, (1 - alpha_s) / alpha_t)``, beyond which the marginals would break.
+previous one ended, the first starts at 0 (all masked), the last ends at 1 (all placed), and
+``sigma`` is at most ``min(1, (1 - alpha_s) / alpha_t)``, beyond which the marginals change.
 
 References: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025);
 the strengths themselves are in :mod:`molgen.diffusion.remasking_rates`.
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from molgen.diffusion import remasking_rates as strength
 from molgen.diffusion.noise import LogLinear, Schedule
+from molgen.utils.options import UNBOUNDED
 
 Row = tuple[float, float, float]
 ROUNDING = 1e-12
@@ -46,7 +47,7 @@ class Plan:
         """Check the table.
 
         Raises:
-            ValueError: naming the first step that is out of line, and why.
+            ValueError: naming the first step that is out of range, and the reason.
         """
         a_t, a_s, sigma = self.alpha_t, self.alpha_s, self.sigma
         if not len(a_t) == len(a_s) == len(sigma) > 0:
@@ -91,7 +92,7 @@ class Plan:
 
 
 class Strategy(Protocol):
-    """Something that writes a plan."""
+    """A remasking strategy: a way to compute a plan."""
 
     def plan(self, steps: int, schedule: Schedule = ...) -> Plan:
         """Return the plan of ``steps`` steps."""
@@ -113,7 +114,7 @@ def grid(steps: int, schedule: Schedule) -> list[tuple[float, float, float]]:
 
 
 class _Stepwise:
-    """Strategies that take the schedule as it is and choose a sigma for every step."""
+    """Strategies that use the given schedule and choose a sigma for every step."""
 
     def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
         raise AttributeError("a strategy defines sigma")
@@ -125,7 +126,7 @@ class _Stepwise:
 
 @dataclass(frozen=True)
 class Ancestral(_Stepwise):
-    """Plain masked diffusion (MDLM): nothing placed is ever revised."""
+    """Plain masked diffusion (MDLM): placed tokens are never remasked."""
 
     def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
         """Return 0."""
@@ -157,7 +158,7 @@ class Rescale(_Stepwise):
 
 @dataclass(frozen=True)
 class ForwardBackward(_Stepwise):
-    """A step forth and a step back of the forward process."""
+    """Forward-backward corrector: a reverse step, then a step of the forward process."""
 
     def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
         """Return the forward-backward strength."""
@@ -168,7 +169,7 @@ class ForwardBackward(_Stepwise):
 class DiscreteFlow(_Stepwise):
     """The discrete-flow corrector at rate ``beta``."""
 
-    beta: float = 1.0
+    beta: float = field(default=1.0, metadata=UNBOUNDED)
 
     def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
         """Return the corrector's strength."""
@@ -209,10 +210,10 @@ class Switch(_Stepwise):
 
 @dataclass(frozen=True)
 class Loop:
-    """Place up to ``alpha_on``, revise on a plateau at rate ``eta``, then place the rest.
+    """Place up to ``alpha_on``, remask on a plateau at rate ``eta``, then place the rest.
 
-    The window's edges are snapped to the grid of steps: a step that straddled one would break the
-    marginal. The plateau replaces the schedule, so any given schedule is only checked for steps.
+    The ends of the plateau are rounded to the grid of steps: a step across one would change the
+    marginal. The plateau replaces the schedule, so a given schedule is not used.
     """
 
     t_on: float = 0.55
@@ -224,7 +225,7 @@ class Loop:
         """Return the plan of ``steps`` steps.
 
         Raises:
-            ValueError: if the window is empty or there are too few steps for its three parts.
+            ValueError: if the plateau is empty or there are too few steps for the three parts.
         """
         if not 0 < self.t_off < self.t_on < 1:
             raise ValueError(
@@ -236,8 +237,8 @@ class Loop:
             raise ValueError(f"loop needs at least 3 steps for its three parts, got {steps}")
         if not off < on:
             raise ValueError(
-                f"loop's window from t_on={self.t_on} to t_off={self.t_off} is shorter than one of "
-                f"{steps} steps"
+                f"loop's plateau from t_on={self.t_on} to t_off={self.t_off} is shorter than one "
+                f"of {steps} steps"
             )
         t_on, t_off = on / steps, off / steps
         times = [i / steps for i in range(steps, -1, -1)]

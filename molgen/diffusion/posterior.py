@@ -1,14 +1,14 @@
-"""Posteriors: the distribution of the next, less noisy state given this one and a prediction of x0.
+"""Posteriors: the distribution of the less noisy state x_s given x_t and a prediction of x0.
 
-Masked noise. With ``p = p(x0 | x_t)``, one-hot where ``x_t`` is clean, and the chance ``sigma`` of
-masking a placed token again,
+Masked noise. With ``p = p(x0 | x_t)``, one-hot where ``x_t`` is clean, and the probability
+``sigma`` that a placed token is remasked,
 
     clean token z :  (1 - sigma) onehot(z)  +  sigma mask
     masked token  :  [alpha_s - (1 - sigma) alpha_t] / (1 - alpha_t) p
                      + [1 - alpha_s - sigma alpha_t] / (1 - alpha_t) mask
 
-so both are ``keep * p + (1 - keep) * mask``, with ``keep`` the chance that the token is clean at
-s. Every remasking strategy is this kernel with its own ``sigma`` (Wang et al., "Remasking
+so both are ``keep * p + (1 - keep) * mask``, with ``keep`` the probability that the token is
+clean at s. Every remasking strategy is this kernel with its own ``sigma`` (Wang et al., "Remasking
 Discrete Diffusion Models with Inference-Time Scaling", 2025); ``sigma = 0`` is plain masked
 diffusion (Sahoo et al., "Simple and Effective Masked Diffusion Language Models", 2024).
 
@@ -20,9 +20,8 @@ Uniform noise. With ``N`` tokens and ``z = onehot(x_t)``,
 (Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models", 2024).
 
 In the kernels ``alpha_t``, ``alpha_s`` and ``sigma`` are floats, tensors with shape (batch,) for
-rows that keep their own clocks, or tensors that broadcast to (batch, length). They are used in
-their own precision (floats in float64); only the finished chance is rounded to the dtype of the
-prediction.
+rows at different steps, or tensors that broadcast to (batch, length). They are used in their own
+precision (floats in float64); only the final probability is rounded to the dtype of the prediction.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ from torch.nn import functional as F
 from molgen.utils.arrays import Floats, Mask
 
 ROUNDING = 1e-12
-"""How far over its bound a value may be in float64; coarser dtypes have more."""
+"""Tolerance above a bound in float64; larger for coarser dtypes."""
 
 Scalar = float | Tensor
 """A float, or a tensor of one number, of one per row or of one per token."""
 
 
 def subs(logits: Tensor, tokens: Tensor, mask_id: int) -> Tensor:
-    """Turn a network's output into ``log p(x0 | x_t)``: never the mask, and clean tokens are known.
+    """Turn a network's output into ``log p(x0 | x_t)``: never the mask, clean tokens unchanged.
 
     Args:
         logits: raw network output, with shape (batch, length, vocab).
@@ -63,7 +62,7 @@ def subs(logits: Tensor, tokens: Tensor, mask_id: int) -> Tensor:
 def sigma_max(alpha_t: Scalar, alpha_s: Scalar) -> Tensor:
     """Return ``min(1, (1 - alpha_s) / alpha_t)``, the largest sigma that keeps the marginals.
 
-    It is 0 where ``alpha_t = 0``: there nothing is placed yet. Elementwise;
+    It is 0 where ``alpha_t = 0``, where no token is placed yet. Elementwise;
     ``molgen.diffusion.remasking_rates.sigma_max`` is the same for plain floats.
     """
     alpha_t, alpha_s = _tensor(alpha_t), _tensor(alpha_s)
@@ -71,10 +70,10 @@ def sigma_max(alpha_t: Scalar, alpha_s: Scalar) -> Tensor:
 
 
 def reveal_rate(alpha_t: Scalar, alpha_s: Scalar, sigma: Scalar) -> Tensor:
-    """Return the chance that a masked token is placed in the step.
+    """Return the probability that a masked token is placed in the step.
 
     ``[alpha_s - (1 - sigma) alpha_t] / (1 - alpha_t)``, elementwise, in [0, 1], and 1 where
-    ``alpha_t = 1``: by then no token should be left masked.
+    ``alpha_t = 1``, where no token may stay masked.
     """
     alpha_t, alpha_s, sigma = _tensor(alpha_t), _tensor(alpha_s), _tensor(sigma)
     rate = (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t)
@@ -87,12 +86,11 @@ def masked_posterior(
     """Return ``q(x_s | x_t)`` under masked noise.
 
     Args:
-        p: prediction ``p(x0 | x_t)`` with shape (batch, length, vocab), in the form that
-            ``subs(...).exp()`` has.
+        p: prediction ``p(x0 | x_t)`` with shape (batch, length, vocab), as ``subs(...).exp()``.
         tokens: the noised state x_t, with shape (batch, length).
         alpha_t: fraction of tokens kept now.
         alpha_s: fraction of tokens kept after the step, at least ``alpha_t``.
-        sigma: chance that a placed token is masked again, within [0, `sigma_max`].
+        sigma: probability that a placed token is remasked, within [0, `sigma_max`].
         mask_id: id of the mask token.
 
     Returns:
@@ -110,7 +108,7 @@ def masked_posterior(
 def log_masked_posterior(
     log_p: Tensor, tokens: Tensor, alpha_t: Scalar, alpha_s: Scalar, sigma: Scalar, mask_id: int
 ) -> Tensor:
-    """Return ``log q(x_s | x_t)``, where guidance acts: `masked_posterior` from ``log p``."""
+    """Return ``log q(x_s | x_t)``, for guidance: `masked_posterior` from ``log p``."""
     keep = _keep(tokens, alpha_t, alpha_s, sigma, mask_id)
     log_q = log_p + keep.log().to(log_p.dtype)
     log_q[..., mask_id] = (-keep).log1p().to(log_p.dtype).squeeze(-1)
@@ -122,8 +120,8 @@ def uniform_posterior(p: Tensor, tokens: Tensor, alpha_t: Scalar, alpha_s: Scala
 
     Args:
         p: for each token, its distribution at time 0 given the *other* noised tokens, with shape
-            (batch, length, vocab). That is what the loss trains for; a prediction that has seen
-            the token's own noised value too counts it twice.
+            (batch, length, vocab). The loss trains this quantity; a prediction that also depends
+            on the token's own noised value counts it twice.
         tokens: the noised state x_t, with shape (batch, length).
         alpha_t: fraction of tokens kept now, below 1.
         alpha_s: fraction of tokens kept after the step, at least ``alpha_t`` and above 0.
@@ -166,7 +164,7 @@ def check_step(alpha_t: Scalar, alpha_s: Scalar, sigma: Scalar) -> None:
 
 
 def _keep(tokens: Tensor, alpha_t: Scalar, alpha_s: Scalar, sigma: Scalar, mask_id: int) -> Tensor:
-    """Return the chance that each token is clean at s, with shape (batch, length, 1)."""
+    """Return the probability that each token is clean at s, with shape (batch, length, 1)."""
     alpha_t, alpha_s, sigma = (_column(v, tokens) for v in (alpha_t, alpha_s, sigma))
     check_step(alpha_t, alpha_s, sigma)
     rate = reveal_rate(alpha_t, alpha_s, sigma)
@@ -189,12 +187,12 @@ def _range(value: Tensor) -> str:
 
 
 def chance_to_change(masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
-    """Return the chance that each token changes in a step under masked noise.
+    """Return the probability that each token changes in a step under masked noise.
 
     That is ``reveal_rate`` for masked tokens and ``sigma`` for placed ones; arguments broadcast
     against each other.
     """
-    # by the end of the schedule (alpha_t = 1) nothing may be left masked
+    # at the end of the schedule (alpha_t = 1) no token may stay masked
     rest = np.where(alpha_t < 1, 1 - alpha_t, 1.0)
     reveal = np.where(alpha_t < 1, (alpha_s - (1 - sigma) * alpha_t) / rest, 1.0)
     return np.where(masked, reveal, sigma)

@@ -1,13 +1,12 @@
-"""Remasking strengths: how likely a placed token is to go back to the mask in one step.
+"""Remasking strengths: the probability that a placed token is remasked in one step.
 
 Any ``sigma`` with
 
     0 <= sigma <= sigma_max = min(1, (1 - alpha_s) / alpha_t)
 
-leaves the marginals of a trained masked diffusion model as they were, so a strategy is nothing
-but a choice of ``sigma`` for the step ``alpha_t -> alpha_s``. Each function below is one such
-choice, in plain floats, and each stays within the bound. ``alpha`` is the fraction of tokens
-kept: 1 clean, 0 all mask.
+keeps the marginals of a trained masked diffusion model, so a strategy is a choice of ``sigma`` for
+the step ``alpha_t -> alpha_s``. Each function below is one such choice, in plain floats, and each
+is within the bound. ``alpha`` is the fraction of tokens kept: 1 clean, 0 all mask.
 
 References: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025),
 for all but the two correctors; Campbell et al., "A Continuous Time Framework for Discrete
@@ -39,9 +38,10 @@ def rescale(alpha_t: float, alpha_s: float, eta: float, eta_cap: float = 1.0) ->
 
 
 def forward_backward(alpha_t: float, alpha_s: float) -> float:
-    """Return ``(alpha_s - alpha_t) / alpha_t``, capped: two steps forth and one back.
+    """Return ``(alpha_s - alpha_t) / alpha_t``, capped: two reverse steps and one forward step.
 
-    Early on the formula passes its bound, where the published kernel gives a negative probability.
+    In early steps the formula exceeds the bound, and the published kernel has negative
+    probabilities.
     """
     return discrete_flow(alpha_t, alpha_s, beta=1.0)
 
@@ -61,8 +61,8 @@ def discrete_flow(alpha_t: float, alpha_s: float, beta: float) -> float:
 def psi(alpha_t: float, alpha_s: float, kappa: float) -> float:
     """Return ``(1 - kappa) * (1 - alpha_s)``, with ``kappa`` in [0, 1].
 
-    A token is drawn anew from the forward process with probability ``1 - kappa``, and by the
-    ancestral step otherwise. It never exceeds the bound, since ``alpha_t <= 1``.
+    A token is drawn from the forward process with probability ``1 - kappa``, and by the ancestral
+    step otherwise. It never exceeds the bound, since ``alpha_t <= 1``.
     """
     return (1.0 - _unit("kappa", kappa)) * (1.0 - alpha_s) if alpha_t > 0.0 else 0.0
 
@@ -71,8 +71,8 @@ def loop_alpha(t: float, t_on: float, t_off: float, alpha_on: float) -> float:
     """Return the schedule of the loop: up to ``alpha_on``, a plateau, and then up to 1.
 
     Linear in ``t`` from 0 at ``t = 1`` to ``alpha_on`` at ``t_on``, flat down to ``t_off``, and
-    linear to 1 at ``t = 0``. It is continuous, so a step that straddles an edge still joins its
-    neighbours.
+    linear to 1 at ``t = 0``. It is continuous, so consecutive steps join even across an end of the
+    plateau.
 
     Raises:
         ValueError: unless ``0 < t_off <= t_on < 1`` and ``alpha_on`` is in [0, 1].
@@ -90,7 +90,7 @@ def loop(
 ) -> tuple[float, float, float]:
     """Return the row ``(alpha_t, alpha_s, sigma)`` of a loop's step from time ``t`` to ``s < t``.
 
-    On the plateau ``sigma = min(eta, sigma_max)``, and as many tokens are placed as taken off. A
+    On the plateau ``sigma = min(eta, sigma_max)``, and as many tokens are placed as remasked. A
     step that is not wholly on it is ancestral.
     """
     alpha_t = loop_alpha(t, t_on, t_off, alpha_on)

@@ -1,10 +1,10 @@
-"""A table of scored molecules: one row for each row given, those that have no score included.
+"""A table of scored molecules: one row for each input row, also where there is no score.
 
     bound(molecule) = -log sum over spellings s of exp(-bound(s))
 
-A network gives probability to strings, and a molecule has many spellings. The canonical one is what
-networks are trained on, so it carries nearly all of a molecule's probability, and its bound is
-also one for the molecule; adding further spellings can only tighten it.
+A network assigns probabilities to strings, and a molecule has many spellings. Networks are trained
+on the canonical one, so it has nearly all of a molecule's probability, and its bound is also a
+bound for the molecule; adding further spellings can only tighten it.
 """
 
 from __future__ import annotations
@@ -25,61 +25,61 @@ if TYPE_CHECKING:
 
 OK = "ok"
 UNKNOWN_TOKEN, NO_SELFIES, TOO_MANY_TOKENS = "unknown_token", "no_selfies", "too_many_tokens"
-NOT_SCORED = "not_scored"  # the run was interrupted before
+NOT_SCORED = "not_scored"  # the run was interrupted
 
 
-class Written(Protocol):
-    """A row as it was read: a :class:`molgen.molecules.parsing.Molecule`."""
+class InputRow(Protocol):
+    """An input row: a :class:`molgen.molecules.parsing.Molecule`."""
 
     @property
     def raw(self) -> str:
-        """What was written."""
+        """The input string."""
         ...
 
     @property
     def smiles(self) -> str:
-        """Canonical SMILES; empty if it is no molecule."""
+        """Canonical SMILES; empty if the row is invalid."""
         ...
 
     @property
     def status(self) -> str:
-        """``ok``, or why it is none."""
+        """``ok``, or the reason why the row is invalid."""
         ...
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is to be scored for one row.
+    """The strings to score for one row.
 
     Attributes:
         molecule: the row.
         spellings: SMILES and their token ids; empty if there is nothing to score.
-        status: ``ok``, or why there is nothing.
-        reason: the same in a sentence; empty where it is ``ok``.
+        status: ``ok``, or the reason why there is nothing to score.
+        reason: the same as a sentence; empty where the status is ``ok``.
     """
 
-    molecule: Written
+    molecule: InputRow
     spellings: tuple[tuple[str, Ids], ...]
     status: str
     reason: str = ""
 
 
 def entry(
-    molecule: Written,
+    molecule: InputRow,
     tokenizer: Tokenizer,
     longest: int,
     as_written: bool = False,
     spellings: Sequence[str] = (),
 ) -> Entry:
-    """Say which strings are to be scored for a row.
+    """Return the strings to score for a row.
 
     Args:
         molecule: the row.
         tokenizer: of the network.
-        longest: most tokens the network takes.
-        as_written: the string of the row itself, molecule or not, instead of canonical SMILES.
-        spellings: further SMILES of the molecule to score beside it; those that the network cannot
-            read are left out.
+        longest: maximum number of tokens of the network.
+        as_written: score the input string, valid or not, instead of the canonical SMILES.
+        spellings: further SMILES of the molecule to score; those that cannot be tokenized are
+            omitted.
     """
     text = molecule.raw if as_written else molecule.smiles
     if not text:
@@ -102,7 +102,7 @@ def entry(
 
 
 def combine(scores: Sequence[Score]) -> tuple[float, float]:
-    """Return the bound of a molecule from those of its distinct spellings, and its error."""
+    """Return the bound of a molecule and its error from the scores of its distinct spellings."""
     nats = np.array([score.nats for score in scores])
     share = np.exp(nats.min() - nats)
     total = float(nats.min() - np.log(share.sum()))
@@ -115,12 +115,12 @@ def table(entries: Sequence[Entry], scores: dict[Ids, Score]) -> pd.DataFrame:
 
     Args:
         entries: of the rows.
-        scores: of the strings; those that are missing were not scored.
+        scores: of the strings; missing ones were not scored.
 
     Returns:
         The columns ``index, raw, smiles, status, scored, spellings, tokens, nats, error,
         length_nats, nats_per_token, reason``: ``scored`` is the likeliest spelling, ``tokens`` and
-        ``length_nats`` are its own; numbers are NaN where there is no score.
+        ``length_nats`` refer to it; numbers are NaN where there is no score.
     """
     import pandas as pd
 
@@ -134,7 +134,7 @@ COLUMNS = (
 
 
 def summary(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return what the table says as a whole; None where nothing was scored."""
+    """Return summary statistics of the table; None where nothing was scored."""
     scored = frame[frame["status"] == OK]
     result: dict[str, Any] = {
         "rows": len(frame),
@@ -157,20 +157,20 @@ def summary(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 class _TooMany(ValueError):
-    """A string has more tokens than the network takes."""
+    """A string has more tokens than the maximum of the network."""
 
 
 def _ids(smiles: str, tokenizer: Tokenizer, longest: int) -> Ids:
     ids = tuple(tokenizer.encode(tokenizer.text(smiles)))
     if len(ids) > longest:
-        raise _TooMany(f"{len(ids)} tokens, the model takes {longest}")
+        raise _TooMany(f"length is {len(ids)} tokens, expected at most {longest}")
     return ids
 
 
 def _row(index: int, item: Entry, scores: dict[Ids, Score]) -> tuple[Any, ...]:
     molecule = item.molecule
     front = (index, molecule.raw, molecule.smiles)
-    # two spellings of a SELFIES network may be one string of tokens, which counts once
+    # under a SELFIES tokenizer two spellings may be the same token string, which counts once
     found = {ids: (text, scores[ids]) for text, ids in item.spellings if ids in scores}
     if item.status != OK or len(found) < len({ids for _, ids in item.spellings}):
         status = NOT_SCORED if item.status == OK else item.status

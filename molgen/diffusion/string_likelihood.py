@@ -1,21 +1,21 @@
-"""Scoring given strings: how many nats a network needs for each of them, at most.
+"""Bounds on the negative log-likelihood of given strings, in nats.
 
     masked    -log p(x) <= -log p(L) + mean over orders s of  -sum_n log p(x_s(n) | x_s(>n))
     uniform   -log p(x) <= -log p(L) + integral over t of the loss of uniform noise
     none      -log p(x)  = -sum_i log p(x_i | x_<i) - log p(end | x)
 
 For masked noise one draw is one order in which the tokens are revealed: ``n`` of them are masked
-and the network is asked for one, for n = L..1. Its mean over orders is the continuous-time bound
+and one is predicted, for n = L..1. The mean over orders is the continuous-time bound
 (Sahoo et al., "Simple and Effective Masked Diffusion Language Models", 2024) as a sum over orders
 (Ou et al., "Your absorbing discrete diffusion secretly models the conditional distributions of
-clean data", 2025). Each order on its own is a distribution of strings, so a network whose
-conditionals agree with each other has the same value in every order, where an estimate from masked
-tokens drawn anew for each ``n`` still scatters. For uniform noise one draw is L times, one in each
-of L strata (Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models", 2024). An
+clean data", 2025). Each order by itself defines a distribution over strings, so a network with
+consistent conditionals has the same value in every order, while an estimate from masks drawn
+independently for each ``n`` has variance. For uniform noise one draw is L times, one in each of L
+strata (Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models", 2024). An
 autoregressive network needs no draws: its value is exact.
 
-The noise of a string depends on the seed and the string alone, so its score does not depend on
-what else is in the file.
+The noise of a string depends only on the seed and the string, so its score does not depend on the
+other strings of the file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from molgen.utils import randomness
 from molgen.utils.threads import Workers
 
 STATES = 256  # noised rows of one forward: several for each CPU worker
-LENGTH_DRAWS = 4096  # of the length under a condition; the smoothing below weighs little against it
+LENGTH_DRAWS = 4096  # of the length under a condition; large compared with the smoothing below
 
 Ids = tuple[int, ...]
 
@@ -50,9 +50,9 @@ class Score:
     """The bound of one string.
 
     Attributes:
-        nats: the bound, mean over draws, the length's part included.
+        nats: the bound, mean over draws, including the cost of the length.
         error: standard error of that mean; 0 where it is exact, NaN for a single draw.
-        length_nats: the part that the length costs; 0 where the end is a token of its own.
+        length_nats: cost of the length; 0 where the end is a token.
         tokens: of the string.
     """
 
@@ -64,13 +64,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Scorer:
-    """A network asked for bounds.
+    """Computes the bounds of strings under a network.
 
     Attributes:
         denoiser: the network, of any noise.
         length_cost: ``-log p(L)`` for each length 0..longest; see :func:`length_nats`.
         condition: property values with shape (properties,), NaN where left out; None for none.
-        draws: how often to repeat.
+        draws: number of draws per string.
         seed: of the noise.
         dtype: of the matrix products.
     """
@@ -88,13 +88,13 @@ class Scorer:
         """Yield the score of every distinct string, shortest first.
 
         Args:
-            strings: token ids of each, at least one token and at most as many as the network takes.
+            strings: token ids of each, from one token to the maximum length of the network.
             pool: threads to share the forwards on.
-            on_done: told how many strings have been finished.
+            on_done: called with the number of strings that have been finished.
         """
         distinct = sorted(set(strings), key=lambda ids: (len(ids), ids))
         for length, group in groupby(distinct, len):
-            # Some strings at a time: an interruption keeps those before.
+            # a few strings at a time, so that an interruption loses only the last of them
             per_part = max(1, 2 * pool.count * STATES // self.states(length))
             while part := list(islice(group, per_part)):
                 nats = self.draw(np.array(part, dtype=np.int64), pool)
@@ -106,11 +106,11 @@ class Scorer:
 
     @property
     def exact(self) -> bool:
-        """Whether a score is the negative log-likelihood itself, and not a bound."""
+        """Whether a score is the negative log-likelihood itself rather than a bound."""
         return noise_of(self.denoiser) == "none"
 
     def states(self, length: int) -> int:
-        """Return the noised rows that a string of this length takes."""
+        """Return the number of noised rows for a string of this length."""
         return 1 if self.exact else self.draws * length
 
     def draw(self, tokens: NDArray[np.int64], pool: Workers) -> NDArray[np.float64]:
@@ -121,7 +121,7 @@ class Scorer:
             pool: threads to share the forwards on.
 
         Returns:
-            With shape (rows, draws); a single draw where none is needed.
+            Nats with shape (rows, draws); a single column where the value is exact.
         """
         rows, length = tokens.shape
         each = self.states(length)
@@ -143,12 +143,12 @@ class Scorer:
     def _nats(
         self, tokens: NDArray[np.int64], draw: NDArray[np.int64], step: NDArray[np.int64]
     ) -> Tensor:
-        """Return the part of one noised row each, in the bound of its string.
+        """Return the contribution of each noised row to the bound of its string.
 
         Args:
             tokens: clean ids with shape (states, length).
-            draw: which draw each belongs to, with shape (states,).
-            step: which of the ``length`` noised rows of the draw it is, likewise.
+            draw: index of the draw of each row, with shape (states,).
+            step: index of the row among the ``length`` rows of its draw, same shape.
 
         Returns:
             Nats with shape (states,).
@@ -165,18 +165,18 @@ class Scorer:
             if self.exact:
                 return -sequence_log_prob(model, x_0, values)
             if noise_of(model) == "uniform":
-                coins = torch.from_numpy(self._coins(tokens, draw, step)).to(device)
-                return uniform_part(model, x_0, at, coins[:, 0], coins[:, 1:], values)
-            order = torch.from_numpy(self._coins(tokens, draw)).to(device)
+                u = torch.from_numpy(self._uniforms(tokens, draw, step)).to(device)
+                return uniform_part(model, x_0, at, u[:, 0], u[:, 1:], values)
+            order = torch.from_numpy(self._uniforms(tokens, draw)).to(device)
             return order_part(model, x_0, order, at, values)
 
-    def _coins(
+    def _uniforms(
         self,
         tokens: NDArray[np.int64],
         draw: NDArray[np.int64],
         step: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
-        """Return uniform numbers, (states, length), or of each step, (states, 1 + 2 length)."""
+        """Return uniforms with shape (states, length), or (states, 1 + 2 length) for each step."""
         keys = np.array([_key(row) for row in tokens], dtype=np.uint64)[:, None]
         count = tokens.shape[1] if step is None else 1 + 2 * tokens.shape[1]
         which = np.zeros((1, 1), np.int64) if step is None else step[:, None] + 1
@@ -187,28 +187,28 @@ class Scorer:
 def order_part(
     model: Denoiser, x_0: Tensor, order: Tensor, step: Tensor, values: Tensor | None = None
 ) -> Tensor:
-    """Return ``-log p`` of the token that a masked network is asked for at one step of an order.
+    """Return ``-log p`` of the token predicted at one step of an order, under masked noise.
 
     Args:
         model: the network.
         x_0: clean tokens with shape (states, length), without padding.
-        order: numbers of the tokens, same shape: with ``n`` masked, those are the n smallest, and
-            the n-th is asked for. Uniform numbers make a uniform order, and the n-th smallest is
-            then also a time ``t`` with the law that it has given ``n``.
+        order: uniforms of the tokens, same shape: the tokens of the n smallest are masked, and the
+            n-th is predicted. The order is then uniform, and the n-th smallest is distributed as
+            the time ``t`` given ``n``.
         step: ``n - 1`` of each row, with shape (states,).
         values: conditions with shape (states, properties), NaN where left out.
 
     Returns:
-        Nats with shape (states,); their sum over the steps 0..length-1 is the draw's.
+        Nats with shape (states,); the value of a draw is their sum over the steps 0..length-1.
     """
     ranked = order.argsort(dim=1)
-    asked = ranked.gather(1, step[:, None])
-    time = order.gather(1, asked)
+    target = ranked.gather(1, step[:, None])
+    time = order.gather(1, target)
     x_t = torch.where(order <= time, model.mask_id, x_0)
     alpha = (1 - time.squeeze(1)).float() if model.time_input else None
     logits = model.logits(x_t, values, alpha)
-    picked = logits.gather(1, asked[..., None].expand(-1, -1, logits.shape[-1])).squeeze(1)
-    return F.cross_entropy(picked.double(), x_0.gather(1, asked).squeeze(1), reduction="none")
+    picked = logits.gather(1, target[..., None].expand(-1, -1, logits.shape[-1])).squeeze(1)
+    return F.cross_entropy(picked.double(), x_0.gather(1, target).squeeze(1), reduction="none")
 
 
 def uniform_part(
@@ -216,7 +216,7 @@ def uniform_part(
     x_0: Tensor,
     stratum: Tensor,
     time: Tensor,
-    coins: Tensor,
+    u: Tensor,
     values: Tensor | None = None,
 ) -> Tensor:
     """Return the loss of uniform noise at one time of each row, over the number of strata.
@@ -224,18 +224,18 @@ def uniform_part(
     Args:
         model: the network.
         x_0: clean tokens with shape (states, length), without padding.
-        stratum: which of ``length`` equal parts of the time each row is in, shape (states,).
-        time: uniform numbers with shape (states,), which place each row within its part.
-        coins: uniform numbers with shape (states, 2 * length): which tokens are replaced, by what.
+        stratum: index of each row's stratum among ``length`` equal ones, shape (states,).
+        time: uniforms with shape (states,): the position of the time within its stratum.
+        u: uniforms with shape (states, 2 * length): which tokens are replaced, and by which ids.
         values: conditions with shape (states, properties), NaN where left out.
 
     Returns:
-        Nats with shape (states,); their sum over the strata is the draw's.
+        Nats with shape (states,); the value of a draw is their sum over the strata.
     """
     length = x_0.shape[1]
     t = ((stratum + time) / length).clamp(min=LEAST_NOISE)
-    other = (coins[:, length:] * model.pad_id).long()
-    x_t = torch.where(coins[:, :length] < t[:, None], other, x_0)
+    other = (u[:, length:] * model.pad_id).long()
+    x_t = torch.where(u[:, :length] < t[:, None], other, x_0)
     return uniform_nats(model, x_0, x_t, (1 - t).float(), values).double() / length
 
 
@@ -244,12 +244,12 @@ def length_nats(
 ) -> NDArray[np.float64]:
     """Return ``-log p(L)`` for lengths 0..longest, as the sampler draws them.
 
-    Every length from 1 gets one more count than was seen (Laplace), so that none is impossible.
+    Every count of a length from 1 is increased by one (Laplace), so that no length is impossible.
 
     Args:
         prior: lengths and property values of training molecules.
-        longest: most tokens a row may have.
-        targets: what the network is conditioned on, which the length then is too.
+        longest: maximum number of tokens of a row.
+        targets: conditions of the network, on which the length then depends too.
     """
     if targets:
         lengths, _ = prior.draw(targets, LENGTH_DRAWS, seed=0)

@@ -1,36 +1,36 @@
-"""Token weights: which of the placed tokens go back to the mask.
+"""Remasking weights: which of the placed tokens are remasked.
 
-A plan says how likely a placed token is to be masked again, ``sigma``; weights share it out,
+A plan sets the probability ``sigma`` that a placed token is remasked; weights distribute it,
 
     sigma_l = min(sigma * w_l, sigma_max)
 
 with ``w_l = 0`` at masked tokens and padding. Under ``normalise="sum"`` the weights of a row sum
-to one, so with ``sigma = sigma_max`` about one token a step goes back (the published form); under
+to one, so with ``sigma = sigma_max`` about one token a step is remasked (the published form); under
 ``"mean"`` they average to one, so the expected number is that of uniform weights.
 
-    uniform      none of them
+    uniform      the same for all
     confidence   softmax(-psi)                        psi: probability when placed (published form)
     sharpened    softmax(-log psi / tau)
-    quality      softmax(-log q / tau + gamma delta)  q: probability to be right as things stand now
+    quality      softmax(-log q / tau + gamma delta)  q: probability to be right given the others
     property     softmax(gamma delta)
 
 ``q`` and ``delta`` come from the quality head of a network trained by
-:mod:`molgen.training.self_correction`, at no forward of their own. It is asked under the condition
-``y`` and, for classifier-free guidance, without:
+:mod:`molgen.training.self_correction`, without further forwards. It is evaluated under the
+condition ``y`` and, for classifier-free guidance, without it:
 
     delta_l = log q_l(no condition) - log q_l(y)
 
-A token that is plausible as such but not in a molecule of the wanted property has ``delta > 0``:
-it is what holds the molecule back. By Bayes' rule ``p(x_l | rest, y) / p(x_l | rest)`` equals
-``p(y | x) / p(y | rest)``, so ``delta_l`` stands for the gain in ``log p(y)`` from taking the token
-off: guided remasking without a classifier.
+This is attribution: a token that is plausible in general but not in a molecule with the target
+property has ``delta > 0`` and lowers the predicted property. By Bayes' rule
+``p(x_l | rest, y) / p(x_l | rest)`` equals ``p(y | x) / p(y | rest)``, so ``delta_l`` estimates the
+gain in ``log p(y)`` from remasking the token: guided remasking without a classifier.
 
-Weights that look at the row no longer keep the marginals exactly: they are heuristics. A masked
-token of weight 0 is placed at the ancestral rate, which does not make up for what was taken off:
-after a step from the right marginal, rows are more masked than ``1 - alpha_s`` by ``alpha_t`` times
-the mean ``sigma_l``. Samplers therefore place masked tokens at the rate of the plan's own
-``sigma``, which keeps the masked fraction on average under weights of mean one that are nowhere
-capped.
+Weights that depend on the row no longer keep the marginals exactly: they are heuristics. A masked
+token of weight 0 is placed at the ancestral rate, which does not compensate for the remasking:
+after a step from the right marginal, the masked fraction of rows exceeds ``1 - alpha_s`` by
+``alpha_t`` times the mean ``sigma_l``. Samplers therefore place masked tokens at the rate of the
+plan's own ``sigma``, which keeps the masked fraction on average under weights of mean one that are
+not capped.
 
 References: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025),
 section 4; Kim et al., "Fine-tuning masked diffusion for provable self-correction" (2025), for
@@ -39,7 +39,7 @@ section 4; Kim et al., "Fine-tuning masked diffusion for provable self-correctio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -48,6 +48,7 @@ from torch import Tensor
 
 from molgen.diffusion.posterior import Scalar, sigma_max
 from molgen.utils.arrays import Floats, Mask
+from molgen.utils.options import UNBOUNDED
 
 Normalise = Literal["sum", "mean"]
 
@@ -55,7 +56,7 @@ Normalise = Literal["sum", "mean"]
 def confidence_weights(psi: Tensor, is_clean: Tensor, normalise: Normalise = "sum") -> Tensor:
     """Return ``softmax(-psi)`` over a row's clean tokens: the published confidence weights.
 
-    Since ``psi`` lies in [0, 1] no weight is more than ``e`` times another.
+    Since ``psi`` is in [0, 1], no weight is more than ``e`` times another.
 
     Args:
         psi: probability each token had when it was placed, with shape (batch, length); ignored
@@ -74,8 +75,8 @@ def sharpened_weights(
 ) -> Tensor:
     """Return ``softmax(-log psi / tau)``, in proportion to ``psi ** (-1 / tau)``.
 
-    A token placed with probability 0.01 is a hundred times as likely to go back as a certain one
-    at ``tau = 1``.
+    A token placed with probability 0.01 is a hundred times as likely to be remasked as a certain
+    one at ``tau = 1``.
 
     Args:
         psi: probability each token had when it was placed, with shape (batch, length); ignored
@@ -97,7 +98,7 @@ def sharpened_weights(
 
 
 def token_sigma(sigma: Scalar, weights: Tensor, alpha_t: Scalar, alpha_s: Scalar) -> Tensor:
-    """Return ``min(sigma * weights, sigma_max)``: what each token's own sigma comes to.
+    """Return ``min(sigma * weights, sigma_max)``, the sigma of each token.
 
     Args:
         sigma: the plan's sigma, a float or with shape (batch, 1).
@@ -106,7 +107,7 @@ def token_sigma(sigma: Scalar, weights: Tensor, alpha_t: Scalar, alpha_s: Scalar
         alpha_s: fraction of tokens kept after the step, likewise.
 
     Returns:
-        Chances with shape (batch, length).
+        Probabilities with shape (batch, length).
     """
     return torch.minimum(sigma * weights, sigma_max(alpha_t, alpha_s).to(weights))
 
@@ -120,7 +121,7 @@ def softmax_over(scores: Tensor, is_clean: Tensor, normalise: Normalise) -> Tens
 
 
 def check_normalise(normalise: str) -> None:
-    """Check how weights are normalised.
+    """Check the normalisation of weights.
 
     Raises:
         ValueError: if it is neither ``"sum"`` nor ``"mean"``.
@@ -134,12 +135,13 @@ PSI, QUALITY, PROPERTY = "psi", "quality", "property"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of placed tokens, each with shape (rows, length); ignored elsewhere.
+    """Scores of placed tokens, each with shape (rows, length); ignored elsewhere.
 
     Attributes:
         psi: probability each had when it was placed.
-        quality: probability to be right as things stand now; ``psi`` where nobody has judged.
-        delta: how far it holds the wanted property back, in nats; 0 where nobody has judged.
+        quality: probability to be right given the other tokens; ``psi`` without a quality head.
+        delta: attribution: how much the token lowers the target property, in nats; 0 without a
+            quality head.
     """
 
     psi: Floats
@@ -148,11 +150,11 @@ class Evidence:
 
 
 class TokenWeights(Protocol):
-    """Weights as the sampler asks for them."""
+    """Remasking weights, as used by the samplers."""
 
     @property
     def reads(self) -> str:
-        """What they go by: ``"psi"``, ``"quality"`` or ``"property"``.
+        """The scores that they depend on: ``"psi"``, ``"quality"`` or ``"property"``.
 
         The last compares both forwards of classifier-free guidance.
         """
@@ -162,8 +164,8 @@ class TokenWeights(Protocol):
         """Return factors with shape (rows, length).
 
         Args:
-            evidence: on the tokens.
-            is_clean: True at tokens that are placed and may be taken off, shape (rows, length).
+            evidence: scores of the tokens.
+            is_clean: True at tokens that are placed and may be remasked, shape (rows, length).
         """
         ...
 
@@ -188,9 +190,9 @@ class Confidence:
 
 @dataclass(frozen=True)
 class Sharpened:
-    """``softmax(-log psi / tau)`` with mean one: doubtful tokens go back far more often."""
+    """``softmax(-log psi / tau)`` with mean one: improbable tokens are remasked more often."""
 
-    tau: float = 1.0
+    tau: float = field(default=1.0, metadata=UNBOUNDED)
     normalise: Normalise = "mean"
     reads = PSI
 
@@ -198,7 +200,7 @@ class Sharpened:
         """Check the parameters.
 
         Raises:
-            ValueError: if ``tau`` is not positive or ``normalise`` not known.
+            ValueError: if ``tau`` is not positive or ``normalise`` is unknown.
         """
         _check_tau(self.tau)
         check_normalise(self.normalise)
@@ -214,8 +216,8 @@ class Sharpened:
 class Quality:
     """``softmax(-log q / tau + gamma delta)`` with mean one; ``gamma = 0`` is quality alone."""
 
-    tau: float = 1.0
-    gamma: float = 0.0
+    tau: float = field(default=1.0, metadata=UNBOUNDED)
+    gamma: float = field(default=0.0, metadata=UNBOUNDED)
 
     def __post_init__(self) -> None:
         """Check the parameters.
@@ -238,10 +240,10 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class HeldBack:
-    """``softmax(gamma delta)`` with mean one: what holds the wanted property back goes first."""
+class Attribution:
+    """``softmax(gamma delta)`` with mean one: tokens that lower the target property come first."""
 
-    gamma: float = 1.0
+    gamma: float = field(default=1.0, metadata=UNBOUNDED)
     reads = PROPERTY
 
     def __call__(self, evidence: Evidence, is_clean: Mask) -> Floats:
@@ -260,7 +262,7 @@ def _softmax(scores: Floats, is_clean: Mask) -> Floats:
 
 
 def _compensated(weights: Tensor, is_clean: Mask, normalise: Normalise) -> Floats:
-    """Let masked tokens follow the plan's own sigma under mean-one weights, none otherwise."""
+    """Use the plan's own sigma for masked tokens under mean-one weights, 0 otherwise."""
     elsewhere = 1.0 if normalise == "mean" else 0.0
     return np.where(is_clean, weights.double().numpy(), elsewhere)
 
@@ -270,5 +272,5 @@ WEIGHTS: dict[str, type[TokenWeights] | None] = {
     "confidence": Confidence,
     "sharpened": Sharpened,
     "quality": Quality,
-    "property": HeldBack,
+    "property": Attribution,
 }

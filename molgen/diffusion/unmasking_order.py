@@ -1,7 +1,7 @@
-"""Orders of unmasking: which of the masked tokens are placed after a forward, and which wait.
+"""Unmasking orders: which of the masked tokens are placed after a forward.
 
-A plan decides by clock alone. An order looks at what the network, with its guidance, says now: at
-``p_l``, the distribution of every masked token ``l``, with entropy ``H_l`` in nats.
+A plan depends on the step alone. An order depends on the guided prediction: on ``p_l``, the
+distribution of every masked token ``l``, with entropy ``H_l`` in nats.
 
 ==================  =============================================================================
 random              any masked token
@@ -9,22 +9,22 @@ left-to-right       the leftmost masked token
 entropy             the lowest ``H_l``
 margin              the largest gap between the two likeliest values
 entropy-bounded     by increasing ``H_l``, as many as keep ``sum H_l - max H_l <= gamma``
-klass               every ``l`` with ``max p_l > 0.9`` and ``KL(p_l now || before) < 0.01`` twice
-                    running; where there is none, the one with the largest ``max p_l``
+klass               every ``l`` with ``max p_l > 0.9`` and ``KL(p_l now || before) < 0.01`` twice in
+                    a row; where there is none, the one with the largest ``max p_l``
 ==================  =============================================================================
 
-Tokens placed by one forward are drawn independently. What that gets wrong is their total
-correlation, ``KL(joint || product) = sum H_l - H(all) <= sum H_l - max H_l``, so ``gamma`` bounds
-the error of each forward, in nats, as far as the network is right.
+Tokens placed by one forward are drawn independently. The error is their total correlation,
+``KL(joint || product) = sum H_l - H(all) <= sum H_l - max H_l``, so ``gamma`` bounds the error of
+each forward, in nats, if the network is exact.
 
-**What an order changes.** With exact conditionals every order here that places one token a forward
-draws from the exact joint: it goes by the state alone, so its path is one more way to write the
-chain rule. That is why an order is never told which token *would be drawn*: going by the
-probability of the drawn token picks lucky draws, a low temperature in disguise. A trained network's
-conditionals belong to no one joint. Then the random order alone keeps what training was about,
-every set of masked positions of one size equally likely; all others meet states that training did
-not weigh that way, and their rows have other marginals. Guided conditionals belong to no one joint
-either, beyond ``gamma = 1``.
+**Effect of an order.** With exact conditionals every order here that places one token a forward
+draws from the exact joint: it depends on the state alone, so its path is an instance of the chain
+rule. An order therefore never depends on the token that *would be drawn*: selection by the
+probability of the drawn token prefers probable draws and acts as a low temperature. The
+conditionals of a trained network belong to no common joint. Then only the random order keeps the
+distribution of training, in which all sets of masked positions of one size are equally likely; all
+others visit states with other weights, and their rows have other marginals. Guided conditionals
+belong to no common joint either, beyond ``gamma = 1``.
 
 References: Ben-Hamu et al., "Accelerated Sampling from Masked Diffusion Models via Entropy Bounded
 Unmasking" (2025); Kim et al., "KLASS: KL-Guided Fast Inference in Masked Diffusion Models" (2025);
@@ -34,23 +34,24 @@ Kim et al., "Train for the Worst, Plan for the Best" (2025), for the margin.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from molgen.utils.arrays import Floats, Mask
+from molgen.utils.options import UNBOUNDED
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """What an order decides by.
+class UnmaskingState:
+    """The input of an order.
 
     Attributes:
-        masked: tokens that are to be placed, shape (rows, longest).
-        p: what each may become, as drawn from (guided and shaped), shape (rows, longest, vocab); 0
-            where nothing is masked.
-        past: the same at each row's own last forwards, latest first, with shape (forwards, rows,
+        masked: masked tokens, shape (rows, longest).
+        p: guided and shaped distribution of each, shape (rows, longest, vocab); 0 where no token
+            is masked.
+        past: the same at the last forwards of each row, latest first, with shape (forwards, rows,
             longest, vocab); NaN where there was none.
         u: uniforms of this row and step, independent of those that tokens are drawn with, shape
             (rows, longest).
@@ -63,24 +64,24 @@ class Outlook:
 
 
 class Order(Protocol):
-    """A rule that says which tokens are placed now."""
+    """A rule for which tokens are placed after a forward."""
 
     @property
     def memory(self) -> int:
-        """How many forwards back it looks."""
+        """Number of past forwards that it depends on."""
         ...
 
-    def __call__(self, now: Outlook) -> Mask:
+    def __call__(self, now: UnmaskingState) -> Mask:
         """Return the tokens to place, shape (rows, longest): masked ones, at least one a row.
 
-        Every row here has a masked token. A row's answer depends on that row alone.
+        Every row has a masked token. The result of a row depends on that row alone.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Ranked(ABC):
-    """An order that places so many tokens a forward, those of the lowest rank."""
+    """An order that places a fixed number of tokens a forward, those of the lowest rank."""
 
     at_once: int = 1
     memory = 0
@@ -90,42 +91,42 @@ class Ranked(ABC):
         _check_count("at_once", self.at_once)
 
     @abstractmethod
-    def rank(self, now: Outlook) -> Floats:
-        """Return what is to be low, shape (rows, longest)."""
+    def rank(self, now: UnmaskingState) -> Floats:
+        """Return the rank of each token, lowest first, shape (rows, longest)."""
 
-    def __call__(self, now: Outlook) -> Mask:
+    def __call__(self, now: UnmaskingState) -> Mask:
         """Return the tokens to place; see `Order`."""
         return lowest(self.rank(now), now.masked, self.at_once)
 
 
 class Random(Ranked):
-    """Any token: the order of ancestral sampling in infinitely many steps."""
+    """Any token: the order of ancestral sampling in the limit of infinitely many steps."""
 
-    def rank(self, now: Outlook) -> Floats:
-        """Return noise."""
+    def rank(self, now: UnmaskingState) -> Floats:
+        """Return uniforms."""
         return now.u
 
 
 class LeftToRight(Ranked):
-    """The leftmost."""
+    """The leftmost token."""
 
-    def rank(self, now: Outlook) -> Floats:
+    def rank(self, now: UnmaskingState) -> Floats:
         """Return positions."""
         return np.broadcast_to(np.arange(now.u.shape[1], dtype=np.float64), now.u.shape)
 
 
 class LowestEntropy(Ranked):
-    """The one the network hesitates least about."""
+    """The token of lowest entropy."""
 
-    def rank(self, now: Outlook) -> Floats:
+    def rank(self, now: UnmaskingState) -> Floats:
         """Return entropies in nats."""
         return entropy(now.p)
 
 
 class LargestMargin(Ranked):
-    """The one whose likeliest value is furthest ahead of the next."""
+    """The token with the largest gap between its two likeliest values."""
 
-    def rank(self, now: Outlook) -> Floats:
+    def rank(self, now: UnmaskingState) -> Floats:
         """Return the gap between the two largest probabilities, below 0."""
         second, first = np.moveaxis(np.partition(now.p, -2, axis=-1)[..., -2:], -1, 0)
         return np.asarray(second - first)
@@ -133,32 +134,32 @@ class LargestMargin(Ranked):
 
 @dataclass(frozen=True)
 class EntropyBounded:
-    """As many as the bound on their total correlation allows, surest first.
+    """As many tokens as the bound on their total correlation allows, by increasing entropy.
 
     Attributes:
-        gamma: the bound, in nats; 0 places one token a forward, and with it those that are certain;
-            infinity places all.
+        gamma: the bound, in nats; 0 places one token a forward and all that are certain; infinity
+            places all.
     """
 
-    gamma: float = 0.1
+    gamma: float = field(default=0.1, metadata=UNBOUNDED)
     memory = 0
 
     def __post_init__(self) -> None:
         """Check the bound.
 
         Raises:
-            ValueError: if it is below 0 or no number.
+            ValueError: if it is below 0 or not a number.
         """
         if not self.gamma >= 0:
             raise ValueError(f"gamma is {self.gamma}, expected at least 0")
 
-    def __call__(self, now: Outlook) -> Mask:
+    def __call__(self, now: UnmaskingState) -> Mask:
         """Return the tokens to place; see `Order`."""
         h = np.where(now.masked, entropy(now.p), np.inf)
         order = np.argsort(h, axis=1, kind="stable")
         sorted_h = np.take_along_axis(h, order, axis=1)
-        # up to the k-th, the largest is the k-th itself: the sum less it is that of all before;
-        # added up before it, since inf - inf is no number
+        # the largest of the first k entropies is the k-th, so the sum minus the largest is the sum
+        # of those before it; summed in that way, since inf - inf is NaN
         before = np.cumsum(sorted_h[:, :-1], axis=1)
         within = np.pad(before <= self.gamma, ((0, 0), (1, 0)), constant_values=True)
         chosen = np.zeros_like(now.masked)
@@ -168,17 +169,17 @@ class EntropyBounded:
 
 @dataclass(frozen=True)
 class Stable:
-    """KLASS: those that are sure and have stayed what they were; else the surest.
+    """KLASS: tokens that are confident and stable; without any, the most confident.
 
     Attributes:
-        confidence: what the largest probability is to exceed.
-        kl: what the change since the forward before is to stay below, in nats.
-        forwards: how many changes running are to stay below it.
-        at_once: tokens that are placed where none is stable.
+        confidence: lower limit of the largest probability.
+        kl: upper limit of the divergence from the previous forward, in nats.
+        forwards: number of consecutive divergences that must be below it.
+        at_once: number of tokens to place where none is stable.
     """
 
     confidence: float = 0.9
-    kl: float = 0.01
+    kl: float = field(default=0.01, metadata=UNBOUNDED)
     forwards: int = 2
     at_once: int = 1
 
@@ -186,7 +187,7 @@ class Stable:
         """Check the numbers.
 
         Raises:
-            ValueError: naming what is out of range.
+            ValueError: naming the one that is out of range.
         """
         if not 0 <= self.confidence <= 1:
             raise ValueError(f"confidence is {self.confidence}, expected a number in [0, 1]")
@@ -197,26 +198,26 @@ class Stable:
 
     @property
     def memory(self) -> int:
-        """How many forwards back it looks."""
+        """Number of past forwards that it depends on."""
         return self.forwards
 
-    def __call__(self, now: Outlook) -> Mask:
+    def __call__(self, now: UnmaskingState) -> Mask:
         """Return the tokens to place; see `Order`."""
-        sure = now.p.max(-1)
-        ready = now.masked & (sure > self.confidence)
+        confidence = now.p.max(-1)
+        stable = now.masked & (confidence > self.confidence)
         for later, earlier in zip((now.p, *now.past), now.past, strict=False):
-            ready &= divergence(later, earlier) < self.kl
-        surest = lowest(-sure, now.masked, self.at_once)
-        return np.where(ready.any(1, keepdims=True), ready, surest)
+            stable &= divergence(later, earlier) < self.kl
+        best = lowest(-confidence, now.masked, self.at_once)
+        return np.where(stable.any(1, keepdims=True), stable, best)
 
 
 def lowest(rank: Floats, masked: Mask, count: int) -> Mask:
-    """Mark the lowest masked entries of each row, of equal ones the leftmost.
+    """Mark the lowest masked entries of each row, the leftmost of equal ones.
 
     Args:
         rank: with shape (rows, longest).
-        masked: the entries that count, same shape.
-        count: how many; all where a row has fewer.
+        masked: the entries to consider, same shape.
+        count: number of entries; all where a row has fewer.
     """
     order = np.argsort(np.where(masked, rank, np.inf), axis=1, kind="stable")
     chosen = np.zeros_like(masked)
@@ -232,7 +233,7 @@ def entropy(p: Floats) -> Floats:
 def divergence(p: Floats, q: Floats) -> Floats:
     """Return ``KL(p || q)`` over the last axis, in nats.
 
-    Infinite where ``q`` rules out what ``p`` does not; NaN where either is.
+    Infinite where ``q`` is zero and ``p`` is not; NaN where either is NaN.
     """
     with np.errstate(divide="ignore"):
         ratio = np.log(np.where(p > 0, p, 1.0)) - np.log(np.where(p > 0, q, 1.0))

@@ -1,4 +1,4 @@
-"""Design: draw until enough valid, unique, novel molecules meet every goal and pass every filter.
+"""Design: draw until ``n`` valid, unique, novel molecules meet every goal and pass every filter.
 
 A range is a filter, a number is met within a tolerance (whole-number properties exactly), ``max``
 and ``min`` guide without filtering. Goals on properties that the model is conditioned on guide the

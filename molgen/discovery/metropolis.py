@@ -72,13 +72,13 @@ class Chains:
             proposals: one for each of the first rows.
             takes: result of the acceptance test, shape (rows,).
         """
-        held = {text for text, fits in zip(self.smiles, self.fits, strict=True) if fits}
+        states = {text for text, fits in zip(self.smiles, self.fits, strict=True) if fits}
         for i, text in enumerate(proposals.smiles):
-            if not proposals.fits[i] or text in held or (self.fits[i] and not takes[i]):
+            if not proposals.fits[i] or text in states or (self.fits[i] and not takes[i]):
                 continue
             if self.fits[i]:
-                held.discard(self.smiles[i])
-            held.add(text)
+                states.discard(self.smiles[i])
+            states.add(text)
             self.tokens[i], self.smiles[i] = proposals.tokens[i], text
             self.fits[i], self.gains[i] = True, proposals.gains[i]
 

@@ -104,13 +104,10 @@ class SequentialMonteCarlo:
         """Return the particle filter of a search."""
         settings = search.recipe.settings
         predictor = NetworkPredictor(
-            search.model.denoiser,
+            search.recipe.network(search.recipe.goal_weights),
             pool,
             Unnormalised(settings.gamma) if search.mixes else None,
             Logarithms(),
-            settings.device,
-            settings.dtype,
-            goal_weights=search.recipe.goal_weights,
         )
         score = WeightedSum(tuple(objective.weight for objective in search.oracle.objectives))
 

@@ -1,4 +1,4 @@
-"""Comparisons: sweep, tune, chart."""
+"""Comparisons of methods: sweep, tune, chart."""
 
 import lazy_loader
 

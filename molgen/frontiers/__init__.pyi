@@ -1,7 +1,7 @@
-from .method import Arm as Arm
+from .method import Method as Method
+from .objective import Objective as Objective
 from .plan import Sweep as Sweep
-from .store import Point as Point
 from .store import Record as Record
+from .store import Run as Run
 from .store import Store as Store
-from .task import Task as Task
 from .tune_space import Candidate as Candidate

@@ -1,14 +1,14 @@
-"""The frontier between novelty and property: tables of points, hypervolumes and ratios.
+"""The frontier between novelty and property: tables of runs, hypervolumes and ratios.
 
-    a point:      x = novel rows / N,   y = gain of the property's mean over exactly those rows
-    hypervolume = area dominated by an arm's points above (0, 0), that is (0 novel, data mean)
+    a run:        x = novel rows / N,   y = gain of the property's mean over exactly those rows
+    hypervolume = area dominated by a method's runs above (0, 0), that is (0 novel, data mean)
 
-Both numbers of a point are under one convention, strict or paper; see
+Both coordinates are under one convention, strict or paper; see
 :mod:`molgen.molecules.conventions`. A gain counts from the mean of the training data in the
 property's own unit, so a hypervolume is in that unit times a fraction of rows: novel molecules for
-each draw, each weighted by how far above the data it lies. It is taken over the strengths (gamma)
-of one arm, number of steps and seed; a spread is the standard deviation over seeds. "Seeds apart":
-the lowest of one arm is above the highest of the other.
+each draw, each weighted by its distance above the data. It is taken over the strengths (gamma) of
+one method, number of steps and seed; a spread is the standard deviation over seeds. "Seeds apart":
+the lowest of one method is above the highest of the other.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from molgen.frontiers.objective import Objective
 from molgen.frontiers.store import Record
-from molgen.frontiers.task import Task
 from molgen.utils.pareto import hypervolume, nondominated
 
 if TYPE_CHECKING:
@@ -40,27 +40,27 @@ PUBLISHED_COLUMNS = {
 PUBLISHED_ROWS = 1024
 
 
-def point_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.DataFrame:
-    """Return every point under every convention, one row each.
+def run_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.DataFrame:
+    """Return every run under every convention, one row each.
 
     Args:
-        records: finished points of one folder.
-        order: labels of arms that come first; the others follow by the alphabet.
+        records: finished runs of one folder.
+        order: labels of methods that come first; the others follow in alphabetical order.
 
     Returns:
-        Columns: the arm's words (``arm`` is its label), what was asked, ``gamma``, ``steps``,
-        ``budget`` (NaN where that is no axis), ``seed``, ``convention``, ``n``; ``valid``,
-        ``unique`` and ``novel_fraction`` of the n rows, ``novel`` as a count, ``property_mean``
-        over the novel rows and its ``gain``; ``nfe``, ``classifier_nfe`` and
-        ``seconds_per_molecule``; ``on_front`` within the arm at these steps and this seed,
-        ``on_overall_front`` among all arms there; ``molecules``, a file's name.
+        Columns: the method's words (``arm`` is its label), property and target, ``gamma``,
+        ``steps``, ``budget`` (NaN where that is no axis), ``seed``, ``convention``, ``n``;
+        ``valid``, ``unique`` and ``novel_fraction`` of the n rows, ``novel`` as a count,
+        ``property_mean`` over the novel rows and its ``gain``; ``nfe``, ``classifier_nfe`` and
+        ``seconds_per_molecule``; ``on_front`` within the method at these steps and this seed,
+        ``on_overall_front`` among all methods there; ``molecules``, a file's name.
     """
     import pandas as pd
 
     table = pd.DataFrame([row for record in records for row in _rows(record)])
     if table.empty:
         return table
-    rank = {arm: i for i, arm in enumerate([*order, *sorted(table["arm"])][::-1])}
+    rank = {method: i for i, method in enumerate([*order, *sorted(table["arm"])][::-1])}
     keys = ["rank", "steps", "gamma", "budget", "seed", "convention"]
     table = table.assign(rank=-table["arm"].map(rank)).sort_values(keys, ignore_index=True)
     table = table.drop(columns="rank")
@@ -70,22 +70,22 @@ def point_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.Data
     return table
 
 
-def hypervolumes(points: pd.DataFrame) -> pd.DataFrame:
-    """Return the hypervolume of every arm, number of steps and convention over its seeds.
+def hypervolumes(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the hypervolume of every method, number of steps and convention over its seeds.
 
     Args:
-        points: of :func:`point_table`, or published ones of :func:`published_table`.
+        runs: of :func:`run_table`, or published ones of :func:`published_table`.
 
     Returns:
         Columns ``source, arm, steps, convention, seeds, gammas, hypervolume`` (mean over seeds),
         ``sd`` (NaN for one seed), ``lowest, highest``. Only seeds that have the same strengths are
-        averaged: where a run was interrupted, those with the most.
+        averaged: after an interruption, those with the most.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     keys = ["source", "arm", "steps", "convention"]
-    for group, curve in points.groupby(keys, sort=False, dropna=False):
+    for group, curve in runs.groupby(keys, sort=False, dropna=False):
         volumes: dict[tuple[float, ...], list[float]] = {}
         for _, one in curve.groupby("seed", dropna=False):
             volume = hypervolume(one[["novel_fraction", "gain"]].to_numpy(float), (0.0, 0.0))
@@ -99,7 +99,7 @@ def hypervolumes(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios(volumes: pd.DataFrame) -> pd.DataFrame:
-    """Return the ratio of every two arms' hypervolumes at equal steps and convention.
+    """Return the ratio of every two methods' hypervolumes at equal steps and convention.
 
     Args:
         volumes: of :func:`hypervolumes`.
@@ -107,7 +107,7 @@ def ratios(volumes: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns ``arm, over, steps, convention, ratio`` (of the means), ``lowest`` and ``highest``
         (over all pairs of seeds), ``seeds`` (the fewer), ``apart`` (two seeds at least, and all of
-        one arm above all of the other), ``same_gammas``. NaN over zero.
+        one method above all of the other), ``same_gammas``. NaN over zero.
     """
     import pandas as pd
 
@@ -138,38 +138,39 @@ def ratios(volumes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RATIOS)
 
 
-def over_seeds(points: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
-    """Return means of points over seeds, with standard deviations in columns that end in ``_sd``.
+def over_seeds(runs: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
+    """Return means of runs over seeds, with standard deviations in columns that end in ``_sd``.
 
     Args:
-        points: of :func:`point_table`.
+        runs: of :func:`run_table`.
         further: columns to average beside the usual figures.
 
     Returns:
-        One row for each arm, number of steps, gamma, budget and convention, and a column ``seeds``.
-        A seed without novel molecules has no property mean and is left out of that mean alone.
+        One row for each method, number of steps, gamma, budget and convention, and a column
+        ``seeds``. A seed without novel molecules has no property mean and is left out of that mean
+        alone.
     """
     keys = ["arm", "steps", "gamma", "budget", "convention"]
     figures = [
         *("valid", "unique", "novel", "novel_fraction", "property_mean", "gain"),
         *("nfe", "classifier_nfe", "seconds_per_molecule", *further),
     ]
-    groups = points.groupby(keys, sort=False, dropna=False)
+    groups = runs.groupby(keys, sort=False, dropna=False)
     table = groups[figures].mean()
     table = table.join(groups[figures].std().add_suffix("_sd"))
     return table.join(groups["seed"].count().rename("seeds")).reset_index()
 
 
-def published_table(path: str | Path, task: Task) -> pd.DataFrame:
-    """Return published points of a property, in the columns of :func:`point_table`.
+def published_table(path: str | Path, objective: Objective) -> pd.DataFrame:
+    """Return published points of a property, in the columns of :func:`run_table`.
 
     Args:
         path: a table with the columns of :data:`PUBLISHED_COLUMNS`; ``steps`` may be empty. Counts
             are of 1,024 rows.
-        task: whose property, and data mean, count.
+        objective: property and data mean.
 
     Raises:
-        ValueError: if a column is missing, or a row has no number where one belongs.
+        ValueError: if a column is missing, or a cell is not a number where one is expected.
         OSError: if it cannot be read.
     """
     import pandas as pd
@@ -179,22 +180,23 @@ def published_table(path: str | Path, task: Task) -> pd.DataFrame:
     table = read_table(path)
     missing = [name for name in PUBLISHED_COLUMNS if name not in table]
     if missing:
-        raise ValueError(f"{path} has no column {missing[0]!r}, as published points need it")
+        raise ValueError(f"{path} has no column {missing[0]!r}, expected for published points")
     table = table.rename(columns=PUBLISHED_COLUMNS)[list(PUBLISHED_COLUMNS.values())]
-    table = table[table["property"] == task.property].reset_index(drop=True)
+    table = table[table["property"] == objective.property].reset_index(drop=True)
     for name in ("steps", "gamma", "novel", "property_mean"):
         numbers = pd.to_numeric(table[name], errors="coerce")
         bad = ~np.isfinite(numbers)
-        if name == "steps":  # some papers do not say
+        if name == "steps":  # not in every paper
             bad &= table[name].notna() & (table[name].astype(str).str.strip() != "")
         if bad.any():
             shown = table.loc[bad, name].iloc[0]
             raise ValueError(
-                f"{path}: {name} is {str(shown)!r} in a row of {task.property}, expected a number"
+                f"{path}: {name} is {str(shown)!r} in a row of {objective.property}, expected a "
+                "number"
             )
         table[name] = numbers
     table["novel_fraction"] = table["novel"] / PUBLISHED_ROWS
-    table["gain"] = [task.gain(value) for value in table["property_mean"]]
+    table["gain"] = [objective.gain(value) for value in table["property_mean"]]
     return table.assign(source=PUBLISHED, seed=0)
 
 
@@ -208,29 +210,29 @@ def _over(a: float, b: float) -> float:
 
 
 def _rows(record: Record) -> list[dict[str, Any]]:
-    """Return a point's rows, one for each convention."""
-    task, point, figures = record.task, record.point, record.figures
-    words = {key: value for key, value in point.arm.items() if key != "label"}
+    """Return the rows of a run, one for each convention."""
+    objective, run, figures = record.objective, record.run, record.figures
+    words = {key: value for key, value in run.method.items() if key != "label"}
     shared = {
-        "source": OURS, "arm": point.label, **words,
-        "property": task.property, "target": task.target or "none",
-        "gamma": point.gamma, "steps": point.steps,
-        "budget": math.nan if point.budget is None else point.budget, "seed": point.seed,
+        "source": OURS, "arm": run.label, **words,
+        "property": objective.property, "target": objective.target or "none",
+        "gamma": run.gamma, "steps": run.steps,
+        "budget": math.nan if run.budget is None else run.budget, "seed": run.seed,
     }  # fmt: skip
     cost = {key: figures[key] for key in ("nfe", "classifier_nfe", "seconds_per_molecule")}
     rows = []
     for convention, found in figures["conventions"].items():
         mean = found["property_mean"]
-        row = {**shared, "convention": convention, "n": task.n}
+        row = {**shared, "convention": convention, "n": objective.n}
         row |= {key: found[key] for key in ("valid", "unique", "novel")}
-        row["novel_fraction"] = found["novel"] / task.n
-        row |= {"property_mean": math.nan if mean is None else mean, "gain": task.gain(mean)}
+        row["novel_fraction"] = found["novel"] / objective.n
+        row |= {"property_mean": math.nan if mean is None else mean, "gain": objective.gain(mean)}
         rows.append({**row, **cost, "molecules": f"points/{record.name}.csv.gz"})
     return rows
 
 
 def _marks(table: pd.DataFrame, keys: list[str]) -> pd.Series:
-    """Mark the points on the front among those that agree in the keys."""
+    """Mark the runs on the front among those with equal keys."""
     import pandas as pd
 
     marks = pd.Series(False, index=table.index)

@@ -3,9 +3,8 @@
     candidates  K  ->  K / 3  ->  K / 9  ->  ...  ->  about 3
     rows        n  ->  3 n    ->  9 n    ->  ...  ->  all rows, and all seeds
 
-Every rung so costs about the same, and rows are spent where candidates are hard to tell apart. A
-candidate that is best in the end may fall early, by an unlucky rung: the price of not drawing all
-rows of all candidates.
+So every rung costs about the same, and most rows are drawn where scores are close. The best
+candidate may be eliminated early by chance: the price of not drawing all rows of all candidates.
 
 References: Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter
 optimization" (2016); thirds instead of halves as in Li et al., "Hyperband: a novel bandit-based
@@ -19,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-SHARE = 3  # one of so many goes on, with so many times the rows
-FINALISTS = 3  # about so many are compared on all rows
+SHARE = 3  # one in three is kept, with three times the rows
+FINALISTS = 3  # about this many are compared on all rows
 
 T = TypeVar("T")
 
@@ -31,8 +30,8 @@ class Rung:
 
     Attributes:
         number: from 1.
-        candidates: how many take part, beside those that always do.
-        rows: that each is drawn.
+        candidates: number of them, without those kept in every rung.
+        rows: drawn for each.
         final: whether it is the last one.
     """
 
@@ -48,7 +47,7 @@ def ladder(candidates: int, start: int, rows: int) -> list[Rung]:
     Args:
         candidates: at the beginning.
         start: rows of each at the first rung, unless that is the last.
-        rows: of each at the last rung, which no rung exceeds.
+        rows: of each at the last rung, the most of any rung.
 
     Raises:
         ValueError: if one of them is less than 1.
@@ -75,23 +74,23 @@ def successive(
 ) -> list[T]:
     """Return all candidates, the best one first.
 
-    Those of the last rung come first, by their scores there, then those that fell one rung before,
-    and so on. Of equal scores the earlier candidate's counts as the better one.
+    Those of the last rung come first, by their scores there, then those eliminated one rung before,
+    and so on. Ties go to the earlier candidate.
 
     Args:
         candidates: in any order.
         rungs: of :func:`ladder`.
         scores: returns the score of each candidate of a rung; more is better.
-        always: so many of the first candidates take part in every rung, whatever their score.
+        always: number of first candidates that are kept in every rung, whatever their score.
     """
     kept = list(range(len(candidates)))
-    fallen: list[int] = []
+    eliminated: list[int] = []
     for rung in rungs:
         if len(kept) > rung.candidates:  # ranked by the rung before
             best = kept[: rung.candidates]
             best += [i for i in kept[rung.candidates :] if i < always]
-            fallen = [i for i in kept if i not in best] + fallen
+            eliminated = [i for i in kept if i not in best] + eliminated
             kept = sorted(best)
         found = scores([candidates[i] for i in kept], rung)
         kept = [i for _, i in sorted(zip(found, kept, strict=True), key=lambda pair: -pair[0])]
-    return [candidates[i] for i in kept + fallen]
+    return [candidates[i] for i in kept + eliminated]

@@ -1,11 +1,11 @@
-"""An arm of a comparison: one way of sampling, written in words so that a file can hold it.
+"""A method of a comparison: one way of sampling, in words that can be stored in a file.
 
     LABEL; KEY=VALUE; KEY=VALUE         for example  ReMDM; remask=rescale:eta=.1; weights=sharpened
 
 Semicolons separate, and the first ``=`` of a part ends its key, so values keep the ``:``, ``,`` and
-``=`` that strategies are written with. Words become the sampler's objects in one place,
-:func:`molgen.frontiers.plan.settings_for`; what an arm is compared over (strength, steps, seed) is
-no part of it.
+``=`` of remasking strategies. The words become the sampler's objects in one place,
+:func:`molgen.frontiers.plan.settings_for`; the axes of the comparison (strength, steps, seed) are
+no part of a method.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from molgen.utils.options import options_of
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
 OWN = "own"  # as the model recommends
-
 
 SHAPING = options_of(Shaping)
 METHOD = {key: option.default for key, option in OPTIONS.items() if option.method}
@@ -38,43 +37,43 @@ _Words: Any = make_dataclass(
 
 
 @dataclass(frozen=True)
-class Arm(_Words):  # type: ignore[misc]
+class Method(_Words):  # type: ignore[misc]
     """One way of sampling, in words.
 
     Attributes:
-        label: what it is called in tables and charts.
+        label: its name in tables and charts.
         model: bundled name, folder or ``hf:owner/name``.
 
-    The others are the settings that say by which method to draw, by their keys
-    (:data:`molgen.sampling.settings.OPTIONS`), with the plainest as default and guidance ``none``
-    where targets do not steer; and those of the shaping, ``own`` for what the model recommends.
+    The others are the settings that make up a method, by their keys
+    (:data:`molgen.sampling.settings.OPTIONS`), with the simplest as default and guidance ``none``
+    for unguided draws; and those of the shaping, ``own`` for what the model recommends.
     """
 
     label: str
     model: str
 
     def __post_init__(self) -> None:
-        """Check what would not survive being written down.
+        """Check that the words can be written and read back.
 
         Raises:
             ValueError: if the label is empty, long or unprintable, or a part has a semicolon.
         """
         if not self.label.strip() or not self.label.isprintable():
-            raise ValueError(f"arm label is {self.label!r}, expected some printable text")
+            raise ValueError(f"method label is {self.label!r}, expected some printable text")
         if len(self.label) > LONGEST_LABEL:
             raise ValueError(
-                f"arm label {self.label!r} has {len(self.label)} characters, expected at most "
+                f"method label {self.label!r} has {len(self.label)} characters, expected at most "
                 f"{LONGEST_LABEL}"
             )
         for name, value in dataclasses.asdict(self).items():
             if ";" in value or value != value.strip() or not value:
                 raise ValueError(
-                    f"arm {self.label}: {name} is {value!r}, expected text without semicolons and "
-                    "blanks around it"
+                    f"method {self.label}: {name} is {value!r}, expected text without semicolons "
+                    "and blanks around it"
                 )
 
     @classmethod
-    def parse(cls, text: str, model: str) -> Arm:
+    def parse(cls, text: str, model: str) -> Method:
         """Read ``LABEL; KEY=VALUE; ...``.
 
         Args:
@@ -82,7 +81,7 @@ class Arm(_Words):  # type: ignore[misc]
             model: used unless the text names one.
 
         Raises:
-            ValueError: naming the part that was not understood.
+            ValueError: naming the part that cannot be read.
         """
         label, *parts = (part.strip() for part in text.split(";"))
         keys = [field.name for field in dataclasses.fields(cls) if field.name != "label"]
@@ -92,7 +91,7 @@ class Arm(_Words):  # type: ignore[misc]
             key, equals, value = (piece.strip() for piece in part.partition("="))
             if not equals or key not in keys or key in seen:
                 raise ValueError(
-                    f"arm {text!r}: {part!r} is not understood, expected each of "
+                    f"method {text!r} has the part {part!r}, expected each of "
                     f"{', '.join(keys)} at most once, as in 'LABEL; remask=rescale:eta=.1'"
                 )
             seen.add(key)
@@ -106,10 +105,10 @@ class Arm(_Words):  # type: ignore[misc]
 
     @property
     def adaptive(self) -> bool:
-        """Whether failed rows go on."""
+        """Whether failed rows are retried."""
         return bool(self.adapt != "none")
 
     @property
     def guided(self) -> bool:
-        """Whether targets steer."""
+        """Whether draws are guided by targets."""
         return bool(self.guidance != "none")

@@ -1,9 +1,9 @@
-"""The frontier as one file for a browser: rest on a point to see molecules, click to list them.
+"""The frontier as one HTML file: hover over a point for molecules, click to list them.
 
-Everything is inside the file: the chart's library, the figures, the drawings. It needs no network
-and may be sent to somebody. So that it stays small, a point lists at most :data:`CAP` molecules by
-each convention, its best first, and a molecule is drawn once however often it occurs. The page
-itself is ``page.html``; this module fills in its data. Needs plotly (extra ``plots``).
+The file is self-contained (chart library, figures, drawings) and works offline. To keep it small, a
+point lists at most :data:`CAP` molecules by each convention, its best first, and each molecule is
+drawn once. The page is ``page.html``; this module fills in its data. Needs plotly (extra
+``plots``).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
-from molgen.frontiers.method import Arm
-from molgen.frontiers.plot import LEAST_GAMMAS, arm_colours, method_markers, title
+from molgen.frontiers.method import Method
+from molgen.frontiers.plot import LEAST_GAMMAS, method_colours, method_markers, title
 from molgen.frontiers.store import Record, Store
 from molgen.molecules.drawing import svg
 from molgen.utils.files import replacing
@@ -51,7 +51,7 @@ def plotly_script() -> str:
 def frontier_html(
     store: Store,
     records: Sequence[Record],
-    points: pd.DataFrame,
+    runs: pd.DataFrame,
     volumes: pd.DataFrame,
     path: str | Path,
     published: pd.DataFrame | None = None,
@@ -60,9 +60,9 @@ def frontier_html(
     """Write the page.
 
     Args:
-        store: the folder that has the molecules.
-        records: the points to show, of that folder.
-        points: of :func:`molgen.frontiers.frontier.point_table`, from these records.
+        store: the folder of the molecules.
+        records: the runs to show, of that folder.
+        runs: of :func:`molgen.frontiers.frontier.run_table`, from these records.
         volumes: of :func:`molgen.frontiers.frontier.hypervolumes`; published ones may be among
             them.
         path: of the file.
@@ -74,9 +74,9 @@ def frontier_html(
         OSError: if a file cannot be read or written.
     """
     script = plotly_script()
-    content = page_data(store, records, points, volumes, published, conventions)
+    content = page_data(store, records, runs, volumes, published, conventions)
     text = TEMPLATE.read_text(encoding="utf-8")
-    # What a label says must not end the element it stands in.
+    # A label must not close the element around it.
     data = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     text = text.replace("{{TITLE}}", html.escape(content["title"]))
     before, after = text.split("{{PLOTLY}}")
@@ -87,88 +87,88 @@ def frontier_html(
 def page_data(
     store: Store,
     records: Sequence[Record],
-    points: pd.DataFrame,
+    runs: pd.DataFrame,
     volumes: pd.DataFrame,
     published: pd.DataFrame | None,
     conventions: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what the page's script reads; see :func:`frontier_html`."""
-    task = records[0].task
-    colours = arm_colours(list(dict.fromkeys(points["arm"])))
-    words = {record.point.label: str(Arm(**record.point.arm)) for record in records}
-    molecules = Molecules(task.property, task.sign)
+    """Return the data of the page's script; see :func:`frontier_html`."""
+    objective = records[0].objective
+    colours = method_colours(list(dict.fromkeys(runs["arm"])))
+    words = {record.run.label: str(Method(**record.run.method)) for record in records}
+    molecules = Molecules(objective.property, objective.sign)
     means = {
         key: group.set_index("convention")
-        for key, group in over_seeds(points).groupby(["arm", "gamma", "steps"], sort=False)
+        for key, group in over_seeds(runs).groupby(["arm", "gamma", "steps"], sort=False)
     }
     entries = []
     for (label, gamma, steps), figures in means.items():
-        draws = [r for r in records if r.point.cell[:3] == (label, gamma, steps)]
+        draws = [r for r in records if r.run.cell[:3] == (label, gamma, steps)]
         entry = _entry(figures, conventions)
         entry |= {"arm": list(colours).index(label), "gamma": gamma, "steps": int(steps)}
         entry |= molecules.best([store.molecules(r) for r in draws], conventions)
         entry["files"] = [f"{store.molecules_path(r).relative_to(store.folder)}" for r in draws]
         entries.append(entry)
     return {
-        "title": f"{task.property}: novelty against property",
-        "subtitle": title(task, points),
-        "property": task.property,
-        "sign": task.sign,
-        "n": task.n,
+        "title": f"{objective.property}: novelty against property",
+        "subtitle": title(objective, runs),
+        "property": objective.property,
+        "sign": objective.sign,
+        "n": objective.n,
         "cap": CAP,
-        "value_digits": 0 if get(task.property).integer else 3,
-        "digits": 2 if get(task.property).integer or abs(task.data_mean) >= 1 else 3,
-        "data_mean": task.data_mean,
+        "value_digits": 0 if get(objective.property).integer else 3,
+        "digits": 2 if get(objective.property).integer or abs(objective.data_mean) >= 1 else 3,
+        "data_mean": objective.data_mean,
         "conventions": list(conventions),
-        "steps": sorted({int(steps) for steps in points["steps"]}),
+        "steps": sorted({int(steps) for steps in runs["steps"]}),
         "arms": [{"label": k, "colour": v, "words": words[k]} for k, v in colours.items()],
         "points": entries,
         "molecules": molecules.entries,
         **_volumes(volumes),
-        **_published(published, task.n),
+        **_published(published, objective.n),
     }
 
 
 class Molecules:
-    """The molecules of a page, each held and drawn once."""
+    """The molecules of a page, each stored and drawn once."""
 
     def __init__(self, name: str, sign: int) -> None:
         self.name, self.sign = name, sign
         self.entries: list[dict[str, Any]] = []
-        self._places: dict[str, int] = {}
+        self._indices: dict[str, int] = {}
 
     def best(self, tables: Sequence[pd.DataFrame], conventions: Sequence[str]) -> dict[str, Any]:
-        """Return the places of a point's best novel molecules, and how many there are.
+        """Return the indices of a point's best novel molecules, and the number of novel ones.
 
         Args:
             tables: the point's molecules, one table for each seed.
-            conventions: by which they are novel.
+            conventions: of novelty.
 
         Returns:
-            Under ``molecules`` a list of places for each convention, under ``totals`` a count.
+            Under ``molecules`` a list of indices for each convention, under ``totals`` a count.
         """
         import pandas as pd
 
         rows = pd.concat(tables, ignore_index=True)
         rows["gain"] = self.sign * rows[self.name]
         strict = set(rows.loc[rows["novel"], "smiles"])
-        places, totals = {}, {}
+        indices, totals = {}, {}
         for convention in conventions:
             marks = rows["novel" if convention == "strict" else "novel_paper"]
             novel = rows[marks].drop_duplicates("smiles")
             top = novel.sort_values("gain", ascending=False, kind="stable").head(CAP)
             pairs = zip(top["smiles"], top[self.name], strict=True)
-            places[convention] = [self._place(s, value, s in strict) for s, value in pairs]
+            indices[convention] = [self._index(s, value, s in strict) for s, value in pairs]
             totals[convention] = len(novel)
-        return {"molecules": places, "totals": totals}
+        return {"molecules": indices, "totals": totals}
 
-    def _place(self, smiles: str, value: float, strict: bool) -> int:
-        """Return a molecule's place in the list; strict novelty is the same wherever it occurs."""
-        if smiles not in self._places:
-            self._places[smiles] = len(self.entries)
+    def _index(self, smiles: str, value: float, strict: bool) -> int:
+        """Return a molecule's index in the list; strict novelty is the same in every run."""
+        if smiles not in self._indices:
+            self._indices[smiles] = len(self.entries)
             entry = {"smiles": smiles, "value": float(value), "strict": strict}
             self.entries.append({**entry, "svg": svg(smiles)})
-        return self._places[smiles]
+        return self._indices[smiles]
 
 
 def _entry(figures: pd.DataFrame, conventions: Sequence[str]) -> dict[str, Any]:
@@ -189,15 +189,18 @@ def _entry(figures: pd.DataFrame, conventions: Sequence[str]) -> dict[str, Any]:
 
 
 def _volumes(volumes: pd.DataFrame) -> dict[str, Any]:
-    """Return hypervolumes, and in which order a table shows them."""
+    """Return hypervolumes, and the order of a table's rows."""
     rows = [
         {"source": v.source, "arm": v.arm, "steps": finite(v.steps), "convention": v.convention,
          "hypervolume": v.hypervolume, "sd": finite(v.sd)}
         for v in volumes.itertuples()
         if v.source == OURS or len(v.gammas.split()) >= LEAST_GAMMAS
     ]  # fmt: skip
-    arms = {s: volumes.loc[volumes["source"] == s, "arm"] for s in (OURS, PUBLISHED)}
-    return {"volumes": rows, "volume_rows": [[s, list(dict.fromkeys(a))] for s, a in arms.items()]}
+    labels = {s: volumes.loc[volumes["source"] == s, "arm"] for s in (OURS, PUBLISHED)}
+    return {
+        "volumes": rows,
+        "volume_rows": [[s, list(dict.fromkeys(a))] for s, a in labels.items()],
+    }
 
 
 def _published(published: pd.DataFrame | None, n: int) -> dict[str, Any]:
@@ -218,5 +221,5 @@ def _published(published: pd.DataFrame | None, n: int) -> dict[str, Any]:
 
 
 def finite(value: float) -> float | None:
-    """Return a number as JSON can hold it: None for NaN."""
+    """Return a number for JSON: None for NaN."""
     return None if math.isnan(value) else float(value)

@@ -1,11 +1,10 @@
-"""The plan of a sweep: which points there are, and what determines each draw.
+"""The plan of a sweep: its runs, and all that determines each draw.
 
-    points = seeds x steps x arms x gammas
+    runs = seeds x steps x methods x gammas
 
-Seeds come first and few steps before many, so that whatever is finished when a run is interrupted
-is a whole, if rougher, picture. Where budgets are an axis, arms that go on with failed rows are
-swept over them instead of over steps: the budget is their one knob. Everything asked is checked
-here, before anything is drawn.
+Seeds come first and few steps before many, so that the finished part of an interrupted sweep is a
+complete, if coarser, comparison. Where budgets are an axis, methods that retry failed rows are
+swept over them instead of over steps. The request is checked here, before anything is drawn.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molgen.checkpoints.files import CLASSIFIER, FORMER, INFO, find
-from molgen.frontiers.method import METHOD, OWN, SHAPING, Arm
-from molgen.frontiers.store import Point, Record
-from molgen.frontiers.task import TOP, Task
+from molgen.frontiers.method import METHOD, OWN, SHAPING, Method
+from molgen.frontiers.objective import TOP, Objective
+from molgen.frontiers.store import Record, Run
 from molgen.guidance.shaping import Shaping
 from molgen.sampling.settings import OPTIONS
 from molgen.targets import Range, Target, parse_target, read_targets
@@ -35,21 +34,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is to be drawn.
+    """A request for runs.
 
     Attributes:
-        task: property, target, rows a point.
-        arms: ways of sampling, with distinct labels.
+        objective: property, target, rows a run.
+        methods: ways of sampling, with distinct labels.
         gammas: strengths of guidance.
         steps: numbers of steps.
         seeds: of the draws.
-        budgets: of forwards a row, for adaptive arms, which then take the most steps alone; empty
-            for the budget that each arm speaks of.
+        budgets: of forwards a row, for adaptive methods, which are then drawn at the most steps
+            alone; empty for each method's own budget.
         speed: settings that change nothing but speed (batch size, device), and the number format.
     """
 
-    task: Task
-    arms: tuple[Arm, ...]
+    objective: Objective
+    methods: tuple[Method, ...]
     gammas: tuple[float, ...]
     steps: tuple[int, ...]
     seeds: tuple[int, ...] = (0,)
@@ -60,73 +59,76 @@ class Sweep:
         """Check the axes.
 
         Raises:
-            ValueError: if one is empty, or two arms have one label.
+            ValueError: if one is empty, or two methods have one label.
         """
-        for name in ("arms", "gammas", "steps", "seeds"):
+        for name in ("methods", "gammas", "steps", "seeds"):
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty, expected at least one")
-        labels = [arm.label for arm in self.arms]
+        labels = [method.label for method in self.methods]
         twice = {label for label in labels if labels.count(label) > 1}
         if twice:
-            raise ValueError(f"two arms are called {twice.pop()}: labels must differ")
-        if self.budgets and not any(arm.adaptive for arm in self.arms):
-            raise ValueError("budgets are an axis of arms with adapt=..., and there is none")
+            raise ValueError(f"methods has the label {twice.pop()} twice, expected distinct labels")
+        if self.budgets and not any(method.adaptive for method in self.methods):
+            raise ValueError(
+                f"budgets is {self.budgets}, expected none without a method that has adapt=..."
+            )
 
-    def cells(self) -> list[tuple[Arm, Point]]:
-        """Return every point and its arm, in the order they are drawn."""
+    def cells(self) -> list[tuple[Method, Run]]:
+        """Return every run and its method, in the order of drawing."""
         return [
-            (arm, Point(dataclasses.asdict(arm), float(gamma), steps, seed, budget))
+            (method, Run(dataclasses.asdict(method), float(gamma), steps, seed, budget))
             for seed in dict.fromkeys(self.seeds)
             for steps in sorted(set(self.steps))
-            for arm in self.arms
+            for method in self.methods
             for gamma in dict.fromkeys(self.gammas)
-            for budget in self._budgets(arm, steps)
+            for budget in self._budgets(method, steps)
         ]
 
-    def _budgets(self, arm: Arm, steps: int) -> tuple[int | None, ...]:
-        """Return the budgets of an arm at a number of steps; there may be none."""
-        if not (self.budgets and arm.adaptive):
+    def _budgets(self, method: Method, steps: int) -> tuple[int | None, ...]:
+        """Return the budgets of a method at a number of steps; there may be none."""
+        if not (self.budgets and method.adaptive):
             return (None,)
         return tuple(sorted(set(self.budgets))) if steps == max(self.steps) else ()
 
 
 def plan(sweep: Sweep, models: Mapping[str, Model]) -> list[Record]:
-    """Return every point to be drawn, as a record without figures; nothing is drawn.
+    """Return every run of a sweep, as a record without figures; nothing is drawn.
 
     Args:
-        sweep: what is asked.
-        models: by the names that the arms give.
+        sweep: the request.
+        models: by the names in the methods.
 
     Raises:
-        ValueError: if an arm, a setting or a model does not fit the task.
+        ValueError: if a method, a setting or a model does not fit the objective.
     """
-    for arm in sweep.arms:
-        model = models[arm.model]
+    for method in sweep.methods:
+        model = models[method.model]
         if model.training_index is None:
             raise ValueError(
-                f"arm {arm.label}: model {arm.model} has no index of known molecules, so nothing "
-                "can be called novel"
+                f"method {method.label}: model {method.model} has no training-set index, which "
+                "novelty needs"
             )
-        settings = settings_for(model, arm, sweep.gammas[0], sweep.steps[0], **sweep.speed)
+        settings = settings_for(model, method, sweep.gammas[0], sweep.steps[0], **sweep.speed)
         try:
-            model.check(guided_targets(sweep.task, arm), settings)
+            model.check(guided_targets(sweep.objective, method), settings)
         except ValueError as error:
-            raise ValueError(f"arm {arm.label}: {error}") from error
+            raise ValueError(f"method {method.label}: {error}") from error
     records = []
-    for arm, point in sweep.cells():
-        model = models[arm.model]
-        settings = settings_at(model, arm, point, **sweep.speed)
-        records.append(Record(sweep.task, point, origin(model, settings), {}))
+    for method, run in sweep.cells():
+        model = models[method.model]
+        settings = settings_at(model, method, run, **sweep.speed)
+        records.append(Record(sweep.objective, run, origin(model, settings), {}))
     return records
 
 
-def guided_targets(task: Task, arm: Arm) -> dict[str, Target]:
-    """Return the targets that an arm is steered to."""
-    return read_targets({task.property: task.target}) if task.target and arm.guided else {}
+def guided_targets(objective: Objective, method: Method) -> dict[str, Target]:
+    """Return the targets that guide the draws of a method."""
+    guided = objective.target and method.guided
+    return read_targets({objective.property: objective.target}) if guided else {}
 
 
 def origin(model: Model, settings: Settings) -> dict[str, Any]:
-    """Return what a draw depends on beside what was asked; its speed is no part of that."""
+    """Return what a draw depends on beside objective and method; its speed is no part of that."""
     import rdkit
 
     from molgen.checkpoints.hub import locate
@@ -151,10 +153,10 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
 
 @cache
 def digest(folder: Path) -> str:
-    """Return a digest of a network's files, whatever its folder is called.
+    """Return a digest of a network's files, independent of the folder's name.
 
-    What the model card and ``molgen.json`` say is left out: settings are told apart one by one. A
-    file counts by the first name it had, so that a renamed one is the same.
+    The model card and ``molgen.json`` are left out: settings are compared one by one. Files enter
+    under their former names, so that digests of earlier stores stay valid.
     """
     kept = {
         FORMER.get(path.name, path.name): path
@@ -169,30 +171,32 @@ def digest(folder: Path) -> str:
 
 
 def _shaped(shaping: Shaping) -> dict[str, float]:
-    """Return what shapes a draw; an option that came later is told where it is used alone."""
+    """Return the shaping of a draw; options added later are left out at their defaults."""
     values = dataclasses.asdict(shaping)
     return {
         k: v for k, v in values.items() if k in ("temperature", "top_p") or v != SHAPING[k].default
     }
 
 
-def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: Any) -> Settings:
-    """Return the settings of a point: the only place where an arm's words become objects.
+def settings_for(
+    model: Model, method: Method, gamma: float, steps: int, **changes: Any
+) -> Settings:
+    """Return the settings of a run: the only place where a method's words become objects.
 
-    What the arm does not speak of (the nucleus) is as the model recommends.
+    Settings that are no part of a method are as the model recommends.
 
     Args:
-        model: the arm's.
-        arm: the words.
+        model: of the method.
+        method: the words.
         gamma: strength of the guidance.
         steps: of the plan.
         **changes: further settings; of speed (batch size, device, number format) as a rule.
 
     Raises:
-        ValueError: naming the arm and what is wrong with it.
+        ValueError: naming the method and the word that cannot be read.
     """
-    wanted = {key: getattr(arm, key) for key in (*METHOD, *SHAPING)}
-    if not arm.guided:
+    wanted = {key: getattr(method, key) for key in (*METHOD, *SHAPING)}
+    if not method.guided:
         del wanted["guidance"]
     try:
         for key, text in wanted.items():
@@ -200,33 +204,33 @@ def settings_for(model: Model, arm: Arm, gamma: float, steps: int, **changes: An
                 changes[OPTIONS[key].name] = OPTIONS[key].read(text)
         return model.settings(gamma=gamma, steps=steps, **changes)
     except ValueError as error:
-        raise ValueError(f"arm {arm.label}: {error}") from error
+        raise ValueError(f"method {method.label}: {error}") from error
 
 
-def settings_at(model: Model, arm: Arm, point: Point, **changes: Any) -> Settings:
-    """Return the settings of a point of a sweep; see :func:`settings_for`."""
-    settings = settings_for(model, arm, point.gamma, point.steps, **changes)
-    if point.budget is None or settings.adapt is None:
+def settings_at(model: Model, method: Method, run: Run, **changes: Any) -> Settings:
+    """Return the settings of a run of a sweep; see :func:`settings_for`."""
+    settings = settings_for(model, method, run.gamma, run.steps, **changes)
+    if run.budget is None or settings.adapt is None:
         return settings
-    adapt = dataclasses.replace(settings.adapt, budget=point.budget)
+    adapt = dataclasses.replace(settings.adapt, budget=run.budget)
     return dataclasses.replace(settings, adapt=adapt)
 
 
-def task_for(model: Model, name: str, target: str | None, n: int) -> Task:
-    """Return the task of a property.
+def objective_for(model: Model, name: str, target: str | None, n: int) -> Objective:
+    """Return the objective of a property.
 
-    More is better unless the target says otherwise: it is ``min``, or a number or a range whose
-    middle lies below the data's mean. The default target is the top tenth of the data.
+    More is better unless the target is ``min``, or a number or a range whose middle lies below the
+    data's mean. The default target is the top tenth of the data.
 
     Args:
-        model: lends the data's mean and, for the default, its extremes.
+        model: source of the data's mean and, for the default, its extremes.
         name: of the property.
         target: ``max``, ``min``, a number, ``LO..HI``, ``none`` for unguided draws, or None for
             the default.
-        n: rows a point.
+        n: rows a run.
 
     Raises:
-        ValueError: if the model does not know the property, or the target cannot be read.
+        ValueError: if the model is not conditioned on the property, or the target cannot be read.
     """
     from property_models import get
 
@@ -235,7 +239,7 @@ def task_for(model: Model, name: str, target: str | None, n: int) -> Task:
     mean = model.prior.mean[name]
     words = top_tenth(model, name) if target is None else target.strip()
     if words == "none":
-        return Task(name, "", n, mean, -1 if get(name).direction == "min" else 1)
+        return Objective(name, "", n, mean, -1 if get(name).direction == "min" else 1)
     try:
         wanted = parse_target(words)
     except ValueError as error:
@@ -245,23 +249,23 @@ def task_for(model: Model, name: str, target: str | None, n: int) -> Task:
     else:
         middle = (wanted.low + wanted.high) / 2 if isinstance(wanted, Range) else wanted
         sign = -1 if middle < mean else 1
-    return Task(name, words, n, mean, sign)
+    return Objective(name, words, n, mean, sign)
 
 
 def top_tenth(model: Model, name: str) -> str:
-    """Return the range of the best tenth of the training data, or of what is nearest below it.
+    """Return the range of the best tenth of the training data, or of the nearest share below it.
 
     This is the condition of Schiff et al., "Simple guidance mechanisms for discrete diffusion
-    models" (2025): beyond the 90th percentile. Of whole numbers it is strictly beyond, so that it
-    is less than a tenth: four rings and more in QM9.
+    models" (2025): beyond the 90th percentile. For whole numbers it is strictly beyond, so less
+    than a tenth: four rings and more in QM9.
     """
     from property_models import get
 
     sign = -1 if get(name).direction == "min" else 1
     column = model.prior.values[:, model.prior.properties.index(name)]
-    known = ~np.isnan(column)
-    levels, level = np.unique(sign * column[known], return_inverse=True)
-    weight = np.bincount(level, model.prior.weight[known])
+    present = ~np.isnan(column)
+    levels, level = np.unique(sign * column[present], return_inverse=True)
+    weight = np.bincount(level, model.prior.weight[present])
     share = np.cumsum(weight[::-1])[::-1] / weight.sum()  # of the data at this level or beyond
     within = np.flatnonzero(share <= TOP)
     low, high = levels[within[0] if len(within) else -1], levels[-1]

@@ -1,9 +1,9 @@
-"""The frontier as a picture: novelty to the right, property upwards, one curve an arm.
+"""The frontier as a picture: novelty to the right, property upwards, one curve a method.
 
-Panels are conventions (rows) by numbers of steps (columns); the last column has each arm's
+Panels are conventions (rows) by numbers of steps (columns); the last column has each method's
 hypervolume. A point is the mean over seeds and its bars are standard deviations; the number in it
-is gamma, and a dark rim marks the points of a panel that no other of ours dominates. Published
-points are hollow and grey, and said to be read off figures. Needs matplotlib (extra ``plots``).
+is gamma, and a dark rim marks the non-dominated points of a panel among our own. Published points
+are hollow and grey, and labelled as read off figures. Needs matplotlib (extra ``plots``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
-from molgen.frontiers.task import Task
+from molgen.frontiers.objective import Objective
 from molgen.utils.files import replacing
 from molgen.utils.pareto import nondominated
 
@@ -29,12 +29,12 @@ MARKERS = "osD^vph8<>"  # of published methods, which share one colour; a number
 HOLLOW: dict[str, Any] = {
     "ls": (0, (4, 3)), "lw": 0.9, "ms": 8.5, "color": GREY, "mfc": "white", "mec": GREY,
 }  # fmt: skip
-LEAST_GAMMAS = 3  # of a published method whose hypervolume is shown: fewer say little
+LEAST_GAMMAS = 3  # of a published method whose hypervolume is shown: fewer bound it poorly
 PANEL, SIDE = (4.6, 3.7), 3.1  # inches
 
 
 def figure_class() -> Any:
-    """Return matplotlib's ``Figure``: without pyplot, so no window and nothing global.
+    """Return matplotlib's ``Figure``: without pyplot, so without windows and global state.
 
     Raises:
         ValueError: if matplotlib is missing.
@@ -47,9 +47,9 @@ def figure_class() -> Any:
 
 
 def frontier_png(
-    points: pd.DataFrame,
+    runs: pd.DataFrame,
     volumes: pd.DataFrame,
-    task: Task,
+    objective: Objective,
     path: str | Path,
     published: pd.DataFrame | None = None,
     conventions: Sequence[str] = ("paper", "strict"),
@@ -57,11 +57,11 @@ def frontier_png(
     """Draw the frontier.
 
     Args:
-        points: of :func:`molgen.frontiers.frontier.point_table`.
+        runs: of :func:`molgen.frontiers.frontier.run_table`.
         volumes: of :func:`molgen.frontiers.frontier.hypervolumes`; published ones may be among
             them.
-        task: what was asked.
-        path: of the picture; its extension says which kind (png, pdf, svg).
+        objective: of the sweep.
+        path: of the picture; its extension gives the format (png, pdf, svg).
         published: of :func:`molgen.frontiers.frontier.published_table`.
         conventions: one row of panels each.
 
@@ -69,9 +69,9 @@ def frontier_png(
         ValueError: if matplotlib is missing.
         OSError: if the file cannot be written.
     """
-    means = over_seeds(points)
-    steps = sorted(points["steps"].unique())
-    colours = arm_colours(list(dict.fromkeys(points["arm"])))
+    means = over_seeds(runs)
+    steps = sorted(runs["steps"].unique())
+    colours = method_colours(list(dict.fromkeys(runs["arm"])))
     size = (PANEL[0] * len(steps) + SIDE + 0.4, PANEL[1] * len(conventions) + 1.6)
     figure = figure_class()(figsize=size, layout="constrained", facecolor="white")
     widths = [*[PANEL[0]] * len(steps), SIDE]
@@ -82,41 +82,42 @@ def frontier_png(
             panel.sharey(row[0])
         for panel, count in zip(row, steps, strict=False):
             chosen = means[(means["steps"] == count) & (means["convention"] == convention)]
-            seen = published_at(published, count, convention)
-            _panel(panel, chosen, seen, colours, task)
+            beside = published_at(published, count, convention)
+            _panel(panel, chosen, beside, colours, objective)
             panel.set_title(f"{convention} novelty, T = {count}", fontsize=11, color=INK)
-            panel.set_xlabel(f"novel of {task.n:,} rows ({convention})")
-        if task.sign < 0:  # better is up
+            panel.set_xlabel(f"novel of {objective.n:,} rows ({convention})")
+        if objective.sign < 0:  # better is up
             row[0].invert_yaxis()
-        row[0].set_ylabel(f"mean {task.property} of exactly those molecules")
+        row[0].set_ylabel(f"mean {objective.property} of exactly those molecules")
         shown = volumes[volumes["convention"] == convention]
-        _volumes(row[-1], shown, [int(count) for count in steps], colours, task)
+        _volumes(row[-1], shown, [int(count) for count in steps], colours, objective)
     _legends(figure, colours, [int(count) for count in steps], published)
-    figure.suptitle(title(task, points), fontsize=12.5, color=INK, x=0.01, ha="left")
+    figure.suptitle(title(objective, runs), fontsize=12.5, color=INK, x=0.01, ha="left")
     with replacing(path) as temporary:
         figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=170)
 
 
-def title(task: Task, points: pd.DataFrame) -> str:
-    """Return what a chart is of, in one line."""
-    asked = f"asked for {task.property} = {task.target}" if task.target else "unguided"
-    seeds = points["seed"].nunique()
-    return f"{task.property}: {asked}; {task.n:,} rows a point, {seeds} seed{'s' * (seeds > 1)}"
+def title(objective: Objective, runs: pd.DataFrame) -> str:
+    """Return the title of a chart, one line."""
+    name, target = objective.property, objective.target
+    guided = f"target {name} = {target}" if target else "unguided"
+    seeds = runs["seed"].nunique()
+    return f"{name}: {guided}; {objective.n:,} rows a run, {seeds} seed{'s' * (seeds > 1)}"
 
 
-def arm_colours(arms: Sequence[str]) -> dict[str, str]:
-    """Return a colour for every arm; beyond ten arms they repeat."""
-    return {arm: PALETTE[i % len(PALETTE)] for i, arm in enumerate(arms)}
+def method_colours(methods: Sequence[str]) -> dict[str, str]:
+    """Return a colour for every method; beyond ten methods they repeat."""
+    return {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(methods)}
 
 
 def published_at(
     published: pd.DataFrame | None, steps: int, convention: str
 ) -> list[tuple[str, pd.DataFrame]]:
-    """Return each method's marker and points in a panel; those without a T fit every panel."""
+    """Return each method's marker and points in a panel; those without a T are in every panel."""
     if published is None:
         return []
-    fits = (published["steps"] == steps) | published["steps"].isna()
-    chosen = published[fits & (published["convention"] == convention)].sort_values("gamma")
+    here = (published["steps"] == steps) | published["steps"].isna()
+    chosen = published[here & (published["convention"] == convention)].sort_values("gamma")
     groups = {name: group for name, group in chosen.groupby("arm", sort=False)}
     return [(m, groups[name]) for name, m in method_markers(published).items() if name in groups]
 
@@ -141,22 +142,22 @@ def _panel(
     means: pd.DataFrame,
     published: list[tuple[str, pd.DataFrame]],
     colours: dict[str, str],
-    task: Task,
+    objective: Objective,
 ) -> None:
     """Draw one convention at one number of steps."""
     for marker, group in published:
-        x, y = group["novel_fraction"] * task.n, group["property_mean"]
+        x, y = group["novel_fraction"] * objective.n, group["property_mean"]
         panel.plot(x, y, marker=marker, zorder=2.4, **HOLLOW)
         for gamma, novel, mean in zip(group["gamma"], x, y, strict=True):
             _number(panel, gamma, (novel, mean), GREY, 5.5)
     best = nondominated(means[["novel_fraction", "gain"]].to_numpy(float))
-    means = means.assign(best=best, x=means["novel_fraction"] * task.n)
-    for arm, curve in means.groupby("arm", sort=False):
+    means = means.assign(best=best, x=means["novel_fraction"] * objective.n)
+    for method, curve in means.groupby("arm", sort=False):
         curve = curve.dropna(subset=["property_mean"]).sort_values("gamma")
-        colour = colours[str(arm)]
+        colour = colours[str(method)]
         x, y = curve["x"], curve["property_mean"]
         panel.plot(x, y, color=colour, lw=1.5, alpha=0.75, zorder=2)
-        bars = {"xerr": curve["novel_fraction_sd"] * task.n, "yerr": curve["property_mean_sd"]}
+        bars = {"xerr": curve["novel_fraction_sd"] * objective.n, "yerr": curve["property_mean_sd"]}
         panel.errorbar(x, y, **bars, fmt="none", ecolor=colour, elinewidth=1, alpha=0.55, zorder=2)
         for point in curve.itertuples():
             rim = INK if point.best else "white"
@@ -168,7 +169,11 @@ def _panel(
 
 
 def _volumes(
-    panel: Any, volumes: pd.DataFrame, steps: Sequence[int], colours: dict[str, str], task: Task
+    panel: Any,
+    volumes: pd.DataFrame,
+    steps: Sequence[int],
+    colours: dict[str, str],
+    objective: Objective,
 ) -> None:
     """Draw hypervolumes: a dot for each number of steps, with the range over seeds."""
     shown = volumes[volumes["steps"].isin(steps)]
@@ -189,13 +194,14 @@ def _volumes(
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.margins(x=0.15)
     panel.set_title("hypervolume", fontsize=11, color=INK)
-    panel.set_xlabel(f"from (0, data mean {task.data_mean:.3g}):\nfraction novel × gain of mean")
+    mean = objective.data_mean
+    panel.set_xlabel(f"from (0, data mean {mean:.3g}):\nfraction novel × gain of mean")
     tidy(panel)
     panel.grid(axis="y", visible=False)
 
 
 def tidy(panel: Any) -> None:
-    """Take away what tells nothing."""
+    """Remove the top and right border, and soften ticks and grid."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.spines[["left", "bottom"]].set_color(PALE)
     panel.tick_params(colors=INK, labelsize=8.5, length=0)
@@ -214,12 +220,12 @@ def faded(colour: str, place: int, count: int) -> Any:
 def _legends(
     figure: Any, colours: dict[str, str], steps: Sequence[int], published: pd.DataFrame | None
 ) -> None:
-    """Write the legends below the panels: our arms to the left, what was published to the right."""
+    """Write the legends below the panels: our methods to the left, published ones to the right."""
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=colour, marker="o", ms=9, lw=1.5, label=arm)
-        for arm, colour in colours.items()
+        Line2D([], [], color=colour, marker="o", ms=9, lw=1.5, label=method)
+        for method, colour in colours.items()
     ]
     handles += [
         Line2D([], [], ls="none", marker="o", mec=INK, mfc=faded(INK, i, len(steps)), label=label)

@@ -1,14 +1,14 @@
-"""Inference-time scaling: what more forwards buy, for each way of sampling.
+"""Inference-time scaling: figures against forwards, for each method.
 
-    x = forwards a row, those of classifiers included;   y = a figure;   one curve an arm
+    x = forwards a row, those of classifiers included;   y = a figure;   one curve a method
 
-Along a curve the steps T grow, or the budget of an arm that goes on with failed rows.
+Along a curve the steps T grow, or the budget of a method that retries failed rows.
 
-Steps that change nothing cost nothing here, so T itself says little about cost: plain masked
-diffusion needs at most one forward for each token (two under classifier-free guidance) however many
-steps its plan has, while remasking turns further steps into further forwards. *Novelty x gain* is
-the fraction of rows that are novel times the gain of their mean property over the data: the area
-that a single point dominates, so the hypervolume of a frontier of one point.
+A step without a change costs no forward, so T alone does not determine the cost: plain masked
+diffusion takes at most one forward for each token (two under classifier-free guidance) for any
+number of steps, while under remasking further steps are further forwards. *Novelty x gain* is the
+fraction of rows that are novel times the gain of their mean property over the data: the area
+dominated by a single run, so the hypervolume of a frontier of one point.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.frontiers.frontier import over_seeds, point_table
-from molgen.frontiers.plot import INK, arm_colours, figure_class, tidy, title
+from molgen.frontiers.frontier import over_seeds, run_table
+from molgen.frontiers.objective import Objective
+from molgen.frontiers.plot import INK, figure_class, method_colours, tidy, title
 from molgen.frontiers.store import Record
-from molgen.frontiers.task import Task
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -35,18 +35,18 @@ AXES = ["steps", "budget"]
 
 
 def scaling_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.DataFrame:
-    """Return every point with its whole cost and its product.
+    """Return every run with its total cost and its product.
 
     Args:
-        records: finished points of one folder.
-        order: labels of arms that come first.
+        records: finished runs of one folder.
+        order: labels of methods that come first.
 
     Returns:
-        The columns of :func:`molgen.frontiers.frontier.point_table` but for those about fronts, and
+        The columns of :func:`molgen.frontiers.frontier.run_table` without those of fronts, and
         ``forwards`` (a row, classifiers included) and ``product`` (novelty x gain, 0 where the
         mean is below the data's or nothing is novel).
     """
-    table = point_table(records, order).drop(columns=["on_front", "on_overall_front"])
+    table = run_table(records, order).drop(columns=["on_front", "on_overall_front"])
     table["forwards"] = table["nfe"] + table["classifier_nfe"]
     table["product"] = table["novel_fraction"] * table["gain"].fillna(0.0).clip(lower=0.0)
     return table
@@ -54,16 +54,16 @@ def scaling_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.Da
 
 def scaling_png(
     table: pd.DataFrame,
-    task: Task,
+    objective: Objective,
     path: str | Path,
     conventions: Sequence[str] = ("paper", "strict"),
 ) -> None:
-    """Draw quality against forwards: one panel a figure, one curve an arm.
+    """Draw quality against forwards: one panel a figure, one curve a method.
 
     Args:
         table: of :func:`scaling_table`.
-        task: what was asked.
-        path: of the picture; its extension says which kind (png, pdf, svg).
+        objective: of the sweep.
+        path: of the picture; its extension gives the format (png, pdf, svg).
         conventions: one row of panels each.
 
     Raises:
@@ -71,7 +71,7 @@ def scaling_png(
         OSError: if the file cannot be written.
     """
     means = over_seeds(table, ("forwards", "product"))
-    colours = arm_colours(list(dict.fromkeys(table["arm"])))
+    colours = method_colours(list(dict.fromkeys(table["arm"])))
     size = (PANEL[0] * 4, PANEL[1] * 2 + 1.0)
     figure = figure_class()(figsize=size, layout="constrained", facecolor="white")
     axes = figure.subplots(2, 4, sharex=True, squeeze=False)
@@ -80,44 +80,44 @@ def scaling_png(
         _panel(panel, strict, name, colours)
         panel.set_title(name if name == "valid" else f"{name} (strict)", fontsize=10.5, color=INK)
         panel.set_ylabel("fraction of rows")
-    labels = {"novel_fraction": "fraction of rows", "property_mean": task.property}
+    labels = {"novel_fraction": "fraction of rows", "property_mean": objective.property}
     for row, convention in zip(axes, conventions, strict=False):
         chosen = means[means["convention"] == convention]
         for panel, name in zip(row[1:], FIGURES, strict=True):
             _panel(panel, chosen, name, colours)
-            what = {"novel_fraction": "novel", "property_mean": f"mean {task.property} of novel"}
-            text = what.get(name, "novelty × gain")
+            mean = f"mean {objective.property} of novel"
+            text = {"novel_fraction": "novel", "property_mean": mean}.get(name, "novelty × gain")
             panel.set_title(f"{text} ({convention})", fontsize=10.5, color=INK)
-            panel.set_ylabel(labels.get(name, f"fraction × {task.property}"))
+            panel.set_ylabel(labels.get(name, f"fraction × {objective.property}"))
     for panel in axes[len(conventions) :, 1:].flat:
         panel.set_axis_off()
     for panel in axes[-1]:
         panel.set_xlabel("forwards a row")
     _legend(figure, colours)
-    figure.suptitle(title(task, table), fontsize=12.5, color=INK, x=0.01, ha="left")
+    figure.suptitle(title(objective, table), fontsize=12.5, color=INK, x=0.01, ha="left")
     with replacing(path) as temporary:
         figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=170)
 
 
-def knob(point: pd.Series) -> float:
-    """Return what grows along a point's curve: its budget where that is an axis, else its steps."""
+def axis_value(point: pd.Series) -> float:
+    """Return a point's place along its curve: its budget where that is an axis, else its steps."""
     return float(point["steps"] if np.isnan(point["budget"]) else point["budget"])
 
 
 def _panel(panel: Any, means: pd.DataFrame, name: str, colours: dict[str, str]) -> None:
-    """Draw one figure; where a curve begins and ends is written beside its points."""
-    for arm, curve in means.groupby("arm", sort=False):
+    """Draw one figure; the first and last point of a curve are labelled."""
+    for method, curve in means.groupby("arm", sort=False):
         curve = curve.dropna(subset=[name]).sort_values(AXES)
         if curve.empty:
             continue
-        colour, x, y = colours[str(arm)], curve["forwards"], curve[name]
+        colour, x, y = colours[str(method)], curve["forwards"], curve[name]
         spread = curve[f"{name}_sd"].fillna(0.0)
         panel.fill_between(x, y - spread, y + spread, color=colour, alpha=0.15, lw=0)
         panel.plot(x, y, "o-", color=colour, lw=1.5, ms=4.5, mec="white", mew=0.7)
         for at in {0, len(curve) - 1}:
             point = curve.iloc[at]
             panel.annotate(
-                f"{knob(point):.0f}", (point["forwards"], point[name]), fontsize=6.5,
+                f"{axis_value(point):.0f}", (point["forwards"], point[name]), fontsize=6.5,
                 xytext=(0, 5), textcoords="offset points", ha="center", color=colour,
             )  # fmt: skip
     panel.set_xscale("log", base=2)
@@ -131,8 +131,8 @@ def _legend(figure: Any, colours: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=colour, marker="o", ms=5, lw=1.5, label=arm)
-        for arm, colour in colours.items()
+        Line2D([], [], color=colour, marker="o", ms=5, lw=1.5, label=method)
+        for method, colour in colours.items()
     ]
     figure.legend(
         handles=handles, loc="outside lower left", ncols=min(8, len(handles)), frameon=False,
@@ -142,11 +142,11 @@ def _legend(figure: Any, colours: dict[str, str]) -> None:
 
 
 def gains(means: pd.DataFrame, convention: str = "strict") -> pd.DataFrame:
-    """Return what the most steps (or the largest budget) give over the fewest, for each arm.
+    """Return figures at the fewest and the most steps (or budgets) of each method.
 
     Args:
         means: of :func:`molgen.frontiers.frontier.over_seeds`, with ``forwards`` and ``product``.
-        convention: which count.
+        convention: of the counts.
 
     Returns:
         Columns ``arm, knob, forwards, valid, novel, product``, each but the first a text
@@ -155,10 +155,10 @@ def gains(means: pd.DataFrame, convention: str = "strict") -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for arm, curve in means[means["convention"] == convention].groupby("arm", sort=False):
+    for method, curve in means[means["convention"] == convention].groupby("arm", sort=False):
         ends = curve.sort_values(AXES).iloc[[0, -1]]
-        ends = ends.assign(knob=[knob(point) for _, point in ends.iterrows()])
-        row = {"arm": arm}
+        ends = ends.assign(knob=[axis_value(point) for _, point in ends.iterrows()])
+        row = {"arm": method}
         for name, digits in (
             ("knob", 0), ("forwards", 1), ("valid", 3), ("novel", 0), ("product", 3),
         ):  # fmt: skip

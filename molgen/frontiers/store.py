@@ -1,13 +1,16 @@
-"""A sweep on disk: a folder of finished points, to which any number of runs may add.
+"""A sweep on disk: a folder of finished runs, to which later sweeps may add.
 
-    points/ID.csv.gz   the molecules of a point, one row a draw
-    points/ID.json     what was asked, what determined the draw, what came out; written last
+    points/ID.csv.gz   the molecules of a run, one row a draw
+    points/ID.json     objective, method, all that determines the draw, figures; written last
 
-A point is finished when its second file is there, and each file appears whole or not at all, so a
-run may end at any moment, by a signal or a power cut, and the next one goes on after the last
-finished point. ``ID`` ends in a fingerprint of everything the draw depends on. Points that would
-not be comparable are refused instead of mixed: a folder holds one property, one target, one number
-of rows, and under one label one way of sampling.
+A run is finished when its second file exists. Files are written atomically, so a sweep may be
+interrupted at any moment, by a signal or a power cut, and the next one continues after the last
+finished run. ``ID`` ends in a digest of everything the draw depends on. Runs that are not
+comparable are refused: a folder has one property, one target, one number of rows, and under one
+label one method.
+
+The keys of the files are of an earlier vocabulary, so that all stores can be read: ``task`` is the
+objective, ``point`` the run and ``arm`` its method.
 """
 
 from __future__ import annotations
@@ -22,10 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
-from molgen.frontiers.method import Arm
-from molgen.frontiers.task import Task
+from molgen.frontiers.method import Method
+from molgen.frontiers.objective import Objective
 from molgen.utils.files import replacing
 from molgen.utils.json_files import checked, read_json
 
@@ -34,31 +37,30 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 POINTS = "points"
-SAME_DATA = 0.01  # relative difference of data means from which models are of different data
-PLAIN = {f.name: f.default for f in dataclasses.fields(Arm) if f.name not in ("label", "model")}
+SAME_DATA = 0.01  # largest relative difference of data means between models of the same data
+PLAIN = {f.name: f.default for f in dataclasses.fields(Method) if f.name not in ("label", "model")}
 BOOLEANS = ("unique", "novel", "novel_paper")
 
 
-@dataclass(frozen=True)
-class Point:
-    """One cell of a sweep: an arm, a strength, a number of steps, a seed, perhaps a budget."""
+class Run(Struct, frozen=True, rename={"method": "arm"}):
+    """One cell of a sweep: a method, a strength, a number of steps, a seed, perhaps a budget."""
 
-    arm: Mapping[str, str]
-    """Its words, ``label`` among them; see :class:`molgen.frontiers.method.Arm`."""
+    method: Mapping[str, str]
+    """Its words, ``label`` among them; see :class:`molgen.frontiers.method.Method`."""
     gamma: float
     steps: int
     seed: int
     budget: int | None = None
-    """Forwards a row may take, where that is an axis; None for what the arm says."""
+    """Forwards a row may take, where that is an axis; None for the method's own."""
 
     @property
     def label(self) -> str:
-        """The arm's name."""
-        return self.arm["label"]
+        """The method's name."""
+        return self.method["label"]
 
     @property
     def cell(self) -> tuple[str | float, ...]:
-        """What a folder holds once: label, gamma, steps, seed, and the budget if there is one."""
+        """Unique in a folder: label, gamma, steps, seed, and the budget if there is one."""
         cell = self.label, self.gamma, self.steps, self.seed
         return cell if self.budget is None else (*cell, self.budget)
 
@@ -69,34 +71,34 @@ class Point:
 
 @dataclass(frozen=True)
 class Record:
-    """A point with what determined its draw and what came out.
+    """A run with all that determines its draw, and its figures.
 
     Attributes:
-        task: what it shares with the others.
-        point: which cell it is.
+        objective: shared by all runs of the folder.
+        run: its cell.
         origin: what else the draw depends on: digest of the model's files, temperature, versions.
         figures: counts and means; see :func:`molgen.frontiers.sweep.measure`.
     """
 
-    task: Task
-    point: Point
+    objective: Objective
+    run: Run
     origin: Mapping[str, Any]
     figures: Mapping[str, Any]
 
     @property
     def name(self) -> str:
-        """A file name for people, made unique by the fingerprint of all but the figures."""
-        arm = _own_words(self.point.arm)
-        asked = [dataclasses.asdict(self.task), arm, *self.point.cell, dict(self.origin)]
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        label = re.sub(r"[^a-z0-9]+", "-", self.point.label.lower()).strip("-") or "arm"
-        p = self.point
+        """A readable file name, made unique by a digest of all but the figures."""
+        method = _own_words(self.run.method)
+        hashed = [dataclasses.asdict(self.objective), method, *self.run.cell, dict(self.origin)]
+        digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
+        label = re.sub(r"[^a-z0-9]+", "-", self.run.label.lower()).strip("-") or "arm"
+        p = self.run
         budget = "" if p.budget is None else f"_b{p.budget}"
         return f"{label}_g{p.gamma:g}_T{p.steps}_s{p.seed}{budget}_{digest[:10]}"
 
 
 class _Counted(Struct):
-    """The figures of a point under one convention."""
+    """The figures of a run under one convention."""
 
     valid: float
     unique: float
@@ -105,7 +107,7 @@ class _Counted(Struct):
 
 
 class _Figures(Struct):
-    """What came out of a point; see :func:`molgen.frontiers.sweep.measure`."""
+    """The figures of a run; see :func:`molgen.frontiers.sweep.measure`."""
 
     nfe: float
     classifier_nfe: float
@@ -113,22 +115,22 @@ class _Figures(Struct):
     conventions: dict[str, _Counted]
 
 
-class _Stored(Struct):
-    """A point's file."""
+class _Stored(Struct, rename={"objective": "task", "run": "point"}):
+    """The file of a run."""
 
     format: int
-    task: Task
-    point: Point
+    objective: Objective
+    run: Run
     origin: dict[str, str | int | float | None]
     figures: _Figures
 
     def __post_init__(self) -> None:
-        """Check that the point's arm has a name.
+        """Check that the method has a label.
 
         Raises:
             ValueError: if not.
         """
-        if "label" not in self.point.arm:
+        if "label" not in self.run.method:
             raise ValueError("point.arm lacks the key label")
 
 
@@ -139,7 +141,7 @@ class Store:
     folder: Path
 
     def records(self) -> list[Record]:
-        """Return the finished points, in the order of their names.
+        """Return the finished runs, in the order of their names.
 
         Raises:
             ValueError: if a file of one is damaged.
@@ -148,28 +150,32 @@ class Store:
         return [r for r in map(_read, paths) if self.molecules_path(r).is_file()]
 
     def molecules_path(self, record: Record) -> Path:
-        """Return where a point's molecules are."""
+        """Return the file of a run's molecules."""
         return self.folder / POINTS / f"{record.name}.csv.gz"
 
     def save(self, record: Record, table: pd.DataFrame) -> None:
-        """Store a finished point, molecules first.
+        """Store a finished run, molecules first.
 
         Raises:
-            OSError: if it cannot be written; it counts as not finished then.
+            OSError: if it cannot be written; the run is then not finished.
         """
         (self.folder / POINTS).mkdir(parents=True, exist_ok=True)
         words = {True: "true", False: "false"}
         text = table.assign(**{name: table[name].map(words) for name in BOOLEANS if name in table})
         with replacing(self.molecules_path(record)) as temporary:
-            # without a time stamp the same molecules are the same bytes
+            # without a time stamp the same molecules give the same bytes
             packed = {"method": "gzip", "mtime": 0}
             text.to_csv(temporary, index=False, lineterminator="\n", compression=packed)
         with replacing(self.folder / POINTS / f"{record.name}.json") as temporary:
-            content = {"format": FORMAT, **dataclasses.asdict(record)}
+            content = {
+                "format": FORMAT, "task": dataclasses.asdict(record.objective),
+                "point": to_builtins(record.run), "origin": record.origin,
+                "figures": record.figures,
+            }  # fmt: skip
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     def molecules(self, record: Record) -> pd.DataFrame:
-        """Return the molecules of a point as they were drawn.
+        """Return the molecules of a run as they were drawn.
 
         Raises:
             ValueError: if the file is damaged.
@@ -181,57 +187,57 @@ class Store:
 
         path = self.molecules_path(record)
         table = read_table(path)
-        if len(table) != record.task.n:
-            raise ValueError(f"{path} has {len(table)} rows, expected {record.task.n}")
-        name = record.task.property
+        if len(table) != record.objective.n:
+            raise ValueError(f"{path} has {len(table)} rows, expected {record.objective.n}")
+        name = record.objective.property
         return table.assign(**{name: pd.to_numeric(table[name], errors="coerce")})
 
 
 def check_compatible(records: Sequence[Record], wanted: Sequence[Record]) -> None:
-    """Check that points to be drawn may stand beside those that a folder holds.
+    """Check that runs to be drawn are comparable with those of a folder.
 
     Args:
         records: of the folder.
         wanted: to be drawn, without figures.
 
     Raises:
-        ValueError: naming the first difference, and what to do.
+        ValueError: naming the first difference, and the remedy.
     """
     if not records or not wanted:
         return
-    have, want = records[0].task, wanted[0].task
+    have, want = records[0].objective, wanted[0].objective
     for name in ("property", "target", "n", "sign"):
         _same(f"a sweep with {name}", getattr(have, name), getattr(want, name))
     if not math.isclose(have.data_mean, want.data_mean, rel_tol=SAME_DATA):
         _same(f"a sweep whose data have mean {have.property}", have.data_mean, want.data_mean)
-    arms = {record.point.label: record for record in records}
+    methods = {record.run.label: record for record in records}
     for new in wanted:
-        old = arms.get(new.point.label)
+        old = methods.get(new.run.label)
         if old is None:
             continue
-        label = new.point.label
+        label = new.run.label
         for kind, a, b in (
-            ("", PLAIN | _own_words(old.point.arm), PLAIN | _own_words(new.point.arm)),
+            ("", PLAIN | _own_words(old.run.method), PLAIN | _own_words(new.run.method)),
             ("drawn with ", old.origin, new.origin),
         ):
             for key in sorted({*a, *b}):
-                _same(f"arm {label} {kind}{key}", a.get(key), b.get(key))
+                _same(f"method {label} {kind}{key}", a.get(key), b.get(key))
 
 
-def _own_words(arm: Mapping[str, str]) -> dict[str, str]:
-    """Return the words in which an arm differs from the plainest one.
+def _own_words(method: Mapping[str, str]) -> dict[str, str]:
+    """Return the words in which a method differs from the default one.
 
-    So a folder outlives new ways of sampling. The model's name is left out, too: of a model, its
-    files' digest counts.
+    So digests stay the same when further options are added. The model's name is left out, too: a
+    model is identified by the digest of its files.
     """
-    return {k: word for k, word in arm.items() if k != "model" and word != PLAIN.get(k)}
+    return {k: word for k, word in method.items() if k != "model" and word != PLAIN.get(k)}
 
 
-def _same(what: str, have: object, want: object) -> None:
+def _same(name: str, have: object, want: object) -> None:
     if have != want:
         raise ValueError(
-            f"the folder holds {what} {have}, not {want}: give the arm another label, or the sweep "
-            "another --out"
+            f"the folder has {name} {have}, not {want}: give the method another label, or the "
+            "sweep another --out"
         )
 
 
@@ -241,6 +247,6 @@ def _read(path: Path) -> Record:
         stored = checked(content, _Stored, path)
         if stored.format != FORMAT:
             raise ValueError(f"{path} has format {stored.format}, expected {FORMAT}")
-        return Record(stored.task, stored.point, stored.origin, content["figures"])
+        return Record(stored.objective, stored.run, stored.origin, content["figures"])
     except ValueError as error:
-        raise ValueError(f"{error}; remove it to draw its point again") from error
+        raise ValueError(f"{error}; remove it to draw its run again") from error

@@ -1,10 +1,9 @@
-"""Sweeps: every arm at every strength, number of steps and seed, each point drawn and measured.
+"""Sweeps: every method at every strength, number of steps and seed, each run drawn and measured.
 
     N rows -> counts by every convention, means over exactly the novel rows, forwards, seconds
 
-Rows are draws: nothing is filtered or drawn again. What was finished before is not drawn again
-either: see :mod:`molgen.frontiers.store`; what is drawn in which order:
-:mod:`molgen.frontiers.plan`.
+Rows are draws: no row is filtered or replaced. Finished runs are kept on disk
+(:mod:`molgen.frontiers.store`); the order of runs is that of :mod:`molgen.frontiers.plan`.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.frontiers.method import Arm
+from molgen.frontiers.method import Method
+from molgen.frontiers.objective import Objective
 from molgen.frontiers.plan import Sweep, guided_targets, plan, settings_at
-from molgen.frontiers.store import Point, Record, Store, check_compatible
-from molgen.frontiers.task import Task
+from molgen.frontiers.store import Record, Run, Store, check_compatible
 from molgen.molecules.conventions import PAPER, STRICT, Count, count, frontier_point
 from molgen.molecules.parsing import interpret_all
 
@@ -40,11 +39,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run tells while it works; every part may be left out."""
+    """Callbacks during a sweep; each is optional."""
 
-    total: Callable[[int, int], None] = lambda points, finished: None
-    """Called once with the number of points, and how many were finished before."""
-    begin: Callable[[Point], None] = lambda point: None
+    total: Callable[[int, int], None] = lambda runs, finished: None
+    """Called once with the number of runs, and how many were finished before."""
+    begin: Callable[[Run], None] = lambda run: None
     rows: Callable[[int], None] = lambda count: None
     """Called with the number of rows that have just ended."""
     end: Callable[[Record], None] = lambda record: None
@@ -56,37 +55,37 @@ def run(
     folder: str | Path,
     progress: Progress | None = None,
 ) -> list[Record]:
-    """Draw what is not finished yet; return every point the folder then holds.
+    """Draw the runs that are not finished yet; return all runs of the folder.
 
     Args:
-        sweep: what is asked.
-        models: by the names that the arms give.
+        sweep: the request.
+        models: by the names in the methods.
         folder: of the sweep; made if it is missing.
-        progress: told as the work goes on.
+        progress: callbacks.
 
     Raises:
-        ValueError: if something asked is out of line, or does not go with what the folder holds;
+        ValueError: if the request is out of range, or not comparable with the folder's runs;
             nothing has been drawn then.
-        OSError: if a point cannot be stored.
+        OSError: if a run cannot be stored.
     """
     progress = progress or Progress()
     store = Store(Path(folder))
     wanted = plan(sweep, models)
-    held = store.records()
-    check_compatible(held, wanted)
-    finished = {record.name for record in held}
+    stored = store.records()
+    check_compatible(stored, wanted)
+    finished = {record.name for record in stored}
     progress.total(len(wanted), sum(record.name in finished for record in wanted))
     for record in wanted:
         if record.name in finished:
             continue
-        progress.begin(record.point)
-        model = models[record.point.arm["model"]]
-        settings = settings_at(model, Arm(**record.point.arm), record.point, **sweep.speed)
+        progress.begin(record.run)
+        model = models[record.run.method["model"]]
+        settings = settings_at(model, Method(**record.run.method), record.run, **sweep.speed)
         done, table = draw(record, model, settings, progress.rows)
         store.save(done, table)
-        held.append(done)
+        stored.append(done)
         progress.end(done)
-    return held
+    return stored
 
 
 def draw(
@@ -94,60 +93,60 @@ def draw(
     model: Model,
     settings: Settings,
     rows: Callable[[int], None],
-    begun: tuple[Record, pd.DataFrame] | None = None,
+    prefix: tuple[Record, pd.DataFrame] | None = None,
 ) -> tuple[Record, pd.DataFrame]:
-    """Draw one point; return it with its figures, and its molecules.
+    """Draw one run; return it with its figures, and its molecules.
 
     Args:
-        record: the point, without figures.
+        record: the run, without figures.
         model: to draw with.
-        settings: of the point.
+        settings: of the run.
         rows: called with the number of rows that have just ended.
-        begun: the same point with fewer rows, finished, and its molecules: they are the first ones
-            of this point, since row i of a seed is always the same row, and are not drawn again.
+        prefix: the same run with fewer rows, finished, and its molecules: since row i of a seed is
+            always the same row, they are the first rows of this run and are not drawn again.
     """
     import pandas as pd
 
-    task, point = record.task, record.point
-    first = begun[0].task.n if begun else 0
+    objective, run = record.objective, record.run
+    first = prefix[0].objective.n if prefix else 0
     start = time.perf_counter()
     samples = model.draw(
-        task.n - first,
-        guided_targets(task, Arm(**point.arm)),
-        point.seed,
+        objective.n - first,
+        guided_targets(objective, Method(**run.method)),
+        run.seed,
         first,
         settings,
         on_done=lambda index, *_: rows(len(index)),
     )
     seconds = time.perf_counter() - start
-    table = model.table(samples, [task.property], first)
-    if begun:
-        seconds += begun[0].figures["seconds_per_molecule"] * first
-        table = pd.concat([begun[1], table], ignore_index=True)
+    table = model.table(samples, [objective.property], first)
+    if prefix:
+        seconds += prefix[0].figures["seconds_per_molecule"] * first
+        table = pd.concat([prefix[1], table], ignore_index=True)
     counts = [count(interpret_all(table["raw"]), c, model.training_index) for c in (STRICT, PAPER)]
     table["unique"], table["novel"] = counts[0].unique, counts[0].novel
     table["novel_paper"] = counts[1].novel
-    figures = measure(table, task, counts, seconds)
-    return dataclasses.replace(record, figures=figures), table[[*COLUMNS, task.property]]
+    figures = measure(table, objective, counts, seconds)
+    return dataclasses.replace(record, figures=figures), table[[*COLUMNS, objective.property]]
 
 
 def measure(
-    table: pd.DataFrame, task: Task, counts: Sequence[Count], seconds: float
+    table: pd.DataFrame, objective: Objective, counts: Sequence[Count], seconds: float
 ) -> dict[str, Any]:
-    """Return the figures of a point.
+    """Return the figures of a run.
 
     Args:
         table: its molecules, with the columns ``nfe``, ``classifier_nfe`` and the property.
-        task: what was asked.
+        objective: of the run.
         counts: of the same rows, one for each convention.
-        seconds: that the draw took.
+        seconds: duration of the draw.
 
     Returns:
         ``nfe`` and ``classifier_nfe`` (means over rows), ``seconds_per_molecule``, and under
         ``conventions`` for each of them ``valid`` and ``unique`` (fractions of rows), ``novel``
         (a count) and ``property_mean`` (over exactly the novel rows; None where there are none).
     """
-    values = table[task.property].to_numpy(np.float64)
+    values = table[objective.property].to_numpy(np.float64)
     conventions = {}
     for counted in counts:
         found = frontier_point(counted, values)
@@ -160,6 +159,6 @@ def measure(
     return {
         "nfe": float(table["nfe"].mean()),
         "classifier_nfe": float(table["classifier_nfe"].mean()),
-        "seconds_per_molecule": seconds / task.n,
+        "seconds_per_molecule": seconds / objective.n,
         "conventions": conventions,
     }

@@ -1,4 +1,4 @@
-"""Tuning: which way of sampling gives most for a target, by successive halving.
+"""Tuning: the best method and settings for a target, by successive halving.
 
     area  = novel fraction x max(0, gain of the mean over exactly the novel rows)
     score = area x min(1, budget / NFE)
@@ -7,13 +7,12 @@ The area is the hypervolume of a frontier of one point, from (0 novel, data mean
 :mod:`molgen.frontiers.frontier`. Forwards up to the budget are free, and beyond it the area is
 counted per forward: NFE is the mean over rows, those of classifiers included.
 
-Candidates (:mod:`molgen.frontiers.tune_space`) climb the rungs of :mod:`molgen.frontiers.halving`,
-the model's present recommendation all of them, so what wins is at least as good as that *on the
-rows it was chosen by*. Those rows flatter the winner a little: it was picked because it did well on
-them.
+Candidates (:mod:`molgen.frontiers.tune_space`) are compared in the rungs of
+:mod:`molgen.frontiers.halving`. The model's present recommendation takes part in all rungs, so the
+winner is at least as good *on the rows it was selected by*. Its score on those rows is biased
+upwards by the selection.
 
-All that is drawn is kept (:mod:`molgen.frontiers.tune_draws`), so a tune that was interrupted goes
-on.
+All draws are stored (:mod:`molgen.frontiers.tune_draws`), so an interrupted tune can be continued.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ import numpy as np
 
 from molgen.frontiers.frontier import spread
 from molgen.frontiers.halving import Rung, ladder, successive
+from molgen.frontiers.objective import Objective
 from molgen.frontiers.plan import guided_targets
 from molgen.frontiers.store import Record
-from molgen.frontiers.task import Task
 from molgen.frontiers.tune_draws import Draws
 from molgen.frontiers.tune_space import Candidate
 from molgen.molecules.conventions import PAPER, STRICT
@@ -43,19 +42,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tune:
-    """What is asked.
+    """A request to tune.
 
     Attributes:
-        task: property, target, rows at the last rung.
-        candidates: to choose from; the first one takes part in every rung.
+        objective: property, target, rows at the last rung.
+        candidates: to select from; the first one takes part in every rung.
         start: rows of each at the first rung.
         seeds: of the draws; the last rung has all of them, the others the first.
         budget: forwards a row that are free.
-        convention: what counts as novel, ``strict`` or ``paper``.
+        convention: of novelty, ``strict`` or ``paper``.
         speed: settings that change nothing but speed, and the number format.
     """
 
-    task: Task
+    objective: Objective
     candidates: tuple[Candidate, ...]
     start: int = 64
     seeds: tuple[int, ...] = (0,)
@@ -64,10 +63,10 @@ class Tune:
     speed: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check what no later object checks.
+        """Check budget, convention and axes.
 
         Raises:
-            ValueError: naming what is out of range.
+            ValueError: naming the value out of range.
         """
         if not 0 < self.budget < math.inf:
             raise ValueError(f"budget is {self.budget}, expected forwards above 0")
@@ -79,12 +78,12 @@ class Tune:
     @property
     def rungs(self) -> list[Rung]:
         """From the first to the last."""
-        return ladder(len(self.candidates), self.start, self.task.n)
+        return ladder(len(self.candidates), self.start, self.objective.n)
 
 
 @dataclass(frozen=True)
-class Merit:
-    """What a draw is worth: fractions of its rows, the mean over the novel ones, and the score."""
+class RunScore:
+    """The score of a run, with its parts: fractions of rows, and the mean over the novel ones."""
 
     valid: float
     novel: float
@@ -96,16 +95,16 @@ class Merit:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a candidate did at the highest rung it reached, one merit for each seed."""
+    """A candidate's scores at the highest rung it reached, one for each seed."""
 
     candidate: Candidate
     rung: Rung
     seeds: tuple[int, ...]
-    merits: tuple[Merit, ...]
+    run_scores: tuple[RunScore, ...]
 
     def mean(self, name: str) -> float:
         """Return the mean of a figure over seeds; NaN where no seed has one."""
-        values = [value for merit in self.merits if (value := getattr(merit, name)) == value]
+        values = [value for run in self.run_scores if (value := getattr(run, name)) == value]
         return float(np.mean(values)) if values else math.nan
 
     @property
@@ -116,92 +115,90 @@ class Standing:
     @property
     def scores(self) -> list[float]:
         """One for each seed."""
-        return [merit.score for merit in self.merits]
+        return [run.score for run in self.run_scores]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a tune tells while it works; every part may be left out."""
+    """Callbacks during a tune; each is optional."""
 
     rung: Callable[[Rung, int, int], None] = lambda rung, candidates, rows: None
-    """Called at each rung with the number of its candidates and the rows that are to be drawn."""
+    """Called at each rung with the number of its candidates and of rows to draw."""
     rows: Callable[[int], None] = lambda count: None
     """Called with the number of rows that have just ended."""
     standings: Callable[[Sequence[Standing]], None] = lambda standings: None
-    """Called after each candidate with all standings so far, in no order."""
+    """Called after each candidate with all standings so far, unordered."""
 
 
-def merit(record: Record, convention: str, budget: float) -> Merit:
-    """Return what the figures of a point are worth."""
-    figures, task = record.figures, record.task
+def run_score(record: Record, convention: str, budget: float) -> RunScore:
+    """Return the score of a run."""
+    figures, objective = record.figures, record.objective
     counted = figures["conventions"][convention]
     mean = counted["property_mean"]
-    novel, gain = counted["novel"] / task.n, task.gain(mean)
+    novel, gain = counted["novel"] / objective.n, objective.gain(mean)
     nfe = figures["nfe"] + figures["classifier_nfe"]
     area = novel * gain if gain > 0 else 0.0  # nothing novel: no gain, which is NaN
     score = area * min(1.0, budget / nfe) if nfe else area
-    return Merit(counted["valid"], novel, math.nan if mean is None else mean, nfe, area, score)
+    return RunScore(counted["valid"], novel, math.nan if mean is None else mean, nfe, area, score)
 
 
 def tune(
-    asked: Tune, model: Model, folder: str | Path, progress: Progress | None = None
+    request: Tune, model: Model, folder: str | Path, progress: Progress | None = None
 ) -> list[Standing]:
     """Return every candidate's standing, the best first.
 
     Args:
-        asked: what to look for.
-        model: the candidates'.
-        folder: of what is drawn; made if it is missing.
-        progress: told as the work goes on.
+        request: objective, candidates, rows and budget.
+        model: of the candidates.
+        folder: of the draws; made if it is missing.
+        progress: callbacks.
 
     Raises:
-        ValueError: if a candidate does not go with the model or the target; nothing has been drawn
+        ValueError: if a candidate does not fit the model or the target; nothing has been drawn
             then.
-        OSError: if a point cannot be stored.
+        OSError: if a run cannot be stored.
     """
     progress = progress or Progress()
-    check(asked, model)
-    draws = Draws(model, asked.task, Path(folder), asked.speed, progress.rows)
+    check(request, model)
+    draws = Draws(model, request.objective, Path(folder), request.speed, progress.rows)
     standings: dict[Candidate, Standing] = {}
 
     def scores(chosen: Sequence[Candidate], rung: Rung) -> list[float]:
-        seeds = asked.seeds if rung.final else asked.seeds[:1]
-        points = [(candidate, rung.rows, seed) for candidate in chosen for seed in seeds]
-        progress.rung(rung, len(chosen), sum(draws.missing(*point) for point in points))
+        seeds = request.seeds if rung.final else request.seeds[:1]
+        runs = [(candidate, rung.rows, seed) for candidate in chosen for seed in seeds]
+        progress.rung(rung, len(chosen), sum(draws.missing(*run) for run in runs))
         for candidate in chosen:
             records = [draws.record(candidate, rung.rows, seed) for seed in seeds]
-            merits = tuple(merit(record, asked.convention, asked.budget) for record in records)
-            standings[candidate] = Standing(candidate, rung, seeds, merits)
+            scored = tuple(run_score(r, request.convention, request.budget) for r in records)
+            standings[candidate] = Standing(candidate, rung, seeds, scored)
             progress.standings(list(standings.values()))
         return [standings[candidate].score for candidate in chosen]
 
-    order = successive(asked.candidates, asked.rungs, scores, always=1)
+    order = successive(request.candidates, request.rungs, scores, always=1)
     return [standings[candidate] for candidate in order]
 
 
-def check(asked: Tune, model: Model) -> None:
+def check(request: Tune, model: Model) -> None:
     """Check all candidates before anything is drawn.
 
     Raises:
-        ValueError: naming the first that does not go with the model or the target.
+        ValueError: naming the first that does not fit the model or the target.
     """
     if model.training_index is None:
-        raise ValueError(
-            f"model {model.name} has no index of known molecules, so nothing can be called novel"
-        )
-    for candidate in asked.candidates:
-        settings = candidate.settings(model, asked.speed)
-        model.check(guided_targets(asked.task, candidate.arm), settings)
+        raise ValueError(f"model {model.name} has no training-set index, which novelty needs")
+    for candidate in request.candidates:
+        settings = candidate.settings(model, request.speed)
+        model.check(guided_targets(request.objective, candidate.method), settings)
 
 
-def leaderboard(asked: Tune, standings: Sequence[Standing]) -> pd.DataFrame:
+def leaderboard(request: Tune, standings: Sequence[Standing]) -> pd.DataFrame:
     """Return standings as a table, the best first.
 
     Returns:
-        Columns ``candidate`` (its label), ``own`` (what the model recommends now), ``rung``,
-        ``n``, ``seeds``; ``score`` and ``score_sd`` over seeds; ``area``, ``valid``, ``novel``
-        (fractions of rows), ``mean`` (of the property over the novel rows) and ``nfe``, means
-        over seeds; then the words of a preset.
+        Columns ``candidate`` (its label), ``own`` (whether it is the model's present
+        recommendation), ``rung``, ``n``, ``seeds``; ``score`` and ``score_sd`` over seeds;
+        ``area``, ``valid``, ``novel`` (fractions of rows), ``mean`` (of the property over the novel
+        rows) and ``nfe``, means over seeds; then the words of a preset.
     """
     import pandas as pd
 
@@ -210,8 +207,8 @@ def leaderboard(asked: Tune, standings: Sequence[Standing]) -> pd.DataFrame:
     for standing in ranked:
         candidate = standing.candidate
         row: dict[str, Any] = {
-            "candidate": candidate.arm.label,
-            "own": candidate == asked.candidates[0],
+            "candidate": candidate.method.label,
+            "own": candidate == request.candidates[0],
             "rung": standing.rung.number,
             "n": standing.rung.rows,
             "seeds": len(standing.seeds),
@@ -223,32 +220,32 @@ def leaderboard(asked: Tune, standings: Sequence[Standing]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def preset(asked: Tune, model: Model, standings: Sequence[Standing]) -> dict[str, Any]:
+def preset(request: Tune, model: Model, standings: Sequence[Standing]) -> dict[str, Any]:
     """Return the best candidate as a preset; see :mod:`molgen.sampling.preset_file`.
 
     Args:
-        asked: what was looked for.
-        model: the candidates'.
+        request: of the tune.
+        model: of the candidates.
         standings: of :func:`tune`.
     """
     from molgen.version import __version__
 
     best = standings[0]
-    own = next(s for s in standings if s.candidate == asked.candidates[0])
+    own = next(s for s in standings if s.candidate == request.candidates[0])
     measured: dict[str, Any] = {
         "n": best.rung.rows,
         "seeds": ",".join(map(str, best.seeds)),
-        "convention": asked.convention,
+        "convention": request.convention,
         **{name: best.mean(name) for name in ("valid", "novel", "mean", "nfe", "score")},
         "sd": spread(best.scores),
         "own_score": own.score,
-        "budget": asked.budget,
+        "budget": request.budget,
     }
     return {
         "format": 1,
         "model": model.name,
-        "target": f"{asked.task.property}={asked.task.target}",
+        "target": f"{request.objective.property}={request.objective.target}",
         "sampling": best.candidate.words,
-        "measured": {k: v for k, v in measured.items() if v == v},  # one seed has no spread
+        "measured": {k: v for k, v in measured.items() if v == v},  # a single seed has no spread
         "molgen": __version__,
     }

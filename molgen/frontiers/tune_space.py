@@ -1,15 +1,15 @@
-"""What a tune tries: candidates, each a way of sampling with its strength, steps and temperature.
+"""The search space of a tune: candidates, each a method with its strength, steps and temperature.
 
 The space is the table :data:`FAMILIES`, read as products: every value of an axis with every value
-of the others. Families are drawn from in turn, each in an order of its own that a seed shuffles, so
-the small ones are not drowned and fewer candidates are a prefix of more: random search (Bergstra
-and Bengio, "Random search for hyper-parameter optimization", 2012) within each family.
+of the others. Candidates are taken from the families in turn, each shuffled by the seed, so small
+families are represented and fewer candidates are a prefix of more: random search (Bergstra and
+Bengio, "Random search for hyper-parameter optimization", 2012) within each family.
 
-What a model cannot do is left out: remasking, orders and grammars of networks that are not trained
-on masks, lines over time and numbers of steps of those that write from left to right, quality
-weights and correctors without a quality head. Guidance is of the kind that the model recommends.
-Rows are draws unless :func:`adapts` is asked for: then those that fail go on, in every candidate
-but the model's own.
+Options that a model lacks are left out: remasking, orders and grammars for networks without masked
+noise, linear strengths and numbers of steps for autoregressive ones, quality weights and correctors
+without a quality head. Guidance is of the kind that the model recommends. Each row is one draw,
+unless retries of :func:`retries` are given: then failed rows are retried, in every candidate but
+the model's own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.frontiers.method import METHOD, Arm
+from molgen.frontiers.method import METHOD, Method
 from molgen.frontiers.plan import settings_for
 from molgen.sampling.settings import OPTIONS, Settings
 from molgen.utils import randomness
@@ -46,7 +46,7 @@ FAMILIES: Mapping[str, Axes] = {
         "remask": ("loop:t_on=0.55,t_off=0.05,eta=0.02", "loop:t_on=0.55,t_off=0.05,eta=0.05"),
         "weights": WEIGHTS,
     },
-    "order": {  # without a plan: steps mean nothing, and nothing acts on them
+    "order": {  # without a plan: steps and correctors have no effect
         "order": (
             "entropy",
             "entropy-bounded:gamma=0.01",
@@ -55,28 +55,28 @@ FAMILIES: Mapping[str, Axes] = {
             "klass",
         ),
         "steps": (128,),
-        "temperature": (1.0, 1.2, 1.4),  # the surest first makes up for heat
+        "temperature": (1.0, 1.2, 1.4),  # most certain tokens first offsets a high temperature
         "corrector": ("none",),
     },
 }
 # with a quality head; the last two are guided remasking, which compares two predictions
-JUDGED_WEIGHTS = ("quality:tau=0.5", "quality:tau=1", "quality:gamma=1", "property:gamma=1")
+QUALITY_WEIGHTS = ("quality:tau=0.5", "quality:tau=1", "quality:gamma=1", "property:gamma=1")
 CORRECTORS = ("none", "likeliest:every=8,rounds=1")
 DEFAULTS = {key: option.default for key, option in OPTIONS.items()}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way of sampling.
+    """A method with its strength, steps and temperature.
 
     Attributes:
-        arm: in words; its label is made from all the others' words.
-        gamma: strength, a number or a line in words as ``1..3``.
+        method: in words; its label is a digest of all other words.
+        gamma: strength, a number, or words for a linear one as ``1..3``.
         steps: of the plan.
         temperature: of the tokens' distribution.
     """
 
-    arm: Arm
+    method: Method
     gamma: float | str
     steps: int
     temperature: float
@@ -87,58 +87,57 @@ class Candidate:
 
         Args:
             model: its name.
-            words: what is left out has its default; what no candidate has (such as a device) is
-                not looked at.
+            words: missing ones have their defaults; those of no candidate (such as a device) are
+                ignored.
         """
         kept = {name: words[name] for name in METHOD if name in words}
         rest = [words.get(name, DEFAULTS[name]) for name in ("gamma", "steps", "temperature")]
         rest[0] = rest[0] if isinstance(rest[0], str) else float(rest[0])
-        found = cls(Arm("candidate", model, **kept), *rest)
+        found = cls(Method("candidate", model, **kept), *rest)
         digest = hashlib.sha256(json.dumps(found.words, sort_keys=True).encode()).hexdigest()
-        label = f"{found.arm.remask.partition(':')[0]}-{digest[:8]}"
-        return dataclasses.replace(found, arm=dataclasses.replace(found.arm, label=label))
+        label = f"{found.method.remask.partition(':')[0]}-{digest[:8]}"
+        return dataclasses.replace(found, method=dataclasses.replace(found.method, label=label))
 
     @property
     def words(self) -> dict[str, Any]:
-        """What a preset says of it."""
-        arm = {name: getattr(self.arm, name) for name in METHOD}
+        """Its words in a preset."""
+        method = {name: getattr(self.method, name) for name in METHOD}
         return {
-            **arm, "gamma": self.gamma, "steps": self.steps, "temperature": self.temperature
+            **method, "gamma": self.gamma, "steps": self.steps, "temperature": self.temperature
         }  # fmt: skip
 
     def settings(self, model: Model, speed: Mapping[str, Any]) -> Settings:
-        """Return how to draw it.
+        """Return its settings.
 
         Args:
-            model: its own.
+            model: of the candidate.
             speed: settings that change nothing but speed, and the number format.
 
         Raises:
-            ValueError: naming its arm and what is wrong with it.
+            ValueError: naming its method and the word that cannot be read.
         """
         from molgen.sampling.words import gamma
 
         strength: Any = gamma(str(self.gamma))
         further = {**speed, "temperature": self.temperature}
-        return settings_for(model, self.arm, strength, self.steps, **further)
+        return settings_for(model, self.method, strength, self.steps, **further)
 
     def __str__(self) -> str:
-        usual = {f.name: f.default for f in dataclasses.fields(Arm)}
-        arm = [self.arm.remask]
-        arm += [
+        parts = [self.method.remask]
+        parts += [
             f"{name} {value}"
-            for name in METHOD
-            if name != "remask" and (value := getattr(self.arm, name)) != usual[name]
+            for name, default in METHOD.items()
+            if name != "remask" and (value := getattr(self.method, name)) != default
         ]
         strength = self.gamma if isinstance(self.gamma, str) else f"{self.gamma:g}"
-        arm += [f"gamma {strength}", f"T = {self.steps}"]
+        parts += [f"gamma {strength}", f"T = {self.steps}"]
         if self.temperature != 1:
-            arm.append(f"temperature {self.temperature:g}")
-        return ", ".join(arm)
+            parts.append(f"temperature {self.temperature:g}")
+        return ", ".join(parts)
 
 
-def adapts(budget: float) -> tuple[str, ...]:
-    """Return ways to go on with rows that fail.
+def retries(budget: float) -> tuple[str, ...]:
+    """Return retries of failed rows to choose from, in words.
 
     Args:
         budget: forwards a row on average. A row may take twice as many, where others take fewer.
@@ -151,14 +150,14 @@ def adapts(budget: float) -> tuple[str, ...]:
 def candidates(
     model: Model, present: Candidate, count: int, seed: int = 0, adapt: Sequence[str] = ()
 ) -> list[Candidate]:
-    """Return what to try, without repeats.
+    """Return distinct candidates.
 
     Args:
-        model: whose abilities and guidance count.
-        present: what the model recommends now; it is the first one.
-        count: how many at most; fewer where the space has fewer.
-        seed: of the draw; fewer candidates are a prefix of more.
-        adapt: ways to go on with rows that fail, of :func:`adapts`; none for one draw a row.
+        model: determines the available families and axes.
+        present: the model's present recommendation; it comes first.
+        count: largest number; fewer where the space has fewer.
+        seed: of the shuffle; fewer candidates are a prefix of more.
+        adapt: retries of failed rows, of :func:`retries`; none for one draw a row.
 
     Raises:
         ValueError: if the count is less than 1.
@@ -175,13 +174,13 @@ def candidates(
 
 
 def families(model: Model, adapt: Sequence[str] = ()) -> dict[str, dict[str, tuple[Any, ...]]]:
-    """Return the families that a model can draw from, each with all its axes."""
+    """Return the families available to a model, each with all its axes."""
     from molgen.nn.denoiser import noise_of
 
     noise = noise_of(model.denoiser)
-    judged = getattr(model.denoiser, "quality_head", None) is not None
+    has_quality_head = getattr(model.denoiser, "quality_head", None) is not None
     shared = dict(SHARED)
-    if judged:
+    if has_quality_head:
         shared["corrector"] = CORRECTORS
     if noise == "none":
         shared["gamma"] = tuple(g for g in SHARED["gamma"] if not isinstance(g, str))
@@ -189,13 +188,13 @@ def families(model: Model, adapt: Sequence[str] = ()) -> dict[str, dict[str, tup
     if noise == "masked" and model.tokenizer.representation == "smiles":
         shared["grammar"] = ("smiles", "none")
     if adapt:  # rows of other noises cannot be masked in part
-        kept = tuple(way for way in adapt if noise == "masked" or way.startswith("restart"))
+        kept = tuple(w for w in adapt if noise == "masked" or w.startswith("restart"))
         shared["adapt"] = kept
     found = {}
     for name, axes in FAMILIES.items():
         whole = {**shared, **axes}
-        if judged and "weights" in axes:
-            whole["weights"] = axes["weights"] + JUDGED_WEIGHTS
+        if has_quality_head and "weights" in axes:
+            whole["weights"] = axes["weights"] + QUALITY_WEIGHTS
         if noise == "masked" or name == "ancestral":
             found[name] = whole
     return found
@@ -204,29 +203,30 @@ def families(model: Model, adapt: Sequence[str] = ()) -> dict[str, dict[str, tup
 def _shuffled(
     model: Model, present: Candidate, axes: Axes, seed: int, number: int
 ) -> Iterator[Candidate]:
-    """Yield a family's candidates in the order of a seed."""
+    """Yield a family's candidates, shuffled by a seed."""
     cells = list(itertools.product(*axes.values()))
     u = randomness.used(seed, randomness.Use.TUNE, number, np.arange(len(cells)))
     for i in np.argsort(u):
         words = dict(zip(axes, cells[i], strict=True))
-        candidate = Candidate.from_words(model.name, {"guidance": present.arm.guidance, **words})
-        if _sensible(candidate):
+        candidate = Candidate.from_words(model.name, {"guidance": present.method.guidance, **words})
+        if _consistent(candidate):
             yield candidate
 
 
-def _sensible(candidate: Candidate) -> bool:
-    """Return whether the parts of a candidate go together.
+def _consistent(candidate: Candidate) -> bool:
+    """Return whether the parts of a candidate can be combined.
 
-    Weights that compare two predictions need two, and where guidance takes whole steps nothing is
-    conditioned on a grammar.
+    Weights that compare two predictions need both of classifier-free guidance, and guidance by
+    whole steps excludes a grammar.
     """
     from molgen.diffusion.token_weights import PROPERTY
     from molgen.guidance.spec import ClassifierFree, takes_whole_steps
     from molgen.sampling.words import guidance, token_weights
 
-    if candidate.arm.grammar != "none" and takes_whole_steps(guidance(candidate.arm.guidance)):
+    guided_by = guidance(candidate.method.guidance)
+    if candidate.method.grammar != "none" and takes_whole_steps(guided_by):
         return False
-    weights = token_weights(candidate.arm.weights)
+    weights = token_weights(candidate.method.weights)
     if weights is None or weights.reads != PROPERTY:
         return True
-    return candidate.gamma != 1 and isinstance(guidance(candidate.arm.guidance), ClassifierFree)
+    return candidate.gamma != 1 and isinstance(guided_by, ClassifierFree)

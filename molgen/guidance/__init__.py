@@ -1,4 +1,4 @@
-"""What tilts a prediction towards targets: by conditions, by classifiers, by a grammar."""
+"""Guidance of predictions towards targets: by conditions, by classifiers, by a grammar."""
 
 import lazy_loader
 

@@ -1,12 +1,12 @@
 """Candidate scores: ``log p(y | x_t with token l := v)`` for every token ``l`` and value ``v``.
 
-    exact        one classifier row for each candidate within reach
+    exact        one classifier row for each possible candidate
     Taylor       log p(y | x_t) + grad . (onehot(v) - onehot(x_t)), two passes for all of them
     amortised    a head that predicts all of them in one forward
 
-A step asks through ``log_q`` what is within reach: a token to which it leaves no choice, and a
-value it rules out, need no score. The sampler that places tokens one event at a time therefore
-scores masked tokens that are about to be placed, and nothing else.
+Which candidates are possible follows from ``log_q``: a token with a single possible value, and a
+value of probability zero, need no score. The sampler that places tokens one event at a time
+therefore scores only the masked tokens that are about to be placed.
 
 References: Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models" (2024), for
 the first two; Yang and Klein, "FUDGE: Controlled Text Generation With Future Discriminators"
@@ -34,7 +34,7 @@ SoftClassifier = Callable[[Tensor, Tensor], Tensor]
 
 
 class CandidateClassifier(Protocol):
-    """A classifier that has learned what each candidate would come to."""
+    """A classifier with a head that predicts the score of every candidate."""
 
     candidate_forwards: int
     """Forwards of a row that `candidates` takes."""
@@ -49,21 +49,21 @@ class CandidateClassifier(Protocol):
         Args:
             tokens: x_t with shape (batch, length).
             alpha_t: fraction of tokens kept now, with shape (batch,).
-            wanted: True at the places to answer for, with shape (batch, length); any finite number
-                will do elsewhere.
+            wanted: True at the positions to score, with shape (batch, length); elsewhere the result
+                may be any finite number.
         """
         ...
 
 
 @dataclass(frozen=True)
 class ExactScores:
-    """Candidate scores by one classifier row per candidate that is within reach.
+    """Candidate scores by one classifier row per possible candidate.
 
-    Where a token may also stay as it is, one row more serves all of a row's tokens.
+    Where tokens may also stay as they are, one further row covers all tokens of a row.
     """
 
     classifier: Classifier
-    """Log-probability of the wanted property, from tokens."""
+    """Log-probability of the targets, from tokens."""
     chunk: int = 1024
     """Classifier rows evaluated at a time."""
 
@@ -104,19 +104,19 @@ class TaylorScores:
     """Candidate scores to first order, ``log p(y | x_t) + grad . (onehot(v) - onehot(x_t))``.
 
     One forward and one backward pass, whatever the vocabulary. Exact for a classifier whose
-    log-probability is linear in the one-hot tokens; far from linear ones it overshoots, hence the
-    clamp.
+    log-probability is linear in the one-hot tokens; the clamp limits the error of strongly
+    nonlinear ones.
     """
 
     classifier: SoftClassifier
-    """Log-probability of the wanted property, from one-hot tokens."""
+    """Log-probability of the targets, from one-hot tokens."""
     clamp: float = torch.inf
-    """Largest change of log-probability, up or down, that one token is credited with, in nats."""
+    """Largest absolute change of log-probability by one token, in nats."""
 
     def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
         """Return the scores; see `molgen.guidance.kernels.CandidateScores`."""
         with torch.inference_mode(False), torch.enable_grad():
-            # copies, since tensors of inference mode cannot take part in a backward pass
+            # copies, since tensors of inference mode cannot be used in a backward pass
             onehot = F.one_hot(tokens.clone(), log_q.shape[-1]).to(log_q.dtype).requires_grad_()
             log_y = self.classifier(onehot, _per_row(alpha_t, tokens).clone())
             (slope,) = torch.autograd.grad(log_y.sum(), onehot)
@@ -130,11 +130,11 @@ class TaylorScores:
 
 @dataclass(frozen=True)
 class AmortisedScores:
-    """Candidate scores by a classifier that predicts every candidate's at once.
+    """Candidate scores by a classifier that predicts all of them in one forward.
 
-    It has learned what a token would come to, not what taking one off would: where ``log_q`` lets a
-    token be or become the mask, those entries are scored exactly. Masked tokens share one row for
-    that, placed ones take a row each.
+    The head is trained on placing tokens, not on remasking: where ``log_q`` allows a token to be or
+    become the mask, those entries are scored exactly. Masked tokens share one row for that, placed
+    ones take a row each.
     """
 
     classifier: CandidateClassifier
@@ -156,7 +156,7 @@ class AmortisedScores:
         return self.classifier.candidate_forwards + _rows_at(self._unlearned(log_q, tokens), tokens)
 
     def _unlearned(self, log_q: Tensor, tokens: Tensor) -> Tensor:
-        """Return True at entries that the head cannot tell, with shape (batch, length, vocab)."""
+        """Return True at entries that the head does not cover, shape (batch, length, vocab)."""
         if self.mask_id is None:
             return torch.zeros_like(log_q, dtype=torch.bool)
         to_mask = torch.arange(log_q.shape[-1], device=log_q.device) == self.mask_id
@@ -165,14 +165,14 @@ class AmortisedScores:
 
 
 def _chunks(indices: Tensor, size: int) -> tuple[Tensor, ...]:
-    """Cut indices into parts; none at all, and not one empty one, if there are none."""
+    """Split indices into parts; no parts if there are no indices."""
     return indices.split(size) if len(indices) else ()
 
 
 def _needed(log_q: Tensor) -> Tensor:
-    """Return True at what tokens with a choice may become, with shape (batch, length, vocab)."""
-    reachable = log_q > -torch.inf
-    return reachable & (reachable.sum(-1, keepdim=True) > 1)
+    """Return True at possible values of tokens that have several, shape (batch, length, vocab)."""
+    possible = log_q > -torch.inf
+    return possible & (possible.sum(-1, keepdim=True) > 1)
 
 
 def _rows_at(needed: Tensor, tokens: Tensor) -> Tensor:

@@ -1,14 +1,13 @@
-"""A guide with its aims: the log-probability that a noised row ends up as wanted.
+"""A noisy classifier with targets: the log-probability that a noised row will meet them.
 
-A guide is one network of noised tokens that tells several properties at once, each as a histogram
-over bins. Steered towards sets ``S_k`` with strengths ``gamma_k`` it is a classifier of states,
+A noisy classifier is a network on noised tokens that predicts several properties at once, each as a
+histogram over bins. With target sets ``S_k`` and weights ``gamma_k`` it gives
 
     log p(y | x_t) = sum_k gamma_k log p(y_k in S_k | x_t)
     p(y_k in S_k | x_t) = sum over bins b of  p(b | x_t) * share of b that lies in S_k
 
-which the candidate scores of :mod:`molgen.guidance.candidate_scores` take as it is: for exact and
-Taylor scores it is called with a state, and for amortised ones it is asked for all candidates at
-once.
+for the candidate scores of :mod:`molgen.guidance.candidate_scores`: exact and Taylor scores call it
+on a state, and amortised scores use its predictions for all candidates at once.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from property_models.registry import MODEL
 
 @dataclass(frozen=True)
 class ClassifierTarget:
-    """One property to steer, where to, and how strongly against the others."""
+    """The target of one property, with its weight."""
 
     name: str
     """Of the property."""
@@ -45,12 +44,12 @@ class ClassifierTarget:
 def classifier_targets(
     network: NoisyClassifier, targets: Mapping[str, Target], weights: Mapping[str, float]
 ) -> list[ClassifierTarget]:
-    """Return what a guide is to steer to.
+    """Return the targets of a noisy classifier.
 
     Args:
         network: the network.
-        targets: what is aimed at, in the caller's names.
-        weights: of some of the properties; the others count 1. The largest is scaled to 1.
+        targets: by property, in the caller's names.
+        weights: of some of the properties; 1 for the others. The largest is scaled to 1.
     """
     w = scaled(targets, weights)
     return [
@@ -59,21 +58,21 @@ def classifier_targets(
 
 
 def label(network: NoisyClassifier, name: str) -> str:
-    """Return what a guide calls a property.
+    """Return the name of a property in a noisy classifier.
 
-    A learned property is named by where it lies now, and its guide, which tells nothing else, by
-    where it was made.
+    A learned property is named by its present path; the classifier distilled from it, which
+    predicts nothing else, has the path at its training.
     """
     alone = len(network.properties) == 1 and name.startswith(MODEL)
     return network.properties[0] if alone else name
 
 
 class ClassifierNetwork(Protocol):
-    """What steering needs of a network of noised tokens."""
+    """A network on noised tokens, as used for guidance."""
 
     @property
     def properties(self) -> tuple[str, ...]:
-        """Names of the properties it tells."""
+        """Names of the predicted properties."""
         ...
 
     @property
@@ -83,14 +82,14 @@ class ClassifierNetwork(Protocol):
 
     @property
     def time_input(self) -> bool:
-        """Whether it is told ``alpha_t``."""
+        """Whether ``alpha_t`` is an input."""
         ...
 
     def wanted(self, name: str, target: Target) -> Tensor:
         """Return the share of each bin that meets a target, in [0, 1], with shape (bins,).
 
         Raises:
-            ValueError: if the guide does not tell this property, or no bin meets the target.
+            ValueError: if the network does not predict this property, or no bin meets the target.
         """
         ...
 
@@ -99,26 +98,26 @@ class ClassifierNetwork(Protocol):
 
         Args:
             tokens: ids with shape (batch, length), or one-hot floats (batch, length, vocab).
-            alpha: fraction kept with shape (batch,), for guides with a time input.
+            alpha: fraction kept with shape (batch,), for networks with a time input.
         """
         ...
 
     def candidate_log_prob(
         self, tokens: Tensor, indices: Sequence[int], alpha: Tensor | None, at: Tensor | None
     ) -> Tensor:
-        """Return those of ``x_t`` with token l := v, with shape (places, vocab, properties, bins).
+        """Return those of ``x_t`` with token l := v, shape (positions, vocab, properties, bins).
 
         Args:
             tokens: ids with shape (batch, length).
-            indices: which properties.
+            indices: of the properties.
             alpha: as for :meth:`log_prob`.
-            at: places as indices into those of all rows one after another, shape (places,).
+            at: indices into the flattened (batch, length) positions, shape (positions,).
         """
         ...
 
 
 class PropertyClassifier:
-    """A guide on its device, steered at one or more properties."""
+    """A noisy classifier on its device, with targets for one or more properties."""
 
     def __init__(
         self,
@@ -127,23 +126,23 @@ class PropertyClassifier:
         device: str = "cpu",
         dtype: str = "auto",
     ) -> None:
-        """Prepare the guide.
+        """Prepare the network.
 
         Args:
             network: the network.
-            targets: what is wanted, each property at most once.
+            targets: each property at most once.
             device: where to run.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
 
         Raises:
-            ValueError: if there is no aim, or a property is named twice, or the guide does not tell
-                it or has no bin that meets its target.
+            ValueError: if there is no target, a property is named twice, or the network does not
+                predict it or has no bin that meets its target.
         """
         names = [target.name for target in targets]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"aims name {names}, expected different properties, at least one")
+            raise ValueError(f"targets name {names}, expected different properties, at least one")
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
-        self.answers = torch.promote_types(self.dtype, torch.float32)
+        self._out_dtype = torch.promote_types(self.dtype, torch.float32)
         self.network = prepared(network, self.device, self.dtype)
         self.targets = [self._wanted(target) for target in targets]
         self.candidate_forwards = 1
@@ -160,7 +159,7 @@ class PropertyClassifier:
 
         Args:
             tokens: x_t with shape (batch, length), or one-hot floats with shape (batch, length,
-                vocab), of which trailing classes may be left out; then differentiable.
+                vocab), of which trailing classes may be omitted; then differentiable.
             alpha_t: fraction of tokens kept now, with shape (batch,).
 
         Returns:
@@ -169,9 +168,10 @@ class PropertyClassifier:
         count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device, FEW_ROWS)
         tokens, alpha_t = tokens[fill], alpha_t[fill]
         if tokens.is_floating_point():
-            tokens = F.pad(tokens.to(self.answers), (0, self.network.vocab_size - tokens.shape[-1]))
+            classes = self.network.vocab_size - tokens.shape[-1]
+            tokens = F.pad(tokens.to(self._out_dtype), (0, classes))
         with precision(self.device, self.dtype):
-            bins = self.network.log_prob(tokens.to(self.device), self._clock(alpha_t))
+            bins = self.network.log_prob(tokens.to(self.device), self._alpha(alpha_t))
         scores = [target.score(bins[:, target.index], alpha_t) for target in self.targets]
         return torch.stack(scores).sum(0)[:count]
 
@@ -182,39 +182,39 @@ class PropertyClassifier:
         Args:
             tokens: x_t with shape (batch, length).
             alpha_t: fraction of tokens kept now, with shape (batch,).
-            wanted: True at the places to answer for, with shape (batch, length).
+            wanted: True at the positions to score, with shape (batch, length).
 
         Returns:
-            Log-probabilities on the CPU with shape (batch, length, vocab), 0 at other places.
+            Log-probabilities on the CPU with shape (batch, length, vocab), 0 at other positions.
         """
-        scores = torch.zeros(*tokens.shape, self.network.vocab_size, dtype=self.answers)
+        scores = torch.zeros(*tokens.shape, self.network.vocab_size, dtype=self._out_dtype)
         at = wanted.flatten().nonzero().squeeze(1)
         if not len(at):
             return scores
         count, length = len(at), tokens.shape[1]
         fill = filling(len(tokens), length, self.device, FEW_ROWS)
         places = at[filling(count, self.network.vocab_size, self.device)].to(self.device)
-        ids, clock = tokens[fill].to(self.device), self._clock(alpha_t[fill])
+        ids, alpha = tokens[fill].to(self.device), self._alpha(alpha_t[fill])
         with precision(self.device, self.dtype):
             indices = [target.index for target in self.targets]
-            bins = self.network.candidate_log_prob(ids, indices, clock, places)[:count]
-        when = alpha_t[at // length]
-        total = sum(target.score(bins[:, :, k], when) for k, target in enumerate(self.targets))
+            bins = self.network.candidate_log_prob(ids, indices, alpha, places)[:count]
+        at_row = alpha_t[at // length]
+        total = sum(target.score(bins[:, :, k], at_row) for k, target in enumerate(self.targets))
         scores.view(-1, self.network.vocab_size)[at] = cast(Tensor, total).to(scores)
         return scores
 
-    def _clock(self, alpha_t: Tensor) -> Tensor | None:
+    def _alpha(self, alpha_t: Tensor) -> Tensor | None:
         return alpha_t.float().to(self.device) if self.network.time_input else None
 
 
 @dataclass(frozen=True, eq=False)
 class _Wanted:
-    """An aim in terms of a guide's bins.
+    """A target in terms of the classifier's bins.
 
     Attributes:
         index: of the property.
         bins: those that meet the target at least in part, shape (bins met,).
-        log_share: log of the share that does, same shape.
+        log_share: log of the share of each that meets it, same shape.
         gamma: weight of this property.
     """
 

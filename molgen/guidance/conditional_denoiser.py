@@ -1,4 +1,4 @@
-"""A denoiser on its device, asked for its prediction with and without the condition.
+"""A denoiser on its device, evaluated with and without the condition.
 
 Both predictions, and those of a mixture of conditions, are one batch of as many times the rows.
 """
@@ -11,21 +11,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from molgen.guidance.weighted_conditions import GoalWeights, parts, readings
+from molgen.guidance.weighted_conditions import (
+    GoalWeights,
+    branch_conditions,
+    conditional_forwards,
+)
 from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
 from molgen.nn.micro_batches import precision, prepared
 from molgen.utils.threads import resolve_dtype, wide
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What a network said of a shard; tensors on the CPU.
+class DenoiserOutput:
+    """Predictions of a network for a micro-batch; tensors on the CPU.
 
     Attributes:
-        log_p: ``log p(x_0 | x_t, y)`` and, where it was asked for, ``log p(x_0 | x_t)``, each with
-            shape (rows, length, classes).
+        log_p: ``log p(x_0 | x_t, y)`` and, if requested, ``log p(x_0 | x_t)``, each with shape
+            (rows, length, classes).
         log_quality: likewise, the log-probability that each placed token is right given the
-            others, each with shape (rows, length); empty from a network without a quality head.
+            others, each with shape (rows, length); empty for a network without a quality head.
     """
 
     log_p: tuple[Tensor, ...]
@@ -33,7 +37,7 @@ class Answered:
 
 
 class MicroBatchedDenoiser:
-    """A denoiser on its device, asked for ``log p(x_0 | x_t)`` with and without the condition."""
+    """A denoiser on its device: ``log p(x_0 | x_t)`` with and without the condition."""
 
     def __init__(
         self,
@@ -49,59 +53,60 @@ class MicroBatchedDenoiser:
             denoiser: the network.
             device: where to run.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
-            classes: how many ids, from the first on, a token may have; None for all of them.
-            goal_weights: makes the conditional prediction a mixture, a forward for each part.
+            classes: number of ids, from the first, that a token may have; None for all of them.
+            goal_weights: makes the conditional prediction a mixture, one forward for each part.
         """
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self.denoiser = prepared(denoiser, self.device, self.dtype)
         self.classes = classes or denoiser.vocab_size
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
         self.max_length = denoiser.max_length
-        self.judges = getattr(denoiser, "quality_head", None) is not None
+        self.has_quality_head = getattr(denoiser, "quality_head", None) is not None
         self.goal_weights = goal_weights
-        self.forwards = parts(goal_weights)
-        """That a conditional prediction takes of each row; the unconditional one is one more."""
+        self.forwards = conditional_forwards(goal_weights)
+        """Forwards of a conditional prediction per row; the unconditional one is one more."""
 
-    def answer(
+    def predict(
         self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor, both: bool = False
-    ) -> Answered:
-        """Return ``log p(x_0 | x_t, y)`` and, where both are asked for, ``log p(x_0 | x_t)``.
+    ) -> DenoiserOutput:
+        """Return ``log p(x_0 | x_t, y)`` and, if both are requested, ``log p(x_0 | x_t)``.
 
-        Everything is one batch of as many times the rows.
+        All branches are one batch of as many times the rows.
 
         Args:
-            tokens: ids of a filled shard, shape (rows, length).
+            tokens: ids of a filled micro-batch, shape (rows, length).
             condition: property values with shape (rows, properties), NaN where left out, or None.
-            alpha_t: fraction kept at each row's clock, shape (rows,).
-            both: whether the unconditional prediction is asked for too.
+            alpha_t: fraction kept at the step of each row, shape (rows,).
+            both: whether the unconditional prediction is requested too.
 
         Raises:
-            ValueError: if both are asked for without a condition.
+            ValueError: if both are requested without a condition.
         """
         rows = len(tokens)
         if both and condition is None:
             raise ValueError("condition is None, but guidance needs one")
-        asked = 1
+        conditional = 1
         if condition is not None:
-            asked, told = self.forwards, readings(self.goal_weights, condition, both)
-            tokens, alpha_t = tokens.repeat(len(told), 1), alpha_t.repeat(len(told))
-            condition = torch.cat(told)
+            conditional = self.forwards
+            branches = branch_conditions(self.goal_weights, condition, both)
+            tokens, alpha_t = tokens.repeat(len(branches), 1), alpha_t.repeat(len(branches))
+            condition = torch.cat(branches)
         alpha = alpha_t.float().to(self.device) if self.denoiser.time_input else None
         condition = None if condition is None else condition.to(self.device)
         with precision(self.device, self.dtype):
-            logits, quality = self._ask(tokens.to(self.device), condition, alpha)
+            logits, quality = self._forward(tokens.to(self.device), condition, alpha)
         log_p = wide(logits)[..., : self.classes].log_softmax(-1).cpu().split(rows)
-        if self.goal_weights is not None and asked > 1:
-            log_p = (self.goal_weights.combine(log_p[:asked]), *log_p[asked:])
+        if self.goal_weights is not None and conditional > 1:
+            log_p = (self.goal_weights.combine(log_p[:conditional]), *log_p[conditional:])
         if quality is None:
-            return Answered(log_p, ())
+            return DenoiserOutput(log_p, ())
         log_quality = F.logsigmoid(quality).cpu().split(rows)
-        return Answered(log_p, (log_quality[0], *log_quality[asked:]))
+        return DenoiserOutput(log_p, (log_quality[0], *log_quality[conditional:]))
 
-    def _ask(
+    def _forward(
         self, tokens: Tensor, condition: Tensor | None, alpha: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return logits and what a quality head says, if there is one."""
+        """Return logits and the output of the quality head, if there is one."""
         if isinstance(self.denoiser, MoleculeDenoiser):
             found = self.denoiser.answer(tokens, condition, alpha)
             return found.logits, found.quality

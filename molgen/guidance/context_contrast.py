@@ -1,43 +1,44 @@
-"""Context guidance: the prediction against one that sees less of the row.
+"""Context guidance: contrast with a prediction from fewer tokens of the row.
 
     log p_w  ∝  w log p(x_0 | x_t) + (1 - w) log p(x_0 | x_t with fewer tokens)
 
 where a share of the placed tokens is hidden. With w = 1 this is the prediction itself. Above 1,
-tokens follow more closely from what is there already, such as a scaffold, since what would be
-likely without it counts against them. It asks nothing of a property and goes with whatever does;
+tokens depend more strongly on those already placed, such as a scaffold, since tokens that are
+likely without them are penalised. It uses no property and can be combined with guidance that does;
 each prediction then takes twice the forwards.
 
-Which tokens are hidden is a hash of the row, so a row in one state is always asked the same
-question, in any company.
+The hidden tokens are a hash of the row, so a row in a given state always has the same prediction,
+whatever else is in the batch.
 
 Reference: Lee et al., "GenMol: A Drug Discovery Generalist with Discrete Diffusion" (2025), who
-hide part of the molecule that is given.
+hide part of the given molecule.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from molgen.guidance.kernels import classifier_free_masked
+from molgen.guidance.kernels import classifier_free
 from molgen.utils import randomness
+from molgen.utils.options import UNBOUNDED
 
 
 @dataclass(frozen=True)
 class Context:
-    """How much less is seen, and how much that counts.
+    """Parameters of context guidance.
 
     Attributes:
-        share: of the placed tokens that are hidden, in (0, 1]; at least one.
+        share: share of the placed tokens that is hidden, in (0, 1]; at least one token.
         strength: ``w``; 1 is no guidance.
     """
 
     share: float = 0.3
-    strength: float = 2.0
+    strength: float = field(default=2.0, metadata=UNBOUNDED)
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -74,7 +75,7 @@ class Context:
             log_p: ``log p(x_0 | x_t)`` with shape (rows, length, vocab).
             log_p_less: the same of the rows of :meth:`hide`.
         """
-        return classifier_free_masked(log_p, log_p_less, self.strength)
+        return classifier_free(log_p, log_p_less, self.strength)
 
 
 CONTEXTS: dict[str, type[Context] | None] = {"none": None, "hide": Context}

@@ -1,4 +1,4 @@
-"""Guidance: each step's distribution, tilted towards a property.
+"""Guidance: the distribution of each step, tilted towards a property.
 
     p_gamma(x_s | x_t)  ∝  p(x_s | x_t) * tilt^gamma,        normalised per token
 
@@ -8,12 +8,12 @@ conditional and ``1 - gamma`` on the unconditional log-probabilities. Under mask
 plan; under uniform noise it mixes ``log q``.
 
 *Classifier-based* (D-CBG) takes it from a classifier of noised states, ``log p(y | x_t with token
-l := v)`` for every token ``l`` and value ``v``, as :mod:`molgen.guidance.candidate_scores` finds
-it: exactly, to first order, or amortised. Tilting the mask entry too (the published form) also
-changes *how fast* tokens are revealed; `ClassifierBased` leaves its mass alone unless asked. On the
-clean branch, where a token may stay or be masked again, tilting both entries is *guided remasking*:
-the token that holds the property back is the one likeliest taken off. That is a heuristic which
-changes the marginals.
+l := v)`` for every token ``l`` and value ``v``, computed by :mod:`molgen.guidance.candidate_scores`
+exactly, to first order, or amortised. Tilting the mask entry too (the published form) also changes
+*how fast* tokens are revealed; `ClassifierBased` keeps its mass by default. On the clean branch,
+where a token may stay or be remasked, tilting both entries is *guided remasking*: the token that
+lowers the predicted property most is the likeliest to be remasked. This is a heuristic that changes
+the marginals.
 
 At ``gamma = 1`` with the exact classifier or conditional, both rules draw from ``p(x | y)``.
 
@@ -33,11 +33,11 @@ from torch import Tensor
 from molgen.diffusion.posterior import Scalar
 
 Strength = float | Callable[[Scalar], Scalar]
-"""``gamma``, or a function of ``alpha_t``: strong guidance hurts early, and works late."""
+"""``gamma``, or a function of ``alpha_t``: strong guidance is better late than early."""
 
 
 class Guidance(Protocol):
-    """A reweighting of one step; guidances nest, since what one returns the next may take."""
+    """A reweighting of one step; guidances compose, since input and output are of one kind."""
 
     def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
         """Return the guided step.
@@ -54,32 +54,32 @@ class Guidance(Protocol):
         ...
 
     def forwards(self, log_q: Tensor, tokens: Tensor) -> Tensor:
-        """Return the classifier forwards that each row of such a call takes, shape (batch,)."""
+        """Return the classifier forwards of each row in such a call, shape (batch,)."""
         ...
 
 
 class CandidateScores(Protocol):
-    """A way to score what each token might become."""
+    """A score for every possible value of each token."""
 
     def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
         """Return ``log p(y | x_t with token l := v)`` at [row, l, v], with the shape of ``log_q``.
 
-        Entries that ``log_q`` rules out, and tokens to which it leaves no choice, may hold any
-        finite number.
+        Entries of probability zero in ``log_q``, and tokens with a single possible value, may have
+        any finite score.
         """
         ...
 
     def forwards(self, log_q: Tensor, tokens: Tensor) -> Tensor:
-        """Return the classifier forwards that each row of such a call takes, shape (batch,)."""
+        """Return the classifier forwards of each row in such a call, shape (batch,)."""
         ...
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A strength that goes in a straight line with the fraction of tokens kept."""
+    """A strength that is linear in the fraction of tokens kept."""
 
     start: float
-    """Strength at ``alpha_t = 0``, where everything is noise."""
+    """Strength at ``alpha_t = 0``, all noise."""
     end: float
     """Strength at ``alpha_t = 1``."""
 
@@ -103,13 +103,16 @@ def strength(gamma: Strength, alpha_t: Scalar) -> Scalar:
     return gamma(alpha_t) if callable(gamma) else gamma
 
 
-def classifier_free_masked(log_p_cond: Tensor, log_p_uncond: Tensor, gamma: Scalar) -> Tensor:
+def classifier_free(log_p_cond: Tensor, log_p_uncond: Tensor, gamma: Scalar) -> Tensor:
     """Return ``gamma log p(x0 | x_t, y) + (1 - gamma) log p(x0 | x_t)``, normalised over tokens.
 
-    A value that either prediction rules out (-inf) stays ruled out, unless its weight is 0.
+    Of masked noise the predictions are mixed, of uniform noise the posteriors.
+
+    A value that is impossible (-inf) in either prediction stays impossible, unless the weight of
+    that prediction is 0.
 
     Args:
-        log_p_cond: conditional prediction with shape (batch, length, vocab), as ``subs`` gives it.
+        log_p_cond: conditional prediction with shape (batch, length, vocab), as from ``subs``.
         log_p_uncond: unconditional prediction, same shape.
         gamma: a float, or one number per row with shape (batch,).
 
@@ -120,15 +123,6 @@ def classifier_free_masked(log_p_cond: Tensor, log_p_uncond: Tensor, gamma: Scal
     return _normalise(_scaled(log_p_cond, weight) + _scaled(log_p_uncond, 1 - weight))
 
 
-def classifier_free_uniform(log_q_cond: Tensor, log_q_uncond: Tensor, gamma: Scalar) -> Tensor:
-    """Return ``gamma log q(x_s | x_t, y) + (1 - gamma) log q(x_s | x_t)``, normalised over tokens.
-
-    The same mixture as `classifier_free_masked`, taken of the posteriors; arguments and result
-    have the shape (batch, length, vocab).
-    """
-    return classifier_free_masked(log_q_cond, log_q_uncond, gamma)
-
-
 def tilt(log_q: Tensor, scores: Tensor, gamma: Scalar, kept: Tensor | None = None) -> Tensor:
     """Return ``log q + gamma * scores``, normalised per token.
 
@@ -136,7 +130,7 @@ def tilt(log_q: Tensor, scores: Tensor, gamma: Scalar, kept: Tensor | None = Non
         log_q: log-probabilities with shape (batch, length, vocab), normalised.
         scores: ``log p(y | x_t with token l := v)`` up to a constant per token, same shape, finite.
         gamma: a float, or one number per row with shape (batch,).
-        kept: True at entries whose mass stays as it is (the mask, to keep the reveal rate),
+        kept: True at entries whose mass is not changed (the mask, to keep the reveal rate),
             broadcastable to the shape of ``log_q``; None for no such entry.
 
     Returns:
@@ -167,12 +161,12 @@ class ClassifierFree:
         Returns:
             Log-probabilities with the same shape.
         """
-        return classifier_free_masked(log_cond, log_uncond, strength(self.gamma, alpha_t))
+        return classifier_free(log_cond, log_uncond, strength(self.gamma, alpha_t))
 
 
 @dataclass(frozen=True)
 class ClassifierBased:
-    """D-CBG as a `Guidance`; on ``log p(x0 | x_t)`` it keeps the reveal rate whatever is tilted."""
+    """D-CBG as a `Guidance`; on ``log p(x0 | x_t)`` it always keeps the reveal rate."""
 
     scores: CandidateScores
     """Exact, Taylor or amortised: see :mod:`molgen.guidance.candidate_scores`."""
@@ -182,12 +176,12 @@ class ClassifierBased:
     """The mask token, or None under uniform noise."""
     tilt_mask: bool = False
     """Whether the mask entry of masked tokens is tilted too (published): guidance then also
-    decides how fast tokens are revealed."""
+    changes how fast tokens are revealed."""
     guided_remasking: bool = False
     """Whether the mask entry of placed tokens is tilted: ``log(1 - sigma) + gamma log p(y | x_t)``
-    against ``log sigma + gamma log p(y | x_t with l := mask)``, so that what holds the property
-    back is taken off. A heuristic that changes the marginals: more than ``1 - alpha`` of the tokens
-    may be masked, or fewer."""
+    against ``log sigma + gamma log p(y | x_t with l := mask)``, so that tokens that lower the
+    predicted property are remasked. A heuristic that changes the marginals: more than ``1 - alpha``
+    of the tokens may be masked, or fewer."""
 
     def __call__(self, log_q: Tensor, tokens: Tensor, alpha_t: Scalar) -> Tensor:
         """Return the guided step; see `Guidance`."""
@@ -200,7 +194,7 @@ class ClassifierBased:
         return self.scores.forwards(_without(log_q, self._kept(tokens, log_q)), tokens)
 
     def _kept(self, tokens: Tensor, log_q: Tensor) -> Tensor | None:
-        """Return True at the mask entries whose mass stays, with shape (batch, length, vocab)."""
+        """Return True at mask entries whose mass is kept, with shape (batch, length, vocab)."""
         if self.mask_id is None or (self.tilt_mask and self.guided_remasking):
             return None
         entry = torch.arange(log_q.shape[-1], device=log_q.device) == self.mask_id
@@ -219,14 +213,14 @@ def nest(
         shape (batch,).
     """
     forwards = torch.zeros(len(tokens), dtype=torch.int64)
-    for classifier in guidances:
-        forwards += classifier.forwards(log_q, tokens).to(forwards)
-        log_q = classifier(log_q, tokens, alpha_t)
+    for guidance in guidances:
+        forwards += guidance.forwards(log_q, tokens).to(forwards)
+        log_q = guidance(log_q, tokens, alpha_t)
     return log_q, forwards
 
 
 def _without(log_q: Tensor, kept: Tensor | None) -> Tensor:
-    """Return ``log_q`` with the kept entries out of reach: they need no score."""
+    """Return ``log_q`` with -inf at the kept entries, which need no score."""
     return log_q if kept is None else log_q.masked_fill(kept, -torch.inf)
 
 
@@ -236,9 +230,9 @@ def _per_row(gamma: Scalar, like: Tensor) -> Tensor:
 
 
 def _scaled(log_p: Tensor, weight: Tensor) -> Tensor:
-    """Return ``weight * log_p``, where ruled out (-inf) stays ruled out unless the weight is 0."""
-    ruled_out = (log_p == -torch.inf) & (weight != 0)
-    return (weight * log_p).masked_fill(ruled_out, -torch.inf).masked_fill(weight == 0, 0.0)
+    """Return ``weight * log_p``, where -inf stays -inf unless the weight is 0."""
+    impossible = (log_p == -torch.inf) & (weight != 0)
+    return (weight * log_p).masked_fill(impossible, -torch.inf).masked_fill(weight == 0, 0.0)
 
 
 def _normalise(log_p: Tensor) -> Tensor:

@@ -1,16 +1,16 @@
-"""Guidance of a network that writes from left to right.
+"""Guidance of an autoregressive network.
 
 Classifier-free (D-CFG), from the conditional and the unconditional prediction of one network:
 
     log p_gamma(v | prefix) = gamma log p(v | prefix, y) + (1 - gamma) log p(v | prefix) + constant
 
-FUDGE, from a classifier of prefixes that foresees the property of the finished row:
+FUDGE, from a classifier of prefixes that predicts the property of the finished row:
 
     log p_gamma(v | prefix) = log p(v | prefix) + gamma log p(y in S | prefix, v) + constant
 
-At ``gamma = 1``, with the exact conditional or the exact classifier, both write rows from
-``p(x | y)``. There is no clock, so ``gamma`` is a number. What is guided and what comes out are
-both language models, so guidances nest.
+At ``gamma = 1``, with the exact conditional or the exact classifier, both sample from ``p(x | y)``.
+There is no time, so ``gamma`` is a number. Input and output are language models, so guidances
+compose.
 
 References: Schiff et al., "Simple Guidance Mechanisms for Discrete Diffusion Models" (2024); Yang
 and Klein, "FUDGE: Controlled Text Generation With Future Discriminators" (2021).
@@ -24,8 +24,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from molgen.guidance.kernels import classifier_free_masked, tilt
-from molgen.guidance.weighted_conditions import GoalWeights, parts, readings
+from molgen.guidance.kernels import classifier_free, tilt
+from molgen.guidance.weighted_conditions import (
+    GoalWeights,
+    branch_conditions,
+    conditional_forwards,
+)
 from molgen.nn.language_model import LanguageModel, Prefixes
 
 
@@ -37,7 +41,7 @@ def number(gamma: object) -> float:
     """
     if callable(gamma):
         raise ValueError(
-            "gamma is a function of alpha_t, but an autoregressive network has no clock: "
+            "gamma is a function of alpha_t, but an autoregressive network has no noise level: "
             "expected a number"
         )
     if not isinstance(gamma, float | int) or not math.isfinite(gamma):
@@ -46,7 +50,7 @@ def number(gamma: object) -> float:
 
 
 class GuidedModel:
-    """What all guided language models have: the shape and the cost of the one inside."""
+    """Base of guided language models: the shape and the cost of the wrapped model."""
 
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
@@ -64,59 +68,59 @@ class ClassifierFreeModel(GuidedModel):
         """Wrap a model.
 
         Args:
-            model: one that takes conditions.
+            model: a model with conditions.
             gamma: weight of the conditional prediction: 0 ignores the condition, more than 1
                 exaggerates it.
-            goal_weights: of goals whose weights differ; a forward more for each further weight.
+            goal_weights: of goals with different weights; one forward more for each further weight.
 
         Raises:
-            ValueError: if gamma is no finite number.
+            ValueError: if gamma is not a finite number.
         """
         super().__init__(model)
         self.gamma, self.goal_weights = number(gamma), goal_weights
-        asked = parts(goal_weights) + 1
-        self.forwards = asked * model.forwards
-        self.classifier_forwards = asked * model.classifier_forwards
+        branches = conditional_forwards(goal_weights) + 1
+        self.forwards = branches * model.forwards
+        self.classifier_forwards = branches * model.classifier_forwards
 
     def begin(self, rows: int, condition: Tensor | None = None) -> Prefixes:
         """Begin rows; see :class:`molgen.nn.language_model.LanguageModel`.
 
         Raises:
-            ValueError: if there is no condition to guide by.
+            ValueError: if there is no condition.
         """
         if condition is None:
             raise ValueError("condition is None, but guidance needs one")
-        told = readings(self.goal_weights, condition, free=True)
-        begun = self.model.begin(len(told) * rows, torch.cat(told))
-        return _Together(begun, rows, len(told), self)
+        branches = branch_conditions(self.goal_weights, condition, unconditional=True)
+        prefixes = self.model.begin(len(branches) * rows, torch.cat(branches))
+        return _MixedPrefixes(prefixes, rows, len(branches), self)
 
 
-class _Together:
-    """Rows written once, and read with and without what they are told."""
+class _MixedPrefixes:
+    """Prefixes with their conditional and unconditional predictions mixed."""
 
     def __init__(
-        self, prefixes: Prefixes, rows: int, readings: int, guided: ClassifierFreeModel
+        self, prefixes: Prefixes, rows: int, branches: int, guided: ClassifierFreeModel
     ) -> None:
-        self._prefixes, self._rows, self._readings = prefixes, rows, readings
+        self._prefixes, self._rows, self._branches = prefixes, rows, branches
         self._guided = guided
 
     def append(self, tokens: Tensor) -> Tensor:
-        log_p = self._prefixes.append(tokens.repeat(self._readings))
-        *told, free = log_p[:, None].split(self._rows)
+        log_p = self._prefixes.append(tokens.repeat(self._branches))
+        *conditional, unconditional = log_p[:, None].split(self._rows)
         goal_weights = self._guided.goal_weights
-        given = goal_weights.combine(told) if goal_weights else told[0]
-        return classifier_free_masked(given, free, self._guided.gamma)[:, 0]
+        mixed = goal_weights.combine(conditional) if goal_weights else conditional[0]
+        return classifier_free(mixed, unconditional, self._guided.gamma)[:, 0]
 
     def keep(self, rows: Tensor) -> None:
-        self._prefixes.keep(torch.cat([rows + i * self._rows for i in range(self._readings)]))
+        self._prefixes.keep(torch.cat([rows + i * self._rows for i in range(self._branches)]))
         self._rows = len(rows)
 
 
 class ScoredPrefixes(Protocol):
-    """Rows that a classifier reads along with."""
+    """Prefixes with the classifier scores of their next tokens."""
 
     def append(self, tokens: Tensor) -> Tensor:
-        """Take one more token of each row and score what may follow.
+        """Append a token to each row and return the scores of all next tokens.
 
         Args:
             tokens: ids with shape (rows,), on the CPU; the first are all ``[MASK]``.
@@ -128,7 +132,7 @@ class ScoredPrefixes(Protocol):
         ...
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone; see :class:`molgen.nn.language_model.Prefixes`."""
+        """Keep only these rows; see :class:`molgen.nn.language_model.Prefixes`."""
         ...
 
 
@@ -147,11 +151,11 @@ class PrefixScores(Protocol):
 
     @property
     def max_length(self) -> int:
-        """Most tokens a row may have."""
+        """Maximum number of tokens of a row."""
         ...
 
     def begin(self, rows: int) -> ScoredPrefixes:
-        """Begin so many rows."""
+        """Begin a number of rows."""
         ...
 
 
@@ -162,30 +166,32 @@ class FudgeModel(GuidedModel):
         """Wrap a model.
 
         Args:
-            model: what is to be steered.
+            model: the model to guide.
             scores: the classifier.
             gamma: strength; 0 is unguided, 1 is Bayes' rule.
 
         Raises:
-            ValueError: if gamma is no finite number, or the classifier reads another vocabulary or
-                too short rows.
+            ValueError: if gamma is not a finite number, or the classifier has another vocabulary
+                or a shorter maximum length.
         """
         super().__init__(model)
         if scores.vocab_size != model.vocab_size or scores.max_length < model.max_length:
             raise ValueError(
-                f"the classifier reads {scores.max_length} of {scores.vocab_size} tokens, expected "
-                f"at least {model.max_length} of {model.vocab_size}, as the network writes"
+                f"the classifier has {scores.vocab_size} tokens and max_length "
+                f"{scores.max_length}, expected {model.vocab_size} and at least "
+                f"{model.max_length}, as in the network"
             )
         self.scores, self.gamma = scores, number(gamma)
         self.classifier_forwards += scores.forwards
 
     def begin(self, rows: int, condition: Tensor | None = None) -> Prefixes:
         """Begin rows; see :class:`molgen.nn.language_model.LanguageModel`."""
-        return _Tilted(self.model.begin(rows, condition), self.scores.begin(rows), self.gamma)
+        prefixes = self.model.begin(rows, condition)
+        return _TiltedPrefixes(prefixes, self.scores.begin(rows), self.gamma)
 
 
-class _Tilted:
-    """Rows that a language model writes and a classifier reads along."""
+class _TiltedPrefixes:
+    """Prefixes of a language model with next tokens tilted by a classifier."""
 
     def __init__(self, prefixes: Prefixes, scored: ScoredPrefixes, gamma: float) -> None:
         self._prefixes, self._scored, self._gamma = prefixes, scored, gamma
@@ -193,9 +199,9 @@ class _Tilted:
     def append(self, tokens: Tensor) -> Tensor:
         log_p = self._prefixes.append(tokens)
         scores = self._scored.append(tokens).to(log_p)
-        # a row from which y is out of reach is written on as if nothing were asked
-        within = ((log_p > -torch.inf) & (scores > -torch.inf)).any(-1, keepdim=True)
-        scores = torch.where(within, scores, 0.0)
+        # a row that can no longer reach y is continued without guidance
+        possible = ((log_p > -torch.inf) & (scores > -torch.inf)).any(-1, keepdim=True)
+        scores = torch.where(possible, scores, 0.0)
         return tilt(log_p[:, None], scores[:, None], self._gamma)[:, 0]
 
     def keep(self, rows: Tensor) -> None:

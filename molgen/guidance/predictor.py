@@ -1,13 +1,13 @@
-"""Predictors: the network, its guidance and the shape of its distribution, as the sampler asks.
+"""Predictors: the network with its guidance and shaping.
 
-The sampler hands over the rows that are about to have a token placed, and which positions; it gets
-back float64 probabilities of just those positions, in the order
+The input is the rows in which a token is about to be placed, with the positions; the output is
+float64 probabilities at those positions, computed in the order
 
     log p(x_0 | x_t)  ->  classifier-free mixture  ->  contrast with less context
                       ->  tilts, one after another  ->  shaping
 
-Rows are run in the shards of :mod:`molgen.nn.shards`, so a row's numbers do not depend on its
-company.
+Rows run in the micro-batches of :mod:`molgen.nn.micro_batches`, so the result of a row does not
+depend on the other rows of the batch (batch invariance).
 """
 
 from __future__ import annotations
@@ -25,23 +25,22 @@ from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.context_contrast import Context
 from molgen.guidance.kernels import ClassifierFree, Guidance, nest
 from molgen.guidance.shaping import Shaping
-from molgen.guidance.weighted_conditions import GoalWeights
-from molgen.nn.denoiser import Denoiser
 from molgen.nn.micro_batches import filling, micro_batches, whole_rows
 from molgen.utils.threads import Workers
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a predictor answers.
+    """The output of a predictor.
 
     Attributes:
         p: probabilities with shape (wanted positions in row-major order, vocab).
         classifier_forwards: of each row, shape (rows,).
         quality: probability that each placed token is right given the others and the condition,
-            with the shape of the tokens; None from a network without a quality head.
-        delta: how far each placed token holds back what the condition asks for, in nats, same
-            shape: see :mod:`molgen.diffusion.token_weights`. None without classifier-free guidance.
+            with the shape of the tokens; None for a network without a quality head.
+        delta: attribution: how much each placed token lowers the probability of the condition, in
+            nats, same shape: see :mod:`molgen.diffusion.token_weights`. None without
+            classifier-free guidance.
     """
 
     p: NDArray[np.float64]
@@ -51,7 +50,7 @@ class Prediction:
 
 
 class Predictor(Protocol):
-    """What the sampler needs: see :class:`NetworkPredictor`."""
+    """A predictor as used by samplers: see :class:`NetworkPredictor`."""
 
     forwards: int
     mask_id: int
@@ -72,9 +71,9 @@ class Predictor(Protocol):
             tokens: noised ids with shape (rows, longest), padded.
             wanted: True at masked positions whose distribution is needed, same shape.
             condition: property values with shape (rows, properties), NaN where left out.
-            alpha_t: fraction kept at each row's own clock, shape (rows,).
-            rows: sample index of each row, shape (rows,), for predictors that treat rows
-                differently, such as one under constraints; the network does not look at it.
+            alpha_t: fraction kept at the step of each row, shape (rows,).
+            rows: sample index of each row, shape (rows,), for predictors that depend on it, such
+                as one under constraints; the network does not use it.
         """
         ...
 
@@ -84,39 +83,34 @@ class NetworkPredictor:
 
     def __init__(
         self,
-        denoiser: Denoiser,
+        network: MicroBatchedDenoiser,
         workers: Workers,
         guidance: ClassifierFree | None = None,
         shaping: Shaping = Shaping(),
-        device: str = "cpu",
-        dtype: str = "auto",
         tilts: Sequence[Guidance] = (),
         context: Context | None = None,
-        goal_weights: GoalWeights | None = None,
     ) -> None:
-        """Prepare the network.
+        """Prepare guidance and shaping.
 
         Args:
-            denoiser: the network.
-            workers: threads to run shards on.
+            network: the denoiser on its device.
+            workers: threads to run micro-batches on.
             guidance: mixes the conditional and the unconditional prediction; each row then costs
-                two forwards. None uses the condition as it is, or none at all.
+                two forwards. None is the conditional prediction, or the unconditional one without
+                a condition.
             shaping: temperature and nucleus.
-            device: where to run.
-            dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
             tilts: further guidance, by classifiers, in this order; it acts on the mixture.
-            context: contrasts the mixture with that of rows that show less; each row then costs
+            context: contrasts the mixture with that of rows with hidden tokens; each row then costs
                 twice the forwards.
-            goal_weights: of goals whose weights differ; a forward more for each further weight.
         """
-        self.network = MicroBatchedDenoiser(denoiser, device, dtype, goal_weights=goal_weights)
+        self.network, denoiser = network, network.denoiser
         self.guidance, self.shaping, self.workers = guidance, shaping, workers
         self.tilts, self.context = tuple(tilts), context
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
         self.max_length, self._whole = denoiser.max_length, whole_rows(denoiser)
         self.branches = 1 if guidance is None else 2
-        asked = self.network.forwards + self.branches - 1
-        self.forwards = asked * (1 if context is None else 2)
+        forwards = self.network.forwards + self.branches - 1
+        self.forwards = forwards * (1 if context is None else 2)
 
     def __call__(
         self,
@@ -129,14 +123,14 @@ class NetworkPredictor:
         """Return ``p(x_0 | x_t)`` at the wanted positions; see :class:`Predictor`.
 
         Raises:
-            ValueError: if there is guidance and no condition to guide by.
+            ValueError: if there is guidance and no condition.
         """
         lengths = (tokens != self.pad_id).sum(1)
         parts = micro_batches(lengths, self.network.device)
 
         def run(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
             length = int(lengths[rows[0]])
-            return self._shard(
+            return self._micro_batch(
                 torch.from_numpy(tokens[rows, :length]),
                 torch.from_numpy(wanted[rows, :length]),
                 None if condition is None else torch.from_numpy(condition[rows]),
@@ -148,50 +142,50 @@ class NetworkPredictor:
         p = np.empty((int(wanted.sum()), self.network.classes))
         forwards = np.zeros(len(tokens), dtype=np.int64)
         log_quality = np.zeros((self.branches, *tokens.shape))
-        for rows, (found, cost, judged) in zip(parts, self.workers.map(run, parts), strict=True):
+        for rows, (found, cost, quality) in zip(parts, self.workers.map(run, parts), strict=True):
             p[place[rows][wanted[rows]]] = found.numpy()
             forwards[rows] = cost.numpy()
-            for branch, said in zip(log_quality, judged, strict=False):
-                branch[rows, : said.shape[1]] = said.numpy()
-        if not self.network.judges:
+            for branch, values in zip(log_quality, quality, strict=False):
+                branch[rows, : values.shape[1]] = values.numpy()
+        if not self.network.has_quality_head:
             return Prediction(p, forwards)
         delta = log_quality[1] - log_quality[0] if self.guidance is not None else None
         return Prediction(p, forwards, np.exp(log_quality[0]), delta)
 
     @torch.inference_mode()
-    def _shard(
+    def _micro_batch(
         self, tokens: Tensor, wanted: Tensor, condition: Tensor | None, alpha_t: Tensor
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Return probabilities at the wanted positions of rows of one length, cost, quality."""
         rows, length = tokens.shape
         fill = filling(rows, length, self.network.device, self._whole)
-        filled, clock = tokens[fill], alpha_t[fill]
+        filled, alpha = tokens[fill], alpha_t[fill]
         condition = None if condition is None else condition[fill]
-        log_p, log_quality = self._mixture(filled, condition, clock)
+        log_p, log_quality = self._mixture(filled, condition, alpha)
         if self.context is not None:
-            less = self._mixture(self.context.hide(filled, self.mask_id), condition, clock)[0]
+            less = self._mixture(self.context.hide(filled, self.mask_id), condition, alpha)[0]
             log_p = self.context.combine(log_p.double(), less.double())
         forwards = torch.zeros(len(fill), dtype=torch.int64)
         if self.tilts:
             here = wanted[fill] & (torch.arange(len(fill)) < rows).unsqueeze(-1)
-            log_p, forwards = nest(self.tilts, self._step(log_p, filled, here), filled, clock)
-        judged = tuple(branch[:rows] for branch in log_quality)
-        return self.shaping(log_p[:rows][wanted]), forwards[:rows], judged
+            log_p, forwards = nest(self.tilts, self._step(log_p, filled, here), filled, alpha)
+        quality = tuple(branch[:rows] for branch in log_quality)
+        return self.shaping(log_p[:rows][wanted]), forwards[:rows], quality
 
     def _mixture(
         self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the classifier-free mixture of a filled shard, and each branch's quality."""
-        found = self.network.answer(tokens, condition, alpha_t, self.guidance is not None)
+        """Return the classifier-free mixture of a filled micro-batch, and quality by branch."""
+        found = self.network.predict(tokens, condition, alpha_t, self.guidance is not None)
         if self.guidance is None:
             return found.log_p[0], found.log_quality
         cond, uncond = (branch.double() for branch in found.log_p)
         return self.guidance.combine(cond, uncond, alpha_t), found.log_quality
 
     def _step(self, log_p: Tensor, tokens: Tensor, wanted: Tensor) -> Tensor:
-        """Return the step given which tokens it places: the others stay what they are.
+        """Return the step given which tokens it places: the others are unchanged.
 
-        A tilt is thereby told where there is a choice, and scores nothing else.
+        A tilt thus scores only the tokens to place.
         """
         stay = torch.zeros_like(log_p, dtype=torch.float64).scatter(-1, tokens.unsqueeze(-1), 1.0)
         return torch.where(wanted.unsqueeze(-1), log_p.double(), stay.log())

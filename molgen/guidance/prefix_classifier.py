@@ -1,11 +1,11 @@
-"""A learned guide of prefixes, read along while a network writes: the classifier of FUDGE.
+"""A learned classifier of prefixes: the classifier of FUDGE.
 
     log p(y | prefix, v) = sum_k gamma_k log p(y_k in S_k | prefix, v)
     p(y_k in S_k | prefix, v) = sum over bins b of  p(b | prefix, v) * share of b that lies in S_k
 
-The guide (:mod:`property_models.classifiers.network`) has the trunk of every molgen network, so it
-is read through the same key-value cache; its candidate head then scores all next tokens at once.
-One forward serves all aims.
+The network (:mod:`property_models.classifiers.network`) has the trunk of every molgen network, so
+it uses the same key-value cache; its candidate head scores all next tokens at once. One forward
+covers all targets.
 
 Reference: Yang and Klein, "FUDGE: Controlled Text Generation With Future Discriminators" (2021).
 """
@@ -26,7 +26,7 @@ from property_models.classifiers.network import NoisyClassifier
 
 
 class PrefixClassifierScores:
-    """A guide with its aims; a :class:`molgen.guidance.next_token.PrefixScores`."""
+    """A classifier with its targets; a :class:`molgen.guidance.next_token.PrefixScores`."""
 
     forwards = 1
 
@@ -37,31 +37,31 @@ class PrefixClassifierScores:
         device: str = "cpu",
         dtype: str = "auto",
     ) -> None:
-        """Prepare the guide.
+        """Prepare the classifier.
 
         Args:
             network: trained on prefixes (noise ``"none"``).
-            targets: what is wanted, each property at most once.
+            targets: each property at most once.
             device: where to run.
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
 
         Raises:
-            ValueError: if the guide was trained on another noise, there is no aim, a property is
-                named twice, the guide does not tell it or has no bin that meets its target, or a
-                strength is no finite number.
+            ValueError: if the classifier was trained on another noise, there is no target, a
+                property is named twice, the classifier does not predict it or has no bin that meets
+                its target, or a strength is not a finite number.
         """
         if not network.causal:
             raise ValueError(
-                f"the guide's noise is {network.noise!r}, but an autoregressive network needs one "
-                "trained on prefixes, noise 'none'"
+                f"the classifier's noise is {network.noise!r}, expected 'none' (trained on "
+                "prefixes), since the network is autoregressive"
             )
         names = [target.name for target in targets]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"aims name {names}, expected different properties, at least one")
+            raise ValueError(f"targets name {names}, expected different properties, at least one")
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self.network = prepared(network, self.device, self.dtype)
         self.vocab_size, self.max_length = network.vocab_size, network.max_length
-        self._aims = [
+        self._targets = [
             (
                 network.index(target.name),
                 network.wanted(target.name, target.target).double().log(),
@@ -74,27 +74,27 @@ class PrefixClassifierScores:
     def begin(self, rows: int) -> ScoredPrefixes:
         """Begin rows; see :class:`molgen.guidance.next_token.PrefixScores`."""
         with precision(self.device, self.dtype):
-            return _Read(self, KVCache(self.network, rows))
+            return _CachedPrefixes(self, KVCache(self.network, rows))
 
     def score(self, x: Tensor) -> Tensor:
         """Return the scores of all next tokens.
 
         Args:
-            x: what the guide's heads read, with shape (rows, 1, hidden).
+            x: the input of the heads, with shape (rows, 1, hidden).
 
         Returns:
             ``log p(y | prefix, v)``, float64, on the CPU, with shape (rows, vocab).
         """
         total = torch.zeros(len(x), self.vocab_size, dtype=torch.float64)
-        indices = [index for index, *_ in self._aims]
+        indices = [index for index, *_ in self._targets]
         bins = self.network.candidate_bins(self.network.place(x), indices)[:, 0].cpu().double()
-        for k, (_, log_share, gamma) in enumerate(self._aims):
+        for k, (_, log_share, gamma) in enumerate(self._targets):
             total += gamma * (bins[:, :, k] + log_share).logsumexp(-1)
         return total
 
 
-class _Read:
-    """Rows that a guide reads along."""
+class _CachedPrefixes:
+    """Prefixes in the key-value cache of the classifier."""
 
     def __init__(self, scores: PrefixClassifierScores, cache: KVCache) -> None:
         self._scores, self._cache = scores, cache

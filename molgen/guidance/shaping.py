@@ -1,8 +1,8 @@
-"""Shaping: what is done to a distribution before a token is drawn from it.
+"""Shaping: changes of a distribution before a token is drawn from it.
 
-    p  ~  p^(1 / temperature),    then what is kept of it, renormalised
+    p  ~  p^(1 / temperature),    then truncated and renormalised
 
-Each field is an option of its own, in presets, comparisons and on the command line.
+Each field is a separate option, in presets, comparisons and on the command line.
 
 References: Holtzman et al., "The curious case of neural text degeneration" (2020), for ``top_p``;
 Nguyen et al., "Turning up the heat: min-p sampling for creative and coherent LLM outputs" (2024),
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shaping:
-    """How a distribution is shaped.
+    """Parameters of the shaping.
 
     Attributes:
         temperature: divides the log-probabilities; below 1 sharpens.
@@ -55,10 +55,10 @@ class Shaping:
         """Return float64 probabilities from log-probabilities, both (positions, vocab).
 
         Raises:
-            ValueError: if what comes out are no numbers.
+            ValueError: if the result is not a number.
         """
         log_p = log_p.double()
-        # with the largest at 0, a temperature near 0 cannot make all of them overflow
+        # with the largest at 0, a temperature near 0 does not make all of them overflow
         p = ((log_p - log_p.amax(-1, keepdim=True)) / self.temperature).softmax(-1)
         if p.isnan().any():
             raise ValueError(

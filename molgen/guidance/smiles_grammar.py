@@ -1,25 +1,25 @@
-"""Well-formed SMILES: predictions conditioned on a text in which everything opened is closed.
+"""Well-formed SMILES: predictions conditioned on a regular language.
 
-A prediction is a product over the masked tokens, and what a product cannot say is that *this*
-parenthesis needs *that* one. Most rows that are no molecules fail on just that, the more the
-younger the network is. Here a prediction is conditioned on the language ``L`` of texts with
+A prediction is a product over the masked tokens, and a product cannot express that one parenthesis
+requires another. Most invalid rows fail on this, and more so the less a network is trained. Here a
+prediction is conditioned on the language ``L`` of texts with
 
-- parentheses that balance and ring labels that come in pairs,
-- neighbours as canonical SMILES has them: nothing empty, no bond without an atom behind it,
+- balanced parentheses and paired ring labels,
+- neighbours as in canonical SMILES: no empty branch, no bond without an atom after it,
 
     q(x)  =  prod_l p_l(x_l) [x in L] / sum_y prod_l p_l(y_l) [y in L]
 
-With bounded depth and few labels ``L`` is regular: a state is what came last, the depth, and the
-set of open labels. So the sum over all completions, the marginals of ``q`` and joint draws from it
-are exact, by the forward-backward recursion (Rabiner, "A Tutorial on Hidden Markov Models", 1989),
-at a few percent of a forward's time. Every text of a training set that is in ``L`` stays as
-probable as it was to the others. ``L`` knows no valence and no aromaticity: what RDKit refuses for
-these is an invalid row as before, and nothing is mended.
+With bounded depth and few labels ``L`` is regular: a state is the kind of the last token, the
+depth, and the set of open labels. The sum over all completions, the marginals of ``q`` and joint
+draws from it are therefore exact, by the forward-backward recursion (Rabiner, "A Tutorial on Hidden
+Markov Models", 1989), at a few percent of the time of a forward. Probability ratios between texts
+in ``L`` do not change. ``L`` has no valence and no aromaticity: a row that RDKit rejects for these
+is still invalid, and no row is corrected.
 
-A row with no completion in ``L`` (fixed tokens that use a further label) is predicted as without.
+A row with no completion in ``L`` (fixed tokens that use a further label) is predicted without it.
 
-Suresh et al., "DINGO: Constrained Inference for Diffusion LLMs" (2025), seek the likeliest text of
-a regular language under such a product; here one is drawn.
+Suresh et al., "DINGO: Constrained Inference for Diffusion LLMs" (2025), compute the likeliest text
+of a regular language under such a product; here one is drawn.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from molgen.molecules.smiles import ATOM, BOND, CLOSING, LABEL, OPENING, kind
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf
 
-DOT = LABEL  # of the kinds of this module; labels follow, one kind each
+DOT = LABEL  # kinds of this module; each label is a kind of its own
 FIRST_LABEL = DOT + 1
-OUTSIDE = -1  # of tokens that no text of the language has
-CHUNK = 32  # rows worked on at once; it changes memory, not results
-# what came last, and so what may come next
+OUTSIDE = -1  # of tokens that are in no text of the language
+CHUNK = 32  # rows at once; it changes memory, not results
+# kinds of the last token, which determine the possible next ones
 WANTS_ATOM, OPENED, BONDED, PLACED, CLOSED = range(5)
 
 
@@ -48,8 +48,8 @@ class SmilesGrammar:
     """The language of well-formed SMILES texts.
 
     Attributes:
-        depth: of parentheses within parentheses, at most.
-        labels: ring labels that may be used, the first ones of the vocabulary.
+        depth: maximum depth of nested parentheses.
+        labels: number of ring labels that may be used, the first ones of the vocabulary.
     """
 
     depth: int = 5
@@ -59,7 +59,7 @@ class SmilesGrammar:
         """Check the bounds.
 
         Raises:
-            ValueError: if one is no whole number in its range.
+            ValueError: if one is not a whole number in its range.
         """
         for name, most in (("depth", 20), ("labels", 9)):
             value: Any = getattr(self, name)
@@ -67,7 +67,7 @@ class SmilesGrammar:
                 raise ValueError(f"{name} is {value!r}, expected a whole number of 0 to {most}")
 
     def language(self, vocab: Sequence[str]) -> Language:
-        """Return the language over a vocabulary, padding and the mask last."""
+        """Return the language over a vocabulary, with padding and the mask last."""
         kinds = np.array([kind(token) for token in vocab[:-2]] + [OUTSIDE] * 2)
         kinds[[token == "." for token in vocab]] = DOT
         at = [i for i in range(len(vocab) - 2) if kind(vocab[i]) == LABEL]
@@ -86,8 +86,8 @@ class Language:
 
     Attributes:
         kinds: of each token, shape (vocab,); :data:`OUTSIDE` for none.
-        depth: the largest.
-        labels: how many there are.
+        depth: maximum depth.
+        labels: number of ring labels.
     """
 
     kinds: Ids
@@ -95,11 +95,11 @@ class Language:
     labels: int
 
     def given(self, tokens: Ids, masked: Mask, p: Floats) -> Completions:
-        """Return what rows may be completed to.
+        """Return the distribution over completions of rows.
 
         Args:
             tokens: of the rows, shape (rows, longest), padded at the end.
-            masked: what is to be written, same shape.
+            masked: masked positions, same shape.
             p: the prediction there, shape (rows, longest, vocab).
         """
         return Completions(self, tokens, masked, p)
@@ -107,26 +107,26 @@ class Language:
     def start(self, rows: int) -> Floats:
         """Return the weight of each state before the first token.
 
-        The shape of states is (5, rows, depth + 1, 2, ..., 2), the last axes open labels.
+        The shape of states is (5, rows, depth + 1, 2, ..., 2); the last axes are open labels.
         """
         return self._closed(rows, WANTS_ATOM)
 
     def end(self, rows: int) -> Floats:
-        """Return the states that a text may end in."""
+        """Return the states in which a text may end."""
         return self._closed(rows, PLACED)
 
     def _closed(self, rows: int, last: int) -> Floats:
-        """Return the one state in which nothing is open and that came last."""
+        """Return the state with this last kind in which nothing is open."""
         states = np.zeros((5, rows, self.depth + 1, *(2,) * self.labels))
         states[last].reshape(rows, -1)[:, 0] = 1.0
         return states
 
     def toggled(self, states: Floats, label: int) -> Floats:
-        """Return states, shape (rows, depth + 1, 2, ..., 2), with a label closed where open."""
+        """Return states, shape (rows, depth + 1, 2, ..., 2), with a label opened or closed."""
         return np.flip(states, 2 + label)
 
     def forward(self, states: Floats, w: Floats) -> Floats:
-        """Return the weight of states behind a token.
+        """Return the weight of states after a token.
 
         Args:
             states: before it.
@@ -152,7 +152,7 @@ class Language:
         return found
 
     def backward(self, states: Floats, w: Floats) -> Floats:
-        """Return the weight of all that may follow states before a token, given that behind it."""
+        """Return the weight of all continuations of states before a token, given those after it."""
         weight = w.reshape(*w.shape, *(1,) * (states.ndim - 2))
         placed = states[PLACED]
         found = np.broadcast_to(weight[:, ATOM] * placed, states.shape).copy()
@@ -181,10 +181,10 @@ class Language:
 
         Args:
             before: weight of states before the token.
-            behind: weight of what may follow states behind it.
+            behind: weight of all continuations of states after it.
 
         Returns:
-            With shape (rows, kinds), up to the token's own weight.
+            Weights with shape (rows, kinds), without the token's own weight.
         """
         placed, bound = behind[PLACED], before[PLACED] + before[BONDED]
         found = np.empty((before.shape[1], FIRST_LABEL + self.labels))
@@ -201,7 +201,7 @@ class Language:
 
 
 class Completions:
-    """What rows may be completed to: ``q`` of this module for each row."""
+    """Completions of rows: ``q`` of this module for each row."""
 
     def __init__(self, language: Language, tokens: Ids, masked: Mask, p: Floats) -> None:
         """Sum over completions; see :meth:`Language.given`."""
@@ -231,15 +231,15 @@ class Completions:
         return found
 
     def draw(self, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
-        """Draw some masked tokens together, whatever the others become.
+        """Draw some masked tokens jointly, marginalised over the others.
 
         Args:
             place: the tokens to draw, shape (rows, longest).
-            quantile: where in its distribution, given what is to the left of it, each falls; in
-                [0, 1), same shape.
+            quantile: of each token in its distribution given the tokens to its left; in [0, 1),
+                same shape.
 
         Returns:
-            Tokens and how probable each was, both with the shape of ``place``; 0 elsewhere.
+            Tokens and their probabilities, both with the shape of ``place``; 0 elsewhere.
         """
         token, psi = np.zeros(place.shape, dtype=np.int64), np.zeros(place.shape)
         for rows, behind in zip(self._chunks, self._behind, strict=True):
@@ -258,7 +258,7 @@ class Completions:
 
     @cached_property
     def _behind(self) -> list[list[Floats]]:
-        """Weight of what may follow each state before each token, and at the end, by chunk."""
+        """Weight of all continuations of states before each token, and at the end, by chunk."""
         return [self._backward(rows) for rows in self._chunks]
 
     def _backward(self, rows: Ids) -> list[Floats]:
@@ -269,12 +269,12 @@ class Completions:
         return found[::-1]
 
     def _step(self, rows: Ids, at: int, states: Floats, w: Floats | None = None) -> Floats:
-        """Return the states behind a token."""
+        """Return the states after a token."""
         now = self.language.forward(states, self._weights[rows, at] if w is None else w)
         return _normalised(_where(self._past[rows, at], states, now))
 
     def _at(self, rows: Ids, at: int, before: Floats, behind: Floats) -> tuple[Floats, Mask]:
-        """Return ``q`` of a token, (rows, vocab), and where there is a completion, (rows,)."""
+        """Return ``q`` of a token, (rows, vocab), and whether there is a completion, (rows,)."""
         reach = np.pad(self.language.reach(before, behind), ((0, 0), (0, 1)))  # OUTSIDE is last
         own = self.p[rows, at]
         q = own * reach[:, self._kinds]
@@ -296,7 +296,7 @@ def _dot(a: Floats, b: Floats) -> Floats:
 
 
 def _where(rows: Mask, a: Floats, b: Floats) -> Floats:
-    """Return the states of ``a`` in the rows that are marked, of ``b`` in the others."""
+    """Return the states of ``a`` in the marked rows and of ``b`` in the others."""
     return np.where(rows.reshape(1, -1, *(1,) * (a.ndim - 2)), a, b) if rows.any() else b
 
 

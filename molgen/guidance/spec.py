@@ -1,18 +1,20 @@
-"""Steering: how targets act on the draw, as an object.
+"""Specification of the guidance, as an object.
 
-:class:`ClassifierFree` asks the network itself, with and without the targets (D-CFG); it serves
-every network trained with conditions. :class:`ClassifierBased` asks a guide, a small network that
-has learned what noised rows come to (D-CBG, and FUDGE for an autoregressive network); it serves
-networks that know nothing of the property, too. How strongly is ``Settings.gamma``.
+:class:`ClassifierFree` mixes predictions of the network with and without the targets (D-CFG); it
+needs a network trained with conditions. :class:`ClassifierBased` uses a noisy classifier, a small
+network that predicts properties from noised rows (D-CBG, and FUDGE for an autoregressive network);
+the denoiser need not be conditioned on the property. The strength is ``Settings.gamma``.
 
-The kernels are in :mod:`molgen.guidance.kernels`; what puts them together is
+The kernels are in :mod:`molgen.guidance.kernels`; samplers are built from them by
 :mod:`molgen.sampling.factory`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from molgen.utils.options import UNBOUNDED
 
 MIXES = ("clean", "posterior")
 SCORES = ("amortised", "exact", "taylor")
@@ -23,50 +25,50 @@ class ClassifierFree:
     """Classifier-free guidance.
 
     Attributes:
-        mix: what is mixed under masked noise: ``"clean"``, the predictions ``log p(x_0 | x_t)``,
-            which keeps the rate at which tokens are revealed, or ``"posterior"``, ``log q`` with
-            its mask entry, which does not.
+        mix: the mixed distributions under masked noise: ``"clean"``, the predictions
+            ``log p(x_0 | x_t)``, which keeps the rate at which tokens are revealed, or
+            ``"posterior"``, ``log q`` with its mask entry, which does not.
     """
 
     mix: str = "clean"
 
     def __post_init__(self) -> None:
-        """Check the word.
+        """Check the mixture.
 
         Raises:
-            ValueError: if it is another one.
+            ValueError: if ``mix`` is unknown.
         """
         _check("mix", self.mix, MIXES)
 
 
 @dataclass(frozen=True)
 class ClassifierBased:
-    """Classifier-based guidance by a guide of noised tokens.
+    """Classifier-based guidance by a noisy classifier.
 
     Attributes:
-        scores: how candidates are scored: ``"amortised"``, all in one forward of the guide;
+        scores: how candidates are scored: ``"amortised"``, all in one forward of the classifier;
             ``"exact"``, one row each; ``"taylor"``, to first order.
-        classifier: folder of the guide; the model's own if empty.
+        classifier: folder of the noisy classifier; the model's own if empty.
         tilt_mask: whether the mask entry of masked tokens is tilted too, as published, which
             changes how fast tokens are revealed.
-        guided_remasking: whether that of placed tokens is, so that what holds the property back is
-            taken off; a heuristic that changes the marginals.
-        clamp: of Taylor scores: the most that one token is credited with, in nats.
-        cfg: strength of classifier-free guidance underneath; 0 for none.
+        guided_remasking: whether the mask entry of placed tokens is tilted, so that tokens that
+            lower the predicted property are remasked; a heuristic that changes the marginals.
+        clamp: of Taylor scores: largest absolute change by one token, in nats.
+        cfg: strength of the classifier-free guidance to combine with; 0 for none.
     """
 
     scores: str = "amortised"
     classifier: str = ""
     tilt_mask: bool = False
     guided_remasking: bool = False
-    clamp: float = 10.0
-    cfg: float = 0.0
+    clamp: float = field(default=10.0, metadata=UNBOUNDED)
+    cfg: float = field(default=0.0, metadata=UNBOUNDED)
 
     def __post_init__(self) -> None:
-        """Check words and numbers.
+        """Check the parameters.
 
         Raises:
-            ValueError: naming what is out of line.
+            ValueError: naming the one that is unknown or out of range.
         """
         _check("scores", self.scores, SCORES)
         for name, least in (("clamp", 0.0), ("cfg", -math.inf)):
@@ -79,7 +81,7 @@ GuidanceSpec = ClassifierFree | ClassifierBased
 
 
 def takes_whole_steps(guidance: GuidanceSpec) -> bool:
-    """Return whether the mask entry of masked noise takes part, and with it the rate of a step."""
+    """Return whether guidance acts on the mask entry, and so on the reveal rate of a step."""
     if isinstance(guidance, ClassifierBased):
         return guidance.tilt_mask or guidance.guided_remasking
     return guidance.mix == "posterior"

@@ -1,8 +1,8 @@
-"""Odds: how probable a row is to meet what is asked for, as a guide of noised rows tells it.
+"""Target probability: the probability, by a noisy classifier, that a row meets the targets.
 
-A guide has learned ``p(y | x_t)`` from data. Asked of a finished row it is an estimate of the
-properties that takes a forward and computes none of them; asked of a row with masks it says what
-may still become of it.
+A noisy classifier has learned ``p(y | x_t)`` from data. On a finished row it estimates whether the
+properties meet the targets, with one forward and without computing them; on a row with masks it
+predicts the same for the completed row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from molgen.utils.arrays import Floats, Ids
 
 
 class TargetProbability:
-    """Says how probable rows are to meet what is asked for; a forward of the guide for each."""
+    """The probability that rows meet the targets; one forward of the classifier for each."""
 
     def __init__(self, classifier: PropertyClassifier, pad_id: int, mask_id: int) -> None:
         self._classifier, self._pad_id, self._mask_id = classifier, pad_id, mask_id
@@ -26,7 +26,7 @@ class TargetProbability:
         """Return ``log p(y | x_t)`` of each row, shape (rows,).
 
         Args:
-            tokens: ids with shape (rows, longest), padded; masks where something is open.
+            tokens: ids with shape (rows, longest), padded, possibly with masks.
         """
         lengths = (tokens != self._pad_id).sum(1)
         ids = torch.from_numpy(tokens)

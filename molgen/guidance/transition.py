@@ -1,11 +1,11 @@
-"""Transitions: one step's whole kernel, ``q(x_s | x_t)`` at every position.
+"""Transitions: the full kernel of a step, ``q(x_s | x_t)`` at every position.
 
 masked noise:   log p(x_0 | x_t) -> mixture -> posterior -> tilts -> shaping of what is placed
 uniform noise:  log p(x_0 | x_t) -> shaping -> posterior -> mixture -> tilts
 
-A transition is a function of noised rows of one length, in two parts: what the network predicts,
-and the kernel that follows. It keeps nothing, so whole distributions over states can be pushed
-through it as well as samples.
+A transition is a function of noised rows of one length, in two parts: the prediction of the
+network, and the kernel computed from it. It has no state, so it applies to whole distributions over
+states as well as to samples.
 
 References: Sahoo et al., "Simple and Effective Masked Diffusion Language Models" (2024); Wang et
 al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025); Schiff et al.,
@@ -38,7 +38,7 @@ PLAIN = Shaping()
 
 @dataclass(frozen=True)
 class Kernel:
-    """What a transition answers.
+    """The output of a transition.
 
     Attributes:
         q: ``q(x_s | x_t)`` in float64 with shape (rows, length, vocab).
@@ -57,25 +57,25 @@ class Transition(Protocol):
     pad_id: int
     max_length: int
     forwards: int
-    """Forwards of the network that one call takes of each row."""
+    """Forwards of the network per row and call."""
     remasks: bool
-    """Whether ``sigma`` means anything to it."""
+    """Whether ``sigma`` has an effect."""
     repeats: bool
-    """Whether a row in which nothing has changed has the same prediction at another time."""
+    """Whether an unchanged row has the same prediction at another time."""
 
     def start(self, uniform: Floats) -> Ids:
         """Return tokens drawn from pure noise, given numbers in [0, 1) of the same shape."""
         ...
 
     def most(self, masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
-        """Return a bound on the chance that each token changes, known without the network.
+        """Return an upper bound on the probability that each token changes, for any network.
 
-        Arguments broadcast against each other; ``masked`` tells where a token is the mask.
+        Arguments broadcast against each other; ``masked`` is True where a token is the mask.
         """
         ...
 
     def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
-        """Return what the network says of noised rows of one length.
+        """Return the predictions of the network for noised rows of one length.
 
         Args:
             tokens: x_t with shape (rows, length).
@@ -86,7 +86,7 @@ class Transition(Protocol):
             Log-probabilities with shape (rows, predictions, length, classes).
 
         Raises:
-            ValueError: if there is classifier-free guidance and no condition to guide by.
+            ValueError: if there is classifier-free guidance and no condition.
         """
         ...
 
@@ -96,20 +96,20 @@ class Transition(Protocol):
         """Return the step.
 
         Args:
-            found: what `predict` returned for these rows.
+            found: the result of `predict` for these rows.
             tokens: x_t with shape (rows, length).
             alpha_t: fraction of tokens kept now, shape (rows,).
             alpha_s: fraction kept after the step, shape (rows,).
-            sigma: chance that a placed token is masked again, shape (rows, length).
+            sigma: probability that a placed token is remasked, shape (rows, length).
 
         Raises:
-            ValueError: if what comes out are no numbers.
+            ValueError: if a probability is NaN.
         """
         ...
 
 
 class _NetworkStep:
-    """What every transition has: a network with its guidance, asked once a step."""
+    """Base of the transitions: a network with its guidance."""
 
     def __init__(
         self,
@@ -126,18 +126,18 @@ class _NetworkStep:
         self.repeats = not network.denoiser.time_input
 
     def predict(self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor) -> Tensor:
-        """Return what the network says; see `Transition`."""
-        answered = self.network.answer(tokens, condition, alpha_t, self.guidance is not None)
-        return torch.stack(answered.log_p, dim=1)
+        """Return the predictions of the network; see `Transition`."""
+        output = self.network.predict(tokens, condition, alpha_t, self.guidance is not None)
+        return torch.stack(output.log_p, dim=1)
 
 
 class MaskedTransition(_NetworkStep):
     """A step under masked noise.
 
-    Guidance may act on ``log q`` with its mask entry: then it also decides how fast tokens are
-    revealed (`mix_steps`, `ClassifierBased.tilt_mask`) or which are taken off
-    (`ClassifierBased.guided_remasking`), and P(masked) is not ``1 - alpha`` any more. Without any
-    of these it is the kernel of :class:`molgen.sampling.event_sampler.Sampler`, which needs fewer
+    Guidance may act on ``log q`` with its mask entry: then it also changes how fast tokens are
+    revealed (`mix_steps`, `ClassifierBased.tilt_mask`) or which are remasked
+    (`ClassifierBased.guided_remasking`), and P(masked) is no longer ``1 - alpha``. Without any of
+    these it is the kernel of :class:`molgen.sampling.event_sampler.Sampler`, which needs fewer
     forwards.
     """
 
@@ -151,15 +151,15 @@ class MaskedTransition(_NetworkStep):
         shaping: Shaping = PLAIN,
         mix_steps: bool = False,
     ) -> None:
-        """Put a step together.
+        """Create a transition.
 
         Args:
             network: the denoiser.
             guidance: mixes the conditional and the unconditional prediction, two forwards a row.
             tilts: further guidance, by classifiers, in this order; it acts on ``log q``.
-            shaping: temperature and nucleus of what a token becomes where it is placed, after all
+            shaping: temperature and nucleus of the distribution of placed tokens, after all
                 guidance.
-            mix_steps: whether the mixture is of ``log q`` with the mask entry, and not of
+            mix_steps: whether ``log q`` with the mask entry is mixed instead of
                 ``log p(x_0 | x_t)``.
         """
         super().__init__(network, guidance, tilts, shaping)
@@ -170,12 +170,12 @@ class MaskedTransition(_NetworkStep):
         return np.full(uniform.shape, self.mask_id, dtype=np.int64)
 
     def most(self, masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
-        """Return the bound; see `Transition`. It is the chance itself where no guidance has it."""
-        chance = chance_to_change(masked, alpha_t, alpha_s, sigma)
-        own = self.mix_steps and self.guidance is not None
-        paced = own or any(_tilts_mask(tilt) for tilt in self.tilts)
-        taken = any(_tilts_placed(tilt) for tilt in self.tilts)
-        return np.where(np.where(masked, paced, taken) & (chance > 0), 1.0, chance)
+        """Return the bound; see `Transition`. It is tight without guidance of the mask entry."""
+        p = chance_to_change(masked, alpha_t, alpha_s, sigma)
+        mixed = self.mix_steps and self.guidance is not None
+        reveals = mixed or any(_tilts_mask(tilt) for tilt in self.tilts)
+        remasks = any(_tilts_placed(tilt) for tilt in self.tilts)
+        return np.where(np.where(masked, reveals, remasks) & (p > 0), 1.0, p)
 
     def kernel(
         self, found: Tensor, tokens: Tensor, alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor
@@ -195,7 +195,7 @@ class MaskedTransition(_NetworkStep):
         return Kernel(_numbers(self._shaped(log_q)), forwards)
 
     def _shaped(self, log_q: Tensor) -> Tensor:
-        """Return ``q`` with the distribution of what is placed shaped, its mass kept."""
+        """Return ``q`` with the distribution of placed tokens shaped and their mass kept."""
         q = log_q.exp()
         if self.shaping == PLAIN:
             return q
@@ -208,7 +208,7 @@ class MaskedTransition(_NetworkStep):
 
 
 class UniformTransition(_NetworkStep):
-    """A step under uniform noise over the ids below ``pad_id``; nothing is ever remasked."""
+    """A step under uniform noise over the ids below ``pad_id``; there is no remasking."""
 
     remasks = False
 
@@ -219,7 +219,7 @@ class UniformTransition(_NetworkStep):
         tilts: Sequence[Guidance] = (),
         shaping: Shaping = PLAIN,
     ) -> None:
-        """Put a step together.
+        """Create a transition.
 
         Args:
             network: the denoiser, with as many classes as there are ids below ``pad_id``.
@@ -238,23 +238,23 @@ class UniformTransition(_NetworkStep):
         super().__init__(network, guidance, tilts, shaping)
 
     def start(self, uniform: Floats) -> Ids:
-        """Return every id equally often; see `Transition`."""
+        """Return uniform ids; see `Transition`."""
         return (uniform * self.pad_id).astype(np.int64)
 
     def most(self, masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
         """Return the bound; see `Transition`.
 
-        A token leaves ``z`` likeliest where ``p(z) = 0``: with ``N`` ids the chance is then
+        A change from ``z`` is likeliest where ``p(z) = 0``: with ``N`` ids its probability is then
         ``[alpha_s - alpha_t + (1 - alpha_t / alpha_s)(1 - alpha_s)(N - 1) / N] / (1 - alpha_t)``.
-        Guidance may exceed that, whatever it is.
+        With any guidance the bound is 1.
         """
         shape = np.broadcast_shapes(masked.shape, alpha_t.shape, sigma.shape)
         if self.guidance is not None or self.tilts:
             return np.ones(shape)
         fresh = (1 - alpha_t / alpha_s) * (1 - alpha_s) * (self.pad_id - 1) / self.pad_id
         rest = np.where(alpha_t < 1, 1 - alpha_t, 1.0)
-        chance = np.where(alpha_t < 1, (alpha_s - alpha_t + fresh) / rest, 1.0)
-        return np.broadcast_to(chance, shape)
+        p = np.where(alpha_t < 1, (alpha_s - alpha_t + fresh) / rest, 1.0)
+        return np.broadcast_to(p, shape)
 
     def kernel(
         self, found: Tensor, tokens: Tensor, alpha_t: Tensor, alpha_s: Tensor, sigma: Tensor
@@ -279,7 +279,7 @@ def _tilts_mask(tilt: Guidance) -> bool:
 
 
 def _tilts_placed(tilt: Guidance) -> bool:
-    """Return whether a tilt may change how often placed tokens are taken off."""
+    """Return whether a tilt may change how often placed tokens are remasked."""
     return not isinstance(tilt, ClassifierBased) or tilt.guided_remasking
 
 
@@ -287,7 +287,7 @@ def _numbers(q: Tensor) -> Tensor:
     """Return ``q``.
 
     Raises:
-        ValueError: if it holds what is no number.
+        ValueError: if an entry is NaN.
     """
     if q.isnan().any():
         raise ValueError(

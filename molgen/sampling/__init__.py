@@ -1,4 +1,4 @@
-"""A checkpoint and settings become rows."""
+"""Sampling: rows from a checkpoint and settings."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""What a row must be to stop: the words for it, and the check.
+"""Acceptance of rows: the requirements and the check.
 
-A row is parsed and looked up, and, where that is asked for, a noisy classifier tells how probable
-it is to meet the targets; no property is computed.
+A row is parsed and compared with the training-set index, and, if requested, a noisy classifier
+predicts its target probability; no property is computed.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ from molgen.molecules.parsing import interpret_all
 from molgen.molecules.training_index import TrainingIndex
 from molgen.utils.arrays import Ids
 
-DEMANDS = ("valid", "unique", "novel")
+REQUIREMENTS = ("valid", "unique", "novel")
 LIKELY = "likely"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is said of a row by itself.
+class CheckResult:
+    """The result of the check of one row, independent of the other rows.
 
     Attributes:
-        key: what makes it the same as another: canonical SMILES, empty if it is no molecule.
-        fate: why it fails, or that it is accepted.
-        log_odds: log-probability to meet what is asked for, where a guide was asked, else 0.
-        classifier_forwards: of the guide.
+        key: canonical SMILES, equal for duplicates; empty if the row is invalid.
+        fate: accepted, or the reason why the row fails.
+        log_probability: log target probability, 0 where no classifier is used.
+        classifier_forwards: forwards of the classifier.
     """
 
     key: str
     fate: Fate = Fate.ACCEPTED
-    log_odds: float = 0.0
+    log_probability: float = 0.0
     classifier_forwards: int = 0
 
 
-Check = Callable[[Ids, Ids], Sequence[Verdict]]
-"""From tokens with shape (rows, longest), and the index that each row has in its call, to a verdict
-a row, each on its own."""
+Check = Callable[[Ids, Ids], Sequence[CheckResult]]
+"""From tokens with shape (rows, longest), and the index of each row in its job, to a result for
+each row."""
 Keeps = Callable[[int, str], bool]
-"""Whether a row, by its index in the call, keeps its constraint as this molecule."""
+"""Whether a row, by its index in the job, satisfies its constraint with this SMILES."""
 
 
 @dataclass(frozen=True)
 class MoleculeCheck:
-    """Parses rows and looks them up.
+    """Checks validity, constraint, training-set index and target probability.
 
     Attributes:
         tokenizer: of the model.
-        known: what counts as known; None to let known molecules pass.
-        keeps: whether rows keep their constraints; None where there are none.
-        target_probability: what a guide says of rows that pass otherwise; None if nobody asks.
-        least: probability that a row must have by it.
+        training_index: the training-set index; None to accept molecules of the training set.
+        keeps: whether rows satisfy their constraints; None without constraints.
+        target_probability: of rows that pass the other checks; None for no such check.
+        least: minimum target probability.
     """
 
     tokenizer: Tokenizer
@@ -65,36 +65,34 @@ class MoleculeCheck:
     target_probability: TargetProbability | None = None
     least: float = 0.5
 
-    def __call__(self, tokens: Ids, rows: Ids) -> list[Verdict]:
-        """Return a verdict a row; see `Judge`."""
+    def __call__(self, tokens: Ids, rows: Ids) -> list[CheckResult]:
+        """Return a result for each row; see `Check`."""
         texts = [self.tokenizer.decode(row) for row in tokens]
         smiles = [m.smiles for m in interpret_all([self.tokenizer.smiles(text) for text in texts])]
-        known = (
+        in_index = (
             np.zeros(len(smiles), bool)
             if self.training_index is None
             else self.training_index.contains(smiles)
         )
-        verdicts = [
-            Verdict(text, self._fate(int(row), text, bool(old)))
-            for row, text, old in zip(rows, smiles, known, strict=True)
+        results = [
+            CheckResult(text, self._fate(int(row), text, bool(old)))
+            for row, text, old in zip(rows, smiles, in_index, strict=True)
         ]
-        passing = [i for i, verdict in enumerate(verdicts) if verdict.fate is Fate.ACCEPTED]
+        passing = [i for i, result in enumerate(results) if result.fate is Fate.ACCEPTED]
         if self.target_probability is None or not passing:
-            return verdicts
-        for i, log_odds in zip(
-            passing, self.target_probability(tokens[passing]).tolist(), strict=True
-        ):
-            likely = log_odds >= math.log(self.least)
-            fate = Fate.ACCEPTED if likely else Fate.UNLIKELY
-            verdicts[i] = Verdict(smiles[i], fate, log_odds, 1)
-        return verdicts
+            return results
+        log_p = self.target_probability(tokens[passing]).tolist()
+        for i, value in zip(passing, log_p, strict=True):
+            fate = Fate.ACCEPTED if value >= math.log(self.least) else Fate.UNLIKELY
+            results[i] = CheckResult(smiles[i], fate, value, 1)
+        return results
 
-    def _fate(self, row: int, smiles: str, known: bool) -> Fate:
+    def _fate(self, row: int, smiles: str, in_training_set: bool) -> Fate:
         if not smiles:
             return Fate.INVALID
         if self.keeps is not None and not self.keeps(row, smiles):
             return Fate.CONSTRAINT_LOST
-        return Fate.IN_TRAINING_SET if known else Fate.ACCEPTED
+        return Fate.IN_TRAINING_SET if in_training_set else Fate.ACCEPTED
 
 
 RANK: dict[str, int] = {
@@ -103,11 +101,11 @@ RANK: dict[str, int] = {
     Fate.IN_TRAINING_SET: 2,
     Fate.ACCEPTED: 4,
 }
-"""Which state of a row is kept: a molecule before none, a new one before one of the training set,
-and of two like states the one with better odds."""
+"""The attempt with the highest rank is returned for a row, and among equal ranks the one with the
+highest target probability."""
 OTHER_RANK = 3  # a new molecule that fails for another reason
 
 
 def rank(fate: str) -> int:
-    """Return how good a state of a row is."""
+    """Return the rank of an attempt by its fate."""
     return RANK.get(fate, OTHER_RANK)

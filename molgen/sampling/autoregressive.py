@@ -1,13 +1,13 @@
-"""The autoregressive baseline: molecules written from left to right.
+"""The autoregressive baseline: tokens sampled from left to right.
 
-A network of noise ``"none"`` writes a token at a time (:mod:`molgen.nn.language_model`); no length
-is asked for. A row costs one forward for each token written, the end included, and twice that with
+A network of noise ``"none"`` samples one token at a time (:mod:`molgen.nn.language_model`), without
+a given length. A row costs one forward for each token, the end included, and twice that with
 classifier-free guidance. Forwards through a key-value cache (:mod:`molgen.nn.kv_cache`) count like
 any other, although they are cheaper.
 
-A row that has not ended at the network's longest is kept as it is: it is a draw like any other, and
-most likely counts as invalid. One uniform per (molecule, place) picks each token by inverse CDF in
-float64, so row ``i`` of a seed is the same row in any company.
+A row without an end at the maximum length of the network is returned as it is, and is usually
+invalid. One uniform per (molecule, position) draws each token by inverse CDF in float64, so rows
+are batch-invariant.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from molgen.utils.arrays import Ids
 from molgen.utils.randomness import inverse_cdf
 from molgen.utils.threads import Workers
 
-# Rows of a forward are filled up to a whole number of WHOLE_ROWS and to LEAST_ROWS, so that a row's
-# result is the same in any company: for a handful of rows, matrix kernels sum in another order.
+# Rows of a forward are filled up to a multiple of WHOLE_ROWS and to LEAST_ROWS, for batch
+# invariance: for a small number of rows, matrix kernels sum in another order.
 LEAST_ROWS, WHOLE_ROWS = 64, 32
 
 
 @dataclass
 class State:
-    """A job under way.
+    """The state of a job.
 
     Attributes:
-        job: what is asked for; its lengths say how many rows, not how long they become.
-        batches: rows that are to be written, batch by batch.
-        tokens: of all rows, shape (molecules, the network's longest), padded.
-        asked: how many tokens each row was asked for, its end included, shape (molecules,).
-        recorder: where events go, or None.
+        job: the requested rows; its lengths set their number only.
+        batches: rows that have not been drawn, by batch.
+        tokens: of all rows, shape (molecules, maximum length of the network), padded.
+        steps: tokens drawn for each row, its end included, shape (molecules,).
+        recorder: records events, or None.
         model: the network.
     """
 
     job: Job
     batches: list[Ids]
     tokens: Ids
-    asked: Ids
+    steps: Ids
     recorder: Recorder | None
     model: LanguageModel
 
@@ -59,8 +59,8 @@ class State:
 
     def samples(self, rows: Ids) -> Samples:
         """Return some rows."""
-        asked, model = self.asked[rows], self.model
-        costs = asked * model.forwards, None, asked * model.classifier_forwards
+        steps, model = self.steps[rows], self.model
+        costs = steps * model.forwards, None, steps * model.classifier_forwards
         return Samples(self.tokens[rows], *costs)
 
     def result(self) -> Samples:
@@ -105,12 +105,12 @@ class AutoregressiveSampler(Stepping[State]):
         """Return the state before the first batch.
 
         Raises:
-            ValueError: if rows are given in part.
+            ValueError: if rows are partially given.
         """
         if job.given is not None:
-            raise ValueError("rows are given in part, but this network writes from left to right")
+            raise ValueError("given is set, expected None for an autoregressive network")
         count = len(job.lengths)
-        share = max(LEAST_ROWS, -(-count // self.workers.count))  # none shall be without work
+        share = max(LEAST_ROWS, -(-count // self.workers.count))  # work for every thread
         size = min(self.batch_size, share)
         batches = [np.arange(i, min(i + size, count)) for i in range(0, count, size)]
         tokens = np.full((count, self.model.max_length), self.model.pad_id, dtype=np.int64)
@@ -118,26 +118,26 @@ class AutoregressiveSampler(Stepping[State]):
         return State(job, batches, tokens, np.zeros(count, dtype=np.int64), recorder, self.model)
 
     def step(self, state: State) -> tuple[State, Info]:
-        """Write as many batches as there are workers."""
+        """Draw as many batches as there are workers."""
         count = self.workers.count
         batches, state.batches = state.batches[:count], state.batches[count:]
         found = self.workers.map(partial(self._write, state), batches)
         for rows, (written, steps) in zip(batches, found, strict=True):
-            state.tokens[rows], state.asked[rows] = written, steps
+            state.tokens[rows], state.steps[rows] = written, steps
         ended = np.concatenate(batches)
         return state, Info(ended, state.samples(ended))
 
     def _write(self, state: State, rows: Ids) -> tuple[Ids, Ids]:
-        """Write one batch of rows.
+        """Draw one batch of rows.
 
         Returns:
-            Their tokens with shape (rows, max_length), padded, and how many tokens each was asked
-            for, the end included, with shape (rows,).
+            Tokens with shape (rows, max_length), padded, and the number of tokens drawn for each
+            row, the end included, with shape (rows,).
         """
         model = self.model
         out = np.full((len(rows), model.max_length), model.pad_id, dtype=np.int64)
-        asked = np.zeros(len(rows), dtype=np.int64)
-        slot = filled(np.arange(len(rows)))  # the row that each place in the batch holds
+        steps = np.zeros(len(rows), dtype=np.int64)
+        slot = filled(np.arange(len(rows)))  # the row at each position of the batch
         live = np.arange(len(slot)) < len(rows)
         condition = state.job.conditions(rows[slot])
         prefixes = model.begin(
@@ -153,7 +153,7 @@ class AutoregressiveSampler(Stepping[State]):
             )
             token = np.full(len(slot), model.pad_id, dtype=np.int64)
             token[live] = out[row, place] = drawn = inverse_cdf(p, u)
-            asked[row] += 1
+            steps[row] += 1
             on = drawn != model.pad_id
             if state.recorder:
                 at, psi = np.full(on.sum(), place), p[np.arange(len(drawn)), drawn]
@@ -165,10 +165,10 @@ class AutoregressiveSampler(Stepping[State]):
             if len(kept) < len(slot):
                 prefixes.keep(torch.from_numpy(kept))
                 slot, token, live = slot[kept], token[kept], np.arange(len(kept)) < live.sum()
-        return out, asked
+        return out, steps
 
 
 def filled(rows: Ids) -> Ids:
-    """Return the rows, at least one, with the last repeated until a forward is filled."""
+    """Return the rows, at least one, with the last repeated to fill a forward."""
     full = -(-max(len(rows), LEAST_ROWS) // WHOLE_ROWS) * WHOLE_ROWS
     return rows[np.arange(full).clip(max=len(rows) - 1)]

@@ -1,4 +1,4 @@
-"""What goes with what: settings that a model or a sampler does not take are refused beforehand."""
+"""Compatibility: checks of settings against the model and each other, before a draw."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from molgen.sampling.settings import Settings
 def check(
     model: Checkpoint, settings: Settings, plan: Plan, mixture: ClassifierFree | None
 ) -> None:
-    """Check that settings go with each other and with a model.
+    """Check that settings are compatible with each other and with a model.
 
     Args:
         model: the network.
-        settings: how to draw.
-        plan: that the settings come to.
-        mixture: likewise, the classifier-free part of the guidance.
+        settings: of the draw.
+        plan: the plan of these settings.
+        mixture: the classifier-free part of their guidance.
 
     Raises:
-        ValueError: naming what does not.
+        ValueError: naming the incompatible setting.
     """
     kind = noise_of(model.denoiser)
     _check_order(kind, settings, plan)
@@ -33,79 +33,79 @@ def check(
 
 
 def _check_order(noise: str, settings: Settings, plan: Plan) -> None:
-    """Check that nothing is asked of a sampler in the network's own order that it does not do.
+    """Check that the settings are compatible with an unmasking order.
 
     Raises:
-        ValueError: naming what does not go with an order.
+        ValueError: naming the incompatible setting.
     """
     if settings.order is None:
         return
-    asked = {
+    conflicts = {
         f"noise {noise}": noise != "masked",
         "remasking": bool(plan.sigma.any()),
         "a corrector": settings.corrector is not None,
-        "guidance in which the mask entry takes part": takes_whole_steps(settings.guidance),
+        "guidance that acts on the mask entry": takes_whole_steps(settings.guidance),
     }
-    for name in (name for name, given in asked.items() if given):
+    for name in (name for name, given in conflicts.items() if given):
         raise ValueError(
-            f"an order of placing does not go with {name}: expected masked noise, the ancestral "
-            "strategy, and nothing else that acts on the steps"
+            f"order is incompatible with {name}: expected masked noise, remask ancestral, and no "
+            "other setting that acts on the steps"
         )
 
 
 def _check_grammar(model: Checkpoint, settings: Settings) -> None:
-    """Check that there are texts of the grammar, and a sampler that writes them.
+    """Check that the model and the guidance are compatible with a grammar.
 
     Raises:
-        ValueError: if not.
+        ValueError: if they are not.
     """
     if settings.grammar is None:
         return
     if model.tokenizer.representation != "smiles":
         raise ValueError(
-            f"grammar is of SMILES, but model {model.name!r} writes "
-            f"{model.tokenizer.representation}, in which every text is well-formed: expected none"
+            f"grammar is smiles, expected none: model {model.name!r} has "
+            f"{model.tokenizer.representation}, in which every text is well-formed"
         )
     if noise_of(model.denoiser) != "masked" or takes_whole_steps(settings.guidance):
         raise ValueError(
-            "a grammar needs to know what is still open: expected a network that takes masks off, "
-            "and no guidance in which the mask entry takes part"
+            "grammar is smiles, expected none: it needs masked noise and no guidance that acts on "
+            "the mask entry"
         )
 
 
 def _check_context(noise: str, settings: Settings) -> None:
-    """Check that there are masks to hide tokens behind, and a sampler that does it.
+    """Check that the noise and the guidance are compatible with context guidance.
 
     Raises:
-        ValueError: if not.
+        ValueError: if they are not.
     """
     if settings.context is not None and (noise != "masked" or takes_whole_steps(settings.guidance)):
         raise ValueError(
-            "context guidance hides tokens behind masks: expected a network that takes masks off, "
-            "and no guidance in which the mask entry takes part"
+            "context is hide, expected none: it needs masked noise and no guidance that acts on "
+            "the mask entry"
         )
 
 
 def _check_quality_head(
     model: Checkpoint, settings: Settings, mixture: ClassifierFree | None
 ) -> None:
-    """Check that a network which is asked about its own draws has learned to tell.
+    """Check that there is a quality head where weights or a corrector need one.
 
     Raises:
-        ValueError: if it has not, or is not asked in a way that goes together.
+        ValueError: if there is none, or the guidance is incompatible with it.
     """
     reads = settings.remask_weights.reads if settings.remask_weights is not None else PSI
-    asked = {f"weights by {reads}": reads != PSI, "a corrector": settings.corrector is not None}
+    needed = {f"weights by {reads}": reads != PSI, "a corrector": settings.corrector is not None}
     if reads == PROPERTY and mixture is None:
         raise ValueError(
             "weights by property compare the prediction with and without the condition: expected "
             "targets and classifier-free guidance with gamma other than 1"
         )
-    for name in (name for name, given in asked.items() if given):
+    for name in (name for name, given in needed.items() if given):
         if getattr(model.denoiser, "quality_head", None) is None:
             raise ValueError(
-                f"{name} needs a network that has learned to judge its own draws (molgen train "
-                f"--self-correct), and {model.name!r} has not"
+                f"{name} needs a quality head (molgen train --self-correct), but model "
+                f"{model.name!r} has none"
             )
         if takes_whole_steps(settings.guidance):
-            raise ValueError(f"{name} does not go with guidance in which the mask entry takes part")
+            raise ValueError(f"{name} is incompatible with guidance that acts on the mask entry")

@@ -1,14 +1,14 @@
-"""Correction on the way: every few steps the network looks at a whole molecule and mends it.
+"""Correction during sampling: every few steps the network corrects the completed molecule.
 
     y <- x_t, its masks filled with the likeliest tokens
-    y <- argmax p(x_0 | y) at every position, some times
+    y <- argmax p(x_0 | y) at every position, for a number of rounds
     x_t <- y where a token is placed; masks stay masks
 
-Needs a network that was trained to repair its own draws (:mod:`molgen.training.self_correction`):
-of any other, what it says of placed tokens means nothing. The repair follows the condition without
-further guidance. A row in which nothing has changed since it was mended is left alone, because the
-same question has the same answer. Taking the likeliest token instead of drawing one is no step of
-the posterior: marginals shift towards the modes.
+The network must be trained to correct its own draws (:mod:`molgen.training.self_correction`): the
+predictions of other networks for placed tokens are meaningless. The correction uses the condition
+without further guidance. A row that has not changed since its last correction is skipped, since the
+result would be the same. Taking the likeliest token instead of drawing one is not a step of the
+posterior: marginals shift towards the modes.
 
 Reference: Schiff et al., "Learn from your mistakes: self-correcting masked diffusion models"
 (2026).
@@ -27,7 +27,7 @@ from molgen.utils.arrays import Floats, Ids, Mask
 
 @dataclass(frozen=True)
 class Corrector:
-    """When and how often to mend.
+    """Frequency and length of the corrections.
 
     Attributes:
         every: steps of the plan between corrections.
@@ -41,7 +41,7 @@ class Corrector:
         """Check the numbers.
 
         Raises:
-            ValueError: if one is no whole number of at least 1.
+            ValueError: if one is not a whole number of at least 1.
         """
         for name in ("every", "rounds"):
             value = getattr(self, name)
@@ -55,12 +55,12 @@ class Corrector:
 
 @dataclass(frozen=True)
 class Corrected:
-    """What a correction makes of rows.
+    """The result of a correction.
 
     Attributes:
         tokens: ids with shape (rows, longest); masked where they were masked.
         p: probability of each placed token given the others, same shape; 1 elsewhere.
-        quality: what a quality head says of each token of the filled rows, same shape, or None.
+        quality: output of the quality head for the filled rows, same shape, or None.
         forwards: of the network, shape (rows,).
         classifier_forwards: likewise.
     """
@@ -72,7 +72,7 @@ class Corrected:
     classifier_forwards: Ids
 
 
-def mend(
+def correct(
     guided: Predictor,
     plain: Predictor,
     rounds: int,
@@ -82,16 +82,16 @@ def mend(
     alpha_t: Floats,
     rows: Ids,
 ) -> Corrected:
-    """Mend noised rows.
+    """Correct noised rows.
 
     Args:
         guided: fills the masks.
-        plain: mends what is filled.
-        rounds: how often.
+        plain: corrects the filled rows.
+        rounds: number of forwards over the filled rows.
         tokens: ids with shape (rows, longest), padded.
-        fixed: tokens that stay what they are, same shape.
+        fixed: tokens that must not change, same shape.
         condition: property values with shape (rows, properties), NaN where left out, or None.
-        alpha_t: fraction kept at each row's clock, shape (rows,).
+        alpha_t: fraction kept at the step of each row, shape (rows,).
         rows: sample index of each row, shape (rows,).
     """
     masked, real = tokens == guided.mask_id, tokens != guided.pad_id
@@ -100,8 +100,8 @@ def mend(
     open_rows = np.flatnonzero(masked.any(1))
     if len(open_rows):
         part = None if condition is None else condition[open_rows]
-        clock = alpha_t[open_rows]
-        found = guided(tokens[open_rows], masked[open_rows], part, clock, rows[open_rows])
+        alpha = alpha_t[open_rows]
+        found = guided(tokens[open_rows], masked[open_rows], part, alpha, rows[open_rows])
         filled[masked] = found.p.argmax(1)
         forwards[open_rows] = guided.forwards
         classifier_forwards[open_rows] = found.classifier_forwards

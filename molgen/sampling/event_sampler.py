@@ -1,17 +1,17 @@
-"""The sampler: per-row clocks, per-row randomness, and a forward only when a token is placed.
+"""The event sampler: per-row steps, per-row randomness, and a forward only to place a token.
 
-A step of a plan places each masked token with probability ``reveal_rate`` and takes each placed
-token off with probability ``sigma``. Neither needs the network, so every row runs ahead on its own
-clock until it meets a step that places something; only there is ``p(x_0 | x_t)`` asked for, for
-exactly the rows that wait for it. The outcome is that of the plain loop with one forward a step,
-to the last token; the number of forwards is the number of steps in which something was placed, so
-``T = 1024`` costs about as much as ``T = 128``.
+A step of a plan places each masked token with probability ``reveal_rate`` and remasks each placed
+token with probability ``sigma``. Neither needs the network, so every row advances independently to
+its next step that places a token; only there is ``p(x_0 | x_t)`` computed, for exactly the rows
+that need it. The result is that of the plain loop with one forward a step, to the last token; the
+number of forwards is the number of steps that place a token, so ``T = 1024`` costs about as much as
+``T = 128``.
 
-That needs a reveal rate which is known beforehand, so guidance here acts on ``p(x_0 | x_t)``;
-kernels that decide by themselves how fast they go are for :mod:`molgen.sampling.kernel_sampler`.
+The reveal rate must not depend on the prediction, so guidance here acts on ``p(x_0 | x_t)``; for
+kernels with other reveal rates see :mod:`molgen.sampling.kernel_sampler`.
 
-One uniform per (molecule, step, position) decides both whether a masked token is placed and, by
-inverse CDF in float64, as what.
+One uniform per (molecule, step, position) determines both whether a masked token is placed and, by
+inverse CDF in float64, its value.
 
 Reference: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time Scaling" (2025).
 """
@@ -27,7 +27,7 @@ from molgen.diffusion.posterior import chance_to_change
 from molgen.diffusion.token_weights import TokenWeights
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
-from molgen.sampling.corrector import Corrector, mend
+from molgen.sampling.corrector import Corrector, correct
 from molgen.sampling.row_sampler import LOOK_AHEAD, ActiveRows, RowSampler, State
 from molgen.sampling.sampler import Samples
 from molgen.utils import randomness
@@ -39,14 +39,14 @@ __all__ = ["Sampler", "Samples"]
 
 @dataclass(frozen=True)
 class _Events:
-    """What the waiting rows meet in their next step.
+    """The events of the next step of rows that wait for a forward.
 
     Attributes:
-        rows: indices of the rows in flight, shape (waiting,).
+        rows: indices in the active batch, shape (waiting,).
         place: masked tokens that are placed, shape (waiting, longest).
-        remove: placed tokens that are taken off, same shape.
-        quantile: where in its distribution a token to be placed falls, in [0, 1), same shape.
-        due: rows that are to be mended before their next step, shape (due,).
+        remove: placed tokens that are remasked, same shape.
+        quantile: of each token to place in its distribution, in [0, 1), same shape.
+        due: rows to correct before their next step, shape (due,).
     """
 
     rows: Ids
@@ -63,11 +63,11 @@ class Sampler(RowSampler):
     Attributes:
         predictor: the network with its guidance.
         plan: the steps.
-        weights: which placed tokens go back first; None treats all alike, exactly.
-        batch_size: rows in flight at once; it changes speed and memory, not results.
-        corrector: when to mend rows on the way; None for never.
-        plain_predictor: what mends them: the network under its condition alone.
-        language: that rows are to be texts of; None for any text.
+        weights: remasking weights; None for uniform ones, which are exact.
+        batch_size: rows in the active batch; it changes speed and memory, not results.
+        corrector: when to correct rows during sampling; None for never.
+        plain_predictor: the conditional network without guidance, for the corrector.
+        language: the language of the texts to draw; None for any text.
     """
 
     predictor: Predictor
@@ -79,24 +79,23 @@ class Sampler(RowSampler):
     language: Language | None = None
 
     def __post_init__(self) -> None:
-        """Prepare what every step needs."""
+        """Initialise attributes of the network and the plan."""
         self.mask_id, self.pad_id = self.predictor.mask_id, self.predictor.pad_id
         self.max_length = self.predictor.max_length
         self._prepare()
 
     def _advance(self, active: ActiveRows, state: State) -> None:
-        """Take every row past its next step that places a token, or to its end."""
+        """Advance every row past its next step that places a token, or to its end."""
         events = self._run_ahead(active, state)
         if len(events.rows):
             self._apply(active, events, state)
         if len(events.due):
-            self._mend(active, events.due, state)
+            self._correct(active, events.due, state)
 
     def _run_ahead(self, active: ActiveRows, state: State) -> _Events:
-        """Run every row ahead to its next step that places a token, or to its end.
+        """Advance every row to its next step that places a token, or to its end.
 
-        Tokens taken off on the way are taken off here; the step that places is left to
-        :meth:`_apply`.
+        Steps that only remask are applied here; the step that places is applied by :meth:`_apply`.
         """
         count, width = active.tokens.shape
         place, remove = np.zeros((2, count, width), dtype=bool)
@@ -139,14 +138,14 @@ class Sampler(RowSampler):
         return _Events(rows, place[rows], remove[rows], quantile[rows], np.flatnonzero(due))
 
     def _due(self, active: ActiveRows, rows: Ids, steps: Ids, placed: Mask) -> Mask:
-        """Return the steps before which rows are to be mended, with the shape of ``steps``."""
+        """Return the steps before which rows are corrected, with the shape of ``steps``."""
         if self.corrector is None:
             return np.zeros(steps.shape, dtype=bool)
         waits = (~active.settled[rows] & placed.any(1))[:, None]
         return waits & self.corrector.due(steps) & (steps < len(self.plan))
 
     def _chances(self, active: ActiveRows, rows: Ids, steps: Ids, masked: Mask) -> Floats:
-        """Return the chance that each token changes in each step: (rows, steps, longest)."""
+        """Return the probability that each token changes in each step: (rows, steps, longest)."""
         k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
         sigma = self._sigma(active, rows, steps)
         return chance_to_change(
@@ -154,7 +153,7 @@ class Sampler(RowSampler):
         )
 
     def _apply(self, active: ActiveRows, events: _Events, state: State) -> None:
-        """Take the step that each waiting row waits for."""
+        """Apply the next step of each waiting row."""
         rows = events.rows
         molecules = active.molecule[rows]
         masked = active.tokens[rows] == self.mask_id
@@ -201,12 +200,12 @@ class Sampler(RowSampler):
         active.delta[rows[i], position] = 0.0
         active.settled[rows[i]] = False
 
-    def _mend(self, active: ActiveRows, rows: Ids, state: State) -> None:
-        """Mend rows; they stay before the step they are at."""
+    def _correct(self, active: ActiveRows, rows: Ids, state: State) -> None:
+        """Correct rows; their step does not change."""
         if self.corrector is None or self.plain_predictor is None:
-            raise ValueError("rows are due to be mended, but there is no mender")
+            raise ValueError("plain_predictor is None, expected a predictor for the corrector")
         molecules, before = active.molecule[rows], active.tokens[rows]
-        found = mend(
+        found = correct(
             self.predictor,
             self.plain_predictor,
             self.corrector.rounds,
@@ -225,8 +224,8 @@ class Sampler(RowSampler):
         placed = (before != self.mask_id) & (before != self.pad_id)
         active.tokens[rows] = found.tokens
         active.psi[rows] = np.where(changed, found.p, active.psi[rows])
-        judged = found.p if found.quality is None else found.quality
-        active.quality[rows] = np.where(placed, judged, 1.0)
+        quality = found.p if found.quality is None else found.quality
+        active.quality[rows] = np.where(placed, quality, 1.0)
         active.settled[rows] = True
         active.nfe[rows] += found.forwards
         active.classifier_nfe[rows] += found.classifier_forwards

@@ -1,10 +1,10 @@
-"""Which sampler draws a recipe.
+"""The factory of samplers: from a recipe to the sampler for it.
 
 ===========  ==================================================  ===============================
 noise        guidance                                            sampler
 ===========  ==================================================  ===============================
-masked       any, tokens placed in an order of the network's     ``ordered_sampler``
-masked       whatever keeps the reveal rate                      ``event_sampler``
+masked       any, with an unmasking order                        ``ordered_sampler``
+masked       any that keeps the reveal rate                      ``event_sampler``
 masked       tilted mask entries, guided remasking, mixed log q  ``kernel_sampler``
 uniform      any                                                 ``kernel_sampler``
 none         any                                                 ``autoregressive``
@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from molgen.guidance.classifier import classifier_targets
-from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.prefix_classifier import PrefixClassifierScores
@@ -65,7 +64,7 @@ def draw(
 
 @contextmanager
 def sampler(recipe: Recipe) -> Iterator[AnySampler]:
-    """A sampler of a recipe, and the threads it runs on, for the length of a block.
+    """A sampler for a recipe, with its threads, as a context manager.
 
     Raises:
         ValueError: if the model cannot be guided in this way.
@@ -86,17 +85,9 @@ def sampler(recipe: Recipe) -> Iterator[AnySampler]:
 
 def _predictor(recipe: Recipe, pool: Workers) -> NetworkPredictor:
     settings = recipe.settings
-    return NetworkPredictor(
-        recipe.model.denoiser,
-        pool,
-        recipe.mixture,
-        settings.shaping,
-        settings.device,
-        settings.dtype,
-        recipe.tilts,
-        settings.context,
-        recipe.goal_weights,
-    )
+    network = recipe.network(recipe.goal_weights)
+    how = settings.shaping, recipe.tilts, settings.context
+    return NetworkPredictor(network, pool, recipe.mixture, *how)
 
 
 def _by_events(recipe: Recipe, pool: Workers) -> Sampler:
@@ -104,19 +95,14 @@ def _by_events(recipe: Recipe, pool: Workers) -> Sampler:
     how = settings.remask_weights, settings.batch_size, settings.corrector
     sampler = Sampler(predictor, recipe.plan, *how, language=recipe.language)
     if settings.corrector is not None:
-        place = settings.device, settings.dtype
-        sampler.plain_predictor = NetworkPredictor(
-            recipe.model.denoiser, pool, device=place[0], dtype=place[1]
-        )
+        sampler.plain_predictor = NetworkPredictor(recipe.network(), pool)
     return sampler
 
 
 def _dense(recipe: Recipe, pool: Workers) -> DenseSampler:
-    settings, denoiser = recipe.settings, recipe.model.denoiser
-    uniform = recipe.noise == "uniform"
-    classes = denoiser.pad_id if uniform else None
-    place = settings.device, settings.dtype
-    network = MicroBatchedDenoiser(denoiser, *place, classes, recipe.goal_weights)
+    settings, uniform = recipe.settings, recipe.noise == "uniform"
+    classes = recipe.model.denoiser.pad_id if uniform else None
+    network = recipe.network(recipe.goal_weights, classes)
     how = network, recipe.mixture, recipe.tilts, settings.shaping
     transition: Transition
     if uniform:
@@ -131,8 +117,8 @@ def _left_to_right(recipe: Recipe, pool: Workers) -> AutoregressiveSampler:
     settings, model = recipe.settings, recipe.model
     if recipe.plan.sigma.any() or settings.remask_weights is not None:
         raise ValueError(
-            f"model {model.name!r} writes from left to right and takes nothing back: expected the "
-            "ancestral strategy and uniform weights"
+            f"model {model.name!r} is autoregressive and has no remasking: expected remask "
+            "ancestral and weights uniform"
         )
     guidance, place = settings.guidance, (settings.device, settings.dtype)
     network: LanguageModel = CachedDenoiser(model.denoiser, *place)  # type: ignore[arg-type]
@@ -143,8 +129,7 @@ def _left_to_right(recipe: Recipe, pool: Workers) -> AutoregressiveSampler:
     if recipe.targets and isinstance(guidance, ClassifierBased):
         if guidance.scores != "amortised":
             raise ValueError(
-                f"scores is {guidance.scores!r}, but an autoregressive network is guided by "
-                "amortised scores alone: one forward tells of every next token"
+                f"scores is {guidance.scores!r}, expected 'amortised' for an autoregressive network"
             )
         wanted = classifier_targets(recipe.noisy_classifier, recipe.targets, settings.goal_weights)
         scores = PrefixClassifierScores(recipe.noisy_classifier, wanted, *place)
@@ -158,35 +143,33 @@ def adaptive_sampler(
     redraw: Redraw | None = None,
     keeps: Keeps | None = None,
 ) -> AdaptiveSampler:
-    """Return a sampler that retries rows which are no acceptable molecule; see `AdaptiveSampler`.
+    """Return a sampler that retries failed rows; see `AdaptiveSampler`.
 
     Args:
-        recipe: whose settings say how rows are retried, and whose targets they are to be likely to
-            meet.
-        inner: draws the tries.
+        recipe: with the settings of the retries, and the targets for ``until=likely``.
+        inner: draws the attempts.
         redraw: lengths and conditions of a restart.
-        keeps: says whether rows keep their constraints; one that does not fails.
+        keeps: whether rows satisfy their constraints; others fail.
 
     Raises:
-        ValueError: if rows are to be novel and the model does not tell what is known, or likely
-            and there is nothing to meet, or no guide that tells it.
+        ValueError: if rows must be novel and the model has no training-set index, or likely and
+            there are no targets or no noisy classifier.
     """
     model, adapt = recipe.model, recipe.settings.adapt
     if adapt is None:
-        raise ValueError("adapt is None, expected how rows go on")
-    asked = "+".join(adapt.until)
-    known = model.training_index if "novel" in adapt.until else None
-    if "novel" in adapt.until and known is None:
+        raise ValueError("adapt is None, expected a retry such as restart")
+    until = "+".join(adapt.until)
+    index = model.training_index if "novel" in adapt.until else None
+    if "novel" in adapt.until and index is None:
         raise ValueError(
-            f"until is {asked}, but model {model.name!r} has no index of known "
-            "molecules, so novelty is unknown"
+            f"until is {until}, expected no 'novel': model {model.name!r} has no training-set index"
         )
     probability = None
     if LIKELY in adapt.until:
         if not recipe.targets:
-            raise ValueError(f"until is {asked}, but no target is given that a row may be to meet")
+            raise ValueError(f"until is {until}, expected no 'likely': there are no targets")
         probability = recipe.target_probability()
-    check = MoleculeCheck(model.tokenizer, known, keeps, probability, adapt.probability)
+    check = MoleculeCheck(model.tokenizer, index, keeps, probability, adapt.probability)
     denoiser = model.denoiser
     ids = denoiser.mask_id, denoiser.pad_id, denoiser.max_length
     return AdaptiveSampler(inner, adapt, check, *ids, redraw)

@@ -1,19 +1,18 @@
-"""The dense sampler: the whole kernel ``q(x_s | x_t)``, drawn from at every position.
+"""The dense sampler: draws from the full kernel ``q(x_s | x_t)`` at every position.
 
-For kernels that decide themselves how fast they go: tilted mask entries, guided remasking, mixtures
-of ``log q``, uniform noise. A step is one call of a :mod:`molgen.guidance.transition`. It is left
-out where that is sure to change nothing: each token is drawn with the entry of what it is now at
-the far end of the cumulative distribution,
+For kernels with their own reveal rate: tilted mask entries, guided remasking, mixtures of
+``log q``, uniform noise. A step is one call of a :mod:`molgen.guidance.transition`. It is skipped
+where it cannot change a token: each token is drawn with the entry of its present value last in the
+cumulative distribution,
 
     changes  <=>  u < 1 - q(x_t),      to the first v with  u < sum of q over the entries up to v
 
-so a row whose uniforms all exceed a bound on ``1 - q(x_t)`` that holds for any network stays as it
-is. And a row in which nothing has changed reuses its last prediction, unless the network is told
-the time; classifiers are asked at every step.
+so a row whose uniforms all exceed a bound on ``1 - q(x_t)`` that is valid for any network does not
+change. An unchanged row reuses its last prediction, unless the network has a time input;
+classifiers are evaluated at every step.
 
-Where the kernel is that of :class:`molgen.sampling.event_sampler.Sampler`, what is drawn is the
-same to the last token, since the uniforms are the same function of seed, molecule, step and
-position.
+Where the kernel is that of :class:`molgen.sampling.event_sampler.Sampler`, the draws are the same
+to the last token, since the uniforms are the same function of seed, molecule, step and position.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.threads import Workers
 
-START = 2**62  # in place of a step: the numbers that noise to start from is drawn with
+START = 2**62  # in place of a step: the uniforms of the initial noise
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class _Work:
         tokens: x_t with shape (rows, longest), padded.
         alpha_t: fraction kept now, shape (rows,).
         alpha_s: fraction kept after the step, shape (rows,).
-        sigma: each token's chance of being masked again, shape (rows, longest).
-        u: what is drawn with, same shape.
+        sigma: probability that each token is remasked, shape (rows, longest).
+        u: uniforms to draw with, same shape.
         lengths: of the rows, shape (rows,).
     """
 
@@ -58,7 +57,7 @@ class _Work:
     lengths: Ids
 
     def length(self, rows: Ids) -> int:
-        """Return the length of rows of one shard."""
+        """Return the length of the rows of a micro-batch."""
         return int(self.lengths[rows[0]])
 
 
@@ -69,9 +68,9 @@ class DenseSampler(RowSampler):
     Attributes:
         transition: a step, with its network and guidance.
         plan: the steps.
-        workers: threads to run shards on.
-        weights: which placed tokens go back first; None treats all alike, exactly.
-        batch_size: rows in flight at once; it changes speed and memory, not results.
+        workers: threads to run micro-batches on.
+        weights: remasking weights; None for uniform ones, which are exact.
+        batch_size: rows in the active batch; it changes speed and memory, not results.
     """
 
     transition: Transition
@@ -81,11 +80,11 @@ class DenseSampler(RowSampler):
     batch_size: int = 256
 
     def __post_init__(self) -> None:
-        """Prepare what every step needs.
+        """Initialise attributes of the network and the plan.
 
         Raises:
-            ValueError: if no row would be in flight, or the plan asks for remasking where there is
-                no mask.
+            ValueError: if the batch size is below 1, the weights need a quality head, or the plan
+                remasks under noise without a mask.
         """
         self.mask_id, self.pad_id = self.transition.mask_id, self.transition.pad_id
         self.max_length = self.transition.max_length
@@ -93,13 +92,13 @@ class DenseSampler(RowSampler):
         self.plan_masks = self.transition.remasks
         if self.weights is not None and self.weights.reads != "psi":
             raise ValueError(
-                "weights read the quality head, which is not asked where the mask entry takes part "
-                "in the guidance: expected other weights"
+                f"weights depend on {self.weights.reads}, expected psi: the quality head is not "
+                "used with guidance that acts on the mask entry"
             )
         if not self.transition.remasks and (self.plan.sigma.any() or self.weights is not None):
             raise ValueError(
-                f"sigma is up to {self.plan.sigma.max():.6g}, but under uniform noise no token is "
-                "masked: expected the ancestral strategy and uniform weights"
+                f"sigma is up to {self.plan.sigma.max():.6g}, but uniform noise has no masks: "
+                "expected remask ancestral and weights uniform"
             )
 
     def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
@@ -115,7 +114,7 @@ class DenseSampler(RowSampler):
         return tokens
 
     def _advance(self, active: ActiveRows, state: State) -> None:
-        """Take every row past its next step that may change something, or to its end."""
+        """Advance every row past its next step that may change a token, or to its end."""
         u, sigma = self._run_ahead(active, state)
         rows = np.flatnonzero(active.step < len(self.plan))
         if not len(rows):
@@ -141,12 +140,12 @@ class DenseSampler(RowSampler):
             del state.memory[molecule]
 
     def _run_ahead(self, active: ActiveRows, state: State) -> tuple[Floats, Floats]:
-        """Run every row ahead to its next step that may change something, or to its end.
+        """Advance every row to its next step that may change a token, or to its end.
 
         Returns:
-            That step's uniforms and each token's ``sigma`` in it, both with shape (rows, longest).
+            Uniforms and ``sigma`` of each token in that step, both with shape (rows, longest).
         """
-        u_there, sigma_there = np.zeros((2, *active.tokens.shape))
+        u_next, sigma_next = np.zeros((2, *active.tokens.shape))
         rows = np.flatnonzero(active.step < len(self.plan))
         position = np.arange(active.tokens.shape[1])
         while len(rows):
@@ -169,15 +168,15 @@ class DenseSampler(RowSampler):
             active.step[rows] = np.minimum(steps[:, 0] + ahead, len(self.plan))
             found = stop.any(1)
             at = np.flatnonzero(found)
-            u_there[rows[at]], sigma_there[rows[at]] = u[at, ahead[at]], sigma[at, ahead[at]]
+            u_next[rows[at]], sigma_next[rows[at]] = u[at, ahead[at]], sigma[at, ahead[at]]
             rows = rows[~found]
-        return u_there, sigma_there
+        return u_next, sigma_next
 
     def _predict(self, work: _Work, molecules: Ids, state: State) -> Ids:
-        """See to it that every row's prediction is in memory.
+        """Compute the predictions that are not in memory.
 
         Returns:
-            Forwards that each row took, shape (rows,).
+            Forwards of each row, shape (rows,).
         """
         new = np.array([m not in state.memory for m in molecules.tolist()])
         rows_new = np.flatnonzero(new)
@@ -196,14 +195,14 @@ class DenseSampler(RowSampler):
         parts = micro_batches(work.lengths[rows_new], self.transition.device)
         for part, found in zip(parts, self.workers.map(run, parts), strict=True):
             for molecule, row in zip(molecules[rows_new[part]].tolist(), found, strict=False):
-                state.memory[molecule] = row.clone()  # or it would keep the whole shard
+                state.memory[molecule] = row.clone()  # a view would keep the whole micro-batch
         return new * self.transition.forwards
 
     def _step(self, work: _Work, predictions: list[Tensor]) -> tuple[Ids, Floats, Ids]:
         """Take one step of each row.
 
         Returns:
-            Tokens and, where they changed, how likely that was among changes, both with shape
+            Tokens and, where they changed, their probability among the changes, both with shape
             (rows, longest); classifier forwards with shape (rows,).
         """
 
@@ -230,7 +229,7 @@ class DenseSampler(RowSampler):
         return drawn, p, cost
 
     def _filled(self, rows: Ids, work: _Work) -> Ids:
-        """Return the rows of a shard, filled up."""
+        """Return the rows of a micro-batch, filled up."""
         fill = filling(len(rows), work.length(rows), self.transition.device)
         return np.asarray(rows[fill.numpy()])
 
@@ -244,7 +243,7 @@ class DenseSampler(RowSampler):
         psi: Floats,
         p: Floats,
     ) -> None:
-        """Note what changed; under uniform noise one token takes another's place."""
+        """Record the changes; under uniform noise one token replaces another."""
         removed = (before != after) & (after == self.mask_id)
         i, at = np.nonzero(removed)
         recorder.remove(molecules[i], step[i], at, before[i, at], psi[i, at])
@@ -253,16 +252,16 @@ class DenseSampler(RowSampler):
 
 
 def draw_changes(q: Tensor, tokens: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw from a kernel, staying for the largest uniforms.
+    """Draw from a kernel, without a change for the largest uniforms.
 
     Args:
         q: probabilities in float64 with shape (..., vocab).
-        tokens: what each token is now, shape (...).
+        tokens: tokens before the step, shape (...).
         u: uniforms in [0, 1), same shape.
 
     Returns:
         Tokens after the step, and their probability among the changes; both with the shape of
-        ``tokens``. What has probability zero is never drawn.
+        ``tokens``. Values of probability zero are never drawn.
     """
     here = tokens.unsqueeze(-1)
     stay = q.gather(-1, here).squeeze(-1)
@@ -270,7 +269,7 @@ def draw_changes(q: Tensor, tokens: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     change = cdf[..., -1]
     at = u * (change + stay)
     moves = (at < change) | (stay == 0)
-    # the product may round up to the sum itself: the last entry that can be drawn is then meant
+    # the product may round up to the sum itself, which then stands for the last possible entry
     at = torch.minimum(at, torch.nextafter(change, torch.zeros_like(change)))
     token = torch.where(moves, (cdf <= at.unsqueeze(-1)).sum(-1), tokens)
     p = q.gather(-1, token.unsqueeze(-1)).squeeze(-1) / change

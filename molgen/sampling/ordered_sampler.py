@@ -1,14 +1,14 @@
-"""The sampler in the network's own order: a forward, then what it is sure about is placed.
+"""The ordered sampler: tokens are placed in an order that depends on the prediction.
 
-    p(x_0 | x_t) at every mask  ->  an order says which are placed now  ->  those are drawn  ->  ...
+    p(x_0 | x_t) at every mask  ->  the order selects tokens  ->  those are drawn  ->  ...
 
-There is no plan: a row ends when nothing is masked, after as many forwards as the order takes, at
-most one for each token. What an order does to the rows' distribution is in
-:mod:`molgen.diffusion.unmasking_order`. The clock that guidance and classifiers are told is the
-fraction of the row that is placed.
+There is no plan: a row ends when no token is masked, after at most one forward for each token. The
+effect of an order on the distribution of rows is described in
+:mod:`molgen.diffusion.unmasking_order`. The time input of guidance and classifiers is the fraction
+of placed tokens of the row.
 
 One uniform per (molecule, step, position) draws a token by inverse CDF in float64, another one per
-(molecule, step, position) is for orders that need chance, so a row is the same in any company.
+(molecule, step, position) is for random orders, so rows are batch-invariant.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from molgen.diffusion.plan import Ancestral
-from molgen.diffusion.unmasking_order import Order, Outlook
+from molgen.diffusion.unmasking_order import Order, UnmaskingState
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
 from molgen.sampling.row_sampler import ActiveRows, RowSampler, State
@@ -27,22 +27,22 @@ from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf
 
-ORDER = 2**61  # added to the step: the numbers that an order decides by
+ORDER = 2**61  # added to the step: the uniforms of an order
 
 
 @dataclass
 class OrderedSampler(RowSampler):
-    """Draws molecules' tokens in an order that the network has a say in.
+    """Draws molecules' tokens in an unmasking order.
 
-    Given rows are written where they are masked; nothing is ever taken off, so ``Given.fixed`` has
-    nothing to forbid, and with no plan to begin within, ``Given.step`` is not looked at.
+    Given rows are completed where they are masked; there is no remasking and no plan, so
+    ``Given.fixed`` and ``Given.step`` are not used.
 
     Attributes:
         predictor: the network with its guidance.
-        order: says which tokens are placed after a forward.
-        batch_size: rows in flight at once; it changes speed and memory, not results.
-        language: that rows are to be texts of; None for any text. The order goes by what is drawn
-            from, so by the marginals of the prediction given the language.
+        order: selects the tokens to place after a forward.
+        batch_size: rows in the active batch; it changes speed and memory, not results.
+        language: the language of the texts to draw; None for any text. The order then depends on
+            the marginals of the prediction given the language.
     """
 
     predictor: Predictor
@@ -51,11 +51,11 @@ class OrderedSampler(RowSampler):
     language: Language | None = None
 
     def __post_init__(self) -> None:
-        """Prepare what every step needs."""
+        """Initialise attributes of the network and the plan."""
         self.mask_id, self.pad_id = self.predictor.mask_id, self.predictor.pad_id
         self.max_length = self.predictor.max_length
         self.weights = None
-        # each step places a token, so no row needs more; its alphas are not looked at
+        # each step places a token, so no row needs more; the alphas are not used
         self.plan = Ancestral().plan(self.max_length)
         self._prepare()
 
@@ -66,7 +66,7 @@ class OrderedSampler(RowSampler):
         return active
 
     def _advance(self, active: ActiveRows, state: State) -> None:
-        """Take every row past its next forward; rows without a mask are at their end."""
+        """Advance every row past its next forward; rows without a mask are at their end."""
         masked = active.tokens == self.mask_id
         rows = np.flatnonzero(masked.any(1))
         if len(rows):
@@ -77,7 +77,7 @@ class OrderedSampler(RowSampler):
             state.memory.pop(molecule, None)
 
     def _place(self, active: ActiveRows, rows: Ids, masked: Mask, state: State) -> None:
-        """Ask for every masked token of some rows, and place those whose turn it is."""
+        """Predict every masked token of some rows, and place those that the order selects."""
         molecules, tokens, step = active.molecule[rows], active.tokens[rows], active.step[rows]
         real = tokens != self.pad_id
         alpha_t = 1 - masked.sum(1) / real.sum(1)
@@ -92,7 +92,7 @@ class OrderedSampler(RowSampler):
             randomness.uniform(state.job.seed, randomness.STEP, row, at[:, None], position)
             for at in (step, step + ORDER)
         )
-        chosen = self.order(Outlook(masked, p, self._past(molecules, p, state), u_order))
+        chosen = self.order(UnmaskingState(masked, p, self._past(molecules, p, state), u_order))
         i, at = np.nonzero(chosen)
         if completions is None:
             token = inverse_cdf(p[i, at], u[i, at])
@@ -112,12 +112,12 @@ class OrderedSampler(RowSampler):
         active.classifier_nfe[rows] += found.classifier_forwards
 
     def _past(self, molecules: Ids, p: Floats, state: State) -> Floats:
-        """Return what rows were predicted before, and remember what they are now.
+        """Return the past predictions of rows, and store the present ones.
 
         Args:
             molecules: the rows, shape (rows,).
-            p: predicted now, shape (rows, longest, vocab).
-            state: whose memory holds each molecule's last predictions, latest first.
+            p: present prediction, shape (rows, longest, vocab).
+            state: its memory has the last predictions of each molecule, latest first.
 
         Returns:
             Probabilities with shape (forwards, rows, longest, vocab), NaN where there were none.

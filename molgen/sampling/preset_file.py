@@ -1,12 +1,13 @@
-"""A preset: how to sample for a target, in words and numbers, as a file and in ``molgen.json``.
+"""Presets: sampling settings for a target, as a file and in ``molgen.json``.
 
     {"format": 1, "model": "qm9", "target": "qed=max",
      "sampling": {"remask": "rescale:eta=0.1", "weights": "uniform", "gamma": "1..3", "steps": 64},
      "measured": {"n": 1024, "seeds": "0,1,2", "score": 0.02},
      "molgen": "0.1.0"}
 
-``sampling`` is written as in ``molgen.json``; what it leaves out is as the model recommends. A file
-may come from anybody, so it is checked: JSON, known keys, words and finite numbers, nothing else.
+``sampling`` has the form of ``molgen.json``; settings that it omits are those that the model
+recommends. A file may have any origin, so it is checked: JSON with known keys, words and finite
+numbers, nothing else.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ def read_preset(path: str | Path) -> dict[str, Any]:
     """Return a checked preset.
 
     Raises:
-        ValueError: naming the file and what is wrong with it.
+        ValueError: naming the file and its first error.
         OSError: if it cannot be read.
     """
     preset = parse_json(read_bytes(path), path)
     try:
         check(preset)
     except ValueError as error:
-        raise ValueError(f"{path} is no preset: {error}") from error
+        raise ValueError(f"{path} is not a preset: {error}") from error
     return dict(preset)
 
 
@@ -47,7 +48,7 @@ def write_preset(path: str | Path, preset: Mapping[str, Any]) -> None:
     """Write a preset, whole or not at all.
 
     Raises:
-        ValueError: if :func:`read_preset` would refuse it.
+        ValueError: if :func:`read_preset` would reject it.
         OSError: if it cannot be written.
     """
     check(preset)
@@ -57,14 +58,14 @@ def write_preset(path: str | Path, preset: Mapping[str, Any]) -> None:
 
 
 def check(preset: object) -> None:
-    """Check what a file holds.
+    """Check the contents of a file.
 
     Raises:
-        ValueError: naming the first thing that is not as expected.
+        ValueError: naming the first entry that is invalid.
     """
     if not isinstance(preset, Mapping) or preset.get("format") != FORMAT:
         found = preset.get("format") if isinstance(preset, Mapping) else None
-        raise ValueError(f"format is {found!r}, this molgen reads {FORMAT}")
+        raise ValueError(f"format is {found!r}, expected {FORMAT}")
     _known("", preset, KEYS)
     for name in ("model", "target", "molgen"):
         if not isinstance(preset.get(name), str):
@@ -81,10 +82,10 @@ def check(preset: object) -> None:
 
 
 def check_sampling(sampling: Mapping[str, Any]) -> None:
-    """Check that words and numbers say how to sample.
+    """Check sampling settings, as they are written.
 
     Raises:
-        ValueError: naming what is not understood.
+        ValueError: naming the invalid entry.
     """
     _known("sampling ", sampling, SAMPLING)
     for name, value in sampling.items():
@@ -100,16 +101,16 @@ def match(
 ) -> dict[str, Any] | None:
     """Return the preset for targets, or None.
 
-    A preset fits if it is for the same properties and asks the same of each: ``max``, ``min``, or a
-    value. A number or a range is a value whatever its size; where several presets fit, one for
-    exactly these targets goes first.
+    A preset matches if it has the same properties with the same kind of target for each: ``max``,
+    ``min``, or a value. Any number or range is a value; of several matching presets, one for
+    exactly these targets comes first.
 
     Args:
-        presets: by what they are for, ``PROP=VALUE`` or ``PROP=VALUE; PROP=VALUE``.
-        wanted: what is aimed at.
+        presets: by their targets, ``PROP=VALUE`` or ``PROP=VALUE; PROP=VALUE``.
+        wanted: the targets.
 
     Raises:
-        ValueError: if what a preset is for cannot be read.
+        ValueError: if the targets of a preset cannot be read.
     """
     if not wanted:
         return None
@@ -118,13 +119,13 @@ def match(
         for key, preset in presets.items()
         if _kinds(read_key(key)) == _kinds(wanted)
     ]
-    exact = [preset for aims, preset in fitting if aims == wanted]
+    exact = [preset for targets, preset in fitting if targets == wanted]
     found = exact or [preset for _, preset in fitting]
     return dict(found[0]) if found else None
 
 
 def read_key(text: str) -> dict[str, Target]:
-    """Read what a preset is for: ``PROP=VALUE``, several with semicolons between them.
+    """Read the targets of a preset: ``PROP=VALUE``, separated by semicolons.
 
     Raises:
         ValueError: if it cannot be read.
@@ -139,7 +140,7 @@ def read_key(text: str) -> dict[str, Target]:
 
 
 def _kinds(targets: Mapping[str, Target]) -> dict[str, str]:
-    """Return what is asked of each property: ``max``, ``min`` or ``value``."""
+    """Return the kind of each target: ``max``, ``min`` or ``value``."""
     return {
         name: "value" if isinstance(target, Range | float | int) else target
         for name, target in targets.items()
@@ -155,11 +156,11 @@ def _known(where: str, part: Mapping[str, Any], allowed: Iterable[str]) -> None:
 def _plain(value: object) -> bool:
     """Return whether a value is a word or a finite number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return abs(value) <= sys.float_info.max  # NaN is not, nor is a whole number beyond it
+        return abs(value) <= sys.float_info.max  # false for NaN and for larger whole numbers
     return isinstance(value, str)
 
 
 def _shown(value: object) -> str:
-    """Return a value for an error, cut short."""
+    """Return a value for an error message, truncated."""
     text = repr(value)
     return text if len(text) < 60 else f"{text[:57]}..."

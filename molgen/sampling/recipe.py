@@ -1,7 +1,7 @@
-"""A recipe: what a draw is made of, worked out once from a checkpoint, settings and targets.
+"""The recipe of a draw: resolved once from a checkpoint, settings and targets.
 
-Everything that takes part in a draw, samplers, checks, retries, search, reads it from here; nothing
-reads a strategy, a mixture or a noisy classifier a second time.
+Samplers, checks, retries and searches share it, so that plan, guidance and noisy classifier are
+resolved only once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from molgen.data.prior import PriorDraw
 from molgen.diffusion.plan import Plan
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
 from molgen.guidance.classifier import PropertyClassifier, classifier_targets, label
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.kernels import CandidateScores, ClassifierFree, Guidance
 from molgen.guidance.kernels import ClassifierBased as Tilt
 from molgen.guidance.smiles_grammar import Language
@@ -31,17 +32,17 @@ from property_models.classifiers.network import NoisyClassifier
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """What a draw is made of.
+    """The components of a draw.
 
     Attributes:
         model: the network with its noisy classifier.
-        settings: how to draw.
-        targets: what is aimed at; none for an unguided draw.
-        noise: that the network takes off: ``"masked"``, ``"uniform"``, ``"none"``.
-        plan: of the steps.
-        mixture: the classifier-free part of the guidance, None for the prediction as it is.
-        goal_weights: weights of the goals that the network itself is told.
-        language: the texts that draws are conditioned on, None for all.
+        settings: of the draw.
+        targets: of the guidance; empty for an unguided draw.
+        noise: of the network: ``"masked"``, ``"uniform"``, ``"none"``.
+        plan: the steps.
+        mixture: the classifier-free part of the guidance, None for the plain prediction.
+        goal_weights: weights of the goals that the network is conditioned on.
+        language: the language that draws are conditioned on, None for all texts.
     """
 
     model: Checkpoint
@@ -54,13 +55,13 @@ class Recipe:
     language: Language | None
 
     @property
-    def told(self) -> bool:
-        """Whether the network itself is told of the targets."""
+    def conditioned(self) -> bool:
+        """Whether the network itself is conditioned on the targets."""
         guidance = self.settings.guidance
         return isinstance(guidance, Mixed) or bool(guidance.cfg)
 
     def draw_prior(self, n: int, seed: int, first: int = 0) -> PriorDraw:
-        """Return the lengths and conditions that training molecules lend to rows.
+        """Draw the lengths and conditions of rows from the prior.
 
         Args:
             n: rows.
@@ -68,16 +69,15 @@ class Recipe:
             first: sample index of the first row.
 
         Raises:
-            ValueError: if there are fewer than 0 rows, or no training molecule has what is aimed
-                at.
+            ValueError: if there are fewer than 0 rows, or no training molecule meets the targets.
         """
         if n < 0:
             raise ValueError(f"n is {n}, expected at least 0")
         prior, profile = self.model.prior, self.settings.conditions == "profile"
-        # a classifier may know properties that the prior does not: they have no say in the length
-        known = {name: t for name, t in self.targets.items() if name in prior.properties}
-        lengths, condition = prior.draw(known, n, seed, first, profile)
-        return PriorDraw(lengths, condition if self.told else None)
+        # a classifier may have properties that the prior lacks; the length does not depend on them
+        targets = {name: t for name, t in self.targets.items() if name in prior.properties}
+        lengths, condition = prior.draw(targets, n, seed, first, profile)
+        return PriorDraw(lengths, condition if self.conditioned else None)
 
     @functools.cached_property
     def noisy_classifier(self) -> NoisyClassifier:
@@ -97,18 +97,25 @@ class Recipe:
         return noisy_classifier
 
     def classifier(self, weights: Mapping[str, float]) -> PropertyClassifier:
-        """Return the noisy classifier, aimed at the targets.
+        """Return the noisy classifier for the targets.
 
         Args:
-            weights: of some of them; see :func:`molgen.guidance.classifier.aims`.
+            weights: of some of them; see :func:`molgen.guidance.classifier.classifier_targets`.
 
         Raises:
-            ValueError: if there is none, or it does not tell what is aimed at.
+            ValueError: if there is none, or it does not predict a target property.
         """
-        asked = classifier_targets(self.noisy_classifier, self.targets, weights)
+        targets = classifier_targets(self.noisy_classifier, self.targets, weights)
         return PropertyClassifier(
-            self.noisy_classifier, asked, self.settings.device, self.settings.dtype
+            self.noisy_classifier, targets, self.settings.device, self.settings.dtype
         )
+
+    def network(
+        self, goal_weights: GoalWeights | None = None, classes: int | None = None
+    ) -> MicroBatchedDenoiser:
+        """Return the network on its device; see :class:`MicroBatchedDenoiser`."""
+        place = self.settings.device, self.settings.dtype
+        return MicroBatchedDenoiser(self.model.denoiser, *place, classes, goal_weights)
 
     @functools.cached_property
     def tilts(self) -> tuple[Guidance, ...]:
@@ -129,19 +136,19 @@ class Recipe:
         return (Tilt(scores, settings.gamma, mask_id, *whole),)
 
     def target_probability(self, weights: Mapping[str, float] | None = None) -> TargetProbability:
-        """Return how probable the noisy classifier finds it that rows meet the targets.
+        """Return the target probability of rows by the noisy classifier.
 
         Args:
-            weights: of the targets' log-probabilities; all alike if left out.
+            weights: of the targets' log-probabilities; equal if left out.
 
         Raises:
-            ValueError: if there is no classifier, it does not tell what is asked for, or it reads
-                prefixes.
+            ValueError: if there is no classifier, it does not predict a target property, or it was
+                trained on prefixes.
         """
         if self.noise == "none":
             raise ValueError(
-                f"the guide of model {self.model.name!r} reads prefixes, expected one of noised "
-                "rows: what it says of a row supposes that it goes on"
+                f"the classifier of model {self.model.name!r} was trained on prefixes, expected "
+                "one trained on noised rows: on a finished row it predicts continuations"
             )
         denoiser = self.model.denoiser
         return TargetProbability(self.classifier(weights or {}), denoiser.pad_id, denoiser.mask_id)
@@ -152,12 +159,12 @@ def resolve(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]
 
     Args:
         model: the network with its noisy classifier.
-        settings: how to draw.
-        targets: what is aimed at, read; none for an unguided draw.
+        settings: of the draw.
+        targets: of the guidance; empty for an unguided draw.
 
     Raises:
-        ValueError: if the model cannot be guided in this way, or settings do not go with it or with
-            each other.
+        ValueError: if the model cannot be guided in this way, or settings are incompatible with it
+            or with each other.
     """
     check_targets(model, settings, targets)
     mixture, plan = _mixture(settings, targets), settings.remask.plan(settings.steps)
@@ -167,9 +174,8 @@ def resolve(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]
     goal_weights = GoalWeights.of(model.properties, targets, settings.goal_weights)
     noise = noise_of(model.denoiser)
     found = Recipe(model, settings, targets, noise, plan, mixture, goal_weights, language)
-    if settings.conditions == "profile" and not (found.told and model.properties):
-        why = "the model is not conditioned" if found.told else "guidance is by the guide alone"
-        raise ValueError(f"conditions is 'profile', but {why}: expected one that is told of it")
+    if settings.conditions == "profile" and not (found.conditioned and model.properties):
+        raise ValueError("conditions is 'profile', expected 'asked': the network has no conditions")
     return found
 
 
@@ -177,8 +183,8 @@ def check_targets(model: Checkpoint, settings: Settings, targets: Mapping[str, T
     """Check that a model can be guided towards targets.
 
     Raises:
-        ValueError: naming the target that neither the network's conditions nor, for guidance by
-            classifiers, the noisy classifier knows of.
+        ValueError: naming a target that is no condition of the network or, for classifier-based
+            guidance, no property of the noisy classifier.
     """
     guidance = settings.guidance
     if targets and isinstance(guidance, ClassifierBased):
@@ -190,7 +196,7 @@ def check_targets(model: Checkpoint, settings: Settings, targets: Mapping[str, T
 
 
 def _mixture(settings: Settings, targets: Mapping[str, Target]) -> ClassifierFree | None:
-    """Return the classifier-free part of the guidance; strength 1 is the prediction as it is."""
+    """Return the classifier-free part of the guidance; strength 1 is the plain prediction."""
     guidance = settings.guidance
     gamma = guidance.cfg if isinstance(guidance, ClassifierBased) else settings.gamma
     absent = isinstance(guidance, ClassifierBased) and not guidance.cfg

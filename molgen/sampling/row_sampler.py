@@ -1,8 +1,8 @@
-"""Rows in flight: what every sampler that goes along a plan has in common.
+"""The active batch: the base of samplers that follow a plan.
 
-Each row has its own clock, its own random numbers (a function of seed, molecule, step and position)
-and its own end. A row that has ended leaves the batch and the next takes its place, so a row is the
-same whatever the batch size. A sampler says what rows start as and how they take their next steps.
+Each row has its own step, its own random numbers (a function of seed, molecule, step and position)
+and its own end. A row that has ended leaves the active batch and the next one enters, so a row does
+not depend on the batch size. A sampler defines the initial tokens of rows and their next steps.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from molgen.utils.arrays import Floats, Ids, Mask
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOOK_AHEAD = 8  # steps examined at once when a row runs ahead to its next event
+LOOK_AHEAD = 8  # steps examined at once to find the next event of a row
 
 
 @dataclass
 class ActiveRows:
-    """Rows in flight.
+    """The active batch.
 
     Attributes:
-        molecule: which requested row each is, shape (rows,).
+        molecule: index of each row in the job, shape (rows,).
         tokens: ids with shape (rows, longest), padded.
         psi: probability each placed token had when it was placed, same shape; 1 elsewhere.
-        quality: what the network's quality head said of each placed token at the last forward;
-            ``psi`` where it has said nothing yet, or there is none; same shape.
-        delta: how far each placed token holds the wanted property back, as far as the head has
-            said; same shape.
-        fixed: tokens that no step takes off, same shape.
-        settled: whether nothing has changed since the row was last mended, shape (rows,).
+        quality: output of the quality head for each placed token at the last forward; ``psi``
+            before the first one or without a quality head; same shape.
+        delta: attribution: how much each placed token lowers the target property, by the quality
+            head; same shape.
+        fixed: tokens that are never remasked, same shape.
+        settled: whether the row is unchanged since its last correction, shape (rows,).
         step: the next step of each row, shape (rows,).
         nfe: forwards so far, shape (rows,).
         classifier_nfe: classifier forwards so far, shape (rows,).
@@ -57,7 +57,7 @@ class ActiveRows:
 
     @classmethod
     def start(cls, molecule: Ids, tokens: Ids, given: Given | None = None) -> ActiveRows:
-        """Return rows before their first step, as far as they are given."""
+        """Return rows before their first step, from given rows if there are any."""
         psi, fixed = np.ones(tokens.shape), np.zeros(tokens.shape, dtype=bool)
         step, *zeros = np.zeros((3, len(molecule)), dtype=np.int64)
         if given is not None:
@@ -81,18 +81,18 @@ class ActiveRows:
 
 @dataclass
 class State:
-    """A job under way.
+    """The state of a job.
 
     Attributes:
-        job: what is asked for.
-        active: rows in flight.
-        queue: rows that are to begin, the shortest first.
-        tokens: of rows that have ended, shape (molecules, longest); likewise what follows.
+        job: the requested rows.
+        active: the active batch.
+        queue: rows that have not begun, the shortest first.
+        tokens: of rows that have ended, shape (molecules, longest); likewise the next three.
         nfe: forwards.
         classifier_nfe: forwards of classifiers.
         quality: see :class:`molgen.sampling.sampler.Samples`.
-        recorder: where events go, or None.
-        memory: the last prediction for rows in which nothing has changed since, by molecule.
+        recorder: records events, or None.
+        memory: the last prediction of rows that have not changed since, by molecule.
     """
 
     job: Job
@@ -117,7 +117,7 @@ class State:
 
 
 class RowSampler(Stepping[State]):
-    """A sampler that takes every row along a plan."""
+    """A sampler whose rows follow a plan."""
 
     plan: Plan
     weights: TokenWeights | None
@@ -126,14 +126,14 @@ class RowSampler(Stepping[State]):
     pad_id: int
     max_length: int
     plan_masks: bool = True
-    """Whether the noise is masks, so that rows may be given in part."""
+    """Whether the noise is masked, so that rows may be partially given."""
     _bound: Floats
 
     def _prepare(self) -> None:
-        """Check the batch size and find ``sigma_max`` of every step.
+        """Check the batch size and compute ``sigma_max`` of every step.
 
         Raises:
-            ValueError: if no row would be in flight.
+            ValueError: if the batch size is below 1.
         """
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}, expected at least 1")
@@ -142,19 +142,19 @@ class RowSampler(Stepping[State]):
         self._bound = np.where(placed, np.minimum(1, (1 - self.plan.alpha_s) / safe), 0.0)
 
     def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
-        """Return the tokens that rows start from, with the shape of ``real``, (rows, longest)."""
+        """Return the initial tokens of rows, with the shape of ``real``, (rows, longest)."""
         return np.full(real.shape, self.mask_id, dtype=np.int64)  # all masks
 
     @abstractmethod
     def _advance(self, active: ActiveRows, state: State) -> None:
-        """Take every row, in place, past its next step that costs a forward, or to its end."""
+        """Advance every row, in place, past its next step with a forward, or to its end."""
 
     def init(self, job: Job) -> State:
         """Return the state before the first step.
 
         Raises:
-            ValueError: if a length is below 1 or above the network's longest, or given rows have
-                other lengths.
+            ValueError: if a length is below 1 or above the maximum of the network, or given rows
+                have other lengths.
         """
         lengths = job.lengths
         if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= self.max_length):
@@ -174,7 +174,7 @@ class RowSampler(Stepping[State]):
         return State(job, none, queue, tokens, nfe, classifier_nfe, quality, recorder)
 
     def step(self, state: State) -> tuple[State, Info]:
-        """Let rows begin where there is room, and take all to their next forward or their end."""
+        """Fill the active batch, and advance its rows past their next forward or to their end."""
         room = self.batch_size - len(state.active.molecule)
         active = state.active.join(self._start(state.queue[:room], state))
         state.queue = state.queue[room:]
@@ -194,7 +194,7 @@ class RowSampler(Stepping[State]):
             ValueError: if the noise has no mask, or the rows have other lengths.
         """
         if not self.plan_masks:
-            raise ValueError("rows are given in part, but under this noise nothing is masked")
+            raise ValueError("given is set, expected None for noise without masks")
         found = (given.tokens != self.pad_id).sum(1)
         if not np.array_equal(found, lengths):
             raise ValueError(f"given rows have lengths {found}, expected {lengths}")
@@ -206,15 +206,15 @@ class RowSampler(Stepping[State]):
         return ActiveRows.start(molecules, np.where(real, tokens, self.pad_id), job.given)
 
     def _sigma(self, active: ActiveRows, rows: Ids, steps: Ids) -> Floats:
-        """Return each token's own chance of being masked again in each step.
+        """Return the probability that each token is remasked in each step.
 
         Args:
-            active: rows in flight.
-            rows: some of them.
+            active: the active batch.
+            rows: indices of some of its rows.
             steps: of the plan, shape (rows, steps).
 
         Returns:
-            Chances with shape (rows, steps, longest).
+            Probabilities with shape (rows, steps, longest).
         """
         tokens = active.tokens[rows]
         k = np.minimum(steps, len(self.plan) - 1)[:, :, None]

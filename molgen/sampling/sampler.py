@@ -1,4 +1,4 @@
-"""What every sampler takes, and what it returns: a row for each length, in order."""
+"""The interface of samplers: a job in, samples out, with a row for each length, in order."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ Condition = NDArray[np.float32] | None
 
 @dataclass(frozen=True)
 class Samples:
-    """What came out: one row for each row asked for, in order.
+    """The result of a job: one row for each requested row, in order.
 
     Attributes:
         tokens: ids with shape (molecules, longest), padded.
-        nfe: forwards of the network each row took, guidance included, shape (molecules,).
-        trajectory: every event of every row, where it was recorded.
-        classifier_nfe: forwards of classifiers each row took, shape (molecules,); zeros if left
-            out.
-        quality: how probable each token is to be right, with the shape of ``tokens``: what a
-            quality head said of it last, else its probability when it was placed; ones if left
+        nfe: forwards of the network for each row, guidance included, shape (molecules,).
+        trajectory: every event of every row, if recorded.
+        classifier_nfe: forwards of classifiers for each row, shape (molecules,); zeros if left out.
+        quality: probability that each token is right, with the shape of ``tokens``: the last output
+            of the quality head, or without one the probability when it was placed; ones if left
             out.
     """
 
@@ -39,7 +38,7 @@ class Samples:
     quality: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __post_init__(self) -> None:
-        """Fill in what was left out."""
+        """Fill in the defaults."""
         if not len(self.classifier_nfe):
             object.__setattr__(self, "classifier_nfe", np.zeros_like(self.nfe))
         if not self.quality.size:
@@ -48,14 +47,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Given:
-    """Rows that are there in part: what is masked is to be written, the rest stands.
+    """Partially given rows: masked tokens are to be drawn, the others are given.
 
     Attributes:
-        tokens: ids with shape (molecules, longest), padded, masks where something is missing.
-        psi: how probable each placed token is to be right, same shape; ones if left out.
-        fixed: tokens that no step may take off again, same shape; none if left out.
-        step: the step of the plan that each row begins at, shape (molecules,); the first if left
-            out. A plan without remasking takes masks off in a random order wherever it begins.
+        tokens: ids with shape (molecules, longest), padded, with masks at missing tokens.
+        psi: probability that each placed token is right, same shape; ones if left out.
+        fixed: tokens that must not be remasked, same shape; none if left out.
+        step: the first step of the plan for each row, shape (molecules,); 0 if left out. A plan
+            without remasking places tokens in a random order wherever it begins.
     """
 
     tokens: Ids
@@ -64,10 +63,10 @@ class Given:
     step: Ids | None = None
 
     def __post_init__(self) -> None:
-        """Check that everything has the shape of the tokens.
+        """Check the shapes against that of the tokens.
 
         Raises:
-            ValueError: naming what has not.
+            ValueError: naming the array with another shape.
         """
         shapes = {"psi": self.tokens.shape, "fixed": self.tokens.shape}
         shapes |= {"step": self.tokens.shape[:1]}
@@ -79,16 +78,16 @@ class Given:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What a sampler is asked for: a row for each length.
+    """The input of a sampler: a row for each length.
 
     Attributes:
         lengths: tokens of each row, shape (molecules,).
         condition: property values with shape (molecules, properties), NaN where left out.
         seed: of the draw; a row depends on the seed and its sample index alone.
-        first: sample index of the first row, to go on from an earlier job.
-        rows: sample index of each row, shape (molecules,), where they are not consecutive.
-        given: what rows start from, where that is not all masks.
-        record: whether every event is kept.
+        first: sample index of the first row, to continue an earlier job.
+        rows: sample index of each row, shape (molecules,), if they are not consecutive.
+        given: partially given rows, if they do not start as all masks.
+        record: whether to record every event.
     """
 
     lengths: Ids
@@ -100,10 +99,10 @@ class Job:
     record: bool = False
 
     def __post_init__(self) -> None:
-        """Check that there is a condition, and an index, for every row.
+        """Check that conditions and indices have one entry for every row.
 
         Raises:
-            ValueError: if there is not.
+            ValueError: if they do not.
         """
         for name in ("condition", "rows"):
             value = getattr(self, name)
@@ -121,11 +120,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Info:
-    """What a step came to.
+    """The rows that have ended in a step.
 
     Attributes:
-        rows: that have ended: indices of the job's, shape (rows,).
-        samples: what came out of them.
+        rows: indices in the job, shape (rows,).
+        samples: their result.
     """
 
     rows: Ids
@@ -133,13 +132,13 @@ class Info:
 
 
 OnDone = Callable[[Ids, Samples], None]
-"""Told of rows that have ended: their indices, with shape (rows,), and what came out of them."""
+"""Called with rows that have ended: their indices, with shape (rows,), and their result."""
 
 AnyState = TypeVar("AnyState", bound="RunState")
 
 
 class RunState(Protocol):
-    """What the next step of a sampler needs."""
+    """The state of a sampler between steps."""
 
     @property
     def over(self) -> bool:
@@ -152,29 +151,29 @@ class RunState(Protocol):
 
 
 class Stepping(ABC, Generic[AnyState]):
-    """A sampler by its two functions: :meth:`run` is the loop over them."""
+    """A sampler defined by :meth:`init` and :meth:`step`; :meth:`run` is the loop over them."""
 
     @abstractmethod
     def init(self, job: Job) -> AnyState:
         """Return the state before the first step.
 
         Raises:
-            ValueError: if the job is none that this sampler does.
+            ValueError: if the sampler does not support the job.
         """
 
     @abstractmethod
     def step(self, state: AnyState) -> tuple[AnyState, Info]:
-        """Take a step; return the state after it, and which rows it ended."""
+        """Take a step; return the state after it, and the rows that have ended."""
 
     def run(self, job: Job, on_done: OnDone | None = None) -> Samples:
         """Draw one row for each length.
 
         Args:
-            job: what is asked for.
-            on_done: told of rows as they end.
+            job: the rows to draw.
+            on_done: called with rows as they end.
 
         Raises:
-            ValueError: if the job is none that this sampler does; nothing has been drawn then.
+            ValueError: if the sampler does not support the job, before anything is drawn.
         """
         state = self.init(job)
         while not state.over:
@@ -185,7 +184,7 @@ class Stepping(ABC, Generic[AnyState]):
 
 
 class AnySampler(Protocol):
-    """What every sampler does."""
+    """Any sampler."""
 
     def run(self, job: Job, on_done: OnDone | None = None) -> Samples:
         """Draw one row for each length; see :meth:`Stepping.run`."""
@@ -193,15 +192,15 @@ class AnySampler(Protocol):
 
 
 Redraw = Callable[[int], tuple[Ids, Condition]]
-"""From a seed to other lengths and conditions for all the rows asked for: those of a restart."""
+"""From a seed to new lengths and conditions of all requested rows, for a restart."""
 
 
 @dataclass(frozen=True)
 class AdaptiveSamples(Samples):
-    """What came out; every count is over all tries.
+    """The result of adaptive sampling; every count is over all attempts.
 
     Attributes:
-        tries: draws each row took, shape (molecules,).
+        tries: attempts of each row, shape (molecules,).
     """
 
     tries: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))

@@ -1,9 +1,9 @@
-"""How to draw, as one object: what a preset recommends and a command line or a caller changes.
+"""Settings of a draw, as one object: recommended by a preset, changed by options or a caller.
 
-Its fields are the table of settings. Each says how it is written, read and checked, what it does
-and what tuning tries of it; presets, methods of comparisons, command-line options and
-:func:`from_words` and :func:`to_words` follow from that. A new setting is a new field, and a new
-parameter of something that is written ``NAME:key=value`` a new field of that.
+The fields are the table of settings. Each defines its text form, reader, writer, help and the
+values for tuning; presets, methods of comparisons, command-line options, :func:`from_words` and
+:func:`to_words` are derived from it. A new setting is a new field, and a new parameter of a class
+written as ``NAME:key=value`` is a new field of that class.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from molgen.sampling.retry import Adaptive
 
 CONDITIONS = "asked", "profile"
-MOST = 10_000_000  # rows or steps of one run; more would not fit in memory
+MOST = 10_000_000  # rows or steps of one run, limited by memory
 DTYPES = "auto", "bf16", "fp32", "fp64"
 METHOD = ("remask", "remask_weights", "guidance", "context", "corrector", "order")
-"""Settings that say by which method to draw: whoever names one of them goes without a preset that
-was tuned for a target, because its numbers belong to the method it was tuned with."""
+"""Settings that define the method: if one of them is given, presets tuned for a target are not
+used, since their numbers belong to the method they were tuned with."""
 
 
 def _reader(name: str) -> Callable[[Any], Any]:
-    """Return a reader of :mod:`molgen.sampling.words`, which is heavy, loaded when it is used."""
+    """Return a reader of :mod:`molgen.sampling.words`, imported at first use since it is slow."""
 
     def read(text: Any) -> Any:
         from molgen.sampling import words
@@ -60,97 +60,96 @@ def _writer(name: str, kinds: str = "") -> Callable[[Any], Any]:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to draw.
+    """Settings of a draw.
 
     Attributes:
-        strategy: writes the plan: which remasking.
+        remask: remasking strategy, which computes the plan.
         steps: of the plan.
-        remask_weights: which placed tokens go back first; None treats all alike.
-        gamma: strength of the guidance, a number or a function of ``alpha_t``. Classifier-free, 1
-            is the conditional prediction itself and takes one forward instead of two.
+        remask_weights: remasking weights; None for uniform ones.
+        gamma: strength of the guidance, a number or a function of ``alpha_t``. For classifier-free
+            guidance, 1 is the conditional prediction itself and takes one forward instead of two.
         shaping: of the distribution that tokens are drawn from; its fields are options, too.
-        batch_size: rows in flight; changes speed, not results.
+        batch_size: rows in the active batch; changes speed, not results.
         device: where the network runs.
         dtype: ``"bf16"``, ``"fp32"``, ``"fp64"`` or ``"auto"``.
-        guidance: how targets act on the draw.
-        context: contrast with a prediction that sees less of the row; None for none.
-        corrector: when rows are mended on the way, by a network that was trained for it.
-        order: in which order tokens are placed, where the network has a say in it; None for the
-            plan's: at random.
-        grammar: what rows are to be well-formed texts of; None for any text.
-        adapt: whether rows that fail go on, and how; None for one draw a row.
-        goal_weights: of the guidance, 1 where left out; only their proportions count.
-            Classifier-free, each further weight takes a forward more
+        guidance: kind of guidance towards targets.
+        context: contrast with a prediction from fewer tokens of the row; None for none.
+        corrector: when rows are corrected during sampling, by a network trained for it.
+        order: unmasking order; None for the random order of the plan.
+        grammar: language of well-formed texts to condition on; None for any text.
+        adapt: retries of failed rows; None for one draw a row.
+        goal_weights: of the guidance, 1 where left out; only their proportions matter. In
+            classifier-free guidance, each further weight takes one forward more
             (:mod:`molgen.guidance.weighted_conditions`).
-        conditions: what the network is told of a row: ``"asked"``, the targets; or ``"profile"``,
-            every other property as well, as the training molecule has it that lends the row its
-            length (:mod:`molgen.data.prior`). Rows of many profiles are more diverse.
+        conditions: conditions of a row: ``"asked"``, the targets; or ``"profile"``, every other
+            property as well, from the training molecule that the length of the row is drawn with
+            (:mod:`molgen.data.prior`). Rows of many profiles are more diverse.
     """
 
     remask: Strategy = words(
-        "ancestral, cap, rescale, switch, loop, forward-backward, dfm, psi; "
+        "remasking strategy: ancestral, cap, rescale, switch, loop, forward-backward, dfm, psi; "
         "parameters as loop:t_on=.55,t_off=.05",
         "STRATEGY", "ancestral", _reader("strategy"), _writer("write_strategy"), "remask",
         method=True, preset=True,
     )  # fmt: skip
     steps: int = number("steps of the plan", "T", 128, COUNT, preset=True, tries=(8, 32, 128))
     remask_weights: TokenWeights | None = words(
-        "which placed tokens are masked again first: uniform, confidence, sharpened, and for "
-        "models with a quality head quality and property; parameters as sharpened:tau=.5",
+        "remasking weights: uniform, confidence, sharpened, and for models with a quality head "
+        "quality and property; parameters as sharpened:tau=.5",
         "W", "uniform", _reader("token_weights"), _writer("write", "WEIGHTS"), "weights",
         value=None, method=True, preset=True,
     )  # fmt: skip
     gamma: Strength = number(
-        "strength of the guidance: a number, or START..END, a line from all noise to none",
+        "strength of the guidance: a number, or START..END, linear from all noise to none",
         "G", 1.0, EITHER, read=_reader("gamma"), write=_writer("write_gamma"), preset=True,
-        # early guidance hurts, late guidance does the work, so all lines rise
+        # guidance works better late than early, so all lines rise
         tries=(1.0, 1.5, 2.0, 3.0, "1..2", "1..3", "0..3"),
     )  # fmt: skip
     guidance: GuidanceSpec = words(
-        "cfg: classifier-free; cbg: by the model's guide, fudge its name for autoregressive "
-        "models; none: targets do not steer; parameters as cbg:scores=exact,tilt_mask=1",
+        "cfg: classifier-free; cbg: by the model's noisy classifier, called fudge for "
+        "autoregressive models; none: unguided; parameters as cbg:scores=exact,tilt_mask=1",
         "GUIDANCE", "cfg", _reader("guidance"), _writer("write", "GUIDANCE"), "guidance",
         factory=ClassifierFree, method=True, preset=True,
     )  # fmt: skip
     context: Context | None = words(
-        "contrast each prediction with one that sees less of the row: none, or "
+        "contrast each prediction with one from fewer tokens of the row: none, or "
         "hide:share=.3,strength=2",
         "C", "none", _reader("context"), _writer("write", "CONTEXTS"),
         value=None, method=True, preset=True,
     )  # fmt: skip
     corrector: Corrector | None = words(
-        "mend rows on the way: none, or likeliest:every=8,rounds=1 (models trained with "
+        "correct rows during sampling: none, or likeliest:every=8,rounds=1 (models trained with "
         "--self-correct)",
         "C", "none", _reader("corrector"), _writer("write", "CORRECTORS"),
         value=None, method=True, preset=True,
     )  # fmt: skip
     order: Order | None = words(
-        "place tokens in an order of the network's own instead of a plan: none, random, "
-        "left-to-right, entropy, margin, entropy-bounded:gamma=.1, klass",
+        "unmasking order instead of a plan: none, random, left-to-right, entropy, margin, "
+        "entropy-bounded:gamma=.1, klass",
         "O", "none", _reader("order"), _writer("write", "OPTIONAL_ORDERS"),
         value=None, method=True, preset=True,
     )  # fmt: skip
     grammar: SmilesGrammar | None = words(
-        "condition every draw on a well-formed text: none, or smiles: parentheses balance, "
-        "ring labels come in pairs",
+        "condition every draw on well-formed text: none, or smiles: balanced parentheses and "
+        "paired ring labels",
         "G", "none", _reader("grammar"), _writer("write", "GRAMMARS"),
         value=None, method=True, preset=True,
     )  # fmt: skip
     adapt: Adaptive | None = words(
-        "rows that are no new molecule go on, up to a budget of forwards a row: none, "
-        "restart:budget=128, or remask:share=.4,budget=128,until=valid+unique+novel; until may "
-        "hold likely, too: the model's noisy classifier finds it at least as probable as "
-        "probability=.5 that all targets are met",
+        "retry or remask rows that are no new molecule, up to a budget of forwards a row: none, "
+        "restart:budget=128, or remask:share=.4,budget=128,until=valid+unique+novel; with "
+        "until=likely, too, the target probability by the model's noisy classifier must be at "
+        "least probability=.5",
         "A", "none", _reader("adapt"), _writer("write_adapt"),
         value=None, method=True, preset=True,
     )  # fmt: skip
     conditions: str = words(
-        "what the network is told of a row: asked, the targets alone; or profile, every other "
-        "property, too, as a molecule of the training data that meets them has it: more diverse",
+        "conditions of a row: asked, the targets alone; or profile, every other property, too, "
+        "from a training molecule that meets the targets: more diverse",
         "C", "asked", value="asked",
     )  # fmt: skip
     shaping: Shaping = field(default_factory=Shaping)
-    batch_size: int = number("rows in flight; speed only", "B", 256, COUNT)
+    batch_size: int = number("rows in the active batch; speed only", "B", 256, COUNT)
     device: str = words("cpu (default), cuda, cuda:1, ...", "D", "cpu", value="cpu")
     dtype: str = words(
         "of the matrix products; fp64 is slow, and draws the same rows on every processor",
@@ -159,11 +158,11 @@ class Settings:
     goal_weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check what no later object checks.
+        """Check the values that no other class checks.
 
         Raises:
-            ValueError: if steps or batch size is no whole number from 1, gamma no number, or
-                conditions no word there is.
+            ValueError: if steps or batch size is not a whole number of at least 1, gamma not
+                finite, or conditions or dtype unknown.
         """
         for name in ("steps", "batch_size"):
             value = getattr(self, name)
@@ -178,18 +177,17 @@ class Settings:
             raise ValueError(f"dtype is {self.dtype!r}, expected one of {', '.join(DTYPES)}")
 
     def changed(self, **changes: Any) -> Settings:
-        """Return these settings with some of them changed, as a caller means it.
+        """Return these settings with some of them changed.
 
-        An order of placing goes without a plan: one that is asked for takes the place of the
-        strategy, weights and corrector that are not asked for beside it, and a strategy that is
-        asked for takes the place of an order.
+        An unmasking order excludes a plan: a new order resets the remasking strategy, weights and
+        corrector unless they are given too, and a new strategy resets the order.
 
         Args:
-            **changes: the attributes to change, those of the shaping among them.
+            **changes: attributes to change, including those of the shaping.
 
         Raises:
-            ValueError: if one is not known or out of range, there is no plan of so many steps, or
-                weights are asked for and the plan masks nothing again.
+            ValueError: if one is unknown or out of range, there is no plan with this number of
+                steps, or remasking weights are given and the plan does not remask.
         """
         shaped = {f.name: changes.pop(f.name) for f in fields(Shaping) if f.name in changes}
         if shaped:
@@ -206,28 +204,28 @@ class Settings:
         if {"remask", "steps", "remask_weights"} & set(changes):
             masks = found.remask.plan(found.steps).sigma.any()
             if changes.get("remask_weights") and not masks:
-                raise ValueError(_idle_weights(found))
+                raise ValueError(_unused_weights(found))
         return found
 
 
-def _idle_weights(settings: Settings) -> str:
+def _unused_weights(settings: Settings) -> str:
     weights, remask = OPTIONS["weights"], OPTIONS["remask"]
     return (
-        f"weights {weights.write(settings.remask_weights)} choose which tokens are masked again, "
-        f"but remask {remask.write(settings.remask)} masks none again: expected a strategy that "
-        "does, such as rescale:eta=0.1"
+        f"weights is {weights.write(settings.remask_weights)}, but remask is "
+        f"{remask.write(settings.remask)}, which remasks no token: expected a strategy with "
+        "remasking, such as rescale:eta=0.1"
     )
 
 
 OPTIONS: Mapping[str, Option] = options_of(Settings, Shaping)
-"""The table of settings, by key; those of the shaping are options like any other."""
+"""The table of settings, by key, including those of the shaping."""
 
 
 def from_words(written: Mapping[str, Any]) -> Settings:
     """Return settings as they are written in ``molgen.json`` and in presets.
 
     Raises:
-        ValueError: if a key, a word or a number is not understood.
+        ValueError: if a key, a word or a number is invalid.
     """
     for key in written:
         if key not in OPTIONS:
@@ -241,10 +239,10 @@ def from_words(written: Mapping[str, Any]) -> Settings:
 
 
 def to_words(settings: Settings) -> dict[str, Any]:
-    """Return what :func:`from_words` reads; weights of goals belong to the goals and are left out.
+    """Return the input of :func:`from_words`, without goal weights, which belong to the goals.
 
     Raises:
-        ValueError: if something cannot be written.
+        ValueError: if a value has no text form.
     """
     shaped = {f.name for f in fields(Shaping)}
     return {

@@ -1,4 +1,4 @@
-"""Trajectories: which token was placed or removed, when, and how sure the network was.
+"""Trajectories: the tokens placed and removed in each step, with their probabilities.
 
 A trajectory is a plain table of events. Replaying its events from all masks gives the state of a
 molecule after any step.
@@ -32,7 +32,7 @@ class Trajectory:
         position: of the token.
         action: ``PLACED`` or ``REMOVED``.
         token: id of the token placed or removed.
-        probability: what the network gave the token when it was placed.
+        probability: of the token when it was placed.
     """
 
     molecule: Ids
@@ -70,7 +70,7 @@ class Trajectory:
         """Return the events as a table with the tokens as text.
 
         ``action`` is ``placed``, ``removed`` or, where the token differs from the one that was
-        taken off that position before, ``replaced``.
+        removed from that position before, ``replaced``.
         """
         import pandas as pd
 
@@ -111,11 +111,11 @@ class Recorder:
         self._events: list[NDArray[np.float64]] = []
 
     def place(self, molecule: Ids, step: Ids, position: Ids, token: Ids, p: Floats) -> None:
-        """Note tokens placed; arguments have one shape (events,)."""
+        """Record tokens placed; arguments have one shape (events,)."""
         self._note(PLACED, molecule, step, position, token, p)
 
     def remove(self, molecule: Ids, step: Ids, position: Ids, token: Ids, p: Floats) -> None:
-        """Note tokens removed; arguments have one shape (events,)."""
+        """Record tokens removed; arguments have one shape (events,)."""
         self._note(REMOVED, molecule, step, position, token, p)
 
     def _note(
@@ -125,7 +125,7 @@ class Recorder:
         self._events.append(np.stack([molecule, step, position, actions, token, p], axis=1))
 
     def trajectory(self, first: int = 0) -> Trajectory:
-        """Return everything noted by molecule and step; molecules count from ``first``."""
+        """Return all events sorted by molecule and step; molecules count from ``first``."""
         events = np.concatenate([np.empty((0, 6)), *self._events])
         events = events[np.lexsort((events[:, 1], events[:, 0]))]
         molecule, step, position, action, token = events[:, :5].astype(np.int64).T

@@ -32,6 +32,7 @@ from molgen.diffusion import noise
 from molgen.diffusion.losses import LEAST_NOISE, shifted
 from molgen.nn.config import places
 from molgen.nn.denoiser import MoleculeDenoiser
+from molgen.training import state
 from molgen.training.batch import Batch, Noised
 from molgen.training.recipe import TrainConfig
 from molgen.training.trainer import Trainer, train
@@ -161,11 +162,15 @@ def new_classifier(
     return classifier
 
 
+def default_config(epochs: float = 6.0) -> TrainConfig:
+    """Return the training of a classifier: an early decay of the learning rate."""
+    return TrainConfig(epochs=epochs, **RECIPE)  # type: ignore[arg-type]
+
+
 def train_classifier(
     data: TokenDataset,
     folder: str | Path,
     noise: str = "masked",
-    epochs: float = 6.0,
     config: TrainConfig | None = None,
     progress: bool = True,
     resume: bool = True,
@@ -178,8 +183,7 @@ def train_classifier(
         data: tokenised molecules with property values, NaN where unknown.
         folder: for checkpoints and ``training_log.csv``.
         noise: see :func:`new_classifier`.
-        epochs: passes over the training part, without a ``config``.
-        config: of training; by default with an early decay of the learning rate.
+        config: of training; :func:`default_config` if omitted.
         progress: show progress.
         resume: from a checkpoint in the folder.
         sizes: see :func:`new_classifier`.
@@ -191,7 +195,7 @@ def train_classifier(
     Raises:
         ValueError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
     """
-    config = config or TrainConfig(epochs=epochs, **RECIPE)  # type: ignore[arg-type]
+    config = config or default_config()
     classifier = new_classifier(data, noise, config.seed, sizes, network)
     objective = ClassifierObjective(noise, data.pad_id, data.mask_id, classifier.bins)
 
@@ -200,7 +204,9 @@ def train_classifier(
             for name, parameter in classifier.named_parameters():
                 parameter.copy_(trainer.average.weights[name])
 
-    train(data, folder, classifier, config, resume, progress, export=end, objective=objective)
+    if not resume:
+        state.remove(Path(folder))
+    train(data, folder, classifier, config, progress, export=end, objective=objective)
     return classifier.eval()
 
 

@@ -24,7 +24,7 @@ from molgen.data.dataset import TokenDataset
 from molgen.diffusion.plan import Ancestral
 from molgen.model import Model
 from molgen.nn.denoiser import noise_of
-from molgen.training.classifier import train_classifier
+from molgen.training.classifier import default_config, train_classifier
 from molgen.training.state import remove
 from property_models.classifiers.network import NoisyClassifier
 from property_models.learned.calibration import errors
@@ -139,7 +139,7 @@ def train(
     """
     kind, folder = noise_of(model.denoiser), Path(folder)
     classifier = train_classifier(
-        labelled.data, folder, kind, epochs, progress=progress, resume=False, sizes=sizes
+        labelled.data, folder, kind, default_config(epochs), progress, False, sizes
     )
     save_network(classifier, folder)
     remove(folder)

@@ -11,7 +11,7 @@ The same command resumes an interrupted run: without cleaning the file again
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,12 +72,11 @@ def shape_for(
 
 def fit(
     prepared: PreparedDataset,
-    folder: Path,
+    folders: Sequence[Path],
     network: DenoiserConfig | MoleculeDenoiser,
     config: TrainConfig,
     resume: bool = True,
     progress: bool = False,
-    exports: tuple[Path, ...] = (),
     report: Callable[[str], None] = print,
     stopping: bool = False,
 ) -> dict[str, Any]:
@@ -85,12 +84,12 @@ def fit(
 
     Args:
         prepared: the data set from :func:`prepare`.
-        folder: of the run and the model.
+        folders: the first for the run and the model, the others for the model only, without data
+            and checkpoints.
         network: the shape of a new network, or one to start from.
         config: of training.
         resume: from a checkpoint in the folder.
         progress: show progress.
-        exports: further folders for the model only, without data and checkpoints.
         report: called with lines for the user.
         stopping: end early if the held-out loss stops improving, at ``config.epochs`` at the
             latest.
@@ -104,6 +103,7 @@ def fit(
     from molgen.training.export import export
     from molgen.training.trainer import train
 
+    folder, *others = folders
     info: dict[str, Any] = {}
     stop = EarlyStopping(folder) if stopping else None
 
@@ -112,7 +112,7 @@ def fit(
         if stop:
             stop.restore(trainer)
             facts = {**facts, "stopping": stop.facts(trainer)}
-        info.update(export(trainer, folder, facts, (*exports, folder), "", progress))
+        info.update(export(trainer, folder, facts, (*others, folder), "", progress))
 
     place = state.find(folder) if resume else None
     if place is not None:
@@ -122,7 +122,9 @@ def fit(
             report(warning)
     if stop:
         config = stop.begin(place, prepared.data, network, config)
-    train(prepared.data, folder, network, config, resume, progress, stop, end)
+    if not resume:
+        state.remove(folder)
+    train(prepared.data, folder, network, config, progress, stop, end)
     return info
 
 

@@ -72,8 +72,10 @@ class SelfCorrecting:
         loss = _nll(log_p, batch.x_0, masked).sum(1) * weight
         drawn = torch.where(filled, inverse_cdf(log_p.detach(), batch.u), batch.x_s)
         output = model.answer(drawn, batch.values)
-        corrected = _nll(output.logits.log_softmax(-1), batch.x_0, real).sum(1)
-        loss = loss + self.correction * corrected * weight
+        loss = (
+            loss
+            + self.correction * _nll(output.logits.log_softmax(-1), batch.x_0, real).sum(1) * weight
+        )
         if output.quality is not None:
             right = (drawn == batch.x_0).float()
             entropy = F.binary_cross_entropy_with_logits(output.quality, right, reduction="none")

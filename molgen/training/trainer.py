@@ -235,7 +235,6 @@ def train(
     folder: str | Path,
     network: DenoiserConfig | Trunk,
     config: TrainConfig,
-    resume: bool = True,
     progress: bool = True,
     on_checkpoint: Callable[[Trainer], None] | None = None,
     export: Callable[[Trainer], None] | None = None,
@@ -245,10 +244,9 @@ def train(
 
     Args:
         data: tokenised molecules.
-        folder: for ``state/`` (for resuming) and ``training_log.csv``.
+        folder: for ``state/``, from which a run is resumed if it exists, and ``training_log.csv``.
         network: the shape of a new network, or one to start from, which is trained in place.
         config: of training.
-        resume: from ``folder/state`` if it exists; otherwise it is removed.
         progress: show loss, held-out estimate and molecules per second: as a bar if standard error
             is a terminal, as lines otherwise.
         on_checkpoint: called after every checkpoint.
@@ -265,8 +263,6 @@ def train(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        state.remove(folder)
     model = network if isinstance(network, Trunk) else new_model(network, config.seed)
     with workers(config.device, config.workers) as pool:
         trainer = Trainer(data, model, config, pool, objective)

@@ -1,9 +1,9 @@
-"""Arrays that may come from anybody: their types and shapes are checked before they are read.
+"""Arrays from untrusted files: types and shapes are checked before the data are read.
 
     read_safetensors(path, {"lengths": Array("u", "rows"), "values": Array("f", "rows", 3)})
 
-A safetensors file says in its first bytes what it holds, and so does each member of an ``.npz``;
-both are compared with what is wanted before memory is taken. Nothing is unpickled.
+The header of a safetensors file gives types and shapes, and so does each member of an ``.npz``;
+both are compared with the expected ones before memory is allocated. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from molgen.utils.json_files import existing
 
 KINDS = {"u": "whole numbers from 0", "i": "whole numbers", "f": "numbers", "b": "booleans"}
 NAMES = KINDS | {"U": "text"}
-FEW = 64 * 2**20  # bytes that a compressed file may unfold to, whatever its own size
-FOLD = 50  # times its own size that a larger one may: tokens and masks stay below 20
+SMALL = 64 * 2**20  # bytes that any compressed file may expand to
+RATIO = 50  # largest expansion of a larger one: tokens and masks stay below 20
 UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, NotImplementedError),
     *(RecursionError, SyntaxError, TypeError, tokenize.TokenError),  # of a member's own header
@@ -33,11 +33,11 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Layout:
-    """What a file says of an array.
+    """Type and shape of an array in a file.
 
     Attributes:
         kind: of number: one of :data:`NAMES`, or a format's own name.
-        shape: how many along each axis.
+        shape: size of each axis.
         size: bytes in memory.
     """
 
@@ -47,11 +47,11 @@ class Layout:
 
 
 class Array:
-    """What an array must be.
+    """The expected type and shape of an array.
 
     Attributes:
         kinds: of number, one letter each; see :data:`NAMES`.
-        shape: how many along each axis: a number, or a name for a size that axes share.
+        shape: size of each axis: a number, or a name for a size that axes share.
         optional: whether it may be missing.
     """
 
@@ -62,14 +62,14 @@ class Array:
 def read_safetensors(
     path: str | Path, wanted: Mapping[str, Array]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Return the arrays of a safetensors file and what it says of itself.
+    """Return the arrays of a safetensors file and its metadata.
 
     Args:
         path: of the file.
-        wanted: the arrays by name; others are left aside.
+        wanted: the arrays by name; others are ignored.
 
     Raises:
-        ValueError: naming the file, the array, what came and what was allowed.
+        ValueError: naming the file, the array, its type or shape, and the expected one.
         OSError: if the file cannot be opened.
     """
     from safetensors import SafetensorError, safe_open
@@ -77,18 +77,18 @@ def read_safetensors(
     check_layout(safetensors_layout(path), wanted, path)
     try:
         with safe_open(path, framework="numpy") as file:
-            there = set(file.keys())
-            arrays = {name: file.get_tensor(name) for name in wanted if name in there}
+            present = set(file.keys())
+            arrays = {name: file.get_tensor(name) for name in wanted if name in present}
             return arrays, dict(file.metadata() or {})
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged: {reason(error)}") from error
 
 
 def safetensors_layout(path: str | Path) -> dict[str, Layout]:
-    """Return what a safetensors file says of its arrays; none of them is read.
+    """Return types and shapes from the header of a safetensors file; no array is read.
 
     Raises:
-        ValueError: if it is no such file, or was cut short.
+        ValueError: if the file is of another format, or truncated.
         OSError: if it cannot be opened.
     """
     from safetensors import SafetensorError, safe_open
@@ -108,7 +108,7 @@ def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, NDArray
     """Return the arrays of an ``.npz``; arguments and errors are those of :func:`read_safetensors`.
 
     Raises:
-        ValueError: likewise, and if the file would unfold to far more than its own size.
+        ValueError: likewise, and if the file would expand to many times its own size.
         OSError: if the file cannot be opened.
     """
     existing(path)
@@ -119,7 +119,7 @@ def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, NDArray
     except UNREADABLE as error:
         raise ValueError(f"{path} is damaged, expected an .npz: {reason(error)}") from error
     check_layout(layouts, wanted, path)
-    _check_fold(path, (layouts[name].size for name in wanted if name in layouts))
+    _check_expansion(path, (layouts[name].size for name in wanted if name in layouts))
     try:
         with np.load(path, allow_pickle=False) as data:
             return {name: data[name] for name in wanted if name in layouts}
@@ -130,10 +130,10 @@ def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, NDArray
 def check_layout(
     found: Mapping[str, Layout], wanted: Mapping[str, Array], source: str | Path
 ) -> None:
-    """Check what a file says of its arrays.
+    """Check the types and shapes of a file's arrays.
 
     Raises:
-        ValueError: naming the first that is missing, of other numbers or of another shape.
+        ValueError: naming the first that is missing, of another type or of another shape.
     """
     sizes: dict[str, int] = {}
     for name, array in wanted.items():
@@ -141,17 +141,17 @@ def check_layout(
         if layout is None:
             if array.optional:
                 continue
-            there = ", ".join(sorted(found)[:8]) or "nothing"
-            raise ValueError(f"{source} is damaged: it lacks {name!r} and holds {there}")
+            present = ", ".join(sorted(found)[:8]) or "nothing"
+            raise ValueError(f"{source} is damaged: it lacks {name!r} and has {present}")
         if layout.kind not in array.kinds:
             expected = " or ".join(NAMES[kind] for kind in array.kinds)
-            came = NAMES.get(layout.kind, layout.kind)
-            raise ValueError(f"{source} is damaged: {name} holds {came}, expected {expected}")
-        fits = len(layout.shape) == len(array.shape) and all(
-            there == (sizes.setdefault(size, there) if isinstance(size, str) else size)
-            for size, there in zip(array.shape, layout.shape, strict=True)
+            kind = NAMES.get(layout.kind, layout.kind)
+            raise ValueError(f"{source} is damaged: {name} has {kind}, expected {expected}")
+        matches = len(layout.shape) == len(array.shape) and all(
+            actual == (sizes.setdefault(size, actual) if isinstance(size, str) else size)
+            for size, actual in zip(array.shape, layout.shape, strict=True)
         )
-        if not fits:
+        if not matches:
             expected = ", ".join(str(sizes.get(str(size), size)) for size in array.shape)
             raise ValueError(
                 f"{source} is damaged: {name} has shape {layout.shape}, expected ({expected})"
@@ -178,14 +178,15 @@ def _npy_layout(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> Layout:
     return Layout(dtype.kind, tuple(shape), size)
 
 
-def _check_fold(path: str | Path, sizes: Iterable[int]) -> None:
+def _check_expansion(path: str | Path, sizes: Iterable[int]) -> None:
     total, packed = sum(sizes), Path(path).stat().st_size
-    if total > max(FEW, FOLD * packed):
+    if total > max(SMALL, RATIO * packed):
         raise ValueError(
-            f"{path} would unfold from {packed:,} to {total:,} bytes, expected at most {FOLD} times"
+            f"{path} would expand from {packed:,} to {total:,} bytes, expected at most "
+            f"{RATIO} times"
         )
 
 
 def reason(error: Exception) -> str:
-    """Return why a library could not read a file, on one short line."""
+    """Return the reason why a library could not read a file, on one short line."""
     return " ".join(str(error).split())[:200] or type(error).__name__

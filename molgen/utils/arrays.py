@@ -1,4 +1,4 @@
-"""The array types that everything speaks of."""
+"""Array types."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Writing files so that a name never stands for half a file.
+"""Atomic writing of files.
 
     content -> temporary file in the same folder -> one rename
 
-A rename within a folder is atomic: when the disk is full or the run is interrupted, the old file
-(or none) is there. Beside it, the checks that belong before long work rather than after it.
+A rename within a folder is atomic: if the disk is full or the run is interrupted, the old file (or
+none) remains. Also checks of output paths, to be made before long work.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def check_writable(path: str | Path) -> None:
-    """Check that a file can be put there; call it before any long work.
+    """Check that a file can be written; call it before any long work.
 
     Raises:
         ValueError: if its folder does not exist or may not be written to, or if it is a folder.
@@ -31,9 +31,9 @@ def check_writable(path: str | Path) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder that takes the name ``path`` if all goes well.
+    """Yield a temporary path in the same folder, renamed to ``path`` at the end of the block.
 
-    Whatever goes wrong, an interruption included, the temporary file is removed.
+    After an error or an interruption the temporary file is removed.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -1,7 +1,7 @@
-"""Modules that are found as the program runs: extras that may be missing, and files of Python.
+"""Modules imported at run time: optional extras, and files of Python.
 
-This is the only place that does so; everything else is imported by name, where a reader and a
-linter see it.
+This is the only place that does so; all other modules are imported by name, visible to readers and
+linters.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def from_file(path: Path, name: str) -> ModuleType:
 
     Args:
         path: of the file.
-        name: of the module, which is not entered among those imported by name.
+        name: of the module, which is not added to ``sys.modules``.
 
     Raises:
         ImportError: if it is no Python source.

@@ -1,10 +1,9 @@
-"""JSON that may come from anybody, checked against a type before anything uses it.
+"""JSON from untrusted files, checked against a type before use.
 
-    read_json(path, kind) -> what the file holds, as ``kind`` (a msgspec Struct, a dataclass, ...)
+    read_json(path, kind) -> the content, as ``kind`` (a msgspec Struct, a dataclass, ...)
 
-Reading runs nothing and takes little: a file has a largest size, its values a greatest depth, and
-its texts can be written again. What does not fit ends in one line that names the file, the key,
-what came and what was allowed.
+Reading runs no code and is bounded: files have a largest size and a greatest depth, and texts are
+valid Unicode. A mismatch is one line with the file, the key, its value and the expected one.
 """
 
 from __future__ import annotations
@@ -19,27 +18,27 @@ from typing import Any, TypeVar
 
 import msgspec
 
-LARGEST = 64 * 2**20  # bytes: a thousand times what molgen writes
-DEEPEST = 32  # lists and objects within one another
+LARGEST = 64 * 2**20  # bytes: a thousand times the files of molgen
+DEEPEST = 32  # nested lists and objects
 
 T = TypeVar("T")
 
-_PLACE = re.compile(r"(?P<what>.*?)(?: - at `(?:key` in `)?\$(?P<place>.*)`)?$", re.DOTALL)
+_PLACE = re.compile(r"(?P<reason>.*?)(?: - at `(?:key` in `)?\$(?P<place>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d*|\.\.\.)\]")
 _CHOICE = re.compile(r"str matching regex '\^\(?([\w|]+)\)?\$'")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a character, which no file can hold
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # half of a surrogate pair, which UTF-8 cannot encode
 
 
 def read_json(path: str | Path, kind: type[T]) -> T:
-    """Return what a JSON file holds.
+    """Return the content of a JSON file.
 
     Args:
         path: of the file.
-        kind: what it must be: any type that msgspec converts to. Keys it does not name are left
-            out; ``object`` is for whatever there is.
+        kind: expected type: any that msgspec converts to. Keys it does not name are left out;
+            ``object`` allows any content.
 
     Raises:
-        ValueError: naming the file, the key, what came and what was allowed.
+        ValueError: naming the file, the key, its value and the expected one.
         OSError: if the file cannot be opened.
     """
     return checked(parse_json(read_bytes(path), path), kind, path)
@@ -56,7 +55,7 @@ def read_bytes(path: str | Path, largest: int = LARGEST) -> bytes:
     with path.open("rb") as file:
         content = file.read(largest + 1)
     if len(content) > largest:
-        raise ValueError(f"{path} is larger than {largest:,} bytes, which no such file is")
+        raise ValueError(f"{path} has more than {largest:,} bytes, expected at most as many")
     return content
 
 
@@ -64,7 +63,7 @@ def existing(path: str | Path) -> Path:
     """Return the path of a regular file.
 
     Raises:
-        OSError: if it is none: a pipe would wait for ever, and a device never ends.
+        OSError: if it is none: reading a pipe or a device may never end.
     """
     path = Path(path)
     if not path.is_file():
@@ -74,14 +73,14 @@ def existing(path: str | Path) -> Path:
 
 
 def parse_json(text: str | bytes, source: str | Path) -> Any:
-    """Return JSON's value.
+    """Return the value of a JSON text.
 
     Args:
         text: in UTF-8 where it is bytes.
-        source: what an error names.
+        source: named in errors.
 
     Raises:
-        ValueError: if it is no JSON, or deeper or stranger than any that molgen writes.
+        ValueError: if it is no JSON, too deep, or has invalid Unicode.
     """
     try:
         value = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
@@ -97,21 +96,21 @@ def checked(value: Any, kind: type[T], source: str | Path) -> T:
     """Return a value as a type.
 
     Args:
-        value: as JSON gives it.
+        value: of JSON.
         kind: see :func:`read_json`.
-        source: what an error names.
+        source: named in errors.
 
     Raises:
-        ValueError: naming the key, what came and what was allowed.
+        ValueError: naming the key, its value and the expected one.
     """
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{source} is damaged: {_told(error, value)}") from error
+        raise ValueError(f"{source} is damaged: {_mismatch(error, value)}") from error
 
 
 def shown(value: object) -> str:
-    """Return a value for an error, cut short."""
+    """Return a value for an error, shortened."""
     text = reprlib.repr(value)
     return text if len(text) < 60 else f"{text[:57]}..."
 
@@ -120,7 +119,7 @@ def _check_plain(value: Any, source: str | Path, depth: int) -> None:
     if depth >= DEEPEST and isinstance(value, dict | list):
         raise ValueError(f"{source} is damaged: it is deeper than {DEEPEST} levels")
     if isinstance(value, str) and _SURROGATE.search(value):
-        raise ValueError(f"{source} is damaged: {shown(value)} holds half a character")
+        raise ValueError(f"{source} is damaged: {shown(value)} has half a character")
     if isinstance(value, dict):
         for key, item in value.items():
             _check_plain(key, source, depth)
@@ -130,22 +129,22 @@ def _check_plain(value: Any, source: str | Path, depth: int) -> None:
             _check_plain(item, source, depth + 1)
 
 
-def _told(error: msgspec.ValidationError, value: Any) -> str:
-    """Return what msgspec found wrong: the key first, then what came, then what was allowed."""
+def _mismatch(error: msgspec.ValidationError, value: Any) -> str:
+    """Return the error of msgspec as key, value and expected value."""
     match = _PLACE.match(str(error))
-    what, place = (match["what"], match["place"] or "") if match else (str(error), "")
-    what = what.replace("`", "").replace("Object missing required field", "it lacks the key")
-    what = _CHOICE.sub(lambda match: f"one of {match[1].replace('|', ', ')}", what)
+    reason, place = (match["reason"], match["place"] or "") if match else (str(error), "")
+    reason = reason.replace("`", "").replace("Object missing required field", "it lacks the key")
+    reason = _CHOICE.sub(lambda match: f"one of {match[1].replace('|', ', ')}", reason)
     name = place.lstrip(".").replace("[...]", "[]") or "the content"
-    if not what.startswith("Expected"):
-        return f"{what}{f' in {name}' if place else ''}"
-    found, came = _at(value, place)
-    expected = re.sub(r", got [a-z]+$", "", what) if found else what
-    return f"{name} is {shown(came)}, e{expected[1:]}" if found else f"{name}: e{what[1:]}"
+    if not reason.startswith("Expected"):
+        return f"{reason}{f' in {name}' if place else ''}"
+    found, actual = _at(value, place)
+    expected = re.sub(r", got [a-z]+$", "", reason) if found else reason
+    return f"{name} is {shown(actual)}, e{expected[1:]}" if found else f"{name}: e{reason[1:]}"
 
 
 def _at(value: Any, place: str) -> tuple[bool, Any]:
-    """Return whether a place of a value can be told, and what is there."""
+    """Return whether a path into a value is complete, and the item there."""
     for step in _STEP.finditer(place):
         at = step["key"] if step["key"] is not None else step["index"]
         if at == "...":

@@ -1,38 +1,42 @@
-"""Options: a dataclass field that says, beside its value, how it is written and what it is for.
+"""Options: dataclass fields with a default, a reader, a writer and a help text.
 
     temperature: float = number("divides log-probabilities; below 1 sharpens", default=1.0)
 
 Presets, comparisons and the command line are derived from the fields of a class
-(:func:`options_of`), so a new option is a new field. Nothing here is heavy: ``--help`` reads it.
+(:func:`options_of`), so a new option is a new field. This module is imported for ``--help``, so it
+imports no large library.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 WORDS, NUMBER, COUNT, EITHER = "words", "number", "count", "either"
+UNBOUNDED = {"most": math.inf}
+"""Metadata of a parameter in ``NAME:key=value`` whose number may exceed 1."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """How a field is written.
+    """The written form of a field.
 
     Attributes:
         name: of the field.
         key: in presets, in comparisons and, with dashes, on the command line.
         kind: ``"words"``; ``"number"``; ``"count"``, a whole number of at least 1; or ``"either"``,
             a number or words for several.
-        default: as it is written.
-        help: what it does, for people.
-        metavar: what stands for its value in ``--help``.
-        read: from what is written to the value.
-        write: back again.
-        choices: the words there are, where they are few.
-        method: whether it says by which method to draw, and not how strongly, long or fast.
-        preset: whether a preset may say it.
-        tries: what tuning tries of it.
+        default: in written form.
+        help: its effect, for ``--help``.
+        metavar: placeholder of its value in ``--help``.
+        read: from the written form to the value.
+        write: the inverse.
+        choices: allowed words, if they are few.
+        method: whether it is a part of the method, unlike strength, steps or speed.
+        preset: whether it may be set in a preset.
+        tries: values of the search space of tuning.
     """
 
     name: str
@@ -69,15 +73,15 @@ def words(
         read: likewise.
         write: likewise.
         key: likewise; by default the field's name.
-        value: of the field by default, where it is not what was written.
+        value: default of the field, if it differs from the written form.
         factory: of that value.
         **more: see :class:`Option`.
     """
     about = {"kind": WORDS, "help": help, "metavar": metavar, "read": read, "write": write}
-    asked = {**about, "default": default, "key": key, **more}
+    about |= {"default": default, "key": key, **more}
     if factory is not MISSING:
-        return field(default_factory=factory, metadata={"option": asked})
-    return field(default=value, metadata={"option": asked})
+        return field(default_factory=factory, metadata={"option": about})
+    return field(default=value, metadata={"option": about})
 
 
 def number(

@@ -1,7 +1,7 @@
-"""Doing the same thing to many molecules, in one process or several, in order.
+"""A function applied to many molecules, in one process or several, in order.
 
-RDKit holds the interpreter lock while it parses, so threads do not help and processes do. Starting
-them costs a few hundredths of a second, which a short list does not earn back. Never imports torch.
+RDKit keeps the interpreter lock while it parses, so only processes run in parallel. Starting them
+takes a few hundredths of a second, so a short list stays in one. Never imports torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from molgen.utils.progress import Bar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CHUNK = 500  # items handed over at a time: from 0.05 s (parsing) to 1 s (QED) of work
+CHUNK = 500  # items a task: from 0.05 s (parsing) to 1 s (QED) of work
 
 
 def cores() -> int:
@@ -34,9 +34,9 @@ def map_chunks(
 
     Args:
         work: takes a list of items; with several processes it must be importable by name.
-        items: what to work on.
-        processes: how many processes share the chunks; 1 stays in this one.
-        progress: label of a progress bar counted in items; empty for none. It shows only where
+        items: its arguments.
+        processes: number of processes that share the chunks; 1 uses the present one.
+        progress: label of a progress bar counted in items; empty for none. It is shown only where
             standard error is a terminal.
 
     Returns:
@@ -65,7 +65,7 @@ def _results(
     import signal
     from concurrent.futures import ProcessPoolExecutor
 
-    # Ctrl-C reaches every process of a terminal: this one ends the run, the others just end.
+    # Ctrl-C is sent to every process of a terminal, but only this one handles it.
     ignore = (signal.SIGINT, signal.SIG_IGN)
     count = min(processes, len(chunks))
     with ProcessPoolExecutor(count, initializer=signal.signal, initargs=ignore) as pool:

@@ -1,12 +1,12 @@
-"""Non-dominated points and the volume they dominate: how two frontiers are compared.
+"""Non-dominated points and the volume they dominate, for the comparison of frontiers.
 
     a dominates b   iff  a_i >= b_i for every objective i, and a_i > b_i for one of them
     hypervolume(S)  =    volume of the union over p in S of the box from the reference r up to p
 
-Every objective is maximised; a row with a NaN (no novel molecule has no mean) is no point, and is
-dropped first. The volume is exact. For two objectives one sweep adds up strips; for more, the space
-is cut into slabs at the points' last coordinates and each slab is thickness times the hypervolume,
-in one dimension fewer, of the points that reach it: all terms are positive, so nothing cancels.
+Every objective is maximised; rows with a NaN (the mean of no novel molecules) are dropped first.
+The volume is exact. For two objectives it is a sum of strips; for more, the space is cut into slabs
+at the points' last coordinates, and the volume of a slab is its thickness times the hypervolume, in
+one dimension fewer, of the points above it: all terms are positive, so there is no cancellation.
 
 References: Zitzler and Thiele, "Multiobjective optimization using evolutionary algorithms: a
 comparative case study" (1998) for the measure; While et al., "A faster algorithm for calculating
@@ -30,7 +30,7 @@ Marks = NDArray[np.bool_]
 def nondominated(points: ArrayLike) -> Marks:
     """Mark the points that no other point dominates.
 
-    Equal points do not dominate each other, so of several that tie all are marked or none.
+    Equal points do not dominate each other, so either all of them are marked or none.
 
     Args:
         points: objectives to maximise, with shape (points, objectives).
@@ -44,7 +44,7 @@ def nondominated(points: ArrayLike) -> Marks:
     table = _table(points)
     marks = np.asarray(~np.isnan(table).any(axis=1), dtype=bool)
     order = np.flatnonzero(marks)
-    # Best first objective first, ties by the next ones: no point is dominated by a later one.
+    # Sorted by the first objective, ties by the next ones: no point is dominated by a later one.
     order = order[np.lexsort(-table[order].T[::-1])]
     if table.shape[1] == 2:
         marks[order] = _sweep_marks(table[order])
@@ -58,14 +58,14 @@ def hypervolume(points: ArrayLike, reference: Sequence[float] | Floats) -> float
 
     Args:
         points: objectives to maximise, with shape (points, objectives). Rows with a NaN are left
-            out; a point that is not above the reference in every objective adds nothing.
+            out; a point not above the reference in every objective contributes zero.
         reference: with shape (objectives,).
 
     Returns:
         In the product of the objectives' units; 0 if no point lies above the reference.
 
     Raises:
-        ValueError: if shapes differ, or a number that matters is infinite.
+        ValueError: if shapes differ, or the reference or a point above it is infinite.
     """
     table = _table(points)
     corner = np.asarray(reference, dtype=np.float64)
@@ -95,7 +95,7 @@ def _sweep_marks(ordered: Floats) -> Marks:
         return np.zeros(0, dtype=bool)
     best = np.maximum.accumulate(ordered[:, 1])
     before = np.concatenate([[-np.inf], best[:-1]])
-    # A point is on the front if it exceeds all before it, or repeats the one that set the best.
+    # A point is on the front if it exceeds all before it, or equals such a point.
     repeats = np.zeros(len(ordered), dtype=bool)
     repeats[1:] = (ordered[1:] == ordered[:-1]).all(axis=1)
     first = np.flatnonzero(~repeats)
@@ -106,14 +106,14 @@ def _sweep_marks(ordered: Floats) -> Marks:
 def _filter_marks(ordered: Floats) -> Marks:
     """Mark the front of points with any number of objectives, ordered as in :func:`nondominated`.
 
-    A dominating point comes before what it dominates, and if that dominating point is dominated
-    itself, then by one on the front: comparing with the front so far is enough.
+    A dominating point comes before the points it dominates, and if it is dominated itself, then by
+    one on the front: a comparison with the front so far is enough.
     """
     marks = np.zeros(len(ordered), dtype=bool)
     for i, point in enumerate(ordered):
         front = ordered[:i][marks[:i]]
-        beaten = (front >= point).all(axis=1) & (front > point).any(axis=1)
-        marks[i] = not beaten.any()
+        dominates = (front >= point).all(axis=1) & (front > point).any(axis=1)
+        marks[i] = not dominates.any()
     return marks
 
 
@@ -129,7 +129,7 @@ def _volume(points: Floats) -> float:
     floors = np.append(points[1:, -1], 0.0)
     total = 0.0
     for i, thickness in enumerate(points[:, -1] - floors):
-        if thickness > 0:  # points that share the coordinate join the slab below it together
+        if thickness > 0:  # points of equal coordinate belong to the same slab
             slab = points[: i + 1, :-1]
             total += float(thickness) * _volume(slab[nondominated(slab)])
     return total
@@ -145,9 +145,9 @@ def _area(points: Floats) -> float:
 
 @dataclass(frozen=True)
 class ParetoRank:
-    """Minus the non-dominated rank, from 0, plus up to a half for standing apart.
+    """Minus the non-dominated rank, from 0, plus up to a half for the crowding distance.
 
-    A score says how a molecule ranks among those it is scored with, and means nothing elsewhere.
+    Scores are comparable only among molecules scored together.
     """
 
     def __call__(self, gains: Floats, best: int | None = None) -> Floats:
@@ -167,8 +167,8 @@ class ParetoRank:
 def crowding(front: Floats) -> Floats:
     """Return the crowding distance of the points of one front.
 
-    That is the sum over objectives of the gap between a point's two neighbours, over the front's
-    extent; infinite at its ends, and zero for one of several equal points between equals.
+    It is the sum over objectives of the gap between a point's two neighbours, over the front's
+    extent; infinite at its ends, and zero for a point between two equal ones.
 
     Args:
         front: gains with shape (points, objectives).

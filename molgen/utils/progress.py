@@ -1,6 +1,6 @@
-"""How far something has come: one bar on standard error, shown where that is a terminal.
+"""Progress bars on standard error, shown where that is a terminal.
 
-A caller says what it counts; how a bar looks, where it goes and when it is hidden is decided here.
+Format, stream and visibility of all bars are defined here.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ Item = TypeVar("Item")
 
 
 class Bar:
-    """A bar over a known number of things; a context manager.
+    """A progress bar over a known number of items; a context manager.
 
     Args:
-        total: how many there are.
-        unit: what one of them is called.
+        total: number of items.
+        unit: name of an item.
         label: shown before the bar.
-        done: how many were there before.
+        done: number of items finished before.
         shown: False for no bar even on a terminal.
     """
 
     def __init__(
         self, total: int, unit: str = "it", label: str = "", done: int = 0, shown: bool = True
     ) -> None:
-        from tqdm import tqdm  # a tenth of a second, which --help need not pay
+        from tqdm import tqdm  # takes a tenth of a second, which --help avoids
 
         self._bar = tqdm(
             total=total, unit=unit, desc=label, initial=done, disable=None if shown else True
@@ -33,27 +33,27 @@ class Bar:
 
     @property
     def visible(self) -> bool:
-        """Whether anybody can see it."""
+        """Whether the bar is shown."""
         return not self._bar.disable
 
     def add(self, count: int = 1) -> None:
-        """Count some more."""
+        """Add to the count."""
         self._bar.update(count)
 
     def to(self, count: int) -> None:
-        """Count up to a number."""
+        """Set the count."""
         self._bar.update(count - self._bar.n)
 
     def label(self, text: str) -> None:
-        """Say before the bar what is being done."""
+        """Set the text before the bar."""
         self._bar.set_description(text)
 
     def note(self, text: str, refresh: bool = True) -> None:
-        """Say something behind the bar: at once, or when it moves next."""
+        """Set the text after the bar: at once, or at its next update."""
         self._bar.set_postfix_str(text, refresh=refresh)
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Close the bar at its present count."""
         self._bar.close()
 
     def __enter__(self) -> Self:
@@ -61,14 +61,14 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it, whatever happened."""
+        """Close it, also after an error."""
         self.close()
 
 
 def each(
     items: Sequence[Item], unit: str = "it", label: str = "", shown: bool = True
 ) -> Iterator[Item]:
-    """Yield the items under a bar, which counts those that are done."""
+    """Yield the items under a bar that counts them."""
     with Bar(len(items), unit, label, shown=shown) as bar:
         for item in items:
             yield item

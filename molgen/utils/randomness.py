@@ -1,9 +1,9 @@
-"""Random numbers as a function of what they are for, not of when they are asked for.
+"""Counter-based random numbers: functions of seed, use and coordinates, not of a generator's state.
 
-``uniform(seed, molecule, step, position)`` is a hash, so molecule 17 of seed 3 meets the same
-numbers whatever else is in the batch, in whatever order rows are computed, on whatever device. The
-mixer is the finaliser of SplitMix64 (Steele et al., "Fast Splittable Pseudorandom Number
-Generators", 2014), applied once per coordinate.
+``uniform(seed, molecule, step, position)`` is a hash, so molecule 17 of seed 3 has the same random
+numbers in any batch, in any order of rows and on any device. The mixer is the finaliser of
+SplitMix64 (Steele et al., "Fast Splittable Pseudorandom Number Generators", 2014), applied once per
+coordinate.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _MANTISSA = 2.0**-53
 
-# One stream per use, so that no two uses ever share a number.
+# One stream per use, so that no two uses share a number.
 STEP, LENGTH, TARGET, SHUFFLE = range(4)
 
 SEGMENT = 2**32
-"""Sample indices that each round of a search, and each lead, has to itself."""
+"""Number of sample indices reserved for each round of a search, and for each lead."""
 
 
 class Use(IntEnum):
-    """What a number is for, where a draw needs more than the four streams.
+    """Uses of random numbers beyond the four streams.
 
     A use is the first coordinate of the stream ``SHUFFLE``, from 2 ** 62 on: no row has such a
-    sample index. Members are added at the end, so that no use ever changes its numbers.
+    sample index. Members are added at the end, so that the numbers of a use never change.
     """
 
     @staticmethod
@@ -61,7 +61,7 @@ def _mix(h: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def choose(weights: ArrayLike, u: ArrayLike) -> NDArray[np.int64]:
-    """Return the index that each uniform falls on: ``i`` with probability ``w_i / sum(w)``.
+    """Return a random index for each uniform: ``i`` with probability ``w_i / sum(w)``.
 
     Args:
         weights: of the choices, none negative, shape (choices,).
@@ -79,7 +79,7 @@ def uniform(seed: int, stream: int, *coordinates: ArrayLike) -> NDArray[np.float
 
     Args:
         seed: any integer; taken modulo 2 ** 62.
-        stream: which use the numbers are for.
+        stream: of the use.
         *coordinates: integer arrays that broadcast against each other, such as molecule, step and
             position.
 
@@ -116,11 +116,11 @@ def inverse_cdf(p: NDArray[np.float64], quantile: NDArray[np.float64]) -> NDArra
     """
     cdf = np.cumsum(p, axis=1)
     index = (cdf <= quantile[:, None] * cdf[:, -1:]).sum(1)
-    # the largest quantile times the sum may round up to the sum itself
+    # the largest quantile times the sum may be rounded up to the sum
     last = p.shape[1] - 1 - (p[:, ::-1] > 0).argmax(1)
     return np.asarray(np.minimum(index, last), dtype=np.int64)
 
 
 def fork(seed: int, round: int) -> int:
-    """Return the seed of a round: another for each, which no other use of the seed shares."""
+    """Return the seed of a round, distinct from those of other rounds and uses."""
     return int(uniform(seed, SHUFFLE, round) * 2**53)

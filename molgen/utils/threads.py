@@ -1,8 +1,8 @@
 """Worker threads with one core each.
 
-The matrices of a small denoiser are too small for a team of threads inside each operation: on two
-cores, two workers that each run whole shards on one core are faster than one operation split in
-two, and they do not stall when something else wants a core.
+The matrices of a small denoiser are too small for several threads inside each operation: on two
+cores, two workers that each run whole micro-batches on one core are faster than one operation split
+in two, and they do not stall while another process uses a core.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def bf16_is_fast(device: str = "cpu") -> bool:
 
 
 def wide(values: Tensor) -> Tensor:
-    """Return values in float32 at least, where sums and exponentials are worked out."""
+    """Return values in float32 or wider, for sums and exponentials."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def resolve_dtype(dtype: str, device: str) -> torch.dtype:
     """Return the type of the matrix products for ``"auto"``, ``"bf16"``, ``"fp32"`` or ``"fp64"``.
 
-    In fp64 the whole network runs in double precision: slow, and far enough from rounding that all
-    processors draw the same rows.
+    In fp64 the whole network runs in double precision: slow, but with rounding errors so small that
+    all processors draw the same rows.
 
     Raises:
         ValueError: for another word.
@@ -55,7 +55,7 @@ class Workers:
         """Start the threads.
 
         Args:
-            device: where the tensors live; anything but a CPU gets no threads.
+            device: of the tensors; only a CPU gets threads.
             count: number of threads; 0 means one per core.
         """
         self.count = (count or torch.get_num_threads()) if device.startswith("cpu") else 1
@@ -77,9 +77,9 @@ class Workers:
 
 @contextmanager
 def workers(device: str = "cpu", count: int = 0) -> Iterator[Workers]:
-    """Workers for the length of a block, with the caller's own thread count at one meanwhile.
+    """Yield workers for a block, in which the caller's own operations use one thread.
 
-    A team of threads waiting inside the calling thread would fight the workers for the cores.
+    Threads waiting inside the calling thread would compete with the workers for the cores.
     """
     before = torch.get_num_threads()
     pool = Workers(device, count)

@@ -57,7 +57,6 @@ def fit_predictor(
     direction: Direction = "none",
     split: splits.Kind = "scaffold",
     seed: int = 0,
-    source: str = "",
     also: bool = True,
     on_stage: Callable[[str], None] = lambda stage: None,
 ) -> tuple[PropertyPredictor, Assessment]:
@@ -70,7 +69,6 @@ def fit_predictor(
         direction: whether more or less of it is better.
         split: ``"scaffold"`` or ``"random"``: of the predictor.
         seed: of the split and the fit.
-        source: of the values, for the card.
         also: measure the other split as well.
         on_stage: called with the name of each stage at its start.
 
@@ -97,7 +95,7 @@ def fit_predictor(
         on_stage(f"{other} split, for comparison")
         reports[other] = _comparison(measured, features, other, seed)
     card = {
-        "data": _data(measured, source),
+        "data": _data(measured),
         "model": "Gaussian process on Morgan counts "
         f"(radius {RADIUS}) and {features.descriptors.shape[1]} RDKit descriptors",
         "rdkit": rdBase.rdkitVersion,
@@ -144,10 +142,10 @@ def _comparison(
         return {"not_measured": str(error)}
 
 
-def _data(measured: Measured, source: str) -> dict[str, Any]:
+def _data(measured: Measured) -> dict[str, Any]:
     """Return the entry of a card on the measurements."""
     return {
-        "source": source,
+        "source": measured.source,
         **measured.counts,
         "largest_difference_of_repeats": measured.apart,
         "mean": float(measured.values.mean()),

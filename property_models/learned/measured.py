@@ -36,6 +36,7 @@ class Measured:
         apart: largest difference between two values of one molecule; 0 if none was repeated.
         left_out: rejected rows, as (line, SMILES, reason, detail).
         notes: lines on the reading of the file.
+        source: name of the file.
     """
 
     smiles: tuple[str, ...]
@@ -44,6 +45,7 @@ class Measured:
     apart: float
     left_out: tuple[tuple[int, str, str, str], ...]
     notes: tuple[str, ...] = ()
+    source: str = ""
 
     def summary(self) -> str:
         """Return the counts in one line."""
@@ -94,7 +96,9 @@ def read_measured(
     found = _merge(_rows(table, rows), progress)
     left_out = tuple(sorted([*missing, *found.left_out]))
     counts = {"rows": len(table), **found.counts, NO_NUMBER: len(missing)}
-    return replace(found, counts=counts, left_out=left_out, notes=tuple(table.notes()))
+    return replace(
+        found, counts=counts, left_out=left_out, notes=tuple(table.notes()), source=Path(path).name
+    )
 
 
 def _rows(table: Table, rows: NDArray[np.int64]) -> Table:

@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
 pytest.importorskip("plotly", reason="needs the extra 'plots'")
 
 SMALL = ("--property", "qed", "--n", 10, "--steps", 5, "--gamma", "1,2", "--seeds", "0,1")
-ARMS = ("--arm", "MDLM", "--arm", "ReMDM; remask=rescale:eta=.4; weights=sharpened:tau=.5")
+METHODS = ("--method", "MDLM", "--method", "ReMDM; remask=rescale:eta=.4; weights=sharpened:tau=.5")
 WRITTEN = ["frontier.csv", "frontier.html", "frontier.png", "hypervolume.csv", "points"]
 HEADER = "task,method,steps,gamma,novel_of_1024,property_mean,novelty_convention\n"
 
@@ -27,7 +27,7 @@ def names(folder: Path) -> list[str]:
 def test_one_command_from_nothing_to_a_page(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     published, out = tmp_path / "p.csv", tmp_path / "deep" / "out"
     published.write_text(HEADER + "qed,X,5,1,500,0.6,paper\n")
-    words = ("frontier", tiny_model, *SMALL, *ARMS, "--out", out)
+    words = ("frontier", tiny_model, *SMALL, *METHODS, "--out", out)
     ran = molgen(*words, "--published", published)
     assert (ran.status, ran.err) == (0, "")
     assert names(out) == [*WRITTEN, "ratios.csv"]
@@ -46,29 +46,30 @@ def test_one_command_from_nothing_to_a_page(molgen: Run, tiny_model: Path, tmp_p
     pd.testing.assert_frame_equal(pd.read_csv(out / "frontier.csv"), table)  # seconds included
     charts = molgen("frontier", tiny_model, "--property", "qed", "--out", out, "--only-charts")
     assert charts.status == 0
-    assert "8 points" in charts.out
-    turned = ("--property", "qed", "--out", out, "--only-charts", "--arm", "ReMDM", "--arm", "MDLM")
+    assert "8 runs" in charts.out
+    former = ("--arm", "ReMDM", "--arm=MDLM")  # the option's former name
+    turned = ("--property", "qed", "--out", out, "--only-charts", *former)
     assert molgen("frontier", tiny_model, *turned).status == 0
     assert pd.read_csv(out / "frontier.csv")["arm"].unique().tolist() == ["ReMDM", "MDLM"]
 
 
-def test_default_arms(molgen: Run, tmp_path: Path) -> None:
+def test_default_methods(molgen: Run, tmp_path: Path) -> None:
     own = {"remask": "rescale:eta=0.2", "weights": "sharpened", "steps": 5}
     model = tiny.save(tmp_path / "m", sampling=own)
     out = tmp_path / "out"
     words = ("--property", "qed", "--n", 4, "--steps", 4, "--gamma", 1, "--seeds", 0)
     assert molgen("frontier", model, *words, "--out", out).status == 0
-    arms = pd.read_csv(out / "frontier.csv").drop_duplicates("arm").set_index("arm")
-    assert list(arms.index) == [
+    methods = pd.read_csv(out / "frontier.csv").drop_duplicates("arm").set_index("arm")
+    assert list(methods.index) == [
         "MDLM", "ReMDM", "ReMDM rescale", "ReMDM loop", "Forward-backward", "DFM corrector",
     ]  # fmt: skip
-    assert arms.loc["ReMDM", ["remask", "weights"]].tolist() == ["rescale:eta=0.2", "sharpened"]
-    assert arms.loc["MDLM", "remask"] == "ancestral"
+    assert methods.loc["ReMDM", ["remask", "weights"]].tolist() == ["rescale:eta=0.2", "sharpened"]
+    assert methods.loc["MDLM", "remask"] == "ancestral"
 
 
 def test_scaling(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = ("--property", "qed", "--n", 10, "--seeds", "0,1", *ARMS, "--out", out)
+    words = ("--property", "qed", "--n", 10, "--seeds", "0,1", *METHODS, "--out", out)
     ran = molgen("scaling", tiny_model, *words, "--steps", "4,16")
     assert (ran.status, ran.err) == (0, "")
     assert names(out) == ["points", "scaling.csv", "scaling.png"]
@@ -77,11 +78,11 @@ def test_scaling(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     cost = table["forwards"].groupby(level=[0, 1]).mean()
     assert cost["ReMDM", 16] > cost["MDLM", 16]
     other = molgen("scaling", tiny_model, *words, "--steps", 4, "--gamma", 3)
-    assert "holds points of gamma 2, 3, expected one" in other.refused()
+    assert "has runs of gamma 2, 3, expected one" in other.refused()
 
 
 def test_unguided_draws(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
-    words = ("--property", "logp", "--n", 8, "--seeds", 0, "--steps", 5, "--arm", "MDLM")
+    words = ("--property", "logp", "--n", 8, "--seeds", 0, "--steps", 5, "--method", "MDLM")
     ran = molgen("scaling", tiny_model, *words, "--target", "none", "--out", tmp_path / "out")
     assert ran.status == 0
     raw = pd.read_csv(next((tmp_path / "out/points").glob("*.csv.gz")))["raw"].tolist()
@@ -91,24 +92,27 @@ def test_unguided_draws(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[list[object], str]] = {
-    # what a reader of the library refuses is tested there; here, that it ends in one line
-    "a property it does not know": (["--property", "sa"], "not conditioned on it"),
-    "an arm's strategy": (["--arm", "A; remask=rescal"], "arm A: remask strategy is 'rescal'"),
-    "an arm's model": (["--arm", "A; model=nosuch"], "no model 'nosuch'"),
-    # what is read on the command line alone
+    # errors of the library's readers are tested there; here, that they end in one line
+    "an unknown property": (["--property", "sa"], "not conditioned on it"),
+    "a method's strategy": (
+        ["--method", "A; remask=rescal"],
+        "method A: remask strategy is 'rescal'",
+    ),
+    "a method's model": (["--method", "A; model=nosuch"], "no model 'nosuch'"),
+    # errors of the command line alone
     "another property's target": (["--target", "logp=1"], "target is 'logp=1'"),
     "gamma of a word": (["--gamma", "1,x"], "--gamma: expected finite numbers"),
     "no gamma": (["--gamma", ""], "--gamma: expected finite numbers"),
     "no steps": (["--steps", "8,0"], "--steps: expected whole numbers from 1"),
     "too many seeds": (["--seeds", ",".join(map(str, range(101)))], "(100 at most)"),
-    "an arm without its guide": (["--arm", "A; guidance=cbg"], "arm A: model"),
+    "a method without its classifier": (["--method", "A; guidance=cbg"], "method A: model"),
     "a baseline": (["--baseline", "nosuch"], "no model 'nosuch'"),
     "another convention": (["--conventions", "loose"], "conventions has 'loose'"),
     "published points that are none": (["--published", "FILE"], "has no column 'task'"),
     "no published points": (["--published", "no.csv"], "No such file or directory: no.csv"),
     "a file for a folder": (["--out", "FILE"], "is a file, not a folder"),
     "a file in the way": (["--out", "FILE/deeper"], "is a file, not a folder"),
-    "nothing to chart": (["--only-charts"], "no finished points"),
+    "nothing to chart": (["--only-charts"], "no finished runs"),
 }
 
 
@@ -129,7 +133,7 @@ def test_bad_input_is_refused_in_one_line(
 def test_a_model_without_an_index_is_refused(molgen: Run, tmp_path: Path) -> None:
     bare = tiny.save(tmp_path / "bare", index=False)
     ran = molgen("frontier", bare, *SMALL, "--out", tmp_path / "out")
-    assert "has no index of known molecules" in ran.refused()
+    assert "has no training-set index" in ran.refused()
     assert names(tmp_path) == ["bare"]
 
 
@@ -140,18 +144,18 @@ def test_one_strength_for_scaling(molgen: Run, tiny_model: Path, tmp_path: Path)
 
 
 def test_other_options_do_not_mix(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
-    words = ("frontier", tiny_model, *SMALL, "--out", tmp_path, "--arm")
+    words = ("frontier", tiny_model, *SMALL, "--out", tmp_path, "--method")
     assert molgen(*words, "MDLM").status == 0
     before = (tmp_path / "frontier.csv").read_bytes()
-    assert "arm MDLM remask ancestral, not cap" in molgen(*words, "MDLM; remask=cap").refused()
+    assert "method MDLM remask ancestral, not cap" in molgen(*words, "MDLM; remask=cap").refused()
     assert "a sweep with n 10, not 11" in molgen(*words, "MDLM", "--n", 11).refused()
     other = ("frontier", tiny_model, "--property", "logp", "--out", tmp_path, "--only-charts")
-    assert "property is logp, but" in molgen(*other).refused()
+    assert "property is logp, expected qed" in molgen(*other).refused()
     assert (tmp_path / "frontier.csv").read_bytes() == before
 
 
-def test_a_full_disk_leaves_whole_points(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
-    words = ("frontier", tiny_model, *SMALL, "--arm", "MDLM", "--out", tmp_path)
+def test_a_full_disk_leaves_complete_runs(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    words = ("frontier", tiny_model, *SMALL, "--method", "MDLM", "--out", tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1300, hard))
     try:
@@ -161,15 +165,15 @@ def test_a_full_disk_leaves_whole_points(molgen: Run, tiny_model: Path, tmp_path
     assert "File too large" in ran.refused()
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
     assert molgen(*words).status == 0
-    assert "4 points" in molgen(*words).out
+    assert "4 runs" in molgen(*words).out
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_run_goes_on(
+def test_an_interrupted_run_continues(
     molgen: Run, tiny_model: Path, tmp_path: Path, kind: signal.Signals
 ) -> None:
     words = ["frontier", tiny_model, "--property", "qed", "--n", 24, "--steps", 8, "--seeds"]
-    words += ["0,1", "--gamma", "1,2,3,4,5,6", "--arm", "MDLM", "--out", tmp_path]
+    words += ["0,1", "--gamma", "1,2,3,4,5,6", "--method", "MDLM", "--out", tmp_path]
     if kind is signal.SIGKILL:
         ran = stopped(words, tmp_path / "points", kind)
     else:
@@ -181,7 +185,7 @@ def test_an_interrupted_run_goes_on(
     else:
         assert ran.status == 130
         assert ran.err == (
-            f"{finished} of 12 points are finished; the same command goes on\n"
+            f"{finished} of 12 runs are finished; the same command continues\n"
             "molgen frontier: interrupted\n"
         )
         assert len(pd.read_csv(tmp_path / "frontier.csv")) == 2 * finished

@@ -32,9 +32,9 @@ BAD: dict[str, tuple[list[object], str]] = {
     "a device that holds no numbers": (["--device", "meta"], "device 'meta'"),
     "no such dtype": (["--dtype", "fp8"], "--dtype: invalid choice: 'fp8'"),
     "no such option": (["--colour", "red"], "unrecognized arguments: --colour red"),
-    # errors of combined settings, or of settings and the network
-    "a corrector without a head": (["--corrector", "likeliest"], "has not"),
-    "weights without a head": (["--remask", "rescale", "--weights", "quality"], "has not"),
+    # what the network or the settings together rule out
+    "a corrector without a head": (["--corrector", "likeliest"], "needs a quality head"),
+    "weights without a head": (["--remask", "rescale", "--weights", "quality"], "quality head"),
     "weights by a property": (
         ["--remask", "rescale", "--weights", "property"],
         "gamma other than 1",

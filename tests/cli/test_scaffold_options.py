@@ -125,7 +125,7 @@ def test_smarts_select_the_free_atoms_of_every_lead() -> None:
         (["--scaffold", "CCO", "--change", "0-99999999"], "atoms are '0-99999999', expected"),
         (
             ["--scaffold", "CCO", "--change", "7"],
-            r"change holds atom 7, expected indices in 0\.\.2",
+            r"change has atom 7, expected indices in 0\.\.2",
         ),
         (["--scaffold", "CCO", "--change", "1+2"], "which is not readable SMARTS"),
         (["--scaffold", ""], "scaffold is empty, expected SMILES"),

@@ -186,17 +186,17 @@ def test_what_does_not_fit_is_refused() -> None:
         CachedDenoiser(masked)
     with pytest.raises(ValueError, match="noise is 'masked'"):
         KVCache(masked, 2)
-    with pytest.raises(ValueError, match="the guide's noise is 'masked'"):
+    with pytest.raises(ValueError, match="the classifier's noise is 'masked'"):
         PrefixClassifierScores(noisy_guide(noise="masked"), [RINGS])
-    with pytest.raises(ValueError, match="aims name \\[\\], expected different properties"):
+    with pytest.raises(ValueError, match="targets name \\[\\], expected different properties"):
         PrefixClassifierScores(CLASSIFIER, [])
     with pytest.raises(ValueError, match="'rings', 'rings'"):
         PrefixClassifierScores(CLASSIFIER, [RINGS, RINGS])
-    with pytest.raises(ValueError, match="target qed: the guide"):
+    with pytest.raises(ValueError, match="target is qed, expected one of the classifier's"):
         PrefixClassifierScores(CLASSIFIER, [ClassifierTarget("qed", "max")])
     with pytest.raises(ValueError, match="gamma is a function of alpha_t"):
         PrefixClassifierScores(CLASSIFIER, [ClassifierTarget("rings", 2.0, lambda alpha: alpha)])
-    with pytest.raises(ValueError, match="reads 8 of 9 tokens"):
+    with pytest.raises(ValueError, match="classifier has 9 tokens and max_length 8"):
         FudgeModel(CachedDenoiser(NETWORK), PrefixClassifierScores(noisy_guide(8), [RINGS]))
 
 

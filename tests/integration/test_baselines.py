@@ -9,7 +9,7 @@ import pytest
 
 from molgen.checkpoints.files import CLASSIFIER
 from molgen.checkpoints.folder import save_network
-from molgen.frontiers.method import Arm
+from molgen.frontiers.method import Method
 from molgen.frontiers.plan import settings_for
 from molgen.guidance.spec import ClassifierBased, ClassifierFree
 from molgen.model import Model
@@ -35,7 +35,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         evaluate_every=100, checkpoint_every=1000,
     )  # fmt: skip
     network = shape(DATA, width=64, noise=request.param)
-    fit(PreparedDataset(DATA), folder, network, config, report=lambda text: None)
+    fit(PreparedDataset(DATA), [folder], network, config, report=lambda text: None)
     classifier = train_classifier(
         DATA, folder / "trained", request.param,
         config=recipe(epochs=250, batch_size=32, shard=32, checkpoint_every=1000),
@@ -88,6 +88,6 @@ def test_its_card_describes_it(model: Model) -> None:
 
 
 def test_unsupported_settings_of_a_baseline_are_errors(model: Model) -> None:
-    arm = Arm("remasked", "baseline", "rescale:eta=.1", "uniform", "none")
+    method = Method("remasked", "baseline", "rescale:eta=.1", "uniform", "none")
     with pytest.raises(ValueError, match="ancestral"):
-        model.draw(1, settings=settings_for(model, arm, 1.0, 8))
+        model.draw(1, settings=settings_for(model, method, 1.0, 8))

@@ -62,7 +62,7 @@ def test_a_series_is_learned_and_reported(
     assert lines[0] == "26 of 30 rows kept; left out: 1 unreadable, 2 unknown token, 1 duplicate"
     assert lines[1].startswith(f"not used: pIC50: '{original}' is not conditioned on it")
     assert lines[2] == f"every row left out, with its reason: {out / 'report.csv'}"
-    assert "on 21 molecules, 5 held out: until the held-out part stops improving" in lines[3]
+    assert "on 21 molecules, 5 held out: until the held-out loss stops improving" in lines[3]
     assert "## Fine-tuning" in lines
 
     model = Model.load(export)
@@ -80,7 +80,7 @@ def test_a_series_is_learned_and_reported(
     data = TokenDataset.load(out / "dataset.npz")
     assert data.values[3, 2] == 3  # logP from the file's own column
     card = (export / "README.md").read_text()
-    assert "Training went on from the weights of `original`" in card
+    assert "Training started from the weights of `original`" in card
     assert "\n".join(lines[lines.index("## Fine-tuning") : -1]) in card
     assert str(tmp_path) not in card
     assert model.info["summary"] == "original, fine-tuned on 26 molecules of series.csv"

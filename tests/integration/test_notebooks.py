@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, show what they promise, and are stored without outputs."""
+"""The notebooks run from top to bottom, show their pictures, and are stored without outputs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MODEL, ROWS = "MOLGEN_NOTEBOOK_MODEL", "MOLGEN_NOTEBOOK_ROWS"
 FEW = {"01_quickstart": "24", "02_frontier": "8"}
-"""Rows of a draw where twelve are too few to show something, or more than a sweep needs."""
-SMALL_SHARDS = nbformat.v4.new_code_cell(
+"""Rows of a draw where twelve are too few for the pictures, or more than a sweep needs."""
+SMALL_BATCHES = nbformat.v4.new_code_cell(
     "import molgen.nn.micro_batches\nmolgen.nn.micro_batches.LEAST_TOKENS = 1"
-)  # as the fixture of that name: quicker for so few rows
+)  # as the fixture small_shards: quicker for so few rows
 ANY_BATCH = "01_quickstart"
-"""The notebook that draws a row again by itself, for which shards are filled up."""
+"""The notebook that draws a row again by itself, which needs padded micro-batches."""
 SLOW = {"03_property_models"}  # it fits a property, labels draws and trains a classifier on them
 PICTURES = {
     "01_quickstart": 5,
@@ -64,14 +64,14 @@ def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     notebook = nbformat.read(path, as_version=4)
     if path.stem != ANY_BATCH:
         first = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
-        notebook.cells.insert(first + 1, SMALL_SHARDS)
+        notebook.cells.insert(first + 1, SMALL_BATCHES)
     client = nbclient.NotebookClient(
         notebook,
-        timeout=500,  # a cell, on a machine that is busy otherwise
+        timeout=500,  # of a cell, on a busy machine
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     )
-    client.execute()  # raises where a cell does
+    client.execute()  # raises the exception of a cell
     found = outputs(notebook)
     warnings = [out["text"] for out in found if out.get("name") == "stderr"]
     assert warnings == []

@@ -132,7 +132,7 @@ def test_finished_leads_are_written(
         (["CCO", "--target", "qed=max", "--oracle-calls", "-1"], "oracle_calls is -1, expected"),
         (["CCO", "--target", "qed=max", "--keep", "C(("], "keep"),
         (["CCO", "--target", "qed=max", "--keep", "N"], "keep is 'N', which matches nothing"),
-        (["CCO", "--target", "qed=max", "--keep", "7"], "keep holds atom 7, expected indices"),
+        (["CCO", "--target", "qed=max", "--keep", "7"], "keep has atom 7, expected indices"),
         (["CCO", "--target", "qed=max", "--keep", "2-0"], "keep: atoms are '2-0', expected"),
         (["CCO", "--target", "qed=max", "--keep", "0-2"], "no atom of lead 'CCO' may change"),
         (["CCO", "--target", "qed=max", "--keep", "C", "--change", "O"], "not allowed with"),

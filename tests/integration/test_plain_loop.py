@@ -27,6 +27,7 @@ from molgen.sampling.sampler import Job
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import workers
 from paths import ROOT
+from tiny import fp32
 
 VOCAB, LONGEST = 7, 6  # five ordinary tokens, padding, mask
 ROWS, STEPS = 6_000, 12
@@ -80,7 +81,7 @@ def by_sampler(net: MoleculeDenoiser, plan: Plan, gamma: float | None) -> Ids:
     lengths, condition = rows()
     guidance = None if gamma in (None, 1.0) else ClassifierFree(gamma or 1.0)
     with workers() as pool:
-        predictor = NetworkPredictor(net, pool, guidance, dtype="fp32")
+        predictor = NetworkPredictor(fp32(net), pool, guidance)
         sampler = Sampler(predictor, plan, batch_size=4096)
         return sampler.run(Job(lengths, None if gamma is None else condition, 2)).tokens
 

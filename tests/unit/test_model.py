@@ -39,7 +39,7 @@ def test_three_lines_give_a_table(table: pd.DataFrame) -> None:
     assert 0 < (table["status"] == "ok").sum() < 60, "the tests below need both"
 
 
-def test_every_row_says_what_it_is(table: pd.DataFrame) -> None:
+def test_every_row_has_its_status(table: pd.DataFrame) -> None:
     seen: set[str] = set()
     for row in table.itertuples():
         with rdBase.BlockLogs():
@@ -83,13 +83,13 @@ def test_no_molecules(model: Model) -> None:
         (
             {},
             {"conditions": "profile", "guidance": ClassifierBased()},
-            "conditions is 'profile', but guidance is by the guide alone",
+            "conditions is 'profile', expected 'asked'",
         ),
         ({}, {"remask": plan.Cap(3.0)}, "eta must lie in"),
         ({}, {"remask": plan.Loop(), "steps": 2}, "loop needs at least 3 steps"),
     ],
 )
-def test_what_is_out_of_line_is_refused_before_anything_is_drawn(
+def test_invalid_arguments_are_refused_before_anything_is_drawn(
     model: Model,
     monkeypatch: pytest.MonkeyPatch,
     targets: dict[str, Any],
@@ -97,7 +97,7 @@ def test_what_is_out_of_line_is_refused_before_anything_is_drawn(
     message: str,
 ) -> None:
     def forbidden(*_: object) -> None:
-        raise AssertionError("the network was asked")
+        raise AssertionError("the network was called")
 
     monkeypatch.setattr(type(model.denoiser), "logits", forbidden)
     with pytest.raises(ValueError, match=message):
@@ -124,22 +124,22 @@ TUNED = {
 }
 
 
-def test_a_preset_is_for_its_target_and_for_who_names_no_method(tmp_path: Path) -> None:
+def test_a_preset_is_used_for_its_target_unless_a_method_is_given(tmp_path: Path) -> None:
     folder = tiny.save(tmp_path / "m", sampling={"remask": "rescale:eta=0.1", "steps": 9})
     info = json.loads((folder / "molgen.json").read_text())
     (folder / "molgen.json").write_text(json.dumps({**info, "presets": {"qed=max": TUNED}}))
-    model, aim = molgen.load(folder), {"qed": "max"}
-    own, tuned = model.settings(), model.settings(targets=aim)
+    model, targets = molgen.load(folder), {"qed": "max"}
+    own, tuned = model.settings(), model.settings(targets=targets)
     assert (own.order, own.remask, own.shaping.temperature) == (None, plan.Rescale(0.1), 1.0)
     assert (tuned.order, tuned.gamma, tuned.shaping.temperature) == (EntropyBounded(0.1), 1.5, 1.4)
-    assert tuned.steps == 9, "what a preset leaves out is as the model recommends"
+    assert tuned.steps == 9, "settings that a preset omits are those of the model"
     assert model.settings(targets={"logp": "max"}) == own
-    assert model.settings("design", aim) == own
-    assert model.settings(targets=aim, steps=4, gamma=3.0) == replace(tuned, steps=4, gamma=3.0)
-    assert model.settings(targets=aim, remask_weights=None) == own
-    assert model.settings(targets=aim, remask=plan.Loop()) == own.changed(remask=plan.Loop())
-    plain = model.sample(8, aim, seed=1, remask_weights=None)["raw"].tolist()
-    assert model.sample(8, aim, seed=1)["raw"].tolist() != plain
+    assert model.settings("design", targets) == own
+    assert model.settings(targets=targets, steps=4, gamma=3.0) == replace(tuned, steps=4, gamma=3.0)
+    assert model.settings(targets=targets, remask_weights=None) == own
+    assert model.settings(targets=targets, remask=plan.Loop()) == own.changed(remask=plan.Loop())
+    plain = model.sample(8, targets, seed=1, remask_weights=None)["raw"].tolist()
+    assert model.sample(8, targets, seed=1)["raw"].tolist() != plain
 
 
 def test_a_card_shows_presets(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_selfies_are_decoded_and_kept(tiny_selfies: Path) -> None:
     assert set(table["status"]) <= {"ok", "empty"}
 
 
-def test_a_checkpoint_holds_the_model(tiny_model: Path, model: Model) -> None:
+def test_a_checkpoint_has_the_model(tiny_model: Path, model: Model) -> None:
     original = tiny.network().state_dict()
     for name, value in model.denoiser.state_dict().items():  # type: ignore[attr-defined]
         torch.testing.assert_close(value, original[name].to(torch.bfloat16).float())
@@ -239,14 +239,14 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
     assert capfd.readouterr() == ("", "")
 
 
-def test_sampling_words_that_mean_nothing_are_refused(tmp_path: Path) -> None:
+def test_invalid_recommended_settings_are_refused(tmp_path: Path) -> None:
     for sampling in ({"remask": "rescal"}, {"speed": 9}, {"steps": "many"}):
         folder = tiny.save(tmp_path / "m", sampling=dict(sampling))
         with pytest.raises(ValueError, match=r"molgen.json: .*(rescal|speed|steps is 'many')"):
             molgen.load(folder)
 
 
-def test_names_that_are_no_model(tmp_path: Path) -> None:
+def test_names_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no model 'nosuch': expected a bundled name \("):
         molgen.load("nosuch")
     with pytest.raises(ValueError, match=r"is not a molgen model: it has no config.json"):

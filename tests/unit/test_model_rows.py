@@ -1,4 +1,4 @@
-"""Rows of a loaded model: the same in any batch and call, and what settings change in them."""
+"""Rows of a loaded model: batch invariance, and the effect of settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def raws(model: Model, n: int, first: int = 0, **settings: Any) -> list[tuple[st
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("gamma", [0, 2.5])
-def test_a_molecule_is_the_same_in_any_batch_and_any_call(
+def test_rows_are_batch_invariant_and_call_invariant(
     model: Model, dtype: str, gamma: float
 ) -> None:
     given: dict[str, Any] = {"dtype": dtype, **({"gamma": gamma} if gamma else {})}
@@ -36,7 +36,7 @@ def test_a_molecule_is_the_same_in_any_batch_and_any_call(
     assert all(nfe % (2 if gamma else 1) == 0 for _, nfe in whole)
 
 
-def test_weights_keep_a_molecule_apart_from_its_batch_too(model: Model) -> None:
+def test_rows_are_batch_invariant_under_weights_too(model: Model) -> None:
     weights = token_weights.Sharpened()
     whole = raws(model, 20, remask_weights=weights)
     assert raws(model, 20, remask_weights=weights, batch_size=3) == whole
@@ -59,13 +59,13 @@ def test_the_condition_matters(model: Model) -> None:
     assert low.shape != high.shape or (low != high).any()
 
 
-def test_a_profile_conditions_rows_that_nothing_is_asked_of(model: Model) -> None:
-    plain, told = (
+def test_a_profile_conditions_rows_without_targets(model: Model) -> None:
+    plain, profiled = (
         model.draw(16, None, 3, settings=model.settings(conditions=word))
         for word in ("asked", "profile")
     )
-    assert (plain.nfe == told.nfe).all()
-    assert (plain.tokens != told.tokens).any()
+    assert (plain.nfe == profiled.nfe).all()
+    assert (plain.tokens != profiled.tokens).any()
     rows = resolve(model, model.settings(conditions="profile"), {}).draw_prior(16, 3)
     assert rows.condition is not None
     assert rows.condition.shape == (16, len(model.properties))

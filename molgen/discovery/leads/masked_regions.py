@@ -8,7 +8,6 @@ uniformly from the lengths that fit the row.
 from __future__ import annotations
 
 import numpy as np
-from rdkit import Chem
 
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.constraints.candidate_regions import ATTEMPTS, candidate_regions
@@ -16,6 +15,7 @@ from molgen.constraints.masked_regions import MaskedRegion, draw_length, length_
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import Template, cut
 from molgen.discovery.leads.lead import Lead
+from molgen.discovery.leads.state import Start
 from molgen.utils.arrays import Floats, Ids
 from molgen.utils.randomness import Use, used
 
@@ -24,8 +24,7 @@ def masked_regions(
     model: Checkpoint,
     lengths: Ids,
     lead: Lead,
-    smiles: str,
-    mol: Chem.Mol,
+    start: Start,
     least: float,
     count: int,
     seed: int,
@@ -37,8 +36,7 @@ def masked_regions(
         model: draws the masked tokens.
         lengths: of molecules that fit the targets, shape (any,).
         lead: the reference of the similarity; defines which atoms may change.
-        smiles: of the molecule, canonical.
-        mol: the same molecule, atoms in any order.
+        start: the molecule.
         least: lowest expected similarity to the lead of each region.
         count: candidate lengths for each region.
         seed: of the draw.
@@ -52,9 +50,10 @@ def masked_regions(
         index = lead.index, number, np.arange(rows)[:, None], np.arange(columns)
         return used(seed, use, *index)
 
+    mol, longest = start.mol, model.denoiser.max_length
     u = uniform(Use.LEAD_REGION, ATTEMPTS, mol.GetNumAtoms() + 2)
     found = candidate_regions(mol, lead.free(mol), lead.bits, least, u)
-    longest, tokens = model.denoiser.max_length, model.tokenizer.encode(smiles)
+    tokens = model.tokenizer.encode(start.smiles)
     u = uniform(Use.LEAD_SIZE, len(found) * count, longest + 2).reshape(len(found), count, -1)
     several = []
     for region, own in zip(found, u, strict=True):

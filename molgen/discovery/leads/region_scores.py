@@ -30,7 +30,6 @@ from molgen.constraints.masked_regions import MaskedRegion
 from molgen.data.prior import PriorDraw
 from molgen.data.tokenizer import Tokenizer, padded
 from molgen.guidance.predictor import NetworkPredictor
-from molgen.guidance.shaping import Shaping
 from molgen.guidance.spec import ClassifierBased
 from molgen.guidance.target_probability import TargetProbability
 from molgen.sampling.recipe import Recipe
@@ -77,9 +76,7 @@ def region_scores(recipe: Recipe, prior_draw: PriorDraw, pool: Workers) -> Regio
         return ByClassifier(probability, model.denoiser.pad_id, model.denoiser.mask_id)
     if prior_draw.condition is None:
         return Uniform()
-    place = settings.device, settings.dtype
-    network = NetworkPredictor(model.denoiser, pool, None, Shaping(), *place)
-    return ByNetwork(network, prior_draw.condition)
+    return ByNetwork(NetworkPredictor(recipe.network(), pool), prior_draw.condition)
 
 
 class Uniform:

@@ -32,14 +32,9 @@ N = 36
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return molgen.load("qm9")
-
-
-@pytest.fixture(scope="module")
-def table(model: Model) -> pd.DataFrame:
-    settings = model.settings(**QUICK)
-    return draw.draw(model, SCAFFOLDS, N, seed=5, settings=settings, properties=["qed"])
+def table(qm9: Model) -> pd.DataFrame:
+    settings = qm9.settings(**QUICK)
+    return draw.draw(qm9, SCAFFOLDS, N, seed=5, settings=settings, properties=["qed"])
 
 
 def prior_draw(model: Model, n: int, targets: Mapping[str, str] | None = None) -> PriorDraw:
@@ -84,10 +79,10 @@ def test_most_rows_keep_the_constraint_and_they_differ(table: pd.DataFrame) -> N
     assert 1 <= table.attrs["shared_nfe"] <= 32, "one forward for each length at most"
 
 
-def test_fewer_rows_are_a_prefix_in_any_batch(model: Model, table: pd.DataFrame) -> None:
-    settings = model.settings(**QUICK, batch_size=5)
-    head = draw.draw(model, SCAFFOLDS, 7, seed=5, settings=settings)
-    tail = draw.draw(model, SCAFFOLDS, 4, seed=5, first=7, settings=settings)
+def test_fewer_rows_are_a_prefix_in_any_batch(qm9: Model, table: pd.DataFrame) -> None:
+    settings = qm9.settings(**QUICK, batch_size=5)
+    head = draw.draw(qm9, SCAFFOLDS, 7, seed=5, settings=settings)
+    tail = draw.draw(qm9, SCAFFOLDS, 4, seed=5, first=7, settings=settings)
     both = pd.concat([head, tail], ignore_index=True)
     columns = ["index", "raw", "smiles", "status", "nfe", "scaffold", "constraint"]
     pd.testing.assert_frame_equal(both[columns], table[columns].head(11))
@@ -114,10 +109,10 @@ def test_a_source_draws_rows_from_any_sample_index(tiny: Model) -> None:
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_guidance_and_constraint_act_together(model: Model) -> None:
-    settings = model.settings(**QUICK)
+def test_guidance_and_constraint_act_together(qm9: Model) -> None:
+    settings = qm9.settings(**QUICK)
     high, low = (
-        draw.draw(model, "*C(=O)N*", 12, {"logp": value}, seed=1, settings=settings)
+        draw.draw(qm9, "*C(=O)N*", 12, {"logp": value}, seed=1, settings=settings)
         for value in (1.0, -1.5)
     )
     kept = [part[part["constraint"] == "ok"] for part in (high, low)]
@@ -126,26 +121,26 @@ def test_guidance_and_constraint_act_together(model: Model) -> None:
     assert (high["nfe"] % 2 == 0).all(), "both predictions are counted"
 
 
-def test_fixed_tokens_are_those_of_the_template(model: Model) -> None:
+def test_fixed_tokens_are_those_of_the_template(qm9: Model) -> None:
     constraints = [read(text) for text in SCAFFOLDS]
-    found = rows(model, constraints, 30)
+    found = rows(qm9, constraints, 30)
     fixed, tokens = found.given.fixed, found.given.tokens
     assert fixed is not None
-    mask, pad = model.denoiser.mask_id, model.denoiser.pad_id
+    mask, pad = qm9.denoiser.mask_id, qm9.denoiser.pad_id
     np.testing.assert_array_equal(fixed, (tokens != mask) & (tokens != pad))
     np.testing.assert_array_equal((tokens != pad).sum(1), found.lengths)
     np.testing.assert_array_equal(found.which, np.arange(30) % 3)
     assert found.condition is None
     for which, row in zip(found.which, tokens, strict=True):
-        written = [model.tokenizer.vocab[i] for i in row if i not in (mask, pad)]
+        written = [qm9.tokenizer.vocab[i] for i in row if i not in (mask, pad)]
         atoms = sorted(token for token in written if token.isalpha())
         assert atoms == [list("cccco"), list("CCCCN"), list("CNO")][which]
 
 
-def test_lengths_come_from_the_prior_where_it_fits(model: Model, tiny: Model) -> None:
-    low = min(item.shortest for item in templates(read("*C1CC1"), model.tokenizer, 32))
-    prior = prior_draw(model, 4096)
-    found = rows(model, [read("*C1CC1")], 200)
+def test_lengths_come_from_the_prior_where_it_fits(qm9: Model, tiny: Model) -> None:
+    low = min(item.shortest for item in templates(read("*C1CC1"), qm9.tokenizer, 32))
+    prior = prior_draw(qm9, 4096)
+    found = rows(qm9, [read("*C1CC1")], 200)
     assert found.lengths.min() >= low
     room = prior.lengths[prior.lengths >= low]
     assert abs(found.lengths.mean() - room.mean()) < 3
@@ -157,9 +152,9 @@ def test_lengths_come_from_the_prior_where_it_fits(model: Model, tiny: Model) ->
         rows(tiny, [read("*CCCCCCCCCCCN")], 1)
 
 
-def test_a_condition_belongs_to_the_row_of_the_prior_that_gave_the_length(model: Model) -> None:
-    found = rows(model, [read("*C(=O)N*")], 20, targets={"logp": "max"})
-    prior = prior_draw(model, 512, {"logp": "max"})
+def test_a_condition_belongs_to_the_row_of_the_prior_that_gave_the_length(qm9: Model) -> None:
+    found = rows(qm9, [read("*C(=O)N*")], 20, targets={"logp": "max"})
+    prior = prior_draw(qm9, 512, {"logp": "max"})
     assert found.condition is not None
     assert prior.condition is not None
     pairs = set(zip(prior.lengths.tolist(), prior.condition[:, 2].tolist(), strict=True))
@@ -168,13 +163,13 @@ def test_a_condition_belongs_to_the_row_of_the_prior_that_gave_the_length(model:
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_free_atoms_of_a_lead_change_and_its_size_is_kept(model: Model) -> None:
+def test_free_atoms_of_a_lead_change_and_its_size_is_kept(qm9: Model) -> None:
     lead = read_lead("CC(=O)NCC1CO1", change=[0])
-    found = rows(model, [lead], 30)
+    found = rows(qm9, [lead], 30)
     assert set(found.lengths) <= set(range(11, 16))  # 13 of the lead, 2 more or fewer
-    ring = rows(model, [read_lead("Nc1ccncc1", change=[3])], 30)
+    ring = rows(qm9, [read_lead("Nc1ccncc1", change=[3])], 30)
     assert (ring.lengths == len("Nc1ccncc1")).mean() > 0.6, "rings are of one size mostly"
-    table = draw.draw(model, lead, 12, seed=3, settings=model.settings(**QUICK))
+    table = draw.draw(qm9, lead, 12, seed=3, settings=qm9.settings(**QUICK))
     ok = table[table["constraint"] == "ok"]
     assert len(ok) >= 6
     assert ok["smiles"].nunique() >= 3
@@ -183,10 +178,10 @@ def test_free_atoms_of_a_lead_change_and_its_size_is_kept(model: Model) -> None:
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_superstructures_and_molecule_objects(model: Model) -> None:
+def test_superstructures_and_molecule_objects(qm9: Model) -> None:
     core = read("c1ccoc1", "superstructure")
-    settings = model.settings(**QUICK)
-    table = draw.draw(model, [core, Chem.MolFromSmiles("*C1CC1")], 16, settings=settings)
+    settings = qm9.settings(**QUICK)
+    table = draw.draw(qm9, [core, Chem.MolFromSmiles("*C1CC1")], 16, settings=settings)
     assert table["scaffold"].tolist() == ["c1ccoc1", "[1*]C1CC1"] * 8
     for text, part in table.groupby("scaffold"):
         assert (part["constraint"] == "ok").sum() >= 3, text
@@ -206,15 +201,15 @@ REJECTED = [
 
 @pytest.mark.parametrize(("scaffolds", "targets", "changes", "reason"), REJECTED)
 def test_bad_input_is_rejected_before_drawing(
-    model: Model,
+    qm9: Model,
     scaffolds: str | list[str],
     targets: dict[str, str],
     changes: dict[str, Any],
     reason: str,
 ) -> None:
-    settings = model.settings(**{**QUICK, **changes})
+    settings = qm9.settings(**{**QUICK, **changes})
     with pytest.raises(ValueError, match=reason) as caught:
-        draw.source(model, scaffolds, targets, settings=settings)
+        draw.source(qm9, scaffolds, targets, settings=settings)
     assert "\n" not in str(caught.value)
 
 
@@ -231,22 +226,22 @@ def test_selfies_are_rejected(tiny_selfies: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_failed_rows_are_remasked_under_adapt(model: Model) -> None:
-    settings = model.settings(**{**QUICK, "steps": 6}, adapt=Adaptive(("valid",), budget=60))
-    table = draw.draw(model, "*C(=O)N*", 12, seed=1, settings=settings)
+def test_failed_rows_are_remasked_under_adapt(qm9: Model) -> None:
+    settings = qm9.settings(**{**QUICK, "steps": 6}, adapt=Adaptive(("valid",), budget=60))
+    table = draw.draw(qm9, "*C(=O)N*", 12, seed=1, settings=settings)
     assert (table["status"] == "ok").sum() >= 11
     assert (table["constraint"] == "ok").sum() >= 9
     assert table["nfe"].max() > 6, "some failed at first"
 
 
-def test_rows_that_violate_their_constraint_are_remasked(model: Model) -> None:
+def test_rows_that_violate_their_constraint_are_remasked(qm9: Model) -> None:
     lead = read_lead("O=c1[nH]cc(F)c(=O)[nH]1", change=[2, 3, 4])  # a ring of six must come out
     quick = {**QUICK, "steps": 4, "temperature": 2.0}
-    once = draw.draw(model, lead, 24, seed=1, settings=model.settings(**quick))
+    once = draw.draw(qm9, lead, 24, seed=1, settings=qm9.settings(**quick))
     broken = (once["status"] == "ok") & (once["constraint"] != "ok")
     assert broken.any(), "the test needs a violation"
-    settings = model.settings(**quick, adapt=Adaptive(("valid",), budget=60))
-    table = draw.draw(model, lead, 24, seed=1, settings=settings)
+    settings = qm9.settings(**quick, adapt=Adaptive(("valid",), budget=60))
+    table = draw.draw(qm9, lead, 24, seed=1, settings=settings)
     kept = (once["constraint"] == "ok").to_numpy()
     assert (table["constraint"] == "ok").sum() > kept.sum()
     same = ["raw", "constraint", "nfe"]
@@ -254,7 +249,7 @@ def test_rows_that_violate_their_constraint_are_remasked(model: Model) -> None:
     assert (table["nfe"] > once["nfe"])[broken].all()
 
 
-def test_no_rows(model: Model) -> None:
-    table = draw.draw(model, "*C", 0)
+def test_no_rows(qm9: Model) -> None:
+    table = draw.draw(qm9, "*C", 0)
     assert len(table) == 0
     assert {"scaffold", "constraint"} <= set(table.columns)

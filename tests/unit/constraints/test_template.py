@@ -97,7 +97,7 @@ def test_free_atoms_of_a_lead_are_open(
     assert template.text == text
     assert [(span.least, span.usual) for span in template.spans] == sizes
     assert template.usual == len(split(lead))
-    assert not any(span.hangs or span.holds for span in template.spans)
+    assert not any(span.after_kept or span.before_kept for span in template.spans)
 
 
 CONSTRAINTS = [
@@ -136,8 +136,8 @@ def test_the_context_of_spans() -> None:
     found = {item.text: item for item in templates(read("*C1CC1*"), SMALL, LONGEST)}
     one, two = SMALL.vocab.index("1"), SMALL.vocab.index("2")
     front, back = found["{}C1CC1{}"].spans
-    assert (front.hangs, front.holds, front.labels) == (False, True, ())
-    assert (back.hangs, back.holds, back.labels) == (True, False, ())
+    assert (front.after_kept, front.before_kept, front.labels) == (False, True, ())
+    assert (back.after_kept, back.before_kept, back.labels) == (True, False, ())
     core = {item.text: item for item in templates(read("*C1CCC(*)C1"), SMALL, LONGEST)}
     assert core["{}C1CCC({})C1"].spans[1].labels == (one,)
     crossed = [item for item in templates(read("*C1CC1"), SMALL, LONGEST) if "(C2CC2)" in item.text]

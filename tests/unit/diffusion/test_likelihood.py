@@ -146,5 +146,5 @@ def test_time_goes_with_the_count() -> None:
 def test_a_network_with_a_time_input_has_a_bound() -> None:
     data = dataset()
     bound = held_out_bound(new_model(shape(data, time_input=True), 0), data)
-    guess = math.log(len(data.vocab) - 2) * bound.tokens  # a new network knows nothing
+    guess = math.log(len(data.vocab) - 2) * bound.tokens  # a new network is near uniform
     assert bound.nats - bound.length_nats == pytest.approx(guess, rel=1e-5)

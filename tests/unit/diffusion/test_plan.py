@@ -64,7 +64,7 @@ def test_switch_is_ancestral_and_then_the_other() -> None:
 
 @pytest.mark.parametrize("steps", [3, 10, 19, 64, 128, 300])
 @pytest.mark.parametrize(("t_on", "t_off"), [(0.55, 0.05), (0.9, 0.4), (0.99, 0.01), (0.7, 0.3)])
-def test_the_loops_window_is_snapped_to_the_grid(steps: int, t_on: float, t_off: float) -> None:
+def test_the_loops_plateau_is_rounded_to_the_grid(steps: int, t_on: float, t_off: float) -> None:
     table = Loop(t_on, t_off, eta=0.02, alpha_on=0.8).plan(steps)
     on_plateau = table.alpha_t == table.alpha_s
     edges = [min(round(t_on * steps), steps - 1), max(round(t_off * steps), 1)]
@@ -130,7 +130,7 @@ NAN = float("nan")
         ([(0, NAN, 0), (NAN, 1, 0)], "step 0 has an entry that is no number"),
     ],
 )
-def test_a_table_out_of_line_is_refused(rows: list[plan.Row], message: str) -> None:
+def test_an_invalid_table_is_refused(rows: list[plan.Row], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Plan.from_rows(rows)
 

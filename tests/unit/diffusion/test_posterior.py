@@ -29,7 +29,7 @@ def logits(dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_subs_never_predicts_the_mask_and_knows_clean_tokens(dtype: torch.dtype) -> None:
+def test_subs_never_predicts_the_mask_and_keeps_clean_tokens(dtype: torch.dtype) -> None:
     log_p = subs(logits(dtype), TOKENS, MASK)
     assert log_p.dtype == dtype
     p = log_p.exp().double()
@@ -41,7 +41,7 @@ def test_subs_never_predicts_the_mask_and_knows_clean_tokens(dtype: torch.dtype)
     )
 
 
-def test_subs_takes_logits_that_rule_tokens_out_already() -> None:
+def test_subs_takes_logits_of_minus_infinity() -> None:
     ruled_out = logits().index_fill(-1, torch.tensor([0, MASK]), -torch.inf)
     p = subs(ruled_out, TOKENS, MASK).exp()
     assert not p.isnan().any()
@@ -89,7 +89,7 @@ def test_ancestral_posterior_is_bayes_rule() -> None:
     torch.testing.assert_close(q[0, 0], expected, rtol=0, atol=1e-15)
 
 
-def test_rows_keep_their_own_clocks_and_tokens_their_own_sigma() -> None:
+def test_rows_have_their_own_alphas_and_tokens_their_own_sigma() -> None:
     p = subs(logits(), TOKENS, MASK).exp()
     alpha_t, alpha_s = torch.tensor([0.2, 0.6]).double(), torch.tensor([0.3, 0.9]).double()
     strength = torch.tensor([[0.1, 0.0, 0.7], [0.0, 0.0, 0.15]]).double()
@@ -107,8 +107,8 @@ def test_rows_keep_their_own_clocks_and_tokens_their_own_sigma() -> None:
             torch.testing.assert_close(together[row, place], alone[0, 0], rtol=0, atol=0)
 
 
-def test_coarse_predictions_do_not_coarsen_the_clock() -> None:
-    """At 1,024 steps bfloat16 cannot tell the alphas apart; the chance to reveal must survive."""
+def test_coarse_predictions_do_not_round_the_alphas() -> None:
+    """At 1,024 steps bfloat16 cannot distinguish the alphas; the reveal rate must stay exact."""
     p = subs(logits(torch.bfloat16), TOKENS, MASK).exp()
     q = masked_posterior(p, TOKENS, 512 / 1024, 513 / 1024, 0.0, MASK)
     assert q.dtype == torch.bfloat16
@@ -167,7 +167,7 @@ def test_uniform_posterior_is_bayes_rule_over_the_whole_row(alphas: tuple[float,
     torch.testing.assert_close(q, expected, rtol=0, atol=1e-14)
 
 
-def test_uniform_posterior_takes_a_clock_per_row() -> None:
+def test_uniform_posterior_takes_alphas_per_row() -> None:
     p, alpha_t, alpha_s = logits().softmax(-1), torch.tensor([0.2, 0.6]), torch.tensor([0.3, 0.9])
     together = uniform_posterior(p, TOKENS, alpha_t.double(), alpha_s.double())
     for row in range(2):

@@ -21,7 +21,7 @@ def test_every_strategy_stays_within_the_bound() -> None:
         assert all(0 <= value <= bound + 1e-15 for value in chosen)
 
 
-def test_nothing_is_taken_off_before_anything_is_placed() -> None:
+def test_no_token_is_remasked_before_one_is_placed() -> None:
     assert (
         remasking_rates.sigma_max(0, 0.5)
         == remasking_rates.psi(0, 0.5, 0)
@@ -42,7 +42,7 @@ def test_values_by_hand() -> None:
     assert remasking_rates.psi(0.5, 0.6, 0.75) == pytest.approx(0.1)
 
 
-def test_loop_rises_rests_and_rises() -> None:
+def test_loop_rises_stays_and_rises() -> None:
     window = {"t_on": 0.55, "t_off": 0.05, "alpha_on": 0.9}
     at = [remasking_rates.loop_alpha(t, **window) for t in (1, 0.775, 0.55, 0.3, 0.05, 0.025, 0)]
     assert at == pytest.approx([0, 0.45, 0.9, 0.9, 0.9, 0.95, 1])

@@ -13,7 +13,9 @@ CLEAN = torch.tensor([[True, False, True, True], [True] * 4, [False] * 4])
 
 
 @pytest.mark.parametrize("normalise", ["sum", "mean"])
-def test_weights_are_shared_out_over_clean_tokens_alone(normalise: token_weights.Normalise) -> None:
+def test_weights_are_distributed_over_clean_tokens_alone(
+    normalise: token_weights.Normalise,
+) -> None:
     for weights in (
         token_weights.confidence_weights(PSI, CLEAN, normalise),
         token_weights.sharpened_weights(PSI, CLEAN, 0.5, normalise),
@@ -32,7 +34,7 @@ def test_values_by_hand() -> None:
     torch.testing.assert_close(flat, CLEAN.to(flat))
 
 
-def test_a_token_placed_with_no_probability_goes_first() -> None:
+def test_a_token_placed_with_no_probability_comes_first() -> None:
     psi = torch.tensor([[0.0, 0.5]])
     weights = token_weights.sharpened_weights(
         psi, torch.ones(1, 2, dtype=torch.bool), normalise="sum"
@@ -46,7 +48,7 @@ def test_token_sigma_is_capped() -> None:
     assert capped[0].tolist() == pytest.approx([0.125, 0.05, 0.05, 0])
 
 
-def test_published_weights_leave_rows_more_masked_by_what_is_taken_off() -> None:
+def test_published_weights_leave_rows_more_masked_by_the_remasked_tokens() -> None:
     """From the right marginal, with masked tokens placed at the ancestral rate or at the plan's."""
     alpha_t, alpha_s, base = 0.5, 0.6, 0.2
     psi = torch.tensor([[0.9, 0.2, 0.6]]).double()

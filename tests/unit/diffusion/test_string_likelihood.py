@@ -141,7 +141,7 @@ def uniform_integral(which: int, count: int) -> float:
     x_t = chains.CLEAN.repeat(count, 1)
     x_0 = chains.CLEAN[which].expand(len(t), -1)
     chance = ((1 - t[:, None]) * (x_t == x_0) + t[:, None] / 2).prod(1)
-    # coins of zero replace every token, and what comes in its place is x_t
+    # uniforms of zero replace every token, by those of x_t
     coins = torch.cat([torch.zeros_like(x_t), (x_t + 0.5) / 2], dim=1).double()
     stratum = (3 * t).long()
     parts = uniform_part(ExactUniform(), x_0, stratum, 3 * t - stratum, coins)
@@ -183,7 +183,7 @@ def test_a_score_depends_on_seed_and_string_alone(pool: Workers) -> None:
     threads.close()
 
 
-def test_a_condition_is_seen(pool: Workers) -> None:
+def test_a_condition_matters(pool: Workers) -> None:
     model = network("masked")
     given = [
         nats(Scorer(model, NO_COST, np.array([v], np.float32)), STRINGS, pool)
@@ -193,7 +193,7 @@ def test_a_condition_is_seen(pool: Workers) -> None:
     assert given[2] == pytest.approx(nats(Scorer(model, NO_COST), STRINGS, pool), abs=1e-6)
 
 
-def test_the_length_costs_what_the_sampler_draws() -> None:
+def test_the_cost_of_the_length_is_that_of_the_sampler() -> None:
     lengths, values = np.array([1, 2, 2, 2]), np.array([[0.1], [0.5], [0.5], [0.9]])
     prior = Prior(lengths, values, ("qed",), np.array([1.0, 1.0, 1.0, 2.0]))
     cost = length_nats(prior, 3)
@@ -221,7 +221,7 @@ def test_random_spellings_are_the_same_molecule() -> None:
     assert random_spellings("", 5, 0) == []
 
 
-def test_what_a_row_has_scored_and_why_not() -> None:
+def test_scored_strings_and_reasons() -> None:
     tokenizer = Tokenizer(tiny.CHARACTERS)
 
     def look(raw: str, as_written: bool = False, others: Sequence[str] = ()) -> score_table.Entry:
@@ -235,7 +235,7 @@ def test_what_a_row_has_scored_and_why_not() -> None:
     unknown = look("CCCl")
     assert unknown.status == "unknown_token"
     assert "'Cl' at character 3" in unknown.reason
-    assert look("CCCCCC").reason == "6 tokens, the model takes 5"
+    assert look("CCCCCC").reason == "length is 6 tokens, expected at most 5"
     assert look("").status == "empty"
 
 

@@ -1,4 +1,4 @@
-"""Token weights: which tokens go first, and that as many go as the plan says."""
+"""Remasking weights: which tokens come first, and that their number is that of the plan."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from molgen.diffusion import plan
 from molgen.diffusion.token_weights import (
     WEIGHTS,
+    Attribution,
     Evidence,
-    HeldBack,
     Quality,
     Sharpened,
     TokenWeights,
@@ -20,7 +20,7 @@ from molgen.sampling.sampler import Job
 from molgen.sampling.words import token_weights
 from molgen.training.self_correction import SelfCorrecting
 from molgen.utils.threads import workers
-from tiny import Table
+from tiny import Table, fp32
 
 CLEAN = np.array([[True, True, True, False], [True, False, False, False]])
 EVIDENCE = Evidence(
@@ -37,17 +37,17 @@ EVIDENCE = Evidence(
         (Quality(), [1 / 0.2, 1 / 0.8, 1 / 0.4]),
         (Quality(tau=0.5), [1 / 0.04, 1 / 0.64, 1 / 0.16]),
         (Quality(tau=1.0, gamma=2.0), [1 / 0.2, np.exp(2) / 0.8, np.exp(-2) / 0.4]),
-        (HeldBack(gamma=1.0), [1.0, np.e, 1 / np.e]),
+        (Attribution(gamma=1.0), [1.0, np.e, 1 / np.e]),
     ],
 )
 def test_by_hand(weights: TokenWeights, proportions: list[float]) -> None:
     found = weights(EVIDENCE, CLEAN)
     expected = 3 * np.array(proportions) / np.sum(proportions)
     np.testing.assert_allclose(found[0], [*expected, 1.0])
-    np.testing.assert_allclose(found[1], 1.0)  # alone, and masks as the plan says
+    np.testing.assert_allclose(found[1], 1.0)  # alone, and masks as in the plan
 
 
-def test_what_they_read() -> None:
+def test_the_scores_that_they_depend_on() -> None:
     reads = {name: kind().reads for name, kind in WEIGHTS.items() if kind}
     assert reads == {
         "confidence": "psi", "sharpened": "psi", "quality": "quality", "property": "property"
@@ -60,7 +60,7 @@ def test_what_they_read() -> None:
         token_weights("quality:tau=0")
 
 
-@pytest.mark.parametrize("weights", [Sharpened(2.0), Quality(2.0), HeldBack(0.5)])
+@pytest.mark.parametrize("weights", [Sharpened(2.0), Quality(2.0), Attribution(0.5)])
 def test_the_masked_fraction_is_kept_where_nothing_is_capped(weights: TokenWeights) -> None:
     rows, length = 3000, 6
     table = plan.Cap(0.02).plan(40)
@@ -76,7 +76,7 @@ def test_the_masked_fraction_is_kept_where_nothing_is_capped(weights: TokenWeigh
 
 
 class Judging(Table):
-    """A table with an opinion on placed tokens."""
+    """A table with a quality head."""
 
     def __call__(self, tokens, wanted, condition, alpha_t, rows=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN204
         found = super().__call__(tokens, wanted, condition, alpha_t)
@@ -84,7 +84,7 @@ class Judging(Table):
         return type(found)(found.p, found.classifier_forwards, quality, (tokens % 2) - 0.5)
 
 
-def test_a_network_says_what_holds_a_property_back() -> None:
+def test_attribution_from_the_quality_head() -> None:
     import torch
 
     from molgen.guidance.kernels import ClassifierFree
@@ -99,9 +99,9 @@ def test_a_network_says_what_holds_a_property_back() -> None:
     condition = np.array([[0.9, np.nan, np.nan]] * 2, dtype=np.float32)
     clock = np.full(2, 0.5)
     with workers() as pool, torch.no_grad():
-        guided = NetworkPredictor(model, pool, ClassifierFree(2.0), dtype="fp32")
+        guided = NetworkPredictor(fp32(model), pool, ClassifierFree(2.0))
         found = guided(tokens, wanted, condition, clock)
-        plain = NetworkPredictor(model, pool, dtype="fp32")(tokens, wanted, condition, clock)
+        plain = NetworkPredictor(fp32(model), pool)(tokens, wanted, condition, clock)
         x = torch.from_numpy(tokens)
         given = model.answer(x, torch.from_numpy(condition)).quality
         free = model.answer(x).quality
@@ -112,10 +112,10 @@ def test_a_network_says_what_holds_a_property_back() -> None:
     assert given is not None
     assert free is not None
     real = tokens != model.pad_id
-    log_odds = torch.nn.functional.logsigmoid
-    expected = (log_odds(free) - log_odds(given)).numpy()
+    logsigmoid = torch.nn.functional.logsigmoid
+    expected = (logsigmoid(free) - logsigmoid(given)).numpy()
     np.testing.assert_allclose(found.delta[real], expected[real], atol=1e-5)
     np.testing.assert_allclose(found.quality[real], given.sigmoid().numpy()[real], atol=1e-5)
     np.testing.assert_allclose(plain.quality[real], found.quality[real], atol=1e-5)
     assert np.abs(expected[real]).max() > 1e-3
-    assert SelfCorrecting(model.mask_id).judge == 1.0
+    assert SelfCorrecting(model.mask_id).quality == 1.0

@@ -1,4 +1,4 @@
-"""Orders of unmasking: by hand, and what they do to an exact joint, path by path."""
+"""Unmasking orders: by hand, and their effect on an exact joint, path by path."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from molgen.diffusion.unmasking_order import (
     LeftToRight,
     LowestEntropy,
     Order,
-    Outlook,
     Random,
     Stable,
+    UnmaskingState,
     divergence,
     entropy,
     lowest,
@@ -45,27 +45,31 @@ SEVERAL: dict[str, Order] = {
 }
 
 
-def outlook(p: Floats, masked: Mask | None = None, past: Floats | None = None) -> Outlook:
-    """Rows of distributions with shape (rows, longest, vocab), all masked unless said."""
+def unmasking_state(
+    p: Floats, masked: Mask | None = None, past: Floats | None = None
+) -> UnmaskingState:
+    """Rows of distributions with shape (rows, longest, vocab), all masked by default."""
     masked = np.ones(p.shape[:2], dtype=bool) if masked is None else masked
     past = np.full((2, *p.shape), np.nan) if past is None else past
     u = np.random.default_rng(1).random(p.shape[:2])
-    return Outlook(masked, p * masked[..., None], past, u)
+    return UnmaskingState(masked, p * masked[..., None], past, u)
 
 
-def some(rows: int = 300, length: int = 7, vocab: int = 5, seed: int = 0) -> Outlook:
+def some(rows: int = 300, length: int = 7, vocab: int = 5, seed: int = 0) -> UnmaskingState:
     rng = np.random.default_rng(seed)
     sharpness = rng.choice([0.05, 0.3, 2.0], (rows, length))
     p = rng.gamma(np.broadcast_to(sharpness[..., None], (rows, length, vocab))) + 1e-12
     masked = rng.random((rows, length)) < 0.7
     masked[:, 3] = True
-    return outlook(p / p.sum(-1, keepdims=True), masked, np.stack([p / p.sum(-1, keepdims=True)]))
+    return unmasking_state(
+        p / p.sum(-1, keepdims=True), masked, np.stack([p / p.sum(-1, keepdims=True)])
+    )
 
 
 def drawn(order: Order, state: tuple[int, ...] = (chains.MASK,) * 3, *past: Floats) -> Floats:
     """The distribution over the clean states that an order ends in from a state, exactly.
 
-    Every path is followed; a random order is told every ranking of the positions.
+    Every path is followed; a random order has every ranking of the positions.
     """
     index = int(np.array(state) @ [9, 3, 1])
     masked = np.array(state) == chains.MASK
@@ -79,7 +83,7 @@ def drawn(order: Order, state: tuple[int, ...] = (chains.MASK,) * 3, *past: Floa
     result = np.zeros(8)
     for ranking in rankings:
         u = np.array([ranking]) / 3
-        chosen = np.flatnonzero(order(Outlook(masked[None], p[None], history, u))[0])
+        chosen = np.flatnonzero(order(UnmaskingState(masked[None], p[None], history, u))[0])
         assert len(chosen)
         for tokens in product(range(2), repeat=len(chosen)):
             then, chance = list(state), 1 / len(rankings)
@@ -91,7 +95,7 @@ def drawn(order: Order, state: tuple[int, ...] = (chains.MASK,) * 3, *past: Floa
 
 
 @pytest.mark.parametrize("name", ORDERS)
-def test_one_at_a_time_the_joint_comes_out_exactly(name: str) -> None:
+def test_one_at_a_time_the_joint_is_exact(name: str) -> None:
     np.testing.assert_allclose(drawn(ONE_AT_A_TIME[name]), TARGET, rtol=0, atol=1e-14)
 
 
@@ -120,10 +124,10 @@ def test_entropy_bounded_from_one_at_a_time_to_all_at_once() -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.02, 0.3, 0.5, 0.8])
-def test_the_bound_holds_of_every_forward(gamma: float) -> None:
+def test_the_bound_is_valid_for_every_forward(gamma: float) -> None:
     joint = chains.given(chains.TARGET).numpy()
     masked = chains.STATES.numpy() == chains.MASK
-    chosen = EntropyBounded(gamma)(outlook(PREDICTION, masked))
+    chosen = EntropyBounded(gamma)(unmasking_state(PREDICTION, masked))
     for state in np.flatnonzero(masked.any(1)):
         places = np.flatnonzero(chosen[state])
         values = chains.CLEAN.numpy()[:, places]
@@ -149,9 +153,9 @@ def test_entropy_bounded_is_the_largest_prefix(gamma: float) -> None:
     assert (placed == (1 if gamma == 0 else now.masked.sum(1))).all() == (gamma in (0, math.inf))
 
 
-def test_what_is_certain_is_placed_along_at_no_error() -> None:
+def test_certain_tokens_are_placed_without_error() -> None:
     p = np.array([[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.3, 0.7]]])
-    assert EntropyBounded(0.0)(outlook(p)).tolist() == [[True, False, True, True]]
+    assert EntropyBounded(0.0)(unmasking_state(p)).tolist() == [[True, False, True, True]]
 
 
 @pytest.mark.parametrize("name", ORDERS)
@@ -163,16 +167,16 @@ def test_masked_tokens_alone_at_least_one_and_each_row_for_itself(name: str) -> 
         assert chosen.any(1).all()
         for row in range(0, 300, 23):
             part = slice(row, row + 1)
-            own = Outlook(now.masked[part], now.p[part], now.past[:, part], now.u[part])
+            own = UnmaskingState(now.masked[part], now.p[part], now.past[:, part], now.u[part])
             np.testing.assert_array_equal(order(own), chosen[part])
     assert (ONE_AT_A_TIME[name](now).sum(1) == 1).all()
     if SEVERAL[name] in (Random(2), LeftToRight(2), LowestEntropy(2), LargestMargin(2)):
         assert (SEVERAL[name](now).sum(1) == np.minimum(now.masked.sum(1), 2)).all()
 
 
-def test_what_they_rank_by() -> None:
+def test_the_ranks() -> None:
     p = np.array([[[0.5, 0.5, 0.0], [0.6, 0.2, 0.2], [0.55, 0.45, 0.0], [0.2, 0.2, 0.6]]])
-    now = outlook(p)
+    now = unmasking_state(p)
     assert LeftToRight()(now).argmax() == 0
     assert LowestEntropy()(now).argmax() == 2
     assert LargestMargin()(now).argmax() == 1  # of equal ones the leftmost
@@ -182,7 +186,7 @@ def test_what_they_rank_by() -> None:
     ]
 
 
-def test_klass_waits_until_sure_and_unchanged_twice() -> None:
+def test_klass_needs_confidence_and_two_stable_forwards() -> None:
     def pair(*first: float) -> Floats:
         return np.stack([np.array(first), 1 - np.array(first)], axis=-1)[None]
 
@@ -190,21 +194,25 @@ def test_klass_waits_until_sure_and_unchanged_twice() -> None:
     past = np.stack(
         [pair(0.94, 0.94, 0.80, 0.85, 0.97, 0.6), pair(0.94, 0.70, 0.80, 0.85, 0.97, 0.6)]
     )
-    assert order(outlook(p, None, past)).tolist() == [[True, False, False, False, True, False]]
-    assert order(outlook(p, None, past[:, :, ::-1])).sum() == 1  # nothing is stable: the surest
-    # without two forwards to look back on nothing is
+    assert order(unmasking_state(p, None, past)).tolist() == [
+        [True, False, False, False, True, False]
+    ]
+    assert (
+        order(unmasking_state(p, None, past[:, :, ::-1])).sum() == 1
+    )  # none is stable: the most confident
+    # without two past forwards none is
     for none in (np.full_like(past, np.nan), np.stack([past[0], np.full_like(past[1], np.nan)])):
-        assert order(outlook(p, None, none)).tolist() == [[False] * 4 + [True, False]]
-    assert Stable(forwards=1)(outlook(p, None, past[:1])).tolist() == [
+        assert order(unmasking_state(p, None, none)).tolist() == [[False] * 4 + [True, False]]
+    assert Stable(forwards=1)(unmasking_state(p, None, past[:1])).tolist() == [
         [True, True, False, False, True, False]
     ]
-    few = Stable(confidence=1.0, at_once=3)(outlook(p, None, past))
+    few = Stable(confidence=1.0, at_once=3)(unmasking_state(p, None, past))
     assert few.tolist() == [[True, True, False, False, True, False]]
 
 
-def test_klass_holds_back_what_was_ruled_out_before() -> None:
+def test_klass_excludes_values_that_were_impossible_before() -> None:
     p, before = np.array([[[0.99, 0.01]] * 2]), np.array([[[1.0, 0.0], [0.99, 0.01]]])
-    found = Stable()(outlook(p, None, np.stack([before, before])))
+    found = Stable()(unmasking_state(p, None, np.stack([before, before])))
     assert found.tolist() == [[False, True]]
 
 

@@ -24,6 +24,7 @@ from molgen.guidance.kernels import Linear
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.shaping import Shaping
 from molgen.utils.threads import workers
+from tiny import fp32
 
 GAMMA = 3.0
 GROUPS, PARTICLES = 2, 8_000
@@ -60,7 +61,7 @@ def normalised_guidance() -> NDArray[np.float64]:
 def draw(groups: int = GROUPS, condition: float | None = 1.0, **options: object) -> Particles:
     with workers(count=1) as pool:
         mixture = Unnormalised(GAMMA) if condition is not None else None
-        predictor = NetworkPredictor(chains.Denoiser(), pool, mixture, Logarithms(), dtype="fp32")
+        predictor = NetworkPredictor(fp32(chains.Denoiser()), pool, mixture, Logarithms())
         options = {"particles": PARTICLES, "every": 1, **options}
         given = None if condition is None else np.full((groups, 1), condition, dtype=np.float32)
         filter = ParticleFilter(predictor, **options)  # type: ignore[arg-type]
@@ -111,7 +112,10 @@ def test_groups_are_the_same_in_any_batch() -> None:
     whole = draw(groups=3, particles=40)
     with workers(count=1) as pool:
         predictor = NetworkPredictor(
-            chains.Denoiser(), pool, Unnormalised(GAMMA), Logarithms(), dtype="fp32"
+            fp32(chains.Denoiser()),
+            pool,
+            Unnormalised(GAMMA),
+            Logarithms(),
         )
         last = ParticleFilter(predictor, particles=40, every=1).run(
             np.array([chains.LENGTH]), np.ones((1, 1), dtype=np.float32), seed=5, first=2

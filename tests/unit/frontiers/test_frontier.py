@@ -1,4 +1,4 @@
-"""The frontier's tables on made-up points whose answers are known, and what its pages hold."""
+"""The frontier's tables on synthetic runs with known results, and the contents of its pages."""
 
 from __future__ import annotations
 
@@ -9,38 +9,44 @@ import re
 import xml.dom.minidom
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from molgen.frontiers.frontier import hypervolumes, over_seeds, point_table, published_table, ratios
+from molgen.frontiers.frontier import hypervolumes, over_seeds, published_table, ratios, run_table
+from molgen.frontiers.objective import Objective
 from molgen.frontiers.plot import frontier_png
 from molgen.frontiers.scaling import gains, scaling_png, scaling_table
-from molgen.frontiers.store import Point, Record, Store
-from molgen.frontiers.task import Task
+from molgen.frontiers.store import Record, Run, Store
 from molgen.molecules.drawing import svg
 
-TASK = Task("ring_count", "4..9", 10, 2.0, 1)
+OBJECTIVE = Objective("ring_count", "4..9", 10, 2.0, 1)
 HEADER = "task,method,steps,gamma,novel_of_1024,property_mean,novelty_convention,read_from\n"
 
 
 def record(
-    label: str, gamma: float, seed: int, novel: int, mean: float | None, task: Task = TASK
+    label: str,
+    gamma: float,
+    seed: int,
+    novel: int,
+    mean: float | None,
+    objective: Objective = OBJECTIVE,
 ) -> Record:
-    """Return a point of 8 steps; the strict count is one lower, its mean one higher."""
-    arm = {"label": label, "model": "m", "remask": "ancestral", "weights": "uniform"}
-    higher = None if mean is None else mean + task.sign
+    """Return a run of 8 steps; the strict count is one lower, its mean one higher."""
+    method = {"label": label, "model": "m", "remask": "ancestral", "weights": "uniform"}
+    higher = None if mean is None else mean + objective.sign
     conventions = {
         "paper": {"valid": 0.9, "unique": 0.8, "novel": novel, "property_mean": mean},
         "strict": {"valid": 0.9, "unique": 0.7, "novel": novel - 1, "property_mean": higher},
     }
     cost = {"nfe": 10.0 * gamma, "classifier_nfe": 1.0, "seconds_per_molecule": 0.5}
-    point = Point({**arm, "guidance": "cfg"}, gamma, 8, seed)
-    return Record(task, point, {}, {**cost, "conventions": conventions})
+    run = Run({**method, "guidance": "cfg"}, gamma, 8, seed)
+    return Record(objective, run, {}, {**cost, "conventions": conventions})
 
 
-POINTS = [
+RUNS = [
     record("B", 1.0, 0, 4, 3.0), record("B", 2.0, 0, 2, 4.0),
     record("B", 1.0, 1, 6, 3.0), record("B", 2.0, 1, 2, 2.5),
     record("A", 1.0, 0, 8, 4.0), record("A", 2.0, 0, 1, None),
@@ -48,15 +54,15 @@ POINTS = [
 ]  # fmt: skip
 
 
-def test_points_and_fronts() -> None:
-    table = point_table(POINTS, ["B"])
+def test_runs_and_fronts() -> None:
+    table = run_table(RUNS, ["B"])
     assert len(table) == 16
     assert table["arm"].unique().tolist() == ["B", "A"]
     paper = table[table["convention"] == "paper"].set_index(["arm", "gamma", "seed"])
     assert paper.loc[("B", 1.0, 0), "novel_fraction"] == 0.4
     assert paper.loc[("B", 2.0, 0), "gain"] == 2
     on_front = paper.index[paper["on_front"]].tolist()
-    # at seed 1, B's gamma 2 and A's gamma 2 are dominated; A's gamma 2 at seed 0 is no point
+    # at seed 1, B's gamma 2 and A's gamma 2 are dominated; A's gamma 2 at seed 0 has no mean
     assert sorted(on_front) == [
         ("A", 1.0, 0), ("A", 1.0, 1), ("B", 1.0, 0), ("B", 1.0, 1), ("B", 2.0, 0)
     ]  # fmt: skip
@@ -65,7 +71,7 @@ def test_points_and_fronts() -> None:
 
 
 def test_hypervolumes_and_ratios_by_hand() -> None:
-    volumes = hypervolumes(point_table(POINTS))
+    volumes = hypervolumes(run_table(RUNS))
     paper = volumes[volumes["convention"] == "paper"].set_index("arm")
     # B: 0.4 x 1 + 0.2 x 1 at seed 0, 0.6 x 1 at seed 1;  A: 0.8 x 2 and 0.9 x 2
     assert paper.loc["B", "hypervolume"] == pytest.approx(0.6)
@@ -84,36 +90,36 @@ def test_hypervolumes_and_ratios_by_hand() -> None:
 
 
 def test_one_seed_or_overlapping_ones_are_not_apart() -> None:
-    one = ratios(hypervolumes(point_table(POINTS[:2] + POINTS[4:6])))
+    one = ratios(hypervolumes(run_table(RUNS[:2] + RUNS[4:6])))
     assert not one["apart"].any()
     over = [record("A", 1.0, 0, 4, 3.0), record("A", 1.0, 1, 6, 3.0)]
     over += [record("B", 1.0, 0, 5, 3.0), record("B", 1.0, 1, 7, 3.0)]
-    assert not ratios(hypervolumes(point_table(over)))["apart"].any()
+    assert not ratios(hypervolumes(run_table(over)))["apart"].any()
 
 
-def test_one_arm_has_no_ratios() -> None:
-    table = ratios(hypervolumes(point_table(POINTS[:4])))
+def test_one_method_has_no_ratios() -> None:
+    table = ratios(hypervolumes(run_table(RUNS[:4])))
     assert table.empty
     assert {"arm", "over", "ratio", "apart"} <= set(table)
 
 
 def test_seeds_with_fewer_strengths_are_not_averaged_in() -> None:
-    interrupted = hypervolumes(point_table(POINTS[:3]))
+    interrupted = hypervolumes(run_table(RUNS[:3]))
     paper = interrupted[interrupted["convention"] == "paper"].iloc[0]
     assert (paper["seeds"], paper["gammas"]) == (1, "1 2")
     assert paper["hypervolume"] == pytest.approx(0.6)
 
 
 def test_less_can_be_better() -> None:
-    task = Task("sa", "min", 10, 4.0, -1)
-    table = point_table([record("A", 1.0, 0, 5, 3.0, task)])
+    objective = Objective("sa", "min", 10, 4.0, -1)
+    table = run_table([record("A", 1.0, 0, 5, 3.0, objective)])
     assert table["gain"].tolist() == [1.0, 2.0]
     paper = hypervolumes(table).set_index("convention").loc["paper"]
     assert paper["hypervolume"] == pytest.approx(0.5)
 
 
 def test_means_over_seeds() -> None:
-    means = over_seeds(point_table(POINTS)).set_index(["arm", "gamma", "convention"])
+    means = over_seeds(run_table(RUNS)).set_index(["arm", "gamma", "convention"])
     row = means.loc[("B", 1.0, "paper")]
     assert (row["novel"], row["seeds"]) == (5, 2)
     assert row["novel_sd"] == pytest.approx(np.sqrt(2))
@@ -135,17 +141,17 @@ def test_published_points(tmp_path: Path) -> None:
         "ring_count,Y,,5,100,3,paper,text",
         "qed,X,8,1,,x,paper,figure",
     )
-    table = published_table(path, TASK)
+    table = published_table(path, OBJECTIVE)
     assert len(table) == 3
     volumes = hypervolumes(table).set_index("arm")
     assert volumes.loc["X", "hypervolume"] == pytest.approx(0.5 * 2 + 0.25 * 1)
     assert math.isnan(volumes.loc["Y", "steps"])
-    assert published_table(path, Task("logp", "max", 5, 0.0, 1)).empty
+    assert published_table(path, Objective("logp", "max", 5, 0.0, 1)).empty
     with pytest.raises(ValueError, match="novel is 'nan' in a row of qed, expected a number"):
-        published_table(path, Task("qed", "max", 5, 0.4, 1))
+        published_table(path, Objective("qed", "max", 5, 0.4, 1))
     path.write_text("task,method\nqed,X\n")
     with pytest.raises(ValueError, match="has no column 'steps'"):
-        published_table(path, TASK)
+        published_table(path, OBJECTIVE)
 
 
 def coloured(path: Path, colour: tuple[int, int, int]) -> int:
@@ -154,43 +160,43 @@ def coloured(path: Path, colour: tuple[int, int, int]) -> int:
     return int((np.abs(pixels - colour).max(axis=2) < 12).sum())
 
 
-def test_the_picture_has_every_arm_and_what_was_published(tmp_path: Path) -> None:
+def test_the_picture_has_every_method_and_published_points(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    points = point_table(POINTS, ["B", "A"])
-    volumes = hypervolumes(points)
+    runs = run_table(RUNS, ["B", "A"])
+    volumes = hypervolumes(runs)
     path = write_published(tmp_path / "p.csv", "ring_count,X,8,1,900,4.9,paper,figure")
-    published = published_table(path, TASK)
-    frontier_png(points, volumes, TASK, tmp_path / "a.png")
-    frontier_png(points, volumes, TASK, tmp_path / "b.png", published, ["paper"])
+    published = published_table(path, OBJECTIVE)
+    frontier_png(runs, volumes, OBJECTIVE, tmp_path / "a.png")
+    frontier_png(runs, volumes, OBJECTIVE, tmp_path / "b.png", published, ["paper"])
     for name in ("a.png", "b.png"):
         assert coloured(tmp_path / name, (0x2B, 0x6C, 0xB0)) > 300  # B, the first
         assert coloured(tmp_path / name, (0xD0, 0x55, 0x1B)) > 300
-    frontier_png(points, volumes, TASK, tmp_path / "c.png", None, ["paper"])
+    frontier_png(runs, volumes, OBJECTIVE, tmp_path / "c.png", None, ["paper"])
     grey = (0x8A, 0x94, 0xA0)
     assert coloured(tmp_path / "b.png", grey) > coloured(tmp_path / "c.png", grey) + 100
     assert Image.open(tmp_path / "a.png").height > 1.4 * Image.open(tmp_path / "b.png").height
 
 
 def test_the_scaling_table_and_picture(tmp_path: Path) -> None:
-    table = scaling_table(POINTS)
+    table = scaling_table(RUNS)
     paper = table[table["convention"] == "paper"].set_index(["arm", "gamma", "seed"])
     assert paper.loc[("A", 1.0, 0), "product"] == pytest.approx(0.8 * 2)
-    assert paper.loc[("A", 2.0, 0), "product"] == 0  # nothing novel there has a mean
+    assert paper.loc[("A", 2.0, 0), "product"] == 0  # no novel row there has a value
     assert paper.loc[("A", 2.0, 0), "forwards"] == 21
     below = scaling_table([record("A", 1.0, 0, 5, 1.0)])
     assert below[below["convention"] == "paper"]["product"].tolist() == [0.0]
     pytest.importorskip("matplotlib")
-    scaling_png(table[table["gamma"] == 1], TASK, tmp_path / "s.png")
+    scaling_png(table[table["gamma"] == 1], OBJECTIVE, tmp_path / "s.png")
     assert coloured(tmp_path / "s.png", (0x2B, 0x6C, 0xB0)) > 300
     assert coloured(tmp_path / "s.png", (0xD0, 0x55, 0x1B)) > 300
 
 
-def test_along_a_curve_a_budget_takes_the_place_of_steps() -> None:
+def test_along_a_curve_a_budget_replaces_steps() -> None:
     def at(budget: int | None, nfe: float) -> Record:
         one = record("A", 1.0, 0, 5, 4.0)
         figures = {**one.figures, "nfe": nfe}
-        point = dataclasses.replace(one.point, budget=budget)
-        return dataclasses.replace(one, point=point, figures=figures)
+        run = msgspec.structs.replace(one.run, budget=budget)
+        return dataclasses.replace(one, run=run, figures=figures)
 
     table = scaling_table([at(64, 50.0), at(16, 12.0)])
     assert table["budget"].tolist() == [16, 16, 64, 64]
@@ -205,7 +211,7 @@ def test_along_a_curve_a_budget_takes_the_place_of_steps() -> None:
 
 
 def stored(folder: Path, label: str) -> tuple[Store, list[Record]]:
-    """Store one arm's points: three known molecules, one respelled, five new, a failure."""
+    """Store a method's runs: three training molecules, one respelled, five new, a failure."""
     store, smiles = Store(folder), ["CCO", "CCO", "CN", "CC", "CF", "CCF", "CCCF", "OCF", "NCF", ""]
     table = pd.DataFrame({"index": range(10), "raw": smiles, "smiles": smiles})
     table["status"] = ["ok"] * 9 + ["parse"]
@@ -219,15 +225,15 @@ def stored(folder: Path, label: str) -> tuple[Store, list[Record]]:
     return store, store.records()
 
 
-def test_the_page_holds_molecules_and_cannot_be_broken_by_a_label(tmp_path: Path) -> None:
+def test_the_page_has_molecules_and_cannot_be_broken_by_a_label(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     from molgen.frontiers.page import CAP, frontier_html, plotly_script
 
     label = '</script><b>"&'
     store, records = stored(tmp_path, label)
-    points = point_table(records)
+    runs = run_table(records)
     path = tmp_path / "f.html"
-    frontier_html(store, records, points, hypervolumes(points), path)
+    frontier_html(store, records, runs, hypervolumes(runs), path)
     text = path.read_text()
     found = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S)
     assert found is not None
@@ -240,13 +246,13 @@ def test_the_page_holds_molecules_and_cannot_be_broken_by_a_label(tmp_path: Path
     assert [m["smiles"] for m in listed] == ["NCF", "OCF", "CCCF", "CCF", "CF", "CCO"]
     assert [m["strict"] for m in listed] == [True] * 5 + [False]
     assert [m["value"] for m in listed] == [5, 4, 3, 2, 1, 0]
-    assert len(data["molecules"]) == 6, "a molecule is held once"
+    assert len(data["molecules"]) == 6, "a molecule is stored once"
     assert all(xml.dom.minidom.parseString(m["svg"]) for m in data["molecules"])
     assert data["cap"] == CAP
     page = text.replace(plotly_script(), "")
     assert len(page) < len(text) / 10, "the library is inside"
-    assert not re.search("https?:", page), "something to fetch"
-    assert 'plotlyServerURL: ""' in page  # nor is anything sent
+    assert not re.search("https?:", page), "nothing is fetched"
+    assert 'plotlyServerURL: ""' in page  # nor sent
     assert "{{" not in page
 
 

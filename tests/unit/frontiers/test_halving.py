@@ -1,4 +1,4 @@
-"""Successive halving: how the rows are shared out, who stays, and that it finds the best."""
+"""Successive halving: rows of each rung, candidates kept, and the rate of finding the best."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def shape(rungs: Sequence[Rung]) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("arguments", "expected"),
     [
         ((24, 64, 1024), [(24, 64), (8, 192), (3, 1024)]),
         ((100, 64, 1024), [(100, 64), (34, 192), (12, 576), (4, 1024)]),
@@ -27,8 +27,8 @@ def shape(rungs: Sequence[Rung]) -> list[tuple[int, int]]:
         ((1, 64, 1024), [(1, 1024)]),
     ],
 )
-def test_rungs(asked: tuple[int, int, int], expected: list[tuple[int, int]]) -> None:
-    assert shape(ladder(*asked)) == expected
+def test_rungs(arguments: tuple[int, int, int], expected: list[tuple[int, int]]) -> None:
+    assert shape(ladder(*arguments)) == expected
 
 
 @given(st.integers(1, 500), st.integers(1, 200), st.integers(1, 2000))
@@ -43,34 +43,34 @@ def test_every_ladder_ends_with_a_few_on_all_rows(candidates: int, start: int, r
     assert counts[-1] <= 6
 
 
-@pytest.mark.parametrize("asked", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
-def test_ladders_that_are_refused(asked: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("arguments", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
+def test_ladders_that_are_refused(arguments: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="is 0, expected at least 1"):
-        ladder(*asked)
+        ladder(*arguments)
 
 
-def test_the_best_go_on_and_who_falls_is_ranked_behind() -> None:
-    asked: list[tuple[int, list[int]]] = []
+def test_the_best_are_kept_and_the_others_ranked_behind() -> None:
+    calls: list[tuple[int, list[int]]] = []
 
     def scores(chosen: Sequence[int], rung: Rung) -> list[float]:
-        asked.append((rung.rows, list(chosen)))
+        calls.append((rung.rows, list(chosen)))
         return [-abs(candidate - 5) for candidate in chosen]  # 5 is best, then 4 before 6
 
     order = successive(range(10), [Rung(1, 10, 1, False), Rung(2, 4, 3, True)], scores)
-    assert asked == [(1, list(range(10))), (3, [3, 4, 5, 6])]
+    assert calls == [(1, list(range(10))), (3, [3, 4, 5, 6])]
     assert order == [5, 4, 6, 3, 7, 2, 8, 1, 9, 0]
 
 
-def test_a_later_rung_overrules_an_earlier_one() -> None:
-    worth = {1: dict(enumerate([9, 8, 7, 0])), 2: dict(enumerate([1, 2, 3]))}
+def test_a_later_rung_overrides_an_earlier_one() -> None:
+    score = {1: dict(enumerate([9, 8, 7, 0])), 2: dict(enumerate([1, 2, 3]))}
     rungs = [Rung(1, 4, 1, False), Rung(2, 3, 3, True)]
     order = successive(
-        range(4), rungs, lambda chosen, rung: [worth[rung.number][c] for c in chosen]
+        range(4), rungs, lambda chosen, rung: [score[rung.number][c] for c in chosen]
     )
     assert order == [2, 1, 0, 3]
 
 
-def test_who_always_takes_part_does_so_beside_the_others() -> None:
+def test_candidates_kept_in_every_rung_are_added_to_the_others() -> None:
     seen: list[list[str]] = []
 
     def scores(chosen: Sequence[str], rung: Rung) -> list[float]:
@@ -89,18 +89,18 @@ def test_of_equal_scores_the_earlier_candidate_wins() -> None:
 
 
 def test_it_finds_the_best_more_often_than_equal_shares_of_the_same_rows() -> None:
-    """The point of it: 27 candidates, noise that falls with the root of the rows."""
+    """27 candidates, with noise that falls with the square root of the rows."""
     rungs = ladder(27, 30, 400)
-    worth = np.linspace(0, 1, 27)
+    score = np.linspace(0, 1, 27)
     rows = sum(rung.candidates * rung.rows for rung in rungs)
     rng = np.random.default_rng(0)
 
     def scores(chosen: Sequence[int], rung: Rung) -> list[float]:
-        return list(worth[list(chosen)] + rng.normal(0, rung.rows**-0.5, len(chosen)))
+        return list(score[list(chosen)] + rng.normal(0, rung.rows**-0.5, len(chosen)))
 
     runs = 400
-    halved = np.mean([worth[successive(range(27), rungs, scores)[0]] for _ in range(runs)])
+    halved = np.mean([score[successive(range(27), rungs, scores)[0]] for _ in range(runs)])
     noise = rng.normal(0, (rows / 27) ** -0.5, (runs, 27))
-    equal = np.mean(worth[(worth + noise).argmax(1)])
+    equal = np.mean(score[(score + noise).argmax(1)])
     # Means over 400 runs with a spread of about 0.03 each: the error of a mean is about 0.0015.
     assert 1 - halved < 0.6 * (1 - equal)

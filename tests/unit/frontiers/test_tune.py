@@ -1,4 +1,4 @@
-"""Tuning: what is tried, what a draw is worth, which rows are drawn, and what wins."""
+"""Tuning: the candidates, the score of a run, the rows drawn, and the winner."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ import pytest
 import molgen
 import tiny
 from molgen.frontiers.halving import Rung
-from molgen.frontiers.plan import guided_targets, settings_at, task_for
-from molgen.frontiers.store import Point, Record, Store
+from molgen.frontiers.objective import Objective
+from molgen.frontiers.plan import guided_targets, objective_for, settings_at
+from molgen.frontiers.store import Record, Run, Store
 from molgen.frontiers.sweep import draw
-from molgen.frontiers.task import Task
-from molgen.frontiers.tune import Merit, Progress, Standing, Tune, leaderboard, merit, preset, tune
+from molgen.frontiers.tune import (
+    Progress,
+    RunScore,
+    Standing,
+    Tune,
+    leaderboard,
+    preset,
+    run_score,
+    tune,
+)
 from molgen.frontiers.tune_draws import Draws
-from molgen.frontiers.tune_space import FAMILIES, Candidate, adapts, candidates, families
+from molgen.frontiers.tune_space import FAMILIES, Candidate, candidates, families, retries
 from molgen.guidance.kernels import Linear
 from molgen.model import Model
 from molgen.nn.denoiser import with_quality_head
@@ -36,7 +45,7 @@ def model(tiny_model: Path) -> Model:
 
 
 @pytest.fixture(scope="module")
-def judging(model: Model) -> Model:
+def with_quality(model: Model) -> Model:
     return dataclasses.replace(model, denoiser=with_quality_head(tiny.network()).eval())
 
 
@@ -44,9 +53,9 @@ def own(model: Model) -> Candidate:
     return Candidate.from_words(model.name, model.preset())
 
 
-def asked(model: Model, **changes: Any) -> Tune:
-    task = task_for(model, "logp", "min", 18)
-    given = Tune(task, tuple(candidates(model, own(model), 6)), 5, (0, 1), budget=20.0)
+def request(model: Model, **changes: Any) -> Tune:
+    objective = objective_for(model, "logp", "min", 18)
+    given = Tune(objective, tuple(candidates(model, own(model), 6)), 5, (0, 1), budget=20.0)
     return dataclasses.replace(given, **changes)
 
 
@@ -54,24 +63,24 @@ def asked(model: Model, **changes: Any) -> Tune:
 class Done:
     """A finished tune."""
 
-    wish: Tune
+    request: Tune
     folder: Path
     standings: list[Standing]
-    told: list[tuple[int, int, int]]
+    calls: list[tuple[int, int, int]]
 
 
 @pytest.fixture(scope="module")
 def done(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    wish, folder = asked(model), tmp_path_factory.mktemp("rungs")
-    told: list[tuple[int, int, int]] = []
-    progress = Progress(rung=lambda rung, count, rows: told.append((rung.number, count, rows)))
-    return Done(wish, folder, tune(wish, model, folder, progress), told)
+    asked, folder = request(model), tmp_path_factory.mktemp("rungs")
+    calls: list[tuple[int, int, int]] = []
+    progress = Progress(rung=lambda rung, count, rows: calls.append((rung.number, count, rows)))
+    return Done(asked, folder, tune(asked, model, folder, progress), calls)
 
 
 def test_candidates_are_distinct_and_fewer_are_a_prefix_of_more(model: Model) -> None:
     many = candidates(model, own(model), 10_000)
     assert many[0] == own(model)
-    assert len({c.arm.label for c in many}) == len(set(many)) == len(many)
+    assert len({c.method.label for c in many}) == len(set(many)) == len(many)
     assert len({str(c) for c in many}) == len(many)
     sizes = [math.prod(map(len, axes.values())) for axes in families(model).values()]
     assert len(many) == sum(sizes) + 1
@@ -86,27 +95,28 @@ def test_candidates_are_distinct_and_fewer_are_a_prefix_of_more(model: Model) ->
 def test_families_take_turns(model: Model) -> None:
     assert list(families(model)) == list(FAMILIES)
     found = candidates(model, own(model), 1 + 5 * len(FAMILIES))[1:]
-    names = [c.arm.remask.partition(":")[0] if c.arm.order == "none" else "order" for c in found]
+    methods = [candidate.method for candidate in found]
+    names = ["order" if m.order != "none" else m.remask.partition(":")[0] for m in methods]
     assert pd.Series(names).value_counts().to_dict() == dict.fromkeys(FAMILIES, 5)
 
 
-def test_rows_go_on_only_where_that_is_asked_for(model: Model) -> None:
+def test_rows_are_retried_only_on_request(model: Model) -> None:
     plain = candidates(model, own(model), 100)
-    assert {c.arm.adapt for c in plain} == {"none"}
-    ways = adapts(20.0)
-    assert {"restart:budget=20", "restart:budget=40"} < set(ways)
-    adaptive = candidates(model, own(model), 100, adapt=ways)
+    assert {c.method.adapt for c in plain} == {"none"}
+    words = retries(20.0)
+    assert {"restart:budget=20", "restart:budget=40"} < set(words)
+    adaptive = candidates(model, own(model), 100, adapt=words)
     assert adaptive[0] == own(model)
-    assert {c.arm.adapt for c in adaptive[1:]} == set(ways)
-    for way in ways:
-        candidate = next(c for c in adaptive if c.arm.adapt == way)
+    assert {c.method.adapt for c in adaptive[1:]} == set(words)
+    for retry in words:
+        candidate = next(c for c in adaptive if c.method.adapt == retry)
         adapt = candidate.settings(model, {}).adapt
         assert adapt is not None
         assert adapt.budget in (20, 40)
 
 
-def test_every_candidate_can_be_drawn_and_written(model: Model, judging: Model) -> None:
-    for network in (model, judging):
+def test_every_candidate_can_be_drawn_and_written(model: Model, with_quality: Model) -> None:
+    for network in (model, with_quality):
         for candidate in candidates(network, own(network), 10_000)[::9]:
             settings = candidate.settings(network, {})
             assert settings.steps == candidate.steps
@@ -116,7 +126,7 @@ def test_every_candidate_can_be_drawn_and_written(model: Model, judging: Model) 
             assert Candidate.from_words(network.name, candidate.words) == candidate
 
 
-def test_what_the_model_recommends_is_among_them_once(tmp_path: Path) -> None:
+def test_the_recommendation_of_the_model_is_a_candidate_once(tmp_path: Path) -> None:
     words = {"remask": "rescale:eta=0.1", "gamma": 2.0, "steps": 64, "weights": "uniform"}
     model = molgen.load(tiny.save(tmp_path / "m", sampling=words))
     many = candidates(model, own(model), 10_000)
@@ -124,24 +134,24 @@ def test_what_the_model_recommends_is_among_them_once(tmp_path: Path) -> None:
     assert {key: own(model).words[key] for key in words} == words
 
 
-def test_only_a_network_with_a_judge_is_asked_to_judge(model: Model, judging: Model) -> None:
+def test_only_a_network_with_a_quality_head_uses_it(model: Model, with_quality: Model) -> None:
     def words(network: Model) -> set[str]:
-        found = candidates(network, own(network), 10_000)
-        return {c.arm.weights.partition(":")[0] for c in found} | {c.arm.corrector for c in found}
+        methods = [c.method for c in candidates(network, own(network), 10_000)]
+        return {m.weights.partition(":")[0] for m in methods} | {m.corrector for m in methods}
 
-    further = words(judging) - words(model)
+    further = words(with_quality) - words(model)
     assert further == {"quality", "property", "likeliest:every=8,rounds=1"}
-    guided = [c for c in candidates(judging, own(judging), 10_000) if "gamma" in c.arm.weights]
+    every = candidates(with_quality, own(with_quality), 10_000)
+    guided = [c for c in every if "gamma" in c.method.weights]
     assert guided
     assert all(c.gamma != 1.0 for c in guided)
-    tried = {c.arm.weights: c for c in guided}.values()
-    for candidate in tried:  # the sampler takes them
-        settings = candidate.settings(judging, {})
-        assert len(judging.draw(2, {"qed": "max"}, settings=settings).tokens) == 2
+    for candidate in {c.method.weights: c for c in guided}.values():  # the sampler accepts them
+        settings = candidate.settings(with_quality, {})
+        assert len(with_quality.draw(2, {"qed": "max"}, settings=settings).tokens) == 2
 
 
 @pytest.mark.parametrize(("kind", "steps", "lines"), [("ar", 1, False), ("uniform", 3, True)])
-def test_baselines_have_less_to_choose_from(
+def test_baselines_have_fewer_candidates(
     kind: str, steps: int, lines: bool, tmp_path: Path
 ) -> None:
     words: dict[str, object] = {"steps": 32}
@@ -149,13 +159,13 @@ def test_baselines_have_less_to_choose_from(
     baseline = molgen.load(folder)
     assert list(families(baseline)) == ["ancestral"]
     tried = candidates(baseline, own(baseline), 10_000)
-    assert {c.arm.remask for c in tried} == {"ancestral"}
+    assert {c.method.remask for c in tried} == {"ancestral"}
     assert len({c.steps for c in tried}) == steps
     assert any(isinstance(c.gamma, str) for c in tried) == lines
     settings = dataclasses.replace(tried[1].settings(baseline, {}), steps=4)
     assert len(baseline.draw(1, {"qed": "max"}, settings=settings).tokens) == 1
-    adaptive = candidates(baseline, own(baseline), 10_000, adapt=adapts(8))[1:]
-    assert {c.arm.adapt for c in adaptive} == {"restart:budget=8", "restart:budget=16"}
+    adaptive = candidates(baseline, own(baseline), 10_000, adapt=retries(8))[1:]
+    assert {c.method.adapt for c in adaptive} == {"restart:budget=8", "restart:budget=16"}
 
 
 def record(mean: float | None, nfe: float, n: int = 10, sign: int = 1) -> Record:
@@ -164,8 +174,8 @@ def record(mean: float | None, nfe: float, n: int = 10, sign: int = 1) -> Record
         for name, novel in NOVELTY.items()
     }
     figures = {"nfe": nfe - 4, "classifier_nfe": 4.0, "conventions": conventions}
-    point = Point({"label": "a"}, 1.0, 8, 0)
-    return Record(Task("qed", "max", n, 0.5, sign), point, {}, figures)
+    run = Run({"label": "a"}, 1.0, 8, 0)
+    return Record(Objective("qed", "max", n, 0.5, sign), run, {}, figures)
 
 
 @pytest.mark.parametrize(
@@ -180,20 +190,20 @@ def record(mean: float | None, nfe: float, n: int = 10, sign: int = 1) -> Record
         (None, 20, 1, "strict", 0.0, 0.0),
     ],
 )
-def test_what_a_draw_is_worth(
+def test_the_score_of_a_run(
     mean: float | None, nfe: float, sign: int, convention: str, area: float, score: float
 ) -> None:
-    found = merit(record(mean, nfe, sign=sign), convention, 100.0)
+    found = run_score(record(mean, nfe, sign=sign), convention, 100.0)
     assert found.area == pytest.approx(area)
     assert found.score == pytest.approx(score)
     assert (found.valid, found.novel, found.nfe) == (0.75, NOVELTY[convention] / 10, nfe)
     assert found.mean == pytest.approx(math.nan if mean is None else mean, nan_ok=True)
 
 
-def test_a_rung_draws_only_what_the_last_one_did_not(model: Model, tmp_path: Path) -> None:
-    task = task_for(model, "qed", "max", 30)
+def test_a_rung_draws_only_the_rows_that_are_missing(model: Model, tmp_path: Path) -> None:
+    objective = objective_for(model, "qed", "max", 30)
     drawn: list[int] = []
-    draws = Draws(model, task, tmp_path, {}, drawn.append)
+    draws = Draws(model, objective, tmp_path, {}, drawn.append)
     line = Candidate.from_words(model.name, {"gamma": "0..3", "steps": 9, "temperature": 0.9})
     for candidate in (own(model), line, candidates(model, own(model), 4)[2]):
         drawn.clear()
@@ -204,26 +214,26 @@ def test_a_rung_draws_only_what_the_last_one_did_not(model: Model, tmp_path: Pat
         assert sum(drawn) == 30
         assert draws.missing(candidate, 30, 5) == 0
         settings = candidate.settings(model, {})
-        samples = model.draw(30, guided_targets(task, candidate.arm), 5, settings=settings)
+        samples = model.draw(30, guided_targets(objective, candidate.method), 5, settings=settings)
         table = draws.store(30).molecules(parts)
         whole = model.table(samples, ["qed"])
         shared = [name for name in whole if name in table]
         pd.testing.assert_frame_equal(table[shared], whole[shared], check_dtype=False)
-        if isinstance(candidate.gamma, float):  # what a sweep can draw, it draws alike
-            point = draws.asked(candidate, 30, 5)
+        if isinstance(candidate.gamma, float):  # the same run in a sweep
+            run = draws.planned(candidate, 30, 5)
             warm = {"temperature": candidate.temperature}
-            settings = settings_at(model, candidate.arm, point.point, **warm)
-            alone, _ = draw(point, model, settings, lambda _: None)
+            settings = settings_at(model, candidate.method, run.run, **warm)
+            alone, _ = draw(run, model, settings, lambda _: None)
             figures = {**alone.figures, "seconds_per_molecule": 0}
             assert figures == {**parts.figures, "seconds_per_molecule": 0}
 
 
-def test_rows_that_go_on_are_drawn_anew(model: Model, tmp_path: Path) -> None:
-    """They have to know of the rows before them."""
-    task = task_for(model, "logp", "min", 20)
+def test_retried_rows_are_drawn_from_the_first(model: Model, tmp_path: Path) -> None:
+    """They depend on the rows before them."""
+    objective = objective_for(model, "logp", "min", 20)
     words = {"steps": 8, "adapt": "restart:budget=12"}
     candidate = Candidate.from_words(model.name, words)
-    draws = Draws(model, task, tmp_path, {})
+    draws = Draws(model, objective, tmp_path, {})
     draws.record(candidate, 10, 0)
     assert draws.missing(candidate, 10, 0) == 0
     assert draws.missing(candidate, 20, 0) == 20
@@ -234,12 +244,12 @@ def test_rows_that_go_on_are_drawn_anew(model: Model, tmp_path: Path) -> None:
     assert found["novel"].tolist() == whole["novel"].tolist()
 
 
-def test_a_strength_that_goes_in_a_line_is_a_point_of_its_own(model: Model, tmp_path: Path) -> None:
-    draws = Draws(model, task_for(model, "qed", "max", 5), tmp_path, {})
+def test_a_linear_strength_is_a_run_of_its_own(model: Model, tmp_path: Path) -> None:
+    draws = Draws(model, objective_for(model, "qed", "max", 5), tmp_path, {})
     line, level = (Candidate.from_words("m", {"gamma": g, "steps": 8}) for g in ("1..3", 2.0))
     assert line.settings(model, {}).gamma == Linear(1, 3)
-    a, b = (draws.asked(candidate, 5, 0) for candidate in (line, level))
-    assert (a.point.gamma, a.origin["gamma"]) == (2.0, "1..3")
+    a, b = (draws.planned(candidate, 5, 0) for candidate in (line, level))
+    assert (a.run.gamma, a.origin["gamma"]) == (2.0, "1..3")
     assert "gamma" not in b.origin
     assert a.name != b.name
     draws.record(line, 5, 0)
@@ -247,16 +257,16 @@ def test_a_strength_that_goes_in_a_line_is_a_point_of_its_own(model: Model, tmp_
     assert draws.missing(level, 5, 0) == 5
 
 
-def test_what_wins_is_no_worse_than_what_is_recommended_now(model: Model, done: Done) -> None:
-    standings, present = done.standings, done.wish.candidates[0]
+def test_the_winner_is_at_least_as_good_as_the_recommendation(model: Model, done: Done) -> None:
+    standings, present = done.standings, done.request.candidates[0]
     assert len(standings) == 6
-    assert {s.candidate for s in standings} == set(done.wish.candidates)
+    assert {s.candidate for s in standings} == set(done.request.candidates)
     finals = [s for s in standings if s.rung.final]
     assert present in [s.candidate for s in finals]
     assert {(s.rung, s.seeds) for s in finals} == {(Rung(2, 2, 18, True), (0, 1))}
     assert len(finals) in (2, 3)
     assert standings[0].score == max(s.score for s in finals) > 0
-    for standing in finals:  # from the network, by hand
+    for standing in finals:  # recomputed from the network
         settings = standing.candidate.settings(model, {})
         scores = []
         for seed in (0, 1):
@@ -270,13 +280,13 @@ def test_what_wins_is_no_worse_than_what_is_recommended_now(model: Model, done: 
 
 def test_each_rung_is_a_folder_of_a_sweep(done: Done) -> None:
     final = len([s for s in done.standings if s.rung.final])
-    assert done.told == [(1, 6, 6 * 5), (2, final, final * (18 - 5 + 18))]
+    assert done.calls == [(1, 6, 6 * 5), (2, final, final * (18 - 5 + 18))]
     assert sorted(path.name for path in done.folder.iterdir()) == ["18", "5"]
     assert len(Store(done.folder / "5").records()) == 6
     assert len(Store(done.folder / "18").records()) == final * 2
 
 
-def test_a_tune_goes_on_where_it_was_interrupted(model: Model, done: Done, tmp_path: Path) -> None:
+def test_a_tune_continues_after_an_interruption(model: Model, done: Done, tmp_path: Path) -> None:
     seen: list[object] = []
 
     def interrupted(standings: object) -> None:
@@ -285,30 +295,34 @@ def test_a_tune_goes_on_where_it_was_interrupted(model: Model, done: Done, tmp_p
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tune(done.wish, model, tmp_path, Progress(standings=interrupted))
+        tune(done.request, model, tmp_path, Progress(standings=interrupted))
     finished = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
     assert len(finished) == 6 + 2
     rows: list[int] = []
-    assert tune(done.wish, model, tmp_path, Progress(rows=rows.append)) == done.standings
+    assert tune(done.request, model, tmp_path, Progress(rows=rows.append)) == done.standings
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in finished.items())
     final = len([s for s in done.standings if s.rung.final])
     assert sum(rows) == (final - 1) * (18 - 5 + 18)
     rows.clear()
-    assert tune(done.wish, model, tmp_path, Progress(rows=rows.append)) == done.standings
+    assert tune(done.request, model, tmp_path, Progress(rows=rows.append)) == done.standings
     assert not rows, "a finished tune draws nothing"
-    more = dataclasses.replace(done.wish, task=dataclasses.replace(done.wish.task, n=20))
+    more = dataclasses.replace(
+        done.request, objective=dataclasses.replace(done.request.objective, n=20)
+    )
     tune(more, model, tmp_path, Progress(rows=rows.append))
     assert sum(rows) == final * 2 * 2, "rows of a shorter run are used, too"
 
 
 def test_the_leaderboard_and_the_preset(model: Model, done: Done, tmp_path: Path) -> None:
-    board = leaderboard(done.wish, done.standings)
-    assert board["candidate"].tolist() == [s.candidate.arm.label for s in done.standings]
+    board = leaderboard(done.request, done.standings)
+    assert board["candidate"].tolist() == [s.candidate.method.label for s in done.standings]
     assert board["own"].sum() == 1
     assert board["score_sd"].notna().tolist() == [s.rung.final for s in done.standings]
-    mixed = leaderboard(done.wish, sorted(done.standings, key=lambda s: s.candidate.arm.label))
+    mixed = leaderboard(
+        done.request, sorted(done.standings, key=lambda s: s.candidate.method.label)
+    )
     assert mixed["score"].tolist() == board["score"].tolist()
-    found = preset(done.wish, model, done.standings)
+    found = preset(done.request, model, done.standings)
     write_preset(tmp_path / "p.json", found)
     assert read_preset(tmp_path / "p.json") == found
     assert (found["model"], found["target"]) == (model.name, "logp=min")
@@ -317,13 +331,16 @@ def test_the_leaderboard_and_the_preset(model: Model, done: Done, tmp_path: Path
     measured |= {name: top[name] for name in ("valid", "novel", "mean", "nfe", "score")}
     measured |= {"sd": top["score_sd"], "own_score": board.loc[board["own"], "score"].item()}
     assert found["measured"] == pytest.approx(measured)
-    alone = [dataclasses.replace(s, seeds=s.seeds[:1], merits=s.merits[:1]) for s in done.standings]
-    assert "sd" not in preset(done.wish, model, alone)["measured"]
+    alone = [
+        dataclasses.replace(s, seeds=s.seeds[:1], run_scores=s.run_scores[:1])
+        for s in done.standings
+    ]
+    assert "sd" not in preset(done.request, model, alone)["measured"]
 
 
 def test_a_preset_says_how_it_was_drawn(model: Model, done: Done, tmp_path: Path) -> None:
     """Its words put on top of any recommendation give the very rows it was measured on."""
-    words = preset(done.wish, model, done.standings)["sampling"]
+    words = preset(done.request, model, done.standings)["sampling"]
     other = {"remask": "cap:eta=0.3", "weights": "confidence", "gamma": 5.0, "steps": 7}
     info = {**model.info, "sampling": {**other, **words}}
     elsewhere = dataclasses.replace(model, info=info)
@@ -336,17 +353,17 @@ def test_a_preset_says_how_it_was_drawn(model: Model, done: Done, tmp_path: Path
 
 
 def test_a_mean_leaves_seeds_without_novel_molecules_out(model: Model) -> None:
-    wish = asked(model)
-    rung = wish.rungs[-1]
-    merits = tuple(Merit(1.0, 0.0, mean, 1.0, 0.0, 0.0) for mean in (math.nan, 0.5, 0.7))
-    standing = Standing(own(model), rung, (0, 1, 2), merits)
+    asked = request(model)
+    rung = asked.rungs[-1]
+    run_scores = tuple(RunScore(1.0, 0.0, mean, 1.0, 0.0, 0.0) for mean in (math.nan, 0.5, 0.7))
+    standing = Standing(own(model), rung, (0, 1, 2), run_scores)
     assert standing.mean("mean") == pytest.approx(0.6)
-    nothing = Standing(own(model), rung, (0,), merits[:1])
+    nothing = Standing(own(model), rung, (0,), run_scores[:1])
     assert math.isnan(nothing.mean("mean"))
-    assert "mean" not in preset(wish, model, [nothing])["measured"]
+    assert "mean" not in preset(asked, model, [nothing])["measured"]
 
 
-def test_what_is_refused_before_anything_is_drawn(model: Model, tmp_path: Path) -> None:
+def test_requests_refused_before_drawing(model: Model, tmp_path: Path) -> None:
     for changes, message in (
         ({"budget": 0.0}, "budget is 0.0, expected forwards above 0"),
         ({"budget": math.nan}, "budget is nan"),
@@ -355,11 +372,11 @@ def test_what_is_refused_before_anything_is_drawn(model: Model, tmp_path: Path) 
         ({"seeds": ()}, "candidates or seeds are empty"),
     ):
         with pytest.raises(ValueError, match=message):
-            asked(model, **changes)  # type: ignore[arg-type]
+            request(model, **changes)  # type: ignore[arg-type]
     bare = dataclasses.replace(model, training_index=None)
-    with pytest.raises(ValueError, match="no index of known molecules"):
-        tune(asked(model), bare, tmp_path / "out")
+    with pytest.raises(ValueError, match="no training-set index"):
+        tune(request(model), bare, tmp_path / "out")
     short = Candidate.from_words(model.name, {"remask": "loop", "steps": 2})
     with pytest.raises(ValueError, match="loop needs at least 3 steps"):
-        tune(asked(model, candidates=(own(model), short)), model, tmp_path / "out")
+        tune(request(model, candidates=(own(model), short)), model, tmp_path / "out")
     assert not list(tmp_path.iterdir())

@@ -37,7 +37,7 @@ def brute_force(tokens: Tensor) -> Tensor:
 
 
 class Counting:
-    """The exact classifier, and how many rows it was asked for."""
+    """The exact classifier, with a count of its rows."""
 
     candidate_forwards = 1
 
@@ -50,13 +50,13 @@ class Counting:
         return chains.noised_classifier(tokens, alpha)
 
     def candidates(self, tokens: Tensor, alpha: Tensor, wanted: Tensor) -> Tensor:
-        """A head that knows what masked tokens would come to, and of all else nothing."""
+        """A head that is exact for masked tokens and NaN elsewhere."""
         known = MASKED[chains.number(tokens)].unsqueeze(-1) & (torch.arange(VOCAB) != MASK)
         return torch.where(known, brute_force(tokens), torch.nan)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 4096])
-def test_exact_scores_are_the_classifier_at_every_candidate_within_reach(chunk: int) -> None:
+def test_exact_scores_are_the_classifier_at_every_possible_candidate(chunk: int) -> None:
     log_q = log_masked_posterior(LOG_P, STATES, 0.4, 0.6, 0.0, MASK)
     classifier = Counting()
     exact = ExactScores(classifier, chunk)
@@ -88,7 +88,7 @@ def test_exact_scores_cover_the_clean_branch_when_it_has_a_choice() -> None:
     torch.testing.assert_close(scores[reachable], brute_force(STATES)[reachable])
 
 
-def test_every_classifier_row_is_told_its_rows_clock() -> None:
+def test_every_classifier_row_has_the_alpha_of_its_row() -> None:
     clocks = torch.linspace(0, 1, 27).double()
 
     def clock(tokens: Tensor, alpha: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ def amortised_cases() -> Iterable[tuple[str, Tensor, Tensor]]:
 
 
 @pytest.mark.parametrize(("kind", "log_q", "rows"), amortised_cases())
-def test_an_amortised_head_is_asked_only_for_what_it_has_learned(
+def test_an_amortised_head_is_used_only_for_learned_entries(
     kind: str, log_q: Tensor, rows: Tensor
 ) -> None:
     classifier = Counting()
@@ -153,7 +153,7 @@ def test_an_amortised_head_is_asked_only_for_what_it_has_learned(
     assert sum(classifier.seen) == int(rows.sum())
 
 
-def test_without_a_mask_the_head_answers_for_every_entry() -> None:
+def test_without_a_mask_the_head_scores_every_entry() -> None:
     class Head(Counting):
         def candidates(self, tokens: Tensor, alpha: Tensor, wanted: Tensor) -> Tensor:
             return brute_force(tokens)

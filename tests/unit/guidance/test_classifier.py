@@ -37,11 +37,11 @@ def test_it_is_the_weighted_sum_over_properties(network: NoisyClassifier) -> Non
     qed = met(network, "qed", Range(0.6, 1.0))
     expected = 2 * qed + 3 * ALPHA * met(network, "ring_count", 1)
     torch.testing.assert_close(found, expected, check_dtype=False, rtol=1e-5, atol=1e-5)
-    assert float((qed - qed.mean()).abs().max()) > 0.2, "the guide's answer depends on the row"
+    assert float((qed - qed.mean()).abs().max()) > 0.2, "the prediction depends on the row"
 
 
 @pytest.mark.parametrize("network", [CLASSIFIER, CLOCKED])
-def test_candidates_are_those_of_the_guide(network: NoisyClassifier) -> None:
+def test_candidates_are_those_of_the_network(network: NoisyClassifier) -> None:
     classifier = PropertyClassifier(network, [HIGH, RINGS], dtype="fp32")
     wanted = torch.from_numpy(RNG.random((40, 6)) < 0.3)
     found = classifier.candidates(TOKENS, ALPHA, wanted)
@@ -56,7 +56,7 @@ def test_candidates_are_those_of_the_guide(network: NoisyClassifier) -> None:
     assert classifier.candidate_forwards == 1
 
 
-def test_it_takes_soft_tokens_with_trailing_classes_left_out() -> None:
+def test_it_takes_soft_tokens_without_trailing_classes() -> None:
     classifier = PropertyClassifier(CLASSIFIER, [HIGH], dtype="fp32")
     hard = torch.where(TOKENS == MASK, 0, TOKENS)
     expected = classifier(hard, ALPHA)
@@ -67,7 +67,7 @@ def test_it_takes_soft_tokens_with_trailing_classes_left_out() -> None:
         )
 
 
-def test_taylor_is_the_slope_of_the_guide() -> None:
+def test_taylor_is_the_slope_of_the_classifier() -> None:
     """Against differences along the line from x_t to the candidate."""
     classifier = PropertyClassifier(CLASSIFIER, [HIGH], dtype="fp32")
     log_q = torch.zeros(40, 6, MASK + 1).double().log_softmax(-1)
@@ -84,7 +84,7 @@ def test_taylor_is_the_slope_of_the_guide() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_a_row_gets_the_same_scores_in_any_company(dtype: str) -> None:
+def test_rows_are_batch_invariant(dtype: str) -> None:
     classifier = PropertyClassifier(CLOCKED, [HIGH, RINGS], dtype=dtype)
     log_q = torch.zeros(40, 6, MASK + 1).double().log_softmax(-1)
     for scores in (
@@ -98,10 +98,10 @@ def test_a_row_gets_the_same_scores_in_any_company(dtype: str) -> None:
             torch.testing.assert_close(part, whole[rows], rtol=0, atol=0)
 
 
-def test_aims_out_of_line_are_refused() -> None:
-    for aims in ([], [HIGH, ClassifierTarget("qed", "max")]):
+def test_invalid_targets_are_refused() -> None:
+    for targets in ([], [HIGH, ClassifierTarget("qed", "max")]):
         with pytest.raises(ValueError, match="expected different properties, at least one"):
-            PropertyClassifier(CLASSIFIER, aims)
+            PropertyClassifier(CLASSIFIER, targets)
     with pytest.raises(ValueError, match="logp"):
         PropertyClassifier(CLASSIFIER, [ClassifierTarget("logp", 1.0)])
     with pytest.raises(ValueError, match="no molecule of the training data meets it"):

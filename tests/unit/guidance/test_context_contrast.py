@@ -10,10 +10,11 @@ import torch
 import molgen
 import tiny
 from molgen.guidance.context_contrast import Context
-from molgen.guidance.kernels import ClassifierFree, classifier_free_masked
+from molgen.guidance.kernels import ClassifierFree, classifier_free
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.sampling import words
 from molgen.utils.threads import workers
+from tiny import fp32
 
 PAD, MASK = len(tiny.CHARACTERS), len(tiny.CHARACTERS) + 1
 RNG = np.random.default_rng(0)
@@ -29,7 +30,7 @@ def test_a_share_of_the_placed_tokens_is_hidden() -> None:
     placed, left = (tokens != MASK).sum(1), (less != MASK).sum(1)
     assert (placed - left == torch.ceil(0.4 * placed - 1e-9)).all()
     assert ((less == tokens) | (less == MASK)).all()
-    assert torch.equal(CONTEXT.hide(tokens[7:8], MASK), less[7:8])  # whatever its company
+    assert torch.equal(CONTEXT.hide(tokens[7:8], MASK), less[7:8])  # whatever the batch
     everything = torch.full((1, 8), 1)
     hidden = [
         (CONTEXT.hide(torch.cat([everything[:, :-1], torch.tensor([[i]])], 1), MASK) == MASK)
@@ -42,18 +43,18 @@ def test_a_share_of_the_placed_tokens_is_hidden() -> None:
 
 @pytest.mark.parametrize("gamma", [None, 3.0])
 def test_the_prediction_is_the_contrast_of_two(gamma: float | None) -> None:
-    """Against the same mixture asked twice by hand, over whole rows."""
+    """Against the same mixture computed twice by hand, over whole rows."""
     network, guidance = tiny.network(), None if gamma is None else ClassifierFree(gamma)
     wanted = TOKENS == MASK
     less = CONTEXT.hide(torch.from_numpy(TOKENS), MASK).numpy()
     with workers(count=1) as pool:
-        plain = NetworkPredictor(network, pool, guidance, dtype="fp32")
-        guided = NetworkPredictor(network, pool, guidance, dtype="fp32", context=CONTEXT)
+        plain = NetworkPredictor(fp32(network), pool, guidance)
+        guided = NetworkPredictor(fp32(network), pool, guidance, context=CONTEXT)
         found = guided(TOKENS, wanted, CONDITION, ALPHA).p
         seen = torch.from_numpy(plain(TOKENS, wanted, CONDITION, ALPHA).p).log()
         fewer = torch.from_numpy(plain(less, wanted, CONDITION, ALPHA).p).log()
     assert guided.forwards == 2 * plain.forwards
-    expected = classifier_free_masked(seen[None], fewer[None], 2.5)[0].exp()
+    expected = classifier_free(seen[None], fewer[None], 2.5)[0].exp()
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
     assert np.abs(found - seen.exp().numpy()).max() > 0.01
 
@@ -65,7 +66,7 @@ def test_at_strength_one_nothing_changes(tiny_model: Path) -> None:
         for context in (None, Context(strength=1.0))
     ]
     assert np.array_equal(drawn[0].tokens, drawn[1].tokens)
-    assert np.array_equal(2 * drawn[0].nfe, drawn[1].nfe)  # and yet it is paid for
+    assert np.array_equal(2 * drawn[0].nfe, drawn[1].nfe)  # and its forwards are counted
 
 
 def test_words_and_refusals(tiny_model: Path) -> None:
@@ -81,5 +82,5 @@ def test_words_and_refusals(tiny_model: Path) -> None:
     settings = model.settings(
         context=CONTEXT, guidance=words.guidance("cfg:mix=posterior"), gamma=2.0
     )
-    with pytest.raises(ValueError, match="hides tokens behind masks"):
+    with pytest.raises(ValueError, match="context is hide, expected none"):
         model.draw(2, {"qed": "max"}, 0, settings=settings)

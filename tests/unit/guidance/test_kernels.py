@@ -14,8 +14,7 @@ from molgen.guidance.kernels import (
     ClassifierBased,
     ClassifierFree,
     Linear,
-    classifier_free_masked,
-    classifier_free_uniform,
+    classifier_free,
     nest,
     tilt,
 )
@@ -46,7 +45,7 @@ def two_predictions() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("gamma", [-0.5, 0.0, 0.5, 1.0, 3.0, 20.0])
 def test_classifier_free_mixes_and_normalises(gamma: float) -> None:
     cond, uncond = two_predictions()
-    mixed = classifier_free_masked(cond, uncond, gamma)
+    mixed = classifier_free(cond, uncond, gamma)
     assert not mixed.isnan().any()
     assert (mixed[..., MASK] == -torch.inf).all()
     torch.testing.assert_close(mixed.exp().sum(-1), torch.ones(27, 3).double(), rtol=0, atol=1e-14)
@@ -59,19 +58,18 @@ def test_classifier_free_mixes_and_normalises(gamma: float) -> None:
 def test_classifier_free_at_0_and_1_is_the_one_or_the_other() -> None:
     cond, uncond = two_predictions()
     uncond[-1, 0] = torch.tensor([0.0, -torch.inf, -torch.inf])  # certain, against the condition
-    for mix in (classifier_free_masked, classifier_free_uniform):
-        torch.testing.assert_close(mix(cond, uncond, 1.0), cond, rtol=0, atol=1e-15)
-        torch.testing.assert_close(mix(cond, uncond, 0.0), uncond, rtol=0, atol=1e-15)
+    torch.testing.assert_close(classifier_free(cond, uncond, 1.0), cond, rtol=0, atol=1e-15)
+    torch.testing.assert_close(classifier_free(cond, uncond, 0.0), uncond, rtol=0, atol=1e-15)
 
 
-def test_what_one_prediction_rules_out_stays_ruled_out() -> None:
+def test_values_impossible_in_one_prediction_stay_impossible() -> None:
     cond = torch.tensor([[[0.5, 0.5, 0.0]]]).double().log()
     uncond = torch.tensor([[[0.0, 0.5, 0.5]]]).double().log()
     for gamma in (0.5, 3.0):
-        assert classifier_free_masked(cond, uncond, gamma).exp().tolist() == [[[0, 1, 0]]]
+        assert classifier_free(cond, uncond, gamma).exp().tolist() == [[[0, 1, 0]]]
 
 
-def test_strength_may_follow_the_clock_of_each_row() -> None:
+def test_strength_may_depend_on_the_alpha_of_each_row() -> None:
     cond, uncond = two_predictions()
     classifier = ClassifierFree(lambda alpha: 4 * alpha)
     clocks = torch.linspace(0, 1, 27).double()
@@ -113,7 +111,7 @@ def test_tilt_meets_impossible_entries_without_nan() -> None:
 
 
 @pytest.mark.parametrize("alphas", [(0.0, 0.2), (0.5, 0.6), (0.9, 1.0)])
-def test_bayes_rule_leaves_the_reveal_rate_alone(alphas: tuple[float, float]) -> None:
+def test_bayes_rule_keeps_the_reveal_rate(alphas: tuple[float, float]) -> None:
     """At gamma 1 the exact classifier averages to p(y | x_t): tilting the mask changes nothing."""
     log_q = log_masked_posterior(LOG_P, STATES, *alphas, 0.0, MASK)
     published = ClassifierBased(EXACT, 1.0, MASK, tilt_mask=True)(log_q, STATES, alphas[0])
@@ -132,7 +130,7 @@ def test_guiding_the_prediction_is_guiding_the_step_at_the_plans_rate() -> None:
     torch.testing.assert_close(log_q.exp(), q.exp(), rtol=0, atol=1e-14)
 
 
-def test_guided_remasking_takes_off_what_holds_the_property_back() -> None:
+def test_guided_remasking_remasks_tokens_that_lower_the_property() -> None:
     state = torch.tensor([[0, 1, 1]])  # of all clean states the one with the least p(y | x)
     log_q = log_masked_posterior(chains.one_hot(state).log(), state, 0.5, 0.6, 0.2, MASK)
     classifier = ClassifierBased(EXACT, 2.0, MASK, guided_remasking=True)
@@ -153,7 +151,7 @@ def without_mask(gamma: float) -> ClassifierBased:
 
 @pytest.mark.parametrize("tilt_mask", [False, True])
 @pytest.mark.parametrize("guided_remasking", [False, True])
-def test_each_branch_tilts_its_mask_entry_only_if_asked(
+def test_each_branch_tilts_its_mask_entry_only_if_set(
     tilt_mask: bool, guided_remasking: bool
 ) -> None:
     log_q = log_masked_posterior(LOG_P, STATES, 0.5, 0.6, 0.3, MASK)
@@ -184,7 +182,7 @@ def test_two_classifiers_in_turn_are_one_with_the_sum_of_their_scores() -> None:
 
 
 def test_classifier_based_may_follow_classifier_free() -> None:
-    """By hand: a token's odds are those of the mixture times those of the classifier."""
+    """By hand: the odds of a token are those of the mixture times those of the classifier."""
     cond, uncond = two_predictions()
     mixed = ClassifierFree(2.0).combine(cond, uncond, 0.5)
     nested, _ = nest([without_mask(3.0)], mixed, STATES, 0.5)

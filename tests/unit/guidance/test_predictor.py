@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 import tiny
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
 from molgen.guidance.classifier import ClassifierTarget, PropertyClassifier
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.kernels import (
     CandidateScores,
     ClassifierBased,
     ClassifierFree,
     Linear,
-    classifier_free_masked,
+    classifier_free,
 )
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.targets import Range
 from molgen.utils.threads import Workers, workers
+from tiny import fp32
 from tiny_classifier import classifier
 
 ROWS, WIDTH = 90, 9
@@ -57,19 +59,19 @@ def one_by_one(denoiser: MoleculeDenoiser, condition: bool) -> torch.Tensor:
     return torch.cat(found).double()
 
 
-def asked(predictor: NetworkPredictor, condition: bool, rows: NDArray[np.int64]) -> np.ndarray:
+def predicted(predictor: NetworkPredictor, condition: bool, rows: NDArray[np.int64]) -> np.ndarray:
     given = CONDITION[rows] if condition else None
     return predictor(TOKENS[rows], MASKED[rows], given, ALPHA[rows]).p
 
 
 @pytest.mark.parametrize("condition", [False, True])
 @pytest.mark.parametrize("time_input", [False, True])
-def test_it_is_the_network_at_the_wanted_places(
+def test_it_is_the_network_at_the_wanted_positions(
     pool: Workers, condition: bool, time_input: bool
 ) -> None:
     denoiser = tiny.network(time_input=time_input)
-    predictor = NetworkPredictor(denoiser, pool, dtype="fp32")
-    p = asked(predictor, condition, np.arange(ROWS))
+    predictor = NetworkPredictor(fp32(denoiser), pool)
+    p = predicted(predictor, condition, np.arange(ROWS))
     assert p.shape == (MASKED.sum(), len(tiny.CHARACTERS) + 2)
     assert p.dtype == np.float64
     np.testing.assert_allclose(p, one_by_one(denoiser, condition).exp(), atol=2e-6)
@@ -79,43 +81,47 @@ def test_it_is_the_network_at_the_wanted_places(
 
 
 def test_guidance_mixes_both_predictions(pool: Workers) -> None:
-    predictor = NetworkPredictor(NETWORK, pool, ClassifierFree(2.5), dtype="fp32")
-    expected = classifier_free_masked(
+    predictor = NetworkPredictor(fp32(NETWORK), pool, ClassifierFree(2.5))
+    expected = classifier_free(
         one_by_one(NETWORK, True)[:, None], one_by_one(NETWORK, False)[:, None], 2.5
     )[:, 0].exp()
-    p = asked(predictor, True, np.arange(ROWS))
+    p = predicted(predictor, True, np.arange(ROWS))
     np.testing.assert_allclose(p, expected, atol=1e-5)
     assert predictor.forwards == 2
     with pytest.raises(ValueError, match="condition is None"):
-        asked(predictor, False, np.arange(ROWS))
+        predicted(predictor, False, np.arange(ROWS))
 
 
-def test_gamma_may_follow_each_rows_clock(pool: Workers) -> None:
+def test_gamma_may_depend_on_the_alpha_of_each_row(pool: Workers) -> None:
     late = ClassifierFree(lambda alpha: torch.where(torch.as_tensor(alpha) > 0.5, 3.0, 0.0))
-    p = asked(NetworkPredictor(NETWORK, pool, late, dtype="fp32"), True, np.arange(ROWS))
+    p = predicted(
+        NetworkPredictor(fp32(NETWORK), pool, late),
+        True,
+        np.arange(ROWS),
+    )
     row = np.nonzero(MASKED)[0]
     for clock, gamma in ((ALPHA[row] > 0.5, 3.0), (ALPHA[row] <= 0.5, 0.0)):
-        fixed = NetworkPredictor(NETWORK, pool, ClassifierFree(gamma), dtype="fp32")
-        np.testing.assert_array_equal(p[clock], asked(fixed, True, np.arange(ROWS))[clock])
+        fixed = NetworkPredictor(fp32(NETWORK), pool, ClassifierFree(gamma))
+        np.testing.assert_array_equal(p[clock], predicted(fixed, True, np.arange(ROWS))[clock])
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("gamma", [None, 2.5])
 @pytest.mark.parametrize("denoiser", [NETWORK, WIDE])
-def test_a_row_gets_the_same_numbers_in_any_company(
+def test_rows_are_batch_invariant(
     pool: Workers, denoiser: MoleculeDenoiser, gamma: float | None, dtype: str
 ) -> None:
     guidance = None if gamma is None else ClassifierFree(gamma)
-    predictor = NetworkPredictor(denoiser, pool, guidance, dtype=dtype)
-    mixed = np.tile(np.flatnonzero(MASKED.any(1)), 8)  # more than a shard of every length
+    predictor = NetworkPredictor(MicroBatchedDenoiser(denoiser, dtype=dtype), pool, guidance)
+    mixed = np.tile(np.flatnonzero(MASKED.any(1)), 8)  # more than a micro-batch of every length
     alike = np.tile(np.flatnonzero(MASKED.any(1) & (LENGTHS == 7)), 40)[:128]
     sizes = [1, 2, 7, 15, 16, 17, 31, 32, 33, 47, 48, 63, 65]
     for rows, parts in ((mixed, [1, 7, 300]), (alike, sizes)):
         place = np.cumsum(MASKED[rows].sum(1)) - MASKED[rows].sum(1)
-        whole = asked(predictor, True, rows)
+        whole = predicted(predictor, True, rows)
         for size in parts:
             start = size % 5
-            part = asked(predictor, True, rows[start : start + size])
+            part = predicted(predictor, True, rows[start : start + size])
             np.testing.assert_array_equal(part, whole[place[start] : place[start] + len(part)])
 
 
@@ -134,7 +140,7 @@ def by_hand(scores: CandidateScores, gamma: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["exact", "Taylor", "amortised"])
-def test_tilts_act_on_the_wanted_places_and_are_counted_row_by_row(
+def test_tilts_act_on_the_wanted_positions_and_are_counted_row_by_row(
     pool: Workers, kind: str
 ) -> None:
     scores: dict[str, CandidateScores] = {
@@ -143,7 +149,7 @@ def test_tilts_act_on_the_wanted_places_and_are_counted_row_by_row(
         "amortised": AmortisedScores(HIGH, MASK),
     }
     tilt = ClassifierBased(scores[kind], 2.0, MASK, tilt_mask=True)  # no mask entry: no difference
-    predictor = NetworkPredictor(NETWORK, pool, dtype="fp32", tilts=[tilt])
+    predictor = NetworkPredictor(fp32(NETWORK), pool, tilts=[tilt])
     found = predictor(TOKENS, MASKED, None, ALPHA)
     np.testing.assert_allclose(found.p, by_hand(scores[kind], 2.0), atol=2e-5)
     assert np.abs(found.p - one_by_one(NETWORK, False).exp().numpy()).max() > 0.1
@@ -154,9 +160,17 @@ def test_tilts_act_on_the_wanted_places_and_are_counted_row_by_row(
 def test_a_tilt_follows_the_mixture_and_another_tilt(pool: Workers) -> None:
     tilt, free = ClassifierBased(AmortisedScores(HIGH, MASK), 1.5, MASK), ClassifierFree(2.5)
     whole = np.arange(ROWS)
-    mixed = asked(NetworkPredictor(NETWORK, pool, free, dtype="fp32"), True, whole)
-    one = asked(NetworkPredictor(NETWORK, pool, free, dtype="fp32", tilts=[tilt]), True, whole)
-    two = asked(NetworkPredictor(NETWORK, pool, free, dtype="fp32", tilts=[tilt] * 2), True, whole)
+    mixed = predicted(NetworkPredictor(fp32(NETWORK), pool, free), True, whole)
+    one = predicted(
+        NetworkPredictor(fp32(NETWORK), pool, free, tilts=[tilt]),
+        True,
+        whole,
+    )
+    two = predicted(
+        NetworkPredictor(fp32(NETWORK), pool, free, tilts=[tilt] * 2),
+        True,
+        whole,
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         first, second = (np.log(b / a)[:, :PAD] for a, b in ((mixed, one), (one, two)))
     for change in (first, second):
@@ -166,22 +180,26 @@ def test_a_tilt_follows_the_mixture_and_another_tilt(pool: Workers) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_a_tilted_row_gets_the_same_numbers_in_any_company(pool: Workers, dtype: str) -> None:
+def test_tilted_rows_are_batch_invariant(pool: Workers, dtype: str) -> None:
     tilting = PropertyClassifier(classifier(time_input=True), [AIM], dtype=dtype)
     for scores in (ExactScores(tilting), AmortisedScores(tilting, MASK)):
         tilts = [ClassifierBased(scores, Linear(0.0, 3.0), MASK)]
-        predictor = NetworkPredictor(WIDE, pool, ClassifierFree(2.0), dtype=dtype, tilts=tilts)
+        predictor = NetworkPredictor(
+            MicroBatchedDenoiser(WIDE, dtype=dtype), pool, ClassifierFree(2.0), tilts=tilts
+        )
         rows = np.tile(np.flatnonzero(MASKED.any(1)), 2)
         place = np.cumsum(MASKED[rows].sum(1)) - MASKED[rows].sum(1)
-        whole = asked(predictor, True, rows)
+        whole = predicted(predictor, True, rows)
         for start, size in ((0, 1), (3, 7), (11, 33)):
-            part = asked(predictor, True, rows[start : start + size])
+            part = predicted(predictor, True, rows[start : start + size])
             np.testing.assert_array_equal(part, whole[place[start] : place[start] + len(part)])
 
 
 def test_bf16_is_near(pool: Workers) -> None:
     p = [
-        asked(NetworkPredictor(WIDE, pool, dtype=d), True, np.arange(ROWS))
+        predicted(
+            NetworkPredictor(MicroBatchedDenoiser(WIDE, dtype=d), pool), True, np.arange(ROWS)
+        )
         for d in ("fp32", "bf16")
     ]
     assert 0 < np.abs(p[0] - p[1]).mean() < 0.02
@@ -192,7 +210,7 @@ def test_damaged_weights_are_noticed(pool: Workers) -> None:
     broken = tiny.network()
     broken.head.bias.data[2] = float("nan")
     with pytest.raises(ValueError, match="not numbers"):
-        asked(NetworkPredictor(broken, pool), True, np.arange(ROWS))
-    huge = NetworkPredictor(NETWORK, pool, ClassifierFree(1e308))
+        predicted(NetworkPredictor(MicroBatchedDenoiser(broken), pool), True, np.arange(ROWS))
+    huge = NetworkPredictor(MicroBatchedDenoiser(NETWORK), pool, ClassifierFree(1e308))
     with pytest.raises(ValueError, match="or gamma is too large"):
-        asked(huge, True, np.arange(ROWS))
+        predicted(huge, True, np.arange(ROWS))

@@ -1,4 +1,4 @@
-"""What is done to a distribution before a token is drawn from it, worked out by hand."""
+"""Shaping of a distribution before a token is drawn from it, computed by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from molgen.cli import build_parser
-from molgen.frontiers.method import Arm
+from molgen.frontiers.method import Method
 from molgen.frontiers.plan import settings_for
 from molgen.guidance.shaping import Shaping
 from molgen.model import Model
@@ -48,14 +48,16 @@ def test_min_p_by_hand() -> None:
 
 
 def test_min_p_is_a_setting_like_any_other(tiny: Model) -> None:
-    options = build_parser().parse_args(["sample", "m", "--n", "1", "--out", "x", "--min-p", ".3"])
+    options = build_parser().parse_args(
+        ["sample", "qm9", "--n", "1", "--out", "x", "--min-p", ".3"]
+    )
     assert options.min_p == 0.3
     settings = from_words({"min_p": 0.3})
     assert settings.shaping == Shaping(min_p=0.3)
     assert to_words(settings)["min_p"] == 0.3
     check_sampling({"remask": "cap:eta=.1", "min_p": 0.3})
-    arm = Arm.parse("kept; min_p=.3", tiny.name)
-    assert settings_for(tiny, arm, 1.0, 8).shaping.min_p == 0.3
+    method = Method.parse("kept; min_p=.3", tiny.name)
+    assert settings_for(tiny, method, 1.0, 8).shaping.min_p == 0.3
     free, kept = (tiny.sample(40, seed=1, min_p=share)["raw"] for share in (0.0, 0.9))
     assert kept.nunique() < free.nunique()
 

@@ -1,4 +1,4 @@
-"""The grammar of SMILES: what it accepts, and that conditioning on it is exact."""
+"""The grammar of SMILES: its language, and exact conditioning on it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ ROWS = [
 ]
 
 
-def test_the_reader_by_hand_knows_smiles() -> None:
+def test_the_reader_by_hand_accepts_smiles() -> None:
     assert all(map(well_formed, ("C", "C1CC1", "CC(C)C", "C(=O)O", "C12CC1C2", "C=1CC=1")))
     wrong = ("", "C1CC", "CC(C", "C()C", "(C)C", "C)C", "=C", "C=", "C(C)", "C(C)1CC1", "C(=1)C1")
     assert not any(map(well_formed, wrong))
@@ -107,7 +107,7 @@ def test_marginals_are_sums_over_all_completions(row: int) -> None:
             np.testing.assert_allclose(found[at], expected[at], atol=1e-12)
 
 
-def test_draws_have_the_distribution_and_see_each_other() -> None:
+def test_draws_have_the_joint_distribution() -> None:
     n, tokens = 20_000, ROWS[2]
     p = prediction(1, 6, 3)
     u = np.random.default_rng(0).random((n, 6))
@@ -130,7 +130,7 @@ def test_draws_have_the_distribution_and_see_each_other() -> None:
         assert w == pytest.approx(expected[ids])
 
 
-def test_tokens_that_wait_are_summed_over() -> None:
+def test_undrawn_tokens_are_marginalised() -> None:
     p, rows = prediction(1, 6, 5), np.tile(ROWS[0], (4000, 1))
     place = np.zeros(rows.shape, dtype=bool)
     place[:, 3] = True
@@ -142,7 +142,7 @@ def test_tokens_that_wait_are_summed_over() -> None:
     np.testing.assert_allclose(share, marginal, atol=0.03)
 
 
-def test_rows_do_not_see_each_other() -> None:
+def test_rows_are_independent() -> None:
     p, u = prediction(len(ROWS), 6, 7), np.random.default_rng(1).random((len(ROWS), 6))
     ids = np.array(ROWS)
     together = completions(ROWS, p)
@@ -167,7 +167,7 @@ def test_a_row_without_a_completion_is_predicted_as_without() -> None:
     assert psi[0, 1] == p[0, 1, drawn[0, 1]]
 
 
-def test_what_a_vocabulary_lacks_or_has_too_much_of() -> None:
+def test_vocabularies_with_missing_or_further_tokens() -> None:
     language = SmilesGrammar(labels=1).language(["1", "2", "C", ".", PAD, MASK])
     assert language.kinds[1] == OUTSIDE
     assert (language.labels, language.kinds[4], language.kinds[5]) == (1, OUTSIDE, OUTSIDE)

@@ -1,4 +1,4 @@
-"""Odds: what a guide says of rows, and rows that go on until it finds them likely."""
+"""Target probability: of rows, and as a requirement of adaptive sampling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from molgen.targets import read_targets
 from property_models.classifiers.network import log_meets
 
 
-def test_rows_are_asked_as_they_are(qm9: Model) -> None:
+def test_rows_are_scored_with_their_masks(qm9: Model) -> None:
     wanted = read_targets({"ring_count": "2..", "qed": "..0.5"})
     texts = ["C1CC1C1CC1", "CCCO", "C1CC2CC12", "O=CN"]
     rows = [qm9.tokenizer.encode(text) for text in texts]
@@ -37,7 +37,7 @@ def test_rows_are_asked_as_they_are(qm9: Model) -> None:
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_rows_go_on_until_they_are_likely(qm9: Model) -> None:
+def test_rows_are_retried_until_they_are_likely(qm9: Model) -> None:
     order = words.order("entropy-bounded:gamma=.5")
     how: dict[str, Any] = {"gamma": 0.0, "dtype": "fp32", "order": order}
     targets = {"ring_count": "1"}
@@ -50,7 +50,7 @@ def test_rows_go_on_until_they_are_likely(qm9: Model) -> None:
     assert (found["classifier_nfe"] >= 1).mean() > 0.9
 
 
-def test_of_finished_rows_a_guide_is_sure(qm9: Model) -> None:
+def test_the_classifier_is_confident_on_finished_rows(qm9: Model) -> None:
     rows = [qm9.tokenizer.encode(text) for text in ("CCCO", "C1CC1C1CC1", "OCC1CC1")]
     tokens = padded(rows, qm9.denoiser.pad_id, 12)
     probability = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).target_probability()(tokens)
@@ -58,10 +58,10 @@ def test_of_finished_rows_a_guide_is_sure(qm9: Model) -> None:
     assert max(probability[0], probability[2]) < np.log(0.1)
 
 
-def test_what_a_guide_does_not_know_is_refused(qm9: Model) -> None:
+def test_unknown_properties_of_the_classifier_are_refused(qm9: Model) -> None:
     settings = qm9.settings(adapt=words.adapt("restart:until=valid+likely"))
-    with pytest.raises(ValueError, match="no target is given that a row may be to meet"):
+    with pytest.raises(ValueError, match=r"until is .*likely, expected no 'likely'"):
         qm9.draw(2, {}, settings=settings)
     prefixes = molgen.load("qm9-ar")
-    with pytest.raises(ValueError, match="reads prefixes"):
+    with pytest.raises(ValueError, match="trained on prefixes"):
         prefixes.sample(2, {"qed": "max"}, adapt=settings.adapt)

@@ -1,4 +1,4 @@
-"""Whole kernels on every state: what guidance converges to, how fast, and what gaps it leaves.
+"""Full kernels on every state: limits of guidance, orders of convergence, and gaps.
 
 Numbers asserted here are total variation distances to ``p(x) p(y | x)^gamma / Z`` on the 27 states
 of :mod:`chains` (8 under uniform noise), where ``p(y | x)`` goes from 0.05 to 0.99.
@@ -29,8 +29,9 @@ from molgen.guidance.kernels import (
 )
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.transition import MaskedTransition, Transition, UniformTransition
+from tiny import fp32
 
-MASKED = MicroBatchedDenoiser(chains.Denoiser(), dtype="fp32")
+MASKED = fp32(chains.Denoiser())
 UNIFORM = MicroBatchedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)
 EXACT = ExactScores(chains.noised_classifier)
 KNOWN = chains.KnownScores()
@@ -72,7 +73,7 @@ def final_distance(step: Transition, strategy: plan.Strategy, steps: int, gamma:
     return chains.distance(end, chains.tilted(gamma))
 
 
-# What draws from p(x | y) as steps grow. -------------------------------------------------------
+# Kernels that draw from p(x | y) as steps grow. -----------------------------------------------
 
 CONVERGENT: dict[str, Transition] = {
     "classifier-free": MaskedTransition(MASKED, ClassifierFree(1.0)),
@@ -138,7 +139,7 @@ def test_with_remasking_it_converges_to_the_conditional_too(
     assert math.log2(distance(640) / distance(1280)) == pytest.approx(order, abs=0.03)
 
 
-# What does not, and by how much. ---------------------------------------------------------------
+# Kernels that do not, and their gaps. -----------------------------------------------
 
 GAPS: dict[str, tuple[Transition, plan.Strategy, float, float]] = {
     "exact, gamma 2": (masked(KNOWN, 2.0), ANCESTRAL, 2.0, 0.037),
@@ -193,7 +194,7 @@ def excess_masked(step: Transition, table: plan.Plan) -> Tensor:
     ],
     ids=["free and exact", "Taylor", "shaped"],
 )
-def test_with_its_mask_entry_kept_guidance_leaves_the_marginals_alone(
+def test_guidance_without_the_mask_entry_keeps_the_marginals(
     step: Transition, strategy: plan.Strategy
 ) -> None:
     excess = excess_masked(step, strategy.plan(9))
@@ -212,7 +213,7 @@ def test_guided_remasking_masks_less_than_the_plan_by_as_much_as_stated(
     assert excess[-1].tolist() == pytest.approx([0, 0, 0], abs=1e-12)
 
 
-# The order of things, and what they cost. ------------------------------------------------------
+# The order of operations, and their cost. ------------------------------------------------------
 
 
 def one(value: float, *shape: int) -> Tensor:
@@ -235,7 +236,7 @@ def test_a_tilt_follows_the_mixture() -> None:
     torch.testing.assert_close(both, classifier(log_q, STATES, 0.4).exp(), rtol=0, atol=1e-14)
 
 
-def test_shaping_acts_on_what_is_placed_and_on_nothing_else() -> None:
+def test_shaping_acts_on_placed_tokens_alone() -> None:
     shaping = Shaping(temperature=0.5)
     q = kernel(MaskedTransition(MASKED, shaping=shaping), sigma=0.2)
     p = (2 * LOG_P).log_softmax(-1).exp()
@@ -272,7 +273,7 @@ def test_forwards_are_those_of_the_scores(sigma: float) -> None:
 
 @pytest.mark.parametrize("uniform", [False, True])
 @pytest.mark.parametrize("alphas", [(0.0, 0.1), (0.3, 0.4), (0.5, 0.5), (0.9, 1.0)])
-def test_no_token_changes_oftener_than_the_bound(
+def test_no_token_changes_more_often_than_the_bound(
     uniform: bool, alphas: tuple[float, float]
 ) -> None:
     states = CLEAN if uniform else STATES

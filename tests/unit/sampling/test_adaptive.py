@@ -1,4 +1,4 @@
-"""Rows that go on until they pass: which, for how long, at whose cost, and in whose company."""
+"""Adaptive sampling: which rows are retried, for how long, at which cost, and batch invariance."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from molgen.model import Model
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.fate import Fate
 from molgen.molecules.parsing import interpret_all
-from molgen.sampling.acceptance import Verdict
+from molgen.sampling.acceptance import CheckResult
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.autoregressive import AutoregressiveSampler
 from molgen.sampling.event_sampler import Sampler
@@ -54,7 +54,7 @@ def test_a_budget_that_the_first_draw_spends_changes_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RETRIES)
-def test_what_passes_stays_and_what_fails_goes_on(name: str) -> None:
+def test_accepted_rows_stay_and_failed_rows_are_retried(name: str) -> None:
     plain = Sampler(Table(), plan.Ancestral().plan(40)).run(Job(LENGTHS, seed=1))
     found = build(RETRIES[name], until=("valid", "novel")).run(Job(LENGTHS, seed=1))
     good = passing(plain, demand_unique=False)
@@ -66,7 +66,7 @@ def test_what_passes_stays_and_what_fails_goes_on(name: str) -> None:
 
 @pytest.mark.parametrize("forwards", [1, 2])
 @pytest.mark.parametrize("name", RETRIES)
-def test_every_forward_of_every_try_is_counted(name: str, forwards: int) -> None:
+def test_the_forwards_of_all_attempts_are_counted(name: str, forwards: int) -> None:
     predictor = Table(forwards=forwards)
     inner = Sampler(predictor, plan.Ancestral().plan(40), batch_size=5)
     budget = 40
@@ -93,7 +93,7 @@ def test_fewer_rows_are_a_prefix_of_more(name: str) -> None:
     assert displaced > 0, "a row that passed had to yield to one before it: the test can tell"
 
 
-def test_a_row_is_the_same_in_any_company() -> None:
+def test_rows_are_batch_invariant() -> None:
     for retry in RETRIES.values():
         sampler = build(retry, until=("valid", "novel"))
         whole = sampler.run(Job(LENGTHS, seed=4))
@@ -104,40 +104,40 @@ def test_a_row_is_the_same_in_any_company() -> None:
         same(replace(sampler, inner=small).run(Job(LENGTHS, seed=4)), whole)
 
 
-def test_no_two_rows_are_the_same_while_there_is_something_left() -> None:
+def test_rows_are_unique_while_there_is_budget() -> None:
     found = build(Restart(), budget=400).run(Job(LENGTHS[:12], seed=6))
-    keys = [verdict.key for verdict in check(found.tokens)]
+    keys = [result.key for result in check(found.tokens)]
     assert passing(found).all()
     assert len(set(keys)) == len(keys)
 
 
-def test_the_best_state_is_kept() -> None:
+def test_the_best_attempt_is_returned() -> None:
     script = iter(
         [Fate.IN_TRAINING_SET, Fate.INVALID, Fate.UNLIKELY, Fate.IN_TRAINING_SET, Fate.INVALID]
     )
     tried: list[Ids] = []
 
-    def scripted(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
+    def scripted(tokens: Ids, rows: Ids) -> Sequence[CheckResult]:
         tried.append(tokens[0].copy())
         reason = next(script)
-        return [Verdict("" if reason == Fate.INVALID else "C", reason)]
+        return [CheckResult("" if reason == Fate.INVALID else "C", reason)]
 
     found = build(Restart(), budget=25, check=scripted, redraw=None).run(Job(np.array([6]), seed=1))
     assert len(tried) == found.tries[0] == 5
     np.testing.assert_array_equal(found.tokens[0], tried[2][:6])
 
 
-def test_of_two_like_states_the_likelier_is_kept() -> None:
+def test_of_equal_attempts_the_one_with_the_higher_target_probability_is_returned() -> None:
     script = iter(
         [(Fate.UNLIKELY, -2.0), (Fate.UNLIKELY, -1.0), (Fate.UNLIKELY, -3.0), (Fate.INVALID, 0.0)]
         * 2
     )
     tried: list[Ids] = []
 
-    def scripted(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
+    def scripted(tokens: Ids, rows: Ids) -> Sequence[CheckResult]:
         tried.append(tokens[0].copy())
-        reason, log_odds = next(script)
-        return [Verdict("C", reason, log_odds, 2)]
+        reason, log_probability = next(script)
+        return [CheckResult("C", reason, log_probability, 2)]
 
     found = build(Restart(), budget=20, check=scripted, redraw=None).run(Job(np.array([6]), seed=1))
     assert len(tried) == found.tries[0] == 4
@@ -145,28 +145,28 @@ def test_of_two_like_states_the_likelier_is_kept() -> None:
     assert found.classifier_nfe[0] == 8
 
 
-def test_rows_are_told_of_once_and_as_they_stay() -> None:
+def test_rows_are_reported_once_when_final() -> None:
     for until in (("valid", "unique", "novel"), ("valid",)):
-        told: list[int] = []
+        reported: list[int] = []
         rows: list[Ids] = []
 
         def note(
-            index: Ids, ended: Samples, told: list[int] = told, rows: list[Ids] = rows
+            index: Ids, ended: Samples, reported: list[int] = reported, rows: list[Ids] = rows
         ) -> None:
-            told.extend(index.tolist())
+            reported.extend(index.tolist())
             rows.extend(ended.tokens)
 
         found = build(Remask(), until=until).run(Job(LENGTHS, seed=3), note)
-        assert sorted(told) == list(range(len(LENGTHS)))
-        assert (told == sorted(told)) == ("unique" in until)
+        assert sorted(reported) == list(range(len(LENGTHS)))
+        assert (reported == sorted(reported)) == ("unique" in until)
         tokens = wide(found.tokens, LONGEST, PAD)
-        np.testing.assert_array_equal(np.array(rows), tokens[told])
+        np.testing.assert_array_equal(np.array(rows), tokens[reported])
 
 
-def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
-    def picky(tokens: Ids, rows: Ids) -> list[Verdict]:
+def test_an_autoregressive_network_restarts() -> None:
+    def picky(tokens: Ids, rows: Ids) -> list[CheckResult]:
         texts = ["".join(map(str, row[row < 2])) for row in tokens]
-        return [Verdict(t, Fate.ACCEPTED if t.endswith("1") else Fate.INVALID) for t in texts]
+        return [CheckResult(t, Fate.ACCEPTED if t.endswith("1") else Fate.INVALID) for t in texts]
 
     settings, rows = Adaptive(("valid", "unique"), 60, Restart()), np.full(5, 3)
     with workers(count=1) as pool:
@@ -174,18 +174,18 @@ def test_a_network_that_writes_from_left_to_right_starts_again() -> None:
         sampler = AdaptiveSampler(inner, settings, picky, 3, 2, 3)
         plain, found = inner.run(Job(rows, seed=1)), sampler.run(Job(rows, seed=1))
         same(sampler.run(Job(rows[:3], seed=1)), some(found, slice(3)))
-        with pytest.raises(ValueError, match=r"no rows given in part"):
+        with pytest.raises(ValueError, match=r"adapt is remask, expected restart"):
             replace(sampler, settings=Adaptive(retry=Remask()))
     good = {v.key for v in picky(found.tokens, rows) if v.fate is Fate.ACCEPTED}
     assert len(good) == len(rows) > sum(v.fate is Fate.ACCEPTED for v in picky(plain.tokens, rows))
     assert found.nfe[found.tries > 2].min() > 3
 
 
-def test_molecules_go_on_until_they_are_new(tmp_path: Path) -> None:
+def test_molecules_are_retried_until_they_are_new(tmp_path: Path) -> None:
     model = Model.load(str(save(tmp_path / "model")))
     settings = model.settings(steps=24)
     recipe = resolve(model, settings, {})
-    asked = recipe.draw_prior(32, 0)
+    drawn = recipe.draw_prior(32, 0)
     retries = Restart(), Remask(rising=True)
     novel = {}
     with model.sampler(settings) as inner:
@@ -197,7 +197,7 @@ def test_molecules_go_on_until_they_are_new(tmp_path: Path) -> None:
                     inner,
                     lambda seed: (recipe.draw_prior(32, seed).lengths, None),
                 )
-                tokens = sampler.run(Job(asked.lengths, seed=0)).tokens
+                tokens = sampler.run(Job(drawn.lengths, seed=0)).tokens
                 raw = [model.tokenizer.smiles(text) for text in model.texts(tokens)]
                 found = count(interpret_all(raw), STRICT, model.training_index).novel
                 assert found is not None
@@ -213,9 +213,9 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
         Adaptive(())
     with pytest.raises(ValueError, match="budget is 0"):
         Adaptive(budget=0)
-    with pytest.raises(ValueError, match="odds is 1"):
+    with pytest.raises(ValueError, match="probability is 1"):
         Adaptive(probability=1)
-    with pytest.raises(ValueError, match="keep no trajectory"):
+    with pytest.raises(ValueError, match="record is True"):
         build(Restart()).run(Job(LENGTHS, record=True))
     model = Model.load(str(save(tmp_path / "model", index=False)))
     inner = Sampler(Table(), plan.Ancestral().plan(4))
@@ -223,10 +223,12 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     def adaptive(settings: Settings, targets: Mapping[str, Target]) -> AdaptiveSampler:
         return adaptive_sampler(resolve(model, settings, targets), inner)
 
-    with pytest.raises(ValueError, match=r"until is valid\+unique\+novel, but .* no index"):
+    with pytest.raises(
+        ValueError, match=r"until is valid\+unique\+novel, .* no training-set index"
+    ):
         adaptive(model.settings(adapt=Adaptive()), {})
     likely = model.settings(adapt=Adaptive(("valid", "likely")))
-    with pytest.raises(ValueError, match=r"until is valid\+likely, but no target is given"):
+    with pytest.raises(ValueError, match=r"until is valid\+likely, expected no 'likely'"):
         adaptive(likely, {})
     with pytest.raises(ValueError, match="has no classifier for qed"):
         adaptive(likely, {"qed": 0.5})

@@ -1,4 +1,4 @@
-"""Rows that go on: which part goes back, what stands, and what is given again."""
+"""Adaptive sampling: remasked tokens, fixed tokens, and partially given rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import chains
 from failing_rows import LENGTHS, LONGEST, MASK, PAD, RETRIES, build, redraw, same, wide
 from molgen.diffusion import plan
 from molgen.molecules.fate import Fate
-from molgen.sampling.acceptance import Verdict
+from molgen.sampling.acceptance import CheckResult
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.retry import Adaptive, Remask, Restart
@@ -19,7 +19,7 @@ from tiny import Table
 
 
 class Watched(Sampler):
-    """A sampler that remembers what it was given."""
+    """A sampler that records its input."""
 
     seen: list[Job]
 
@@ -34,7 +34,7 @@ def watched(strategy: plan.Strategy) -> Watched:
     return inner
 
 
-def test_the_rest_of_a_row_stands_when_a_part_goes_back() -> None:
+def test_the_other_tokens_are_given_when_a_part_is_remasked() -> None:
     inner = watched(plan.Ancestral())
     sampler = build(Remask(0.4, by="random", move=0.4), budget=20, inner=inner)
     sampler.run(Job(LENGTHS, seed=8))
@@ -49,11 +49,11 @@ def test_the_rest_of_a_row_stands_when_a_part_goes_back() -> None:
     assert (given.tokens[:, : before.shape[1]][~masked] == before[~masked]).all()
     np.testing.assert_array_equal(masked.sum(1), np.ceil(0.4 * LENGTHS[rows]))
     assert given.psi is not None
-    trust, said = given.psi[:, : before.shape[1]], plain.quality[rows]
-    np.testing.assert_array_equal(trust, np.where(masked, 1.0, said))
+    quality, expected = given.psi[:, : before.shape[1]], plain.quality[rows]
+    np.testing.assert_array_equal(quality, np.where(masked, 1.0, expected))
 
 
-def test_a_part_is_drawn_from_where_the_plan_has_as_much() -> None:
+def test_a_part_is_drawn_from_the_step_with_as_many_placed_tokens() -> None:
     inner = watched(plan.Rescale(0.2))
     build(Remask(0.5, by="random", move=0.5), budget=20, inner=inner).run(Job(LENGTHS, seed=8))
     given = inner.seen[1].given
@@ -85,7 +85,7 @@ def test_a_restart_draws_the_length_again() -> None:
         assert (lengths[again] != LENGTHS[again]).any() == shown
 
 
-def test_given_rows_start_again_from_what_was_given() -> None:
+def test_given_rows_restart_from_the_given_tokens() -> None:
     rng = np.random.default_rng(0)
     real = np.arange(LONGEST) < LENGTHS[:, None]
     fixed = real & (rng.random(real.shape) < 0.4)
@@ -108,8 +108,8 @@ def test_a_random_part_redrawn_keeps_the_distribution_and_a_chosen_one_does_not(
     table = plan.Ancestral().plan(150)
     expected = chains.TARGET.numpy() * rows
 
-    def never(tokens: Ids, rows: Ids) -> list[Verdict]:
-        return [Verdict("", Fate.INVALID)] * len(tokens)
+    def never(tokens: Ids, rows: Ids) -> list[CheckResult]:
+        return [CheckResult("", Fate.INVALID)] * len(tokens)
 
     distances = []
     for retry in (Remask(0.5, by="random"), Remask(0.5, by="quality", tau=0.2)):

@@ -39,23 +39,23 @@ def close(found: Tensor, expected: Tensor, atol: float = 1e-12) -> None:
     torch.testing.assert_close(found, expected, atol=atol, rtol=0)
 
 
-def test_an_unguided_model_writes_its_own_distribution() -> None:
+def test_an_unguided_model_samples_its_own_distribution() -> None:
     close(enumerated(PLAIN), TARGET)
     close(enumerated(PLAIN, CONDITION), WANTED)
     assert float((TARGET - WANTED).abs().sum()) > 0.5, "the property changes the distribution"
 
 
-def test_exact_fudge_at_gamma_1_writes_p_of_x_given_y() -> None:
+def test_exact_fudge_at_gamma_1_samples_p_of_x_given_y() -> None:
     close(enumerated(FUDGE), WANTED)
     close(enumerated(FudgeModel(PLAIN, Foresight(TARGET, MEETS[0]), 0.0)), TARGET)
 
 
-def test_classifier_free_guidance_at_gamma_1_writes_p_of_x_given_y() -> None:
+def test_classifier_free_guidance_at_gamma_1_samples_p_of_x_given_y() -> None:
     close(enumerated(ClassifierFreeModel(PLAIN, 1.0), CONDITION), WANTED)
     close(enumerated(ClassifierFreeModel(PLAIN, 0.0), CONDITION), TARGET)
 
 
-def test_guidances_nest() -> None:
+def test_guidances_compose() -> None:
     second = Foresight(WANTED, MEETS[1])
     close(enumerated(FudgeModel(FUDGE, second)), BOTH)
     close(enumerated(FudgeModel(ClassifierFreeModel(PLAIN, 1.0), second), CONDITION), BOTH)
@@ -157,7 +157,7 @@ def draw(
     return rows, samples.nfe, samples.classifier_nfe
 
 
-def test_a_row_is_the_same_in_any_company(pool: Workers) -> None:
+def test_rows_are_batch_invariant(pool: Workers) -> None:
     rows, nfe, classifier_nfe = draw(pool, 150, 256)
     for batch_size in (1, 7, 100):
         assert draw(pool, 150, batch_size)[0] == rows
@@ -174,13 +174,13 @@ def test_every_token_and_the_end_cost_a_forward(pool: Workers) -> None:
     for each, guided in ((PLAIN, None), (FUDGE, None), (model, condition)):
         samples = AutoregressiveSampler(each, pool).run(Job(ones(300), guided))
         lengths = (samples.tokens != PAD).sum(1)
-        asked = np.minimum(lengths + 1, LONGEST)
+        steps = np.minimum(lengths + 1, LONGEST)
         assert {0, LONGEST} <= set(lengths), "empty rows and rows cut off are kept"
-        np.testing.assert_array_equal(samples.nfe, asked * each.forwards)
-        np.testing.assert_array_equal(samples.classifier_nfe, asked * each.classifier_forwards)
+        np.testing.assert_array_equal(samples.nfe, steps * each.forwards)
+        np.testing.assert_array_equal(samples.classifier_nfe, steps * each.classifier_forwards)
 
 
-def test_what_was_recorded_replays(pool: Workers) -> None:
+def test_a_recorded_trajectory_replays(pool: Workers) -> None:
     samples = AutoregressiveSampler(PLAIN, pool, batch_size=64).run(
         Job(ones(200), first=10, record=True)
     )
@@ -196,7 +196,7 @@ def test_what_was_recorded_replays(pool: Workers) -> None:
             assert math.prod(own.probability) == pytest.approx(p[tuple(tokens)], rel=1e-12)
 
 
-def test_rows_are_handed_over_once_as_they_end(pool: Workers) -> None:
+def test_rows_are_reported_once_as_they_end(pool: Workers) -> None:
     seen: dict[int, tuple[list[int], int]] = {}
 
     def note(index: NDArray[np.int64], ended: Samples) -> None:
@@ -248,14 +248,14 @@ def test_gamma_must_be_a_number(gamma: float, message: str) -> None:
         FudgeModel(PLAIN, Foresight(TARGET, MEETS[0]), gamma)
 
 
-def test_the_classifier_must_read_what_the_network_writes() -> None:
+def test_the_classifier_must_have_the_vocabulary_and_length_of_the_network() -> None:
     short = Foresight(TARGET, MEETS[0])
     short.max_length = 2
-    with pytest.raises(ValueError, match="reads 2 of 4 tokens"):
+    with pytest.raises(ValueError, match="classifier has 4 tokens and max_length 2"):
         FudgeModel(PLAIN, short)
 
 
-def test_a_row_that_cannot_meet_the_property_is_written_on(pool: Workers) -> None:
+def test_a_row_that_cannot_meet_the_property_is_continued(pool: Workers) -> None:
     hopeless = FudgeModel(PLAIN, Foresight(TARGET, torch.zeros(len(STRINGS)).double()))
     close(enumerated(hopeless), TARGET)
 
@@ -281,5 +281,5 @@ def test_likelihood_of_rows_that_are_none() -> None:
     assert sequence_log_prob(network, torch.empty(2, 0, dtype=torch.int64)).shape == (2,)
     with pytest.raises(ValueError, match="row has 4 tokens, expected at most 3"):
         sequence_log_prob(network, torch.zeros(1, 4, dtype=torch.int64))
-    with pytest.raises(ValueError, match="a row has padding before its end"):
+    with pytest.raises(ValueError, match="a row with padding before its end"):
         sequence_log_prob(network, torch.tensor([[0, PAD, 1]]))

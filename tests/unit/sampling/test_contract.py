@@ -1,4 +1,4 @@
-"""What every sampler keeps to: rows are the same in any batch, and a run is a loop over steps."""
+"""The contract of every sampler: batch invariance, and a run is a loop over steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from molgen.guidance.next_token import ClassifierFreeModel
 from molgen.guidance.transition import MaskedTransition, UniformTransition
 from molgen.molecules.fate import Fate
 from molgen.nn.kv_cache import CachedDenoiser
-from molgen.sampling.acceptance import Verdict
+from molgen.sampling.acceptance import CheckResult
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.autoregressive import AutoregressiveSampler
 from molgen.sampling.event_sampler import Sampler
@@ -41,12 +41,12 @@ Build = Callable[[int, Workers], Stepping]  # type: ignore[type-arg]
 """From a batch size and threads to a sampler."""
 
 
-def check(tokens: Ids, rows: Ids) -> Sequence[Verdict]:
-    """A third of rows is no molecule; few are alike."""
+def check(tokens: Ids, rows: Ids) -> Sequence[CheckResult]:
+    """A third of the rows is invalid; few are duplicates."""
     texts = [row[row != TABLE.pad_id] for row in tokens]
     sums = [int(text @ np.arange(1, len(text) + 1)) for text in texts]
     fates = [Fate.INVALID if total % 3 == 0 else Fate.ACCEPTED for total in sums]
-    return [Verdict(str(text), fate) for text, fate in zip(texts, fates, strict=True)]
+    return [CheckResult(str(text), fate) for text, fate in zip(texts, fates, strict=True)]
 
 
 def events(size: int, pool: Workers) -> Sampler:
@@ -95,7 +95,7 @@ def rows(samples: Samples) -> list[tuple[list[int], int, int]]:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_a_row_is_the_same_in_any_batch_and_a_prefix_of_more(name: str, pool: Workers) -> None:
+def test_rows_are_batch_invariant_and_a_prefix_of_more(name: str, pool: Workers) -> None:
     whole = rows(SAMPLERS[name](64, pool).run(JOB))
     assert len({str(tokens) for tokens, *_ in whole}) > 6, "the test would notice nothing otherwise"
     for size, count in ((1, 12), (5, 12), (3, 4)):
@@ -106,7 +106,7 @@ def test_a_row_is_the_same_in_any_batch_and_a_prefix_of_more(name: str, pool: Wo
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if "adaptive" not in name])
-def test_a_job_goes_on_where_another_ended(name: str, pool: Workers) -> None:
+def test_a_job_continues_an_earlier_one(name: str, pool: Workers) -> None:
     whole = rows(SAMPLERS[name](64, pool).run(JOB))
     rest = replace(JOB, lengths=LENGTHS[5:], condition=CONDITION[5:], first=JOB.first + 5)
     assert rows(SAMPLERS[name](4, pool).run(rest)) == whole[5:]
@@ -115,9 +115,9 @@ def test_a_job_goes_on_where_another_ended(name: str, pool: Workers) -> None:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_run_is_the_loop_over_its_steps(name: str, pool: Workers) -> None:
     sampler = SAMPLERS[name](5, pool)
-    told: list[int] = []
-    whole = sampler.run(JOB, lambda ended, samples: told.extend(ended.tolist()))
-    assert sorted(told) == list(range(12))
+    reported: list[int] = []
+    whole = sampler.run(JOB, lambda ended, samples: reported.extend(ended.tolist()))
+    assert sorted(reported) == list(range(12))
     state = sampler.init(JOB)
     ended: dict[int, tuple[list[int], int, int]] = {}
     while not state.over:
@@ -136,7 +136,7 @@ def test_no_rows_and_bad_arguments(name: str, pool: Workers) -> None:
     with pytest.raises(ValueError, match="condition has 12 rows, expected 3"):
         Job(LENGTHS[:3], CONDITION)
     if name == "autoregressive":
-        with pytest.raises(ValueError, match="given in part"):
+        with pytest.raises(ValueError, match="given is set, expected None"):
             sampler.run(Job(LENGTHS[:1], given=Given(np.full((1, 5), 6))))
         return
     for lengths in ([0], [3, 99]):

@@ -1,4 +1,4 @@
-"""Correction on the way: when rows are mended, with what, and what it costs."""
+"""Correction during sampling: when rows are corrected, the result, and its cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from molgen.diffusion import plan
 from molgen.guidance.predictor import Prediction
 from molgen.sampling import words
-from molgen.sampling.corrector import Corrector, mend
+from molgen.sampling.corrector import Corrector, correct
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.sampler import Given, Job
 from tiny import Table
@@ -19,7 +19,7 @@ PAD, MASK = Table().pad_id, Table().mask_id
 
 
 class Alternate(Table):
-    """Says of every place that an even one should hold a 1 and an odd one a 2, quite surely."""
+    """Predicts 1 at even and 2 at odd positions, with high probability."""
 
     def __call__(
         self,
@@ -40,13 +40,13 @@ class Alternate(Table):
 EXPECTED = np.where(np.arange(9) < LENGTHS[:, None], 1 + np.arange(9) % 2, PAD)
 
 
-def test_everything_placed_is_mended_and_masks_stay() -> None:
+def test_placed_tokens_are_corrected_and_masks_stay() -> None:
     rng = np.random.default_rng(0)
     real = np.arange(9) < LENGTHS[:, None]
     tokens = np.where(real, rng.integers(0, 5, real.shape), PAD)
     tokens = np.where(real & (rng.random(real.shape) < 0.4), MASK, tokens)
     fixed = (tokens < PAD) & (rng.random(real.shape) < 0.3)
-    found = mend(Table(), Alternate(), 1, tokens, fixed, None, np.full(8, 0.5), np.arange(8))
+    found = correct(Table(), Alternate(), 1, tokens, fixed, None, np.full(8, 0.5), np.arange(8))
     free = (tokens < PAD) & ~fixed
     assert (found.tokens[free] == EXPECTED[free]).all()
     assert (found.tokens[~free] == tokens[~free]).all()
@@ -56,7 +56,7 @@ def test_everything_placed_is_mended_and_masks_stay() -> None:
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
-def test_the_sampler_mends_at_its_steps_and_counts(rounds: int) -> None:
+def test_the_sampler_corrects_at_its_steps_and_counts(rounds: int) -> None:
     predictor, plain_predictor = Table(forwards=2), Alternate()
     sampler = Sampler(
         predictor, plan.Ancestral().plan(16), None, 3, Corrector(4, rounds), plain_predictor
@@ -68,13 +68,13 @@ def test_the_sampler_mends_at_its_steps_and_counts(rounds: int) -> None:
     assert events is not None
     for row, length in enumerate(LENGTHS):
         own = events.of(row)
-        mended = own.step[own.action == 1]
-        assert (mended % 4 == 0).all()
-        assert (mended > 0).all()
+        corrected = own.step[own.action == 1]
+        assert (corrected % 4 == 0).all()
+        assert (corrected > 0).all()
         assert (found.tokens[row, :length] < PAD).all()
     early = [events.of(row).step[:1] < 12 for row in range(len(LENGTHS))]
     assert np.concatenate(early).any()
-    # what was placed before the last correction is what the mender wants
+    # tokens placed before the last correction are those of the corrector
     wanted = total = 0
     for row, length in enumerate(LENGTHS):
         own = events.of(row)
@@ -87,7 +87,7 @@ def test_the_sampler_mends_at_its_steps_and_counts(rounds: int) -> None:
     assert wanted == total
 
 
-def test_a_row_in_which_nothing_changed_is_left_alone() -> None:
+def test_an_unchanged_row_is_not_corrected() -> None:
     tokens = np.where(np.arange(9) < LENGTHS[:, None], 0, PAD)
     plain_predictor = Alternate()
     sampler = Sampler(Table(), plan.Ancestral().plan(64), None, 8, Corrector(4), plain_predictor)

@@ -39,7 +39,7 @@ WEIGHTS: dict[str, token_weights.TokenWeights | None] = {
 
 @dataclass
 class Plain:
-    """The published loop: the whole batch predicted at every step, all rows on one clock."""
+    """The published loop: the whole batch predicted at every step, all rows at the same step."""
 
     predictor: Table
     table: plan.Plan
@@ -104,7 +104,7 @@ def test_remasking_did_happen_there() -> None:
 
 
 @pytest.mark.parametrize("weights", ["uniform", "sharpened"])
-def test_a_row_is_the_same_in_any_company(weights: str) -> None:
+def test_rows_are_batch_invariant(weights: str) -> None:
     table = plan.Rescale(0.5).plan(12)
     lengths = np.tile(LENGTHS, 2)
 
@@ -165,7 +165,7 @@ def test_frequencies_are_those_of_the_exact_chain(strategy: plan.Strategy, steps
     expected = chains.follow(kernel)[chains.IS_CLEAN].numpy() * ROWS
     assert expected.sum() == pytest.approx(ROWS)
     assert ((counts - expected) ** 2 / expected).sum() < chains.LIMIT
-    target = chains.TARGET.numpy() * ROWS  # which so few steps do not reach: the test can tell
+    target = chains.TARGET.numpy() * ROWS  # not reached in so few steps: the test is sensitive
     assert ((counts - target) ** 2 / target).sum() > 3 * chains.LIMIT
 
 
@@ -184,7 +184,7 @@ def test_the_masked_fraction_follows_the_schedule(name: str) -> None:
     assert (np.abs(masked - expected)[:-1] < 4.5 * error[:-1]).all()
 
 
-def test_rows_are_handed_over_once_as_they_end() -> None:
+def test_rows_are_reported_once_as_they_end() -> None:
     seen: dict[int, NDArray[np.int64]] = {}
 
     def note(index: NDArray[np.int64], ended: Samples) -> None:

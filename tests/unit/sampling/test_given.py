@@ -1,4 +1,4 @@
-"""Rows that are there in part: what is written into them, what stays, and when it goes."""
+"""Partially given rows: which tokens are drawn, which are kept, and when they are remasked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def part(masked: float = 0.5) -> Given:
     return Given(tokens, np.where(tokens < PAD, rng.random(real.shape), 1.0), fixed)
 
 
-def test_without_remasking_what_stands_stays() -> None:
+def test_without_remasking_given_tokens_stay() -> None:
     given = part()
     found = Sampler(Table(), plan.Ancestral().plan(12)).run(Job(LENGTHS, given=given))
     stood = given.tokens != MASK
@@ -44,7 +44,7 @@ def test_without_remasking_what_stands_stays() -> None:
     np.testing.assert_array_equal(found.quality[stood], given.psi[stood])
 
 
-def test_fixed_tokens_stay_and_others_go() -> None:
+def test_fixed_tokens_stay_and_others_are_remasked() -> None:
     given = part(0.2)
     sampler = Sampler(Table(), plan.Rescale(0.9).plan(40), token_weights.Sharpened(tau=0.5), 3)
     found = sampler.run(Job(LENGTHS, given=given, record=True))
@@ -58,7 +58,7 @@ def test_fixed_tokens_stay_and_others_go() -> None:
         assert not np.isin(touched, np.flatnonzero(given.fixed[row])).any()
 
 
-def test_all_masks_given_is_nothing_given() -> None:
+def test_giving_all_masks_changes_nothing() -> None:
     real = np.arange(9) < LENGTHS[:, None]
     masks = Given(np.where(real, MASK, PAD))
     for table in (plan.Ancestral().plan(9), plan.Loop(eta=0.3).plan(20)):
@@ -66,7 +66,7 @@ def test_all_masks_given_is_nothing_given() -> None:
         same(sampler.run(Job(LENGTHS, seed=3, given=masks)), sampler.run(Job(LENGTHS, seed=3)))
 
 
-def test_random_numbers_go_by_the_rows_named() -> None:
+def test_random_numbers_depend_on_the_sample_index() -> None:
     given = part()
     sampler = Sampler(Table(), plan.Rescale(0.5).plan(15))
     whole = sampler.run(Job(LENGTHS, seed=2, first=10, given=given))
@@ -80,7 +80,7 @@ def test_random_numbers_go_by_the_rows_named() -> None:
 
 
 @pytest.mark.parametrize("state", [(2, 2, 0), (1, 2, 2), (2, 0, 2), (0, 1, 2)])
-def test_an_exact_denoiser_draws_what_is_left_from_the_conditional(
+def test_an_exact_denoiser_completes_rows_from_the_conditional(
     state: tuple[int, int, int],
 ) -> None:
     rows = 20_000
@@ -102,7 +102,7 @@ def test_rows_begin_at_their_step() -> None:
     given = Given(tokens, step=np.full(len(LENGTHS), 18))
     found = Sampler(Table(), table).run(Job(LENGTHS, given=given, record=True))
     assert found.trajectory is not None
-    assert not len(found.trajectory.step)  # behind the plateau nothing is taken off
+    assert not len(found.trajectory.step)  # no token is remasked after the plateau
     early = Sampler(Table(), table).run(Job(LENGTHS, given=Given(tokens), record=True))
     assert early.trajectory is not None
     assert early.trajectory.step.min() < 18
@@ -121,7 +121,7 @@ def test_shapes_and_lengths_are_checked() -> None:
 
 
 class Check(Table):
-    """A table that also judges placed tokens: by their ids alone."""
+    """A table with a quality head that depends on the ids of placed tokens."""
 
     def __call__(
         self,
@@ -136,7 +136,7 @@ class Check(Table):
         return Prediction(found.p, found.classifier_forwards, quality)
 
 
-def test_quality_weights_take_doubted_tokens_off() -> None:
+def test_quality_weights_remask_improbable_tokens() -> None:
     lengths = np.full(400, 8)
     table = plan.Loop(t_on=0.7, t_off=0.1, eta=0.1, alpha_on=0.9).plan(60)
     weights = token_weights.Quality(tau=1.0)

@@ -1,4 +1,4 @@
-"""Rows drawn under the grammar: all of them well-formed, and each the same in any company."""
+"""Rows drawn under the grammar: all well-formed, and batch-invariant."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_every_row_is_well_formed(model: Model, way: str) -> None:
     table = model.sample(60, seed=4, grammar=GRAMMAR, **WAYS[way])
     assert table["raw"].map(balanced).all()
     assert table["raw"].str.contains("[(=]").any(), "atoms are not all there is"
-    assert (table["raw"].str.len() == free["raw"].str.len()).all(), "lengths are what they were"
+    assert (table["raw"].str.len() == free["raw"].str.len()).all(), "lengths do not change"
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_row_is_the_same_in_any_company(model: Model, way: str) -> None:
+def test_rows_are_batch_invariant(model: Model, way: str) -> None:
     ways = {**WAYS[way], "grammar": GRAMMAR}
     whole = model.sample(40, {"qed": "max"}, seed=2, gamma=2.0, **ways)
     parts = [
@@ -60,13 +60,13 @@ def test_a_row_is_the_same_in_any_company(model: Model, way: str) -> None:
     )
 
 
-def test_one_forward_places_what_goes_together(model: Model) -> None:
+def test_one_forward_places_matching_tokens(model: Model) -> None:
     table = model.sample(100, seed=1, grammar=GRAMMAR, **WAYS["many at once"])
     assert (table["nfe"] == 1).all()
     assert table["raw"].map(balanced).all()
 
 
-def test_rows_that_go_on_stay_well_formed(model: Model) -> None:
+def test_retried_rows_stay_well_formed(model: Model) -> None:
     adapt = Adaptive(("valid",), budget=40)
     table = model.sample(40, seed=3, grammar=GRAMMAR, adapt=adapt, **WAYS["in an order"])
     assert table["raw"].map(balanced).all()
@@ -79,16 +79,16 @@ def test_under_a_scaffold_the_row_is_well_formed() -> None:
     assert table["raw"].map(balanced).all()
 
 
-def test_it_is_no_method_of_its_own(tmp_path: Path) -> None:
-    assert "grammar" not in METHOD, "a preset stays, whatever the rows have to be"
+def test_it_is_not_a_method(tmp_path: Path) -> None:
+    assert "grammar" not in METHOD, "a preset is used with any grammar"
     other = molgen.load(save(tmp_path / "m", sampling={"grammar": "smiles:labels=3", "steps": 9}))
     assert other.settings().grammar == SmilesGrammar(labels=3)
     assert other.settings(grammar=None).grammar is None
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"noise": "uniform"}, "expected a network that takes masks off"),
-    ({"representation": "selfies"}, "writes selfies, in which every text is well-formed"),
+    ({"noise": "uniform"}, "grammar is smiles, expected none"),
+    ({"representation": "selfies"}, "grammar is smiles, expected none: model .* has selfies"),
 ]
 
 
@@ -101,10 +101,10 @@ def test_models_without_masks_or_smiles_are_refused(
         other.sample(1, grammar=GRAMMAR)
 
 
-def test_steps_in_which_the_mask_takes_part_are_refused(model: Model) -> None:
+def test_guidance_of_the_mask_entry_is_refused(model: Model) -> None:
     settings: Settings = model.settings(grammar=GRAMMAR, guidance=ClassifierBased(tilt_mask=True))
     with (
-        pytest.raises(ValueError, match="no guidance in which the mask entry takes part"),
+        pytest.raises(ValueError, match="grammar is smiles, expected none"),
         model.sampler(settings, {}),
     ):
         pass

@@ -26,14 +26,15 @@ from molgen.sampling.trajectory import Trajectory
 from molgen.targets import Range
 from molgen.utils.arrays import Floats, Mask
 from molgen.utils.threads import Workers, workers
+from tiny import fp32
 from tiny_classifier import classifier
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
 CONDITION = np.linspace(0, 1, 36, dtype=np.float32).reshape(12, 3)
 NETWORK, CLOCKED = tiny.network(), tiny.network(time_input=True)
 PAD, MASK = NETWORK.pad_id, NETWORK.mask_id
-MASKED = MicroBatchedDenoiser(NETWORK, dtype="fp32")
-UNIFORM = MicroBatchedDenoiser(CLOCKED, dtype="fp32", classes=PAD)
+MASKED = fp32(NETWORK)
+UNIFORM = fp32(CLOCKED, classes=PAD)
 HIGH = PropertyClassifier(classifier(), [ClassifierTarget("qed", Range(0.6, 1.0))], dtype="fp32")
 CLOCKED_HIGH = PropertyClassifier(
     classifier(time_input=True, noise="uniform"),
@@ -57,13 +58,13 @@ STRATEGIES: list[tuple[plan.Strategy, token_weights.TokenWeights | None]] = [
 
 
 @pytest.mark.parametrize(("strategy", "weights"), STRATEGIES)
-def test_with_the_plans_pace_it_is_the_event_driven_sampler_to_the_last_token(
+def test_at_the_reveal_rate_of_the_plan_it_is_the_event_sampler_to_the_last_token(
     pool: Workers, strategy: plan.Strategy, weights: token_weights.TokenWeights | None
 ) -> None:
     free, shaping = ClassifierFree(2.0), Shaping(0.8, 0.95)
     tilts = [ClassifierBased(AmortisedScores(HIGH, MASK), 3.0, MASK)]
     table = strategy.plan(17)
-    predictor = NetworkPredictor(NETWORK, pool, free, shaping, dtype="fp32", tilts=tilts)
+    predictor = NetworkPredictor(fp32(NETWORK), pool, free, shaping, tilts=tilts)
     events = Sampler(predictor, table, weights).run(Job(LENGTHS, CONDITION, 3))
     step = MaskedTransition(MASKED, free, tilts, shaping)
     dense = DenseSampler(step, table, pool, weights).run(Job(LENGTHS, CONDITION, 3))
@@ -71,7 +72,7 @@ def test_with_the_plans_pace_it_is_the_event_driven_sampler_to_the_last_token(
     if isinstance(strategy, plan.Ancestral):
         np.testing.assert_array_equal(dense.nfe, events.nfe)
         np.testing.assert_array_equal(events.classifier_nfe, events.nfe // 2)
-    else:  # a step that only takes tokens off needs a forward here, and none there
+    else:  # a step that only remasks needs a forward here, and none there
         assert (dense.nfe >= events.nfe).all()
 
 
@@ -96,7 +97,7 @@ TRANSITIONS = transitions()
 
 
 @pytest.mark.parametrize("name", TRANSITIONS)
-def test_a_row_is_the_same_in_any_company(pool: Workers, name: str) -> None:
+def test_rows_are_batch_invariant(pool: Workers, name: str) -> None:
     step, strategy = TRANSITIONS[name]
 
     def draw(rows: slice, batch_size: int) -> Samples:
@@ -118,13 +119,13 @@ def test_a_row_is_the_same_in_any_company(pool: Workers, name: str) -> None:
 
 
 class Impatient(UniformTransition):
-    """Takes every step, whether it may change something or not."""
+    """Takes every step, also those that cannot change a token."""
 
     def most(self, masked: Mask, alpha_t: Floats, alpha_s: Floats, sigma: Floats) -> Floats:
         return np.ones(np.broadcast_shapes(masked.shape, alpha_t.shape))
 
 
-def test_steps_left_out_under_uniform_noise_would_have_changed_nothing(pool: Workers) -> None:
+def test_skipped_steps_under_uniform_noise_would_change_nothing(pool: Workers) -> None:
     table, job = plan.Ancestral().plan(60), Job(LENGTHS[:6], CONDITION[:6], 5)
     few = DenseSampler(UniformTransition(UNIFORM), table, pool).run(job)
     all_steps = DenseSampler(Impatient(UNIFORM), table, pool).run(job)
@@ -171,7 +172,7 @@ def test_forwards_are_counted_row_by_row(pool: Workers) -> None:
 
 
 @pytest.mark.parametrize("name", ["exact, guided remasking", "uniform"])
-def test_a_trajectory_leads_to_what_was_drawn(pool: Workers, name: str) -> None:
+def test_a_trajectory_ends_in_the_drawn_tokens(pool: Workers, name: str) -> None:
     step, strategy = TRANSITIONS[name]
     sampler = DenseSampler(step, strategy.plan(5), pool)
     samples = sampler.run(Job(LENGTHS, CONDITION, 1, record=True))
@@ -190,7 +191,7 @@ LIMIT = 40.5  # of chi-square with 7 degrees of freedom: passed by chance once i
 
 
 def exact_steps() -> dict[str, tuple[Transition, plan.Strategy, int]]:
-    masked = MicroBatchedDenoiser(chains.Denoiser(), dtype="fp32")
+    masked = fp32(chains.Denoiser())
     uniform = MicroBatchedDenoiser(chains.Denoiser(uniform=True), dtype="fp32", classes=2)
     both = ClassifierBased(chains.KnownScores(), 2.0, chains.MASK, True, True)
     exact = ClassifierBased(ExactScores(chains.uniform_classifier), 1.0, None)
@@ -218,7 +219,7 @@ def test_frequencies_are_those_of_the_exact_chain(
     expected = (end[chains.IS_CLEAN] if step.remasks else end).numpy() * ROWS
     assert expected.sum() == pytest.approx(ROWS)
     assert ((counts - expected) ** 2 / expected).sum() < LIMIT
-    target = chains.TARGET.numpy() * ROWS  # which so few steps do not reach: the test can tell
+    target = chains.TARGET.numpy() * ROWS  # not reached in so few steps: the test is sensitive
     assert ((counts - target) ** 2 / target).sum() > 3 * LIMIT
 
 
@@ -231,7 +232,7 @@ def test_draws_by_hand() -> None:
     assert p.tolist() == pytest.approx([2 / 7, 2 / 7, 5 / 7, 5 / 7, 1, 1])
 
 
-def test_what_cannot_be_is_never_drawn() -> None:
+def test_impossible_values_are_never_drawn() -> None:
     rng = np.random.default_rng(0)
     q = rng.dirichlet(np.full(8, 0.3), 5000)
     q[rng.random(q.shape) < 0.3] = 0
@@ -247,9 +248,9 @@ def test_what_cannot_be_is_never_drawn() -> None:
 
 def test_bad_arguments(pool: Workers) -> None:
     step = TRANSITIONS["uniform"][0]
-    with pytest.raises(ValueError, match="under uniform noise no token is masked"):
+    with pytest.raises(ValueError, match=r"sigma is up to .*uniform noise"):
         DenseSampler(step, plan.Rescale(0.5).plan(8), pool)
-    with pytest.raises(ValueError, match="ancestral strategy and uniform weights"):
+    with pytest.raises(ValueError, match="expected remask ancestral and weights uniform"):
         DenseSampler(step, plan.Ancestral().plan(8), pool, token_weights.Confidence())
     with pytest.raises(ValueError, match="batch_size is 0, expected at least 1"):
         DenseSampler(step, plan.Ancestral().plan(8), pool, None, 0)

@@ -15,9 +15,9 @@ from molgen.diffusion.unmasking_order import (
     LeftToRight,
     LowestEntropy,
     Order,
-    Outlook,
     Random,
     Stable,
+    UnmaskingState,
 )
 from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.predictor import NetworkPredictor, Prediction
@@ -26,7 +26,7 @@ from molgen.sampling.sampler import Given, Job, Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Ids
 from molgen.utils.threads import workers
-from tiny import Table, network
+from tiny import Table, fp32, network
 
 LENGTHS = np.array([5, 1, 9, 3, 7, 7, 2, 9, 4, 6, 8, 5])
 CONDITION = np.linspace(0, 1, len(LENGTHS), dtype=np.float32)[:, None]
@@ -34,7 +34,7 @@ VARIANTS: dict[str, Order] = {
     **{name: kind() for name, kind in ORDERS.items()},
     "random-3": Random(3),
     "entropy-bounded-1": EntropyBounded(1.0),
-    # the table's predictions jump about, so only a loose bound lets the past decide
+    # predictions of the table vary strongly, so the past matters only with a loose bound
     "klass-loose": Stable(confidence=0.5, kl=3.0, forwards=1),
     "klass-loose-2": Stable(confidence=0.5, kl=3.0, forwards=2, at_once=2),
 }
@@ -62,7 +62,9 @@ def plain(
                 randomness.uniform(seed, randomness.STEP, rows[m], step + far, np.arange(width))
                 for far in (0, ORDER)
             )
-            for at in np.flatnonzero(order(Outlook(masked[None], p[None], past, v[None]))[0]):
+            for at in np.flatnonzero(
+                order(UnmaskingState(masked[None], p[None], past, v[None]))[0]
+            ):
                 cdf = np.cumsum(p[at])
                 row[at] = np.searchsorted(cdf, u[at] * cdf[-1], side="right")
             before.insert(0, p)
@@ -89,7 +91,7 @@ def test_it_is_the_plain_loop_to_the_last_token(name: str) -> None:
     assert (found.tokens[np.arange(9) < LENGTHS[:, None]] < Table().pad_id).all()
 
 
-def test_the_past_does_decide_there() -> None:
+def test_the_past_has_an_effect_there() -> None:
     draws = [
         OrderedSampler(Table(), order).run(Job(LENGTHS)).tokens
         for order in (Stable(0.5, 3.0, 1), Stable(0.5, 3.0, 2), Stable(1.0), Stable(0.5, 1e9, 1))
@@ -99,7 +101,7 @@ def test_the_past_does_decide_there() -> None:
 
 
 @pytest.mark.parametrize("name", ["random", "entropy-bounded-1", "klass-loose-2"])
-def test_a_row_is_the_same_in_any_company(name: str) -> None:
+def test_rows_are_batch_invariant(name: str) -> None:
     lengths = np.tile(LENGTHS, 2)
 
     def draw(lengths: Ids, batch_size: int, first: int = 0) -> Samples:
@@ -128,7 +130,7 @@ def test_forwards_are_counted_from_one_a_token_to_one_a_row(forwards: int) -> No
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_what_is_recorded_is_what_happened(name: str) -> None:
+def test_recorded_events_are_those_of_the_draw(name: str) -> None:
     samples = OrderedSampler(Table(), VARIANTS[name], 5).run(
         Job(LENGTHS, seed=2, first=3, record=True)
     )
@@ -144,7 +146,7 @@ def test_what_is_recorded_is_what_happened(name: str) -> None:
         np.testing.assert_array_equal(samples.quality[m, own.position], own.probability)
 
 
-def test_what_is_given_stands_and_only_the_rest_is_written() -> None:
+def test_given_tokens_stay_and_only_the_others_are_drawn() -> None:
     rng = np.random.default_rng(0)
     there = np.where(rng.random((12, 9)) < 0.5, rng.integers(0, 5, (12, 9)), Table().mask_id)
     there = np.where(blank(LENGTHS) == Table().pad_id, Table().pad_id, there)
@@ -167,7 +169,7 @@ def test_what_is_given_stands_and_only_the_rest_is_written() -> None:
         OrderedSampler(Table(), Random()).run(Job(LENGTHS[:6], given=few))
 
 
-def test_rows_are_handed_over_once_as_they_end() -> None:
+def test_rows_are_reported_once_as_they_end() -> None:
     seen: dict[int, Ids] = {}
 
     def note(index: Ids, ended: Samples) -> None:
@@ -223,7 +225,7 @@ def test_frequencies_of_all_at_once_are_those_of_independent_tokens() -> None:
     assert ((counts - target) ** 2 / target).sum() > 3 * LIMIT
 
 
-def test_a_random_order_takes_every_position_alike() -> None:
+def test_a_random_order_is_uniform_over_positions() -> None:
     rows, length = 6000, 3
     samples = OrderedSampler(Exact(), Random(), rows).run(Job(np.full(rows, length), record=True))
     events = samples.trajectory
@@ -235,10 +237,10 @@ def test_a_random_order_takes_every_position_alike() -> None:
 
 
 @pytest.mark.parametrize("name", ["klass", "entropy-bounded-1"])
-def test_a_guided_network_in_any_company(name: str) -> None:
+def test_a_guided_network_is_batch_invariant(name: str) -> None:
     condition = np.tile(np.array([0.9, np.nan, 1.0], dtype=np.float32), (12, 1))
     with workers("cpu") as pool:
-        predictor = NetworkPredictor(network(), pool, ClassifierFree(2.0), dtype="fp32")
+        predictor = NetworkPredictor(fp32(network()), pool, ClassifierFree(2.0))
         draws = [
             OrderedSampler(predictor, VARIANTS[name], size).run(Job(LENGTHS, condition, 1))
             for size in (5, 256)
@@ -249,7 +251,7 @@ def test_a_guided_network_in_any_company(name: str) -> None:
 
 
 class ScoredRows(Table):
-    """A table with a quality head that grows surer the more is placed."""
+    """A table with a quality head that increases with the number of placed tokens."""
 
     def __call__(
         self,
@@ -264,13 +266,13 @@ class ScoredRows(Table):
         return Prediction(found.p, found.classifier_forwards, np.tile(placed, tokens.shape[1]))
 
 
-def test_quality_is_the_last_word_of_the_head() -> None:
+def test_quality_is_the_last_output_of_the_head() -> None:
     samples = OrderedSampler(ScoredRows(), LeftToRight()).run(Job(LENGTHS, record=True))
     events = samples.trajectory
     assert events is not None
     for m, length in enumerate(LENGTHS):
         np.testing.assert_allclose(samples.quality[m, : length - 1], (length - 1) / 10)
-        # the last token was placed after the last forward: no head has seen it
+        # the last token was placed after the last forward, without an output of the head
         assert samples.quality[m, length - 1] == events.of(m).probability[-1]
 
 

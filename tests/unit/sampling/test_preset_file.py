@@ -1,4 +1,4 @@
-"""Presets: what survives a file, what is refused, and which one fits a target."""
+"""Presets: files are read back, invalid ones refused, and matched to targets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRESET: dict[str, Any] = {
 }
 
 
-def test_a_preset_survives_its_file(tmp_path: Path) -> None:
+def test_a_preset_is_read_back_from_its_file(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     write_preset(path, PRESET)
     assert read_preset(path) == PRESET
@@ -35,9 +35,9 @@ def test_a_preset_survives_its_file(tmp_path: Path) -> None:
 
 BAD: dict[str, tuple[object, str]] = {
     "nothing": ("", "Expecting value"),
-    "no object": ([1], "format is None, this molgen reads 1"),
+    "no object": ([1], "format is None, expected 1"),
     "nested without end": ("[" * 100_000, "deeper"),
-    "another format": ({**PRESET, "format": 2}, "format is 2, this molgen reads 1"),
+    "another format": ({**PRESET, "format": 2}, "format is 2, expected 1"),
     "a further key": ({**PRESET, "run": "rm"}, "'run' is unknown, expected format, model"),
     "no model": ({**PRESET, "model": None}, "model is None, expected words"),
     "no target": ({**PRESET, "target": "qed"}, "target is 'qed', expected PROP=VALUE"),
@@ -57,7 +57,7 @@ def test_files_that_are_refused(tmp_path: Path, case: str) -> None:
     content, message = BAD[case]
     path = tmp_path / "p.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(ValueError, match=f"^{path} is (no preset|damaged).*{message}"):
+    with pytest.raises(ValueError, match=f"^{path} is (not a preset|damaged).*{message}"):
         read_preset(path)
 
 
@@ -114,17 +114,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         ({}, None),
     ],
 )
-def test_which_preset_fits(targets: dict[str, Any], steps: int | None) -> None:
+def test_which_preset_matches(targets: dict[str, Any], steps: int | None) -> None:
     assert match(PRESETS, read_targets(targets)) == (None if steps is None else {"steps": steps})
 
 
-def test_what_is_matched_is_a_copy() -> None:
+def test_a_match_is_a_copy() -> None:
     found = match(PRESETS, {"qed": "max"})
     assert found is not None
     found["steps"] = 9
     assert PRESETS["qed=max"]["steps"] == 1
 
 
-def test_presets_for_what_cannot_be_read() -> None:
+def test_presets_for_invalid_targets() -> None:
     with pytest.raises(ValueError, match="target is 'qed', expected PROP=VALUE"):
         match({"qed": {}}, {"qed": "max"})

@@ -1,4 +1,4 @@
-"""A draw is worked out once: targets are read once, and so is everything that follows from them."""
+"""A draw is resolved once: targets are read once, and so is everything derived from them."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def test_rounds_under_a_constraint_share_a_recipe(
 def test_the_noisy_classifier_is_loaded_twice_at_most(
     qm9: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once to check the targets before anything is made of them, and once to guide and retry."""
-    loads = counted(monkeypatch, Checkpoint, "guide_for")
+    """Once to check the targets, and once for guidance and retries."""
+    loads = counted(monkeypatch, Checkpoint, "classifier_for")
     settings = molgen.sampling.from_words(
         {"guidance": "cbg", "steps": 4, "adapt": "restart:budget=8,until=valid+likely"}
     )
     qm9.draw(2, {"qed": ".4.."}, settings=settings)
-    assert loads == {"guide_for": 2}
+    assert loads == {"classifier_for": 2}

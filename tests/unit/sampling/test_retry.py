@@ -1,4 +1,4 @@
-"""Which tokens of a failed row go back: how many, which first, and how it can be refused."""
+"""Retries: how many tokens of a failed row are remasked, which first, and invalid parameters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from molgen.guidance.target_probability import TargetProbability
 from molgen.molecules.fate import Fate
 from molgen.molecules.training_index import TrainingIndex
 from molgen.sampling.acceptance import (
+    CheckResult,
     MoleculeCheck,
-    Verdict,
 )
 from molgen.sampling.retry import Failed, Remask, Restart
 from molgen.utils import randomness
@@ -30,19 +30,19 @@ def uniforms(rows: int = ROWS) -> NDArray[np.float64]:
 def failed(
     length: int = LONGEST, reason: Fate = Fate.INVALID, tries: int = 1, rows: int = ROWS
 ) -> Failed:
-    """Rows of one length whose tokens are trusted from 0.1 to 0.9, the first the least."""
+    """Rows of one length with token quality from 0.1 to 0.9, increasing."""
     open = np.tile(np.arange(LONGEST) < length, (rows, 1))
-    trust = np.tile(np.linspace(0.1, 0.9, LONGEST), (rows, 1))
-    return Failed(open, trust, [reason] * rows, np.full(rows, tries))
+    quality = np.tile(np.linspace(0.1, 0.9, LONGEST), (rows, 1))
+    return Failed(open, quality, [reason] * rows, np.full(rows, tries))
 
 
 def chosen(retry: Remask, rows: Failed) -> Mask:
-    found = retry.choose(rows, uniforms(len(rows.tries)))
+    found = retry.choose(rows, uniforms(len(rows.failures)))
     assert not found[~rows.open].any(), "padding and fixed tokens stay"
     return found
 
 
-def test_a_restart_takes_all_that_may_go() -> None:
+def test_a_restart_remasks_all_open_tokens() -> None:
     rows = failed(length=5)
     assert (Restart().choose(rows, uniforms()) == rows.open).all()
 
@@ -54,28 +54,28 @@ def test_the_share_is_rounded_up(share: float, length: int, count: int) -> None:
     assert (chosen(Remask(share), failed(length)).sum(1) == count).all()
 
 
-def test_an_order_at_random_treats_all_alike() -> None:
+def test_a_random_order_is_uniform() -> None:
     for retry in (Remask(0.5, by="random"), Remask(0.5, tau=1e9)):
         often = chosen(retry, failed()).mean(0)
         np.testing.assert_allclose(often, 0.5, atol=4 * 0.5 / np.sqrt(ROWS))
 
 
-def test_the_first_to_go_is_drawn_in_proportion_to_its_doubt() -> None:
+def test_the_first_token_is_drawn_in_proportion_to_the_inverse_quality() -> None:
     rows = failed()
     for tau in (1.0, 0.5):
         often = chosen(Remask(0.1, tau=tau), rows).mean(0)
-        weight = rows.trust[0] ** (-1 / tau)
+        weight = rows.quality[0] ** (-1 / tau)
         expected = weight / weight.sum()
         error = np.sqrt(expected * (1 - expected) / ROWS)
         assert (np.abs(often - expected) < 4.5 * error).all()
 
 
-def test_near_zero_the_least_trusted_always_go() -> None:
+def test_near_zero_the_lowest_quality_is_always_remasked() -> None:
     assert (chosen(Remask(0.5, tau=1e-4), failed()) == (np.arange(LONGEST) < LONGEST / 2)).all()
 
 
 @pytest.mark.parametrize("reason", [Fate.IN_TRAINING_SET, Fate.DUPLICATE])
-def test_a_molecule_moves_by_its_own_share_at_random(reason: Fate) -> None:
+def test_a_valid_row_has_its_own_share_at_random(reason: Fate) -> None:
     found = chosen(Remask(0.9, tau=1e-4, move=0.25), failed(reason=reason))
     assert (found.sum(1) == 2).all()
     np.testing.assert_allclose(found.mean(0), 0.25, atol=4.5 * np.sqrt(0.25 * 0.75 / ROWS))
@@ -89,7 +89,7 @@ def test_a_rising_share_ends_in_a_restart() -> None:
     assert counts == [3, 5, 8, 8, 8]
 
 
-def test_what_no_uniform_and_no_doubt_can_break() -> None:
+def test_extreme_uniforms_and_qualities() -> None:
     rows = Failed(
         np.ones((1, 4), bool), np.array([[0.0, 1.0, 0.0, 1.0]]), [Fate.INVALID], np.ones(1, int)
     )
@@ -113,7 +113,7 @@ def test_bad_parameters_are_named(change: dict[str, float | str], message: str) 
         Remask(**change)  # type: ignore[arg-type]
 
 
-def test_molecules_are_parsed_and_looked_up() -> None:
+def test_molecules_are_parsed_and_compared_with_the_index() -> None:
     tokenizer = Tokenizer(CHARACTERS)
     texts = ["OCC", "C(", "NCN", "CCO", ""]
     tokens = padded([tokenizer.encode(text) for text in texts], tokenizer.pad_id, 5)
@@ -125,51 +125,51 @@ def test_molecules_are_parsed_and_looked_up() -> None:
         ("CCO", Fate.IN_TRAINING_SET),
         ("", Fate.INVALID),
     ]
-    assert check(tokens, np.arange(len(tokens))) == [Verdict(*pair) for pair in expected]
+    assert check(tokens, np.arange(len(tokens))) == [CheckResult(*pair) for pair in expected]
     rows = np.arange(len(tokens)) + 7
-    assert MoleculeCheck(tokenizer)(tokens, rows)[0] == Verdict("CCO")
-    asked: list[tuple[int, str]] = []
+    assert MoleculeCheck(tokenizer)(tokens, rows)[0] == CheckResult("CCO")
+    calls: list[tuple[int, str]] = []
 
     def keeps(row: int, smiles: str) -> bool:
-        asked.append((row, smiles))
+        calls.append((row, smiles))
         return row != 9
 
     found = MoleculeCheck(tokenizer, check.training_index, keeps)(tokens, rows)
-    assert [verdict.fate for verdict in found] == [
+    assert [result.fate for result in found] == [
         Fate.IN_TRAINING_SET,
         Fate.INVALID,
         Fate.CONSTRAINT_LOST,
         Fate.IN_TRAINING_SET,
         Fate.INVALID,
     ]
-    assert asked == [(7, "CCO"), (9, "NCN"), (10, "CCO")], "of molecules, by their row"
+    assert calls == [(7, "CCO"), (9, "NCN"), (10, "CCO")], "of molecules, by their row"
 
 
-def test_a_guide_is_asked_of_rows_that_pass_otherwise() -> None:
+def test_the_classifier_scores_rows_that_pass_the_other_checks() -> None:
     tokenizer = Tokenizer(CHARACTERS)
     texts = ["CC", "C(", "CO", "CN", "CCO"]
     tokens = padded([tokenizer.encode(text) for text in texts], tokenizer.pad_id, 3)
-    asked: list[int] = []
+    calls: list[int] = []
 
     class ByHand(TargetProbability):
         def __init__(self) -> None:
             pass
 
         def __call__(self, tokens: Ids) -> Floats:
-            asked.extend(range(len(tokens)))
+            calls.extend(range(len(tokens)))
             return np.log([0.9, 0.1, 0.7])
 
     check = MoleculeCheck(tokenizer, TrainingIndex.from_smiles(["CCO"]), None, ByHand(), 0.5)
     found = check(tokens, np.arange(5))
-    assert [verdict.fate for verdict in found] == [
+    assert [result.fate for result in found] == [
         Fate.ACCEPTED,
         Fate.INVALID,
         Fate.UNLIKELY,
         Fate.ACCEPTED,
         Fate.IN_TRAINING_SET,
     ]
-    assert [verdict.classifier_forwards for verdict in found] == [1, 0, 1, 1, 0]
-    assert len(asked) == 3
-    np.testing.assert_allclose([v.log_odds for v in found], np.log([0.9, 1, 0.1, 0.7, 1]))
+    assert [result.classifier_forwards for result in found] == [1, 0, 1, 1, 0]
+    assert len(calls) == 3
+    np.testing.assert_allclose([v.log_probability for v in found], np.log([0.9, 1, 0.1, 0.7, 1]))
     assert MoleculeCheck(tokenizer, None, None, ByHand())(tokens[1:2], np.zeros(1, int))
-    assert len(asked) == 3, "no forward for nothing"
+    assert len(calls) == 3, "no forward for nothing"

@@ -25,7 +25,7 @@ def by_hand(*events: tuple[int, int, int, int, int, float]) -> Trajectory:
     return Trajectory(*(c.astype(np.int64) for c in columns[:5]), columns[5])  # type: ignore[call-arg]
 
 
-def test_a_replay_ends_in_what_was_drawn() -> None:
+def test_a_replay_ends_in_the_drawn_tokens() -> None:
     samples, events = drawn()
     for row, length in enumerate(LENGTHS):
         steps, states = events.states(row, int(length), TOKENIZER.mask_id)
@@ -34,7 +34,7 @@ def test_a_replay_ends_in_what_was_drawn() -> None:
         assert (states[:-1] != states[1:]).any(1).all(), "every state shown is a new one"
 
 
-def test_events_are_in_order_and_fit_each_other() -> None:
+def test_events_are_in_order_and_consistent() -> None:
     _, events = drawn(first=50)
     assert sorted(set(events.molecule.tolist())) == [50, 51, 52, 53]
     assert (np.diff(events.molecule) >= 0).all()
@@ -84,7 +84,7 @@ def test_states_and_text_by_hand() -> None:
     ]
 
 
-def test_the_table_says_what_happened() -> None:
+def test_the_table_has_the_events() -> None:
     frame = STORY.frame(TOKENIZER)
     assert list(frame) == ["molecule", "step", "position", "action", "token", "probability"]
     assert frame["action"].tolist() == [

@@ -45,7 +45,7 @@ def test_words_become_strategies(text: str, expected: plan.Strategy) -> None:
 
 def test_eta_beside_the_words() -> None:
     assert strategy("cap", 0.4) == plan.Cap(0.4)
-    assert strategy("cap:eta=.1", 0.4) == plan.Cap(0.1), "the text is nearer"
+    assert strategy("cap:eta=.1", 0.4) == plan.Cap(0.1), "the text has priority"
     assert strategy("loop:t_on=.6", 0.4) == plan.Loop(t_on=0.6, eta=0.4)
     assert strategy("switch:then=cap", 0.4) == plan.Switch(0.5, plan.Cap(0.4))
     assert strategy("rescale", 0.0) == plan.Rescale(0.0)
@@ -106,7 +106,7 @@ def test_other_weights_are_refused(text: str, message: str) -> None:
         token_weights(text)
 
 
-def test_what_a_checkpoint_recommends() -> None:
+def test_recommended_settings() -> None:
     assert from_words({}).remask == plan.Ancestral()
     chosen = from_words({"remask": "cap:eta=.2", "weights": "sharpened", "steps": 64, "gamma": 2})
     assert chosen.remask == plan.Cap(0.2)
@@ -164,20 +164,20 @@ def test_orders_and_retries_in_words() -> None:
         (words.adapt, "remask:by=luck", "by is 'luck'"),
     ],
 )
-def test_words_for_them_that_are_refused(
+def test_invalid_orders_and_retries_are_refused(
     read: Callable[[str], object], text: str, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         read(text)
 
 
-def test_an_order_takes_the_place_of_a_recommended_plan() -> None:
+def test_an_order_replaces_a_recommended_plan() -> None:
     own = from_words({"remask": "rescale:eta=0.1", "weights": "sharpened", "steps": 9})
     found = own.changed(order=words.order("entropy"), gamma=2.0)
     assert (found.remask, found.remask_weights) == (plan.Ancestral(), None)
     assert (found.steps, found.gamma, found.order) == (9, 2.0, words.order("entropy"))
     asked = own.changed(order=words.order("entropy"), remask=own.remask)
-    assert asked.remask == own.remask  # and is refused where it is put together
+    assert asked.remask == own.remask  # and is refused when it is resolved
     assert own.changed(order=None).remask == own.remask
     again = found.changed(remask=own.remask)
     assert (again.remask, again.order) == (own.remask, None)
@@ -198,7 +198,7 @@ WRITTEN: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("written", WRITTEN)
-def test_what_is_written_is_read_again(written: dict[str, Any]) -> None:
+def test_settings_are_read_back(written: dict[str, Any]) -> None:
     settings = from_words(written)
     again = to_words(settings)
     assert from_words(again) == settings
@@ -220,11 +220,11 @@ def test_every_setting_is_in_the_table() -> None:
     ("changes", "wrong"),
     [
         ({"temperature": -1}, "temperature is -1"),
-        ({"remask_weights": token_weights("sharpened")}, "weights sharpened choose"),
+        ({"remask_weights": token_weights("sharpened")}, "weights is sharpened"),
         ({"remask": strategy("loop"), "steps": 2}, "loop needs at least 3 steps"),
         ({"dtype": "fp8"}, "dtype is 'fp8'"),
     ],
 )
-def test_what_does_not_go_is_refused_at_once(changes: dict[str, Any], wrong: str) -> None:
+def test_incompatible_settings_are_refused_at_once(changes: dict[str, Any], wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
         from_words({}).changed(**changes)

@@ -57,7 +57,9 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def tuned(folder: Path, config: TrainConfig = QUICK) -> dict[str, object]:
     network = new_model(shape(DATA), 0)
-    return fit(PreparedDataset(DATA), folder, network, config, report=lambda _: None, stopping=True)
+    return fit(
+        PreparedDataset(DATA), [folder], network, config, report=lambda _: None, stopping=True
+    )
 
 
 @pytest.fixture(scope="module")

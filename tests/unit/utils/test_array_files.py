@@ -21,14 +21,14 @@ GOOD: dict[str, Any] = {
 }
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({"lengths": GOOD["lengths"]}, "lacks 'values'"),
-    "dtype": ({**GOOD, "values": np.zeros((4, 3), np.int8)}, "values holds whole numbers, exp"),
+    "dtype": ({**GOOD, "values": np.zeros((4, 3), np.int8)}, "values has whole numbers, exp"),
     "width": ({**GOOD, "values": np.zeros((4, 2), np.float32)}, r"shape \(4, 2\), expected \(4, 3"),
     "rows": ({**GOOD, "values": np.zeros((5, 3), np.float32)}, r"shape \(5, 3\), expected \(4, 3"),
     "axes": ({**GOOD, "lengths": np.zeros((4, 1), np.uint8)}, r"shape \(4, 1\), expected \(rows\)"),
 }
 
 
-def test_what_fits_is_read(tmp_path: Path) -> None:
+def test_expected_arrays_are_read(tmp_path: Path) -> None:
     save_file(GOOD, tmp_path / "a", {"name": "x"})
     arrays, about = read_safetensors(tmp_path / "a", WANTED)
     assert about == {"name": "x"}
@@ -38,7 +38,7 @@ def test_what_fits_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_arrays_that_do_not_fit_are_named(tmp_path: Path, case: str) -> None:
+def test_other_arrays_are_named(tmp_path: Path, case: str) -> None:
     arrays, message = BAD[case]
     save_file(arrays, tmp_path / "a")
     np.savez(tmp_path / "a.npz", **arrays)
@@ -48,7 +48,7 @@ def test_arrays_that_do_not_fit_are_named(tmp_path: Path, case: str) -> None:
         read_npz(tmp_path / "a.npz", WANTED)
 
 
-def test_files_cut_short_or_of_another_kind_are_refused(tmp_path: Path) -> None:
+def test_truncated_files_or_other_formats_are_refused(tmp_path: Path) -> None:
     save_file(GOOD, tmp_path / "a")
     np.savez_compressed(tmp_path / "a.npz", **GOOD)
     path = tmp_path / "b"
@@ -65,14 +65,14 @@ def test_files_cut_short_or_of_another_kind_are_refused(tmp_path: Path) -> None:
             read(tmp_path / "missing", WANTED)
 
 
-def test_a_header_that_claims_much_takes_no_memory(tmp_path: Path) -> None:
+def test_a_header_with_large_sizes_allocates_no_memory(tmp_path: Path) -> None:
     header = {"lengths": {"dtype": "U8", "shape": [10**12], "data_offsets": [0, 10**12]}}
     text = json.dumps(header).encode()
     (tmp_path / "a").write_bytes(struct.pack("<Q", len(text)) + text)
     with pytest.raises(ValueError, match="damaged"):
         read_safetensors(tmp_path / "a", WANTED)
     np.savez_compressed(tmp_path / "bomb.npz", lengths=np.zeros(200_000_000, np.uint8))
-    with pytest.raises(ValueError, match=r"unfold from .* to 200,000,000 bytes"):
+    with pytest.raises(ValueError, match=r"expand from .* to 200,000,000 bytes"):
         read_npz(tmp_path / "bomb.npz", {"lengths": Array("u", "rows")})
 
 
@@ -83,5 +83,5 @@ def test_pickled_members_are_never_read(tmp_path: Path) -> None:
     )
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as packed:
         packed.writestr("lengths.npy", member.getvalue() + pickle.dumps([print] * 4))
-    with pytest.raises(ValueError, match="lengths holds O, expected"):
+    with pytest.raises(ValueError, match="lengths has O, expected"):
         read_npz(tmp_path / "a.npz", {"lengths": Array("u", "rows")})

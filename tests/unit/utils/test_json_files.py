@@ -37,7 +37,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("content", HOSTILE)
-def test_what_does_not_fit_is_named_with_its_file_and_key(tmp_path: Path, content: bytes) -> None:
+def test_errors_name_file_and_key(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "thing.json"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=HOSTILE[content]) as caught:
@@ -47,19 +47,19 @@ def test_what_does_not_fit_is_named_with_its_file_and_key(tmp_path: Path, conten
     assert len(str(caught.value)) < 400
 
 
-def test_what_fits_is_read(tmp_path: Path) -> None:
+def test_expected_content_is_read(tmp_path: Path) -> None:
     path = tmp_path / "thing.json"
     path.write_text(json.dumps({"size": 3, "rows": [[1, 2.5]], "further": {"a": 1}}))
     assert read_json(path, Thing) == Thing(3, [[1.0, 2.5]])
     assert read_json(path, dict)["further"] == {"a": 1}
 
 
-def test_only_regular_files_of_a_sane_size_are_opened(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")  # reading it would wait for ever
+def test_only_regular_files_of_limited_size_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # reading it would never end
     for name in ("pipe", "missing", "."):
         with pytest.raises(OSError, match=r"No such file|directory"):
             read_json(tmp_path / name, Thing)
     with (tmp_path / "large").open("wb") as file:
         file.truncate(LARGEST + 1)
-    with pytest.raises(ValueError, match="larger than"):
+    with pytest.raises(ValueError, match="has more than"):
         read_json(tmp_path / "large", Thing)

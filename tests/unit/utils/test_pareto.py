@@ -1,4 +1,4 @@
-"""Fronts and hypervolumes against a well-kept library, by hand, and by what must always hold."""
+"""Fronts and hypervolumes against a reference library, by hand, and by their invariants."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SETS = 1000
 
 
 def random_set(rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Draw points with ties and NaN rows, and a reference that some of them do not reach."""
+    """Draw points with ties and NaN rows, and a reference that some of them are below."""
     objectives = int(rng.integers(2, 6))
     rows = int(rng.integers(1, 40 if objectives < 4 else 15))
     if rng.random() < 0.5:
         points = rng.integers(0, 6, (rows, objectives)).astype(float)  # ties in every objective
     else:
         points = rng.normal(2, 1.5, (rows, objectives))
-        points = points[rng.integers(0, rows, rows)]  # whole rows that repeat
+        points = points[rng.integers(0, rows, rows)]  # repeated rows
     gaps = rng.random(rows) < 0.15
     points[gaps, rng.integers(0, objectives, int(gaps.sum()))] = np.nan
     return points, rng.uniform(-0.5, 1.5, objectives)
@@ -64,7 +64,7 @@ def test_by_hand() -> None:
 
 
 @pytest.mark.parametrize("objectives", [1, 2, 3])
-def test_of_nothing(objectives: int) -> None:
+def test_no_points(objectives: int) -> None:
     empty = np.empty((0, objectives))
     assert nondominated(empty).shape == (0,)
     assert hypervolume(empty, [0.0] * objectives) == 0
@@ -80,7 +80,7 @@ def test_of_nothing(objectives: int) -> None:
         ([[1.0, np.inf]], (0, 0), "points has an infinite entry"),
     ],
 )
-def test_what_is_refused(points: list[float], reference: list[float], message: str) -> None:
+def test_refused_arguments(points: list[float], reference: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         hypervolume(points, reference)
 
@@ -121,7 +121,7 @@ def test_order_does_not_matter(points: Floats, seed: int) -> None:
     zero = [0.0] * points.shape[1]
     assert nondominated(points[order]).tolist() == nondominated(points)[order].tolist()
     assert hypervolume(points[order], zero) == hypervolume(points, zero)
-    turned = points[:, ::-1]  # nor does that of the objectives
+    turned = points[:, ::-1]  # nor does the order of objectives
     assert hypervolume(turned, zero) == pytest.approx(hypervolume(points, zero), rel=1e-12)
 
 

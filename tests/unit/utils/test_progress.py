@@ -1,4 +1,4 @@
-"""Progress: what a bar counts and says, and where it keeps quiet."""
+"""Progress bars: counts, texts, and where they are hidden."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from molgen.utils.progress import Bar, each
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -28,7 +28,7 @@ def last(screen: Terminal) -> str:
     return screen.getvalue().split("\r")[-1]
 
 
-def test_a_bar_counts_on_from_what_was_there_and_ends_with_its_note(
+def test_a_bar_continues_an_earlier_count_and_ends_with_its_note(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     screen = watched(monkeypatch)
@@ -43,7 +43,7 @@ def test_a_bar_counts_on_from_what_was_there_and_ends_with_its_note(
     assert "row/s, 1.5 forwards]" in last(screen)
 
 
-def test_a_note_is_shown_though_nothing_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_is_shown_without_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = watched(monkeypatch)
     with Bar(20) as bar:
         bar.note("now")
@@ -53,7 +53,7 @@ def test_a_note_is_shown_though_nothing_moves(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("shown", [True, False])
-def test_nothing_is_said_where_nobody_sees_it(shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hidden_bars_write_nothing(shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO() if shown else Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     with Bar(3, shown=shown) as bar:
@@ -66,7 +66,7 @@ def test_nothing_is_said_where_nobody_sees_it(shown: bool, monkeypatch: pytest.M
     assert stream.getvalue() == ""
 
 
-def test_each_counts_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_counts_finished_items(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = watched(monkeypatch)
     items = each("abcd", "letter", "reading")
     assert [next(items), next(items), next(items)] == ["a", "b", "c"]

@@ -30,7 +30,7 @@ def test_the_numbers_are_those_of_the_definition(seed: int) -> None:
         assert float(uniform(seed, stream, *at)) == by_hand(seed, stream, *at)
 
 
-def test_numbers_look_uniform_and_independent() -> None:
+def test_numbers_are_uniform_and_independent() -> None:
     u = uniform(7, STEP, *AXES)
     assert u.shape == SHAPE
     assert u.min() >= 0
@@ -47,7 +47,7 @@ def test_numbers_look_uniform_and_independent() -> None:
         assert abs(np.mean(a * b)) < 5 / np.sqrt(a.size)
 
 
-def test_streams_and_seeds_are_strangers_to_each_other() -> None:
+def test_streams_and_seeds_are_independent() -> None:
     draws = [uniform(seed, stream, *AXES) for seed in range(3) for stream in range(4)]
     assert len(np.unique(np.concatenate([d.ravel() for d in draws]))) == 12 * draws[0].size
     z = np.array([d.ravel() - 0.5 for d in draws]) * np.sqrt(12)
@@ -55,12 +55,12 @@ def test_streams_and_seeds_are_strangers_to_each_other() -> None:
     assert np.abs(correlation - np.diag(np.diag(correlation))).max() < 5 / np.sqrt(z.shape[1])
 
 
-def test_coordinates_are_told_apart_by_place_and_number() -> None:
+def test_coordinates_are_distinguished_by_place_and_number() -> None:
     u = [uniform(0, STEP, *at) for at in [(1, 2, 3), (3, 2, 1), (2, 1, 3), (1, 2), (1, 2, 0), (1,)]]
     assert len(set(map(float, u))) == 6
 
 
-def test_a_number_does_not_depend_on_what_is_asked_with_it() -> None:
+def test_a_number_does_not_depend_on_the_others_of_a_call() -> None:
     u = uniform(5, STEP, *AXES)
     part = uniform(5, STEP, np.array([[31], [4]]), np.array([7, 9, 2]), 11)
     np.testing.assert_array_equal(part, u[[[31], [4]], [7, 9, 2], 11])
@@ -73,7 +73,7 @@ def test_shapes() -> None:
     assert len({randomness.STEP, LENGTH, TARGET, SHUFFLE}) == 4
 
 
-def test_choose_follows_the_weights_and_never_takes_what_has_none() -> None:
+def test_choose_follows_the_weights_and_never_returns_a_weight_of_zero() -> None:
     u = (np.arange(1000) + 0.5) / 1000
     found = randomness.choose([0.0, 3.0, 0.0, 1.0, 0.0], u)
     assert np.bincount(found, minlength=5).tolist() == [0, 750, 0, 250, 0]
@@ -81,7 +81,7 @@ def test_choose_follows_the_weights_and_never_takes_what_has_none() -> None:
     assert randomness.choose([1.0, 1.0], u.reshape(10, 100)).shape == (10, 100)
 
 
-def test_uses_keep_their_numbers_and_meet_no_other() -> None:
+def test_uses_have_fixed_and_distinct_numbers() -> None:
     names = "COMPLETION MOVE_PART MOVE_POSITION MOVE_LENGTH MOVE_PLACE MOVE_KIND MOVE_FRAGMENT"
     names += " MOVE_SPAN ACCEPT PARTICLE_POSITION PARTICLE_OUTLOOK RESAMPLE LEAD_REGION LEAD_SIZE"
     names += " LEAD_CHOICE LEAD_SPAN TUNE"

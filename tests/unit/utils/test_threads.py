@@ -20,7 +20,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert threading.current_thread().name not in {name for _, name in found}
 
 
-def test_every_worker_has_one_core_and_the_caller_gets_his_back() -> None:
+def test_every_worker_has_one_thread_and_the_callers_count_is_restored() -> None:
     before = torch.get_num_threads()
     with workers(count=2) as pool:
         assert torch.get_num_threads() == 1
@@ -28,7 +28,7 @@ def test_every_worker_has_one_core_and_the_caller_gets_his_back() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_an_error_in_a_worker_reaches_the_caller() -> None:
+def test_an_error_in_a_worker_is_raised_in_the_caller() -> None:
     before = torch.get_num_threads()
     alive = threading.active_count()
 

@@ -55,10 +55,10 @@ def test_max_and_min_are_the_same_tail_as_for_conditions(bins: Bins) -> None:
     assert RINGS.share("max")[-1] == pytest.approx(TAIL / 0.06)
 
 
-def test_one_value_is_one_bin_and_none_is_refused() -> None:
+def test_one_value_is_one_bin_and_none_is_an_error() -> None:
     assert len(Bins.of(np.full(7, 2.5))) == 1
     assert Bins.of(np.full(7, 2.5)).mass.tolist() == [1]
-    with pytest.raises(ValueError, match="holds no number"):
+    with pytest.raises(ValueError, match="has no number"):
         Bins.of(np.full(3, np.nan))
     with pytest.raises(ValueError, match="edges must increase"):
         Bins([0, 2, 1], [0.5, 0.5])

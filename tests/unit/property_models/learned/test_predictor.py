@@ -24,7 +24,7 @@ pytest.importorskip("sklearn", reason="needs the extra 'learn'")
 
 @pytest.fixture(scope="module")
 def made() -> tuple[PropertyPredictor, Assessment]:
-    return fit_predictor(measured(), "greasiness", "au", "max", "random", 1, "rule.csv")
+    return fit_predictor(measured(), "greasiness", "au", "max", "random", 1)
 
 
 @pytest.fixture

@@ -74,8 +74,8 @@ def test_esol_has_no_scaffold_in_two_parts() -> None:
     ("smiles", "arguments", "message"),
     [
         (SMILES, {"kind": "time"}, "split is 'time', expected one of scaffold, random"),
-        (SMILES, {"test": 0.0}, "expected shares above 0"),
-        (SMILES, {"test": 0.5, "calibration": 0.5}, "expected shares above 0"),
+        (SMILES, {"test": 0.0}, "expected fractions above 0"),
+        (SMILES, {"test": 0.5, "calibration": 0.5}, "expected fractions above 0"),
         (["CCO", "CCC", "CCN"] * 9, {}, "27 molecules in 1 groups are too few.*at random instead"),
         (["C", "CC"], {"kind": "random"}, "2 molecules in 2 groups are too few"),
         (["C", "c1cc"], {}, "'c1cc' is no molecule"),

@@ -1,8 +1,8 @@
-"""What a sweep asks: a property, what is wanted of it, and from where gains are counted.
+"""The objective of a sweep: a property, its target, and the mean from which gains are counted.
 
     gain(y) = sign * (y - mean of the property over the training data)
 
-The direction is settled here, once: everything after this counts gains, of which more is better.
+The direction is fixed here, once: all later code compares gains, of which more is better.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ TOP = 0.1  # "high" in the papers on guided diffusion: beyond the data's 90th pe
 
 
 @dataclass(frozen=True)
-class Task:
-    """What all points of a folder have in common.
+class Objective:
+    """What all runs of a folder have in common.
 
     Attributes:
-        property: what the frontier is about.
-        target: what was asked of it, as on the command line; empty for nothing.
-        n: rows a point.
+        property: on the vertical axis of the frontier.
+        target: its target, as on the command line; empty for none.
+        n: rows a run.
         data_mean: mean of the property over the training data.
         sign: 1 if more of the property is better here, -1 if less is.
     """
