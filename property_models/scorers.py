@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,12 +34,11 @@ from molgen.molecules.fate import Fate
 from molgen.utils.parallel import cores
 from molgen.utils.progress import Bar
 from property_models.calls import Outcome, message
+from property_models.failures import Failures
 
 if TYPE_CHECKING:
     from property_models.processes import Processes
 
-FIRST = 20  # molecules: a run stops if all of them fail
-RECENT, MOST = 100, 50  # a run stops if more than ``MOST`` of the last ``RECENT`` molecules fail
 STOPPED = "a scorer failed too often"
 """The reason why a run stopped."""
 TIMEOUT = 60.0  # seconds that a call may take
@@ -104,42 +102,6 @@ class Scorer:
                     break
             run.skipped.update(texts[done:])
         return found
-
-
-@dataclass
-class Failures:
-    """The failures of one property.
-
-    Attributes:
-        scored: molecules that the function was called for.
-        messages: of those without a value, by SMILES.
-        failed: how many these are.
-        recent: whether each of the last molecules failed.
-    """
-
-    scored: int = 0
-    failed: int = 0
-    messages: dict[str, str] = field(default_factory=dict)
-    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
-
-    @property
-    def too_many(self) -> bool:
-        """Whether all of the first molecules failed, or most of the last."""
-        return self.scored == self.failed == FIRST or sum(self.recent) > MOST
-
-    def add(self, text: str, outcome: Outcome) -> None:
-        """Count an outcome."""
-        if outcome is None:
-            return
-        self.scored += 1
-        self.recent.append(isinstance(outcome, str))
-        if isinstance(outcome, str):
-            self.failed += 1
-            self.messages[text] = outcome
-
-    def __str__(self) -> str:
-        text, first = next(iter(self.messages.items()), ("", ""))
-        return f"failed on {self.failed} of {self.scored} molecules; first: {text}: {first}"
 
 
 @dataclass(eq=False)

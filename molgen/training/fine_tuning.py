@@ -38,6 +38,7 @@ from molgen.training.prepared import short_name
 from molgen.utils.files import replacing
 from molgen.utils.threads import Workers, resolve_dtype, workers
 from property_models import compute
+from property_models.scorers import joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -245,6 +246,7 @@ def counts(
     }
 
 
+@joined()
 def means(
     data: TokenDataset, tables: Mapping[str, pd.DataFrame], named: Collection[str] = ()
 ) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ import pytest
 from rdkit import Chem
 
 from property_models import compute, from_function, scoring
-from property_models.scorers import FIRST, MOST, RECENT, Failures, ScoringStopped
+from property_models.failures import FIRST, MOST, RECENT, Failures
+from property_models.scorers import ScoringStopped
 
 CHAINS = ["C" * n for n in range(1, 131)]
 
