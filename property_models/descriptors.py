@@ -121,6 +121,10 @@ def _ring_count(mol: Chem.Mol) -> int:
     return len(Chem.GetSymmSSSR(mol))
 
 
+def _rings_cyclomatic(mol: Chem.Mol) -> int:
+    return int(mol.GetNumBonds() - mol.GetNumAtoms() + len(Chem.GetMolFrags(mol)))
+
+
 def _sa(mol: Chem.Mol) -> float:
     return _contrib("sa").calculateScore(mol)
 
@@ -135,6 +139,14 @@ _REGISTRY = {
     for p in (
         Property("qed", "", "max", _qed, False, "quantitative estimate of drug-likeness, 0 to 1"),
         Property("ring_count", "", "none", _ring_count, True, "symmetrised smallest set of rings"),
+        Property(
+            "rings_cyclomatic",
+            "",
+            "none",
+            _rings_cyclomatic,
+            True,
+            "independent rings: bonds - atoms + fragments",
+        ),
         Property("aromatic_rings", "", "none", _D.CalcNumAromaticRings, True, "aromatic rings"),
         Property("logp", "", "none", _logp, False, "Crippen octanol-water partition coefficient"),
         Property("tpsa", "Å²", "none", _D.CalcTPSA, False, "topological polar surface area"),

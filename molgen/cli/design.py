@@ -56,11 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="budget (default: 100 draws a molecule)",
     )
     outputs.add_tolerance(parser)
-    parser.add_argument(
-        "--allow-training-molecules",
-        action="store_true",
-        help="deliver molecules of the training set too",
-    )
+    outputs.add_allowed(parser)
     parser.add_argument(
         "--no-filter",
         action="store_true",
@@ -93,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         options.settings(arguments, model, purpose, whole),
         allow_training_molecules=arguments.allow_training_molecules,
+        allow_radicals=arguments.allow_radicals,
     )
     guided_by, names = resolve(model, request, purpose).guided_by, list(goals.targets)
     request = replace(request, guided_by=guided_by)

@@ -98,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--column", metavar="C", help="column of the file with the leads")
     outputs.add_weights(parser, "the guidance and the gain")
     outputs.add_filters(parser)
+    outputs.add_allowed(parser, training_molecules=False)
     outputs.add_tolerance(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
@@ -140,6 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         options.settings(arguments, model),
         {} if arguments.guidance == "none" else None,
+        allow_radicals=arguments.allow_radicals,
     )
     inputs.note(notes)
     screen = Screen(len(leads) * arguments.attempts, arguments.out)

@@ -58,6 +58,21 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_allowed(parser: argparse.ArgumentParser, training_molecules: bool = True) -> None:
+    """Add ``--allow-radicals`` and, if molecules are to be new, ``--allow-training-molecules``."""
+    if training_molecules:
+        parser.add_argument(
+            "--allow-training-molecules",
+            action="store_true",
+            help="deliver molecules of the training set too",
+        )
+    parser.add_argument(
+        "--allow-radicals",
+        action="store_true",
+        help="deliver molecules with unpaired electrons too; by default they are filtered",
+    )
+
+
 def add_tolerance(parser: argparse.ArgumentParser) -> None:
     """Add ``--tolerance``."""
     parser.add_argument(

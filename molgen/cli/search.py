@@ -52,15 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="budget: forwards of the network for each of the N molecules (default 400)",
     )
+    outputs.add_filters(parser)
     outputs.add_weights(parser, "the sum of several")
     parser.add_argument(
         "--pareto", action="store_true", help="rank by dominance instead of a weighted sum"
     )
-    parser.add_argument(
-        "--allow-training-molecules",
-        action="store_true",
-        help="deliver molecules of the training set too",
-    )
+    outputs.add_allowed(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
 
@@ -73,6 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
     targets, weights = options.targets(arguments), outputs.read_weights(arguments.weight)
     if arguments.pareto and (weights or len(targets) < 2):
         raise ValueError("pareto is given, expected at least two targets and no weights")
+
+    from molgen.molecules.filters import Filters
+
+    filters = Filters.read(arguments.filter)
 
     from molgen import load
     from molgen.discovery.goals import read_goals
@@ -87,11 +88,13 @@ def run(arguments: argparse.Namespace) -> int:
     request = Request(
         read_goals(targets, weights),
         arguments.n,
+        filters,
         budget=Budget(nfe=arguments.nfe, oracle_calls=arguments.oracle_calls),
         seed=arguments.seed,
         settings=settings,
         guided_by={} if arguments.guidance == "none" else None,
         allow_training_molecules=arguments.allow_training_molecules,
+        allow_radicals=arguments.allow_radicals,
     )
     screen = Screen(arguments.n * arguments.nfe, "forward")
     try:

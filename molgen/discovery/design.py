@@ -23,6 +23,7 @@ from molgen.discovery.goals import Goals, guided_targets, weighed
 from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
+from molgen.molecules.filters import RADICALS
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ class _Run:
         }
         shown |= {Fate.CONSTRAINT_LOST: "constraint", UNSCORED: ""}
         shown |= {
-            Fate.FILTERED.of(each.name): f"filter: {each.name}" for each in self.request.filters
+            Fate.FILTERED.of(name): "" if name == RADICALS else f"filter: {name}"
+            for name in self.request.filters.names
         }
         named = {shown.get(name, name): passed[: len(lost)] for name, passed in checks.items()}
         every = np.logical_and.reduce([passed[: len(lost)] for passed in checks.values()])

@@ -72,7 +72,7 @@ class Request:
         goals: of the molecules; possibly none, for design.
         n: molecules to deliver. Optimize: the top k for each lead, selected by the noisy
             classifier from all attempts; None for every attempt.
-        filters: hard filters.
+        filters: hard filters; that of radicals is one of them unless they are allowed.
         constraint: design: constraints on every molecule; of ``k``, row ``i`` is under number
             ``i mod k``. Optimize: the required likeness to the lead.
         budget: of the run.
@@ -80,6 +80,7 @@ class Request:
         settings: of the sampler; None for the model's recommendation.
         guided_by: the targets that guide the draws; None for those of the goals that the model, or
             its noisy classifier, is trained on.
+        allow_radicals: whether molecules with unpaired electrons are delivered, too.
         allow_training_molecules: whether molecules of the training set are delivered too.
     """
 
@@ -92,6 +93,7 @@ class Request:
     settings: Settings | None = None
     guided_by: Mapping[str, Target] | None = None
     allow_training_molecules: bool = False
+    allow_radicals: bool = False
 
     def __post_init__(self) -> None:
         """Check the number of molecules.
@@ -101,6 +103,8 @@ class Request:
         """
         if self.n is not None and self.n < 1:
             raise ValueError(f"n is {self.n}, expected at least 1")
+        if not self.allow_radicals:
+            object.__setattr__(self, "filters", self.filters.without_radicals())
 
     @property
     def count(self) -> int:

@@ -29,7 +29,7 @@ from molgen.discovery.request import Request
 from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
 from molgen.molecules.fate import Fate, counted
-from molgen.molecules.parsing import interpret_all
+from molgen.molecules.parsing import interpret_all, parse
 from molgen.nn.denoiser import noise_of
 from molgen.sampling import factory
 from molgen.sampling.recipe import Recipe, resolve
@@ -193,15 +193,18 @@ class Search:
         known = np.zeros(len(smiles), dtype=bool)
         if not self.request.allow_training_molecules and model.training_index is not None:
             known = model.training_index.contains(smiles)
-        gains = self.oracle(["" if old else text for text, old in zip(smiles, known, strict=True)])
+        failed = [self._failed(text) for text in smiles]
+        rejected = [old or bool(name) for old, name in zip(known, failed, strict=True)]
+        gains = self.oracle(["" if no else text for text, no in zip(smiles, rejected, strict=True)])
         fits = np.asarray(~np.isnan(gains).any(1), dtype=bool)
         nfe = samples.nfe if nfe is None else nfe
         classifier_nfe = samples.classifier_nfe if classifier_nfe is None else classifier_nfe
         unscored = active().missing(self.request.goals.targets, smiles)
         for i, text in enumerate(smiles):
-            fate = self._fate(text, bool(known[i]), bool(fits[i]))
-            counts.fates[counted(unscored[i]) or fate if fate is Fate.NOT_SCORED else fate] += 1
-            if fate is not Fate.ACCEPTED:
+            fate = self._fate(text, bool(known[i]), failed[i], bool(fits[i]))
+            unvalued = fate == Fate.NOT_SCORED and unscored[i]
+            counts.fates[counted(unscored[i]) if unvalued else fate] += 1
+            if fate != Fate.ACCEPTED:
                 continue
             self._accepted[text] = samples.tokens[i].copy(), int(nfe[i]), int(classifier_nfe[i])
         counts.oracle_calls = self.oracle.calls
@@ -209,7 +212,12 @@ class Search:
             self.on_round(self)
         return ScoredRows(samples.tokens, smiles, fits, gains)
 
-    def _fate(self, smiles: str, known: bool, fits: bool) -> Fate:
+    def _failed(self, smiles: str) -> str:
+        """Return the name of the first filter that a molecule fails; empty if it passes all."""
+        mol = parse(smiles) if smiles else None
+        return next((f.name for f in self.request.filters if mol and f.alert(mol)), "")
+
+    def _fate(self, smiles: str, known: bool, failed: str, fits: bool) -> str:
         """Return the fate of a row."""
         if not smiles:
             return Fate.INVALID
@@ -217,6 +225,8 @@ class Search:
             return Fate.DUPLICATE
         if known:
             return Fate.IN_TRAINING_SET
+        if failed:
+            return Fate.FILTERED.of(failed)
         return Fate.ACCEPTED if fits else Fate.NOT_SCORED
 
     def best(self) -> tuple[list[str], Floats]:

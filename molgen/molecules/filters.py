@@ -6,6 +6,7 @@
 ``moses``            the medicinal chemistry filters of MOSES: :mod:`molgen.molecules.moses_filters`
 ``smarts:PATTERN``   must not match
 ``need:PATTERN``     must match
+``radicals``         atoms with unpaired electrons, which no drug has
 ===================  =============================================================================
 
 References: Baell and Holloway, "New substructure filters for removal of pan assay interference
@@ -32,7 +33,7 @@ from molgen.molecules.smarts import read_smarts
 if TYPE_CHECKING:
     import pandas as pd
 
-MOSES, WITHOUT, NEED = "moses", "smarts:", "need:"
+MOSES, WITHOUT, NEED, RADICALS = "moses", "smarts:", "need:", "radicals"
 NO_MOLECULE = "no molecule"
 CATALOGUES = {
     name.lower(): value for name, value in FilterCatalogParams.FilterCatalogs.names.items()
@@ -75,6 +76,12 @@ class Filters:
             if names.count(name) > 1:
                 raise ValueError(f"filter {name} is given twice")
         return cls(filters)
+
+    def without_radicals(self) -> Filters:
+        """Return these filters, after that of radicals."""
+        if RADICALS in self.names:
+            return self
+        return Filters((_filter(RADICALS), *self.filters))
 
     def __iter__(self) -> Iterator[Filter]:
         """Iterate over the filters."""
@@ -129,7 +136,7 @@ class Filters:
 
 def names() -> tuple[str, ...]:
     """Return the plain names of filters; see this module for patterns."""
-    return (*CATALOGUES, MOSES)
+    return (*CATALOGUES, MOSES, RADICALS)
 
 
 def _filter(word: str) -> Filter:
@@ -139,6 +146,8 @@ def _filter(word: str) -> Filter:
     name = word.lower()
     if name == MOSES:
         return Filter(name, lambda mol: None if pass_filters([mol])[0] else name)
+    if name == RADICALS:
+        return Filter(name, _radical)
     if name in CATALOGUES:
         return Filter(name, functools.partial(_first, _catalogue(name)))
     close = difflib.get_close_matches(name, names(), 1)
@@ -147,6 +156,11 @@ def _filter(word: str) -> Filter:
         f"filter is {word!r}, expected {', '.join(names())}, {WITHOUT}PATTERN or {NEED}PATTERN"
         f"{hint}"
     )
+
+
+def _radical(mol: Chem.Mol) -> str | None:
+    """Return the name of the filter if an atom has an unpaired electron."""
+    return RADICALS if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()) else None
 
 
 def _pattern(word: str) -> Filter:

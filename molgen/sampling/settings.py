@@ -58,6 +58,9 @@ def _writer(name: str, kinds: str = "") -> Callable[[Any], Any]:
     return write
 
 
+SHAPED = tuple(field.name for field in fields(Shaping))
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of a draw.
@@ -189,7 +192,7 @@ class Settings:
             ValueError: if one is unknown or out of range, there is no plan with this number of
                 steps, or remasking weights are given and the plan does not remask.
         """
-        shaped = {f.name: changes.pop(f.name) for f in fields(Shaping) if f.name in changes}
+        shaped = {name: changes.pop(name) for name in SHAPED if name in changes}
         if shaped:
             changes["shaping"] = replace(changes.get("shaping", self.shaping), **shaped)
         if changes.get("order") is not None:
@@ -234,7 +237,7 @@ def from_words(written: Mapping[str, Any]) -> Settings:
         option.name: option.read(written.get(key, option.default))
         for key, option in OPTIONS.items()
     }
-    shaping = Shaping(**{f.name: found.pop(f.name) for f in fields(Shaping)})
+    shaping = Shaping(**{name: found.pop(name) for name in SHAPED})
     return Settings(shaping=shaping, **found)
 
 
@@ -244,10 +247,9 @@ def to_words(settings: Settings) -> dict[str, Any]:
     Raises:
         ValueError: if a value has no text form.
     """
-    shaped = {f.name for f in fields(Shaping)}
     return {
         key: option.write(
-            getattr(settings.shaping if option.name in shaped else settings, option.name)
+            getattr(settings.shaping if option.name in SHAPED else settings, option.name)
         )
         for key, option in OPTIONS.items()
     }

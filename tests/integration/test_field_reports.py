@@ -139,8 +139,8 @@ def test_a_column_of_a_built_in_name_is_told(molgen: Run, folder: Path) -> None:
     (folder / "x.csv").write_text("smiles,logp,QED\nCCO,1,.1\nCCN,2,.2\n")
     words = ("--prepare-only", "--properties", "logp,qed", "--out", "a")
     lines = molgen("train", "x.csv", *words).err.splitlines()
-    assert "logp: the values are the file's column, not those that are computed" in lines
-    assert "qed: the values are computed, not the file's column 'QED'" in lines
+    assert "logp: values of the file's column are used, not computed ones" in lines
+    assert "qed: values are computed, the file's column 'QED' is not used" in lines
 
 
 @pytest.mark.parametrize(

@@ -130,10 +130,10 @@ def test_a_damaged_or_foreign_npz_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="damaged"):
         TokenDataset.load(path)
     np.savez(path, other=np.arange(3))
-    with pytest.raises(ValueError, match="lacks 'tokens' and holds other"):
+    with pytest.raises(ValueError, match="lacks 'tokens' and has other"):
         TokenDataset.load(path)
     np.savez(path, tokens=np.array([{"pickled": 1}], dtype=object))
-    with pytest.raises(ValueError, match="tokens holds O"):
+    with pytest.raises(ValueError, match="tokens has O"):
         TokenDataset.load(path)
     for wrong in (
         replace(data, lengths=data.lengths + 1),

@@ -222,3 +222,13 @@ def test_targets_without_effect_are_rejected(model: Model) -> None:
         design(model, request({"nothing": "max"}, 2))
     with pytest.raises(ValueError, match=r"target tpsa=2\.5: the standard deviation of tpsa"):
         design(model, request({"tpsa": 2.5}, 2))
+
+
+def test_radicals_are_rejected_unless_they_are_allowed(model: Model) -> None:
+    rows = rows_of(["C[CH2]", "CCO", "CC[O]", "OCO"])
+    found = design(model, request({}, 2), source=FixedSource(rows))
+    assert found.table["smiles"].tolist() == ["CCO", "OCO"]
+    assert found.counts.rejected["filter failed: radicals"] == 2
+    free = design(model, request({}, 3, allow_radicals=True), source=FixedSource(rows))
+    assert free.table["smiles"].tolist() == ["C[CH2]", "CCO", "CC[O]"]
+    assert not free.counts.rejected.get("filter failed: radicals")

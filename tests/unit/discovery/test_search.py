@@ -21,6 +21,7 @@ from molgen.discovery.search import Found, Method, Search, search
 from molgen.discovery.smc import SequentialMonteCarlo
 from molgen.guidance.predictor import Prediction
 from molgen.model import Model
+from molgen.molecules.filters import Filters
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.sampler import Given, Job
 from molgen.utils import randomness
@@ -158,6 +159,13 @@ def test_targets_may_be_scored_without_guidance(model: Model) -> None:
     assert plain.counts.drawn > 1.5 * run(model, BestOf()).counts.drawn  # one forward, not two
     other = run(model, BestOf(), targets={"rotatable_bonds": "max"})  # not a condition
     assert other.table["rotatable_bonds"].iloc[0] >= 1
+
+
+def test_filtered_molecules_are_counted_and_never_scored(model: Model) -> None:
+    found = run(model, BestOf(), filters=Filters.read(["smarts:O"]))
+    assert not found.table["smiles"].str.contains("O").any()
+    assert found.counts.fates["filter failed: smarts:O"] > 0
+    assert found.counts.oracle_calls < run(model, BestOf()).counts.oracle_calls
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,14 @@ def test_bad_filters(words: list[str], message: str) -> None:
         Filters.read(words)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_radicals_are_unpaired_electrons_and_nothing_else() -> None:
+    radicals = ["O=C(NCC1CC1)N2C[CH]CCC2", "C[CH2]", "CC[O]", "[H]", "C[N]C"]
+    others = ["CCO", "[Na+].[Cl-]", "C[N+](=O)[O-]", "[C-]#[O+]", "O=O", "[2H]C", *MANY]
+    filters = Filters().without_radicals()
+    assert filters.names == ("radicals",)
+    assert filters.reasons(radicals) == ["radicals"] * len(radicals)
+    assert filters.reasons(others) == [None] * len(others)
+    both = Filters.read(["pains", "radicals"])
+    assert both.without_radicals() is both

@@ -33,6 +33,10 @@ DRUGS = [ASPIRIN, CAFFEINE, IBUPROFEN, MORPHINE]
         ("ring_count", MORPHINE, 5, 0),
         ("ring_count", "C1C2CC3CC1CC(C2)C3", 4, 0),  # adamantane: all four, though three span them
         ("ring_count", "C12C3C4C1C5C2C3C45", 6, 0),  # cubane: all six faces
+        ("rings_cyclomatic", "C12C3C4C1C5C2C3C45", 5, 0),  # one face follows from the others
+        ("rings_cyclomatic", "C1C2CC3CC1CC(C2)C3", 3, 0),
+        ("rings_cyclomatic", MORPHINE, 5, 0),
+        ("rings_cyclomatic", "C1CC1.C1CCC1.CC", 2, 0),
         ("aromatic_rings", MORPHINE, 1, 0),
         ("aromatic_rings", CAFFEINE, 2, 0),
         ("heavy_atoms", ASPIRIN, 13, 0),
