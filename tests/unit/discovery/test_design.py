@@ -93,6 +93,7 @@ def test_rejections_are_counted_by_the_first_reason(model: Model) -> None:
         ("duplicate", 1),
         ("in training set", 1),
         ("constraint lost", 1),  # CCCO
+        ("filter failed: radicals", 0),
         ("filter failed: smarts:N=O", 1),  # CN=O
         ("filter failed: need:O", 1),  # CCCC
         ("goal missed: hbd", 3),  # OCO, OCCO, NCCO
