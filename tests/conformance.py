@@ -70,7 +70,8 @@ def _confidence(case: Case) -> Row:
     """Sigma shared out by how unsure each token was when it was placed."""
     alphas = case.alphas
     weights = token_weights.confidence_weights(-case.conf, case.x != case.mask_id, normalise="sum")
-    return *alphas, token_weights.token_sigma(remasking_rates.sigma_max(*alphas), weights, *alphas)
+    bound = np.asarray(remasking_rates.sigma_max(*alphas))
+    return *alphas, torch.from_numpy(token_weights.token_sigma(bound, weights.numpy(), bound))
 
 
 SAMPLERS: dict[str, Callable[[Case], Row]] = {

@@ -46,7 +46,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molgen.diffusion.posterior import Scalar, sigma_max
 from molgen.utils.arrays import Floats, Mask
 from molgen.utils.options import UNBOUNDED
 
@@ -97,19 +96,18 @@ def sharpened_weights(
     return softmax_over(-psi.clamp(min=smallest).log() / tau, is_clean, normalise)
 
 
-def token_sigma(sigma: Scalar, weights: Tensor, alpha_t: Scalar, alpha_s: Scalar) -> Tensor:
-    """Return ``min(sigma * weights, sigma_max)``, the sigma of each token.
+def token_sigma(sigma: Floats, weights: Floats, bound: Floats) -> Floats:
+    """Return ``min(sigma * weights, sigma_max)``: the sigma of each token.
 
     Args:
-        sigma: the plan's sigma, a float or with shape (batch, 1).
-        weights: token weights with shape (batch, length).
-        alpha_t: fraction of tokens kept now, a float or with shape (batch, 1).
-        alpha_s: fraction of tokens kept after the step, likewise.
+        sigma: of the plan, broadcastable to the shape of ``weights``.
+        weights: of tokens, shape (..., length).
+        bound: ``sigma_max`` of the step, likewise broadcastable.
 
     Returns:
-        Probabilities with shape (batch, length).
+        Chances with the shape of ``weights``.
     """
-    return torch.minimum(sigma * weights, sigma_max(alpha_t, alpha_s).to(weights))
+    return np.minimum(sigma * weights, bound)
 
 
 def softmax_over(scores: Tensor, is_clean: Tensor, normalise: Normalise) -> Tensor:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from molgen.diffusion.plan import Plan
-from molgen.diffusion.token_weights import Evidence, TokenWeights
+from molgen.diffusion.token_weights import Evidence, TokenWeights, token_sigma
 from molgen.sampling.sampler import Given, Info, Job, Samples, Stepping
 from molgen.sampling.trajectory import Recorder
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -224,5 +224,5 @@ class RowSampler(Stepping[State]):
             clean = (tokens != self.mask_id) & (tokens != self.pad_id) & ~fixed
             evidence = Evidence(active.psi[rows], active.quality[rows], active.delta[rows])
             weights = self.weights(evidence, clean)[:, None, :]
-            sigma = np.minimum(sigma * weights, self._bound[k])
+            sigma = token_sigma(sigma, weights, self._bound[k])
         return np.where(fixed[:, None, :], 0.0, sigma)

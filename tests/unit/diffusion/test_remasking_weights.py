@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from molgen.diffusion import token_weights
-from molgen.diffusion.posterior import reveal_rate
+from molgen.diffusion.posterior import reveal_rate, sigma_max
 
 PSI = torch.tensor([[0.9, 0.0, 0.3, 0.01], [0.5, 0.5, 0.5, 0.5], [0.2, 0.4, 0.6, 0.8]]).double()
 CLEAN = torch.tensor([[True, False, True, True], [True] * 4, [False] * 4])
@@ -43,8 +44,8 @@ def test_a_token_placed_with_no_probability_comes_first() -> None:
 
 
 def test_token_sigma_is_capped() -> None:
-    weights = torch.tensor([[3.0, 0.5, 0.5, 0.0]])
-    capped = token_weights.token_sigma(0.1, weights, 0.8, 0.9)
+    weights = np.array([[3.0, 0.5, 0.5, 0.0]])
+    capped = token_weights.token_sigma(np.array(0.1), weights, np.array(0.125))
     assert capped[0].tolist() == pytest.approx([0.125, 0.05, 0.05, 0])
 
 
@@ -57,9 +58,9 @@ def test_published_weights_leave_rows_more_masked_by_the_remasked_tokens() -> No
     for state in range(8):
         clean = torch.tensor([[bool(state >> place & 1) for place in range(3)]])
         chance = float(torch.where(clean, alpha_t, 1 - alpha_t).prod())
-        own = token_weights.token_sigma(
-            base, token_weights.confidence_weights(psi, clean, "mean"), alpha_t, alpha_s
-        )
+        weights = token_weights.confidence_weights(psi, clean, "mean").numpy()
+        bound = sigma_max(alpha_t, alpha_s).numpy()
+        own = torch.from_numpy(token_weights.token_sigma(np.array(base), weights, bound))
         mean_sigma += chance * float(own.sum()) / 3
         for rule, at_masked in (("ancestral", 0.0), ("plan", base)):
             left = 1 - reveal_rate(alpha_t, alpha_s, at_masked)
