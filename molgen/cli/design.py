@@ -93,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     guided_by, names = resolve(model, request, purpose).guided_by, list(goals.targets)
     request = replace(request, guided_by=guided_by)
+    options.warn_of_targets(model, goals.targets)
     for line in roles(goals, guided_by, arguments.no_filter):
         options.say(line)
     screen = Screen(names, arguments.n, started)

@@ -144,6 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
         allow_radicals=arguments.allow_radicals,
     )
     inputs.note(notes)
+    options.warn_of_targets(model, goals.targets)
     screen = Screen(len(leads) * arguments.attempts, arguments.out)
     try:
         found = optimize(model, leads, request, screen.add, screen.finished)

@@ -211,6 +211,12 @@ def settings(
     return found
 
 
+def warn_of_targets(model: Model, targets: Mapping[str, Target]) -> None:
+    """Print a warning for each target outside the training data, before anything is drawn."""
+    for line in model.prior.outside(targets):
+        print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
 def check_device(device: str) -> None:
     """Check that a device is available.
 

@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     guided_by = {} if arguments.guidance == "none" else wanted
     settings = options.settings(arguments, model, targets=guided_by)
     model.check(guided_by, settings)
+    options.warn_of_targets(model, guided_by)
     progress = Progress(arguments.n)
     try:
         samples = model.draw(

@@ -96,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
     )
+    options.warn_of_targets(model, targets)
     screen = Screen(arguments.n * arguments.nfe, "forward")
     try:
         found = search(model, request, chosen, arguments.pareto, screen.round)

@@ -145,6 +145,29 @@ class Prior:
                 f"target {', '.join(unknown)}: the model is not conditioned on it; it knows {known}"
             )
 
+    def outside(self, targets: Mapping[str, Target]) -> list[str]:
+        """Return a line for each target that lies outside the values of the training molecules.
+
+        Args:
+            targets: of any properties; those without training values are left out.
+        """
+        lines = []
+        for name in (name for name in targets if name in self.properties):
+            target, values = targets[name], self.values[:, self.properties.index(name)]
+            if isinstance(target, str) or np.isnan(values).all():
+                continue
+            low, high = float(np.nanmin(values)), float(np.nanmax(values))
+            least, most = (
+                (target.low, target.high) if isinstance(target, Range) else (target, target)
+            )
+            if least > high or most < low:
+                shown = f"{target:g}" if not isinstance(target, Range) else str(target)
+                lines.append(
+                    f"target {name}={shown} is outside the training data, {low:.3g}..{high:.3g}: "
+                    "few molecules will meet it, if any"
+                )
+        return lines
+
     def draw(
         self,
         targets: Mapping[str, Target],

@@ -140,3 +140,14 @@ def test_the_unmasking_order_may_depend_on_the_network(
         ran = molgen(*words, *more)
         assert ran.status == 2
         assert ran.err.count("\n") == 1
+
+
+def test_a_target_that_no_training_molecule_has_is_a_warning(
+    molgen: Run, tiny_model: Path, tmp_path: Path
+) -> None:
+    words = ("sample", tiny_model, "--n", 2, "--steps", 4, "--out", tmp_path / "a.csv")
+    assert (
+        "warning: target qed=5 is outside the training data"
+        in molgen(*words, "--target", "qed=5").err
+    )
+    assert "warning: target" not in molgen(*words, "--target", "qed=max").err

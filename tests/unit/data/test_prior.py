@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from molgen.data.prior import NEAREST, TAIL, Prior
-from molgen.targets import Range, read_targets
+from molgen.targets import Range, Target, read_targets
 
 ROWS = 40_000
 RNG = np.random.default_rng(0)
@@ -173,3 +173,21 @@ def test_large_values_survive_a_file(tmp_path: Path) -> None:
     values = np.array([[1e6, np.nan], [2.5, 3.0]])
     Prior.from_training(np.array([4, 5]), values, ["big", "small"]).save(tmp_path / "p")
     np.testing.assert_array_equal(Prior.load(tmp_path / "p").values, values)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "warned"),
+    [
+        ("qed", 5.0, True),
+        ("qed", Range(2.0, 3.0), True),
+        ("qed", Range(-1.0, 5.0), False),
+        ("qed", "max", False),
+        ("another", 1e9, False),
+    ],
+)
+def test_targets_outside_the_training_data_are_named(
+    name: str, target: Target, warned: bool
+) -> None:
+    lines = PRIOR.outside({name: target})
+    assert len(lines) == warned
+    assert all(line.startswith("target qed=") and ".." in line for line in lines)
