@@ -1,7 +1,7 @@
 """A run of user's functions: failures cost a molecule its value, are counted, and are reported.
 
     with scoring(timeout=600, workers=4) as run:
-        found = molgen.design(model, {"scores.py:docking": "..-8"}, n=50)
+        found = design(model, Request(read_goals(["scores.py:docking=..-8"]), 50))
     run.failures["scores.py:docking"].messages   # of each molecule that has no value, by its SMILES
 
 Functions run in worker processes (:mod:`property_models.processes`), which start with the first
