@@ -43,6 +43,11 @@ class Range:
 Target = float | Range | Literal["max", "min"]
 
 
+def ends(target: float | Range) -> tuple[float, float]:
+    """Return the bounds of a range; a number is a range of one value."""
+    return (target.low, target.high) if isinstance(target, Range) else (target, target)
+
+
 def parse_target(text: str) -> Target:
     """Read ``max``, ``min``, a number, or ``LO..HI``.
 

@@ -123,7 +123,7 @@ def source(
     constraints = tuple(item if isinstance(item, Constraint) else read(item) for item in several)
     wanted = read_targets(targets or {})
     recipe = resolve(model, settings, wanted)
-    rows = OpenRows(model, constraints, recipe.draw_prior(PRIOR_ROWS, seed), settings, seed)
+    rows = OpenRows(recipe, constraints, recipe.draw_prior(PRIOR_ROWS, seed), seed)
     with factory.sampler(recipe) as free:
         _unguided_rate(free)
     names = tuple(dict.fromkeys([*wanted, *properties]))

@@ -23,11 +23,9 @@ from molgen.constraints.layout import Draft, Rows, laid_out
 from molgen.constraints.scaffolds import Constraint
 from molgen.constraints.span_lengths import LengthPool
 from molgen.data.prior import PriorDraw
-from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
-from molgen.nn.denoiser import noise_of
-from molgen.sampling.settings import Settings
+from molgen.sampling.recipe import Recipe
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.threads import workers
@@ -55,33 +53,32 @@ class OpenRows:
 
     def __init__(
         self,
-        model: Checkpoint,
+        recipe: Recipe,
         constraints: Sequence[Constraint],
         prior_draw: PriorDraw,
-        settings: Settings,
         seed: int = 0,
     ) -> None:
         """Prepare constraints.
 
         Args:
-            model: draws the masked tokens.
+            recipe: of the draws.
             constraints: of ``k``, row ``i`` is under number ``i mod k``.
             prior_draw: lengths and conditions from the prior.
-            settings: device and dtype of the network.
             seed: row ``i`` depends on the seed and ``i`` alone.
 
         Raises:
             ValueError: if there is no constraint, or one does not fit the model; see
                 :func:`molgen.constraints.template.templates`.
         """
-        if noise_of(model.denoiser) != "masked":
+        model = recipe.model
+        if recipe.noise != "masked":
             raise ValueError(
                 f"model {model.name!r} is not a masked diffusion model, expected one: under a "
                 "constraint, some tokens are fixed from the start"
             )
         if not constraints:
             raise ValueError("scaffolds is empty, expected at least one")
-        self.model, self.prior_draw, self.settings, self.seed = model, prior_draw, settings, seed
+        self.recipe, self.model, self.prior_draw, self.seed = recipe, model, prior_draw, seed
         self._pools = [LengthPool.of(item, model, prior_draw, seed) for item in constraints]
         self._expected: dict[int, Floats] = {}  # by length
 
@@ -99,23 +96,22 @@ class OpenRows:
         candidates = [[self._pools[which[i]].choose(each) for each in u[i]] for i in range(n)]
         lengths = {len(item.tokens) for several in candidates for item in several}
         new = sorted(lengths - self._expected.keys())
-        self._expected |= _expected(self.model, new, self.settings)
+        self._expected |= _expected(self.recipe, new)
         last = randomness.uniform(self.seed, randomness.SHUFFLE, index, CANDIDATES)
         chosen = [_pick(candidates[i], self._expected, last[i]) for i in range(n)]
         rows = _laid_out(chosen, self.prior_draw, self.model, index)
         return ConstrainedRows(**vars(rows), which=which, forwards=len(new))
 
 
-def _expected(model: Checkpoint, lengths: Sequence[int], settings: Settings) -> dict[int, Floats]:
+def _expected(recipe: Recipe, lengths: Sequence[int]) -> dict[int, Floats]:
     """Return ``log p(x_l | everything masked, L)`` for each length: (length, vocab)."""
     if not lengths:
         return {}
-    width, mask_id = max(lengths), model.denoiser.mask_id
+    denoiser, width = recipe.model.denoiser, max(lengths)
     wanted = np.arange(width) < np.array(lengths, dtype=np.int64)[:, None]
-    tokens = np.where(wanted, mask_id, model.denoiser.pad_id)
-    with workers(settings.device) as pool:
-        network = MicroBatchedDenoiser(model.denoiser, settings.device, settings.dtype)
-        predictor = NetworkPredictor(network, pool)
+    tokens = np.where(wanted, denoiser.mask_id, denoiser.pad_id)
+    with workers(recipe.settings.device) as pool:
+        predictor = NetworkPredictor(recipe.network(), pool)
         p = predictor(tokens, wanted, None, np.zeros(len(lengths))).p
     log_p = np.log(np.maximum(p, np.finfo(np.float64).tiny))
     ends = np.cumsum(lengths)[:-1]

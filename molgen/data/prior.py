@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.targets import Range, Target
+from molgen.targets import Range, Target, ends
 from molgen.utils import randomness
 from molgen.utils.array_files import Array, read_safetensors
 from molgen.utils.json_files import checked, parse_json
@@ -157,9 +157,7 @@ class Prior:
             if isinstance(target, str) or np.isnan(values).all():
                 continue
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
-            least, most = (
-                (target.low, target.high) if isinstance(target, Range) else (target, target)
-            )
+            least, most = ends(target)
             if least > high or most < low:
                 shown = f"{target:g}" if not isinstance(target, Range) else str(target)
                 lines.append(
@@ -227,13 +225,11 @@ class Prior:
         for name, target in targets.items():
             i = self.properties.index(name)
             column, unit = self.values[:, i], std[i] if std[i] > 0 else 1.0
-            if isinstance(target, Range):
-                gap = np.maximum(target.low - column, column - target.high).clip(min=0)
-                distance += (gap / unit) ** 2
-            elif isinstance(target, float | int):
-                distance += ((column - target) / unit) ** 2
-            else:
+            if isinstance(target, str):
                 height += (1 if target == "max" else -1) * column / unit
+            else:
+                low, high = ends(target)
+                distance += (np.maximum(low - column, column - high).clip(min=0) / unit) ** 2
         rows = able[np.argsort(distance[able], kind="stable")]
         extreme = any(isinstance(target, str) for target in targets.values())
         exact = int((distance[able] <= 0).sum())

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.discovery.counts import ALL, DesignCounts, Designs
-from molgen.discovery.goals import Goals, guided_targets, weighed
+from molgen.discovery.goals import Goals, guided_targets
 from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
@@ -131,13 +131,9 @@ def resolve(model: Model, request: Request, purpose: str = "design") -> Resolved
     Raises:
         ValueError: if a goal is invalid, or no goal affects the result.
     """
-    goals = request.goals.measured(model.prior)
-    whole = None if request.constraint else goals.targets  # presets are for whole molecules
-    settings = weighed(request.settings or model.settings(purpose, whole), goals)
-    guided_by = request.guided_by
-    if guided_by is None:
-        guided_by = guided_targets(model, goals, settings)
-    return Resolved(goals, settings, guided_by)
+    whole = None if request.constraint else request.goals.targets  # of presets
+    settings = request.settings or model.settings(purpose, whole)
+    return Resolved.of(request, model, settings, guided_targets)
 
 
 @dataclass

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 
 from molgen.data.prior import Prior
-from molgen.targets import Range, Target, read_targets
+from molgen.targets import Target, ends, read_targets
 from molgen.utils.arrays import Floats
 from property_models import get
 
@@ -60,8 +60,7 @@ class Objective:
         if isinstance(self.target, str):
             sign = 1.0 if self.target == "max" else -1.0
             return sign * (values - self.centre) / self.unit
-        target = self.target
-        low, high = (target.low, target.high) if isinstance(target, Range) else (target, target)
+        low, high = ends(self.target)
         return -np.maximum(np.maximum(low - values, values - high), 0.0) / self.unit
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from molgen.constraints import draw as constrained
 from molgen.constraints.likeness import Likeness
 from molgen.constraints.scaffolds import Constraint
-from molgen.discovery.goals import Goals
+from molgen.discovery.goals import Goals, weighed
 from molgen.model import Model
 from molgen.molecules.filters import Filters
 from molgen.sampling import factory
@@ -143,6 +143,10 @@ class Request:
             )
 
 
+Guide = Callable[[Model, Goals, Settings], Mapping[str, Target]]
+"""From a model, goals and settings to the targets that guide the draws."""
+
+
 @dataclass(frozen=True, eq=False)
 class Resolved:
     """A request resolved for a model.
@@ -156,6 +160,26 @@ class Resolved:
     goals: Goals
     settings: Settings
     guided_by: Mapping[str, Target]
+
+    @classmethod
+    def of(cls, request: Request, model: Model, settings: Settings, guide: Guide) -> Resolved:
+        """Resolve a request for a model.
+
+        Args:
+            request: the request.
+            model: a loaded model.
+            settings: of the sampler: those of the request, or recommended ones.
+            guide: the targets that guide the draws, if the request has none.
+
+        Raises:
+            ValueError: if a goal is invalid, or no goal affects the result.
+        """
+        goals = request.goals.measured(model.prior)
+        settings = weighed(settings, goals)
+        guided_by = request.guided_by
+        if guided_by is None:
+            guided_by = guide(model, goals, settings)
+        return cls(goals, settings, guided_by)
 
     def source(self, model: Model, request: Request) -> Source:
         """Return the source of rows, with or without constraints."""

@@ -193,17 +193,20 @@ class Search:
         known = np.zeros(len(smiles), dtype=bool)
         if not self.request.allow_training_molecules and model.training_index is not None:
             known = model.training_index.contains(smiles)
-        failed = [self._failed(text) for text in smiles]
-        rejected = [old or bool(name) for old, name in zip(known, failed, strict=True)]
-        gains = self.oracle(["" if no else text for text, no in zip(smiles, rejected, strict=True)])
+        failed = [
+            "" if old else self._failed(text) for text, old in zip(smiles, known, strict=True)
+        ]
+        passed = [not (old or name) for old, name in zip(known, failed, strict=True)]
+        gains = self.oracle([text if yes else "" for text, yes in zip(smiles, passed, strict=True)])
         fits = np.asarray(~np.isnan(gains).any(1), dtype=bool)
         nfe = samples.nfe if nfe is None else nfe
         classifier_nfe = samples.classifier_nfe if classifier_nfe is None else classifier_nfe
         unscored = active().missing(self.request.goals.targets, smiles)
         for i, text in enumerate(smiles):
-            fate = self._fate(text, bool(known[i]), failed[i], bool(fits[i]))
-            unvalued = fate == Fate.NOT_SCORED and unscored[i]
-            counts.fates[counted(unscored[i]) if unvalued else fate] += 1
+            fate = self._fate(text, bool(known[i]), failed[i])
+            if fate == Fate.ACCEPTED and not fits[i]:
+                fate = counted(unscored[i]) or Fate.NOT_SCORED
+            counts.fates[fate] += 1
             if fate != Fate.ACCEPTED:
                 continue
             self._accepted[text] = samples.tokens[i].copy(), int(nfe[i]), int(classifier_nfe[i])
@@ -215,19 +218,18 @@ class Search:
     def _failed(self, smiles: str) -> str:
         """Return the name of the first filter that a molecule fails; empty if it passes all."""
         mol = parse(smiles) if smiles else None
-        return next((f.name for f in self.request.filters if mol and f.alert(mol)), "")
+        failed = None if mol is None else self.request.filters.first_failed(mol)
+        return failed[0] if failed else ""
 
-    def _fate(self, smiles: str, known: bool, failed: str, fits: bool) -> str:
-        """Return the fate of a row."""
+    def _fate(self, smiles: str, known: bool, failed: str) -> str:
+        """Return the fate of a row, as far as it does not depend on the oracle."""
         if not smiles:
             return Fate.INVALID
         if smiles in self._accepted:
             return Fate.DUPLICATE
         if known:
             return Fate.IN_TRAINING_SET
-        if failed:
-            return Fate.FILTERED.of(failed)
-        return Fate.ACCEPTED if fits else Fate.NOT_SCORED
+        return Fate.FILTERED.of(failed) if failed else Fate.ACCEPTED
 
     def best(self) -> tuple[list[str], Floats]:
         """Return the best accepted molecules, ``n`` at most, best first.

@@ -25,7 +25,7 @@ from molgen.frontiers.objective import TOP, Objective
 from molgen.frontiers.store import Record, Run
 from molgen.guidance.shaping import Shaping
 from molgen.sampling.settings import OPTIONS
-from molgen.targets import Range, Target, parse_target, read_targets
+from molgen.targets import Target, ends, parse_target, read_targets
 
 if TYPE_CHECKING:
     from molgen.model import Model
@@ -247,8 +247,7 @@ def objective_for(model: Model, name: str, target: str | None, n: int) -> Object
     if isinstance(wanted, str):
         sign = 1 if wanted == "max" else -1
     else:
-        middle = (wanted.low + wanted.high) / 2 if isinstance(wanted, Range) else wanted
-        sign = -1 if middle < mean else 1
+        sign = -1 if sum(ends(wanted)) / 2 < mean else 1
     return Objective(name, words, n, mean, sign)
 
 

@@ -96,12 +96,17 @@ class Filters:
         """Names of the filters."""
         return tuple(each.name for each in self.filters)
 
-    def reason(self, mol: Chem.Mol) -> str | None:
+    def first_failed(self, mol: Chem.Mol) -> tuple[str, str] | None:
         """Return the first filter that a molecule fails and the alert, or None if it passes all."""
-        for each in self.filters:
-            if alert := each.alert(mol):
-                return each.name if alert == each.name else f"{each.name}: {alert}"
-        return None
+        alerts = ((each.name, each.alert(mol)) for each in self.filters)
+        return next(((name, alert) for name, alert in alerts if alert), None)
+
+    def reason(self, mol: Chem.Mol) -> str | None:
+        """Return :meth:`first_failed` as text."""
+        if (failed := self.first_failed(mol)) is None:
+            return None
+        name, alert = failed
+        return name if alert == name else f"{name}: {alert}"
 
     def reasons(self, smiles: Sequence[str]) -> list[str | None]:
         """Return :meth:`reason` of each molecule; equal strings are checked once.

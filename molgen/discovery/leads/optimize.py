@@ -28,9 +28,10 @@ attribution of the goal to the positions that are redrawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from molgen.discovery.goals import Goals, guided_targets, weighed
+from molgen.discovery.goals import Goals, guided_targets
 from molgen.discovery.leads.counts import LeadCounts
 from molgen.discovery.leads.lead import read
 from molgen.discovery.leads.report import Optimized, frame
@@ -40,7 +41,7 @@ from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
 from molgen.nn.denoiser import noise_of
 from molgen.sampling import factory
-from molgen.sampling.recipe import resolve as recipe_of
+from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.threads import workers
@@ -82,8 +83,9 @@ def optimize(
         ValueError: if any part of the request is out of range; nothing has been drawn.
     """
     _check(model, leads, request)
-    found = resolve(model, request)
-    recipe = recipe_of(model, found.settings, found.guided_by)
+    guide = partial(_guided_targets, request.budget.oracle_calls or 0)
+    found = Resolved.of(request, model, request.settings or model.settings(), guide)
+    recipe = resolve(model, found.settings, found.guided_by)
     tables: list[pd.DataFrame] = []
     counts = LeadCounts(request=request)
     reason = "complete"
@@ -109,20 +111,6 @@ def optimize(
 
     table = pd.concat(tables, ignore_index=True) if tables else frame([], found.goals, request)
     return Optimized(table, counts, len(leads), reason)
-
-
-def resolve(model: Model, request: Request) -> Resolved:
-    """Resolve a request for a model.
-
-    Raises:
-        ValueError: if a goal is invalid, or no goal affects the draws.
-    """
-    goals = request.goals.measured(model.prior)
-    settings = weighed(request.settings or model.settings(), goals)
-    guided_by = request.guided_by
-    if guided_by is None:
-        guided_by = _guided_targets(model, goals, settings, request.budget.oracle_calls or 0)
-    return Resolved(goals, settings, guided_by)
 
 
 def _check(model: Model, leads: Sequence[str], request: Request) -> None:
@@ -160,7 +148,7 @@ def _check(model: Model, leads: Sequence[str], request: Request) -> None:
 
 
 def _guided_targets(
-    model: Model, goals: Goals, settings: Settings, oracle_calls: int
+    oracle_calls: int, model: Model, goals: Goals, settings: Settings
 ) -> dict[str, Target]:
     """Return the targets that guide the draws; the others only filter, and the oracle scores all.
 

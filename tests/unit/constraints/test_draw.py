@@ -17,11 +17,10 @@ from molgen.constraints.open_rows import ConstrainedRows, OpenRows
 from molgen.constraints.scaffolds import Constraint, read, read_lead
 from molgen.constraints.template import templates
 from molgen.constraints.verify import Verifier
-from molgen.data.prior import PriorDraw
 from molgen.diffusion import plan
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
-from molgen.sampling.recipe import resolve
+from molgen.sampling.recipe import Recipe, resolve
 from molgen.sampling.retry import Adaptive
 from molgen.targets import read_targets
 from tiny import save
@@ -37,8 +36,8 @@ def table(qm9: Model) -> pd.DataFrame:
     return draw.draw(qm9, SCAFFOLDS, N, seed=5, settings=settings, properties=["qed"])
 
 
-def prior_draw(model: Model, n: int, targets: Mapping[str, str] | None = None) -> PriorDraw:
-    return resolve(model, model.settings(), read_targets(targets or {})).draw_prior(n, 2)
+def recipe_of(model: Model, targets: Mapping[str, str] | None = None) -> Recipe:
+    return resolve(model, model.settings(), read_targets(targets or {}))
 
 
 def rows(
@@ -48,8 +47,8 @@ def rows(
     first: int = 0,
     targets: Mapping[str, str] | None = None,
 ) -> ConstrainedRows:
-    prior = prior_draw(model, 512, targets)
-    return OpenRows(model, constraints, prior, model.settings(), 2)(n, first)
+    recipe = recipe_of(model, targets)
+    return OpenRows(recipe, constraints, recipe.draw_prior(512, 2), 2)(n, first)
 
 
 def test_every_row_has_the_result_of_its_verification(table: pd.DataFrame) -> None:
@@ -139,7 +138,7 @@ def test_fixed_tokens_are_those_of_the_template(qm9: Model) -> None:
 
 def test_lengths_come_from_the_prior_where_it_fits(qm9: Model, tiny: Model) -> None:
     low = min(item.shortest for item in templates(read("*C1CC1"), qm9.tokenizer, 32))
-    prior = prior_draw(qm9, 4096)
+    prior = recipe_of(qm9).draw_prior(4096, 2)
     found = rows(qm9, [read("*C1CC1")], 200)
     assert found.lengths.min() >= low
     room = prior.lengths[prior.lengths >= low]
@@ -154,7 +153,7 @@ def test_lengths_come_from_the_prior_where_it_fits(qm9: Model, tiny: Model) -> N
 
 def test_a_condition_belongs_to_the_row_of_the_prior_that_gave_the_length(qm9: Model) -> None:
     found = rows(qm9, [read("*C(=O)N*")], 20, targets={"logp": "max"})
-    prior = prior_draw(qm9, 512, {"logp": "max"})
+    prior = recipe_of(qm9, {"logp": "max"}).draw_prior(512, 2)
     assert found.condition is not None
     assert prior.condition is not None
     pairs = set(zip(prior.lengths.tolist(), prior.condition[:, 2].tolist(), strict=True))
