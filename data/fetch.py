@@ -22,12 +22,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from molgen.data.reading import read_table
+from molgen.errors import MolgenError
 from sources import SOURCES, Source, checksum
 
 TIMEOUT = 60  # seconds without a byte before a download fails
 
 
-class FetchError(Exception):
+class FetchError(MolgenError):
     """A data set is not available; the message is one line for the user."""
 
 

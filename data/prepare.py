@@ -24,6 +24,7 @@ import pandas as pd
 from fetch import FetchError, fetch
 from molgen.data.cleaning import clean
 from molgen.data.reading import read_table
+from molgen.errors import MolgenError
 from molgen.utils.files import replacing
 from property_models import compute
 
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if not options.out.name.endswith((".csv", ".csv.gz")):
-            raise ValueError(f"--out is {options.out}, expected a name ending in .csv or .csv.gz")
+            raise MolgenError(f"--out is {options.out}, expected a name ending in .csv or .csv.gz")
         frame, summary = prepare(fetch(options.name), PROPERTIES[options.name], options.processes)
         write(frame, options.out)
     except (FetchError, ValueError, OSError) as error:

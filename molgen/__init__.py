@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 from molgen.version import __version__
 
 if TYPE_CHECKING:
+    from molgen.errors import MolgenError
     from molgen.model import Model
     from molgen.sampling.settings import Settings
     from molgen.targets import Range
     from property_models.property import Property
 
-__all__ = ["Model", "Property", "Range", "Settings", "__version__", "load", "models"]
+__all__ = ["Model", "MolgenError", "Property", "Range", "Settings", "__version__", "load", "models"]
 
 _HOMES = {
     "Model": "molgen.model",
+    "MolgenError": "molgen.errors",
     "Property": "property_models.property",
     "Range": "molgen.targets",
     "Settings": "molgen.sampling.settings",
@@ -35,7 +37,7 @@ def load(name: str | Path) -> Model:
     """Load a model by bundled name, folder or name on the hub (``hf:owner/name[@revision]``).
 
     Raises:
-        ValueError: if there is no such model, or it cannot be read.
+        MolgenError: if there is no such model, or it cannot be read.
     """
     from molgen.checkpoints.hub import locate, resolve
 

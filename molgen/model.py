@@ -20,6 +20,7 @@ import numpy as np
 
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.checkpoints.files import INFO
+from molgen.errors import MolgenError
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
@@ -46,7 +47,7 @@ class Model(Checkpoint):
         """Load a checkpoint; see :meth:`molgen.checkpoints.checkpoint.Checkpoint.load`.
 
         Raises:
-            ValueError: likewise, and if its recommended settings are invalid.
+            MolgenError: likewise, and if its recommended settings are invalid.
         """
         found = super().load(name, folder)
         presets = found.info.get("presets", {})
@@ -57,7 +58,7 @@ class Model(Checkpoint):
                 read_key(key)
                 check_sampling(preset["sampling"])
         except ValueError as error:
-            raise ValueError(f"model {found.name!r} cannot be read: {INFO}: {error}") from error
+            raise MolgenError(f"model {found.name!r} cannot be read: {INFO}: {error}") from error
         return found
 
     def preset(
@@ -95,7 +96,7 @@ class Model(Checkpoint):
             **changes: of :class:`Settings`.
 
         Raises:
-            ValueError: if a setting is unknown or out of range.
+            MolgenError: if a setting is unknown or out of range.
         """
         return self._settings(purpose, read_targets(targets or {}), changes)
 
@@ -129,7 +130,7 @@ class Model(Checkpoint):
             classifier_nfe`` and one for each property; for a SELFIES model also ``tokens``.
 
         Raises:
-            ValueError: if a target or a setting is invalid, before anything is drawn.
+            MolgenError: if a target or a setting is invalid, before anything is drawn.
         """
         wanted = read_targets(targets or {})
         settings = self._settings("sampling", wanted, changes)
@@ -155,8 +156,8 @@ class Model(Checkpoint):
         """Check that the model can be guided towards targets.
 
         Raises:
-            ValueError: naming a target that is no condition of the network or, for classifier-based
-                guidance, no property of the noisy classifier.
+            MolgenError: naming a target that is no condition of the network or, for
+                classifier-based guidance, no property of the noisy classifier.
         """
         check_targets(self, settings, targets)
 
@@ -167,7 +168,7 @@ class Model(Checkpoint):
         names are registered properties.
 
         Raises:
-            ValueError: for a name that is neither.
+            MolgenError: for a name that is neither.
         """
         own = []
         for name in names:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from molgen.errors import MolgenError
+
 BOUND = re.compile(r"(.+?)=?([<>]=[^<>=]+)")  # a name, which may contain any of these, and a bound
 
 
@@ -25,12 +27,12 @@ class Range:
         """Check the order.
 
         Raises:
-            ValueError: if the range is empty, or a bound is NaN.
+            MolgenError: if the range is empty, or a bound is NaN.
         """
         if np.isnan(self.low) or np.isnan(self.high):
-            raise ValueError(f"range {self.low}..{self.high}: both bounds must be numbers")
+            raise MolgenError(f"range {self.low}..{self.high}: both bounds must be numbers")
         if self.low > self.high or self.low == np.inf or self.high == -np.inf:
-            raise ValueError(f"range {self.low}..{self.high} is empty: low must not exceed high")
+            raise MolgenError(f"range {self.low}..{self.high} is empty: low must not exceed high")
 
     def __str__(self) -> str:
         """Return the text form of the range: ``LO..HI``, ``LO..`` or ``..HI``."""
@@ -54,7 +56,7 @@ def parse_target(text: str) -> Target:
     One side may be left open: ``LO..`` or ``>=LO``, ``..HI`` or ``<=HI``.
 
     Raises:
-        ValueError: naming the text and the allowed forms.
+        MolgenError: naming the text and the allowed forms.
     """
     word = text.strip()
     if word == "max" or word == "min":
@@ -67,13 +69,13 @@ def parse_target(text: str) -> Target:
     try:
         bounds = [float(bound) for bound in ((low, high) if dots else (word,))]
     except ValueError as error:
-        raise ValueError(
+        raise MolgenError(
             f"value is {text!r}, expected max, min, a number, or LO..HI (one side may be left open)"
         ) from error
     if dots:
         return Range(*bounds)
     if not math.isfinite(bounds[0]):
-        raise ValueError(f"value is {text!r}, expected a finite number")
+        raise MolgenError(f"value is {text!r}, expected a finite number")
     return bounds[0]
 
 
@@ -81,7 +83,7 @@ def read_targets(targets: Mapping[str, Target | str]) -> dict[str, Target]:
     """Return parsed targets.
 
     Raises:
-        ValueError: naming the target that is neither max, min, a finite number nor a range.
+        MolgenError: naming the target that is neither max, min, a finite number nor a range.
     """
     return {name: _read(name, value) for name, value in targets.items()}
 
@@ -90,7 +92,7 @@ def split_targets(words: Sequence[str]) -> dict[str, str]:
     """Split ``PROP=VALUE`` and ``PROP>=VALUE``; a SMILES in the name may contain ``=``.
 
     Raises:
-        ValueError: naming a text of another form, or a property that is given twice.
+        MolgenError: naming a text of another form, or a property that is given twice.
     """
     found: dict[str, str] = {}
     for text in words:
@@ -100,9 +102,9 @@ def split_targets(words: Sequence[str]) -> dict[str, str]:
             name, value = bound.groups()
         name = name.strip()
         if not name or not value.strip():
-            raise ValueError(f"target is {text!r}, expected PROP=VALUE such as qed=max or sa=..3")
+            raise MolgenError(f"target is {text!r}, expected PROP=VALUE such as qed=max or sa=..3")
         if name in found:
-            raise ValueError(f"target {name} is given twice")
+            raise MolgenError(f"target {name} is given twice")
         found[name] = value
     return found
 
@@ -112,7 +114,7 @@ def _read(name: str, value: Target | str) -> Target:
         try:
             return parse_target(value if isinstance(value, str) else repr(float(value)))
         except ValueError as error:
-            raise ValueError(f"target {name}: {error}") from error
+            raise MolgenError(f"target {name}: {error}") from error
     if not isinstance(value, Range):
-        raise ValueError(f"target {name} is {value!r}, expected max, min, a number, or a range")
+        raise MolgenError(f"target {name} is {value!r}, expected max, min, a number, or a range")
     return value

@@ -87,7 +87,7 @@ def named(name: str) -> Property:
     """Return the property ``module:function`` or ``file.py:function``.
 
     Raises:
-        ValueError: if there is no such module, file or function, or it cannot be imported.
+        MolgenError: if there is no such module, file or function, or it cannot be imported.
     """
     return _property(find(name), name, located(name))
 

@@ -23,6 +23,7 @@ from rdkit import Chem, RDConfig
 # Crippen, QED and Descriptors import much of RDKit; the C++ module behind them does not.
 from rdkit.Chem import rdMolDescriptors
 
+from molgen.errors import MolgenError
 from molgen.utils.imports import from_file
 from property_models.property import Property
 
@@ -41,7 +42,7 @@ def plain(name: str) -> Property:
     """Return the property of one of :func:`plain_names`.
 
     Raises:
-        ValueError: if it needs a part of RDKit that is not installed.
+        MolgenError: if it needs a part of RDKit that is not installed.
     """
     if name in CONTRIB:
         _contrib_file(name)
@@ -64,7 +65,7 @@ def rdkit_descriptor(name: str) -> Property:
     """Return ``rdkit:NAME``, a descriptor with RDKit's name.
 
     Raises:
-        ValueError: if RDKit has none of that name, with similar names.
+        MolgenError: if RDKit has none of that name, with similar names.
     """
     from rdkit.Chem import Descriptors
 
@@ -73,7 +74,7 @@ def rdkit_descriptor(name: str) -> Property:
     if key not in functions:
         close = _close(key, tuple(functions))
         hint = f"; did you mean {close}?" if close else ""
-        raise ValueError(f"property {name!r} is unknown: RDKit has no descriptor {key!r}{hint}")
+        raise MolgenError(f"property {name!r} is unknown: RDKit has no descriptor {key!r}{hint}")
     counts = key.startswith(COUNTING)
     return Property(name, "", "none", functions[key], counts, f"RDKit descriptor {key}")
 
@@ -87,7 +88,7 @@ def _close(name: str, candidates: Sequence[str]) -> str:
 def _contrib_file(name: str) -> Path:
     path = Path(RDConfig.RDContribDir, *CONTRIB[name])
     if not path.is_file():
-        raise ValueError(
+        raise MolgenError(
             f"property {name!r} needs RDKit's Contrib/{'/'.join(CONTRIB[name])}, which is not "
             f"installed (expected at {path}); the rdkit wheels and conda packages have it"
         )

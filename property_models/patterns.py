@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from rdkit import Chem
 
+from molgen.errors import MolgenError
 from molgen.molecules.fingerprints import fingerprint
 from molgen.molecules.parsing import canonical, parse
 from molgen.molecules.smarts import read_smarts, smiles_fault
@@ -25,12 +26,12 @@ def similarity(name: str) -> Property:
     """Return the Tanimoto similarity to the molecule in the name.
 
     Raises:
-        ValueError: if that is not a molecule, with the character of the error.
+        MolgenError: if that is not a molecule, with the character of the error.
     """
     smiles = name.removeprefix(SIMILARITY)
     reference = parse(smiles)
     if reference is None or not reference.GetNumAtoms():
-        raise ValueError(f"property {name!r}: {smiles_fault(smiles)}")
+        raise MolgenError(f"property {name!r}: {smiles_fault(smiles)}")
     bits = fingerprint(reference).astype(bool)
 
     def tanimoto(mol: Chem.Mol) -> float:
@@ -46,7 +47,7 @@ def count(name: str) -> Property:
     """Return the number of matches of the pattern in the name; each set of atoms counts once.
 
     Raises:
-        ValueError: if the pattern is not SMARTS, with the character of the error.
+        MolgenError: if the pattern is not SMARTS, with the character of the error.
     """
     smarts = name.removeprefix(COUNT)
     pattern = read_smarts(smarts, f"property {name!r}")
@@ -61,7 +62,7 @@ def has(name: str) -> Property:
     """Return whether the pattern in the name matches, as 1 or 0.
 
     Raises:
-        ValueError: if the pattern is not SMARTS, with the character of the error.
+        MolgenError: if the pattern is not SMARTS, with the character of the error.
     """
     smarts = name.removeprefix(HAS)
     pattern = read_smarts(smarts, f"property {name!r}")

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
 
 Direction = Literal["max", "min", "none"]
@@ -44,7 +45,7 @@ class Property:
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
-            raise ValueError(
+            raise MolgenError(
                 f"direction of {self.name} is {self.direction!r}, expected one of {DIRECTIONS}"
             )
 
@@ -65,7 +66,7 @@ class Property:
         None, and a molecule without atoms, have NaN.
 
         Raises:
-            ValueError: if a batched function does not return one number for each molecule.
+            MolgenError: if a batched function does not return one number for each molecule.
         """
         found = np.full(len(mols), np.nan)
         rows = [i for i, mol in enumerate(mols) if mol is not None and mol.GetNumAtoms()]
@@ -76,7 +77,7 @@ class Property:
             elif rows:
                 numbers = np.asarray(self.function([mols[i] for i in rows]), dtype=np.float64)
                 if numbers.shape != (len(rows),):
-                    raise ValueError(
+                    raise MolgenError(
                         f"property {self.name!r} returned shape {numbers.shape} for {len(rows)} "
                         f"molecules, expected ({len(rows)},)"
                     )

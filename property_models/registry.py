@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import rdBase
 
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 from property_models import callables, descriptors, patterns
@@ -52,7 +53,7 @@ def get(name: str, functions: bool = True) -> Property:
             by the user may be; names read from a file may not.
 
     Raises:
-        ValueError: if there is none, with the reason.
+        MolgenError: if there is none, with the reason.
     """
     makers = {
         descriptors.RDKIT_PREFIX: descriptors.rdkit_descriptor,
@@ -71,12 +72,12 @@ def get(name: str, functions: bool = True) -> Property:
         return _learned(name)
     if ":" in name.strip(":"):
         if not functions:
-            raise ValueError(
+            raise MolgenError(
                 f"property {name!r} is a function named in a file, and these are never run: give "
                 "its name as an option, or its values as a column"
             )
         return callables.named(name)
-    raise ValueError(descriptors.unknown(name, KINDS))
+    raise MolgenError(descriptors.unknown(name, KINDS))
 
 
 def compute(
@@ -99,7 +100,7 @@ def compute(
         For each name its values, with shape (molecules,).
 
     Raises:
-        ValueError: for an unknown name, or if a user's function fails too often and no run is
+        MolgenError: for an unknown name, or if a user's function fails too often and no run is
             active (:mod:`property_models.scorers`).
     """
     scorers = {name: get(name, functions).function for name in names}

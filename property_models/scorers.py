@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from molgen.errors import MolgenError
 from molgen.molecules.fate import Fate
 from molgen.utils.parallel import cores
 from molgen.utils.progress import Bar
@@ -44,7 +45,7 @@ STOPPED = "a scorer failed too often"
 TIMEOUT = 60.0  # seconds that a call may take
 
 
-class ScoringStopped(ValueError):
+class ScoringStopped(MolgenError):
     """A user's function failed too often outside of a run."""
 
 
@@ -127,12 +128,12 @@ class Scoring:
         """Check the numbers.
 
         Raises:
-            ValueError: if one is out of range.
+            MolgenError: if one is out of range.
         """
         if not (self.timeout > 0 and math.isfinite(self.timeout)):
-            raise ValueError(f"timeout is {self.timeout}, expected seconds above 0")
+            raise MolgenError(f"timeout is {self.timeout}, expected seconds above 0")
         if self.workers < 1:
-            raise ValueError(f"workers is {self.workers}, expected at least 1")
+            raise MolgenError(f"workers is {self.workers}, expected at least 1")
 
     def outcomes(self, scorer: Scorer, items: Sequence[str | Chem.Mol]) -> Iterator[Outcome]:
         """Yield the outcomes of a function in order, from processes that are started if need be."""
@@ -193,7 +194,7 @@ def _pickled(scorer: Scorer) -> bytes:
     try:
         return bytes(cloudpickle.dumps(scorer.function))
     except Exception as error:
-        raise ValueError(
+        raise MolgenError(
             f"property {scorer.name!r}: the function cannot be sent to another process "
             f"({message(error)})"
         ) from error
@@ -208,7 +209,7 @@ def scoring(timeout: float = TIMEOUT, workers: int | None = None) -> Iterator[Sc
         workers: most processes for each function; None for half of the cores.
 
     Raises:
-        ValueError: if a number is out of range.
+        MolgenError: if a number is out of range.
     """
     run = Scoring(timeout) if workers is None else Scoring(timeout, workers)
     token = _active.set(run)

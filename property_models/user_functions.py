@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from molgen.errors import MolgenError
 from molgen.utils.imports import by_name, from_file
 
 
@@ -21,17 +22,17 @@ def find(name: str) -> Callable[..., Any]:
     """Return a function by its name; what its module prints goes to stderr.
 
     Raises:
-        ValueError: if there is no such module, file or function, or it cannot be imported.
+        MolgenError: if there is no such module, file or function, or it cannot be imported.
     """
     source, _, path = name.rpartition(":")
     module = _file(Path(source), name) if source.endswith(".py") else _module(source, name)
     found: Any = module
     for part in path.split("."):
         if not hasattr(found, part):
-            raise ValueError(f"property {name!r}: {source} has no {path!r}")
+            raise MolgenError(f"property {name!r}: {source} has no {path!r}")
         found = getattr(found, part)
     if not callable(found):
-        raise ValueError(
+        raise MolgenError(
             f"property {name!r}: {path} is a {type(found).__name__}, expected a function"
         )
     function: Callable[..., Any] = found
@@ -49,17 +50,17 @@ def _module(source: str, name: str) -> ModuleType:
         with _working_directory(), redirect_stdout(sys.stderr):
             return by_name(source)
     except Exception as error:  # importing runs the user's code, which may raise anything
-        raise ValueError(f"property {name!r}: {_unimported(source, error)}") from error
+        raise MolgenError(f"property {name!r}: {_unimported(source, error)}") from error
 
 
 def _file(path: Path, name: str) -> ModuleType:
     if not path.is_file():
-        raise ValueError(f"property {name!r}: there is no file {str(path)!r}")
+        raise MolgenError(f"property {name!r}: there is no file {str(path)!r}")
     try:
         with redirect_stdout(sys.stderr):
             return _load(path.resolve(), path.stat().st_mtime_ns)
     except Exception as error:  # importing runs the user's code, which may raise anything
-        raise ValueError(f"property {name!r}: {_unimported(str(path), error)}") from error
+        raise MolgenError(f"property {name!r}: {_unimported(str(path), error)}") from error
 
 
 def _unimported(source: str, error: Exception) -> str:

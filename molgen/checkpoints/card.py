@@ -46,7 +46,7 @@ def rewrite(folder: str | Path, name: str = "") -> None:
     """Render the card of a checkpoint again from its ``molgen.json``.
 
     Raises:
-        ValueError: if the folder is not a checkpoint.
+        MolgenError: if the folder is not a checkpoint.
         OSError: if the card cannot be written.
     """
     folder = Path(folder)

@@ -27,6 +27,7 @@ from molgen.checkpoints.files import CARD, INDEX, INFO, PRIOR
 from molgen.checkpoints.info import FORMAT, read_info
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     # imports RDKit, which training and saving do not need
@@ -119,16 +120,16 @@ def load_classifier(folder: Path, vocab_size: int) -> NoisyClassifier:
         vocab_size: of the network to be guided.
 
     Raises:
-        ValueError: if it cannot be read, or was trained on another vocabulary.
+        MolgenError: if it cannot be read, or was trained on another vocabulary.
     """
     from property_models.classifiers.network import NoisyClassifier
 
     try:
         classifier = load_network(NoisyClassifier, folder)
     except (OSError, ValueError) as error:
-        raise ValueError(f"classifier {str(folder)!r} cannot be read: {error}") from error
+        raise MolgenError(f"classifier {str(folder)!r} cannot be read: {error}") from error
     if classifier.vocab_size != vocab_size:
-        raise ValueError(
+        raise MolgenError(
             f"vocabulary of classifier {str(folder)!r} is {classifier.vocab_size}, "
             f"expected the network's {vocab_size}"
         )
@@ -139,7 +140,7 @@ def load_network(kind: type[Network], folder: Path) -> Network:
     """Return a network in evaluation mode, read from checked keys and safetensors only.
 
     Raises:
-        ValueError: if shape or weights are damaged or inconsistent.
+        MolgenError: if shape or weights are damaged or inconsistent.
         OSError: if a file cannot be opened.
     """
     from molgen.nn.stored import WEIGHTS, read_shape

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from molgen.checkpoints.files import ALL, CONFIG, INFO
+from molgen.errors import MolgenError
 
 BUNDLED = Path(__file__).parent / "weights"
 HUB = "hf:"
@@ -31,7 +32,7 @@ def check_name(name: str | Path) -> None:
     """Check that a name is that of a model, without contacting the hub.
 
     Raises:
-        ValueError: if it is not, with the names of the bundled models.
+        MolgenError: if it is not, with the names of the bundled models.
     """
     if str(name).startswith(HUB):
         _parts(str(name))
@@ -47,7 +48,7 @@ def resolve(name: str | Path) -> str:
             which its commit is added (reported on the standard error stream).
 
     Raises:
-        ValueError: if the hub cannot be reached, or has no such model.
+        MolgenError: if the hub cannot be reached, or has no such model.
     """
     text = str(name)
     if not text.startswith(HUB):
@@ -60,7 +61,7 @@ def resolve(name: str | Path) -> str:
     try:
         found = HfApi().model_info(repository, revision=revision or None, timeout=TIMEOUT)
     except Exception as error:  # of the library, its transport or the system
-        raise ValueError(f"model {text!r} cannot be fetched: {_reason(error)}") from error
+        raise MolgenError(f"model {text!r} cannot be fetched: {_reason(error)}") from error
     resolved = f"{HUB}{repository}@{found.sha}"
     print(f"{text} is {resolved}", file=sys.stderr)
     return resolved
@@ -73,7 +74,7 @@ def locate(name: str | Path) -> Path:
         name: a bundled name, a folder, or a name of the hub, whose files are downloaded.
 
     Raises:
-        ValueError: if there is no such model, with the names of the bundled models.
+        MolgenError: if there is no such model, with the names of the bundled models.
     """
     text = str(name)
     if text in bundled_names():
@@ -84,11 +85,11 @@ def locate(name: str | Path) -> Path:
     if (folder / CONFIG).is_file() and (folder / INFO).is_file():
         return folder
     if folder.exists():
-        raise ValueError(f"{text!r} is not a molgen model: it has no {CONFIG} and {INFO}")
+        raise MolgenError(f"{text!r} is not a molgen model: it has no {CONFIG} and {INFO}")
     if _NAME.fullmatch(HUB + text):
-        raise ValueError(f"no such folder: {text!r}; for a model of the hub write {HUB}{text}")
+        raise MolgenError(f"no such folder: {text!r}; for a model of the hub write {HUB}{text}")
     bundled = ", ".join(bundled_names()) or "none"
-    raise ValueError(
+    raise MolgenError(
         f"no model {text!r}: expected a bundled name ({bundled}), a folder, or "
         f"{HUB}owner/name[@revision]"
     )
@@ -98,7 +99,7 @@ def _parts(text: str) -> tuple[str, str]:
     """Return repository and revision, the latter empty if the name has none."""
     match = _NAME.fullmatch(text)
     if match is None:
-        raise ValueError(f"model {text!r}: expected {HUB}owner/name or {HUB}owner/name@revision")
+        raise MolgenError(f"model {text!r}: expected {HUB}owner/name or {HUB}owner/name@revision")
     return match["repository"], match["revision"] or ""
 
 
@@ -110,7 +111,7 @@ def _download(resolved: str) -> Path:
     try:
         place = snapshot_download(repository, revision=commit, allow_patterns=list(ALL))
     except Exception as error:  # of the library, its transport or the system
-        raise ValueError(f"model {resolved!r} cannot be fetched: {_reason(error)}") from error
+        raise MolgenError(f"model {resolved!r} cannot be fetched: {_reason(error)}") from error
     return locate(Path(place))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from molgen.checkpoints.files import INFO
+from molgen.errors import MolgenError
 from molgen.utils.json_files import checked, read_json, shown
 
 FORMAT = 1
@@ -55,11 +56,11 @@ class _Info(Struct):
         """Check that ``shares`` is a sibling of the model's folder.
 
         Raises:
-            ValueError: if it is not a bare name.
+            MolgenError: if it is not a bare name.
         """
         name = self.shares
         if name is not None and (name in ("", ".", "..") or set(name) & set("/\\:\0")):
-            raise ValueError(
+            raise MolgenError(
                 f"shares is {shown(name)}, expected the bare name of a folder beside its own"
             )
 
@@ -68,13 +69,13 @@ def read_info(folder: Path) -> dict[str, Any]:
     """Return ``molgen.json``.
 
     Raises:
-        ValueError: if it is damaged or of a newer format.
+        MolgenError: if it is damaged or of a newer format.
         OSError: if it cannot be opened.
     """
     path = folder / INFO
     info: dict[str, Any] = read_json(path, dict)
     if info.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {info.get('format')}, this molgen reads {FORMAT}")
+        raise MolgenError(f"{path} has format {info.get('format')}, this molgen reads {FORMAT}")
     checked(info, _Info, path)
     return info
 

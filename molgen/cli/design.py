@@ -27,6 +27,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molgen.cli import options, outputs, scaffold_options
+from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
@@ -121,13 +122,13 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Filters]:
     """Return goals and filters, with all checks that need no model.
 
     Raises:
-        ValueError: naming the argument that is invalid.
+        MolgenError: naming the argument that is invalid.
     """
     outputs.check_files(arguments.out, arguments.grid)
     if arguments.guidance == "none" and arguments.target:
-        raise ValueError("guidance is none with a target, expected `molgen sample`")
+        raise MolgenError("guidance is none with a target, expected `molgen sample`")
     if arguments.no_filter and arguments.max_draws:
-        raise ValueError("max-draws is given with no-filter, expected one of them")
+        raise MolgenError("max-draws is given with no-filter, expected one of them")
     from molgen.discovery.goals import read_goals
     from molgen.molecules.filters import Filters
 

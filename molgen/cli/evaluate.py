@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
 from molgen.cli.inputs import Read, note, reference, training_index
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     workers = arguments.workers or cores()
     for name in ("train", "reference"):
         if getattr(arguments, f"{name}_column") is not None and not getattr(arguments, name):
-            raise ValueError(f"{name}-column is given without --{name}")
+            raise MolgenError(f"{name}-column is given without --{name}")
     table = read_table(arguments.file, arguments.column, drawn=True)
     sources = {"file": Read(table.notes(), table.facts())}
     others: list[str] = []
@@ -168,14 +169,14 @@ def property_names(words: Sequence[str]) -> list[str]:
     """Return the requested properties, without repetitions.
 
     Raises:
-        ValueError: if one is unknown, or ``none`` is given with others.
+        MolgenError: if one is unknown, or ``none`` is given with others.
     """
     from property_models import get
 
     names = list(dict.fromkeys(words))
     if NO_PROPERTY in names:
         if len(names) > 1:
-            raise ValueError(f"property {NO_PROPERTY} cannot be combined: {', '.join(names)}")
+            raise MolgenError(f"property {NO_PROPERTY} cannot be combined: {', '.join(names)}")
         return []
     for name in names:
         get(name)
@@ -186,7 +187,7 @@ def chemnet(arguments: argparse.Namespace, others: list[str], workers: int) -> C
     """Return the inputs of FCD; None without a reference, without the extra, or if disabled.
 
     Raises:
-        ValueError: if the device cannot be used.
+        MolgenError: if the device cannot be used.
     """
     from molgen.molecules import fcd
     from molgen.molecules.evaluate import ChemNet

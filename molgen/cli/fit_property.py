@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
 from molgen.cli.inputs import note
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     from property_models.learned.fit import Assessment
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_library()
     out = check_folder(arguments.out)
     if not 0 < arguments.classifier_epochs < float("inf"):
-        raise ValueError(
+        raise MolgenError(
             f"classifier-epochs is {arguments.classifier_epochs}, expected more than 0"
         )
     model = None
@@ -108,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             on_stage=_stage,
         )
     except ValueError as error:  # often because of rejected rows
-        raise ValueError(f"{error}; {'; '.join(measured.notes)}") from error
+        raise MolgenError(f"{error}; {'; '.join(measured.notes)}") from error
     note([*measured.notes, *built_in(arguments.file, {arguments.column: COLUMN})])
     write(out, predictor, tested, measured)
     options.say(report(predictor))
@@ -122,14 +123,14 @@ def check_folder(path: str) -> Path:
     """Return the folder to write, which may not exist yet.
 
     Raises:
-        ValueError: if it cannot be created or written to.
+        MolgenError: if it cannot be created or written to.
     """
     from molgen.utils.files import check_writable
 
     folder = Path(path)
     existing = next(place for place in (folder, *folder.parents, Path()) if place.exists())
     if not existing.is_dir():
-        raise ValueError(f"out is {path!r}, but {str(existing)!r} is a file, expected a folder")
+        raise MolgenError(f"out is {path!r}, but {str(existing)!r} is a file, expected a folder")
     check_writable(existing / "property.json")
     return folder
 

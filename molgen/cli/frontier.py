@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from molgen.cli import sweep_options as sweeping
 from molgen.cli import sweep_progress
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,10 +125,10 @@ def chosen_conventions(text: str) -> tuple[str, ...]:
     """Read the conventions to chart.
 
     Raises:
-        ValueError: if one is unknown, or none is given.
+        MolgenError: if one is unknown, or none is given.
     """
     found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     for name in found:
         if name not in CONVENTIONS:
-            raise ValueError(f"conventions has {name!r}, expected {' or '.join(CONVENTIONS)}")
+            raise MolgenError(f"conventions has {name!r}, expected {' or '.join(CONVENTIONS)}")
     return found

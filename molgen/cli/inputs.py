@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from molgen.errors import MolgenError
+
 if TYPE_CHECKING:
     from molgen.molecules.parsing import Molecule
     from molgen.molecules.training_index import TrainingIndex
@@ -49,7 +51,7 @@ def reference(path: str, column: str | None, workers: int = 1) -> tuple[list[str
     Repeated molecules are kept, and so is the SMILES of a single molecule as written.
 
     Raises:
-        ValueError: if none can be read.
+        MolgenError: if none can be read.
     """
     from molgen.data.reading import read_table
     from molgen.molecules.parsing import LABEL
@@ -59,7 +61,7 @@ def reference(path: str, column: str | None, workers: int = 1) -> tuple[list[str
     found = [m.smiles if "." in m.raw or LABEL.search(m.raw) else m.raw for m in molecules if m.ok]
     unreadable = len(molecules) - len(found)
     if not found:
-        raise ValueError(f"{path}: no molecule among its {len(table):,} rows")
+        raise MolgenError(f"{path}: no molecule among its {len(table):,} rows")
     notes = table.notes()
     if unreadable:
         notes.append(f"{table.source}: {unreadable:,} of {len(table):,} rows are invalid")
@@ -75,7 +77,7 @@ def training_index(
         The index, and a record of the reading.
 
     Raises:
-        ValueError: if it is neither, or the model has no index.
+        MolgenError: if it is neither, or the model has no index.
     """
     from molgen.checkpoints.files import INDEX, find
     from molgen.checkpoints.hub import locate
@@ -91,8 +93,8 @@ def training_index(
         index = TrainingIndex.from_smiles(cleaned.smiles, False, workers, "training-set index")
         return index, Read(notes, {**table.facts(), "cleaned": cleaned.counts})
     if column is not None:
-        raise ValueError(f"train-column is {column!r}, but {name!r} is a model: expected a file")
+        raise MolgenError(f"train-column is {column!r}, but {name!r} is a model: expected a file")
     path = find(locate(name), INDEX)
     if not path.is_file():
-        raise ValueError(f"model {name!r} has no training-set index")
+        raise MolgenError(f"model {name!r} has no training-set index")
     return TrainingIndex.load(path), Read([], {"model": name})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 
 from molgen.cli import options
+from molgen.errors import MolgenError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         folder = locate(arguments.name)
         card = folder / CARD
         if not card.is_file():
-            raise ValueError(f"model {arguments.name!r} has no card")
+            raise MolgenError(f"model {arguments.name!r} has no card")
         print(read_bytes(card).decode("utf-8", "replace"))
         return 0
     for name in bundled_names():

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 
 from molgen.cli import inputs, options, outputs, scaffold_options
 from molgen.cli.outputs import FEWER, SHOWN
+from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.model)
     if single and isinstance(lead := read(0, leads[0], model, likeness), Refused):
-        raise ValueError(lead.reason)
+        raise MolgenError(lead.reason)
     request = Request(
         goals,
         arguments.top_k,
@@ -184,7 +185,7 @@ def read_leads(text: str, column: str | None) -> tuple[list[str], list[str]]:
     """Return the leads, and notes on the file, none for a lead from the command line.
 
     Raises:
-        ValueError: if the text is neither a file nor a molecule, or the file cannot be read.
+        MolgenError: if the text is neither a file nor a molecule, or the file cannot be read.
     """
     from molgen.data.reading import bare, read_table
 
@@ -197,9 +198,9 @@ def read_leads(text: str, column: str | None) -> tuple[list[str], list[str]]:
         return [_lead(molecule) for molecule in inputs.given(table.raw)], table.notes()
     (molecule,) = inputs.given([bare(text)])
     if not molecule.ok:
-        raise ValueError(f"leads is {text!r}, expected a file or a molecule: {molecule.status}")
+        raise MolgenError(f"leads is {text!r}, expected a file or a molecule: {molecule.status}")
     if column is not None:
-        raise ValueError(f"column is {column!r}, but leads is a molecule, expected a file")
+        raise MolgenError(f"column is {column!r}, but leads is a molecule, expected a file")
     return [_lead(molecule)], []
 
 
@@ -217,18 +218,18 @@ def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:
     """Read SMARTS, or indices such as ``0,3,5-8``.
 
     Raises:
-        ValueError: if it is neither, or indices are given for several leads.
+        MolgenError: if it is neither, or indices are given for several leads.
     """
     try:
         found = scaffold_options.atoms(text)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise MolgenError(f"{name}: {error}") from error
     if isinstance(found, str):
         from molgen.molecules.smarts import read_smarts
 
         read_smarts(found, f"{name} {text!r}")
     elif found is not None and not single:
-        raise ValueError(f"{name} is {text!r} for a file of leads, expected SMARTS")
+        raise MolgenError(f"{name} is {text!r} for a file of leads, expected SMARTS")
     return found
 
 

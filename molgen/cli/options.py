@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from molgen.errors import MolgenError
 from molgen.sampling.settings import DTYPES, METHOD, OPTIONS, from_words
 from molgen.sampling.settings import MOST as MOST
 from molgen.utils.options import COUNT, NUMBER, Option
@@ -157,7 +158,7 @@ def targets(arguments: argparse.Namespace) -> dict[str, Target]:
     """Return the given targets.
 
     Raises:
-        ValueError: if one is not PROP=VALUE, or a property is given twice.
+        MolgenError: if one is not PROP=VALUE, or a property is given twice.
     """
     from molgen.targets import read_targets, split_targets
 
@@ -182,7 +183,7 @@ def settings(
         targets: see :meth:`molgen.model.Model.preset`.
 
     Raises:
-        ValueError: if an option is out of range.
+        MolgenError: if an option is out of range.
     """
     from molgen.sampling.preset_file import read_preset
     from molgen.sampling.words import strategy
@@ -221,7 +222,7 @@ def check_device(device: str) -> None:
     """Check that a device is available.
 
     Raises:
-        ValueError: if it is not.
+        MolgenError: if it is not.
     """
     import torch
 
@@ -229,4 +230,4 @@ def check_device(device: str) -> None:
         torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"device {device!r} cannot be used: {reason}") from error
+        raise MolgenError(f"device {device!r} cannot be used: {reason}") from error

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from molgen.cli import options
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +89,7 @@ def read_weights(texts: list[str]) -> dict[str, float]:
     """Read ``PROP=W``, each once.
 
     Raises:
-        ValueError: naming the value and the allowed form.
+        MolgenError: naming the value and the allowed form.
     """
     found: dict[str, float] = {}
     for text in texts:
@@ -98,7 +99,7 @@ def read_weights(texts: list[str]) -> dict[str, float]:
         except ValueError:
             weight = 0.0
         if not name or name in found or not 0 < weight < float("inf"):
-            raise ValueError(f"weight is {text!r}, expected PROP=W with W above 0, once each")
+            raise MolgenError(f"weight is {text!r}, expected PROP=W with W above 0, once each")
         found[name] = weight
     return found
 
@@ -107,7 +108,7 @@ def check_files(out: str, grid: str | None = None) -> None:
     """Check that output files can be written.
 
     Raises:
-        ValueError: naming the file that cannot be written, or has another extension than expected.
+        MolgenError: naming the file that cannot be written, or has another extension than expected.
     """
     from molgen.data.tables import check_extension
     from molgen.utils.files import check_writable
@@ -116,7 +117,7 @@ def check_files(out: str, grid: str | None = None) -> None:
     for path in filter(None, (out, grid)):
         check_writable(path)
     if grid and not grid.lower().endswith(".png"):
-        raise ValueError(f"grid is {grid!r}, expected a .png file")
+        raise MolgenError(f"grid is {grid!r}, expected a .png file")
 
 
 def short_table(table: pd.DataFrame, names: list[str], widest: int = NARROW) -> list[str]:

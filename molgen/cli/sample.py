@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molgen.cli import options
+from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
@@ -119,14 +120,16 @@ def check_trajectory(path: str | None, out: str) -> None:
     """Check the name of the file of events.
 
     Raises:
-        ValueError: if its extension is unsupported, or it is the file of the molecules.
+        MolgenError: if its extension is unsupported, or it is the file of the molecules.
     """
     if path is None:
         return
     if Path(path).suffix.lower() not in EVENTS:
-        raise ValueError(f"trajectory is {path!r}, expected a file ending in {' or '.join(EVENTS)}")
+        raise MolgenError(
+            f"trajectory is {path!r}, expected a file ending in {' or '.join(EVENTS)}"
+        )
     if Path(path).resolve() == Path(out).resolve():
-        raise ValueError(f"trajectory and out are one file, {path!r}")
+        raise MolgenError(f"trajectory and out are one file, {path!r}")
 
 
 class Progress(Bar):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molgen.cli.inputs import note
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     from molgen.constraints.scaffolds import Constraint
@@ -62,7 +63,7 @@ def read(arguments: argparse.Namespace) -> list[Constraint] | None:
     """Return the given constraints, or None for none.
 
     Raises:
-        ValueError: if a scaffold cannot be read, with the line number in a file, or options
+        MolgenError: if a scaffold cannot be read, with the line number in a file, or options
             conflict.
     """
     given = _scaffolds(arguments)
@@ -77,7 +78,7 @@ def _scaffolds(arguments: argparse.Namespace) -> tuple[list[tuple[str, str]], li
     """Return each scaffold with its place in a file (empty for an argument), and notes on the file.
 
     Raises:
-        ValueError: if options conflict, or the file cannot be read.
+        MolgenError: if options conflict, or the file cannot be read.
     """
     found = [("", text) for text in arguments.scaffold]
     notes: list[str] = []
@@ -89,13 +90,13 @@ def _scaffolds(arguments: argparse.Namespace) -> tuple[list[tuple[str, str]], li
     flags = [name for name, is_given in given.items() if is_given]
     if not found:
         for name in flags:
-            raise ValueError(f"--{name} is given without --scaffold or --scaffold-file")
+            raise MolgenError(f"--{name} is given without --scaffold or --scaffold-file")
         return None
     if len(flags) > 1:
         names = " and ".join(f"--{name}" for name in flags)
-        raise ValueError(f"{names} are given, expected one of them at most")
+        raise MolgenError(f"{names} are given, expected one of them at most")
     if arguments.superstructure and all("*" in text for _, text in found):
-        raise ValueError(
+        raise MolgenError(
             "--superstructure is given, but every scaffold has attachment points, expected a "
             "scaffold without *"
         )
@@ -106,7 +107,7 @@ def _constraint(text: str, place: str, arguments: argparse.Namespace) -> Constra
     """Return the constraint of a scaffold.
 
     Raises:
-        ValueError: if it cannot be read.
+        MolgenError: if it cannot be read.
     """
     from molgen.constraints import scaffolds
 
@@ -118,14 +119,14 @@ def _constraint(text: str, place: str, arguments: argparse.Namespace) -> Constra
         return scaffolds.read(text, scaffolds.Task.SUPERSTRUCTURE if core else None)
     except ValueError as error:
         hint = "; for a file use --scaffold-file" if not place and Path(text).is_file() else ""
-        raise ValueError(f"{place}: {error}" if place else f"{error}{hint}") from error
+        raise MolgenError(f"{place}: {error}" if place else f"{error}{hint}") from error
 
 
 def _lines(path: str) -> tuple[list[tuple[str, str]], list[str]]:
     """Return the place and text of each scaffold of a file, and notes on the file.
 
     Raises:
-        ValueError: if the file cannot be read, or has no column of scaffolds.
+        MolgenError: if the file cannot be read, or has no column of scaffolds.
     """
     from molgen.data.headings import SCAFFOLD
     from molgen.data.reading import read_table
@@ -139,7 +140,7 @@ def atoms(text: str | None) -> Sequence[int] | str | None:
     """Return numbers of atoms, or SMARTS unchanged.
 
     Raises:
-        ValueError: if a range of atoms is empty or too large.
+        MolgenError: if a range of atoms is empty or too large.
     """
     if text is None or not ATOMS.fullmatch(packed := "".join(text.split())):
         return text
@@ -148,6 +149,6 @@ def atoms(text: str | None) -> Sequence[int] | str | None:
         first, _, last = part.partition("-")
         low, high = int(first), int(last or first)
         if not low <= high < MOST_ATOMS:
-            raise ValueError(f"atoms are {text!r}, expected numbers such as 0,3,5-8")
+            raise MolgenError(f"atoms are {text!r}, expected numbers such as 0,3,5-8")
         found += range(low, high + 1)
     return found

@@ -20,6 +20,7 @@ import argparse
 
 from molgen.cli import sweep_options as sweeping
 from molgen.cli import sweep_progress
+from molgen.errors import MolgenError
 
 STEPS = "8,16,32,64,128,256,512,1024"
 
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if len(arguments.gamma) > 1:
         given = ",".join(f"{gamma:g}" for gamma in arguments.gamma)
-        raise ValueError(f"gamma is {given}, expected one number: the chart is over steps")
+        raise MolgenError(f"gamma is {given}, expected one number: the chart is over steps")
     folder = sweeping.out_folder(arguments.out)
     figure_class()  # a missing library is reported before hours of sampling
     order = sweeping.labels(arguments)
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
     strengths = {record.run.gamma for record in records}
     if len(strengths) > 1:
-        raise ValueError(
+        raise MolgenError(
             f"{arguments.out!r} has runs of gamma {', '.join(f'{g:g}' for g in strengths)}, "
             "expected one: give the sweep another --out"
         )

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
 from molgen.cli.inputs import given, note
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +130,7 @@ def check_out(path: str) -> None:
     """Check the name of the output file, before any long work.
 
     Raises:
-        ValueError: if it cannot be written.
+        MolgenError: if it cannot be written.
     """
     from molgen.data.tables import check_extension
     from molgen.utils.files import check_writable
@@ -137,7 +138,7 @@ def check_out(path: str) -> None:
     if path == STDOUT:
         return
     if Path(path).suffix.lower() not in WRITABLE:
-        raise ValueError(f"out is {path!r}, expected - or a file ending in {', '.join(WRITABLE)}")
+        raise MolgenError(f"out is {path!r}, expected - or a file ending in {', '.join(WRITABLE)}")
     check_extension(path)
     check_writable(path)
 
@@ -146,7 +147,7 @@ def conditions(words: Sequence[str]) -> dict[str, float]:
     """Return the values to condition on.
 
     Raises:
-        ValueError: if one is not PROP=NUMBER, or a property is given twice.
+        MolgenError: if one is not PROP=NUMBER, or a property is given twice.
     """
     found: dict[str, float] = {}
     for text in words:
@@ -156,9 +157,9 @@ def conditions(words: Sequence[str]) -> dict[str, float]:
         except ValueError:
             number = math.nan
         if not name or not math.isfinite(number):
-            raise ValueError(f"condition is {text!r}, expected PROP=NUMBER such as qed=0.6")
+            raise MolgenError(f"condition is {text!r}, expected PROP=NUMBER such as qed=0.6")
         if name in found:
-            raise ValueError(f"condition {name} is given twice")
+            raise MolgenError(f"condition {name} is given twice")
         found[name] = number
     return found
 

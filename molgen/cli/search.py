@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options, outputs
+from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     outputs.check_files(arguments.out, arguments.grid)
     targets, weights = options.targets(arguments), outputs.read_weights(arguments.weight)
     if arguments.pareto and (weights or len(targets) < 2):
-        raise ValueError("pareto is given, expected at least two targets and no weights")
+        raise MolgenError("pareto is given, expected at least two targets and no weights")
 
     from molgen.molecules.filters import Filters
 
@@ -118,7 +119,7 @@ def method(text: str) -> Method:
     """Read ``metropolis``, ``best-of-n`` or ``smc``, or ``NAME:key=value,...``.
 
     Raises:
-        ValueError: naming the value and the allowed ones.
+        MolgenError: naming the value and the allowed ones.
     """
     import dataclasses
 
@@ -131,13 +132,13 @@ def method(text: str) -> Method:
         zip(METHODS, (Metropolis, BestOf, SequentialMonteCarlo), strict=True)
     )
     if name not in kinds:
-        raise ValueError(f"method is {name!r}, expected one of {', '.join(METHODS)}")
+        raise MolgenError(f"method is {name!r}, expected one of {', '.join(METHODS)}")
     allowed = {f.name: f.default for f in dataclasses.fields(kinds[name])}
     values: dict[str, Any] = {}
     for pair in filter(None, rest.split(",")):
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not equals or key not in allowed:
-            raise ValueError(
+            raise MolgenError(
                 f"{name} has no parameter {pair!r}, expected {', '.join(allowed) or 'none'}"
                 " as key=value"
             )
@@ -156,7 +157,7 @@ def _number(name: str, text: str, kind: type) -> Any:
     except ValueError:
         pass
     kinds = {float: "a number", int: "a whole number", bool: "0 or 1"}
-    raise ValueError(f"{name} is {text!r}, expected {kinds[kind]}")
+    raise MolgenError(f"{name} is {text!r}, expected {kinds[kind]}")
 
 
 class Screen(Bar):

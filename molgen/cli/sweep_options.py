@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import default_methods, options
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     from molgen.frontiers.plan import Sweep
@@ -94,16 +95,16 @@ def out_folder(text: str) -> Path:
     """Return the folder to write to, which need not exist yet.
 
     Raises:
-        ValueError: if it is a file, or cannot be made.
+        MolgenError: if it is a file, or cannot be made.
     """
     import os
 
     path = Path(text)
     parent = next(p for p in (path, *path.absolute().parents) if p.exists())
     if not parent.is_dir():
-        raise ValueError(f"cannot write into {text!r}: {str(parent)!r} is a file, not a folder")
+        raise MolgenError(f"cannot write into {text!r}: {str(parent)!r} is a file, not a folder")
     if not os.access(parent, os.W_OK):
-        raise ValueError(f"cannot write into {text!r}: no permission for {str(parent)!r}")
+        raise MolgenError(f"cannot write into {text!r}: no permission for {str(parent)!r}")
     return path
 
 
@@ -111,7 +112,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
     """Return the requested sweep and its models, loaded once each.
 
     Raises:
-        ValueError: if an argument is out of range.
+        MolgenError: if an argument is out of range.
     """
     from molgen import load
     from molgen.checkpoints.hub import resolve
@@ -146,7 +147,7 @@ def labels(arguments: argparse.Namespace) -> tuple[str, ...]:
     """Return the labels of the methods in the order given, which is that of the charts.
 
     Raises:
-        ValueError: if a method cannot be read.
+        MolgenError: if a method cannot be read.
     """
     from molgen.frontiers.method import Method
 
@@ -160,7 +161,7 @@ def _target(arguments: argparse.Namespace) -> str | None:
         return text
     name, _, value = text.rpartition("=")
     if name.strip() != arguments.property:
-        raise ValueError(f"target is {text!r}, expected one of {arguments.property}")
+        raise MolgenError(f"target is {text!r}, expected one of {arguments.property}")
     return str(value)
 
 
@@ -168,13 +169,13 @@ def finished(store: Store, arguments: argparse.Namespace) -> list[Record]:
     """Return the finished runs of a folder, for charts without a sweep.
 
     Raises:
-        ValueError: if there are none, or they are of another property.
+        MolgenError: if there are none, or they are of another property.
     """
     records = store.records()
     if not records:
-        raise ValueError(f"{str(store.folder)!r} has no finished runs to chart")
+        raise MolgenError(f"{str(store.folder)!r} has no finished runs to chart")
     if records[0].objective.property != arguments.property:
-        raise ValueError(
+        raise MolgenError(
             f"property is {arguments.property}, expected {records[0].objective.property}, that of "
             f"the runs in {str(store.folder)!r}"
         )

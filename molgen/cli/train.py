@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from molgen.cli import inputs, options, train_options
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     from molgen.model import Model
@@ -60,16 +61,16 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return _run(arguments)
     except ModuleNotFoundError as error:
-        raise ValueError(
+        raise MolgenError(
             f"this needs the package {error.name!r}, which is not installed"
         ) from error
     except FloatingPointError as error:
-        raise ValueError(f"{error}; the last checkpoint is kept: try a lower --lr") from error
+        raise MolgenError(f"{error}; the last checkpoint is kept: try a lower --lr") from error
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(
+        raise MolgenError(
             f"not enough memory: try a smaller --batch-size, --max-length or network ({reason})"
         ) from error
 
@@ -101,12 +102,12 @@ def check_source(source: Path, wanted: dict[str, Any]) -> None:
     """Check that the file exists, and that a data set has no data options.
 
     Raises:
-        ValueError: if not.
+        MolgenError: if not.
     """
     if not source.is_file():
-        raise ValueError(f"no file {str(source)!r}")
+        raise MolgenError(f"no file {str(source)!r}")
     if source.suffix.lower() == ".npz" and wanted:
-        raise ValueError(
+        raise MolgenError(
             f"{source} is a finished data set, expected no options of {', '.join(sorted(wanted))}"
         )
 
@@ -115,26 +116,26 @@ def check_folder(folder: Path) -> None:
     """Check that a folder exists or can be created, and can be written to.
 
     Raises:
-        ValueError: if not.
+        MolgenError: if not.
     """
     place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not place.is_dir():
-        raise ValueError(f"cannot write to {str(folder)!r}: {str(place)!r} is a file")
+        raise MolgenError(f"cannot write to {str(folder)!r}: {str(place)!r} is a file")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise ValueError(f"cannot write to {str(folder)!r}: no permission for {str(place)!r}")
+        raise MolgenError(f"cannot write to {str(folder)!r}: no permission for {str(place)!r}")
 
 
 def load_init(arguments: argparse.Namespace) -> Model | None:
     """Return the model to start from, or None without ``--init``.
 
     Raises:
-        ValueError: if there is no such model, or a shape is given too.
+        MolgenError: if there is no such model, or a shape is given too.
     """
     if not arguments.init:
         return None
     for name in ("layers", "width", "heads", "noise"):
         if getattr(arguments, name) is not None:
-            raise ValueError(f"--{name} is given, expected only --init, whose model defines it")
+            raise MolgenError(f"--{name} is given, expected only --init, whose model defines it")
     from molgen import load
 
     return load(arguments.init)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from molgen.cli import inputs, options, train_options
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     from molgen.nn.denoiser import MoleculeDenoiser
@@ -56,17 +57,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the data set, train and write; return the exit status."""
     source, folder = Path(arguments.file), Path(arguments.out)
     if not source.is_file():
-        raise ValueError(f"no file {str(source)!r}")
+        raise MolgenError(f"no file {str(source)!r}")
     for name in ("epochs", "lr"):
         value = getattr(arguments, name)
         if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"--{name} is {value}, expected a number above 0")
+            raise MolgenError(f"--{name} is {value}, expected a number above 0")
     if arguments.device:
         options.check_device(arguments.device)
     try:
         return _run(arguments, source, folder)
     except FloatingPointError as error:
-        raise ValueError(f"{error}; the last checkpoint is kept") from error
+        raise MolgenError(f"{error}; the last checkpoint is kept") from error
 
 
 def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:

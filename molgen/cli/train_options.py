@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
+from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     from molgen.model import Model
@@ -133,12 +134,12 @@ def check(arguments: argparse.Namespace) -> None:
     """Check the numbers of the options.
 
     Raises:
-        ValueError: if one is out of range.
+        MolgenError: if one is out of range.
     """
     for name in ("epochs", "lr"):
         value = getattr(arguments, name)
         if value is not None and not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"--{name} is {value}, expected a number above 0")
+            raise MolgenError(f"--{name} is {value}, expected a number above 0")
 
 
 def recipe(arguments: argparse.Namespace, series: int = 0, correct: bool = False) -> TrainConfig:
@@ -200,7 +201,7 @@ def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Optio
     """Return the options of reading a file; a model to start from defines most of them.
 
     Raises:
-        ValueError: if an option is out of range or contradicts the model.
+        MolgenError: if an option is out of range or contradicts the model.
     """
     from molgen.training.ingest import MAX_TOKENS, Options
 
@@ -208,19 +209,19 @@ def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Optio
         return Options(**wanted, seed=seed)
     own = {"properties": init.properties, "representation": init.tokenizer.representation}
     if further := [p for p in wanted.get("properties", ()) if p not in init.properties]:
-        raise ValueError(
+        raise MolgenError(
             f"properties is {', '.join(further)}, expected those of {init.name!r}: "
             f"{', '.join(init.properties) or 'none'}; for guidance by others use `molgen "
             "fit-property FILE --column C --classifier MODEL`"
         )
     for name, value in own.items():
         if wanted.get(name, value) != value:
-            raise ValueError(
+            raise MolgenError(
                 f"{name} is {wanted[name]!r}, expected {value!r} as in the model {init.name!r}"
             )
     longest = init.denoiser.max_length
     if wanted.get("max_tokens", 0) > longest:
-        raise ValueError(
+        raise MolgenError(
             f"--max-length is {wanted['max_tokens']}, expected at most {longest} as in the model "
             f"{init.name!r}"
         )

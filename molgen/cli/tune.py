@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options, sweep_progress
 from molgen.cli import sweep_options as sweeping
+from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     out = Path(arguments.out)
     if out.suffix.lower() != ".json":
-        raise ValueError(f"out is {arguments.out!r}, expected a file ending in .json")
+        raise MolgenError(f"out is {arguments.out!r}, expected a file ending in .json")
     table, folder = out.with_suffix(".csv"), out.with_name(f"{out.stem}-rungs")
     for path in (out, table):
         check_writable(path)
@@ -133,7 +134,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
     """Return the request and the model.
 
     Raises:
-        ValueError: if an argument is out of range.
+        MolgenError: if an argument is out of range.
     """
     from property_models import get
 

@@ -23,6 +23,7 @@ from molgen.constraints.open_rows import OpenRows
 from molgen.constraints.scaffolds import Constraint, read
 from molgen.constraints.span_rules import SpanPredictor, SpanRules
 from molgen.constraints.verify import OK, Verifier
+from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.sampling import factory
 from molgen.sampling.event_sampler import Sampler
@@ -116,7 +117,7 @@ def source(
         A callable that draws rows, given their number and the index of the first.
 
     Raises:
-        ValueError: if a scaffold, a target or a setting is invalid; nothing has been drawn.
+        MolgenError: if a scaffold, a target or a setting is invalid; nothing has been drawn.
     """
     settings = settings or model.settings()
     several = [scaffolds] if isinstance(scaffolds, Constraint | str | Chem.Mol) else scaffolds
@@ -157,7 +158,7 @@ def draw(
         The table of :meth:`Source.__call__`.
 
     Raises:
-        ValueError: as :func:`source`.
+        MolgenError: as :func:`source`.
     """
     return source(model, scaffolds, targets, seed, settings, properties)(n, first)
 
@@ -166,7 +167,7 @@ def restrained(sampler: AnySampler, rules: SpanRules) -> AnySampler:
     """Return a sampler restricted by the rules of spans.
 
     Raises:
-        ValueError: if guidance changes the sampler's reveal rate.
+        MolgenError: if guidance changes the sampler's reveal rate.
     """
     found = _unguided_rate(sampler)
     changed = {"predictor": SpanPredictor(found.predictor, rules)}
@@ -179,10 +180,10 @@ def _unguided_rate(sampler: AnySampler) -> Sampler | OrderedSampler:
     """Return the sampler if its reveal rate is not guided.
 
     Raises:
-        ValueError: if it is.
+        MolgenError: if it is.
     """
     if not isinstance(sampler, Sampler | OrderedSampler):
-        raise ValueError(
+        raise MolgenError(
             "under a constraint, guidance must keep the reveal rate: expected no mix=posterior, "
             "tilt_mask or guided_remasking"
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from molgen.errors import MolgenError
+
 Atoms = Sequence[int] | str
 """Indices of atoms, or SMARTS that match them."""
 
@@ -27,9 +29,9 @@ class Likeness:
         """Check the similarity, and that at most one of ``keep`` and ``change`` is given.
 
         Raises:
-            ValueError: naming the argument that is invalid.
+            MolgenError: naming the argument that is invalid.
         """
         if not 0 <= self.similarity <= 1:
-            raise ValueError(f"similarity is {self.similarity}, expected a number in [0, 1]")
+            raise MolgenError(f"similarity is {self.similarity}, expected a number in [0, 1]")
         if self.keep is not None and self.change is not None:
-            raise ValueError("keep and change are both given, expected at most one of them")
+            raise MolgenError("keep and change are both given, expected at most one of them")

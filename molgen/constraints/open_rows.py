@@ -23,6 +23,7 @@ from molgen.constraints.layout import Draft, Rows, laid_out
 from molgen.constraints.scaffolds import Constraint
 from molgen.constraints.span_lengths import LengthPool
 from molgen.data.prior import PriorDraw
+from molgen.errors import MolgenError
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.molecules.smiles import BOND, CLOSING, LABEL, OPENING, kind
 from molgen.sampling.recipe import Recipe
@@ -67,17 +68,17 @@ class OpenRows:
             seed: row ``i`` depends on the seed and ``i`` alone.
 
         Raises:
-            ValueError: if there is no constraint, or one does not fit the model; see
+            MolgenError: if there is no constraint, or one does not fit the model; see
                 :func:`molgen.constraints.template.templates`.
         """
         model = recipe.model
         if recipe.noise != "masked":
-            raise ValueError(
+            raise MolgenError(
                 f"model {model.name!r} is not a masked diffusion model, expected one: under a "
                 "constraint, some tokens are fixed from the start"
             )
         if not constraints:
-            raise ValueError("scaffolds is empty, expected at least one")
+            raise MolgenError("scaffolds is empty, expected at least one")
         self.recipe, self.model, self.prior_draw, self.seed = recipe, model, prior_draw, seed
         self._pools = [LengthPool.of(item, model, prior_draw, seed) for item in constraints]
         self._expected: dict[int, Floats] = {}  # by length

@@ -21,6 +21,7 @@ from enum import StrEnum
 
 from rdkit import Chem, rdBase
 
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import interpret, parse
 
 _POINT = re.compile(r"\[\d*\*(?::\d+)?\]|(?P<other>\[[^\[\]]*\])|\*")
@@ -101,7 +102,7 @@ def read(scaffold: str | Chem.Mol, task: Task | str | None = None) -> Constraint
             attachment point and ``decoration`` for more.
 
     Raises:
-        ValueError: if it cannot be read, or does not fit the task; one line.
+        MolgenError: if it cannot be read, or does not fit the task; one line.
     """
     source, mol = _molecule(scaffold)
     shown = _shown(source)
@@ -110,10 +111,10 @@ def read(scaffold: str | Chem.Mol, task: Task | str | None = None) -> Constraint
     fragments = tuple(Fragment(part, _real(part)) for part in parts)
     for i, fragment in enumerate(fragments):
         if not fragment.kept:
-            raise ValueError(f"scaffold is {shown}, expected atoms beside the attachment points")
+            raise MolgenError(f"scaffold is {shown}, expected atoms beside the attachment points")
         if len(parts) > 1 and not fragment.cuts:
             text = Chem.MolToSmiles(fragment.mol)
-            raise ValueError(
+            raise MolgenError(
                 f"fragment {i + 1} of scaffold {shown} ({text}) has no attachment point, expected "
                 "* where the linker begins; remove salts"
             )
@@ -135,24 +136,26 @@ def read_lead(
         keep: kept atoms, in the same notation; all others may change.
 
     Raises:
-        ValueError: if the lead or the choice of atoms cannot be read, or nothing or everything
+        MolgenError: if the lead or the choice of atoms cannot be read, or nothing or everything
             would change; one line.
     """
     source = Chem.MolToSmiles(lead) if isinstance(lead, Chem.Mol) else str(lead).strip()
     shown = _shown(source)
     mol = _sanitised(lead, shown) if isinstance(lead, Chem.Mol) else parse(source)
     if mol is None or not mol.GetNumAtoms():
-        raise ValueError(f"lead is {shown}, expected a molecule: {interpret(source).status}")
+        raise MolgenError(f"lead is {shown}, expected a molecule: {interpret(source).status}")
     if "*" in source or len(Chem.GetMolFrags(mol)) > 1:
-        raise ValueError(f"lead is {shown}, expected one whole molecule without attachment points")
+        raise MolgenError(f"lead is {shown}, expected one whole molecule without attachment points")
     if (change is None) == (keep is None):
-        raise ValueError("change and keep are both given or both missing, expected one of them")
+        raise MolgenError("change and keep are both given or both missing, expected one of them")
     atoms = frozenset(range(mol.GetNumAtoms()))
     free = atoms if change is None else _chosen(mol, change, "change")
     free = free if keep is None else atoms - _chosen(mol, keep, "keep")
     if not free or free == atoms:
         which = "no atom" if not free else "every atom"
-        raise ValueError(f"{which} of lead {shown} may change, expected some to change and to stay")
+        raise MolgenError(
+            f"{which} of lead {shown} may change, expected some to change and to stay"
+        )
     for atom in mol.GetAtoms():
         atom.SetAtomMapNum(0)
     pieces = _components(mol, atoms - free)
@@ -166,13 +169,13 @@ def _molecule(scaffold: str | Chem.Mol) -> tuple[str, Chem.Mol]:
     else:
         source = text = str(scaffold).strip()
     if not text:
-        raise ValueError("scaffold is empty, expected SMILES")
+        raise MolgenError("scaffold is empty, expected SMILES")
     # numbered before parsing: two equal neighbours would remove an atom's stereo
     count = iter(range(1, len(text) + 1))
     numbered = _POINT.sub(lambda match: match["other"] or f"[{next(count)}*]", text)
     mol = parse(numbered)
     if mol is None:
-        raise ValueError(
+        raise MolgenError(
             f"scaffold is {_shown(source)}, which is not readable SMILES: "
             f"{interpret(numbered).status}{_hint(text)}"
         )
@@ -203,7 +206,7 @@ def _sanitised(mol: Chem.Mol, shown: str) -> Chem.Mol:
     copy = Chem.Mol(mol)
     with rdBase.BlockLogs():
         if Chem.SanitizeMol(copy, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
-            raise ValueError(f"lead is {shown}, expected a molecule that RDKit can sanitise")
+            raise MolgenError(f"lead is {shown}, expected a molecule that RDKit can sanitise")
     return copy
 
 
@@ -215,7 +218,7 @@ def _check_points(mol: Chem.Mol, shown: str) -> None:
     """Check that every attachment point is bonded to exactly one atom.
 
     Raises:
-        ValueError: naming the first that is not.
+        MolgenError: naming the first that is not.
     """
     for atom in mol.GetAtoms():
         if atom.GetAtomicNum():
@@ -223,25 +226,25 @@ def _check_points(mol: Chem.Mol, shown: str) -> None:
         name = f"attachment point {atom.GetIsotope()} of scaffold {shown}"
         if atom.GetDegree() != 1:
             hint = ": to change an atom, pass a lead" * (atom.GetDegree() > 1)
-            raise ValueError(f"{name} has {atom.GetDegree()} bonds, expected 1{hint}")
+            raise MolgenError(f"{name} has {atom.GetDegree()} bonds, expected 1{hint}")
         if not atom.GetNeighbors()[0].GetAtomicNum():
-            raise ValueError(f"{name} is bonded to another attachment point, expected an atom")
+            raise MolgenError(f"{name} is bonded to another attachment point, expected an atom")
         order = atom.GetBonds()[0].GetBondType()
         if order not in BOND_ORDERS:
-            raise ValueError(f"{name} has a bond {order}, expected single, double or triple")
+            raise MolgenError(f"{name} has a bond {order}, expected single, double or triple")
 
 
 def _task(task: Task | str | None, fragments: int, points: int, shown: str) -> Task:
     """Return the task for a number of fragments and attachment points.
 
     Raises:
-        ValueError: if they do not fit the requested task.
+        MolgenError: if they do not fit the requested task.
     """
     allowed = [str(each) for each in Task if each is not Task.LEAD]
     if task is not None and task not in allowed:
-        raise ValueError(f"task is {str(task)!r}, expected one of {', '.join(allowed)}")
+        raise MolgenError(f"task is {str(task)!r}, expected one of {', '.join(allowed)}")
     if not points and task != Task.SUPERSTRUCTURE:
-        raise ValueError(
+        raise MolgenError(
             f"scaffold {shown} has no attachment point, expected * where it may grow, task "
             f"{Task.SUPERSTRUCTURE}, or a lead with atoms to keep or to change"
         )
@@ -249,7 +252,7 @@ def _task(task: Task | str | None, fragments: int, points: int, shown: str) -> T
     found = found if points else Task.SUPERSTRUCTURE
     fitting = {found, Task.DECORATION} if found is Task.MOTIF else {found}
     if task is not None and task not in fitting:
-        raise ValueError(
+        raise MolgenError(
             f"scaffold {shown} has {fragments} fragment(s) with {points} attachment point(s), "
             f"which is a task of {found}, not {task}"
         )
@@ -260,21 +263,21 @@ def _chosen(mol: Chem.Mol, atoms: Sequence[int] | str, name: str) -> frozenset[i
     """Return the atoms selected by indices or SMARTS.
 
     Raises:
-        ValueError: if no atom is selected, or an index is out of range.
+        MolgenError: if no atom is selected, or an index is out of range.
     """
     if isinstance(atoms, str):
         with rdBase.BlockLogs():
             query = Chem.MolFromSmarts(atoms)
         if query is None:
-            raise ValueError(f"{name} is {atoms!r}, which is not readable SMARTS")
+            raise MolgenError(f"{name} is {atoms!r}, which is not readable SMARTS")
         found = frozenset(i for match in mol.GetSubstructMatches(query) for i in match)
         if not found:
-            raise ValueError(f"{name} is {atoms!r}, which matches nothing in the lead")
+            raise MolgenError(f"{name} is {atoms!r}, which matches nothing in the lead")
         return found
     count = mol.GetNumAtoms()
     for index in atoms:
         if not 0 <= index < count:
-            raise ValueError(f"{name} has atom {index}, expected indices in 0..{count - 1}")
+            raise MolgenError(f"{name} has atom {index}, expected indices in 0..{count - 1}")
     return frozenset(int(index) for index in atoms)
 
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.errors import MolgenError
 from molgen.guidance.predictor import Prediction, Predictor
 from molgen.molecules.smiles import BOND, CLOSING, END, LABEL, OPENING, kind
 from molgen.utils.arrays import Ids, Mask
@@ -190,10 +191,10 @@ class SpanPredictor:
         Where all allowed tokens have probability zero, the prediction is unchanged.
 
         Raises:
-            ValueError: if the rows' sample indices are missing.
+            MolgenError: if the rows' sample indices are missing.
         """
         if rows is None:
-            raise ValueError("rows is None, expected the sample index of each row")
+            raise MolgenError("rows is None, expected the sample index of each row")
         found = self.inner(tokens, wanted, condition, alpha_t, rows)
         allowed = self.rules.allowed(rows, tokens)[wanted]
         p = np.where(allowed[:, : found.p.shape[1]], found.p, 0.0)

@@ -29,6 +29,7 @@ from rdkit import Chem
 from molgen.constraints.completion import completions
 from molgen.constraints.scaffolds import Constraint, Task
 from molgen.data.tokenizer import Tokenizer
+from molgen.errors import MolgenError
 from molgen.molecules.smiles import TokenError, split
 
 SPELLINGS = 128  # completions; a scaffold has some tens of distinct templates
@@ -126,11 +127,11 @@ def templates(
         count: number of completions; a lead has one spelling, its own.
 
     Raises:
-        ValueError: if the constraint has an element or another token outside the vocabulary, or
+        MolgenError: if the constraint has an element or another token outside the vocabulary, or
             does not fit into the longest row; one line.
     """
     if tokenizer.representation != "smiles":
-        raise ValueError(
+        raise MolgenError(
             f"representation of the model is {tokenizer.representation}, expected smiles: kept "
             "atoms are clamped as SMILES tokens"
         )
@@ -148,15 +149,15 @@ def templates(
             found.setdefault(template)
     if unknown and not found:
         hint = ": remove its stereo" if unknown in "/\\" or "@" in unknown else ""
-        raise ValueError(
+        raise MolgenError(
             f"{name} has token {unknown!r}, expected tokens of the model's vocabulary{hint}"
         )
     if not found:
-        raise ValueError(f"{name} has no atom to grow at, expected an atom with hydrogen")
+        raise MolgenError(f"{name} has no atom to grow at, expected an atom with hydrogen")
     fitting = [template for template in found if template.shortest <= longest]
     if not fitting:
         least = min(template.shortest for template in found)
-        raise ValueError(
+        raise MolgenError(
             f"{name} has at least {least} tokens with its open spans, expected at most "
             f"{longest}, the longest row of the model"
         )
@@ -285,14 +286,14 @@ def _check_elements(constraint: Constraint, tokenizer: Tokenizer, name: str) -> 
     """Check that the vocabulary has every kept element.
 
     Raises:
-        ValueError: naming those that are missing.
+        MolgenError: naming those that are missing.
     """
     matches = (_ELEMENT.fullmatch(token) for token in tokenizer.vocab[:-2])
     elements = {match.group(1).capitalize() for match in matches if match}
     kept = ((part.mol, i) for part in constraint.fragments for i in part.kept)
     unknown = {mol.GetAtomWithIdx(i).GetSymbol() for mol, i in kept} - elements
     if unknown:
-        raise ValueError(
+        raise MolgenError(
             f"{name} has elements {', '.join(sorted(unknown))}, expected elements of the model's "
             f"vocabulary: {', '.join(sorted(elements))}"
         )

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.data.reading import Table
+from molgen.errors import MolgenError
 from molgen.molecules.parents import largest_fragment, neutral
 from molgen.molecules.parsing import Status, canonical, interpret
 from molgen.utils.files import replacing
@@ -111,10 +112,10 @@ def clean(
         progress: show a bar where standard error is a terminal.
 
     Raises:
-        ValueError: if no molecule is left, or an argument is out of range.
+        MolgenError: if no molecule is left, or an argument is out of range.
     """
     if max_tokens is not None and max_tokens < 1:
-        raise ValueError(f"max_tokens is {max_tokens}, expected at least 1")
+        raise MolgenError(f"max_tokens is {max_tokens}, expected at least 1")
     smiles: list[str] = []
     index: list[int] = []
     report: list[LeftOut] = []
@@ -137,7 +138,7 @@ def clean(
     counts = _counts(table, smiles, report, changed)
     if not smiles:
         tally = ", ".join(f"{counts[reason]} {reason}" for reason in Reason if counts[reason])
-        raise ValueError(f"{table.source}: no molecule left of {len(table)} rows ({tally})")
+        raise MolgenError(f"{table.source}: no molecule left of {len(table)} rows ({tally})")
     numbers = {name: values[index] for name, values in table.numbers.items()}
     return Cleaned(smiles, index, numbers, report, counts)
 

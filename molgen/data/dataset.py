@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.data.tokenizer import check_vocabulary
+from molgen.errors import MolgenError
 from molgen.utils.array_files import Array, read_npz
 from molgen.utils.files import replacing
 
@@ -75,17 +76,17 @@ class TokenDataset:
                 least one molecule is trained on.
 
         Raises:
-            ValueError: if there are no molecules, a property has another number of values, or the
+            MolgenError: if there are no molecules, a property has another number of values, or the
                 fraction is out of range.
         """
         count = len(encoded)
         if not count:
-            raise ValueError("no molecules to build a data set from")
+            raise MolgenError("no molecules to build a data set from")
         if not 0 <= held_out_fraction < 1:
-            raise ValueError(f"held_out_fraction is {held_out_fraction}, expected 0 <= it < 1")
+            raise MolgenError(f"held_out_fraction is {held_out_fraction}, expected 0 <= it < 1")
         for name, column in values.items():
             if len(column) != count:
-                raise ValueError(f"{name} has {len(column)} values for {count} molecules")
+                raise MolgenError(f"{name} has {len(column)} values for {count} molecules")
         lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
         dtype = np.uint8 if len(vocab) <= 256 else np.uint16
         tokens = np.full((count, int(lengths.max())), len(vocab) - 2, dtype=dtype)
@@ -150,7 +151,7 @@ class TokenDataset:
         """Read what :meth:`save` wrote; nothing is unpickled.
 
         Raises:
-            ValueError: if the file is no data set of molgen's, or damaged.
+            MolgenError: if the file is no data set of molgen's, or damaged.
             OSError: if it cannot be opened.
         """
         arrays = read_npz(path, STORED)
@@ -170,7 +171,7 @@ class TokenDataset:
         """Check that the arrays fit together.
 
         Raises:
-            ValueError: naming the first that does not.
+            MolgenError: naming the first that does not.
         """
         check_vocabulary(self.vocab, self.representation, path)
         held = (self.tokens != self.pad_id).sum(1)
@@ -184,7 +185,7 @@ class TokenDataset:
         }
         for name, fault in faults.items():
             if fault:
-                raise ValueError(f"{path} is no data set of molgen's: its {name} do not fit")
+                raise MolgenError(f"{path} is no data set of molgen's: its {name} do not fit")
 
     def batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Yield the training rows of one epoch, in batches of row indices.

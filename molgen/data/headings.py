@@ -13,6 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from molgen.errors import MolgenError
+
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
 LIST_SUFFIXES = (".smi", ".smiles", ".ism", ".txt")
 BINARY_SUFFIXES = (".parquet",)
@@ -49,12 +51,12 @@ def suffix_of(path: Path) -> str:
     """Return the lower-case suffix that says what kind of file it is, ``.gz`` aside.
 
     Raises:
-        ValueError: if it is of no kind that is read.
+        MolgenError: if it is of no kind that is read.
     """
     suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
     if suffix not in TABLE_SUFFIXES + LIST_SUFFIXES + BINARY_SUFFIXES:
         known = ", ".join(TABLE_SUFFIXES + LIST_SUFFIXES)
-        raise ValueError(f"{path}: ends in {suffix!r}, expected one of {known} (or with .gz)")
+        raise MolgenError(f"{path}: ends in {suffix!r}, expected one of {known} (or with .gz)")
     return suffix
 
 
@@ -73,7 +75,7 @@ def split_heading(
         tabs: whether the file's name says that its delimiter is the tab.
 
     Raises:
-        ValueError: if no delimiter gives headings, or there are too many.
+        MolgenError: if no delimiter gives headings, or there are too many.
     """
     wanted = {name.casefold() for name in named}
     order = "\t,;" if tabs else DELIMITERS
@@ -92,10 +94,10 @@ def split_heading(
         hit = max(_weight(name, wanted) for name in names) if names else 0
         found.append((hit, len(names), names, delimiter))
     if not found:
-        raise ValueError(f"{path}, line 1: the headings cannot be read: {fault}")
+        raise MolgenError(f"{path}, line 1: the headings cannot be read: {fault}")
     _, count, names, delimiter = max(found, key=lambda layout: layout[:2])
     if count > MOST_COLUMNS:
-        raise ValueError(f"{path}: {count:,} columns, expected at most {MOST_COLUMNS:,}")
+        raise MolgenError(f"{path}: {count:,} columns, expected at most {MOST_COLUMNS:,}")
     return names, delimiter
 
 
@@ -116,13 +118,13 @@ def find(path: Path, headings: Sequence[str], name: str) -> int:
     """Return the position of a column: spelled exactly, else in any case.
 
     Raises:
-        ValueError: if there is none.
+        MolgenError: if there is none.
     """
     folded = [heading.casefold() for heading in headings]
     for spelled, there in ((name, list(headings)), (" ".join(name.split()).casefold(), folded)):
         if spelled in there:
             return there.index(spelled)
-    raise ValueError(f"{path}: no column {name!r}; the columns are {listed(headings)}")
+    raise MolgenError(f"{path}: no column {name!r}; the columns are {listed(headings)}")
 
 
 def candidates(headings: Sequence[str], drawn: bool = False) -> list[int]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.errors import MolgenError
 from molgen.targets import Range, Target, ends
 from molgen.utils import randomness
 from molgen.utils.array_files import Array, read_safetensors
@@ -97,7 +98,7 @@ class Prior:
         """Read what :meth:`save` wrote.
 
         Raises:
-            ValueError: if it is damaged.
+            MolgenError: if it is damaged.
             OSError: if it cannot be opened.
         """
         arrays, about = read_safetensors(path, STORED)
@@ -112,7 +113,7 @@ class Prior:
         }
         for name, fault in faults.items():
             if fault:
-                raise ValueError(f"{path} is damaged: its {name} are none of a table of molecules")
+                raise MolgenError(f"{path} is damaged: its {name} are none of a table of molecules")
         return cls(lengths, values, tuple(names), weight)
 
     @property
@@ -136,12 +137,12 @@ class Prior:
         """Check that every target names a property of the model.
 
         Raises:
-            ValueError: naming the ones that do not, and those there are.
+            MolgenError: naming the ones that do not, and those there are.
         """
         unknown = [name for name in targets if name not in self.properties]
         if unknown:
             known = ", ".join(self.properties) or "none"
-            raise ValueError(
+            raise MolgenError(
                 f"target {', '.join(unknown)}: the model is not conditioned on it; it knows {known}"
             )
 
@@ -188,7 +189,7 @@ class Prior:
             nothing is asked; None instead of conditions where there are none.
 
         Raises:
-            ValueError: if a target is not a property of the model, or no row of the table has all
+            MolgenError: if a target is not a property of the model, or no row of the table has all
                 the properties asked for.
         """
         self.check(targets)
@@ -218,7 +219,7 @@ class Prior:
         asked = [self.properties.index(name) for name in targets]
         able = np.flatnonzero(~np.isnan(self.values[:, asked]).any(1))
         if not len(able):
-            raise ValueError(f"no training molecule has {', '.join(targets) or 'a length'}")
+            raise MolgenError(f"no training molecule has {', '.join(targets) or 'a length'}")
         _, std = self._moments()
         distance = np.zeros(len(self.lengths))
         height = np.zeros(len(self.lengths))

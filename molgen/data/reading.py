@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from molgen.data.headings import RAW, candidates, find, fold, listed
 from molgen.data.numbers import Numbers, read_numbers
 from molgen.data.sheet import Sheet, open_sheet
+from molgen.errors import MolgenError
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def read_table(
         option: that names the column, for messages; empty for none.
 
     Raises:
-        ValueError: if the file cannot be read, lacks a column, has no rows, or none of them holds a
+        MolgenError: if the file cannot be read, lacks a column, has no rows, or none of them has a
             SMILES.
         OSError: if the file cannot be opened.
     """
@@ -110,12 +111,12 @@ def read_table(
         for place, values in zip(wanted.values(), cells, strict=True):
             values.append(None if long else row[place] if place < len(row) else "")
     if not lines:
-        raise ValueError(f"{path}: a header line and no rows")
+        raise MolgenError(f"{path}: a header line and no rows")
     if sheet.text and sheet.text.odd[0]:
         odd.counts["bytes that are not UTF-8, read as Latin-1"] = sheet.text.odd
     best = next((i for i, found in enumerate(texts) if _holds_smiles(found)), None)
     if best is None and check:
-        raise ValueError(_nothing(sheet, where[0], lines, texts[0]))
+        raise MolgenError(_nothing(sheet, where[0], lines, texts[0]))
     name = sheet.header[where[best or 0]] if sheet.header else ""
     raw = texts[best or 0] if fold(name) == RAW else odd.bare(lines, texts[best or 0])
     accounts = {
@@ -130,7 +131,7 @@ def read_header(path: str | Path) -> tuple[str, ...]:
     """Return the headings of a file, empty for a list of SMILES without.
 
     Raises:
-        ValueError: if the file is empty, is no text or is of another kind.
+        MolgenError: if the file is empty, is no text or is of another kind.
         OSError: if the file cannot be opened.
     """
     return open_sheet(path).header
@@ -178,7 +179,7 @@ def _places(
     """Return the columns that may hold the SMILES, the likeliest first.
 
     Raises:
-        ValueError: if there is none.
+        MolgenError: if there is none.
     """
     if column is not None:
         return [find(sheet.path, sheet.header, column)]
@@ -190,7 +191,7 @@ def _places(
         hint = f"; name the one of SMILES with --{option}" if option else ""
         if _holds_smiles(sheet.header[:1]):
             hint = "; a table without headings is read if its name ends in .smi"
-        raise ValueError(
+        raise MolgenError(
             f"{sheet.path}: no column {names} or the like; the columns are "
             f"{listed(sheet.header)}{hint}"
         )

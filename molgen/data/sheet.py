@@ -26,6 +26,7 @@ from molgen.data.headings import (
     suffix_of,
 )
 from molgen.data.text_file import MOST_BYTES, MOST_LINES, TextFile
+from molgen.errors import MolgenError
 from molgen.utils.imports import installed
 
 Row = tuple[int, list[str]]
@@ -60,7 +61,7 @@ class Sheet:
                 have been drawn there. Elsewhere it never is.
 
         Raises:
-            ValueError: naming the line that cannot be read.
+            MolgenError: naming the line that cannot be read.
         """
         blank = blank and len(self.header) <= 1
         for line, row in self.all_rows():
@@ -76,7 +77,7 @@ def open_sheet(path: str | Path, named: Sequence[str] = ()) -> Sheet:
         named: columns that are asked for: the file then has headings.
 
     Raises:
-        ValueError: if the file is empty, is no text, of another kind or beyond a limit.
+        MolgenError: if the file is empty, is no text, of another kind or beyond a limit.
         OSError: if it cannot be opened.
     """
     path = Path(path)
@@ -86,7 +87,7 @@ def open_sheet(path: str | Path, named: Sequence[str] = ()) -> Sheet:
     text = TextFile(path)
     begin, first = next(((i, line) for i, line in enumerate(text) if line.strip()), (0, ""))
     if not first:
-        raise ValueError(f"{path}: the file is empty")
+        raise MolgenError(f"{path}: the file is empty")
     if suffix in LIST_SUFFIXES:
         if not named and not _is_heading(first):
             return Sheet(path, (), "", lambda: _list_rows(text), text)
@@ -141,36 +142,36 @@ def _table_rows(text: TextFile, begin: int, delimiter: str, headings: int = 1) -
     except csv.Error as error:
         line = begin + reader.line_num
         where = f" (of the row that begins in line {before + 1})" if line > before + 1 else ""
-        raise ValueError(f"{text.path}, line {line}: {error}{where}") from error
+        raise MolgenError(f"{text.path}, line {line}: {error}{where}") from error
 
 
 def _parquet(path: Path) -> Sheet:
     """Open a parquet file.
 
     Raises:
-        ValueError: if it is none, or beyond a limit.
+        MolgenError: if it is none, or beyond a limit.
     """
     if not installed("pyarrow"):
-        raise ValueError(f"{path}: parquet needs pyarrow (pip install 'molgen[parquet]')")
+        raise MolgenError(f"{path}: parquet needs pyarrow (pip install 'molgen[parquet]')")
     from pyarrow import ArrowException, parquet
 
     try:
         about = parquet.read_metadata(path)
     except (ArrowException, ValueError) as error:
-        raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise MolgenError(f"{path}: {str(error).splitlines()[0]}") from error
     unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
     found = (unpacked, about.num_rows, about.num_columns)
     most = (MOST_BYTES, MOST_LINES, MOST_COLUMNS)
     if any(number > limit for number, limit in zip(found, most, strict=True)):
         words = "{:,} bytes, {:,} rows, {:,} columns"
-        raise ValueError(f"{path}: {words.format(*found)}, expected at most {words.format(*most)}")
+        raise MolgenError(f"{path}: {words.format(*found)}, expected at most {words.format(*most)}")
     names = about.schema.to_arrow_schema().names
 
     def rows() -> Iterator[Row]:
         try:
             columns = parquet.read_table(path).to_pydict().values()
         except (ArrowException, ValueError) as error:
-            raise ValueError(f"{path}: {str(error).splitlines()[0]}") from error
+            raise MolgenError(f"{path}: {str(error).splitlines()[0]}") from error
         for number, cells in enumerate(zip(*columns, strict=True), 1):
             yield number, ["" if cell is None else str(cell) for cell in cells]
 

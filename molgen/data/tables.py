@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from molgen.data.sheet import open_sheet
+from molgen.errors import MolgenError
 from molgen.utils.files import replacing
 from molgen.utils.imports import installed
 
@@ -41,16 +42,16 @@ def check_extension(path: str | Path) -> str:
     """Return the extension that says how to write a table; call it before any long work.
 
     Raises:
-        ValueError: if the path has another extension, or one that needs what is not installed.
+        MolgenError: if the path has another extension, or one that needs what is not installed.
     """
     extension = Path(path).suffix.lower()
     if extension not in EXTENSIONS:
-        raise ValueError(
+        raise MolgenError(
             f"cannot write {str(path)!r}: its extension is {extension!r}, "
             f"expected one of {', '.join(EXTENSIONS)}"
         )
     if extension == ".parquet" and not installed("pyarrow"):
-        raise ValueError(
+        raise MolgenError(
             f"cannot write {str(path)!r}: parquet needs pyarrow (pip install 'molgen[parquet]')"
         )
     return extension
@@ -65,7 +66,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         path: ending in one of :data:`EXTENSIONS`.
 
     Raises:
-        ValueError: for another extension, or if a column is missing.
+        MolgenError: for another extension, or if a column is missing.
         OSError: if the disk is full or the place cannot be written; no part of a file is left.
     """
     extension = check_extension(path)
@@ -86,7 +87,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     are recognised by column, except in :data:`TEXT_COLUMNS`.
 
     Raises:
-        ValueError: if it is of another kind, empty or damaged, or a row has more cells than there
+        MolgenError: if it is of another kind, empty or damaged, or a row has more cells than there
             are headings.
         OSError: if it cannot be opened.
     """
@@ -99,7 +100,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     names = sheet.header or ("raw", "name")
     for line, row in rows:
         if sheet.header and any(row[len(names) :]):
-            raise ValueError(f"{path}, line {line}: {len(row)} cells for {len(names)} headings")
+            raise MolgenError(f"{path}, line {line}: {len(row)} cells for {len(names)} headings")
     cells = [[*row, *[""] * (len(names) - len(row))][: len(names)] for _, row in rows]
     frame = pd.DataFrame(cells, columns=list(names), dtype=str)
     if not sheet.header:
@@ -158,7 +159,9 @@ def _cell(value: Any) -> str:
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series:
     if name not in frame:
-        raise ValueError(f"frame has no column {name!r}, only {', '.join(map(str, frame.columns))}")
+        raise MolgenError(
+            f"frame has no column {name!r}, only {', '.join(map(str, frame.columns))}"
+        )
     return frame[name]
 
 

@@ -18,6 +18,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from molgen.errors import MolgenError
+
 MOST_BYTES = 512 * 2**20
 """Of a table, unpacked: ten million SMILES of drug-like molecules."""
 MOST_LINES = 10_000_000
@@ -51,7 +53,7 @@ class TextFile:
         """Look through the file.
 
         Raises:
-            ValueError: if it is a damaged gzip file, no text, or beyond a limit.
+            MolgenError: if it is a damaged gzip file, no text, or beyond a limit.
             OSError: if it cannot be opened.
         """
         self.path = Path(path)
@@ -69,13 +71,13 @@ class TextFile:
                     last = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
                     since = since + len(piece) if last < 0 else len(piece) - 1 - last
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{self.path}: damaged gzip file ({error})") from error
+            raise MolgenError(f"{self.path}: damaged gzip file ({error})") from error
 
     def __iter__(self) -> Iterator[str]:
         """Yield the lines, each but perhaps the last with its end.
 
         Raises:
-            ValueError: naming the line that is not of the encoding that the file's mark promises.
+            MolgenError: naming the line that is not of the encoding that the file's mark promises.
         """
         self.odd = (0, 0)
         marked = self.encoding != "utf-8-sig"
@@ -90,7 +92,7 @@ class TextFile:
                 for number, line in enumerate(text, 1):
                     yield line if line.isascii() else self._latin(line, number)
             except UnicodeError as error:
-                raise ValueError(
+                raise MolgenError(
                     f"{self.path}, line {number + 1}: not {self.encoding.upper()}, as which the "
                     "file begins"
                 ) from error
@@ -106,21 +108,21 @@ class TextFile:
             if piece.startswith(mark):
                 return encoding
         if CONTROL.search(piece[:SNIFFED]):
-            raise ValueError(f"{self.path}: not a text file")
+            raise MolgenError(f"{self.path}: not a text file")
         return "utf-8-sig"
 
     def _check(self, total: int, lines: int, longest: int) -> None:
         if total > MOST_BYTES:
-            raise ValueError(
+            raise MolgenError(
                 f"{self.path}: more than {MOST_BYTES // 2**20} MiB unpacked, expected at most that "
                 "of a table: split it, or keep the columns that are needed"
             )
         if lines > MOST_LINES:
-            raise ValueError(
+            raise MolgenError(
                 f"{self.path}: more than {MOST_LINES:,} lines, expected at most that of a table"
             )
         if longest > MOST_LINE:
-            raise ValueError(
+            raise MolgenError(
                 f"{self.path}: a line of more than {MOST_LINE // 2**20} MiB, expected a table"
             )
 

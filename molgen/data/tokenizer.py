@@ -18,6 +18,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from molgen.errors import MolgenError
 from molgen.molecules.smiles import PATTERNS, TokenError, split
 from molgen.utils.json_files import read_json, shown
 
@@ -55,20 +56,20 @@ def check_vocabulary(vocab: Sequence[str], representation: str, source: str | Pa
         source: what an error names.
 
     Raises:
-        ValueError: if the special ones are not the last two, a token is there twice, or one is no
+        MolgenError: if the special ones are not the last two, a token is there twice, or one is no
             token of the representation.
     """
     words, special = tuple(vocab[:-2]), tuple(vocab[-2:])
     if representation not in PATTERNS or special != (PAD, MASK):
-        raise ValueError(
+        raise MolgenError(
             f"{source}: not a molgen tokenizer (it spells {shown(representation)}, expected "
             f"{' or '.join(PATTERNS)}; its special tokens are {shown(special)})"
         )
     if len(set(vocab)) != len(vocab):
-        raise ValueError(f"{source} is damaged: its vocabulary holds a token twice")
+        raise MolgenError(f"{source} is damaged: its vocabulary holds a token twice")
     for word in words:
         if re.fullmatch(PATTERNS[representation], word) is None:
-            raise ValueError(
+            raise MolgenError(
                 f"{source} is damaged: {shown(word)} is no token of {representation.upper()}"
             )
 
@@ -77,7 +78,7 @@ def smiles_to_selfies(smiles: str) -> str:
     """Return the SELFIES of a SMILES string.
 
     Raises:
-        ValueError: if the selfies library cannot encode it, with the library's reason on one line.
+        MolgenError: if the selfies library cannot encode it, with the library's reason on one line.
     """
     import selfies
 
@@ -85,7 +86,7 @@ def smiles_to_selfies(smiles: str) -> str:
         return str(selfies.encoder(smiles))
     except selfies.EncoderError as error:
         reason = str(error).strip().splitlines()[-1].strip()
-        raise ValueError(f"no SELFIES for {smiles!r}: {reason}") from error
+        raise MolgenError(f"no SELFIES for {smiles!r}: {reason}") from error
 
 
 def selfies_to_smiles(text: str) -> str:
@@ -111,15 +112,15 @@ class Tokenizer:
             representation: ``"smiles"`` or ``"selfies"``.
 
         Raises:
-            ValueError: if the representation is not known or a token appears twice.
+            MolgenError: if the representation is not known or a token appears twice.
         """
         if representation not in PATTERNS:
-            raise ValueError(
+            raise MolgenError(
                 f"representation is {representation!r}, expected one of {sorted(PATTERNS)}"
             )
         words = [token for token in vocab if token not in (PAD, MASK)]
         if len(set(words)) != len(words):
-            raise ValueError("vocab holds a token twice")
+            raise MolgenError("vocab holds a token twice")
         self.representation = representation
         self.vocab = [*words, PAD, MASK]
         self._id = {token: i for i, token in enumerate(self.vocab)}
@@ -196,7 +197,7 @@ class Tokenizer:
         """Read ``tokenizer.json`` of a checkpoint; needs neither transformers nor torch.
 
         Raises:
-            ValueError: if the file's vocabulary or pattern is not one that molgen writes.
+            MolgenError: if the file's vocabulary or pattern is not one that molgen writes.
             OSError: if it cannot be opened.
         """
         path = Path(folder) / "tokenizer.json"
@@ -204,7 +205,7 @@ class Tokenizer:
         ids, pattern = stored.model.vocab, stored.pre_tokenizer.pattern.Regex
         vocab = sorted(ids, key=ids.__getitem__)
         if sorted(ids.values()) != list(range(len(ids))):
-            raise ValueError(f"{path} is damaged: model.vocab does not count its tokens from 0")
+            raise MolgenError(f"{path} is damaged: model.vocab does not count its tokens from 0")
         names = [name for name, known in PATTERNS.items() if known == pattern]
         representation = names[0] if names else pattern
         check_vocabulary(vocab, representation, path)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from molgen.diffusion import remasking_rates as strength
 from molgen.diffusion.noise import LogLinear, Schedule
+from molgen.errors import MolgenError
 from molgen.utils.options import UNBOUNDED
 
 Row = tuple[float, float, float]
@@ -47,11 +48,11 @@ class Plan:
         """Check the table.
 
         Raises:
-            ValueError: naming the first step that is out of range, and the reason.
+            MolgenError: naming the first step that is out of range, and the reason.
         """
         a_t, a_s, sigma = self.alpha_t, self.alpha_s, self.sigma
         if not len(a_t) == len(a_s) == len(sigma) > 0:
-            raise ValueError(
+            raise MolgenError(
                 f"a plan needs columns of one length, got {len(a_t)}, {len(a_s)}, {len(sigma)}"
             )
         bound = np.array([strength.sigma_max(t, s) for t, s in zip(a_t, a_s, strict=True)])
@@ -65,11 +66,11 @@ class Plan:
         for fault, where in faults.items():
             if where.any():
                 i = int(where.argmax())
-                raise ValueError(
+                raise MolgenError(
                     f"step {i} {fault}: alpha {a_t[i]:.6g} -> {a_s[i]:.6g}, sigma {sigma[i]:.6g}"
                 )
         if abs(a_s[-1] - 1) > ROUNDING:
-            raise ValueError(f"the last step ends at alpha {a_s[-1]:.6g}, expected 1")
+            raise MolgenError(f"the last step ends at alpha {a_s[-1]:.6g}, expected 1")
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row]) -> Plan:
@@ -103,10 +104,10 @@ def grid(steps: int, schedule: Schedule) -> list[tuple[float, float, float]]:
     """Return ``(t, alpha_t, alpha_s)`` for ``steps`` equal steps of time from 1 to 0.
 
     Raises:
-        ValueError: if there is no step.
+        MolgenError: if there is no step.
     """
     if steps < 1:
-        raise ValueError(f"steps is {steps}, expected at least 1")
+        raise MolgenError(f"steps is {steps}, expected at least 1")
     times = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
     alphas = schedule.alpha(times).clamp(0, 1).tolist()
     alphas[0], alphas[-1] = 0.0, 1.0
@@ -198,10 +199,10 @@ class Switch(_Stepwise):
         """Check the time.
 
         Raises:
-            ValueError: if it is out of range.
+            MolgenError: if it is out of range.
         """
         if not 0 <= self.t_switch <= 1:
-            raise ValueError(f"t_switch is {self.t_switch}, expected a number in [0, 1]")
+            raise MolgenError(f"t_switch is {self.t_switch}, expected a number in [0, 1]")
 
     def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
         """Return 0 early, the other strategy's strength late."""
@@ -225,18 +226,18 @@ class Loop:
         """Return the plan of ``steps`` steps.
 
         Raises:
-            ValueError: if the plateau is empty or there are too few steps for the three parts.
+            MolgenError: if the plateau is empty or there are too few steps for the three parts.
         """
         if not 0 < self.t_off < self.t_on < 1:
-            raise ValueError(
+            raise MolgenError(
                 f"loop needs 0 < t_off < t_on < 1, got t_on={self.t_on} and t_off={self.t_off}"
             )
         on, off = round(self.t_on * steps), round(self.t_off * steps)
         on, off = min(on, steps - 1), max(off, 1)
         if steps < 3:
-            raise ValueError(f"loop needs at least 3 steps for its three parts, got {steps}")
+            raise MolgenError(f"loop needs at least 3 steps for its three parts, got {steps}")
         if not off < on:
-            raise ValueError(
+            raise MolgenError(
                 f"loop's plateau from t_on={self.t_on} to t_off={self.t_off} is shorter than one "
                 f"of {steps} steps"
             )

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats, Mask
 
 ROUNDING = 1e-12
@@ -97,7 +98,7 @@ def masked_posterior(
         Probabilities with shape (batch, length, vocab).
 
     Raises:
-        ValueError: if the alphas or ``sigma`` are out of range by more than rounding.
+        MolgenError: if the alphas or ``sigma`` are out of range by more than rounding.
     """
     keep = _keep(tokens, alpha_t, alpha_s, sigma, mask_id)
     q = keep.to(p.dtype) * p
@@ -130,7 +131,7 @@ def uniform_posterior(p: Tensor, tokens: Tensor, alpha_t: Scalar, alpha_s: Scala
         Probabilities with shape (batch, length, vocab).
 
     Raises:
-        ValueError: if the alphas are out of range.
+        MolgenError: if the alphas are out of range.
     """
     check_step(alpha_t, alpha_s, 0.0)
     a_t, a_s = (_column(a, tokens).unsqueeze(-1).to(p.dtype) for a in (alpha_t, alpha_s))
@@ -145,19 +146,19 @@ def check_step(alpha_t: Scalar, alpha_s: Scalar, sigma: Scalar) -> None:
     """Check that a step goes forward and that sigma keeps the marginals.
 
     Raises:
-        ValueError: unless ``0 <= alpha_t <= alpha_s <= 1`` and ``0 <= sigma <= sigma_max``, up to
+        MolgenError: unless ``0 <= alpha_t <= alpha_s <= 1`` and ``0 <= sigma <= sigma_max``, up to
             rounding.
     """
     alpha_t, alpha_s, sigma = _tensor(alpha_t), _tensor(alpha_s), _tensor(sigma)
     excess = sigma - sigma_max(alpha_t, alpha_s)
     rounding = max(ROUNDING, 8 * torch.finfo(excess.dtype).eps)
     if not ((alpha_t >= 0) & (alpha_s - alpha_t >= -rounding) & (alpha_s <= 1)).all():
-        raise ValueError(
+        raise MolgenError(
             f"need 0 <= alpha_t <= alpha_s <= 1, got alpha_t={_range(alpha_t)} "
             f"and alpha_s={_range(alpha_s)}"
         )
     if not ((sigma >= 0) & (excess <= rounding)).all():
-        raise ValueError(
+        raise MolgenError(
             f"sigma must lie in [0, sigma_max], got {_range(sigma)} where sigma_max is "
             f"{_range(sigma_max(alpha_t, alpha_s))}"
         )

@@ -16,6 +16,8 @@ the flow corrector.
 
 from __future__ import annotations
 
+from molgen.errors import MolgenError
+
 
 def sigma_max(alpha_t: float, alpha_s: float) -> float:
     """Return the largest sigma that keeps the marginals; 0 at ``alpha_t = 0``, all still masked."""
@@ -52,7 +54,7 @@ def discrete_flow(alpha_t: float, alpha_s: float, beta: float) -> float:
     ``beta >= 0`` is the corrector's rate and may change from step to step; 1 is forward-backward.
     """
     if not beta >= 0.0:
-        raise ValueError(f"beta must be at least 0, got {beta}")
+        raise MolgenError(f"beta must be at least 0, got {beta}")
     if alpha_t <= 0.0:
         return 0.0
     return min(beta * (alpha_s - alpha_t) / alpha_t, sigma_max(alpha_t, alpha_s))
@@ -75,10 +77,10 @@ def loop_alpha(t: float, t_on: float, t_off: float, alpha_on: float) -> float:
     plateau.
 
     Raises:
-        ValueError: unless ``0 < t_off <= t_on < 1`` and ``alpha_on`` is in [0, 1].
+        MolgenError: unless ``0 < t_off <= t_on < 1`` and ``alpha_on`` is in [0, 1].
     """
     if not 0.0 < t_off <= t_on < 1.0:
-        raise ValueError(f"need 0 < t_off <= t_on < 1, got t_on={t_on} and t_off={t_off}")
+        raise MolgenError(f"need 0 < t_off <= t_on < 1, got t_on={t_on} and t_off={t_off}")
     _unit("alpha_on", alpha_on)
     if t > t_on:
         return (1.0 - t) * alpha_on / (1.0 - t_on)
@@ -101,5 +103,5 @@ def loop(
 
 def _unit(name: str, value: float) -> float:
     if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{name} must lie in [0, 1], got {value}")
+        raise MolgenError(f"{name} must lie in [0, 1], got {value}")
     return value

@@ -18,6 +18,7 @@ import numpy as np
 
 from molgen.data.tokenizer import Tokenizer
 from molgen.diffusion.string_likelihood import Ids, Score
+from molgen.errors import MolgenError
 from molgen.molecules.smiles import TokenError
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def summary(frame: pd.DataFrame) -> dict[str, Any]:
     return result
 
 
-class _TooMany(ValueError):
+class _TooMany(MolgenError):
     """A string has more tokens than the maximum of the network."""
 
 

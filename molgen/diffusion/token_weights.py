@@ -46,6 +46,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats, Mask
 from molgen.utils.options import UNBOUNDED
 
@@ -88,10 +89,10 @@ def sharpened_weights(
         Weights with shape (batch, length), 0 where ``is_clean`` is False.
 
     Raises:
-        ValueError: if ``tau`` is not above 0.
+        MolgenError: if ``tau`` is not above 0.
     """
     if not tau > 0.0:
-        raise ValueError(f"tau must be above 0, got {tau}")
+        raise MolgenError(f"tau must be above 0, got {tau}")
     smallest = torch.finfo(psi.dtype).tiny
     return softmax_over(-psi.clamp(min=smallest).log() / tau, is_clean, normalise)
 
@@ -122,10 +123,10 @@ def check_normalise(normalise: str) -> None:
     """Check the normalisation of weights.
 
     Raises:
-        ValueError: if it is neither ``"sum"`` nor ``"mean"``.
+        MolgenError: if it is neither ``"sum"`` nor ``"mean"``.
     """
     if normalise not in ("sum", "mean"):
-        raise ValueError(f"normalise must be 'sum' or 'mean', got {normalise!r}")
+        raise MolgenError(f"normalise must be 'sum' or 'mean', got {normalise!r}")
 
 
 PSI, QUALITY, PROPERTY = "psi", "quality", "property"
@@ -198,7 +199,7 @@ class Sharpened:
         """Check the parameters.
 
         Raises:
-            ValueError: if ``tau`` is not positive or ``normalise`` is unknown.
+            MolgenError: if ``tau`` is not positive or ``normalise`` is unknown.
         """
         _check_tau(self.tau)
         check_normalise(self.normalise)
@@ -221,7 +222,7 @@ class Quality:
         """Check the parameters.
 
         Raises:
-            ValueError: if ``tau`` is not positive.
+            MolgenError: if ``tau`` is not positive.
         """
         _check_tau(self.tau)
 
@@ -251,7 +252,7 @@ class Attribution:
 
 def _check_tau(tau: float) -> None:
     if not tau > 0:
-        raise ValueError(f"tau is {tau}, expected more than 0")
+        raise MolgenError(f"tau is {tau}, expected more than 0")
 
 
 def _softmax(scores: Floats, is_clean: Mask) -> Floats:

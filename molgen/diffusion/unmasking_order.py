@@ -39,6 +39,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats, Mask
 from molgen.utils.options import UNBOUNDED
 
@@ -148,10 +149,10 @@ class EntropyBounded:
         """Check the bound.
 
         Raises:
-            ValueError: if it is below 0 or not a number.
+            MolgenError: if it is below 0 or not a number.
         """
         if not self.gamma >= 0:
-            raise ValueError(f"gamma is {self.gamma}, expected at least 0")
+            raise MolgenError(f"gamma is {self.gamma}, expected at least 0")
 
     def __call__(self, now: UnmaskingState) -> Mask:
         """Return the tokens to place; see `Order`."""
@@ -187,12 +188,12 @@ class Stable:
         """Check the numbers.
 
         Raises:
-            ValueError: naming the one that is out of range.
+            MolgenError: naming the one that is out of range.
         """
         if not 0 <= self.confidence <= 1:
-            raise ValueError(f"confidence is {self.confidence}, expected a number in [0, 1]")
+            raise MolgenError(f"confidence is {self.confidence}, expected a number in [0, 1]")
         if not self.kl > 0:
-            raise ValueError(f"kl is {self.kl}, expected more than 0")
+            raise MolgenError(f"kl is {self.kl}, expected more than 0")
         _check_count("forwards", self.forwards)
         _check_count("at_once", self.at_once)
 
@@ -242,7 +243,7 @@ def divergence(p: Floats, q: Floats) -> Floats:
 
 def _check_count(name: str, value: Any) -> None:
     if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
+        raise MolgenError(f"{name} is {value!r}, expected a whole number of at least 1")
 
 
 ORDERS: dict[str, type[Order]] = {

@@ -59,7 +59,7 @@ def design(
         (Ctrl-C) ends the run with the molecules accepted so far.
 
     Raises:
-        ValueError: if a goal is invalid, no goal affects the result, or novelty is required
+        MolgenError: if a goal is invalid, no goal affects the result, or novelty is required
             without a training-set index.
     """
     request.check_novelty(model)
@@ -100,7 +100,7 @@ def survey(
     those recommended for sampling, and without a training-set index no row is rejected for novelty.
 
     Raises:
-        ValueError: if a goal is invalid, or no goal affects the result.
+        MolgenError: if a goal is invalid, or no goal affects the result.
     """
     if model.training_index is None:
         request = replace(request, allow_training_molecules=True)
@@ -129,7 +129,7 @@ def resolve(model: Model, request: Request, purpose: str = "design") -> Resolved
         purpose: of the recommended settings; see :meth:`molgen.model.Model.preset`.
 
     Raises:
-        ValueError: if a goal is invalid, or no goal affects the result.
+        MolgenError: if a goal is invalid, or no goal affects the result.
     """
     whole = None if request.constraint else request.goals.targets  # of presets
     settings = request.settings or model.settings(purpose, whole)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from molgen.data.prior import Prior
 from molgen.discovery.objectives import Objective, WeightedSum, read_objectives
+from molgen.errors import MolgenError
 from molgen.guidance.classifier import label
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
@@ -92,10 +93,10 @@ class Goals:
         """Check the tolerance.
 
         Raises:
-            ValueError: if it is not a finite number of at least 0.
+            MolgenError: if it is not a finite number of at least 0.
         """
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
-            raise ValueError(f"tolerance is {self.tolerance}, expected at least 0")
+            raise MolgenError(f"tolerance is {self.tolerance}, expected at least 0")
 
     def __iter__(self) -> Iterator[Goal]:
         """Iterate over the goals."""
@@ -169,7 +170,7 @@ class Goals:
                 properties count in their own unit.
 
         Raises:
-            ValueError: if the target of a property with real values is a plain number, and its
+            MolgenError: if the target of a property with real values is a plain number, and its
                 standard deviation is unknown.
         """
         return read_goals(self.targets, self.weights, prior, self.tolerance)
@@ -192,12 +193,12 @@ def read_goals(
         tolerance: see :class:`Goals`.
 
     Raises:
-        ValueError: naming the goal that cannot be read or whose property is unknown, or the weight
+        MolgenError: naming the goal that cannot be read or whose property is unknown, or the weight
             that is out of range or has no goal.
     """
     targets = words if isinstance(words, Mapping) else split_targets(words)
     if not targets and weights:
-        raise ValueError(f"weight of {next(iter(weights))} is given, expected a goal for it")
+        raise MolgenError(f"weight of {next(iter(weights))} is given, expected a goal for it")
     if not targets:
         return Goals(tolerance=tolerance)
     objectives = read_objectives(targets, prior or _NOTHING, weights)
@@ -212,7 +213,7 @@ def _slack(goal: Goal, prior: Prior, tolerance: float) -> float:
     std = prior.std.get(goal.name, math.nan)
     plain = goal.bounds and not isinstance(goal.target, Range) and not get(goal.name).integer
     if plain and math.isnan(std):
-        raise ValueError(
+        raise MolgenError(
             f"target {goal}: the standard deviation of {goal.name} in the training data is "
             "unknown, expected a range"
         )
@@ -233,7 +234,7 @@ def guided_targets(model: Model, goals: Goals, settings: Settings) -> dict[str, 
     """Return the targets that guide the draws: those of the model, or of its noisy classifier.
 
     Raises:
-        ValueError: if a required classifier is missing, or no goal guides or filters.
+        MolgenError: if a required classifier is missing, or no goal guides or filters.
     """
     available = set(model.properties)
     how = settings.guidance
@@ -245,7 +246,7 @@ def guided_targets(model: Model, goals: Goals, settings: Settings) -> dict[str, 
         available = labelled & available if how.cfg else labelled
     idle = [goal for goal in goals if goal.name not in available and not goal.bounds]
     if idle and len(idle) == len(goals):
-        raise ValueError(
+        raise MolgenError(
             f"target {idle[0].name}: the model is not conditioned on it, so {idle[0].target} has "
             f"no effect, expected {', '.join(sorted(available)) or 'none'}, a range to filter by, "
             "or molgen search"

@@ -27,6 +27,7 @@ from molgen.constraints.draw import restrained
 from molgen.diffusion.plan import Ancestral
 from molgen.discovery.moves import masked, masked_fragments, resized
 from molgen.discovery.search import ScoredRows, Search
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import mark_unique
 from molgen.sampling.sampler import AnySampler, Given, Job, Samples
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -146,31 +147,31 @@ class Metropolis:
         """Check the numbers.
 
         Raises:
-            ValueError: naming the number that is out of range.
+            MolgenError: naming the number that is out of range.
         """
         if not (self.beta >= 0 and math.isfinite(self.beta)):
-            raise ValueError(f"beta is {self.beta}, expected at least 0 and finite")
+            raise MolgenError(f"beta is {self.beta}, expected at least 0 and finite")
         if not 0 < self.low <= self.high <= 1:
-            raise ValueError(
+            raise MolgenError(
                 f"low and high are {self.low} and {self.high}, expected 0 < low <= high <= 1"
             )
         for name in ("resize", "fragments"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected a number in [0, 1]")
+                raise MolgenError(f"{name} is {getattr(self, name)}, expected a number in [0, 1]")
         if not isinstance(self.steps, int) or self.steps < 1:
-            raise ValueError(f"steps is {self.steps!r}, expected a whole number of at least 1")
+            raise MolgenError(f"steps is {self.steps!r}, expected a whole number of at least 1")
 
     def run(self, search: Search) -> str:
         """Draw and score until a budget ends; return the reason of the end.
 
         Raises:
-            ValueError: if the model is not a masked diffusion model, or fragments are to be
+            MolgenError: if the model is not a masked diffusion model, or fragments are to be
                 redrawn and its representation is not SMILES.
         """
         search.check_masks()
         written = search.model.tokenizer.representation
         if self.fragments and written != "smiles":
-            raise ValueError(
+            raise MolgenError(
                 f"fragments is {self.fragments} with representation {written}, expected 0"
             )
         rows = min(search.n, search.left // search.max_row_forwards)

@@ -20,6 +20,7 @@ from typing import Protocol
 import numpy as np
 
 from molgen.data.prior import Prior
+from molgen.errors import MolgenError
 from molgen.targets import Target, ends, read_targets
 from molgen.utils.arrays import Floats
 from property_models import get
@@ -47,13 +48,13 @@ class Objective:
         """Check the property and the numbers.
 
         Raises:
-            ValueError: naming the number that is out of range.
+            MolgenError: naming the number that is out of range.
         """
         get(self.name)
         for name in ("weight", "unit"):
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} of {self.name} is {value}, expected more than 0")
+                raise MolgenError(f"{name} of {self.name} is {value}, expected more than 0")
 
     def gain(self, values: Floats) -> Floats:
         """Return the gains of values of the property; NaN stays NaN, same shape."""
@@ -79,14 +80,14 @@ def read_objectives(
         weights: of some of the properties in a sum; the others count 1.
 
     Raises:
-        ValueError: if there is no target, one is invalid, or a weight has no target.
+        MolgenError: if there is no target, one is invalid, or a weight has no target.
     """
     if not targets:
-        raise ValueError("targets is empty, expected at least one property to search for")
+        raise MolgenError("targets is empty, expected at least one property to search for")
     weights = dict(weights or {})
     stray = [name for name in weights if name not in targets]
     if stray:
-        raise ValueError(
+        raise MolgenError(
             f"weight of {stray[0]} is given, expected one of the targets {', '.join(targets)}"
         )
     std, mean = prior.std, prior.mean

@@ -16,6 +16,7 @@ from molgen.constraints import draw as constrained
 from molgen.constraints.likeness import Likeness
 from molgen.constraints.scaffolds import Constraint
 from molgen.discovery.goals import Goals, weighed
+from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.molecules.filters import Filters
 from molgen.sampling import factory
@@ -56,12 +57,12 @@ class Budget:
         """Check the numbers.
 
         Raises:
-            ValueError: naming the one that is too small.
+            MolgenError: naming the one that is too small.
         """
         for each in fields(self):
             value, least = getattr(self, each.name), int(each.name != "oracle_calls")
             if value is not None and value < least:
-                raise ValueError(f"{each.name} is {value}, expected at least {least}")
+                raise MolgenError(f"{each.name} is {value}, expected at least {least}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +100,10 @@ class Request:
         """Check the number of molecules.
 
         Raises:
-            ValueError: if it is below 1.
+            MolgenError: if it is below 1.
         """
         if self.n is not None and self.n < 1:
-            raise ValueError(f"n is {self.n}, expected at least 1")
+            raise MolgenError(f"n is {self.n}, expected at least 1")
         if not self.allow_radicals:
             object.__setattr__(self, "filters", self.filters.without_radicals())
 
@@ -111,10 +112,10 @@ class Request:
         """The requested number of molecules.
 
         Raises:
-            ValueError: if it is None.
+            MolgenError: if it is None.
         """
         if self.n is None:
-            raise ValueError("n is None, expected the number of molecules to deliver")
+            raise MolgenError("n is None, expected the number of molecules to deliver")
         return self.n
 
     @property
@@ -122,22 +123,22 @@ class Request:
         """The required likeness to a lead.
 
         Raises:
-            ValueError: if the constraint is one of scaffolds.
+            MolgenError: if the constraint is one of scaffolds.
         """
         if isinstance(self.constraint, Likeness):
             return self.constraint
         if self.constraint:
-            raise ValueError("constraint is one of scaffolds, expected a Likeness")
+            raise MolgenError("constraint is one of scaffolds, expected a Likeness")
         return Likeness()
 
     def check_novelty(self, model: Model) -> None:
         """Check that the model has a training-set index, if novelty is required.
 
         Raises:
-            ValueError: if not.
+            MolgenError: if not.
         """
         if model.training_index is None and not self.allow_training_molecules:
-            raise ValueError(
+            raise MolgenError(
                 "the model has no training-set index, so novelty is unknown, expected "
                 "allow_training_molecules"
             )
@@ -172,7 +173,7 @@ class Resolved:
             guide: the targets that guide the draws, if the request has none.
 
         Raises:
-            ValueError: if a goal is invalid, or no goal affects the result.
+            MolgenError: if a goal is invalid, or no goal affects the result.
         """
         goals = request.goals.measured(model.prior)
         settings = weighed(settings, goals)

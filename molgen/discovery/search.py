@@ -26,6 +26,7 @@ from molgen.discovery.counts import SearchCounts
 from molgen.discovery.objectives import Score, WeightedSum, read_objectives
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
+from molgen.errors import MolgenError
 from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
 from molgen.molecules.fate import Fate, counted
@@ -162,10 +163,10 @@ class Search:
         """Check that the model is a masked diffusion model, so that parts of rows can be redrawn.
 
         Raises:
-            ValueError: if not.
+            MolgenError: if not.
         """
         if noise_of(self.model.denoiser) != "masked":
-            raise ValueError(
+            raise MolgenError(
                 f"model {self.model.name!r} is not a masked diffusion model, so no part of a row "
                 "can be redrawn: expected the method best-of-n"
             )
@@ -281,12 +282,12 @@ def search(
         accepted so far.
 
     Raises:
-        ValueError: if a target or budget is out of range, novelty is required without a
+        MolgenError: if a target or budget is out of range, novelty is required without a
             training-set index, or the method does not fit the model.
     """
     calls, n = request.budget.oracle_calls, request.count
     if calls is not None and calls < 1:
-        raise ValueError(f"oracle_calls is {calls}, expected at least 1")
+        raise MolgenError(f"oracle_calls is {calls}, expected at least 1")
     request.check_novelty(model)
     objectives = read_objectives(request.goals.targets, model.prior, request.goals.weights)
     settings = request.settings or model.settings("design", gamma=GAMMA)

@@ -23,6 +23,7 @@ from molgen.discovery.particles import (
     normalised,
 )
 from molgen.discovery.search import Search
+from molgen.errors import MolgenError
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.spec import ClassifierFree
 from molgen.molecules.parsing import interpret_all
@@ -61,20 +62,20 @@ class SequentialMonteCarlo:
         """Check the numbers.
 
         Raises:
-            ValueError: naming the number that is out of range.
+            MolgenError: naming the number that is out of range.
         """
         for name in ("particles", "every", "draws"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
+                raise MolgenError(f"{name} is {value!r}, expected a whole number of at least 1")
         if not (self.twist >= 0 and math.isfinite(self.twist)):
-            raise ValueError(f"twist is {self.twist}, expected at least 0 and finite")
+            raise MolgenError(f"twist is {self.twist}, expected at least 0 and finite")
 
     def run(self, search: Search) -> str:
         """Draw and score until a budget ends; return the reason of the end.
 
         Raises:
-            ValueError: if the model is not a masked diffusion model, or its guidance is not a
+            MolgenError: if the model is not a masked diffusion model, or its guidance is not a
                 mixture.
         """
         guidance = search.recipe.settings.guidance
@@ -82,7 +83,7 @@ class SequentialMonteCarlo:
         if search.recipe.targets and not (
             isinstance(guidance, ClassifierFree) and guidance.mix == "clean"
         ):
-            raise ValueError("guidance of particles must have a normaliser, expected cfg")
+            raise MolgenError("guidance of particles must have a normaliser, expected cfg")
         first = 0
         with workers(search.recipe.settings.device) as pool:
             filter = self._filter(search, pool)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from molgen.errors import MolgenError
 from molgen.frontiers.objective import Objective
 from molgen.frontiers.store import Record
 from molgen.utils.pareto import hypervolume, nondominated
@@ -170,7 +171,7 @@ def published_table(path: str | Path, objective: Objective) -> pd.DataFrame:
         objective: property and data mean.
 
     Raises:
-        ValueError: if a column is missing, or a cell is not a number where one is expected.
+        MolgenError: if a column is missing, or a cell is not a number where one is expected.
         OSError: if it cannot be read.
     """
     import pandas as pd
@@ -180,7 +181,7 @@ def published_table(path: str | Path, objective: Objective) -> pd.DataFrame:
     table = read_table(path)
     missing = [name for name in PUBLISHED_COLUMNS if name not in table]
     if missing:
-        raise ValueError(f"{path} has no column {missing[0]!r}, expected for published points")
+        raise MolgenError(f"{path} has no column {missing[0]!r}, expected for published points")
     table = table.rename(columns=PUBLISHED_COLUMNS)[list(PUBLISHED_COLUMNS.values())]
     table = table[table["property"] == objective.property].reset_index(drop=True)
     for name in ("steps", "gamma", "novel", "property_mean"):
@@ -190,7 +191,7 @@ def published_table(path: str | Path, objective: Objective) -> pd.DataFrame:
             bad &= table[name].notna() & (table[name].astype(str).str.strip() != "")
         if bad.any():
             shown = table.loc[bad, name].iloc[0]
-            raise ValueError(
+            raise MolgenError(
                 f"{path}: {name} is {str(shown)!r} in a row of {objective.property}, expected a "
                 "number"
             )

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from molgen.errors import MolgenError
+
 SHARE = 3  # one in three is kept, with three times the rows
 FINALISTS = 3  # about this many are compared on all rows
 
@@ -50,11 +52,11 @@ def ladder(candidates: int, start: int, rows: int) -> list[Rung]:
         rows: of each at the last rung, the most of any rung.
 
     Raises:
-        ValueError: if one of them is less than 1.
+        MolgenError: if one of them is less than 1.
     """
     for name, value in (("candidates", candidates), ("start", start), ("rows", rows)):
         if value < 1:
-            raise ValueError(f"{name} is {value}, expected at least 1")
+            raise MolgenError(f"{name} is {value}, expected at least 1")
     levels = max(0, round(math.log(candidates / FINALISTS, SHARE)))
     found = []
     for level in range(levels + 1):

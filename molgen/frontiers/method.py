@@ -14,6 +14,7 @@ import dataclasses
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
+from molgen.errors import MolgenError
 from molgen.guidance.shaping import Shaping
 from molgen.sampling.settings import OPTIONS
 from molgen.utils.options import options_of
@@ -56,18 +57,18 @@ class Method(_Words):  # type: ignore[misc]
         """Check that the words can be written and read back.
 
         Raises:
-            ValueError: if the label is empty, long or unprintable, or a part has a semicolon.
+            MolgenError: if the label is empty, long or unprintable, or a part has a semicolon.
         """
         if not self.label.strip() or not self.label.isprintable():
-            raise ValueError(f"method label is {self.label!r}, expected some printable text")
+            raise MolgenError(f"method label is {self.label!r}, expected some printable text")
         if len(self.label) > LONGEST_LABEL:
-            raise ValueError(
+            raise MolgenError(
                 f"method label {self.label!r} has {len(self.label)} characters, expected at most "
                 f"{LONGEST_LABEL}"
             )
         for name, value in dataclasses.asdict(self).items():
             if ";" in value or value != value.strip() or not value:
-                raise ValueError(
+                raise MolgenError(
                     f"method {self.label}: {name} is {value!r}, expected text without semicolons "
                     "and blanks around it"
                 )
@@ -81,7 +82,7 @@ class Method(_Words):  # type: ignore[misc]
             model: used unless the text names one.
 
         Raises:
-            ValueError: naming the part that cannot be read.
+            MolgenError: naming the part that cannot be read.
         """
         label, *parts = (part.strip() for part in text.split(";"))
         keys = [field.name for field in dataclasses.fields(cls) if field.name != "label"]
@@ -90,7 +91,7 @@ class Method(_Words):  # type: ignore[misc]
         for part in filter(None, parts):
             key, equals, value = (piece.strip() for piece in part.partition("="))
             if not equals or key not in keys or key in seen:
-                raise ValueError(
+                raise MolgenError(
                     f"method {text!r} has the part {part!r}, expected each of "
                     f"{', '.join(keys)} at most once, as in 'LABEL; remask=rescale:eta=.1'"
                 )

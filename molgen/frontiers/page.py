@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from molgen.errors import MolgenError
 from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
 from molgen.frontiers.method import Method
 from molgen.frontiers.plot import LEAST_GAMMAS, method_colours, method_markers, title
@@ -39,12 +40,12 @@ def plotly_script() -> str:
     """Return the source of plotly.js.
 
     Raises:
-        ValueError: if plotly is missing.
+        MolgenError: if plotly is missing.
     """
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise ValueError("the page needs plotly: pip install 'molgen[plots]'") from error
+        raise MolgenError("the page needs plotly: pip install 'molgen[plots]'") from error
     return str(get_plotlyjs())
 
 
@@ -70,7 +71,7 @@ def frontier_html(
         conventions: to choose from; the first is shown first.
 
     Raises:
-        ValueError: if plotly is missing, or a file of molecules is damaged.
+        MolgenError: if plotly is missing, or a file of molecules is damaged.
         OSError: if a file cannot be read or written.
     """
     script = plotly_script()

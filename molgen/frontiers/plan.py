@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molgen.checkpoints.files import CLASSIFIER, FORMER, INFO, find
+from molgen.errors import MolgenError
 from molgen.frontiers.method import METHOD, OWN, SHAPING, Method
 from molgen.frontiers.objective import TOP, Objective
 from molgen.frontiers.store import Record, Run
@@ -59,17 +60,19 @@ class Sweep:
         """Check the axes.
 
         Raises:
-            ValueError: if one is empty, or two methods have one label.
+            MolgenError: if one is empty, or two methods have one label.
         """
         for name in ("methods", "gammas", "steps", "seeds"):
             if not getattr(self, name):
-                raise ValueError(f"{name} is empty, expected at least one")
+                raise MolgenError(f"{name} is empty, expected at least one")
         labels = [method.label for method in self.methods]
         twice = {label for label in labels if labels.count(label) > 1}
         if twice:
-            raise ValueError(f"methods has the label {twice.pop()} twice, expected distinct labels")
+            raise MolgenError(
+                f"methods has the label {twice.pop()} twice, expected distinct labels"
+            )
         if self.budgets and not any(method.adaptive for method in self.methods):
-            raise ValueError(
+            raise MolgenError(
                 f"budgets is {self.budgets}, expected none without a method that has adapt=..."
             )
 
@@ -99,12 +102,12 @@ def plan(sweep: Sweep, models: Mapping[str, Model]) -> list[Record]:
         models: by the names in the methods.
 
     Raises:
-        ValueError: if a method, a setting or a model does not fit the objective.
+        MolgenError: if a method, a setting or a model does not fit the objective.
     """
     for method in sweep.methods:
         model = models[method.model]
         if model.training_index is None:
-            raise ValueError(
+            raise MolgenError(
                 f"method {method.label}: model {method.model} has no training-set index, which "
                 "novelty needs"
             )
@@ -112,7 +115,7 @@ def plan(sweep: Sweep, models: Mapping[str, Model]) -> list[Record]:
         try:
             model.check(guided_targets(sweep.objective, method), settings)
         except ValueError as error:
-            raise ValueError(f"method {method.label}: {error}") from error
+            raise MolgenError(f"method {method.label}: {error}") from error
     records = []
     for method, run in sweep.cells():
         model = models[method.model]
@@ -193,7 +196,7 @@ def settings_for(
         **changes: further settings; of speed (batch size, device, number format) as a rule.
 
     Raises:
-        ValueError: naming the method and the word that cannot be read.
+        MolgenError: naming the method and the word that cannot be read.
     """
     wanted = {key: getattr(method, key) for key in (*METHOD, *SHAPING)}
     if not method.guided:
@@ -204,7 +207,7 @@ def settings_for(
                 changes[OPTIONS[key].name] = OPTIONS[key].read(text)
         return model.settings(gamma=gamma, steps=steps, **changes)
     except ValueError as error:
-        raise ValueError(f"method {method.label}: {error}") from error
+        raise MolgenError(f"method {method.label}: {error}") from error
 
 
 def settings_at(model: Model, method: Method, run: Run, **changes: Any) -> Settings:
@@ -230,7 +233,7 @@ def objective_for(model: Model, name: str, target: str | None, n: int) -> Object
         n: rows a run.
 
     Raises:
-        ValueError: if the model is not conditioned on the property, or the target cannot be read.
+        MolgenError: if the model is not conditioned on the property, or the target cannot be read.
     """
     from property_models import get
 
@@ -243,7 +246,7 @@ def objective_for(model: Model, name: str, target: str | None, n: int) -> Object
     try:
         wanted = parse_target(words)
     except ValueError as error:
-        raise ValueError(f"target {name}: {error}") from error
+        raise MolgenError(f"target {name}: {error}") from error
     if isinstance(wanted, str):
         sign = 1 if wanted == "max" else -1
     else:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from molgen.errors import MolgenError
 from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
 from molgen.frontiers.objective import Objective
 from molgen.utils.files import replacing
@@ -37,12 +38,12 @@ def figure_class() -> Any:
     """Return matplotlib's ``Figure``: without pyplot, so without windows and global state.
 
     Raises:
-        ValueError: if matplotlib is missing.
+        MolgenError: if matplotlib is missing.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ValueError("a chart needs matplotlib: pip install 'molgen[plots]'") from error
+        raise MolgenError("a chart needs matplotlib: pip install 'molgen[plots]'") from error
     return Figure
 
 
@@ -66,7 +67,7 @@ def frontier_png(
         conventions: one row of panels each.
 
     Raises:
-        ValueError: if matplotlib is missing.
+        MolgenError: if matplotlib is missing.
         OSError: if the file cannot be written.
     """
     means = over_seeds(runs)

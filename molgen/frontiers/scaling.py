@@ -67,7 +67,7 @@ def scaling_png(
         conventions: one row of panels each.
 
     Raises:
-        ValueError: if matplotlib is missing.
+        MolgenError: if matplotlib is missing.
         OSError: if the file cannot be written.
     """
     means = over_seeds(table, ("forwards", "product"))

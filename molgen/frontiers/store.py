@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, to_builtins
 
+from molgen.errors import MolgenError
 from molgen.frontiers.method import Method
 from molgen.frontiers.objective import Objective
 from molgen.utils.files import replacing
@@ -128,10 +129,10 @@ class _Stored(Struct, rename={"objective": "task", "run": "point"}):
         """Check that the method has a label.
 
         Raises:
-            ValueError: if not.
+            MolgenError: if not.
         """
         if "label" not in self.run.method:
-            raise ValueError("point.arm lacks the key label")
+            raise MolgenError("point.arm lacks the key label")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Store:
         """Return the finished runs, in the order of their names.
 
         Raises:
-            ValueError: if a file of one is damaged.
+            MolgenError: if a file of one is damaged.
         """
         paths = sorted((self.folder / POINTS).glob("*.json"))
         return [r for r in map(_read, paths) if self.molecules_path(r).is_file()]
@@ -178,7 +179,7 @@ class Store:
         """Return the molecules of a run as they were drawn.
 
         Raises:
-            ValueError: if the file is damaged.
+            MolgenError: if the file is damaged.
             OSError: if it cannot be read.
         """
         import pandas as pd
@@ -188,7 +189,7 @@ class Store:
         path = self.molecules_path(record)
         table = read_table(path)
         if len(table) != record.objective.n:
-            raise ValueError(f"{path} has {len(table)} rows, expected {record.objective.n}")
+            raise MolgenError(f"{path} has {len(table)} rows, expected {record.objective.n}")
         name = record.objective.property
         return table.assign(**{name: pd.to_numeric(table[name], errors="coerce")})
 
@@ -201,7 +202,7 @@ def check_compatible(records: Sequence[Record], wanted: Sequence[Record]) -> Non
         wanted: to be drawn, without figures.
 
     Raises:
-        ValueError: naming the first difference, and the remedy.
+        MolgenError: naming the first difference, and the remedy.
     """
     if not records or not wanted:
         return
@@ -235,7 +236,7 @@ def _own_words(method: Mapping[str, str]) -> dict[str, str]:
 
 def _same(name: str, have: object, want: object) -> None:
     if have != want:
-        raise ValueError(
+        raise MolgenError(
             f"the folder has {name} {have}, not {want}: give the method another label, or the "
             "sweep another --out"
         )
@@ -246,7 +247,7 @@ def _read(path: Path) -> Record:
         content = read_json(path, dict)
         stored = checked(content, _Stored, path)
         if stored.format != FORMAT:
-            raise ValueError(f"{path} has format {stored.format}, expected {FORMAT}")
+            raise MolgenError(f"{path} has format {stored.format}, expected {FORMAT}")
         return Record(stored.objective, stored.run, stored.origin, content["figures"])
     except ValueError as error:
-        raise ValueError(f"{error}; remove it to draw its run again") from error
+        raise MolgenError(f"{error}; remove it to draw its run again") from error

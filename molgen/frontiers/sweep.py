@@ -64,7 +64,7 @@ def run(
         progress: callbacks.
 
     Raises:
-        ValueError: if the request is out of range, or not comparable with the folder's runs;
+        MolgenError: if the request is out of range, or not comparable with the folder's runs;
             nothing has been drawn then.
         OSError: if a run cannot be stored.
     """

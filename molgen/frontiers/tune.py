@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from molgen.errors import MolgenError
 from molgen.frontiers.frontier import spread
 from molgen.frontiers.halving import Rung, ladder, successive
 from molgen.frontiers.objective import Objective
@@ -66,14 +67,14 @@ class Tune:
         """Check budget, convention and axes.
 
         Raises:
-            ValueError: naming the value out of range.
+            MolgenError: naming the value out of range.
         """
         if not 0 < self.budget < math.inf:
-            raise ValueError(f"budget is {self.budget}, expected forwards above 0")
+            raise MolgenError(f"budget is {self.budget}, expected forwards above 0")
         if self.convention not in (STRICT.name, PAPER.name):
-            raise ValueError(f"convention is {self.convention!r}, expected strict or paper")
+            raise MolgenError(f"convention is {self.convention!r}, expected strict or paper")
         if not self.candidates or not self.seeds:
-            raise ValueError("candidates or seeds are empty, expected at least one of each")
+            raise MolgenError("candidates or seeds are empty, expected at least one of each")
 
     @property
     def rungs(self) -> list[Rung]:
@@ -154,7 +155,7 @@ def tune(
         progress: callbacks.
 
     Raises:
-        ValueError: if a candidate does not fit the model or the target; nothing has been drawn
+        MolgenError: if a candidate does not fit the model or the target; nothing has been drawn
             then.
         OSError: if a run cannot be stored.
     """
@@ -182,10 +183,10 @@ def check(request: Tune, model: Model) -> None:
     """Check all candidates before anything is drawn.
 
     Raises:
-        ValueError: naming the first that does not fit the model or the target.
+        MolgenError: naming the first that does not fit the model or the target.
     """
     if model.training_index is None:
-        raise ValueError(f"model {model.name} has no training-set index, which novelty needs")
+        raise MolgenError(f"model {model.name} has no training-set index, which novelty needs")
     for candidate in request.candidates:
         settings = candidate.settings(model, request.speed)
         model.check(guided_targets(request.objective, candidate.method), settings)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from molgen.errors import MolgenError
 from molgen.frontiers.method import METHOD, Method
 from molgen.frontiers.plan import settings_for
 from molgen.sampling.settings import OPTIONS, Settings
@@ -114,7 +115,7 @@ class Candidate:
             speed: settings that change nothing but speed, and the number format.
 
         Raises:
-            ValueError: naming its method and the word that cannot be read.
+            MolgenError: naming its method and the word that cannot be read.
         """
         from molgen.sampling.words import gamma
 
@@ -160,10 +161,10 @@ def candidates(
         adapt: retries of failed rows, of :func:`retries`; none for one draw a row.
 
     Raises:
-        ValueError: if the count is less than 1.
+        MolgenError: if the count is less than 1.
     """
     if count < 1:
-        raise ValueError(f"candidates is {count}, expected at least 1")
+        raise MolgenError(f"candidates is {count}, expected at least 1")
     orders = [
         _shuffled(model, present, axes, seed, number)
         for number, axes in enumerate(families(model, adapt).values())

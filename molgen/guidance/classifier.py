@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from molgen.errors import MolgenError
 from molgen.guidance.kernels import Strength, strength
 from molgen.guidance.weighted_conditions import scaled
 from molgen.nn.micro_batches import FEW_ROWS, filling, precision, prepared
@@ -89,7 +90,7 @@ class ClassifierNetwork(Protocol):
         """Return the share of each bin that meets a target, in [0, 1], with shape (bins,).
 
         Raises:
-            ValueError: if the network does not predict this property, or no bin meets the target.
+            MolgenError: if the network does not predict this property, or no bin meets the target.
         """
         ...
 
@@ -135,12 +136,12 @@ class PropertyClassifier:
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
 
         Raises:
-            ValueError: if there is no target, a property is named twice, or the network does not
+            MolgenError: if there is no target, a property is named twice, or the network does not
                 predict it or has no bin that meets its target.
         """
         names = [target.name for target in targets]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"targets name {names}, expected different properties, at least one")
+            raise MolgenError(f"targets name {names}, expected different properties, at least one")
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self._out_dtype = torch.promote_types(self.dtype, torch.float32)
         self.network = prepared(network, self.device, self.dtype)

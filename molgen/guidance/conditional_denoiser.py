@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from molgen.errors import MolgenError
 from molgen.guidance.weighted_conditions import (
     GoalWeights,
     branch_conditions,
@@ -80,11 +81,11 @@ class MicroBatchedDenoiser:
             both: whether the unconditional prediction is requested too.
 
         Raises:
-            ValueError: if both are requested without a condition.
+            MolgenError: if both are requested without a condition.
         """
         rows = len(tokens)
         if both and condition is None:
-            raise ValueError("condition is None, but guidance needs one")
+            raise MolgenError("condition is None, but guidance needs one")
         conditional = 1
         if condition is not None:
             conditional = self.forwards

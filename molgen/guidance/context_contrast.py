@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molgen.errors import MolgenError
 from molgen.guidance.kernels import classifier_free
 from molgen.utils import randomness
 from molgen.utils.options import UNBOUNDED
@@ -44,12 +45,12 @@ class Context:
         """Check the numbers.
 
         Raises:
-            ValueError: naming the one that is out of range.
+            MolgenError: naming the one that is out of range.
         """
         if not 0 < self.share <= 1:
-            raise ValueError(f"share is {self.share}, expected more than 0 and at most 1")
+            raise MolgenError(f"share is {self.share}, expected more than 0 and at most 1")
         if not math.isfinite(self.strength):
-            raise ValueError(f"strength is {self.strength}, expected a finite number")
+            raise MolgenError(f"strength is {self.strength}, expected a finite number")
 
     def hide(self, tokens: Tensor, mask_id: int) -> Tensor:
         """Return rows of one length with a share of their placed tokens masked.

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from molgen.diffusion.posterior import Scalar
+from molgen.errors import MolgenError
 
 Strength = float | Callable[[Scalar], Scalar]
 """``gamma``, or a function of ``alpha_t``: strong guidance is better late than early."""
@@ -87,11 +88,11 @@ class Linear:
         """Check the numbers.
 
         Raises:
-            ValueError: if one is not finite.
+            MolgenError: if one is not finite.
         """
         for name in ("start", "end"):
             if not math.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} is {getattr(self, name)}, expected a finite number")
+                raise MolgenError(f"{name} is {getattr(self, name)}, expected a finite number")
 
     def __call__(self, alpha_t: Scalar) -> Scalar:
         """Return gamma, elementwise."""

@@ -24,6 +24,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from molgen.errors import MolgenError
 from molgen.guidance.kernels import classifier_free, tilt
 from molgen.guidance.weighted_conditions import (
     GoalWeights,
@@ -37,15 +38,15 @@ def number(gamma: object) -> float:
     """Return a strength that is a finite number.
 
     Raises:
-        ValueError: if it is anything else, such as a function of ``alpha_t``.
+        MolgenError: if it is anything else, such as a function of ``alpha_t``.
     """
     if callable(gamma):
-        raise ValueError(
+        raise MolgenError(
             "gamma is a function of alpha_t, but an autoregressive network has no noise level: "
             "expected a number"
         )
     if not isinstance(gamma, float | int) or not math.isfinite(gamma):
-        raise ValueError(f"gamma is {gamma!r}, expected a finite number")
+        raise MolgenError(f"gamma is {gamma!r}, expected a finite number")
     return float(gamma)
 
 
@@ -74,7 +75,7 @@ class ClassifierFreeModel(GuidedModel):
             goal_weights: of goals with different weights; one forward more for each further weight.
 
         Raises:
-            ValueError: if gamma is not a finite number.
+            MolgenError: if gamma is not a finite number.
         """
         super().__init__(model)
         self.gamma, self.goal_weights = number(gamma), goal_weights
@@ -86,10 +87,10 @@ class ClassifierFreeModel(GuidedModel):
         """Begin rows; see :class:`molgen.nn.language_model.LanguageModel`.
 
         Raises:
-            ValueError: if there is no condition.
+            MolgenError: if there is no condition.
         """
         if condition is None:
-            raise ValueError("condition is None, but guidance needs one")
+            raise MolgenError("condition is None, but guidance needs one")
         branches = branch_conditions(self.goal_weights, condition, unconditional=True)
         prefixes = self.model.begin(len(branches) * rows, torch.cat(branches))
         return _MixedPrefixes(prefixes, rows, len(branches), self)
@@ -171,12 +172,12 @@ class FudgeModel(GuidedModel):
             gamma: strength; 0 is unguided, 1 is Bayes' rule.
 
         Raises:
-            ValueError: if gamma is not a finite number, or the classifier has another vocabulary
+            MolgenError: if gamma is not a finite number, or the classifier has another vocabulary
                 or a shorter maximum length.
         """
         super().__init__(model)
         if scores.vocab_size != model.vocab_size or scores.max_length < model.max_length:
-            raise ValueError(
+            raise MolgenError(
                 f"the classifier has {scores.vocab_size} tokens and max_length "
                 f"{scores.max_length}, expected {model.vocab_size} and at least "
                 f"{model.max_length}, as in the network"

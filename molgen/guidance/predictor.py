@@ -123,7 +123,7 @@ class NetworkPredictor:
         """Return ``p(x_0 | x_t)`` at the wanted positions; see :class:`Predictor`.
 
         Raises:
-            ValueError: if there is guidance and no condition.
+            MolgenError: if there is guidance and no condition.
         """
         lengths = (tokens != self.pad_id).sum(1)
         parts = micro_batches(lengths, self.network.device)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from molgen.errors import MolgenError
 from molgen.guidance.classifier import ClassifierTarget
 from molgen.guidance.next_token import ScoredPrefixes, number
 from molgen.nn.kv_cache import KVCache
@@ -46,18 +47,18 @@ class PrefixClassifierScores:
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
 
         Raises:
-            ValueError: if the classifier was trained on another noise, there is no target, a
+            MolgenError: if the classifier was trained on another noise, there is no target, a
                 property is named twice, the classifier does not predict it or has no bin that meets
                 its target, or a strength is not a finite number.
         """
         if not network.causal:
-            raise ValueError(
+            raise MolgenError(
                 f"the classifier's noise is {network.noise!r}, expected 'none' (trained on "
                 "prefixes), since the network is autoregressive"
             )
         names = [target.name for target in targets]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"targets name {names}, expected different properties, at least one")
+            raise MolgenError(f"targets name {names}, expected different properties, at least one")
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self.network = prepared(network, self.device, self.dtype)
         self.vocab_size, self.max_length = network.vocab_size, network.max_length

@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from molgen.errors import MolgenError
 from molgen.utils.options import number
 
 if TYPE_CHECKING:
@@ -42,26 +43,26 @@ class Shaping:
         """Check the numbers.
 
         Raises:
-            ValueError: if one is out of range.
+            MolgenError: if one is out of range.
         """
         if not 0 < self.temperature < math.inf:
-            raise ValueError(f"temperature is {self.temperature}, expected more than 0 and finite")
+            raise MolgenError(f"temperature is {self.temperature}, expected more than 0 and finite")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}, expected more than 0 and at most 1")
+            raise MolgenError(f"top_p is {self.top_p}, expected more than 0 and at most 1")
         if not 0 <= self.min_p <= 1:
-            raise ValueError(f"min_p is {self.min_p}, expected a number in [0, 1]")
+            raise MolgenError(f"min_p is {self.min_p}, expected a number in [0, 1]")
 
     def __call__(self, log_p: Tensor) -> Tensor:
         """Return float64 probabilities from log-probabilities, both (positions, vocab).
 
         Raises:
-            ValueError: if the result is not a number.
+            MolgenError: if the result is not a number.
         """
         log_p = log_p.double()
         # with the largest at 0, a temperature near 0 does not make all of them overflow
         p = ((log_p - log_p.amax(-1, keepdim=True)) / self.temperature).softmax(-1)
         if p.isnan().any():
-            raise ValueError(
+            raise MolgenError(
                 "the network's probabilities are not numbers: its weights are damaged, or gamma "
                 "is too large"
             )

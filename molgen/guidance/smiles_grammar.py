@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from molgen.errors import MolgenError
 from molgen.molecules.smiles import ATOM, BOND, CLOSING, LABEL, OPENING, kind
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf
@@ -59,12 +60,12 @@ class SmilesGrammar:
         """Check the bounds.
 
         Raises:
-            ValueError: if one is not a whole number in its range.
+            MolgenError: if one is not a whole number in its range.
         """
         for name, most in (("depth", 20), ("labels", 9)):
             value: Any = getattr(self, name)
             if not isinstance(value, int) or not 0 <= value <= most:
-                raise ValueError(f"{name} is {value!r}, expected a whole number of 0 to {most}")
+                raise MolgenError(f"{name} is {value!r}, expected a whole number of 0 to {most}")
 
     def language(self, vocab: Sequence[str]) -> Language:
         """Return the language over a vocabulary, with padding and the mask last."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from molgen.errors import MolgenError
 from molgen.utils.options import UNBOUNDED
 
 MIXES = ("clean", "posterior")
@@ -36,7 +37,7 @@ class ClassifierFree:
         """Check the mixture.
 
         Raises:
-            ValueError: if ``mix`` is unknown.
+            MolgenError: if ``mix`` is unknown.
         """
         _check("mix", self.mix, MIXES)
 
@@ -68,13 +69,13 @@ class ClassifierBased:
         """Check the parameters.
 
         Raises:
-            ValueError: naming the one that is unknown or out of range.
+            MolgenError: naming the one that is unknown or out of range.
         """
         _check("scores", self.scores, SCORES)
         for name, least in (("clamp", 0.0), ("cfg", -math.inf)):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= least):
-                raise ValueError(f"{name} is {value}, expected a finite number")
+                raise MolgenError(f"{name} is {value}, expected a finite number")
 
 
 GuidanceSpec = ClassifierFree | ClassifierBased
@@ -89,4 +90,4 @@ def takes_whole_steps(guidance: GuidanceSpec) -> bool:
 
 def _check(name: str, word: str, allowed: tuple[str, ...]) -> None:
     if word not in allowed:
-        raise ValueError(f"{name} is {word!r}, expected one of {', '.join(allowed)}")
+        raise MolgenError(f"{name} is {word!r}, expected one of {', '.join(allowed)}")

@@ -28,6 +28,7 @@ from molgen.diffusion.posterior import (
     subs,
     uniform_posterior,
 )
+from molgen.errors import MolgenError
 from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.kernels import ClassifierBased, ClassifierFree, Guidance, nest
 from molgen.guidance.shaping import Shaping
@@ -86,7 +87,7 @@ class Transition(Protocol):
             Log-probabilities with shape (rows, predictions, length, classes).
 
         Raises:
-            ValueError: if there is classifier-free guidance and no condition.
+            MolgenError: if there is classifier-free guidance and no condition.
         """
         ...
 
@@ -103,7 +104,7 @@ class Transition(Protocol):
             sigma: probability that a placed token is remasked, shape (rows, length).
 
         Raises:
-            ValueError: if a probability is NaN.
+            MolgenError: if a probability is NaN.
         """
         ...
 
@@ -228,10 +229,10 @@ class UniformTransition(_NetworkStep):
             shaping: temperature and nucleus of ``p(x_0 | x_t)``.
 
         Raises:
-            ValueError: if the network has another number of classes.
+            MolgenError: if the network has another number of classes.
         """
         if network.classes != network.pad_id:
-            raise ValueError(
+            raise MolgenError(
                 f"network has {network.classes} classes, expected the {network.pad_id} ids that "
                 "uniform noise draws from"
             )
@@ -287,10 +288,10 @@ def _numbers(q: Tensor) -> Tensor:
     """Return ``q``.
 
     Raises:
-        ValueError: if an entry is NaN.
+        MolgenError: if an entry is NaN.
     """
     if q.isnan().any():
-        raise ValueError(
+        raise MolgenError(
             "the step's probabilities are not numbers: the weights are damaged, or gamma is too "
             "large"
         )

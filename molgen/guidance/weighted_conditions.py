@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from molgen.errors import MolgenError
+
 
 @dataclass(frozen=True)
 class GoalWeights:
@@ -47,7 +49,7 @@ class GoalWeights:
             weights: of goals; 1 where left out.
 
         Raises:
-            ValueError: if a weight is not a finite number above 0.
+            MolgenError: if a weight is not a finite number above 0.
         """
         w = scaled(goals, weights)
         known = {name: value for name, value in w.items() if name in properties}
@@ -106,11 +108,11 @@ def scaled(goals: Iterable[str], weights: Mapping[str, float]) -> dict[str, floa
         weights: of some of them; 1 for the others, before scaling.
 
     Raises:
-        ValueError: if a weight is not a finite number above 0.
+        MolgenError: if a weight is not a finite number above 0.
     """
     w = {name: float(weights.get(name, 1.0)) for name in goals}
     for name, value in w.items():
         if not 0 < value < math.inf:
-            raise ValueError(f"weight of {name} is {value}, expected a finite number above 0")
+            raise MolgenError(f"weight of {name} is {value}, expected a finite number above 0")
     most = max(w.values(), default=1.0)
     return {name: value / most for name, value in w.items()}

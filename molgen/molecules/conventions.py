@@ -31,6 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.errors import MolgenError
 from molgen.molecules.parents import largest_fragment
 from molgen.molecules.parsing import LABEL, Molecule, canonical, flat, mark_unique
 from molgen.molecules.training_index import TrainingIndex
@@ -135,10 +136,10 @@ def convention(name: str) -> Convention:
     """Return the convention of that name.
 
     Raises:
-        ValueError: if there is none.
+        MolgenError: if there is none.
     """
     if name not in CONVENTIONS:
-        raise ValueError(f"convention is {name!r}, expected one of {', '.join(CONVENTIONS)}")
+        raise MolgenError(f"convention is {name!r}, expected one of {', '.join(CONVENTIONS)}")
     return CONVENTIONS[name]
 
 
@@ -161,12 +162,12 @@ def frontier_point(counted: Count, values: NDArray[np.float64]) -> FrontierPoint
         values: the property of each row, with shape (rows,).
 
     Raises:
-        ValueError: if the count was made without an index, or shapes differ.
+        MolgenError: if the count was made without an index, or shapes differ.
     """
     if counted.novel is None:
-        raise ValueError("counted has no novel rows: count(..., known=...) with an index")
+        raise MolgenError("counted has no novel rows: count(..., known=...) with an index")
     if values.shape != counted.novel.shape:
-        raise ValueError(f"values has shape {values.shape}, expected {counted.novel.shape}")
+        raise MolgenError(f"values has shape {values.shape}, expected {counted.novel.shape}")
     chosen = values[counted.novel]
     mean = float(np.mean(chosen)) if len(chosen) else math.nan
     return FrontierPoint(counted.convention.name, len(values), len(chosen), mean)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
+from molgen.errors import MolgenError
 from molgen.molecules.fingerprints import (
     Bits,
     fingerprint,
@@ -74,12 +75,12 @@ def describe(smiles: Iterable[str], processes: int = 1, progress: str = "") -> R
         progress: label of a progress bar; empty for none.
 
     Raises:
-        ValueError: if none of them is a molecule.
+        MolgenError: if none of them is a molecule.
     """
     parts = map_chunks(_reference_chunk, list(smiles), processes, progress)
     found = [part for part in parts if part is not None]
     if not found:
-        raise ValueError("smiles has no molecule that RDKit can read")
+        raise MolgenError("smiles has no molecule that RDKit can read")
     return Reference(
         np.concatenate([part.bits for part in found]),
         _sum(part.fragments for part in found),
@@ -97,10 +98,10 @@ def featurise(smiles: Sequence[str], processes: int = 1, progress: str = "") -> 
         progress: label of a progress bar; empty for none.
 
     Raises:
-        ValueError: if there are none.
+        MolgenError: if there are none.
     """
     if not smiles:
-        raise ValueError("smiles is empty, expected at least one molecule")
+        raise MolgenError("smiles is empty, expected at least one molecule")
     parts = map_chunks(_features_chunk, list(smiles), processes, progress)
     return Features(
         np.concatenate([part.bits for part in parts]),

@@ -22,6 +22,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdCoordGen, rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
 
 ATOM_COLOURS = {  # darker than the usual ones, for contrast on white
@@ -42,7 +43,7 @@ def drawings(smiles: Sequence[str], width: int, height: int) -> list[Image.Image
         height: of a drawing, in pixels.
 
     Raises:
-        ValueError: if one of them is not a molecule.
+        MolgenError: if one of them is not a molecule.
     """
     mols = [_laid_out(text) for text in smiles]
     bond = _bond_length(mols, width, height)
@@ -57,7 +58,7 @@ def _laid_out(smiles: str) -> Chem.Mol:
     """
     mol = parse(smiles)
     if mol is None:
-        raise ValueError(f"smiles {smiles!r} is no molecule and cannot be drawn")
+        raise MolgenError(f"smiles {smiles!r} is no molecule and cannot be drawn")
     rdCoordGen.AddCoords(mol)
     if not np.isfinite(mol.GetConformer().GetPositions()).all():
         rdDepictor.Compute2DCoords(mol)
@@ -113,11 +114,11 @@ def svg(smiles: str, width: int = 150, height: int = 112) -> str:
         height: in pixels.
 
     Raises:
-        ValueError: if it is not a molecule.
+        MolgenError: if it is not a molecule.
     """
     mol = parse(smiles)
     if mol is None:
-        raise ValueError(f"smiles {smiles!r} is no molecule and cannot be drawn")
+        raise MolgenError(f"smiles {smiles!r} is no molecule and cannot be drawn")
     with rdBase.BlockLogs():
         rdCoordGen.AddCoords(mol)  # draws small fused and bridged rings more clearly
         if not np.isfinite(mol.GetConformer().GetPositions()).all():

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from molgen.errors import MolgenError
 from molgen.molecules import fcd
 from molgen.molecules.conventions import (
     CONVENTIONS,
@@ -79,10 +80,10 @@ def evaluate(
         those of :data:`molgen.molecules.distribution.METRICS`, and ``FCD`` if requested.
 
     Raises:
-        ValueError: if there are no rows.
+        MolgenError: if there are no rows.
     """
     if not molecules:
-        raise ValueError("molecules is empty, expected at least one row")
+        raise MolgenError("molecules is empty, expected at least one row")
     counts = {c.name: count(molecules, c, known) for c in conventions}
     result = {name: _counts(counted) for name, counted in counts.items()}
     if not counts_only:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from rdkit import Chem, rdBase
 from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
 
+from molgen.errors import MolgenError
 from molgen.molecules.moses_filters import pass_filters
 from molgen.molecules.parsing import parse
 from molgen.molecules.smarts import read_smarts
@@ -68,13 +69,13 @@ class Filters:
         """Return the filters of these names; see this module.
 
         Raises:
-            ValueError: if a filter is unknown, is given twice, or its pattern cannot be read.
+            MolgenError: if a filter is unknown, is given twice, or its pattern cannot be read.
         """
         filters = tuple(_filter(word.strip()) for word in words)
         names = [each.name for each in filters]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"filter {name} is given twice")
+                raise MolgenError(f"filter {name} is given twice")
         return cls(filters)
 
     def without_radicals(self) -> Filters:
@@ -157,7 +158,7 @@ def _filter(word: str) -> Filter:
         return Filter(name, functools.partial(_first, _catalogue(name)))
     close = difflib.get_close_matches(name, names(), 1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise ValueError(
+    raise MolgenError(
         f"filter is {word!r}, expected {', '.join(names())}, {WITHOUT}PATTERN or {NEED}PATTERN"
         f"{hint}"
     )

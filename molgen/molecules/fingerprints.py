@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 from molgen.utils.progress import each
@@ -44,7 +45,7 @@ def fingerprints(
         Zeros and ones with shape (molecules, bits).
 
     Raises:
-        ValueError: if one of them is not a molecule.
+        MolgenError: if one of them is not a molecule.
     """
     chunk = functools.partial(_fingerprint_chunk, size=size)
     chunks = map_chunks(chunk, list(smiles), processes, progress)
@@ -193,5 +194,5 @@ def _fingerprint_chunk(smiles: Sequence[str], size: int) -> Bits:
     mols = [parse(text) for text in smiles]
     if None in mols:
         text = smiles[mols.index(None)]
-        raise ValueError(f"smiles {text!r} is no molecule and has no fingerprint")
+        raise MolgenError(f"smiles {text!r} is no molecule and has no fingerprint")
     return np.stack([fingerprint(mol, size) for mol in mols])

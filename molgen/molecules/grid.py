@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from molgen.errors import MolgenError
 from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def grid_png(
         sheet: its measures.
 
     Raises:
-        ValueError: if there are no molecules, one is invalid, or captions are too few or many.
+        MolgenError: if there are no molecules, one is invalid, or captions are too few or many.
         OSError: if the file cannot be written.
     """
     from PIL import Image, ImageDraw
@@ -61,7 +62,7 @@ def grid_png(
     from molgen.molecules.drawing import drawings
 
     if not molecules or len(captions) != len(molecules):
-        raise ValueError(f"got {len(molecules)} molecules and {len(captions)} captions")
+        raise MolgenError(f"got {len(molecules)} molecules and {len(captions)} captions")
     sheet = sheet or Sheet()
     drawn = drawings(molecules, sheet.width, sheet.height)
     columns = min(COLUMNS, len(molecules))

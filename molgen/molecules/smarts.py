@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from rdkit import Chem, rdBase
 
+from molgen.errors import MolgenError
 from molgen.molecules.smiles import TokenError, split
 
 _POSITION = re.compile(r"around position (\d+)")
@@ -26,7 +27,7 @@ def read_smarts(smarts: str, noun: str) -> Chem.Mol:
         noun: source of the string, for messages, such as ``property 'substructures:C'``.
 
     Raises:
-        ValueError: if it is empty or not SMARTS; the message begins with the noun.
+        MolgenError: if it is empty or not SMARTS; the message begins with the noun.
     """
     pattern = None
     with rdBase.CaptureErrorLog() as log:
@@ -34,7 +35,7 @@ def read_smarts(smarts: str, noun: str) -> Chem.Mol:
             pattern = Chem.MolFromSmarts(smarts)
     if pattern is None or not pattern.GetNumAtoms():
         reason = _reason(smarts, log.messages, "SMARTS") if smarts else "the SMARTS is empty"
-        raise ValueError(f"{noun}: {reason}")
+        raise MolgenError(f"{noun}: {reason}")
     return pattern
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from molgen.errors import MolgenError
+
 SMILES_PATTERN = (
     r"\[[^\[\]]*\]|Br|Cl|Si|Se|se|As|as|@@|%\([0-9]+\)|%[0-9]{2}|[A-Za-z0-9()=#+\-./\\:~@?>*$]"
 )
@@ -16,7 +18,7 @@ SELFIES_PATTERN = r"\[[^\[\]]*\]|\."
 PATTERNS = {"smiles": SMILES_PATTERN, "selfies": SELFIES_PATTERN}
 
 
-class TokenError(ValueError):
+class TokenError(MolgenError):
     """A text has a token that is not in the vocabulary.
 
     Attributes:

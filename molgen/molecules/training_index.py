@@ -24,6 +24,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import canonical, flat
 from molgen.utils.array_files import Array, read_safetensors
 from molgen.utils.json_files import checked, parse_json
@@ -142,20 +143,22 @@ class TrainingIndex:
         """Read an index.
 
         Raises:
-            ValueError: if the file is not an index, or is damaged.
+            MolgenError: if the file is not an index, or is damaged.
             OSError: if it cannot be opened.
         """
         arrays, about = read_safetensors(path, STORED)
         if about.get("format") != FORMAT:
-            raise ValueError(f"{path} has format {about.get('format')!r}, expected {FORMAT!r}")
+            raise MolgenError(f"{path} has format {about.get('format')!r}, expected {FORMAT!r}")
         facts = checked(about, _Facts, path)
         keys = arrays["keys"]
         flat_keys = arrays.get("flat_keys", keys)
         if facts.count != str(len(keys)):
-            raise ValueError(f"{path} is damaged: it has {len(keys)} keys of {facts.count}")
+            raise MolgenError(f"{path} is damaged: it has {len(keys)} keys of {facts.count}")
         for name, array in (("keys", keys), ("flat_keys", flat_keys)):
             if array.dtype != np.uint64 or not (array[1:] > array[:-1]).all():
-                raise ValueError(f"{path} is damaged: its {name} are not sorted numbers of 64 bits")
+                raise MolgenError(
+                    f"{path} is damaged: its {name} are not sorted numbers of 64 bits"
+                )
         probes = checked(parse_json(facts.probes, path), list[str], path)
         return cls(keys, flat_keys, facts.rdkit, tuple(probes))
 

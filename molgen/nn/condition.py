@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from molgen.errors import MolgenError
 from molgen.nn.config import DenoiserConfig
 from molgen.utils.threads import wide
 
@@ -52,12 +53,12 @@ class PropertyEmbedding(nn.Module):
             batch: rows to return.
 
         Raises:
-            ValueError: if values have the wrong width, or alpha is required and missing.
+            MolgenError: if values have the wrong width, or alpha is required and missing.
         """
         if values is None:
             values = self.bumps.new_full((batch, self.properties), float("nan"))
         if values.shape != (batch, self.properties):
-            raise ValueError(
+            raise MolgenError(
                 f"condition has shape {tuple(values.shape)}, expected {(batch, self.properties)}"
             )
         values = values.to(wide(self.bumps).dtype)
@@ -71,7 +72,7 @@ class PropertyEmbedding(nn.Module):
         c = torch.where(given[..., None], embedded, wide(self.absent)).sum(1)
         if self.time is not None:
             if alpha is None:
-                raise ValueError("alpha is None, expected values for a network with a time input")
+                raise MolgenError("alpha is None, expected values for a network with a time input")
             c = c + self.time(sinusoid(alpha.to(values.dtype)))
         return F.silu(self.out(F.silu(c)))
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
+from molgen.errors import MolgenError
+
 NOISES = ("masked", "uniform", "none")
 
 ROUND = 16  # the longest row of a network is a multiple of this many tokens
@@ -62,7 +64,7 @@ class DenoiserConfig(PretrainedConfig):
             **kwargs: passed to ``PretrainedConfig``.
 
         Raises:
-            ValueError: for another noise.
+            MolgenError: for another noise.
         """
         self.vocab_size = vocab_size
         self.max_position_embeddings = max_position_embeddings
@@ -72,7 +74,7 @@ class DenoiserConfig(PretrainedConfig):
         self.property_mean = property_mean or [0.0] * len(self.properties)
         self.property_std = property_std or [1.0] * len(self.properties)
         if noise not in NOISES:
-            raise ValueError(f"noise is {noise!r}, expected one of {', '.join(NOISES)}")
+            raise MolgenError(f"noise is {noise!r}, expected one of {', '.join(NOISES)}")
         self.time_input, self.noise, self.quality = time_input, noise, quality
         kwargs.setdefault("pad_token_id", vocab_size - 2)
         super().__init__(**kwargs)

@@ -23,6 +23,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import MaskedLMOutput
 
+from molgen.errors import MolgenError
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.trunk import Block, Trunk
 from molgen.utils.threads import wide
@@ -119,7 +120,7 @@ class MoleculeDenoiser(Trunk):
         logits at each position are those of the next token, with padding for the end.
 
         Raises:
-            ValueError: if a row is longer than ``max_length``.
+            MolgenError: if a row is longer than ``max_length``.
         """
         return self.answer(tokens, condition, alpha).logits
 
@@ -180,10 +181,10 @@ class MaskedLM:
         """Return unnormalised ``log p(x_0 | x_t)``; see :class:`Denoiser`.
 
         Raises:
-            ValueError: if a condition is given.
+            MolgenError: if a condition is given.
         """
         if condition is not None and not bool(condition.isnan().all()):
-            raise ValueError("condition is given, expected None for a masked language model")
+            raise MolgenError("condition is given, expected None for a masked language model")
         attention_mask = (tokens != self.pad_id).long()
         logits = self.model(input_ids=tokens, attention_mask=attention_mask).logits.float()
         special = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from molgen.errors import MolgenError
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.micro_batches import precision, prepared
 from molgen.nn.trunk import Attention, Block, Trunk, modulate
@@ -41,11 +42,11 @@ class KVCache:
                 all are absent.
 
         Raises:
-            ValueError: if the trunk is not causal, or the condition has another shape.
+            MolgenError: if the trunk is not causal, or the condition has another shape.
         """
         if not trunk.causal:
             noise = trunk.config.noise
-            raise ValueError(f"noise is {noise!r}, expected 'none' (autoregressive)")
+            raise MolgenError(f"noise is {noise!r}, expected 'none' (autoregressive)")
         self.trunk, self.place = trunk, 0
         self._blocks = list(cast(Iterator[Block], trunk.blocks))
         first = self._blocks[0].attention
@@ -70,11 +71,11 @@ class KVCache:
             Activations at the new position, with shape (rows, 1, hidden).
 
         Raises:
-            ValueError: if the rows have the maximum length already.
+            MolgenError: if the rows have the maximum length already.
         """
         trunk = self.trunk
         if self.place == trunk.max_length:
-            raise ValueError(
+            raise MolgenError(
                 f"row has {self.place + 1} tokens, expected at most {trunk.max_length}"
             )
         place = torch.tensor([self.place], device=tokens.device)
@@ -128,11 +129,11 @@ class CachedDenoiser:
             dtype: ``"bf16"``, ``"fp32"`` or ``"auto"``: of the matrix products.
 
         Raises:
-            ValueError: if the network is not autoregressive.
+            MolgenError: if the network is not autoregressive.
         """
         if not denoiser.causal:
             noise = denoiser.config.noise
-            raise ValueError(f"noise is {noise!r}, expected 'none' (autoregressive)")
+            raise MolgenError(f"noise is {noise!r}, expected 'none' (autoregressive)")
         self.device, self.dtype = torch.device(device), resolve_dtype(dtype, device)
         self.denoiser = prepared(denoiser, self.device, self.dtype)
         self.vocab_size, self.max_length = denoiser.vocab_size, denoiser.max_length

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from molgen.errors import MolgenError
 from molgen.nn.denoiser import Denoiser
 
 
@@ -100,15 +101,15 @@ def sequence_log_prob(model: Denoiser, tokens: Tensor, condition: Tensor | None 
         Nats with shape (batch,), float64, at most 0.
 
     Raises:
-        ValueError: if a row is longer than the maximum, or has a token behind its end.
+        MolgenError: if a row is longer than the maximum, or has a token behind its end.
     """
     longest = model.max_length
     if tokens.shape[1] > longest:
-        raise ValueError(f"row has {tokens.shape[1]} tokens, expected at most {longest}")
+        raise MolgenError(f"row has {tokens.shape[1]} tokens, expected at most {longest}")
     place = torch.arange(tokens.shape[1] + 1, device=tokens.device)[:longest]
     lengths = (tokens != model.pad_id).sum(1, keepdim=True)
     if bool(((tokens != model.pad_id) & (place[: tokens.shape[1]] >= lengths)).any()):
-        raise ValueError("tokens has a row with padding before its end, expected it behind only")
+        raise MolgenError("tokens has a row with padding before its end, expected it behind only")
     prefix = F.pad(tokens, (1, 0), value=model.mask_id)[:, : len(place)]
     target = F.pad(tokens, (0, 1), value=model.pad_id)[:, : len(place)]
     log_p = model.logits(prefix, condition).double().log_softmax(-1)

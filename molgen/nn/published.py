@@ -22,6 +22,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from molgen.errors import MolgenError
 from molgen.nn.stored import CONFIG, WEIGHTS, Few, Size
 from molgen.nn.weights import with_weights
 from molgen.utils.json_files import checked, read_json
@@ -69,14 +70,14 @@ class PublishedConfig:
         """Read a ``config.json``; entries that do not affect the network are ignored.
 
         Raises:
-            ValueError: if it is of another kind, or an entry is missing or out of range.
+            MolgenError: if it is of another kind, or an entry is missing or out of range.
             OSError: if it cannot be opened.
         """
         values = read_json(path, dict)
         checked(values, Kind, path)
         found = checked(values, cls, path)
         if found.hidden_dim % (2 * found.n_heads):
-            raise ValueError(
+            raise MolgenError(
                 f"{path} is damaged: hidden_dim is {found.hidden_dim}, expected an even number for "
                 f"each of {found.n_heads} n_heads"
             )
@@ -97,7 +98,7 @@ class PublishedDenoiser(nn.Module):
 
         Raises:
             FileNotFoundError: if one of the two files is missing.
-            ValueError: if one cannot be read, or the tensors do not fit the configuration.
+            MolgenError: if one cannot be read, or the tensors do not fit the configuration.
         """
         folder = Path(path)
         config = PublishedConfig.from_file(folder / CONFIG)
@@ -121,18 +122,20 @@ class PublishedDenoiser(nn.Module):
             Logits with shape (batch, length, vocab).
 
         Raises:
-            ValueError: if a row is too long, ``alpha`` is missing, or a class is given and the
+            MolgenError: if a row is too long, ``alpha`` is missing, or a class is given and the
                 network has none.
         """
         config, (batch, length) = self.config, tokens.shape
         if length > config.model_length:
-            raise ValueError(f"tokens has rows of {length}, expected at most {config.model_length}")
+            raise MolgenError(
+                f"tokens has rows of {length}, expected at most {config.model_length}"
+            )
         if condition is not None and not config.cfg:
-            raise ValueError("condition is given, expected None for a network without classes")
+            raise MolgenError("condition is given, expected None for a network without classes")
         sigma = tokens.new_zeros(batch, dtype=torch.float32)
         if config.time_conditioning:
             if alpha is None:
-                raise ValueError("alpha is None, expected values for a network with a time input")
+                raise MolgenError("alpha is None, expected values for a network with a time input")
             kept = torch.as_tensor(alpha, dtype=sigma.dtype, device=sigma.device)
             sigma = sigma - kept.clamp(min=SMALLEST_ALPHA).log()
         if condition is None and config.cfg:

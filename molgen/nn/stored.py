@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
+from molgen.errors import MolgenError
 from molgen.utils.json_files import read_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -48,23 +49,23 @@ class StoredShape(msgspec.Struct, kw_only=True):
         """Check relations between keys.
 
         Raises:
-            ValueError: with the key's name.
+            MolgenError: with the key's name.
         """
         if self.hidden_size % self.num_heads:
-            raise ValueError(
+            raise MolgenError(
                 f"hidden_size is {self.hidden_size}, expected a multiple of the {self.num_heads} "
                 "num_heads"
             )
         if len(set(self.properties)) != len(self.properties):
-            raise ValueError("properties has a repeated name")
+            raise MolgenError("properties has a repeated name")
         for name in ("property_mean", "property_std"):
             moments = getattr(self, name)
             if len(moments) != len(self.properties) or not all(map(math.isfinite, moments)):
-                raise ValueError(
+                raise MolgenError(
                     f"{name} is not one finite number for each of {len(self.properties)} properties"
                 )
         if not all(std > 0 for std in self.property_std):
-            raise ValueError("property_std has a number that is not above 0")
+            raise MolgenError("property_std has a number that is not above 0")
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the configuration's class."""
@@ -80,7 +81,7 @@ def read_shape(folder: Path, kind: type[Shape]) -> Shape:
     """Return the shape that ``config.json`` of a folder describes.
 
     Raises:
-        ValueError: with the key, its value and the allowed values.
+        MolgenError: with the key, its value and the allowed values.
         OSError: if the file cannot be opened.
     """
     return read_json(folder / CONFIG, kind)

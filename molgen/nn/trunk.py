@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from molgen.errors import MolgenError
 from molgen.nn.condition import PropertyEmbedding
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.stored import StoredShape
@@ -170,11 +171,11 @@ class Trunk(PreTrainedModel):
             Activations with the shape of ``embedded``.
 
         Raises:
-            ValueError: if a row is longer than ``max_length``.
+            MolgenError: if a row is longer than ``max_length``.
         """
         batch, length = real.shape
         if length > self.max_length:
-            raise ValueError(f"row has {length} tokens, expected at most {self.max_length}")
+            raise MolgenError(f"row has {length} tokens, expected at most {self.max_length}")
         place = torch.arange(length, device=real.device)
         x = embedded + self.from_start(place)
         if self.causal:

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from molgen.errors import MolgenError
 from molgen.utils.array_files import Layout, reason, safetensors_layout
 
 KINDS = ("f", "BF16")
@@ -31,7 +32,7 @@ def with_weights(make: Callable[[], Network], path: Path) -> Network:
         path: of the weights.
 
     Raises:
-        ValueError: if they do not fit the network, or are not finite.
+        MolgenError: if they do not fit the network, or are not finite.
         OSError: if the file cannot be opened.
     """
     with torch.device("meta"):
@@ -41,7 +42,7 @@ def with_weights(make: Callable[[], Network], path: Path) -> Network:
     state = read_tensors(path)
     for name, tensor in state.items():
         if not bool(tensor.isfinite().all()):
-            raise ValueError(f"{path} is damaged: {name} has a value that is not finite")
+            raise MolgenError(f"{path} is damaged: {name} has a value that is not finite")
         state[name] = tensor.to(torch.float32, copy=True)  # the file may be deleted
     network.load_state_dict(state, assign=True)
     return network.eval()
@@ -51,7 +52,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file, on the CPU.
 
     Raises:
-        ValueError: if it is not safetensors, or is damaged.
+        MolgenError: if it is not safetensors, or is damaged.
         OSError: if it cannot be opened.
     """
     safetensors_layout(path)
@@ -64,12 +65,12 @@ def readable(path: Path) -> Iterator[None]:
     """Raise errors of safetensors with the file's name.
 
     Raises:
-        ValueError: if the file cannot be read.
+        MolgenError: if the file cannot be read.
     """
     try:
         yield
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged, expected safetensors: {reason(error)}") from error
+        raise MolgenError(f"{path} is damaged, expected safetensors: {reason(error)}") from error
 
 
 def check_weights(found: Mapping[str, Layout], expected: Mapping[str, Any], source: Path) -> None:
@@ -81,7 +82,7 @@ def check_weights(found: Mapping[str, Layout], expected: Mapping[str, Any], sour
         source: the file.
 
     Raises:
-        ValueError: with the tensors that are missing, unknown, or of another shape or type.
+        MolgenError: with the tensors that are missing, unknown, or of another shape or type.
     """
     faults = {
         "missing": sorted(expected.keys() - found.keys()),
@@ -99,7 +100,7 @@ def check_weights(found: Mapping[str, Layout], expected: Mapping[str, Any], sour
     }
     reasons = [f"{fault}: {_few(names)}" for fault, names in faults.items() if names]
     if reasons:
-        raise ValueError(f"{source} does not fit its config.json; {'; '.join(reasons)}")
+        raise MolgenError(f"{source} does not fit its config.json; {'; '.join(reasons)}")
 
 
 def _few(names: list[str]) -> str:

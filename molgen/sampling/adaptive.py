@@ -27,6 +27,7 @@ import numpy as np
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import PSI
+from molgen.errors import MolgenError
 from molgen.molecules.fate import Fate
 from molgen.sampling.acceptance import Check, CheckResult, Keeps, MoleculeCheck, rank
 from molgen.sampling.retry import Adaptive, Failed, Restart
@@ -249,10 +250,10 @@ class AdaptiveSampler(Stepping[AdaptiveRows]):
         """Check that the inner sampler supports the retry.
 
         Raises:
-            ValueError: if it does not.
+            MolgenError: if it does not.
         """
         if not self.takes_parts and not isinstance(self.settings.retry, Restart):
-            raise ValueError(
+            raise MolgenError(
                 f"adapt is {type(self.settings.retry).__name__.lower()}, expected restart, since "
                 "the sampler takes no partially given rows (autoregressive network or uniform "
                 "noise)"
@@ -276,10 +277,10 @@ class AdaptiveSampler(Stepping[AdaptiveRows]):
         """Return the rows before their first draw; they are unique within a job.
 
         Raises:
-            ValueError: if events are to be recorded.
+            MolgenError: if events are to be recorded.
         """
         if job.record:
-            raise ValueError("record is True, expected False: retried rows have no trajectory")
+            raise MolgenError("record is True, expected False: retried rows have no trajectory")
         own = None if job.condition is None else job.condition.copy()
         return AdaptiveRows(self, job.lengths.copy(), own, job)
 

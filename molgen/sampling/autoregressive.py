@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from molgen.errors import MolgenError
 from molgen.guidance.shaping import Shaping
 from molgen.nn.language_model import LanguageModel
 from molgen.sampling.sampler import Info, Job, Samples, Stepping
@@ -96,19 +97,19 @@ class AutoregressiveSampler(Stepping[State]):
         """Check the batch size.
 
         Raises:
-            ValueError: if it is below 1.
+            MolgenError: if it is below 1.
         """
         if self.batch_size < 1:
-            raise ValueError(f"batch_size is {self.batch_size}, expected at least 1")
+            raise MolgenError(f"batch_size is {self.batch_size}, expected at least 1")
 
     def init(self, job: Job) -> State:
         """Return the state before the first batch.
 
         Raises:
-            ValueError: if rows are partially given.
+            MolgenError: if rows are partially given.
         """
         if job.given is not None:
-            raise ValueError("given is set, expected None for an autoregressive network")
+            raise MolgenError("given is set, expected None for an autoregressive network")
         count = len(job.lengths)
         share = max(LEAST_ROWS, -(-count // self.workers.count))  # work for every thread
         size = min(self.batch_size, share)

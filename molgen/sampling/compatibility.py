@@ -5,6 +5,7 @@ from __future__ import annotations
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import PROPERTY, PSI
+from molgen.errors import MolgenError
 from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.spec import takes_whole_steps
 from molgen.nn.denoiser import noise_of
@@ -23,7 +24,7 @@ def check(
         mixture: the classifier-free part of their guidance.
 
     Raises:
-        ValueError: naming the incompatible setting.
+        MolgenError: naming the incompatible setting.
     """
     kind = noise_of(model.denoiser)
     _check_order(kind, settings, plan)
@@ -36,7 +37,7 @@ def _check_order(noise: str, settings: Settings, plan: Plan) -> None:
     """Check that the settings are compatible with an unmasking order.
 
     Raises:
-        ValueError: naming the incompatible setting.
+        MolgenError: naming the incompatible setting.
     """
     if settings.order is None:
         return
@@ -47,7 +48,7 @@ def _check_order(noise: str, settings: Settings, plan: Plan) -> None:
         "guidance that acts on the mask entry": takes_whole_steps(settings.guidance),
     }
     for name in (name for name, given in conflicts.items() if given):
-        raise ValueError(
+        raise MolgenError(
             f"order is incompatible with {name}: expected masked noise, remask ancestral, and no "
             "other setting that acts on the steps"
         )
@@ -57,17 +58,17 @@ def _check_grammar(model: Checkpoint, settings: Settings) -> None:
     """Check that the model and the guidance are compatible with a grammar.
 
     Raises:
-        ValueError: if they are not.
+        MolgenError: if they are not.
     """
     if settings.grammar is None:
         return
     if model.tokenizer.representation != "smiles":
-        raise ValueError(
+        raise MolgenError(
             f"grammar is smiles, expected none: model {model.name!r} has "
             f"{model.tokenizer.representation}, in which every text is well-formed"
         )
     if noise_of(model.denoiser) != "masked" or takes_whole_steps(settings.guidance):
-        raise ValueError(
+        raise MolgenError(
             "grammar is smiles, expected none: it needs masked noise and no guidance that acts on "
             "the mask entry"
         )
@@ -77,10 +78,10 @@ def _check_context(noise: str, settings: Settings) -> None:
     """Check that the noise and the guidance are compatible with context guidance.
 
     Raises:
-        ValueError: if they are not.
+        MolgenError: if they are not.
     """
     if settings.context is not None and (noise != "masked" or takes_whole_steps(settings.guidance)):
-        raise ValueError(
+        raise MolgenError(
             "context is hide, expected none: it needs masked noise and no guidance that acts on "
             "the mask entry"
         )
@@ -92,20 +93,20 @@ def _check_quality_head(
     """Check that there is a quality head where weights or a corrector need one.
 
     Raises:
-        ValueError: if there is none, or the guidance is incompatible with it.
+        MolgenError: if there is none, or the guidance is incompatible with it.
     """
     reads = settings.remask_weights.reads if settings.remask_weights is not None else PSI
     needed = {f"weights by {reads}": reads != PSI, "a corrector": settings.corrector is not None}
     if reads == PROPERTY and mixture is None:
-        raise ValueError(
+        raise MolgenError(
             "weights by property compare the prediction with and without the condition: expected "
             "targets and classifier-free guidance with gamma other than 1"
         )
     for name in (name for name, given in needed.items() if given):
         if getattr(model.denoiser, "quality_head", None) is None:
-            raise ValueError(
+            raise MolgenError(
                 f"{name} needs a quality head (molgen train --self-correct), but model "
                 f"{model.name!r} has none"
             )
         if takes_whole_steps(settings.guidance):
-            raise ValueError(f"{name} is incompatible with guidance that acts on the mask entry")
+            raise MolgenError(f"{name} is incompatible with guidance that acts on the mask entry")

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.errors import MolgenError
 from molgen.guidance.predictor import Predictor
 from molgen.utils.arrays import Floats, Ids, Mask
 
@@ -41,12 +42,12 @@ class Corrector:
         """Check the numbers.
 
         Raises:
-            ValueError: if one is not a whole number of at least 1.
+            MolgenError: if one is not a whole number of at least 1.
         """
         for name in ("every", "rounds"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value}, expected a whole number of at least 1")
+                raise MolgenError(f"{name} is {value}, expected a whole number of at least 1")
 
     def due(self, steps: Ids) -> Mask:
         """Return the steps of a plan before which a correction is due, with the same shape."""

@@ -25,6 +25,7 @@ import numpy as np
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.posterior import chance_to_change
 from molgen.diffusion.token_weights import TokenWeights
+from molgen.errors import MolgenError
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
 from molgen.sampling.corrector import Corrector, correct
@@ -203,7 +204,7 @@ class Sampler(RowSampler):
     def _correct(self, active: ActiveRows, rows: Ids, state: State) -> None:
         """Correct rows; their step does not change."""
         if self.corrector is None or self.plain_predictor is None:
-            raise ValueError("plain_predictor is None, expected a predictor for the corrector")
+            raise MolgenError("plain_predictor is None, expected a predictor for the corrector")
         molecules, before = active.molecule[rows], active.tokens[rows]
         found = correct(
             self.predictor,

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from molgen.errors import MolgenError
 from molgen.guidance.classifier import classifier_targets
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.guidance.predictor import NetworkPredictor
@@ -67,7 +68,7 @@ def sampler(recipe: Recipe) -> Iterator[AnySampler]:
     """A sampler for a recipe, with its threads, as a context manager.
 
     Raises:
-        ValueError: if the model cannot be guided in this way.
+        MolgenError: if the model cannot be guided in this way.
     """
     settings = recipe.settings
     with workers(settings.device) as pool:
@@ -116,7 +117,7 @@ def _dense(recipe: Recipe, pool: Workers) -> DenseSampler:
 def _left_to_right(recipe: Recipe, pool: Workers) -> AutoregressiveSampler:
     settings, model = recipe.settings, recipe.model
     if recipe.plan.sigma.any() or settings.remask_weights is not None:
-        raise ValueError(
+        raise MolgenError(
             f"model {model.name!r} is autoregressive and has no remasking: expected remask "
             "ancestral and weights uniform"
         )
@@ -128,7 +129,7 @@ def _left_to_right(recipe: Recipe, pool: Workers) -> AutoregressiveSampler:
         network = ClassifierFreeModel(network, gamma, goal_weights)
     if recipe.targets and isinstance(guidance, ClassifierBased):
         if guidance.scores != "amortised":
-            raise ValueError(
+            raise MolgenError(
                 f"scores is {guidance.scores!r}, expected 'amortised' for an autoregressive network"
             )
         wanted = classifier_targets(recipe.noisy_classifier, recipe.targets, settings.goal_weights)
@@ -152,22 +153,22 @@ def adaptive_sampler(
         keeps: whether rows satisfy their constraints; others fail.
 
     Raises:
-        ValueError: if rows must be novel and the model has no training-set index, or likely and
+        MolgenError: if rows must be novel and the model has no training-set index, or likely and
             there are no targets or no noisy classifier.
     """
     model, adapt = recipe.model, recipe.settings.adapt
     if adapt is None:
-        raise ValueError("adapt is None, expected a retry such as restart")
+        raise MolgenError("adapt is None, expected a retry such as restart")
     until = "+".join(adapt.until)
     index = model.training_index if "novel" in adapt.until else None
     if "novel" in adapt.until and index is None:
-        raise ValueError(
+        raise MolgenError(
             f"until is {until}, expected no 'novel': model {model.name!r} has no training-set index"
         )
     probability = None
     if LIKELY in adapt.until:
         if not recipe.targets:
-            raise ValueError(f"until is {until}, expected no 'likely': there are no targets")
+            raise MolgenError(f"until is {until}, expected no 'likely': there are no targets")
         probability = recipe.target_probability()
     check = MoleculeCheck(model.tokenizer, index, keeps, probability, adapt.probability)
     denoiser = model.denoiser

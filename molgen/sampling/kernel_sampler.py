@@ -25,6 +25,7 @@ from torch import Tensor
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import TokenWeights
+from molgen.errors import MolgenError
 from molgen.guidance.transition import Transition
 from molgen.nn.micro_batches import filling, micro_batches
 from molgen.sampling.row_sampler import LOOK_AHEAD, ActiveRows, RowSampler, State
@@ -83,7 +84,7 @@ class DenseSampler(RowSampler):
         """Initialise attributes of the network and the plan.
 
         Raises:
-            ValueError: if the batch size is below 1, the weights need a quality head, or the plan
+            MolgenError: if the batch size is below 1, the weights need a quality head, or the plan
                 remasks under noise without a mask.
         """
         self.mask_id, self.pad_id = self.transition.mask_id, self.transition.pad_id
@@ -91,12 +92,12 @@ class DenseSampler(RowSampler):
         self._prepare()
         self.plan_masks = self.transition.remasks
         if self.weights is not None and self.weights.reads != "psi":
-            raise ValueError(
+            raise MolgenError(
                 f"weights depend on {self.weights.reads}, expected psi: the quality head is not "
                 "used with guidance that acts on the mask entry"
             )
         if not self.transition.remasks and (self.plan.sigma.any() or self.weights is not None):
-            raise ValueError(
+            raise MolgenError(
                 f"sigma is up to {self.plan.sigma.max():.6g}, but uniform noise has no masks: "
                 "expected remask ancestral and weights uniform"
             )

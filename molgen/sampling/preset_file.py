@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from molgen.errors import MolgenError
 from molgen.sampling.settings import OPTIONS, from_words
 from molgen.targets import Range, Target, read_targets
 from molgen.utils.files import replacing
@@ -33,14 +34,14 @@ def read_preset(path: str | Path) -> dict[str, Any]:
     """Return a checked preset.
 
     Raises:
-        ValueError: naming the file and its first error.
+        MolgenError: naming the file and its first error.
         OSError: if it cannot be read.
     """
     preset = parse_json(read_bytes(path), path)
     try:
         check(preset)
     except ValueError as error:
-        raise ValueError(f"{path} is not a preset: {error}") from error
+        raise MolgenError(f"{path} is not a preset: {error}") from error
     return dict(preset)
 
 
@@ -48,7 +49,7 @@ def write_preset(path: str | Path, preset: Mapping[str, Any]) -> None:
     """Write a preset, whole or not at all.
 
     Raises:
-        ValueError: if :func:`read_preset` would reject it.
+        MolgenError: if :func:`read_preset` would reject it.
         OSError: if it cannot be written.
     """
     check(preset)
@@ -61,23 +62,23 @@ def check(preset: object) -> None:
     """Check the contents of a file.
 
     Raises:
-        ValueError: naming the first entry that is invalid.
+        MolgenError: naming the first entry that is invalid.
     """
     if not isinstance(preset, Mapping) or preset.get("format") != FORMAT:
         found = preset.get("format") if isinstance(preset, Mapping) else None
-        raise ValueError(f"format is {found!r}, expected {FORMAT}")
+        raise MolgenError(f"format is {found!r}, expected {FORMAT}")
     _known("", preset, KEYS)
     for name in ("model", "target", "molgen"):
         if not isinstance(preset.get(name), str):
-            raise ValueError(f"{name} is {_shown(preset.get(name))}, expected words")
+            raise MolgenError(f"{name} is {_shown(preset.get(name))}, expected words")
     read_key(preset["target"])
     for name in ("sampling", "measured"):
         part = preset.get(name)
         if not isinstance(part, Mapping):
-            raise ValueError(f"{name} is {_shown(part)}, expected names with values")
+            raise MolgenError(f"{name} is {_shown(part)}, expected names with values")
         for key, value in part.items():
             if not _plain(value):
-                raise ValueError(f"{name} {key} is {_shown(value)}, expected a word or a number")
+                raise MolgenError(f"{name} {key} is {_shown(value)}, expected a word or a number")
     check_sampling(preset["sampling"])
 
 
@@ -85,14 +86,14 @@ def check_sampling(sampling: Mapping[str, Any]) -> None:
     """Check sampling settings, as they are written.
 
     Raises:
-        ValueError: naming the invalid entry.
+        MolgenError: naming the invalid entry.
     """
     _known("sampling ", sampling, SAMPLING)
     for name, value in sampling.items():
         kind = SAMPLING[name].kind
         if kind != EITHER and (kind == WORDS) != isinstance(value, str):
             expected = "words" if kind == WORDS else "a number"
-            raise ValueError(f"sampling {name} is {_shown(value)}, expected {expected}")
+            raise MolgenError(f"sampling {name} is {_shown(value)}, expected {expected}")
     from_words(sampling)
 
 
@@ -110,7 +111,7 @@ def match(
         wanted: the targets.
 
     Raises:
-        ValueError: if the targets of a preset cannot be read.
+        MolgenError: if the targets of a preset cannot be read.
     """
     if not wanted:
         return None
@@ -128,13 +129,13 @@ def read_key(text: str) -> dict[str, Target]:
     """Read the targets of a preset: ``PROP=VALUE``, separated by semicolons.
 
     Raises:
-        ValueError: if it cannot be read.
+        MolgenError: if it cannot be read.
     """
     found: dict[str, str] = {}
     for part in text.split(";"):
         name, equals, value = part.rpartition("=")
         if not equals or not name.strip() or name.strip() in found:
-            raise ValueError(f"target is {text!r}, expected PROP=VALUE such as qed=max")
+            raise MolgenError(f"target is {text!r}, expected PROP=VALUE such as qed=max")
         found[name.strip()] = value
     return read_targets(found)
 
@@ -150,7 +151,7 @@ def _kinds(targets: Mapping[str, Target]) -> dict[str, str]:
 def _known(where: str, part: Mapping[str, Any], allowed: Iterable[str]) -> None:
     for name in part:
         if name not in allowed:
-            raise ValueError(f"{where}{name!r} is unknown, expected {', '.join(allowed)}")
+            raise MolgenError(f"{where}{name!r} is unknown, expected {', '.join(allowed)}")
 
 
 def _plain(value: object) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.data.prior import PriorDraw
 from molgen.diffusion.plan import Plan
+from molgen.errors import MolgenError
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
 from molgen.guidance.classifier import PropertyClassifier, classifier_targets, label
 from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
@@ -69,10 +70,10 @@ class Recipe:
             first: sample index of the first row.
 
         Raises:
-            ValueError: if there are fewer than 0 rows, or no training molecule meets the targets.
+            MolgenError: if there are fewer than 0 rows, or no training molecule meets the targets.
         """
         if n < 0:
-            raise ValueError(f"n is {n}, expected at least 0")
+            raise MolgenError(f"n is {n}, expected at least 0")
         prior, profile = self.model.prior, self.settings.conditions == "profile"
         # a classifier may have properties that the prior lacks; the length does not depend on them
         targets = {name: t for name, t in self.targets.items() if name in prior.properties}
@@ -84,13 +85,13 @@ class Recipe:
         """The network of the noisy classifier for these targets.
 
         Raises:
-            ValueError: if there is none, or it was trained on another noise than the network.
+            MolgenError: if there is none, or it was trained on another noise than the network.
         """
         guidance = self.settings.guidance
         folder = guidance.classifier if isinstance(guidance, ClassifierBased) else ""
         noisy_classifier = self.model.classifier_for(self.targets, folder)
         if noisy_classifier.noise != self.noise:
-            raise ValueError(
+            raise MolgenError(
                 f"the noisy classifier was trained on noise {noisy_classifier.noise!r}, the "
                 f"network {self.model.name!r} on {self.noise!r}"
             )
@@ -103,7 +104,7 @@ class Recipe:
             weights: of some of them; see :func:`molgen.guidance.classifier.classifier_targets`.
 
         Raises:
-            ValueError: if there is none, or it does not predict a target property.
+            MolgenError: if there is none, or it does not predict a target property.
         """
         targets = classifier_targets(self.noisy_classifier, self.targets, weights)
         return PropertyClassifier(
@@ -142,11 +143,11 @@ class Recipe:
             weights: of the targets' log-probabilities; equal if left out.
 
         Raises:
-            ValueError: if there is no classifier, it does not predict a target property, or it was
+            MolgenError: if there is no classifier, it does not predict a target property, or it was
                 trained on prefixes.
         """
         if self.noise == "none":
-            raise ValueError(
+            raise MolgenError(
                 f"the classifier of model {self.model.name!r} was trained on prefixes, expected "
                 "one trained on noised rows: on a finished row it predicts continuations"
             )
@@ -163,7 +164,7 @@ def resolve(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]
         targets: of the guidance; empty for an unguided draw.
 
     Raises:
-        ValueError: if the model cannot be guided in this way, or settings are incompatible with it
+        MolgenError: if the model cannot be guided in this way, or settings are incompatible with it
             or with each other.
     """
     check_targets(model, settings, targets)
@@ -175,7 +176,9 @@ def resolve(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]
     noise = noise_of(model.denoiser)
     found = Recipe(model, settings, targets, noise, plan, mixture, goal_weights, language)
     if settings.conditions == "profile" and not (found.conditioned and model.properties):
-        raise ValueError("conditions is 'profile', expected 'asked': the network has no conditions")
+        raise MolgenError(
+            "conditions is 'profile', expected 'asked': the network has no conditions"
+        )
     return found
 
 
@@ -183,7 +186,7 @@ def check_targets(model: Checkpoint, settings: Settings, targets: Mapping[str, T
     """Check that a model can be guided towards targets.
 
     Raises:
-        ValueError: naming a target that is no condition of the network or, for classifier-based
+        MolgenError: naming a target that is no condition of the network or, for classifier-based
             guidance, no property of the noisy classifier.
     """
     guidance = settings.guidance

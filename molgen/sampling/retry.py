@@ -23,6 +23,7 @@ from typing import Protocol
 import numpy as np
 
 from molgen.diffusion.token_weights import PSI, QUALITY
+from molgen.errors import MolgenError
 from molgen.molecules.fate import Fate
 from molgen.sampling.acceptance import LIKELY, REQUIREMENTS
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -103,16 +104,16 @@ class Remask:
         """Check the parameters.
 
         Raises:
-            ValueError: if one is out of range.
+            MolgenError: if one is out of range.
         """
         for name in ("share", "move"):
             if not 0 < getattr(self, name) <= 1:
                 value = getattr(self, name)
-                raise ValueError(f"{name} is {value}, expected more than 0 and at most 1")
+                raise MolgenError(f"{name} is {value}, expected more than 0 and at most 1")
         if not self.tau > 0:
-            raise ValueError(f"tau is {self.tau}, expected more than 0")
+            raise MolgenError(f"tau is {self.tau}, expected more than 0")
         if self.by not in (PSI, QUALITY, RANDOM):
-            raise ValueError(f"by is {self.by!r}, expected {PSI}, {QUALITY} or {RANDOM}")
+            raise MolgenError(f"by is {self.by!r}, expected {PSI}, {QUALITY} or {RANDOM}")
 
     @property
     def reads(self) -> str:
@@ -158,15 +159,15 @@ class Adaptive:
         """Check the parameters.
 
         Raises:
-            ValueError: if a requirement is unknown, the budget is not a whole number of at least 1,
+            MolgenError: if a requirement is unknown, the budget is not a whole number from 1 up,
                 or the probability is out of range.
         """
         allowed = *REQUIREMENTS, LIKELY
         if not self.until or not set(self.until) <= set(allowed):
-            raise ValueError(f"until is {self.until}, expected some of {', '.join(allowed)}")
+            raise MolgenError(f"until is {self.until}, expected some of {', '.join(allowed)}")
         if not 0 < self.probability < 1:
-            raise ValueError(
+            raise MolgenError(
                 f"probability is {self.probability}, expected a number between 0 and 1"
             )
         if not isinstance(self.budget, int) or self.budget < 1:
-            raise ValueError(f"budget is {self.budget!r}, expected a whole number of at least 1")
+            raise MolgenError(f"budget is {self.budget!r}, expected a whole number of at least 1")

@@ -15,6 +15,7 @@ import numpy as np
 
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import Evidence, TokenWeights, token_sigma
+from molgen.errors import MolgenError
 from molgen.sampling.sampler import Given, Info, Job, Samples, Stepping
 from molgen.sampling.trajectory import Recorder
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -133,10 +134,10 @@ class RowSampler(Stepping[State]):
         """Check the batch size and compute ``sigma_max`` of every step.
 
         Raises:
-            ValueError: if the batch size is below 1.
+            MolgenError: if the batch size is below 1.
         """
         if self.batch_size < 1:
-            raise ValueError(f"batch_size is {self.batch_size}, expected at least 1")
+            raise MolgenError(f"batch_size is {self.batch_size}, expected at least 1")
         placed = self.plan.alpha_t > 0
         safe = np.where(placed, self.plan.alpha_t, 1.0)
         self._bound = np.where(placed, np.minimum(1, (1 - self.plan.alpha_s) / safe), 0.0)
@@ -153,12 +154,12 @@ class RowSampler(Stepping[State]):
         """Return the state before the first step.
 
         Raises:
-            ValueError: if a length is below 1 or above the maximum of the network, or given rows
+            MolgenError: if a length is below 1 or above the maximum of the network, or given rows
                 have other lengths.
         """
         lengths = job.lengths
         if len(lengths) and not (lengths.min() >= 1 and lengths.max() <= self.max_length):
-            raise ValueError(
+            raise MolgenError(
                 f"lengths must lie in 1..{self.max_length}, got {lengths.min()}..{lengths.max()}"
             )
         width = int(lengths.max(initial=0))
@@ -191,13 +192,13 @@ class RowSampler(Stepping[State]):
         """Check given rows.
 
         Raises:
-            ValueError: if the noise has no mask, or the rows have other lengths.
+            MolgenError: if the noise has no mask, or the rows have other lengths.
         """
         if not self.plan_masks:
-            raise ValueError("given is set, expected None for noise without masks")
+            raise MolgenError("given is set, expected None for noise without masks")
         found = (given.tokens != self.pad_id).sum(1)
         if not np.array_equal(found, lengths):
-            raise ValueError(f"given rows have lengths {found}, expected {lengths}")
+            raise MolgenError(f"given rows have lengths {found}, expected {lengths}")
 
     def _start(self, molecules: Ids, state: State) -> ActiveRows:
         job = state.job

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.errors import MolgenError
 from molgen.sampling.trajectory import Trajectory
 from molgen.utils.arrays import Floats, Ids, Mask
 
@@ -66,14 +67,14 @@ class Given:
         """Check the shapes against that of the tokens.
 
         Raises:
-            ValueError: naming the array with another shape.
+            MolgenError: naming the array with another shape.
         """
         shapes = {"psi": self.tokens.shape, "fixed": self.tokens.shape}
         shapes |= {"step": self.tokens.shape[:1]}
         for name, expected in shapes.items():
             found = getattr(self, name)
             if found is not None and found.shape != expected:
-                raise ValueError(f"{name} has shape {found.shape}, expected {expected}")
+                raise MolgenError(f"{name} has shape {found.shape}, expected {expected}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +103,12 @@ class Job:
         """Check that conditions and indices have one entry for every row.
 
         Raises:
-            ValueError: if they do not.
+            MolgenError: if they do not.
         """
         for name in ("condition", "rows"):
             value = getattr(self, name)
             if value is not None and len(value) != len(self.lengths):
-                raise ValueError(f"{name} has {len(value)} rows, expected {len(self.lengths)}")
+                raise MolgenError(f"{name} has {len(value)} rows, expected {len(self.lengths)}")
 
     def conditions(self, molecules: Ids) -> Condition:
         """Return the conditions of some molecules."""
@@ -158,7 +159,7 @@ class Stepping(ABC, Generic[AnyState]):
         """Return the state before the first step.
 
         Raises:
-            ValueError: if the sampler does not support the job.
+            MolgenError: if the sampler does not support the job.
         """
 
     @abstractmethod
@@ -173,7 +174,7 @@ class Stepping(ABC, Generic[AnyState]):
             on_done: called with rows as they end.
 
         Raises:
-            ValueError: if the sampler does not support the job, before anything is drawn.
+            MolgenError: if the sampler does not support the job, before anything is drawn.
         """
         state = self.init(job)
         while not state.over:

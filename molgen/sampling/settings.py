@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from molgen.errors import MolgenError
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.spec import ClassifierFree, GuidanceSpec
 from molgen.utils.options import COUNT, EITHER, Option, number, options_of, words
@@ -164,20 +165,20 @@ class Settings:
         """Check the values that no other class checks.
 
         Raises:
-            ValueError: if steps or batch size is not a whole number of at least 1, gamma not
+            MolgenError: if steps or batch size is not a whole number of at least 1, gamma not
                 finite, or conditions or dtype unknown.
         """
         for name in ("steps", "batch_size"):
             value = getattr(self, name)
             if not isinstance(value, int) or not 1 <= value <= MOST:
-                raise ValueError(f"{name} is {value!r}, expected a whole number from 1 to {MOST}")
+                raise MolgenError(f"{name} is {value!r}, expected a whole number from 1 to {MOST}")
         if not callable(self.gamma) and not math.isfinite(self.gamma):
-            raise ValueError(f"gamma is {self.gamma}, expected a finite number")
+            raise MolgenError(f"gamma is {self.gamma}, expected a finite number")
         if self.conditions not in CONDITIONS:
             expected = " or ".join(CONDITIONS)
-            raise ValueError(f"conditions is {self.conditions!r}, expected {expected}")
+            raise MolgenError(f"conditions is {self.conditions!r}, expected {expected}")
         if self.dtype not in DTYPES:
-            raise ValueError(f"dtype is {self.dtype!r}, expected one of {', '.join(DTYPES)}")
+            raise MolgenError(f"dtype is {self.dtype!r}, expected one of {', '.join(DTYPES)}")
 
     def changed(self, **changes: Any) -> Settings:
         """Return these settings with some of them changed.
@@ -189,7 +190,7 @@ class Settings:
             **changes: attributes to change, including those of the shaping.
 
         Raises:
-            ValueError: if one is unknown or out of range, there is no plan with this number of
+            MolgenError: if one is unknown or out of range, there is no plan with this number of
                 steps, or remasking weights are given and the plan does not remask.
         """
         shaped = {name: changes.pop(name) for name in SHAPED if name in changes}
@@ -203,11 +204,11 @@ class Settings:
         try:
             found = replace(self, **changes)
         except TypeError as error:
-            raise ValueError(f"settings: {error}") from error
+            raise MolgenError(f"settings: {error}") from error
         if {"remask", "steps", "remask_weights"} & set(changes):
             masks = found.remask.plan(found.steps).sigma.any()
             if changes.get("remask_weights") and not masks:
-                raise ValueError(_unused_weights(found))
+                raise MolgenError(_unused_weights(found))
         return found
 
 
@@ -228,11 +229,11 @@ def from_words(written: Mapping[str, Any]) -> Settings:
     """Return settings as they are written in ``molgen.json`` and in presets.
 
     Raises:
-        ValueError: if a key, a word or a number is invalid.
+        MolgenError: if a key, a word or a number is invalid.
     """
     for key in written:
         if key not in OPTIONS:
-            raise ValueError(f"settings: {key!r} is unknown, expected {', '.join(OPTIONS)}")
+            raise MolgenError(f"settings: {key!r} is unknown, expected {', '.join(OPTIONS)}")
     found = {
         option.name: option.read(written.get(key, option.default))
         for key, option in OPTIONS.items()
@@ -245,7 +246,7 @@ def to_words(settings: Settings) -> dict[str, Any]:
     """Return the input of :func:`from_words`, without goal weights, which belong to the goals.
 
     Raises:
-        ValueError: if a value has no text form.
+        MolgenError: if a value has no text form.
     """
     return {
         key: option.write(

@@ -16,6 +16,7 @@ from typing import Any
 from molgen.diffusion.plan import STRATEGIES, Strategy, Switch
 from molgen.diffusion.token_weights import WEIGHTS, TokenWeights
 from molgen.diffusion.unmasking_order import ORDERS, Order
+from molgen.errors import MolgenError
 from molgen.guidance.context_contrast import CONTEXTS, Context
 from molgen.guidance.kernels import Linear, Strength
 from molgen.guidance.smiles_grammar import GRAMMARS, SmilesGrammar
@@ -45,15 +46,15 @@ def strategy(text: str, eta: float | None = None) -> Strategy:
         eta: its ``eta``, if the text has none.
 
     Raises:
-        ValueError: naming the value and what is allowed.
+        MolgenError: naming the value and what is allowed.
     """
     name, _, rest = text.partition(":")
     if name not in STRATEGIES:
         close = difflib.get_close_matches(name, STRATEGIES, 1)
         hint = f"did you mean {close[0]}? Allowed: " if close else "expected one of "
-        raise ValueError(f"remask strategy is {name!r}; {hint}{', '.join(STRATEGIES)}")
+        raise MolgenError(f"remask strategy is {name!r}; {hint}{', '.join(STRATEGIES)}")
     if eta is not None and not 0 <= eta <= 1:
-        raise ValueError(f"eta is {eta}, expected a number in [0, 1]")
+        raise MolgenError(f"eta is {eta}, expected a number in [0, 1]")
     kind: Any = STRATEGIES[name]
     if kind is Switch:
         return _switch(rest, eta)
@@ -62,7 +63,7 @@ def strategy(text: str, eta: float | None = None) -> Strategy:
     if eta is not None and "eta" in {f.name for f in allowed}:
         values.setdefault("eta", eta)
     elif eta is not None:
-        raise ValueError(f"{name} takes no eta")
+        raise MolgenError(f"{name} takes no eta")
     return kind(**values)  # type: ignore[no-any-return]
 
 
@@ -77,7 +78,7 @@ def _switch(text: str, eta: float | None) -> Switch:
     then = values.pop("then", "rescale")
     inner: Any = strategy(f"{then}:{','.join(rest)}", eta)
     if then in ("switch", "loop"):
-        raise ValueError(f"switch cannot switch to {then}")
+        raise MolgenError(f"switch cannot switch to {then}")
     return Switch(then=inner, **values)
 
 
@@ -89,7 +90,7 @@ def _parameters(name: str, text: str, allowed: Iterable[dataclasses.Field[Any]])
         key, equals, value = (part.strip() for part in pair.partition("="))
         key = FORMER.get(key, key)
         if not equals or key not in fields:
-            raise ValueError(
+            raise MolgenError(
                 f"{name} has no parameter {pair!r}, expected {', '.join(fields) or 'none'}"
                 " as key=value"
             )
@@ -104,10 +105,10 @@ def _value(field: dataclasses.Field[Any], text: str) -> Any:
     try:
         value = float(text)
     except ValueError as error:
-        raise ValueError(f"{field.name} is {text!r}, expected a number") from error
+        raise MolgenError(f"{field.name} is {text!r}, expected a number") from error
     limit = math.inf if field.type == "int" else field.metadata.get("most", 1.0)
     if not 0 <= value <= limit:
-        raise ValueError(f"{field.name} is {text}, expected a number in [0, {limit:g}]")
+        raise MolgenError(f"{field.name} is {text}, expected a number in [0, {limit:g}]")
     if field.type == "bool":
         return bool(value)
     return int(value) if field.type == "int" and value.is_integer() else value
@@ -117,7 +118,7 @@ def token_weights(text: str) -> TokenWeights | None:
     """Read a name of :data:`WEIGHTS`, such as ``uniform``, or ``NAME:key=value,...``.
 
     Raises:
-        ValueError: naming the value and what is allowed.
+        MolgenError: naming the value and what is allowed.
     """
     return _optional("weights", text, WEIGHTS)  # type: ignore[no-any-return]
 
@@ -126,7 +127,7 @@ def context(text: str) -> Context | None:
     """Read ``none`` or ``hide:share=.3,strength=2``.
 
     Raises:
-        ValueError: naming the value and what is allowed.
+        MolgenError: naming the value and what is allowed.
     """
     return _optional("context", text, CONTEXTS)  # type: ignore[no-any-return]
 
@@ -135,7 +136,7 @@ def corrector(text: str) -> Corrector | None:
     """Read ``none`` or ``likeliest``, or ``likeliest:every=8,rounds=1``.
 
     Raises:
-        ValueError: naming the value and what is allowed.
+        MolgenError: naming the value and what is allowed.
     """
     return _optional("corrector", text, CORRECTORS)  # type: ignore[no-any-return]
 
@@ -144,7 +145,7 @@ def order(text: str) -> Order | None:
     """Read ``none`` or an order such as ``entropy-bounded:gamma=.1``.
 
     Raises:
-        ValueError: naming the value and what is allowed.
+        MolgenError: naming the value and what is allowed.
     """
     return _optional("order", text, OPTIONAL_ORDERS)  # type: ignore[no-any-return]
 
@@ -153,7 +154,7 @@ def grammar(text: str) -> SmilesGrammar | None:
     """Read ``none``, ``smiles`` or ``smiles:depth=5,labels=5``.
 
     Raises:
-        ValueError: naming the value and what is allowed.
+        MolgenError: naming the value and what is allowed.
     """
     return _optional("grammar", text, GRAMMARS)  # type: ignore[no-any-return]
 
@@ -165,13 +166,13 @@ def adapt(text: str) -> Adaptive | None:
     by ``+``.
 
     Raises:
-        ValueError: naming the value and what is allowed.
+        MolgenError: naming the value and what is allowed.
     """
     name, _, rest = text.partition(":")
     if name == "none" and not rest:
         return None
     if name not in RETRIES:
-        raise ValueError(f"adapt is {name!r}, expected one of none, {', '.join(RETRIES)}")
+        raise MolgenError(f"adapt is {name!r}, expected one of none, {', '.join(RETRIES)}")
     kind: Any = RETRIES[name]
     values = _parameters(name, rest, [*dataclasses.fields(kind), *SHARED])
     shared = {f.name: values.pop(f.name) for f in SHARED if f.name in values}
@@ -184,7 +185,7 @@ def _optional(setting: str, text: str, kinds: Mapping[str, Any]) -> Any:
     """Read ``NAME:key=value,...`` where a name may mean None."""
     name, _, rest = text.partition(":")
     if name not in kinds:
-        raise ValueError(f"{setting} is {name!r}, expected one of {', '.join(kinds)}")
+        raise MolgenError(f"{setting} is {name!r}, expected one of {', '.join(kinds)}")
     kind = kinds[name]
     values = _parameters(name, rest, dataclasses.fields(kind) if kind else ())
     return kind(**values) if kind else None
@@ -194,11 +195,11 @@ def guidance(text: str) -> GuidanceSpec:
     """Read ``cfg``, ``cbg`` or ``fudge``, or ``NAME:key=value,...``.
 
     Raises:
-        ValueError: naming the value and what is allowed.
+        MolgenError: naming the value and what is allowed.
     """
     name, _, rest = text.partition(":")
     if name not in GUIDANCE:
-        raise ValueError(f"guidance is {name!r}, expected one of {', '.join(GUIDANCE)}")
+        raise MolgenError(f"guidance is {name!r}, expected one of {', '.join(GUIDANCE)}")
     kind = GUIDANCE[name]
     return kind(**_parameters(name, rest, dataclasses.fields(kind)))
 
@@ -207,15 +208,15 @@ def gamma(text: str) -> Strength:
     """Read a strength: a number, or ``START..END``, linear from all noise to none.
 
     Raises:
-        ValueError: naming the value and what is allowed.
+        MolgenError: naming the value and what is allowed.
     """
     start, dots, end = text.partition("..")
     try:
         found = [float(number) for number in ((start, end) if dots else (text,))]
     except ValueError as error:
-        raise ValueError(f"gamma is {text!r}, expected a number or START..END") from error
+        raise MolgenError(f"gamma is {text!r}, expected a number or START..END") from error
     if not all(map(math.isfinite, found)):
-        raise ValueError(f"gamma is {text!r}, expected finite numbers")
+        raise MolgenError(f"gamma is {text!r}, expected finite numbers")
     return Linear(*found) if dots else found[0]
 
 
@@ -263,12 +264,12 @@ def write_gamma(value: Strength) -> float | str:
     """Return the text form for :func:`gamma`.
 
     Raises:
-        ValueError: if the strength is a function without a text form.
+        MolgenError: if the strength is a function without a text form.
     """
     if isinstance(value, Linear):
         return f"{value.start!r}..{value.end!r}"
     if callable(value):
-        raise ValueError(f"gamma is {value!r}, expected a number or a Linear strength")
+        raise MolgenError(f"gamma is {value!r}, expected a number or a Linear strength")
     return value
 
 

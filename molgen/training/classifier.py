@@ -30,6 +30,7 @@ from torch.nn import functional as F
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion import noise
 from molgen.diffusion.losses import LEAST_NOISE, shifted
+from molgen.errors import MolgenError
 from molgen.nn.config import places
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.training import state
@@ -76,7 +77,7 @@ class ClassifierObjective:
     def losses(self, model: NoisyClassifier, batch: Batch) -> Tensor:
         """Return each row's loss in nats, shape (batch,)."""
         if batch.x_s is None:
-            raise ValueError("x_s is None, expected tokens of the candidates")
+            raise MolgenError("x_s is None, expected tokens of the candidates")
         at_row, at_place = model.given(batch.x_t, batch.x_s, batch.alpha)
         weight = self._weights(batch.x_0, batch.x_s, batch.x_t)
         # prefixes have one prediction a position, noised rows one in all
@@ -134,10 +135,10 @@ def new_classifier(
         network: to start from (:func:`start_from`), with its sizes; None for random weights.
 
     Raises:
-        ValueError: if the data has no properties, or one of them no values.
+        MolgenError: if the data has no properties, or one of them no values.
     """
     if not data.properties:
-        raise ValueError("the data has no properties, expected at least one to classify")
+        raise MolgenError("the data has no properties, expected at least one to classify")
     if network is not None:
         sizes = sizes_of(network)
     bins = [Bins.of(column) for column in data.values[~data.held_out].T]
@@ -193,7 +194,7 @@ def train_classifier(
         The classifier with averaged weights, in evaluation mode.
 
     Raises:
-        ValueError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
+        MolgenError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
     """
     config = config or default_config()
     classifier = new_classifier(data, noise, config.seed, sizes, network)
@@ -231,13 +232,13 @@ def start_from(classifier: NoisyClassifier, network: MoleculeDenoiser) -> None:
         network: to start from.
 
     Raises:
-        ValueError: if the two differ in more than their heads and depth.
+        MolgenError: if the two differ in more than their heads and depth.
     """
     same = "vocab_size", "noise", "time_input", "max_position_embeddings", *sizes_of(network)
     for name in same[:-1]:
         value, expected = getattr(classifier.config, name), getattr(network.config, name)
         if value != expected:
-            raise ValueError(
+            raise MolgenError(
                 f"{name} of the classifier is {value}, expected the network's {expected}"
             )
     own = classifier.state_dict()

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from molgen.checkpoints.folder import save_network
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion.plan import Ancestral
+from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.nn.denoiser import noise_of
 from molgen.training.classifier import default_config, train_classifier
@@ -71,7 +72,7 @@ def label(
         seed: of the held-out part.
 
     Raises:
-        ValueError: if no molecule is left.
+        MolgenError: if no molecule is left.
     """
     distinct = list(dict.fromkeys(text for text in drawn if text))
     fitted = (*split.train, *split.calibration)
@@ -94,7 +95,7 @@ def label(
         "molecules": len(encoded),
     }
     if not encoded:
-        raise ValueError(f"no molecule is left to train a classifier on ({counts})")
+        raise MolgenError(f"no molecule is left to train a classifier on ({counts})")
     tokenizer = model.tokenizer
     data = TokenDataset.build(
         encoded, {predictor: np.array(column)}, tokenizer.vocab, tokenizer.representation, seed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion.likelihood import held_out_bound
+from molgen.errors import MolgenError
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
 from molgen.nn.weights import check_weights, read_tensors
@@ -151,12 +152,12 @@ class EarlyStopping:
         try:
             record = read_json(path, dict[str, float])
             if not all(step.isdecimal() for step in record):
-                raise ValueError(f"{path} is damaged: its keys are not steps")
+                raise MolgenError(f"{path} is damaged: its keys are not steps")
             return {int(step): nats for step, nats in record.items()}
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise ValueError(f"{error}; start again with --no-resume") from error
+            raise MolgenError(f"{error}; start again with --no-resume") from error
 
 
 def held_out_nats(model: Denoiser, data: TokenDataset, pool: Workers, dtype: torch.dtype) -> float:

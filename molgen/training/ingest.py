@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from molgen.data.dataset import HELD_OUT_FRACTION, TokenDataset
 from molgen.data.tokenizer import Tokenizer
+from molgen.errors import MolgenError
 from molgen.molecules.smiles import split
 
 if TYPE_CHECKING:
@@ -67,21 +68,21 @@ class Options:
         """Check the options.
 
         Raises:
-            ValueError: with the option's name, its value and the allowed values.
+            MolgenError: with the option's name, its value and the allowed values.
         """
         if self.held_out is not None and not 0 <= self.held_out < 1:
-            raise ValueError(f"held_out is {self.held_out}, expected at least 0 and less than 1")
+            raise MolgenError(f"held_out is {self.held_out}, expected at least 0 and less than 1")
         if self.max_tokens < 1:
-            raise ValueError(f"max_tokens is {self.max_tokens}, expected at least 1")
+            raise MolgenError(f"max_tokens is {self.max_tokens}, expected at least 1")
         if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}, expected at least 0")
+            raise MolgenError(f"seed is {self.seed}, expected at least 0")
         for name in self.properties:
             if not name or UNFIT.search(name):
-                raise ValueError(
+                raise MolgenError(
                     f"property is {name!r}, expected a name without blanks, commas and '='"
                 )
         if len(set(self.properties)) != len(self.properties):
-            raise ValueError(f"properties has a repeated name: {', '.join(self.properties)}")
+            raise MolgenError(f"properties has a repeated name: {', '.join(self.properties)}")
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def ingest(
             Others were read from a model's folder.
 
     Raises:
-        ValueError: if the file cannot be read, or a column or property is missing.
+        MolgenError: if the file cannot be read, or a column or property is missing.
         OSError: if the file cannot be opened.
     """
     from molgen.data.cleaning import clean
@@ -138,7 +139,9 @@ def ingest(
     table = read_table(path, options.column, columns)
     for name, account in table.accounts.items():
         if not np.isfinite(account.values).any():
-            raise ValueError(f"property {name}: column {name!r} has no number: {account.summary()}")
+            raise MolgenError(
+                f"property {name}: column {name!r} has no number: {account.summary()}"
+            )
     cleaned = clean(
         table,
         keep_salts=options.keep_salts,
@@ -162,7 +165,7 @@ def ingest(
     unknown = np.isnan(data.values[~data.held_out]).all(axis=0)
     if unknown.any():
         name = data.properties[int(unknown.argmax())]
-        raise ValueError(f"property {name}: no molecule of the training part has a value")
+        raise MolgenError(f"property {name}: no molecule of the training part has a value")
     label = "training-set index" if progress else ""
     index = TrainingIndex.from_smiles(cleaned.smiles, False, processes, label)
     notes = (*table.notes(), *built_in(path, sources))
@@ -186,7 +189,7 @@ def further_numbers(path: Path, options: Options) -> list[str]:
     """Return the numeric columns of a file that are not among the requested properties.
 
     Raises:
-        ValueError: if the file cannot be read.
+        MolgenError: if the file cannot be read.
         OSError: if it cannot be opened.
     """
     from molgen.data.numbers import read_numbers
@@ -215,7 +218,7 @@ class Texts:
         """Return the number of tokens of a molecule.
 
         Raises:
-            ValueError: if it has no text in the representation, or an unknown token.
+            MolgenError: if it has no text in the representation, or an unknown token.
         """
         text = self.of.get(smiles) or self._writer.text(smiles)
         self.of[smiles] = text
@@ -235,7 +238,7 @@ def property_sources(
         named: see :func:`ingest`.
 
     Raises:
-        ValueError: if it is neither.
+        MolgenError: if it is neither.
     """
     from molgen.data.headings import listed
     from molgen.data.reading import read_header
@@ -252,7 +255,7 @@ def property_sources(
             get(name, named is None or name in named)
         except ValueError as error:
             there = listed(header) or "none"
-            raise ValueError(f"{error}; and {path} has no column {name!r} ({there})") from error
+            raise MolgenError(f"{error}; and {path} has no column {name!r} ({there})") from error
     return sources
 
 
@@ -294,7 +297,7 @@ def property_values(
         progress: show a bar if standard error is a terminal.
 
     Raises:
-        ValueError: if a property has no value at all.
+        MolgenError: if a property has no value at all.
     """
     from property_models import compute
 
@@ -308,5 +311,5 @@ def property_values(
         values[name] = np.where(np.abs(column) <= limit, column, math.nan)
         if np.isnan(values[name]).all():
             origin = f"column {name!r} has" if source == COLUMN else "the computed values have"
-            raise ValueError(f"property {name}: {origin} no number")
+            raise MolgenError(f"property {name}: {origin} no number")
     return values

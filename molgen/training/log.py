@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from molgen.errors import MolgenError
 from molgen.utils.files import replacing
 from molgen.utils.progress import Bar
 
@@ -115,17 +116,17 @@ def loss_curve(log_csv: str | Path, path: str | Path) -> None:
         path: of the image; its extension is the format (png, pdf, svg).
 
     Raises:
-        ValueError: if matplotlib is missing, or the log lacks a column or has no rows.
+        MolgenError: if matplotlib is missing, or the log lacks a column or has no rows.
         OSError: if a file cannot be read or written.
     """
     loss = _points(log_csv, "loss")
     held_out = _points(log_csv, "held_out_nats")
     if not loss:
-        raise ValueError(f"{log_csv}: no row with step and loss")
+        raise MolgenError(f"{log_csv}: no row with step and loss")
     try:
         from matplotlib.figure import Figure  # without pyplot: no window, nothing global
     except ImportError as error:
-        raise ValueError("a curve needs matplotlib: pip install 'molgen[plots]'") from error
+        raise MolgenError("a curve needs matplotlib: pip install 'molgen[plots]'") from error
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(*zip(*loss, strict=True), color="#2b6cb0", lw=1.4, label="training")
@@ -148,6 +149,6 @@ def _points(log_csv: str | Path, column: str) -> list[tuple[float, float]]:
     with Path(log_csv).open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if "step" not in (reader.fieldnames or ()) or "loss" not in (reader.fieldnames or ()):
-            raise ValueError(f"{log_csv} has columns {reader.fieldnames}, expected step and loss")
+            raise MolgenError(f"{log_csv} has columns {reader.fieldnames}, expected step and loss")
         pairs = [(float(row["step"]), float(row.get(column) or "nan")) for row in reader]
     return [pair for pair in pairs if math.isfinite(pair[1])]

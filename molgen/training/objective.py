@@ -32,6 +32,7 @@ from molgen.diffusion.losses import (
     shifted,
     uniform_nats,
 )
+from molgen.errors import MolgenError
 from molgen.nn.denoiser import Denoiser
 from molgen.training.batch import Batch, Noised
 from molgen.training.self_correction import SelfCorrecting
@@ -93,7 +94,7 @@ class Uniform:
     def losses(self, model: Denoiser, batch: Batch) -> Tensor:
         """Return each row's loss: an unbiased estimate of its bound given its length."""
         if batch.alpha is None:
-            raise ValueError("alpha is None, expected values for uniform noise")
+            raise MolgenError("alpha is None, expected values for uniform noise")
         return uniform_nats(model, batch.x_0, batch.x_t, batch.alpha, batch.values)
 
 
@@ -119,23 +120,23 @@ def objective_for(
     """Return the objective of a denoiser for this noise.
 
     Raises:
-        ValueError: if there is none, the network of uniform noise has no time input, or
+        MolgenError: if there is none, the network of uniform noise has no time input, or
             self-correction is requested for a network with other than masked noise or with a time
             input.
     """
     if self_correct:
         if noise != "masked" or time_input:
-            raise ValueError(
+            raise MolgenError(
                 f"noise is {noise!r}, expected 'masked' without a time input for self-correction"
             )
         return SelfCorrecting(mask_id)
     if noise == "uniform" and not time_input:
-        raise ValueError("time_input is False, expected True for uniform noise")
+        raise MolgenError("time_input is False, expected True for uniform noise")
     objectives: dict[str, Objective] = {
         "masked": Masked(mask_id, time_input),
         "uniform": Uniform(pad_id),
         "none": NextToken(mask_id),
     }
     if noise not in objectives:
-        raise ValueError(f"noise is {noise!r}, expected one of {', '.join(objectives)}")
+        raise MolgenError(f"noise is {noise!r}, expected one of {', '.join(objectives)}")
     return objectives[noise]

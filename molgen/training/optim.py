@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from molgen.errors import MolgenError
 from molgen.utils.threads import Workers
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the odd quintic near one that is steepest at zero
@@ -54,20 +55,20 @@ class Muon(torch.optim.Optimizer):
             dtype: of the iterations' matrix products.
 
         Raises:
-            ValueError: if a parameter is not a matrix.
+            MolgenError: if a parameter is not a matrix.
         """
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
         self.dtype = dtype
         for group in self.param_groups:
             for p in group["params"]:
                 if p.ndim != 2:
-                    raise ValueError(f"params has shape {tuple(p.shape)}, expected matrices")
+                    raise MolgenError(f"params has shape {tuple(p.shape)}, expected matrices")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Take one step."""
         if closure is not None:
-            raise ValueError("closure is given, expected None and computed gradients")
+            raise MolgenError("closure is given, expected None and computed gradients")
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -166,7 +167,7 @@ class Optimizers:
         """Restore a state of :meth:`state`.
 
         Raises:
-            ValueError: if it is the state of other optimisers.
+            MolgenError: if it is the state of other optimisers.
         """
         found: dict[str, dict[str, Tensor]] = {}
         for name, value in state.items():
@@ -177,12 +178,12 @@ class Optimizers:
             for p in (p for group in part.param_groups for p in group["params"]):
                 slots = found.get(self.names[id(p)], {})
                 if slots and set(slots) != expected:
-                    raise ValueError(
+                    raise MolgenError(
                         f"optimiser state of {self.names[id(p)]} is {sorted(slots)}, "
                         f"expected {sorted(expected)}"
                     )
                 if any(v.shape != (() if k == "step" else p.shape) for k, v in slots.items()):
-                    raise ValueError(f"optimiser state of {self.names[id(p)]} has another shape")
+                    raise MolgenError(f"optimiser state of {self.names[id(p)]} has another shape")
                 part.state[p] = {k: v.to(p.device, copy=True) for k, v in slots.items()}
 
 

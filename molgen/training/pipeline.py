@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.data.dataset import TokenDataset
+from molgen.errors import MolgenError
 from molgen.training import state
 from molgen.training.early_stopping import EarlyStopping
 from molgen.training.prepared import PreparedDataset, prepare
@@ -48,12 +49,12 @@ def shape_for(
         quality: see :class:`molgen.nn.config.DenoiserConfig`.
 
     Raises:
-        ValueError: if the heads do not divide the width.
+        MolgenError: if the heads do not divide the width.
     """
     from molgen.nn.config import DenoiserConfig, places
 
     if width % heads:
-        raise ValueError(f"width is {width}, expected a multiple of the {heads} heads")
+        raise MolgenError(f"width is {width}, expected a multiple of the {heads} heads")
     mean, std = data.moments()
     return DenoiserConfig(
         vocab_size=len(data.vocab),
@@ -98,7 +99,7 @@ def fit(
         The content of ``molgen.json``.
 
     Raises:
-        ValueError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
+        MolgenError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
     """
     from molgen.training.export import export
     from molgen.training.trainer import train

@@ -20,6 +20,7 @@ from msgspec import Struct
 from molgen.checkpoints.files import INDEX, WEIGHTS, find
 from molgen.data.dataset import TokenDataset
 from molgen.data.tokenizer import Tokenizer
+from molgen.errors import MolgenError
 from molgen.training import state
 from molgen.training.ingest import Ingested, Options, ingest
 from molgen.utils.files import replacing
@@ -92,7 +93,7 @@ def prepare(
         named: properties that the user named; those of ``init`` are never read as functions.
 
     Raises:
-        ValueError: if the source is invalid, or the folder has another run.
+        MolgenError: if the source is invalid, or the folder has another run.
         OSError: if a file cannot be opened or written; no partial file is left.
     """
     if source.suffix.lower() == ".npz":
@@ -107,7 +108,7 @@ def prepare(
             return PreparedDataset(data, record["facts"], record["summary"], notes)
     if resume and state.find(folder):
         before = record.get("facts", {}).get("data", {}).get("source", "other data")
-        raise ValueError(another_run(folder, f"made from {before}, or with other options"))
+        raise MolgenError(another_run(folder, f"made from {before}, or with other options"))
     tokenizer, own = (init.tokenizer, named) if init else (None, None)
     made = ingest(source, options, tokenizer, processes, progress, own)
     if init is not None:
@@ -161,10 +162,10 @@ def check_size(molecules: int, init: Model, found: str) -> None:
     """Check that there are enough molecules to fine-tune on.
 
     Raises:
-        ValueError: if not, with their number.
+        MolgenError: if not, with their number.
     """
     if molecules < LEAST:
-        raise ValueError(
+        raise MolgenError(
             f"{found}: {molecules} usable molecules, expected at least {LEAST} to fine-tune "
             f"{short_name(init)!r} on"
         )
@@ -174,7 +175,7 @@ def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> Prepa
     """Copy an existing data set with its index and record.
 
     Raises:
-        ValueError: if it is not one, does not fit ``init``, or the folder has another run.
+        MolgenError: if it is not one, does not fit ``init``, or the folder has another run.
     """
     data, place = TokenDataset.load(source), folder / DATASET
     if init is not None:
@@ -186,7 +187,7 @@ def adopt(source: Path, folder: Path, init: Model | None, resume: bool) -> Prepa
         record = {"facts": {"data": {"source": source.name}}, "summary": f"{len(data):,} molecules"}
     taken = resume and state.find(folder) is not None and place.exists()
     if taken and TokenDataset.load(place).fingerprint() != fingerprint:
-        raise ValueError(another_run(folder, "on other data"))
+        raise MolgenError(another_run(folder, "on other data"))
     folder.mkdir(parents=True, exist_ok=True)
     if not (place.exists() and source.samefile(place)):
         (folder / RECORD).unlink(missing_ok=True)
@@ -223,14 +224,14 @@ def check_init(data: TokenDataset, init: Model) -> None:
     """Check that a model's tokenizer and properties are those of a data set.
 
     Raises:
-        ValueError: if they differ.
+        MolgenError: if they differ.
     """
     own = Tokenizer(list(data.vocab), data.representation)
     same = own.vocab == init.tokenizer.vocab
     if not same or own.representation != init.tokenizer.representation:
-        raise ValueError(f"the data set was not made with the tokenizer of {init.name!r}")
+        raise MolgenError(f"the data set was not made with the tokenizer of {init.name!r}")
     if data.properties != init.properties:
-        raise ValueError(
+        raise MolgenError(
             f"the data set has the properties {', '.join(data.properties) or 'none'}, "
             f"{init.name!r} has {', '.join(init.properties) or 'none'}"
         )

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from molgen.errors import MolgenError
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -60,14 +62,14 @@ class TrainConfig:
         """Check the numbers.
 
         Raises:
-            ValueError: if one is out of range.
+            MolgenError: if one is out of range.
         """
         for name in ("epochs", "batch_size", "peak_rate", "evaluate_every", "checkpoint_every"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0")
+                raise MolgenError(f"{name} is {getattr(self, name)}, expected more than 0")
         for name in ("seed", "workers", "warmup", "weight_decay"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 0")
+                raise MolgenError(f"{name} is {getattr(self, name)}, expected at least 0")
 
 
 SERIES = 10_000  # maximum number of training molecules of a series for fine-tuning

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from molgen.diffusion import noise
+from molgen.errors import MolgenError
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.training.batch import Batch, Noised
 
@@ -63,7 +64,7 @@ class SelfCorrecting:
     def losses(self, model: MoleculeDenoiser, batch: Batch) -> Tensor:
         """Return each row's loss in nats, shape (batch,)."""
         if batch.x_s is None or batch.u is None:
-            raise ValueError("x_s or u is None, expected both for self-correction")
+            raise MolgenError("x_s or u is None, expected both for self-correction")
         real, masked = batch.x_0 != model.pad_id, batch.x_t == self.mask_id
         filled = masked & (batch.x_s != self.mask_id)
         log_p = model.logits(batch.x_t, batch.values).log_softmax(-1)

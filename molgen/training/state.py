@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from molgen.errors import MolgenError
 from molgen.nn.weights import read_tensors
 from molgen.utils.array_files import safetensors_layout
 from molgen.utils.json_files import checked, read_json
@@ -57,7 +58,7 @@ def read_meta(place: Path) -> dict[str, Any]:
     """Return the metadata of a checkpoint.
 
     Raises:
-        ValueError: if the file is damaged.
+        MolgenError: if the file is damaged.
     """
     meta = read_json(place / META, dict)
     checked(meta, _Meta, place / META)
@@ -116,7 +117,7 @@ def load(
         Steps taken, and the tensors by name, on the CPU.
 
     Raises:
-        ValueError: if the checkpoint belongs to another run, with the difference, or is damaged.
+        MolgenError: if the checkpoint belongs to another run, with the difference, or is damaged.
     """
     meta = read_meta(place)
     _check_run(place, meta, run)
@@ -131,13 +132,13 @@ def tensors(place: Path, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
         shapes: of a network's tensors, by their names in the file.
 
     Raises:
-        ValueError: if they have other shapes, or the file is damaged.
+        MolgenError: if they have other shapes, or the file is damaged.
     """
     found = safetensors_layout(place / TENSORS)
     for kind in dict.fromkeys(name.partition(".")[0] for name in shapes):
         own = {k: v.shape for k, v in found.items() if k.startswith(f"{kind}.")}
         if own != {k: tuple(v) for k, v in shapes.items() if k.startswith(f"{kind}.")}:
-            raise ValueError(f"{place} has a network of another shape than the requested one")
+            raise MolgenError(f"{place} has a network of another shape than the requested one")
     return read_tensors(place / TENSORS)
 
 
@@ -152,13 +153,13 @@ def _check_run(place: Path, meta: Mapping[str, Any], run: Mapping[str, Any]) -> 
     """Check that the run is the same; missing keys of a checkpoint are not compared.
 
     Raises:
-        ValueError: if they differ, with the name and both values.
+        MolgenError: if they differ, with the name and both values.
     """
     if meta.get("data", run["data"]) != run["data"]:
-        raise ValueError(f"{place} belongs to a run on other data")
+        raise MolgenError(f"{place} belongs to a run on other data")
     before, now = {"seed": meta["seed"], **meta.get("recipe", {})}, run["recipe"]
     for name in FIXED:
         if before.get(name, now[name]) != now[name]:
-            raise ValueError(
+            raise MolgenError(
                 f"{place} belongs to a run with {name} {before[name]}, expected {now[name]}"
             )

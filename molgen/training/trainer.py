@@ -27,6 +27,7 @@ from torch import Tensor
 
 from molgen.data.dataset import TokenDataset
 from molgen.diffusion.likelihood import held_out_bound, spread
+from molgen.errors import MolgenError
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.trunk import Trunk
@@ -69,7 +70,7 @@ class Trainer:
             objective: of training; by default that of the network's noise.
 
         Raises:
-            ValueError: if the network does not fit the data.
+            MolgenError: if the network does not fit the data.
         """
         check_fit(data, model.config)
         self.data, self.config, self.pool = data, config, pool
@@ -208,7 +209,7 @@ def check_fit(data: TokenDataset, shape: DenoiserConfig) -> None:
     """Check that a network can be trained on a data set.
 
     Raises:
-        ValueError: if vocabulary, properties or lengths do not fit.
+        MolgenError: if vocabulary, properties or lengths do not fit.
     """
     pairs = {
         "vocabulary size": (shape.vocab_size, len(data.vocab)),
@@ -216,10 +217,10 @@ def check_fit(data: TokenDataset, shape: DenoiserConfig) -> None:
     }
     for name, (own, needed) in pairs.items():
         if own != needed:
-            raise ValueError(f"the network's {name}: got {own!r}, expected {needed!r}")
+            raise MolgenError(f"the network's {name}: got {own!r}, expected {needed!r}")
     places = data.tokens.shape[1] + (shape.noise == "none")  # plus the beginning
     if places > shape.max_position_embeddings:
-        raise ValueError(
+        raise MolgenError(
             f"the longest molecule has {places} positions, "
             f"expected at most the network's {shape.max_position_embeddings}"
         )
@@ -257,7 +258,7 @@ def train(
         The run; its averaged weights are in ``trainer.average``.
 
     Raises:
-        ValueError: if the network does not fit the data, or the folder has another run.
+        MolgenError: if the network does not fit the data, or the folder has another run.
         FloatingPointError: if the loss is not finite; the last checkpoint is kept.
         OSError: if a checkpoint cannot be written; the previous one is kept.
     """

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.errors import MolgenError
 from molgen.utils.json_files import existing
 
 KINDS = {"u": "whole numbers from 0", "i": "whole numbers", "f": "numbers", "b": "booleans"}
@@ -69,7 +70,7 @@ def read_safetensors(
         wanted: the arrays by name; others are ignored.
 
     Raises:
-        ValueError: naming the file, the array, its type or shape, and the expected one.
+        MolgenError: naming the file, the array, its type or shape, and the expected one.
         OSError: if the file cannot be opened.
     """
     from safetensors import SafetensorError, safe_open
@@ -81,14 +82,14 @@ def read_safetensors(
             arrays = {name: file.get_tensor(name) for name in wanted if name in present}
             return arrays, dict(file.metadata() or {})
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged: {reason(error)}") from error
+        raise MolgenError(f"{path} is damaged: {reason(error)}") from error
 
 
 def safetensors_layout(path: str | Path) -> dict[str, Layout]:
     """Return types and shapes from the header of a safetensors file; no array is read.
 
     Raises:
-        ValueError: if the file is of another format, or truncated.
+        MolgenError: if the file is of another format, or truncated.
         OSError: if it cannot be opened.
     """
     from safetensors import SafetensorError, safe_open
@@ -101,14 +102,14 @@ def safetensors_layout(path: str | Path) -> dict[str, Layout]:
                 for name, part in slices.items()
             }
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged, expected safetensors: {reason(error)}") from error
+        raise MolgenError(f"{path} is damaged, expected safetensors: {reason(error)}") from error
 
 
 def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, NDArray[Any]]:
     """Return the arrays of an ``.npz``; arguments and errors are those of :func:`read_safetensors`.
 
     Raises:
-        ValueError: likewise, and if the file would expand to many times its own size.
+        MolgenError: likewise, and if the file would expand to many times its own size.
         OSError: if the file cannot be opened.
     """
     existing(path)
@@ -117,14 +118,14 @@ def read_npz(path: str | Path, wanted: Mapping[str, Array]) -> dict[str, NDArray
             members = {i.filename.removesuffix(".npy"): i for i in packed.infolist()}
             layouts = {k: _npy_layout(packed, member) for k, member in members.items()}
     except UNREADABLE as error:
-        raise ValueError(f"{path} is damaged, expected an .npz: {reason(error)}") from error
+        raise MolgenError(f"{path} is damaged, expected an .npz: {reason(error)}") from error
     check_layout(layouts, wanted, path)
     _check_expansion(path, (layouts[name].size for name in wanted if name in layouts))
     try:
         with np.load(path, allow_pickle=False) as data:
             return {name: data[name] for name in wanted if name in layouts}
     except UNREADABLE as error:
-        raise ValueError(f"{path} is damaged: {reason(error)}") from error
+        raise MolgenError(f"{path} is damaged: {reason(error)}") from error
 
 
 def check_layout(
@@ -133,7 +134,7 @@ def check_layout(
     """Check the types and shapes of a file's arrays.
 
     Raises:
-        ValueError: naming the first that is missing, of another type or of another shape.
+        MolgenError: naming the first that is missing, of another type or of another shape.
     """
     sizes: dict[str, int] = {}
     for name, array in wanted.items():
@@ -142,18 +143,18 @@ def check_layout(
             if array.optional:
                 continue
             present = ", ".join(sorted(found)[:8]) or "nothing"
-            raise ValueError(f"{source} is damaged: it lacks {name!r} and has {present}")
+            raise MolgenError(f"{source} is damaged: it lacks {name!r} and has {present}")
         if layout.kind not in array.kinds:
             expected = " or ".join(NAMES[kind] for kind in array.kinds)
             kind = NAMES.get(layout.kind, layout.kind)
-            raise ValueError(f"{source} is damaged: {name} has {kind}, expected {expected}")
+            raise MolgenError(f"{source} is damaged: {name} has {kind}, expected {expected}")
         matches = len(layout.shape) == len(array.shape) and all(
             actual == (sizes.setdefault(size, actual) if isinstance(size, str) else size)
             for size, actual in zip(array.shape, layout.shape, strict=True)
         )
         if not matches:
             expected = ", ".join(str(sizes.get(str(size), size)) for size in array.shape)
-            raise ValueError(
+            raise MolgenError(
                 f"{source} is damaged: {name} has shape {layout.shape}, expected ({expected})"
             )
 
@@ -172,7 +173,7 @@ def _npy_layout(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> Layout:
             (2, 0): np.lib.format.read_array_header_2_0,
         }.get(np.lib.format.read_magic(file))
         if read is None:
-            raise ValueError(f"{member.filename} is of another version")
+            raise MolgenError(f"{member.filename} is of another version")
         shape, _, dtype = read(file)
     size = int(np.prod([int(n) for n in shape], dtype=object)) * dtype.itemsize
     return Layout(dtype.kind, tuple(shape), size)
@@ -181,7 +182,7 @@ def _npy_layout(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> Layout:
 def _check_expansion(path: str | Path, sizes: Iterable[int]) -> None:
     total, packed = sum(sizes), Path(path).stat().st_size
     if total > max(SMALL, RATIO * packed):
-        raise ValueError(
+        raise MolgenError(
             f"{path} would expand from {packed:,} to {total:,} bytes, expected at most "
             f"{RATIO} times"
         )

@@ -13,20 +13,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from molgen.errors import MolgenError
+
 
 def check_writable(path: str | Path) -> None:
     """Check that a file can be written; call it before any long work.
 
     Raises:
-        ValueError: if its folder does not exist or may not be written to, or if it is a folder.
+        MolgenError: if its folder does not exist or may not be written to, or if it is a folder.
     """
     path = Path(path)
     if path.is_dir():
-        raise ValueError(f"cannot write {str(path)!r}: it is a folder, expected a file")
+        raise MolgenError(f"cannot write {str(path)!r}: it is a folder, expected a file")
     if not path.parent.is_dir():
-        raise ValueError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
+        raise MolgenError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
     if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"cannot write {str(path)!r}: no permission for {str(path.parent)!r}")
+        raise MolgenError(f"cannot write {str(path)!r}: no permission for {str(path.parent)!r}")
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from molgen.errors import MolgenError
+
 LARGEST = 64 * 2**20  # bytes: a thousand times the files of molgen
 DEEPEST = 32  # nested lists and objects
 
@@ -38,7 +40,7 @@ def read_json(path: str | Path, kind: type[T]) -> T:
             ``object`` allows any content.
 
     Raises:
-        ValueError: naming the file, the key, its value and the expected one.
+        MolgenError: naming the file, the key, its value and the expected one.
         OSError: if the file cannot be opened.
     """
     return checked(parse_json(read_bytes(path), path), kind, path)
@@ -48,14 +50,14 @@ def read_bytes(path: str | Path, largest: int = LARGEST) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
-        ValueError: if there are more than ``largest``.
+        MolgenError: if there are more than ``largest``.
         OSError: if it cannot be opened, or is a folder, a pipe or a device.
     """
     path = existing(path)
     with path.open("rb") as file:
         content = file.read(largest + 1)
     if len(content) > largest:
-        raise ValueError(f"{path} has more than {largest:,} bytes, expected at most as many")
+        raise MolgenError(f"{path} has more than {largest:,} bytes, expected at most as many")
     return content
 
 
@@ -80,14 +82,14 @@ def parse_json(text: str | bytes, source: str | Path) -> Any:
         source: named in errors.
 
     Raises:
-        ValueError: if it is no JSON, too deep, or has invalid Unicode.
+        MolgenError: if it is no JSON, too deep, or has invalid Unicode.
     """
     try:
         value = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
     except (ValueError, RecursionError) as error:
         deep = isinstance(error, RecursionError)
         reason = f"it is deeper than {DEEPEST} levels" if deep else str(error)
-        raise ValueError(f"{source} is damaged, expected JSON: {reason}") from error
+        raise MolgenError(f"{source} is damaged, expected JSON: {reason}") from error
     _check_plain(value, source, 0)
     return value
 
@@ -101,12 +103,12 @@ def checked(value: Any, kind: type[T], source: str | Path) -> T:
         source: named in errors.
 
     Raises:
-        ValueError: naming the key, its value and the expected one.
+        MolgenError: naming the key, its value and the expected one.
     """
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{source} is damaged: {_mismatch(error, value)}") from error
+        raise MolgenError(f"{source} is damaged: {_mismatch(error, value)}") from error
 
 
 def shown(value: object) -> str:
@@ -117,9 +119,9 @@ def shown(value: object) -> str:
 
 def _check_plain(value: Any, source: str | Path, depth: int) -> None:
     if depth >= DEEPEST and isinstance(value, dict | list):
-        raise ValueError(f"{source} is damaged: it is deeper than {DEEPEST} levels")
+        raise MolgenError(f"{source} is damaged: it is deeper than {DEEPEST} levels")
     if isinstance(value, str) and _SURROGATE.search(value):
-        raise ValueError(f"{source} is damaged: {shown(value)} has half a character")
+        raise MolgenError(f"{source} is damaged: {shown(value)} has half a character")
     if isinstance(value, dict):
         for key, item in value.items():
             _check_plain(key, source, depth)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from molgen.errors import MolgenError
+
 WORDS, NUMBER, COUNT, EITHER = "words", "number", "count", "either"
 UNBOUNDED = {"most": math.inf}
 """Metadata of a parameter in ``NAME:key=value`` whose number may exceed 1."""
@@ -118,6 +120,6 @@ def _reader(name: str) -> Callable[[Any], Any]:
         try:
             return float(value)
         except ValueError as error:
-            raise ValueError(f"{name} is {value!r}, expected a number") from error
+            raise MolgenError(f"{name} is {value!r}, expected a number") from error
 
     return read

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
 Item = TypeVar("Item")
@@ -43,10 +44,10 @@ def map_chunks(
         One result for each chunk, in order.
 
     Raises:
-        ValueError: if ``processes`` is below 1.
+        MolgenError: if ``processes`` is below 1.
     """
     if processes < 1:
-        raise ValueError(f"processes is {processes}, expected at least 1")
+        raise MolgenError(f"processes is {processes}, expected at least 1")
     chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
     results: list[Result] = []
     with Bar(len(items), label=progress, shown=bool(progress)) as bar:

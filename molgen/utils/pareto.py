@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats
 
 Marks = NDArray[np.bool_]
@@ -39,7 +40,7 @@ def nondominated(points: ArrayLike) -> Marks:
         With shape (points,); False where a row has a NaN.
 
     Raises:
-        ValueError: if the points are no table of numbers.
+        MolgenError: if the points are no table of numbers.
     """
     table = _table(points)
     marks = np.asarray(~np.isnan(table).any(axis=1), dtype=bool)
@@ -65,27 +66,27 @@ def hypervolume(points: ArrayLike, reference: Sequence[float] | Floats) -> float
         In the product of the objectives' units; 0 if no point lies above the reference.
 
     Raises:
-        ValueError: if shapes differ, or the reference or a point above it is infinite.
+        MolgenError: if shapes differ, or the reference or a point above it is infinite.
     """
     table = _table(points)
     corner = np.asarray(reference, dtype=np.float64)
     if corner.shape != table.shape[1:]:
-        raise ValueError(
+        raise MolgenError(
             f"reference has shape {corner.shape}, expected {table.shape[1:]}: one number for each "
             "objective of the points"
         )
     if not np.isfinite(corner).all():
-        raise ValueError(f"reference is {corner.tolist()}, expected finite numbers")
+        raise MolgenError(f"reference is {corner.tolist()}, expected finite numbers")
     above = table[(table > corner).all(axis=1)] - corner  # comparisons with NaN are false
     if np.isinf(above).any():
-        raise ValueError("points has an infinite entry, expected finite numbers or NaN")
+        raise MolgenError("points has an infinite entry, expected finite numbers or NaN")
     return _volume(above)
 
 
 def _table(points: ArrayLike) -> Floats:
     table = np.asarray(points, dtype=np.float64)
     if table.ndim != 2 or not table.shape[1]:
-        raise ValueError(f"points has shape {table.shape}, expected (points, objectives)")
+        raise MolgenError(f"points has shape {table.shape}, expected (points, objectives)")
     return table
 
 

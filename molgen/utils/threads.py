@@ -15,6 +15,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from molgen.errors import MolgenError
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -39,12 +41,12 @@ def resolve_dtype(dtype: str, device: str) -> torch.dtype:
     all processors draw the same rows.
 
     Raises:
-        ValueError: for another word.
+        MolgenError: for another word.
     """
     choices = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
     choices["auto"] = torch.bfloat16 if bf16_is_fast(device) else torch.float32
     if dtype not in choices:
-        raise ValueError(f"dtype is {dtype!r}, expected one of {sorted(choices)}")
+        raise MolgenError(f"dtype is {dtype!r}, expected one of {sorted(choices)}")
     return choices[dtype]
 
 

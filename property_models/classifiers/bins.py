@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from molgen.data.prior import TAIL
+from molgen.errors import MolgenError
 from molgen.targets import Range, Target
 
 QUANTILES = (0, 1, 2.5, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 97.5, 99, 100)
@@ -30,7 +31,7 @@ class Bins:
         self.edges = np.asarray(edges, dtype=np.float64)
         self.mass = np.asarray(mass, dtype=np.float64)
         if len(self.edges) != len(self.mass) + 1 or not (np.diff(self.edges) > 0).all():
-            raise ValueError(
+            raise MolgenError(
                 f"edges must increase and be one more than the bins, got {len(self.edges)} for "
                 f"{len(self.mass)} bins"
             )
@@ -40,12 +41,12 @@ class Bins:
         """Divide the range of the values, without NaN.
 
         Raises:
-            ValueError: if there is no value.
+            MolgenError: if there is no value.
         """
         finite = np.asarray(values, dtype=np.float64)
         finite = finite[np.isfinite(finite)]
         if not len(finite):
-            raise ValueError("values has no number, expected at least one to make bins")
+            raise MolgenError("values has no number, expected at least one to make bins")
         distinct = np.unique(finite)
         if len(distinct) <= WHOLE_AT_MOST and np.array_equal(distinct, distinct.round()):
             edges = np.arange(distinct[0], distinct[-1] + 2) - 0.5

@@ -30,6 +30,7 @@ from msgspec import Meta, field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from molgen.errors import MolgenError
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.micro_batches import LEAST_TOKENS, filling
 from molgen.nn.stored import Name, StoredShape
@@ -84,15 +85,15 @@ class StoredClassifier(StoredShape, kw_only=True):
         """Check that each label has its bins.
 
         Raises:
-            ValueError: with the keys' names.
+            MolgenError: with the keys' names.
         """
         super().__post_init__()
         if not len(set(self.labels)) == len(self.labels) == len(self.edges) == len(self.mass):
-            raise ValueError("labels, edges and mass have different lengths or repeated labels")
+            raise MolgenError("labels, edges and mass have different lengths or repeated labels")
         for edges, mass in zip(self.edges, self.mass, strict=True):
             Bins(edges, mass)
             if not np.isfinite(edges).all() or not (np.array(mass) >= 0).all():
-                raise ValueError("edges and mass have a number that is not finite or is below 0")
+                raise MolgenError("edges and mass have a number that is not finite or is below 0")
 
 
 class NoisyClassifier(Trunk):
@@ -135,22 +136,24 @@ class NoisyClassifier(Trunk):
         """Return the fraction of each bin that meets a target, with shape (bins,).
 
         Raises:
-            ValueError: if the property is not predicted, or no bin meets the target.
+            MolgenError: if the property is not predicted, or no bin meets the target.
         """
         share = self.bins[self.index(name)].share(target)
         if not share.any():
-            raise ValueError(f"target {name}={target!r}: no molecule of the training data meets it")
+            raise MolgenError(
+                f"target {name}={target!r}: no molecule of the training data meets it"
+            )
         return F.pad(torch.from_numpy(share).float(), (0, self.most - len(share)))
 
     def index(self, name: str) -> int:
         """Return the index of a property.
 
         Raises:
-            ValueError: if it is not predicted, with the predicted ones.
+            MolgenError: if it is not predicted, with the predicted ones.
         """
         if name not in self.properties:
             predicted = ", ".join(self.properties) or "none"
-            raise ValueError(f"target is {name}, expected one of the classifier's: {predicted}")
+            raise MolgenError(f"target is {name}, expected one of the classifier's: {predicted}")
         return self.properties.index(name)
 
     def log_prob(self, tokens: Tensor, alpha: Tensor | None = None) -> Tensor:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -43,12 +44,12 @@ class Conformal:
             spread: the model's own standard deviations, all above 0, same shape.
 
         Raises:
-            ValueError: if there are no molecules, or a spread is not above 0.
+            MolgenError: if there are no molecules, or a spread is not above 0.
         """
         if not len(y):
-            raise ValueError("no molecules to calibrate on")
+            raise MolgenError("no molecules to calibrate on")
         if not (spread > 0).all():
-            raise ValueError("spread must be above 0 for every molecule")
+            raise MolgenError("spread must be above 0 for every molecule")
         return cls(np.sort(np.abs(y - mean) / spread))
 
     def factor(self, coverage: float) -> float:
@@ -57,10 +58,10 @@ class Conformal:
         Infinite if there are too few calibration molecules for that coverage.
 
         Raises:
-            ValueError: if the coverage is not between 0 and 1.
+            MolgenError: if the coverage is not between 0 and 1.
         """
         if not 0 < coverage < 1:
-            raise ValueError(f"coverage is {coverage}, expected a number between 0 and 1")
+            raise MolgenError(f"coverage is {coverage}, expected a number between 0 and 1")
         rank = math.ceil((len(self.scores) + 1) * coverage - 1e-9)
         return math.inf if rank > len(self.scores) else float(self.scores[max(rank, 1) - 1])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats
 from molgen.utils.files import replacing
 from property_models.learned.calibration import coverage_curve
@@ -28,12 +29,12 @@ def calibration_figure(tested: Assessment, values: Floats, title: str, unit: str
         unit: of the values.
 
     Raises:
-        ValueError: if matplotlib is missing.
+        MolgenError: if matplotlib is missing.
     """
     try:
         from matplotlib.figure import Figure  # without pyplot: no window, nothing global
     except ImportError as error:
-        raise ValueError(MISSING) from error
+        raise MolgenError(MISSING) from error
     at = tested.split.test
     y, mean, spread = values[at], tested.mean[at], tested.spread[at]
     figure = Figure(figsize=(9.6, 4.6), layout="constrained")
@@ -55,7 +56,7 @@ def calibration_plot(
     """Write :func:`calibration_figure` to a file; its extension is the format (png, pdf, svg).
 
     Raises:
-        ValueError: if matplotlib is missing.
+        MolgenError: if matplotlib is missing.
         OSError: if the file cannot be written.
     """
     figure = calibration_figure(tested, values, title, unit)

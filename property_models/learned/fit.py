@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from rdkit import rdBase
 
+from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats
 from property_models.learned import splits
 from property_models.learned.calibration import Conformal, coverage_curve, errors
@@ -77,12 +78,12 @@ def fit_predictor(
         the test part; and the predictions for every molecule.
 
     Raises:
-        ValueError: if scikit-learn is missing, there are fewer than :data:`FEWEST` molecules, they
+        MolgenError: if scikit-learn is missing, there are fewer than :data:`FEWEST` molecules, they
             cannot be split, or all values are equal.
     """
     check_library()
     if len(measured.smiles) < FEWEST:
-        raise ValueError(
+        raise MolgenError(
             f"{len(measured.smiles)} molecules with a value, expected at least {FEWEST}"
         )
     on_stage("features")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.errors import MolgenError
 from property_models.learned.features import Features, Scaler
 from property_models.learned.gaussian_process import LARGEST, Expert, GaussianProcess
 from property_models.learned.kernel import Inputs, Kernel
@@ -33,12 +34,12 @@ def check_library() -> None:
     """Check that scikit-learn is installed, before any long work.
 
     Raises:
-        ValueError: if it is not.
+        MolgenError: if it is not.
     """
     try:
         import sklearn.gaussian_process  # type: ignore[import-untyped]  # noqa: F401
     except ImportError as error:
-        raise ValueError(MISSING) from error
+        raise MolgenError(MISSING) from error
 
 
 def fit(
@@ -53,15 +54,15 @@ def fit(
         largest: molecules of one expert.
 
     Raises:
-        ValueError: if scikit-learn is missing, or all values are equal or too large.
+        MolgenError: if scikit-learn is missing, or all values are equal or too large.
     """
     check_library()
     with np.errstate(over="ignore", invalid="ignore"):
         mean, std = float(y.mean()), float(y.std())
     if not math.isfinite(std):
-        raise ValueError(f"values reach {np.abs(y).max():g}: too large to compute their variance")
+        raise MolgenError(f"values reach {np.abs(y).max():g}: too large to compute their variance")
     if not std > 0:
-        raise ValueError(f"all {len(y)} training values are {mean:g}, expected different values")
+        raise MolgenError(f"all {len(y)} training values are {mean:g}, expected different values")
     z = (y - mean) / std
     scaler = Scaler.fit(features.descriptors)
     inputs = Inputs.of(features, scaler)

@@ -23,6 +23,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.errors import MolgenError
 from molgen.utils.array_files import Array
 from molgen.utils.arrays import Floats
 from property_models.learned.features import BITS, DESCRIPTORS, Features, Scaler
@@ -155,7 +156,7 @@ class GaussianProcess:
             arrays: with the layout of :data:`STORED`.
 
         Raises:
-            ValueError: if the arrays do not fit together.
+            MolgenError: if the arrays do not fit together.
         """
         _check(arrays)
         weights, per = arrays["weights"].astype(np.float64), arrays["bits_per_molecule"]
@@ -178,7 +179,7 @@ def _check(arrays: dict[str, NDArray[np.generic]]) -> None:
     """Check that arrays of a file are consistent.
 
     Raises:
-        ValueError: with the name of an array that is not.
+        MolgenError: with the name of an array that is not.
     """
     sizes, per = arrays["sizes"].astype(np.float64), arrays["bits_per_molecule"].astype(np.float64)
     numbers = ("scores", "weights", "property", "descriptor_mean", "descriptor_std")
@@ -193,7 +194,7 @@ def _check(arrays: dict[str, NDArray[np.generic]]) -> None:
         **{name: not np.isfinite(arrays[name].astype(np.float64)).all() for name in numbers},
     }
     if wrong := [name for name, fault in faults.items() if fault]:
-        raise ValueError(f"its {wrong[0]} do not fit the other arrays")
+        raise MolgenError(f"its {wrong[0]} do not fit the other arrays")
 
 
 def _blocks(count: int) -> Sequence[NDArray[np.int64]]:

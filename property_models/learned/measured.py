@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from molgen.data.cleaning import LeftOut, Reason, clean
 from molgen.data.reading import Table, read_table
+from molgen.errors import MolgenError
 from molgen.utils.files import replacing
 
 NO_NUMBER = "no number"
@@ -79,14 +80,14 @@ def read_measured(
         progress: show a bar if standard error is a terminal.
 
     Raises:
-        ValueError: if a column is missing or has no number, or no row is a molecule.
+        MolgenError: if a column is missing or has no number, or no row is a molecule.
         OSError: if the file cannot be opened.
     """
     table = read_table(path, smiles_column, [column], option="smiles-column")
     values = table.numbers[column]
     numbered = np.isfinite(values)
     if not numbered.any():
-        raise ValueError(
+        raise MolgenError(
             f"{path}: column {column!r} has no number: {table.accounts[column].summary()}"
         )
     missing = [

@@ -24,6 +24,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from rdkit import Chem, rdBase
 
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
 from molgen.utils.array_files import Array, read_safetensors
 from molgen.utils.arrays import Floats
@@ -69,14 +70,14 @@ class _Info(Struct):
         """Check the kernel and the probes.
 
         Raises:
-            ValueError: if a number is not finite, or a probe is not a molecule.
+            MolgenError: if a number is not finite, or a probe is not a molecule.
         """
         kernel = tuple(asdict(self.kernel).values())
         if not all(math.isfinite(number) and number > 0 for number in kernel):
-            raise ValueError(f"kernel is {kernel}, expected finite numbers above 0")
+            raise MolgenError(f"kernel is {kernel}, expected finite numbers above 0")
         for smiles, value in self.probes[:PROBES]:
             if parse(smiles) is None or not math.isfinite(value):
-                raise ValueError(f"probes has {smiles[:40]!r}, expected molecules with numbers")
+                raise MolgenError(f"probes has {smiles[:40]!r}, expected molecules with numbers")
 
 
 @dataclass(frozen=True)
@@ -190,13 +191,13 @@ class PropertyPredictor:
         """Read a folder of :meth:`save`.
 
         Raises:
-            ValueError: if the folder has no learned property, a newer one, or a damaged one.
+            MolgenError: if the folder has no learned property, a newer one, or a damaged one.
         """
         folder = Path(folder)
         raw = read_info(folder)
         info = checked(raw, _Info, folder / INFO)
         if info.descriptors != list(DESCRIPTORS):
-            raise ValueError(
+            raise MolgenError(
                 f"the property in {str(folder)!r} has other descriptors than this molgen: "
                 "fit it again"
             )
@@ -205,7 +206,7 @@ class PropertyPredictor:
             conformal = Conformal(arrays.pop(SCORES).astype(np.float64))
             process = GaussianProcess.from_arrays(info.kernel, arrays)
         except (ValueError, OSError) as error:
-            raise ValueError(f"the property in {str(folder)!r} is damaged: {error}") from error
+            raise MolgenError(f"the property in {str(folder)!r} is damaged: {error}") from error
         about = info.name, info.unit, cast(Direction, info.direction)
         return cls(*about, process, conformal, tuple(info.probes[:PROBES]), raw["card"])
 
@@ -214,19 +215,19 @@ def read_info(folder: str | Path) -> dict[str, Any]:
     """Return the metadata of a predictor's folder.
 
     Raises:
-        ValueError: if it is not such a folder, or has another format.
+        MolgenError: if it is not such a folder, or has another format.
     """
     path = Path(folder) / INFO
     if not path.is_file():
-        raise ValueError(
+        raise MolgenError(
             f"{str(folder)!r} has no learned property (no {INFO}); "
             "`molgen fit-property` makes such a folder"
         )
     info: dict[str, Any] = read_json(path, dict)
     if info.get("kind") != "property":
-        raise ValueError(f"{str(path)!r} is not a learned property")
+        raise MolgenError(f"{str(path)!r} is not a learned property")
     if info.get("format") != FORMAT:
-        raise ValueError(
+        raise MolgenError(
             f"the property in {str(folder)!r} has format {info.get('format')}, expected {FORMAT}"
         )
     return info
@@ -238,14 +239,14 @@ def predictor(folder: str | Path) -> PropertyPredictor:
     Warns if predictions with this RDKit release differ from those at the time of the fit.
 
     Raises:
-        ValueError: if the folder has none.
+        MolgenError: if the folder has none.
     """
     read_info(folder)
     paths = [Path(folder).resolve() / name for name in (INFO, ARRAYS)]
     try:
         stamps = tuple(path.stat().st_mtime_ns for path in paths)
     except OSError as error:
-        raise ValueError(f"the property in {str(folder)!r} is damaged: {error}") from error
+        raise MolgenError(f"the property in {str(folder)!r} is damaged: {error}") from error
     return _cached(str(Path(folder).resolve()), stamps)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
 
 Kind = Literal["scaffold", "random"]
@@ -39,11 +40,11 @@ def scaffold(smiles: str) -> str:
     """Return the Bemis-Murcko scaffold as canonical SMILES, empty for a molecule without rings.
 
     Raises:
-        ValueError: if the string is not a molecule.
+        MolgenError: if the string is not a molecule.
     """
     mol = parse(smiles)
     if mol is None:
-        raise ValueError(f"smiles {smiles!r} is no molecule and has no scaffold")
+        raise MolgenError(f"smiles {smiles!r} is no molecule and has no scaffold")
     return MurckoScaffold.MurckoScaffoldSmiles(mol=mol, includeChirality=False)
 
 
@@ -64,12 +65,12 @@ def split(
         test: fraction for the test.
 
     Raises:
-        ValueError: if the kind is unknown, a fraction is out of range, or a part would be empty.
+        MolgenError: if the kind is unknown, a fraction is out of range, or a part would be empty.
     """
     if kind not in KINDS:
-        raise ValueError(f"split is {kind!r}, expected one of {', '.join(KINDS)}")
+        raise MolgenError(f"split is {kind!r}, expected one of {', '.join(KINDS)}")
     if min(calibration, test) <= 0 or calibration + test >= 1:
-        raise ValueError(
+        raise MolgenError(
             f"calibration and test are {calibration} and {test}, expected fractions above 0 with a "
             "sum below 1"
         )
@@ -85,7 +86,7 @@ def split(
     if not all(len(part) for part in parts):
         sizes = ", ".join(str(len(part)) for part in parts)
         hint = "; split at random instead" if kind == "scaffold" else ""
-        raise ValueError(
+        raise MolgenError(
             f"{count} molecules in {len(groups)} groups are too few to split: training, "
             f"calibration and test would have {sizes}{hint}"
         )

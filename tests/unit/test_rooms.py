@@ -14,7 +14,15 @@ import pytest
 
 from paths import ROOT
 
-HALL = {"__init__.py", "__main__.py", "model.py", "targets.py", "version.py", "py.typed"}
+HALL = {
+    "__init__.py",
+    "__main__.py",
+    "errors.py",
+    "model.py",
+    "targets.py",
+    "version.py",
+    "py.typed",
+}
 LINT = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
 ROOMS = sorted(
     ".".join(path.parent.relative_to(ROOT).parts)

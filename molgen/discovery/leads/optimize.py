@@ -37,6 +37,7 @@ from molgen.discovery.leads.lead import read
 from molgen.discovery.leads.report import Optimized, frame
 from molgen.discovery.leads.search import LeadSearch
 from molgen.discovery.request import Request, Resolved
+from molgen.errors import MolgenError
 from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
 from molgen.nn.denoiser import noise_of
@@ -80,7 +81,7 @@ def optimize(
         leads.
 
     Raises:
-        ValueError: if any part of the request is out of range; nothing has been drawn.
+        MolgenError: if any part of the request is out of range; nothing has been drawn.
     """
     _check(model, leads, request)
     guide = partial(_guided_targets, request.budget.oracle_calls or 0)
@@ -117,31 +118,31 @@ def _check(model: Model, leads: Sequence[str], request: Request) -> None:
     """Check a request.
 
     Raises:
-        ValueError: naming the argument that is out of range.
+        MolgenError: naming the argument that is out of range.
     """
     budget = request.budget
     if not leads:
-        raise ValueError("leads is empty, expected at least one")
+        raise MolgenError("leads is empty, expected at least one")
     if not len(request.goals):
-        raise ValueError("targets is empty, expected at least one property to improve")
+        raise MolgenError("targets is empty, expected at least one property to improve")
     _ = request.likeness  # raises for a constraint of scaffolds
     if budget.stop_after is not None and not budget.oracle_calls:
-        raise ValueError(
+        raise MolgenError(
             f"stop_after is {budget.stop_after} without oracle calls, expected oracle_calls of at "
             "least 1"
         )
     if request.n is not None and budget.oracle_calls:
-        raise ValueError(
+        raise MolgenError(
             f"top_k is {request.n} with oracle calls, expected oracle_calls 0: the selection is by "
             "the noisy classifier"
         )
     if noise_of(model.denoiser) != "masked":
-        raise ValueError(
+        raise MolgenError(
             f"model {model.name!r} is not a masked diffusion model, expected one: only the masked "
             "region of a lead is redrawn"
         )
     if model.tokenizer.representation != "smiles":
-        raise ValueError(
+        raise MolgenError(
             f"representation of the model is {model.tokenizer.representation}, expected smiles: "
             "the rest of a lead is clamped as SMILES tokens"
         )
@@ -153,13 +154,13 @@ def _guided_targets(
     """Return the targets that guide the draws; the others only filter, and the oracle scores all.
 
     Raises:
-        ValueError: if there is neither such a target nor an oracle.
+        MolgenError: if there is neither such a target nor an oracle.
     """
     if not isinstance(settings.guidance, ClassifierFree):
         return guided_targets(model, goals, settings)
     guided_by = {name: goal for name, goal in goals.targets.items() if name in model.properties}
     if not guided_by and not oracle_calls:
-        raise ValueError(
+        raise MolgenError(
             f"target {', '.join(goals.targets)}: the model is not conditioned on it, expected "
             f"{', '.join(model.properties) or 'none'}, oracle calls, or unguided draws"
         )

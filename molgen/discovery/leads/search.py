@@ -36,6 +36,7 @@ from molgen.discovery.leads.report import Attempt
 from molgen.discovery.leads.state import LOW, LeadState
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import Molecule, interpret_all, parse
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.factory import adaptive_sampler
@@ -78,7 +79,7 @@ class LeadSearch:
         """Prepare a search.
 
         Raises:
-            ValueError: if guidance changes the reveal rate, attempts cannot be retried as
+            MolgenError: if guidance changes the reveal rate, attempts cannot be retried as
                 requested, or a top-k selection lacks a noisy classifier of the targets.
         """
         model = recipe.model
@@ -88,7 +89,7 @@ class LeadSearch:
         adaptive = adaptive_sampler(recipe, free) if recipe.settings.adapt else None
         scores = region_scores(recipe, prior_draw, pool)
         if request.n and not isinstance(scores, ByClassifier):
-            raise ValueError(
+            raise MolgenError(
                 f"top_k is {request.n}, but model {model.name!r} has no noisy classifier of the "
                 "targets, expected one for the selection"
             )

@@ -27,6 +27,7 @@ from molgen.discovery.leads.region_scores import Surrogate
 from molgen.discovery.leads.report import Attempt
 from molgen.discovery.objectives import WeightedSum
 from molgen.discovery.oracle import Oracle
+from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
@@ -171,10 +172,10 @@ class LeadState:
         """Select the ``count`` molecules with the highest surrogate scores.
 
         Raises:
-            ValueError: if there is no surrogate.
+            MolgenError: if there is no surrogate.
         """
         if self.surrogate is None:
-            raise ValueError("surrogate is None, expected one for the top-k selection")
+            raise MolgenError("surrogate is None, expected one for the top-k selection")
         best = self.surrogate.best(count, self.lead.smiles)
         self.attempts = [replace(each, selected=each.smiles in best) for each in self.attempts]
 
