@@ -118,8 +118,10 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD).unlink(missing_ok=True)  # it would describe the replaced data
     made.cleaned.write_report(folder / REPORT)
-    own = init.training_index if init else None
-    (own.union(made.training_index) if own else made.training_index).save(folder / INDEX)
+    index = made.training_index
+    if init is not None and init.training_index is not None:
+        index = init.training_index.union(index)
+    index.save(folder / INDEX)
     made.data.save(folder / DATASET)
     write_record(folder, prepared, identity)
     return prepared

@@ -39,8 +39,8 @@ def check_writable(path: str | Path, source: str | Path | None = None) -> None:
         source: that is read, and must not be replaced; what is no file is ignored.
 
     Raises:
-        MolgenError: if it is the source, if its folder does not exist or may not be written to, if it is a folder or a
-            disk, or if it exists and is read-only (for the superuser, too).
+        MolgenError: if its folder does not exist or may not be written to, if it is a folder, a
+            disk or the source, or if it exists and is read-only (for the superuser, too).
         OSError: if the system allows no such name.
     """
     present = _status(path)

@@ -45,6 +45,7 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
+from molgen.utils.interrupts import uninterrupted
 from molgen.utils.threads import workers
 from property_models.scorers import STOPPED, active, joined
 
@@ -99,8 +100,10 @@ def optimize(
                     for i, text in enumerate(leads[start : start + AT_ONCE])
                 ]
                 drawn = search.run(several, on_attempts)
-                tables.append(frame(drawn, found.goals, request))
-                counts.add(tables[-1])
+                rows = frame(drawn, found.goals, request)
+                with uninterrupted():
+                    tables.append(rows)
+                    counts.add(rows)
                 if on_leads:
                     on_leads(tables[-1])
                 if active().stopped:
