@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from molgen.errors import MolgenError
+from molgen.utils.figures import save_figure
 from molgen.utils.files import naming, replacing
 from molgen.utils.progress import Bar
 
@@ -140,8 +141,7 @@ def loss_curve(log_csv: str | Path, path: str | Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=160)
+    save_figure(figure, path)
 
 
 def _points(log_csv: str | Path, column: str) -> list[tuple[float, float]]:

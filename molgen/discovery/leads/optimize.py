@@ -45,6 +45,7 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
+from molgen.utils.arguments import checked
 from molgen.utils.interrupts import uninterrupted
 from molgen.utils.threads import workers
 from property_models.scorers import STOPPED, active, joined
@@ -56,6 +57,7 @@ AT_ONCE = 64  # leads whose rows are drawn together, and reported together
 
 
 @joined()
+@checked
 def optimize(
     model: Model,
     leads: Sequence[str],

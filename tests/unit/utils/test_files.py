@@ -186,7 +186,7 @@ def test_the_longest_name_and_one_too_long(tmp_path: Path) -> None:
         check_writable(tmp_path / name)
         write(tmp_path / name)
         assert (tmp_path / name).read_text() == "new"
-    with pytest.raises(OSError, match="a{256}") as caught:
+    with pytest.raises(OSError, match=r"a{256}") as caught:
         check_writable(tmp_path / ("a" * (LONGEST + 1)))
     assert caught.value.errno == errno.ENAMETOOLONG
 
