@@ -7,6 +7,7 @@ files of a model folder are fetched, and none of them runs.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from molgen.errors import ModelError
 BUNDLED = Path(__file__).parent / "weights"
 HUB = "hf:"
 TIMEOUT = 30  # seconds for a response of the hub
+SHOWN = 200  # characters of a name in a message
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _NAME = re.compile(rf"{HUB}(?P<repository>{_PART}/{_PART})(?:@(?P<revision>[\w./-]+))?")
@@ -84,15 +86,15 @@ def locate(name: str | Path) -> Path:
     if text.startswith(HUB):
         return _download(resolve(text))
     folder = Path(name)
-    if (folder / CONFIG).is_file() and (folder / INFO).is_file():
+    if os.path.isfile(folder / CONFIG) and os.path.isfile(folder / INFO):
         return folder
-    if folder.exists():
+    if os.path.exists(folder):
         raise ModelError(f"{text!r} is not a molgen model: it has no {CONFIG} and {INFO}")
     if _NAME.fullmatch(HUB + text):
         raise ModelError(f"no such folder: {text!r}; for a model of the hub write {HUB}{text}")
     bundled = ", ".join(bundled_names()) or "none"
     raise ModelError(
-        f"no model {text!r}: expected a bundled name ({bundled}), a folder, or "
+        f"no model {text[:SHOWN]!r}: expected a bundled name ({bundled}), a folder, or "
         f"{HUB}owner/name[@revision]"
     )
 
