@@ -28,7 +28,7 @@ from molgen.utils.interrupts import uninterrupted
 
 SHOWN = 40  # characters of a name in that of its temporary file: at most 255 bytes with the rest
 WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-_SYSTEM_ERROR = re.compile(r"^(?:I/O error: )?(.*?) \(os error (\d+)\)")
+_SYSTEM_ERROR = re.compile(r"(?:.*rror[^:]*: )?(.*?) \(os error (\d+)\)")
 
 
 def check_writable(path: str | Path, source: str | Path | None = None) -> None:
