@@ -75,9 +75,9 @@ class Recipe:
             MolgenError: if there are fewer than 0 rows, or no training molecule meets the targets.
         """
         if not 0 <= n <= MOST:
-            raise MolgenError(f"n is {n}, expected a number from 0 to {MOST}")
+            raise MolgenError(f"n is {n}, expected at least 0 and at most {MOST}")
         if not 0 <= first <= LAST_ROW:
-            raise MolgenError(f"first is {first}, expected a number from 0 to {LAST_ROW}")
+            raise MolgenError(f"first is {first}, expected at least 0 and at most {LAST_ROW}")
         prior, profile = self.model.prior, self.settings.conditions == "profile"
         # a classifier may have properties that the prior lacks; the length does not depend on them
         targets = {name: t for name, t in self.targets.items() if name in prior.properties}
