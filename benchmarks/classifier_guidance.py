@@ -35,6 +35,7 @@ from molgen.sampling.recipe import resolve
 from molgen.sampling.sampler import Job, Samples
 from molgen.sampling.settings import Settings
 from molgen.targets import Target, parse_target
+from molgen.utils.files import replacing
 from molgen.utils.threads import workers
 
 RESULTS = Path("out") / "benchmarks" / "classifier_guidance.csv"
@@ -113,7 +114,7 @@ def main() -> None:
             f"({min(ratios):.1f} to {max(ratios):.1f})"
         )
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", newline="", encoding="utf-8") as file:
+    with replacing(options.out) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from molgen.utils.files import replacing
 from property_models.learned.calibration import errors
 from property_models.learned.features import Features
 from property_models.learned.fit import assess
@@ -174,7 +175,7 @@ def show(row: Row) -> None:
 
 def write(rows: list[Row], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)
         writer.writerows(rows)

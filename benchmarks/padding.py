@@ -41,6 +41,7 @@ from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.sampler import Job
 from molgen.training.recipe import TrainConfig
 from molgen.training.trainer import Trainer, new_model
+from molgen.utils.files import replacing
 from molgen.utils.threads import Workers, workers
 
 RESULTS = Path("out") / "benchmarks" / "padding.csv"
@@ -200,7 +201,7 @@ def outcomes(data: TokenDataset, options: argparse.Namespace) -> Iterator[Outcom
 
 def write(found: list[Outcome], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([column.name for column in fields(Outcome)])
         for outcome in found:

@@ -36,6 +36,7 @@ from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count, wasserstein
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling.settings import OPTIONS, Settings
+from molgen.utils.files import replacing
 from molgen.utils.progress import each
 from property_models import compute
 
@@ -204,7 +205,7 @@ def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
     """Write the rows; a figure that a setting lacks is an empty cell."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         for row in rows:

@@ -28,6 +28,7 @@ from molgen.diffusion.plan import Ancestral, Rescale, Strategy
 from molgen.model import Model
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
+from molgen.utils.files import replacing
 from molgen.utils.threads import bf16_is_fast
 
 RESULTS = Path("out") / "benchmarks" / "sampling_speed.json"
@@ -184,7 +185,8 @@ def main() -> None:
             "ratios": found,
         }
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        with replacing(options.out) as part:
+            part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from molgen.data.reading import read_table
 from molgen.errors import MolgenError
+from molgen.utils.files import replacing
 from sources import SOURCES, Source, checksum
 
 TIMEOUT = 60  # seconds without a byte before a download fails
@@ -96,15 +97,14 @@ def download(name: str, source: Source, target: Path) -> None:
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
             reason = getattr(error, "reason", error)
             raise FetchError(f"{name}: no download from {source.url} ({reason})") from error
-        ready = Path(folder) / f"ready-{target.name}"
-        write_smiles(ready, verify(raw, source))
-        ready.replace(target)
+        write_smiles(target, verify(raw, source))
 
 
 def write_smiles(path: Path, smiles: Sequence[str]) -> None:
     """Write a gzipped CSV with one column; the same SMILES give the same bytes."""
     text = "\n".join(["smiles", *smiles, ""])
-    path.write_bytes(gzip.compress(text.encode(), mtime=0))
+    with replacing(path) as part:
+        part.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

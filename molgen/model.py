@@ -20,7 +20,7 @@ import numpy as np
 
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.checkpoints.files import INFO
-from molgen.errors import MolgenError
+from molgen.errors import ModelError
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
@@ -29,6 +29,7 @@ from molgen.sampling.recipe import check_targets, resolve
 from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
 from molgen.sampling.settings import METHOD, Settings, from_words
 from molgen.targets import Target, read_targets
+from molgen.utils.arguments import checked
 from property_models import compute, get
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Model(Checkpoint):
                 read_key(key)
                 check_sampling(preset["sampling"])
         except ValueError as error:
-            raise MolgenError(f"model {found.name!r} cannot be read: {INFO}: {error}") from error
+            raise ModelError(f"model {found.name!r} cannot be read: {INFO}: {error}") from error
         return found
 
     def preset(
@@ -106,6 +107,7 @@ class Model(Checkpoint):
         own = self._preset(purpose, {} if set(METHOD) & set(changes) else targets)
         return from_words(own).changed(**changes)
 
+    @checked
     def sample(
         self,
         n: int,
@@ -137,6 +139,7 @@ class Model(Checkpoint):
         samples = factory.draw(resolve(self, settings, wanted), n, seed, first)
         return self.table(samples, [*wanted, *properties], first)
 
+    @checked
     def draw(
         self,
         n: int,
@@ -186,6 +189,7 @@ class Model(Checkpoint):
         """A sampler with these settings, with its threads, as a context manager."""
         return factory.sampler(resolve(self, settings, targets or {}))
 
+    @checked
     def table(
         self, samples: Samples, properties: Sequence[str] = (), first: int = 0
     ) -> pd.DataFrame:

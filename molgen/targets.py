@@ -29,6 +29,9 @@ class Range:
         Raises:
             MolgenError: if the range is empty, or a bound is NaN.
         """
+        for bound in (self.low, self.high):
+            if not isinstance(bound, Real):
+                raise MolgenError(f"bound of a range is {bound!r}, expected a number")
         if np.isnan(self.low) or np.isnan(self.high):
             raise MolgenError(f"range {self.low}..{self.high}: both bounds must be numbers")
         if self.low > self.high or self.low == np.inf or self.high == -np.inf:
@@ -58,6 +61,8 @@ def parse_target(text: str) -> Target:
     Raises:
         MolgenError: naming the text and the allowed forms.
     """
+    if not isinstance(text, str):
+        raise MolgenError(f"value is {text!r}, expected text")
     word = text.strip()
     if word == "max" or word == "min":
         return word  # type: ignore[return-value]
@@ -85,6 +90,8 @@ def read_targets(targets: Mapping[str, Target | str]) -> dict[str, Target]:
     Raises:
         MolgenError: naming the target that is neither max, min, a finite number nor a range.
     """
+    if not isinstance(targets, Mapping) or not all(isinstance(name, str) for name in targets):
+        raise MolgenError(f"targets is {targets!r}, expected property names to values")
     return {name: _read(name, value) for name, value in targets.items()}
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from rdkit import Chem
 
+from molgen.utils.interrupts import blocked, ignore_ctrl_c
 from property_models.calls import Outcome, call, message
 from property_models.user_functions import find
 
@@ -140,7 +141,8 @@ class _Process(SpawnProcess):
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:
-            return SpawnProcess._Popen(process_obj)
+            with blocked():
+                return SpawnProcess._Popen(process_obj)
         finally:
             sys.modules["__main__"] = main
 
@@ -156,6 +158,7 @@ _batched = False
 def _start(source: str | bytes, batched: bool) -> None:
     """Load the function in a new process; what it prints goes to stderr."""
     global _loaded, _batched
+    ignore_ctrl_c()
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     try:

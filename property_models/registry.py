@@ -27,6 +27,7 @@ from rdkit import rdBase
 
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
+from molgen.utils.arguments import checked
 from molgen.utils.parallel import map_chunks
 from property_models import callables, descriptors, patterns
 from property_models.property import Property
@@ -44,6 +45,7 @@ def names() -> tuple[str, ...]:
     return descriptors.plain_names()
 
 
+@checked
 def get(name: str, functions: bool = True) -> Property:
     """Return the property of that name.
 
@@ -80,6 +82,7 @@ def get(name: str, functions: bool = True) -> Property:
     raise MolgenError(descriptors.unknown(name, KINDS))
 
 
+@checked
 def compute(
     names: Sequence[str],
     smiles: Sequence[str],

@@ -32,6 +32,7 @@ from rdkit import Chem
 
 from molgen.errors import MolgenError
 from molgen.molecules.fate import Fate
+from molgen.utils.arguments import check_fields
 from molgen.utils.parallel import cores
 from molgen.utils.progress import Bar
 from property_models.calls import Outcome, message
@@ -130,6 +131,7 @@ class Scoring:
         Raises:
             MolgenError: if one is out of range.
         """
+        check_fields(self)
         if not (self.timeout > 0 and math.isfinite(self.timeout)):
             raise MolgenError(f"timeout is {self.timeout}, expected seconds above 0")
         if self.workers < 1:

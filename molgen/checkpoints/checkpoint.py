@@ -13,7 +13,7 @@ from molgen.checkpoints.hub import locate, resolve
 from molgen.checkpoints.info import home, read_info
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
-from molgen.errors import MolgenError
+from molgen.errors import ModelError
 from molgen.guidance.classifier import label
 from molgen.utils.arrays import Ids
 from property_models.registry import MODEL
@@ -74,7 +74,7 @@ class Checkpoint:
             training_index = TrainingIndex.load(index) if index.exists() else None
             denoiser = load_network(MoleculeDenoiser, folder)
         except (OSError, ValueError) as error:
-            raise MolgenError(f"model {name!r} cannot be read: {error}") from error
+            raise ModelError(f"model {name!r} cannot be read: {error}") from error
         longest = int(prior.lengths.max(initial=1))
         spelling = tokenizer.representation
         checks = {
@@ -85,7 +85,7 @@ class Checkpoint:
         }
         for quantity, (value, expected) in checks.items():
             if value != expected:
-                raise MolgenError(
+                raise ModelError(
                     f"model {name!r} is inconsistent: {quantity} is {value}, expected {expected}"
                 )
         return cls(name, denoiser, tokenizer, prior, training_index, info, folder)
@@ -116,7 +116,7 @@ class Checkpoint:
             own = find(Path(learned[0]), CLASSIFIER)
         place = Path(folder) if folder else own
         if place is None or not (place / CONFIG).is_file():
-            raise MolgenError(
+            raise ModelError(
                 f"model {self.name!r} has no classifier for {', '.join(targets)}: expected a folder"
                 if not folder
                 else f"no classifier in {folder!r}: expected a folder with {CONFIG}"

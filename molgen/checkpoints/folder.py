@@ -28,6 +28,7 @@ from molgen.checkpoints.info import FORMAT, read_info
 from molgen.data.prior import Prior
 from molgen.data.tokenizer import Tokenizer
 from molgen.errors import MolgenError
+from molgen.utils.files import staged
 
 if TYPE_CHECKING:
     # imports RDKit, which training and saving do not need
@@ -86,17 +87,16 @@ def save_checkpoint(
         info: content of ``molgen.json``.
         card: text of the model card.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_network(denoiser, folder)
-    tokenizer.save(folder)
-    prior.save(folder / PRIOR)
-    if training_index is not None:
-        training_index.save(folder / INDEX)
-    text = json.dumps({"format": FORMAT, **info}, indent=2) + "\n"
-    (folder / INFO).write_text(text, encoding="utf-8")
-    if card:
-        (folder / CARD).write_text(card, encoding="utf-8")
+    with staged(folder, last=INFO) as aside:
+        save_network(denoiser, aside)
+        tokenizer.save(aside)
+        prior.save(aside / PRIOR)
+        if training_index is not None:
+            training_index.save(aside / INDEX)
+        text = json.dumps({"format": FORMAT, **info}, indent=2) + "\n"
+        (aside / INFO).write_text(text, encoding="utf-8")
+        if card:
+            (aside / CARD).write_text(card, encoding="utf-8")
 
 
 def save_network(network: Trunk, folder: Path) -> None:
@@ -106,9 +106,9 @@ def save_network(network: Trunk, folder: Path) -> None:
     import torch
     from torch import nn
 
-    with _quiet():
+    with _quiet(), staged(folder) as aside:
         rounded: nn.Module = copy.deepcopy(network)
-        cast(Any, rounded.to(torch.bfloat16)).save_pretrained(folder)
+        cast(Any, rounded.to(torch.bfloat16)).save_pretrained(aside)
 
 
 @functools.cache

@@ -7,16 +7,18 @@ files of a model folder are fetched, and none of them runs.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
 
 from molgen.checkpoints.files import ALL, CONFIG, INFO
-from molgen.errors import MolgenError
+from molgen.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "weights"
 HUB = "hf:"
 TIMEOUT = 30  # seconds for a response of the hub
+SHOWN = 200  # characters of a name in a message
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _NAME = re.compile(rf"{HUB}(?P<repository>{_PART}/{_PART})(?:@(?P<revision>[\w./-]+))?")
@@ -61,7 +63,7 @@ def resolve(name: str | Path) -> str:
     try:
         found = HfApi().model_info(repository, revision=revision or None, timeout=TIMEOUT)
     except Exception as error:  # of the library, its transport or the system
-        raise MolgenError(f"model {text!r} cannot be fetched: {_reason(error)}") from error
+        raise ModelError(f"model {text!r} cannot be fetched: {_reason(error)}") from error
     resolved = f"{HUB}{repository}@{found.sha}"
     print(f"{text} is {resolved}", file=sys.stderr)
     return resolved
@@ -76,21 +78,23 @@ def locate(name: str | Path) -> Path:
     Raises:
         MolgenError: if there is no such model, with the names of the bundled models.
     """
+    if not isinstance(name, str | Path) or "\0" in str(name):
+        raise ModelError(f"model is {name!r}, expected a name or a folder")
     text = str(name)
     if text in bundled_names():
         return BUNDLED / text
     if text.startswith(HUB):
         return _download(resolve(text))
     folder = Path(name)
-    if (folder / CONFIG).is_file() and (folder / INFO).is_file():
+    if os.path.isfile(folder / CONFIG) and os.path.isfile(folder / INFO):
         return folder
-    if folder.exists():
-        raise MolgenError(f"{text!r} is not a molgen model: it has no {CONFIG} and {INFO}")
+    if os.path.exists(folder):
+        raise ModelError(f"{text!r} is not a molgen model: it has no {CONFIG} and {INFO}")
     if _NAME.fullmatch(HUB + text):
-        raise MolgenError(f"no such folder: {text!r}; for a model of the hub write {HUB}{text}")
+        raise ModelError(f"no such folder: {text!r}; for a model of the hub write {HUB}{text}")
     bundled = ", ".join(bundled_names()) or "none"
-    raise MolgenError(
-        f"no model {text!r}: expected a bundled name ({bundled}), a folder, or "
+    raise ModelError(
+        f"no model {text[:SHOWN]!r}: expected a bundled name ({bundled}), a folder, or "
         f"{HUB}owner/name[@revision]"
     )
 
@@ -99,7 +103,7 @@ def _parts(text: str) -> tuple[str, str]:
     """Return repository and revision, the latter empty if the name has none."""
     match = _NAME.fullmatch(text)
     if match is None:
-        raise MolgenError(f"model {text!r}: expected {HUB}owner/name or {HUB}owner/name@revision")
+        raise ModelError(f"model {text!r}: expected {HUB}owner/name or {HUB}owner/name@revision")
     return match["repository"], match["revision"] or ""
 
 
@@ -111,7 +115,7 @@ def _download(resolved: str) -> Path:
     try:
         place = snapshot_download(repository, revision=commit, allow_patterns=list(ALL))
     except Exception as error:  # of the library, its transport or the system
-        raise MolgenError(f"model {resolved!r} cannot be fetched: {_reason(error)}") from error
+        raise ModelError(f"model {resolved!r} cannot be fetched: {_reason(error)}") from error
     return locate(Path(place))
 
 

@@ -11,15 +11,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import NoReturn
 
 from molgen.cli.former import renamed
+from molgen.utils.interrupts import INTERRUPTED, Interrupts, exit_at_once
 
 COMMANDS = (
     "design",
@@ -36,7 +33,6 @@ COMMANDS = (
     "fit-property",
     "models",
 )
-INTERRUPTED = 130
 BAD_INPUT = 2
 
 
@@ -78,6 +74,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     It is 0 if done, 2 for bad input or a user's function that fails too often, and 3 for fewer
     molecules than requested.
     """
+    if argv is None:  # a program of its own
+        exit_at_once()
+    name, interrupts = "molgen", Interrupts()
+    try:
+        with interrupts.raised():
+            arguments = _parse(argv)
+            if isinstance(arguments, int):
+                return arguments
+            name = f"molgen {arguments.command}"
+            status = _run(arguments)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return INTERRUPTED if interrupts.received else status
+    except BrokenPipeError:  # the reader has closed the pipe (``| head``)
+        _drop_output()
+        return 0
+    except KeyboardInterrupt:
+        return _interrupted(name)
+    except Exception as error:
+        if interrupts.received:  # a library may turn an interrupt into an error of its own
+            return _interrupted(name)
+        if not isinstance(error, ValueError | OSError | MemoryError):
+            raise
+        _drop_output()
+        print(f"{name}: {_message(error)}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
+    """Return the arguments of a command, or an exit status if none is to be run."""
     parser = build_parser()
     arguments = parser.parse_args(renamed(sys.argv[1:] if argv is None else argv))
     if arguments.version:
@@ -89,23 +115,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         print(f"molgen: a command is missing: {', '.join(COMMANDS)}", file=sys.stderr)
         return BAD_INPUT
-    name = f"molgen {arguments.command}"
-    try:
-        with _terminable():
-            status = _run(arguments)
-            if sys.stdout is not None:
-                sys.stdout.flush()
-            return status
-    except BrokenPipeError:  # the reader has closed the pipe (``| head``)
-        _drop_output()
-        return 0
-    except (ValueError, OSError, MemoryError) as error:
-        _drop_output()
-        print(f"{name}: {_message(error)}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return arguments
+
+
+def _interrupted(name: str) -> int:
+    """Print that a run was interrupted; return the exit status."""
+    _drop_output()
+    print(f"{name}: interrupted", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -117,23 +134,6 @@ def _run(arguments: argparse.Namespace) -> int:
     with scoring(arguments.score_timeout, arguments.score_workers) as scorers:
         status = int(arguments.run(arguments))
     return BAD_INPUT if scorers.stopped else status
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Handle a termination signal in the block like Ctrl-C."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # handlers need the main thread
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _message(error: Exception) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from property_models.learned.predictor import PropertyPredictor
 
 MOLECULES, EPOCHS = 20_000, 6.0
+WRITTEN = ("predictions.csv", "left_out.csv")  # tables in the folder
 SHOWN_COVERAGE = ("0.5", "0.9")
 
 
@@ -80,13 +81,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit and write; return the exit status."""
+    from molgen.utils.files import check_folder
+    from molgen.utils.locks import locked
+
+    out = check_folder(arguments.out)
+    if Path(arguments.file).resolve() in [(out / name).resolve() for name in WRITTEN]:
+        raise MolgenError(f"file is {arguments.file!r}, which a run in {arguments.out!r} replaces")
+    with locked(out):
+        return _run(arguments, out)
+
+
+def _run(arguments: argparse.Namespace, out: Path) -> int:
     from molgen.training.ingest import COLUMN, built_in
     from property_models.learned.fit import fit_predictor
     from property_models.learned.fitting import check_library
     from property_models.learned.measured import read_measured
 
     check_library()
-    out = check_folder(arguments.out)
     if not 0 < arguments.classifier_epochs < float("inf"):
         raise MolgenError(
             f"classifier-epochs is {arguments.classifier_epochs}, expected more than 0"
@@ -117,22 +128,6 @@ def run(arguments: argparse.Namespace) -> int:
     if model is not None:
         _classifier(arguments, model, measured, tested, out)
     return 0
-
-
-def check_folder(path: str) -> Path:
-    """Return the folder to write, which may not exist yet.
-
-    Raises:
-        MolgenError: if it cannot be created or written to.
-    """
-    from molgen.utils.files import check_writable
-
-    folder = Path(path)
-    existing = next(place for place in (folder, *folder.parents, Path()) if place.exists())
-    if not existing.is_dir():
-        raise MolgenError(f"out is {path!r}, but {str(existing)!r} is a file, expected a folder")
-    check_writable(existing / "property.json")
-    return folder
 
 
 def write(out: Path, predictor: PropertyPredictor, tested: Assessment, measured: Measured) -> None:

@@ -59,9 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.frontiers.page import frontier_html, plotly_script
     from molgen.frontiers.plot import figure_class, frontier_png
     from molgen.frontiers.store import Store
+    from molgen.utils.files import check_folder
 
     conventions = chosen_conventions(arguments.conventions)
-    folder = sweeping.out_folder(arguments.out)
+    folder = check_folder(arguments.out)
     figure_class()  # missing libraries are reported before hours of sampling
     plotly_script()
     store = Store(folder)

@@ -108,13 +108,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
     from molgen.constraints.likeness import Likeness
+    from molgen.data.tables import write_table
     from molgen.discovery.goals import read_goals
     from molgen.discovery.leads.lead import Refused, read
     from molgen.discovery.request import Budget, Request
     from molgen.molecules.filters import Filters
+    from molgen.utils.files import is_stream
     from property_models.scorers import STOPPED
 
-    outputs.check_files(arguments.out)
+    outputs.check_files(arguments.out, source=arguments.leads)
     weights = outputs.read_weights(arguments.weight)
     goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
     filters = Filters.read(arguments.filter)
@@ -154,6 +156,8 @@ def run(arguments: argparse.Namespace) -> int:
     interrupted = found.reason == "interrupted"
     if interrupted and not len(found.table):
         raise KeyboardInterrupt
+    if is_stream(arguments.out):
+        write_table(found.table, arguments.out)
     print(report(found, goals, single))
     print(f"wrote {arguments.out}")
     if not found.every_lead and found.reason != STOPPED:
@@ -176,9 +180,11 @@ class Screen(Bar):
         import pandas as pd
 
         from molgen.data.tables import write_table
+        from molgen.utils.files import is_stream
 
         self.tables.append(rows)
-        write_table(pd.concat(self.tables, ignore_index=True), self.out)
+        if not is_stream(self.out):  # which cannot be replaced, and is written at the end
+            write_table(pd.concat(self.tables, ignore_index=True), self.out)
 
 
 def read_leads(text: str, column: str | None) -> tuple[list[str], list[str]]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from molgen.errors import MolgenError
 from molgen.sampling.settings import DTYPES, METHOD, OPTIONS, from_words
 from molgen.sampling.settings import MOST as MOST
 from molgen.utils.options import COUNT, NUMBER, Option
@@ -224,10 +223,6 @@ def check_device(device: str) -> None:
     Raises:
         MolgenError: if it is not.
     """
-    import torch
+    from molgen.utils.threads import check_device
 
-    try:
-        torch.ones(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise MolgenError(f"device {device!r} cannot be used: {reason}") from error
+    check_device(device)

@@ -104,8 +104,8 @@ def read_weights(texts: list[str]) -> dict[str, float]:
     return found
 
 
-def check_files(out: str, grid: str | None = None) -> None:
-    """Check that output files can be written.
+def check_files(out: str, grid: str | None = None, source: str | None = None) -> None:
+    """Check that output files can be written, and do not replace the input.
 
     Raises:
         MolgenError: naming the file that cannot be written, or has another extension than expected.
@@ -115,7 +115,7 @@ def check_files(out: str, grid: str | None = None) -> None:
 
     check_extension(out)
     for path in filter(None, (out, grid)):
-        check_writable(path)
+        check_writable(path, source)
     if grid and not grid.lower().endswith(".png"):
         raise MolgenError(f"grid is {grid!r}, expected a .png file")
 

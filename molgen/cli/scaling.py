@@ -43,11 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.frontiers.plot import figure_class
     from molgen.frontiers.scaling import gains, scaling_png, scaling_table
     from molgen.frontiers.store import Store
+    from molgen.utils.files import check_folder
 
     if len(arguments.gamma) > 1:
         given = ",".join(f"{gamma:g}" for gamma in arguments.gamma)
         raise MolgenError(f"gamma is {given}, expected one number: the chart is over steps")
-    folder = sweeping.out_folder(arguments.out)
+    folder = check_folder(arguments.out)
     figure_class()  # a missing library is reported before hours of sampling
     order = sweeping.labels(arguments)
     if arguments.only_charts:

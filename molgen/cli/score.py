@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.molecules.parsing import random_spellings
     from molgen.utils.parallel import cores
 
-    check_out(arguments.out)
+    check_out(arguments.out, arguments.file)
     targets = conditions(arguments.condition)
     check = not arguments.as_written
     rows = read_table(arguments.file, arguments.column, drawn=True, check=check)
@@ -126,21 +126,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def check_out(path: str) -> None:
+def check_out(path: str, source: str) -> None:
     """Check the name of the output file, before any long work.
 
     Raises:
         MolgenError: if it cannot be written.
     """
     from molgen.data.tables import check_extension
-    from molgen.utils.files import check_writable
+    from molgen.utils.files import check_writable, is_stream
 
     if path == STDOUT:
         return
-    if Path(path).suffix.lower() not in WRITABLE:
+    if Path(path).suffix.lower() not in WRITABLE and not is_stream(path):
         raise MolgenError(f"out is {path!r}, expected - or a file ending in {', '.join(WRITABLE)}")
     check_extension(path)
-    check_writable(path)
+    check_writable(path, source)
 
 
 def conditions(words: Sequence[str]) -> dict[str, float]:

@@ -6,7 +6,6 @@ import argparse
 import itertools
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import default_methods, options
@@ -89,23 +88,6 @@ def _axis(
             f"expected {allowed} with commas between them ({MOST_AXIS} at most), got {text[:40]!r}"
         )
     return tuple(dict.fromkeys(values))
-
-
-def out_folder(text: str) -> Path:
-    """Return the folder to write to, which need not exist yet.
-
-    Raises:
-        MolgenError: if it is a file, or cannot be made.
-    """
-    import os
-
-    path = Path(text)
-    parent = next(p for p in (path, *path.absolute().parents) if p.exists())
-    if not parent.is_dir():
-        raise MolgenError(f"cannot write into {text!r}: {str(parent)!r} is a file, not a folder")
-    if not os.access(parent, os.W_OK):
-        raise MolgenError(f"cannot write into {text!r}: no permission for {str(parent)!r}")
-    return path
 
 
 def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:

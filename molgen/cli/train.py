@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from molgen.training.prepared import PreparedDataset
     from molgen.training.recipe import TrainConfig
 
+WRITTEN = ("report.csv", "training_log.csv")  # tables in the folder of a run
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -76,53 +78,46 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from molgen.utils.files import check_folder
+    from molgen.utils.locks import locked
+
     source, folder = Path(arguments.file), Path(arguments.out)
     train_options.check(arguments)
     wanted = train_options.changes(arguments)
-    check_source(source, wanted)
-    for place in filter(None, (folder, arguments.export and Path(arguments.export))):
+    check_source(source, wanted, folder)
+    for place in filter(None, (folder, arguments.export)):
         check_folder(place)
     if arguments.device:
         options.check_device(arguments.device)
     init = load_init(arguments)
-    data = prepare(arguments, source, folder, wanted, init)
-    options.say(data.summary)
-    if init is not None and source.suffix.lower() != ".npz":
-        report_unused(source, wanted, init)
-        if "left out" in data.summary:
-            options.say(f"every row left out, with its reason: {folder / 'report.csv'}")
-    if arguments.prepare_only:
-        inputs.note(data.notes)
-        options.say(f"{len(data.data):,} molecules in {folder / 'dataset.npz'}")
-        return 0
-    return train(arguments, data, folder, init)
+    with locked(folder):
+        data = prepare(arguments, source, folder, wanted, init)
+        options.say(data.summary)
+        if init is not None and source.suffix.lower() != ".npz":
+            report_unused(source, wanted, init)
+            if "left out" in data.summary:
+                options.say(f"every row left out, with its reason: {folder / 'report.csv'}")
+        if arguments.prepare_only:
+            inputs.note(data.notes)
+            options.say(f"{len(data.data):,} molecules in {folder / 'dataset.npz'}")
+            return 0
+        return train(arguments, data, folder, init)
 
 
-def check_source(source: Path, wanted: dict[str, Any]) -> None:
-    """Check that the file exists, and that a data set has no data options.
+def check_source(source: Path, wanted: dict[str, Any], folder: Path) -> None:
+    """Check that the file exists, that a data set has no data options, and that none is replaced.
 
     Raises:
         MolgenError: if not.
     """
     if not source.is_file():
         raise MolgenError(f"no file {str(source)!r}")
+    if source.resolve() in [(folder / name).resolve() for name in WRITTEN]:
+        raise MolgenError(f"file is {str(source)!r}, which a run in {str(folder)!r} replaces")
     if source.suffix.lower() == ".npz" and wanted:
         raise MolgenError(
             f"{source} is a finished data set, expected no options of {', '.join(sorted(wanted))}"
         )
-
-
-def check_folder(folder: Path) -> None:
-    """Check that a folder exists or can be created, and can be written to.
-
-    Raises:
-        MolgenError: if not.
-    """
-    place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not place.is_dir():
-        raise MolgenError(f"cannot write to {str(folder)!r}: {str(place)!r} is a file")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise MolgenError(f"cannot write to {str(folder)!r}: no permission for {str(place)!r}")
 
 
 def load_init(arguments: argparse.Namespace) -> Model | None:

@@ -64,8 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
             raise MolgenError(f"--{name} is {value}, expected a number above 0")
     if arguments.device:
         options.check_device(arguments.device)
+    from molgen.utils.files import check_folder
+    from molgen.utils.locks import locked
+
+    check_folder(folder)
     try:
-        return _run(arguments, source, folder)
+        with locked(folder):
+            return _run(arguments, source, folder)
     except FloatingPointError as error:
         raise MolgenError(f"{error}; the last checkpoint is kept") from error
 

@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Tune and write; return the exit status."""
     from molgen.frontiers.tune import Progress, leaderboard, preset, tune
     from molgen.sampling.preset_file import write_preset
-    from molgen.utils.files import check_writable
+    from molgen.utils.files import check_folder, check_writable
 
     out = Path(arguments.out)
     if out.suffix.lower() != ".json":
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     table, folder = out.with_suffix(".csv"), out.with_name(f"{out.stem}-rungs")
     for path in (out, table):
         check_writable(path)
-    sweeping.out_folder(str(folder))
+    check_folder(folder)
     request, model = prepare(arguments)
     bar = RowBar(len(request.rungs))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from molgen.errors import MolgenError
+from molgen.utils.arguments import check_fields
 
 Atoms = Sequence[int] | str
 """Indices of atoms, or SMARTS that match them."""
@@ -31,6 +32,7 @@ class Likeness:
         Raises:
             MolgenError: naming the argument that is invalid.
         """
+        check_fields(self)
         if not 0 <= self.similarity <= 1:
             raise MolgenError(f"similarity is {self.similarity}, expected a number in [0, 1]")
         if self.keep is not None and self.change is not None:

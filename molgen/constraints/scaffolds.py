@@ -23,6 +23,7 @@ from rdkit import Chem, rdBase
 
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import interpret, parse
+from molgen.utils.arguments import checked
 
 _POINT = re.compile(r"\[\d*\*(?::\d+)?\]|(?P<other>\[[^\[\]]*\])|\*")
 """A point in any of the four spellings, or another bracket atom."""
@@ -92,6 +93,7 @@ class Constraint:
         return frozenset().union(*(fragment.kept for fragment in self.fragments))
 
 
+@checked
 def read(scaffold: str | Chem.Mol, task: Task | str | None = None) -> Constraint:
     """Read a scaffold, a motif, the ends of a linker or a superstructure's core.
 

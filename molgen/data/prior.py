@@ -84,6 +84,8 @@ class Prior:
         """Write one safetensors file; values are rounded to float16 unless one is too large."""
         from safetensors.numpy import save_file
 
+        from molgen.utils.files import replacing
+
         largest = np.nanmax(np.abs(self.values), initial=0.0)
         kind = np.float16 if largest <= np.finfo(np.float16).max else np.float64
         tensors = {
@@ -91,7 +93,8 @@ class Prior:
             "values": self.values.astype(kind),
             "weight": self.weight.astype(np.float32),
         }
-        save_file(tensors, path, metadata={"properties": json.dumps(self.properties)})
+        with replacing(path) as part:
+            save_file(tensors, part, metadata={"properties": json.dumps(self.properties)})
 
     @classmethod
     def load(cls, path: str | Path) -> Prior:

@@ -24,6 +24,7 @@ from molgen.data.headings import RAW, candidates, find, fold, listed
 from molgen.data.numbers import Numbers, read_numbers
 from molgen.data.sheet import Sheet, open_sheet
 from molgen.errors import MolgenError
+from molgen.utils.arguments import checked
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Table:
         return found
 
 
+@checked
 def read_table(
     path: str | Path,
     column: str | None = None,

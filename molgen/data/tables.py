@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from molgen.data.sheet import open_sheet
 from molgen.errors import MolgenError
-from molgen.utils.files import replacing
+from molgen.utils.files import is_stream, replacing
 from molgen.utils.imports import installed
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ _BOOLEANS = {"true": True, "false": False}
 def check_extension(path: str | Path) -> str:
     """Return the extension that says how to write a table; call it before any long work.
 
+    A pipe or a device without one (``/dev/stdout``) gets a CSV.
+
     Raises:
         MolgenError: if the path has another extension, or one that needs what is not installed.
     """
-    extension = Path(path).suffix.lower()
+    extension = Path(path).suffix.lower() or (".csv" if is_stream(path) else "")
     if extension not in EXTENSIONS:
         raise MolgenError(
             f"cannot write {str(path)!r}: its extension is {extension!r}, "

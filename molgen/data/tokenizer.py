@@ -190,7 +190,10 @@ class Tokenizer:
 
     def save(self, folder: str | Path) -> None:
         """Write ``tokenizer.json`` and ``tokenizer_config.json`` as Hugging Face does."""
-        self.fast().save_pretrained(str(folder))
+        from molgen.utils.files import staged
+
+        with staged(folder) as aside:
+            self.fast().save_pretrained(str(aside))
 
     @classmethod
     def load(cls, folder: str | Path) -> Tokenizer:

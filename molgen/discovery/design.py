@@ -24,6 +24,7 @@ from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
 from molgen.molecules.filters import RADICALS
+from molgen.utils.arguments import checked
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ UNSCORED = str(Fate.SCORER_FAILED)
 
 
 @joined()
+@checked
 def design(
     model: Model,
     request: Request,
@@ -87,6 +89,7 @@ def design(
 
 
 @joined()
+@checked
 def survey(
     model: Model,
     request: Request,

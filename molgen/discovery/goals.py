@@ -26,6 +26,7 @@ from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.sampling.settings import Settings
 from molgen.targets import Range, Target, split_targets
+from molgen.utils.arguments import checked
 from molgen.utils.arrays import Floats
 from property_models import get
 
@@ -176,6 +177,7 @@ class Goals:
         return read_goals(self.targets, self.weights, prior, self.tolerance)
 
 
+@checked
 def read_goals(
     words: Sequence[str] | Mapping[str, Target | str],
     weights: Mapping[str, float] | None = None,

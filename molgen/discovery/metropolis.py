@@ -30,6 +30,7 @@ from molgen.discovery.search import ScoredRows, Search
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import mark_unique
 from molgen.sampling.sampler import AnySampler, Given, Job, Samples
+from molgen.utils.arguments import check_fields
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import SEGMENT, Use, used
 
@@ -149,6 +150,7 @@ class Metropolis:
         Raises:
             MolgenError: naming the number that is out of range.
         """
+        check_fields(self)
         if not (self.beta >= 0 and math.isfinite(self.beta)):
             raise MolgenError(f"beta is {self.beta}, expected at least 0 and finite")
         if not 0 < self.low <= self.high <= 1:

@@ -23,6 +23,7 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
+from molgen.utils.arguments import check_fields
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,7 @@ class Budget:
         Raises:
             MolgenError: naming the one that is too small.
         """
+        check_fields(self)
         for each in fields(self):
             value, least = getattr(self, each.name), int(each.name != "oracle_calls")
             if value is not None and value < least:
@@ -102,6 +104,7 @@ class Request:
         Raises:
             MolgenError: if it is below 1.
         """
+        check_fields(self)
         if self.n is not None and self.n < 1:
             raise MolgenError(f"n is {self.n}, expected at least 1")
         if not self.allow_radicals:

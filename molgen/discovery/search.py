@@ -36,6 +36,7 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import Recipe, resolve
 from molgen.sampling.sampler import Samples
 from molgen.sampling.settings import Settings
+from molgen.utils.arguments import checked
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.pareto import ParetoRank
 from property_models.scorers import STOPPED, active, joined
@@ -258,6 +259,7 @@ class Search:
 
 
 @joined()
+@checked
 def search(
     model: Model,
     request: Request,

@@ -28,6 +28,7 @@ from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.spec import ClassifierFree
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling.sampler import Samples
+from molgen.utils.arguments import check_fields
 from molgen.utils.arrays import Floats, Ids
 from molgen.utils.threads import Workers, workers
 
@@ -64,6 +65,7 @@ class SequentialMonteCarlo:
         Raises:
             MolgenError: naming the number that is out of range.
         """
+        check_fields(self)
         for name in ("particles", "every", "draws"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:

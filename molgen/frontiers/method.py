@@ -17,6 +17,7 @@ from typing import Any
 from molgen.errors import MolgenError
 from molgen.guidance.shaping import Shaping
 from molgen.sampling.settings import OPTIONS
+from molgen.utils.arguments import checked
 from molgen.utils.options import options_of
 
 LONGEST_LABEL = 40  # characters; it has to fit into a legend
@@ -74,6 +75,7 @@ class Method(_Words):  # type: ignore[misc]
                 )
 
     @classmethod
+    @checked
     def parse(cls, text: str, model: str) -> Method:
         """Read ``LABEL; KEY=VALUE; ...``.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 CAP = 20  # molecules of a point, by each convention
 TEMPLATE = Path(__file__).with_suffix(".html")
+PLACE = re.compile(r"\{\{([A-Z]+)\}\}")  # of a value in the template
 SYMBOLS = {  # of a published method, by its marker: plotly's name, and a character
     "o": ("circle", "○"), "s": ("square", "□"), "D": ("diamond", "◇"), "^": ("triangle-up", "△"),
     "v": ("triangle-down", "▽"), "p": ("pentagon", "⬠"), "h": ("hexagon", "⬡"),
@@ -76,13 +78,13 @@ def frontier_html(
     """
     script = plotly_script()
     content = page_data(store, records, runs, volumes, published, conventions)
-    text = TEMPLATE.read_text(encoding="utf-8")
     # A label must not close the element around it.
     data = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    text = text.replace("{{TITLE}}", html.escape(content["title"]))
-    before, after = text.split("{{PLOTLY}}")
+    values = {"TITLE": html.escape(content["title"]), "PLOTLY": script, "DATA": data}
+    # in one pass, so that a label that looks like a place is none
+    page = PLACE.sub(lambda found: values[found[1]], TEMPLATE.read_text(encoding="utf-8"))
     with replacing(path) as temporary:
-        temporary.write_text(before + script + after.replace("{{DATA}}", data), encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8")
 
 
 def page_data(

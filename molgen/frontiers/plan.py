@@ -27,6 +27,7 @@ from molgen.frontiers.store import Record, Run
 from molgen.guidance.shaping import Shaping
 from molgen.sampling.settings import OPTIONS
 from molgen.targets import Target, ends, parse_target, read_targets
+from molgen.utils.arguments import checked
 
 if TYPE_CHECKING:
     from molgen.model import Model
@@ -219,6 +220,7 @@ def settings_at(model: Model, method: Method, run: Run, **changes: Any) -> Setti
     return dataclasses.replace(settings, adapt=adapt)
 
 
+@checked
 def objective_for(model: Model, name: str, target: str | None, n: int) -> Objective:
     """Return the objective of a property.
 

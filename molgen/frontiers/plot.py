@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from molgen.errors import MolgenError
 from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
 from molgen.frontiers.objective import Objective
-from molgen.utils.files import replacing
+from molgen.utils.figures import save_figure
 from molgen.utils.pareto import nondominated
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def frontier_png(
         _volumes(row[-1], shown, [int(count) for count in steps], colours, objective)
     _legends(figure, colours, [int(count) for count in steps], published)
     figure.suptitle(title(objective, runs), fontsize=12.5, color=INK, x=0.01, ha="left")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=170)
+    save_figure(figure, path, 170)
 
 
 def title(objective: Objective, runs: pd.DataFrame) -> str:

@@ -23,7 +23,7 @@ from molgen.frontiers.frontier import over_seeds, run_table
 from molgen.frontiers.objective import Objective
 from molgen.frontiers.plot import INK, figure_class, method_colours, tidy, title
 from molgen.frontiers.store import Record
-from molgen.utils.files import replacing
+from molgen.utils.figures import save_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,8 +95,7 @@ def scaling_png(
         panel.set_xlabel("forwards a row")
     _legend(figure, colours)
     figure.suptitle(title(objective, table), fontsize=12.5, color=INK, x=0.01, ha="left")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=170)
+    save_figure(figure, path, 170)
 
 
 def axis_value(point: pd.Series) -> float:

@@ -16,6 +16,7 @@ objective, ``point`` the run and ``arm`` its method.
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import json
 import math
@@ -164,9 +165,9 @@ class Store:
         words = {True: "true", False: "false"}
         text = table.assign(**{name: table[name].map(words) for name in BOOLEANS if name in table})
         with replacing(self.molecules_path(record)) as temporary:
-            # without a time stamp the same molecules give the same bytes
-            packed = {"method": "gzip", "mtime": 0}
-            text.to_csv(temporary, index=False, lineterminator="\n", compression=packed)
+            # without a name and a time in it the same molecules give the same bytes
+            rows = text.to_csv(index=False, lineterminator="\n").encode()
+            temporary.write_bytes(gzip.compress(rows, mtime=0))
         with replacing(self.folder / POINTS / f"{record.name}.json") as temporary:
             content = {
                 "format": FORMAT, "task": dataclasses.asdict(record.objective),

@@ -24,6 +24,7 @@ from molgen.frontiers.plan import Sweep, guided_targets, plan, settings_at
 from molgen.frontiers.store import Record, Run, Store, check_compatible
 from molgen.molecules.conventions import PAPER, STRICT, Count, count, frontier_point
 from molgen.molecules.parsing import interpret_all
+from molgen.utils.locks import locked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,27 +66,28 @@ def run(
 
     Raises:
         MolgenError: if the request is out of range, or not comparable with the folder's runs;
-            nothing has been drawn then.
+            nothing has been drawn then. Also if another run writes to the folder.
         OSError: if a run cannot be stored.
     """
     progress = progress or Progress()
     store = Store(Path(folder))
     wanted = plan(sweep, models)
-    stored = store.records()
-    check_compatible(stored, wanted)
-    finished = {record.name for record in stored}
-    progress.total(len(wanted), sum(record.name in finished for record in wanted))
-    for record in wanted:
-        if record.name in finished:
-            continue
-        progress.begin(record.run)
-        model = models[record.run.method["model"]]
-        settings = settings_at(model, Method(**record.run.method), record.run, **sweep.speed)
-        done, table = draw(record, model, settings, progress.rows)
-        store.save(done, table)
-        stored.append(done)
-        progress.end(done)
-    return stored
+    with locked(folder):
+        stored = store.records()
+        check_compatible(stored, wanted)
+        finished = {record.name for record in stored}
+        progress.total(len(wanted), sum(record.name in finished for record in wanted))
+        for record in wanted:
+            if record.name in finished:
+                continue
+            progress.begin(record.run)
+            model = models[record.run.method["model"]]
+            settings = settings_at(model, Method(**record.run.method), record.run, **sweep.speed)
+            done, table = draw(record, model, settings, progress.rows)
+            store.save(done, table)
+            stored.append(done)
+            progress.end(done)
+        return stored
 
 
 def draw(

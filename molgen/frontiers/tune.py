@@ -34,6 +34,7 @@ from molgen.frontiers.store import Record
 from molgen.frontiers.tune_draws import Draws
 from molgen.frontiers.tune_space import Candidate
 from molgen.molecules.conventions import PAPER, STRICT
+from molgen.utils.locks import locked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,12 +157,18 @@ def tune(
 
     Raises:
         MolgenError: if a candidate does not fit the model or the target; nothing has been drawn
-            then.
+            then. Also if another run writes to the folder.
         OSError: if a run cannot be stored.
     """
     progress = progress or Progress()
     check(request, model)
-    draws = Draws(model, request.objective, Path(folder), request.speed, progress.rows)
+    with locked(folder):
+        return _tune(request, model, Path(folder), progress)
+
+
+def _tune(request: Tune, model: Model, folder: Path, progress: Progress) -> list[Standing]:
+    """Return every candidate's standing, the best first."""
+    draws = Draws(model, request.objective, folder, request.speed, progress.rows)
     standings: dict[Candidate, Standing] = {}
 
     def scores(chosen: Sequence[Candidate], rung: Rung) -> list[float]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from molgen.errors import MolgenError
+from molgen.utils.arguments import check_fields
 from molgen.utils.options import number
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Shaping:
         Raises:
             MolgenError: if one is out of range.
         """
+        check_fields(self)
         if not 0 < self.temperature < math.inf:
             raise MolgenError(f"temperature is {self.temperature}, expected more than 0 and finite")
         if not 0 < self.top_p <= 1:
@@ -60,7 +62,7 @@ class Shaping:
         """
         log_p = log_p.double()
         # with the largest at 0, a temperature near 0 does not make all of them overflow
-        p = ((log_p - log_p.amax(-1, keepdim=True)) / self.temperature).softmax(-1)
+        p = ((log_p - log_p.amax(-1, keepdim=True)) / float(self.temperature)).softmax(-1)
         if p.isnan().any():
             raise MolgenError(
                 "the network's probabilities are not numbers: its weights are damaged, or gamma "

@@ -24,6 +24,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
+from molgen.utils.arguments import checked
 
 ATOM_COLOURS = {  # darker than the usual ones, for contrast on white
     6: (0.09, 0.13, 0.16), 7: (0.13, 0.33, 0.80), 8: (0.80, 0.15, 0.15), 9: (0.05, 0.52, 0.35),
@@ -105,6 +106,7 @@ _STROKE = re.compile(r"stroke:(#[0-9A-Fa-f]{6})")
 _FILL = re.compile(r"fill(?::|=')(#[0-9A-Fa-f]{6})")
 
 
+@checked
 def svg(smiles: str, width: int = 150, height: int = 112) -> str:
     """Return an ``<svg>`` element of a molecule, without background.
 

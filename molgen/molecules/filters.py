@@ -30,6 +30,7 @@ from molgen.errors import MolgenError
 from molgen.molecules.moses_filters import pass_filters
 from molgen.molecules.parsing import parse
 from molgen.molecules.smarts import read_smarts
+from molgen.utils.arguments import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +66,7 @@ class Filters:
     filters: tuple[Filter, ...] = ()
 
     @classmethod
+    @checked
     def read(cls, words: Sequence[str]) -> Filters:
         """Return the filters of these names; see this module.
 

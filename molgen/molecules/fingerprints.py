@@ -20,6 +20,7 @@ from rdkit.Chem import rdFingerprintGenerator
 
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
+from molgen.utils.arguments import checked
 from molgen.utils.parallel import map_chunks
 from molgen.utils.progress import each
 
@@ -30,6 +31,7 @@ BLOCK = 2048  # a block of pairs takes 16 MB in single precision, which fits a c
 Bits = NDArray[np.uint8]
 
 
+@checked
 def fingerprints(
     smiles: Sequence[str], processes: int = 1, progress: str = "", size: int = BITS
 ) -> Bits:

@@ -12,6 +12,7 @@ from rdkit import Chem, rdBase
 
 from molgen.errors import MolgenError
 from molgen.molecules.smiles import TokenError, split
+from molgen.utils.arguments import checked
 
 _POSITION = re.compile(r"around position (\d+)")
 _ATOM = re.compile(r"atom # (\d+)")
@@ -19,6 +20,7 @@ _LABEL = re.compile(r"%\(\d+\)|%\d\d|\d")
 _STAMP = re.compile(r"^\[[\d:]+\] ")
 
 
+@checked
 def read_smarts(smarts: str, noun: str) -> Chem.Mol:
     """Return the pattern of a SMARTS string.
 

@@ -27,6 +27,7 @@ from safetensors.numpy import save
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import canonical, flat
 from molgen.utils.array_files import Array, read_safetensors
+from molgen.utils.files import replacing
 from molgen.utils.json_files import checked, parse_json
 from molgen.utils.parallel import map_chunks
 
@@ -136,7 +137,8 @@ class TrainingIndex:
             "rdkit": self.rdkit_version,
             "probes": json.dumps(self.probes),
         }
-        Path(path).write_bytes(save(tensors, metadata=metadata))
+        with replacing(path) as part:
+            part.write_bytes(save(tensors, metadata=metadata))
 
     @classmethod
     def load(cls, path: str | Path) -> TrainingIndex:

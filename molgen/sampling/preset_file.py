@@ -21,6 +21,7 @@ from typing import Any
 from molgen.errors import MolgenError
 from molgen.sampling.settings import OPTIONS, from_words
 from molgen.targets import Range, Target, read_targets
+from molgen.utils.arguments import checked
 from molgen.utils.files import replacing
 from molgen.utils.json_files import parse_json, read_bytes
 from molgen.utils.options import EITHER, WORDS
@@ -30,6 +31,7 @@ KEYS = ("format", "model", "target", "sampling", "measured", "molgen")
 SAMPLING = {key: option for key, option in OPTIONS.items() if option.preset}
 
 
+@checked
 def read_preset(path: str | Path) -> dict[str, Any]:
     """Return a checked preset.
 

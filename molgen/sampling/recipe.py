@@ -26,9 +26,11 @@ from molgen.guidance.target_probability import TargetProbability
 from molgen.guidance.weighted_conditions import GoalWeights
 from molgen.nn.denoiser import noise_of
 from molgen.sampling.compatibility import check
-from molgen.sampling.settings import Settings
+from molgen.sampling.settings import MOST, Settings
 from molgen.targets import Target
 from property_models.classifiers.network import NoisyClassifier
+
+LAST_ROW = 2**62  # a sample index is a 64-bit number, with room for the rows of a run
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +74,10 @@ class Recipe:
         Raises:
             MolgenError: if there are fewer than 0 rows, or no training molecule meets the targets.
         """
-        if n < 0:
-            raise MolgenError(f"n is {n}, expected at least 0")
+        if not 0 <= n <= MOST:
+            raise MolgenError(f"n is {n}, expected at least 0 and at most {MOST}")
+        if not 0 <= first <= LAST_ROW:
+            raise MolgenError(f"first is {first}, expected at least 0 and at most {LAST_ROW}")
         prior, profile = self.model.prior, self.settings.conditions == "profile"
         # a classifier may have properties that the prior lacks; the length does not depend on them
         targets = {name: t for name, t in self.targets.items() if name in prior.properties}

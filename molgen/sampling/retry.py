@@ -26,6 +26,7 @@ from molgen.diffusion.token_weights import PSI, QUALITY
 from molgen.errors import MolgenError
 from molgen.molecules.fate import Fate
 from molgen.sampling.acceptance import LIKELY, REQUIREMENTS
+from molgen.utils.arguments import check_fields
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.options import UNBOUNDED
 
@@ -106,6 +107,7 @@ class Remask:
         Raises:
             MolgenError: if one is out of range.
         """
+        check_fields(self)
         for name in ("share", "move"):
             if not 0 < getattr(self, name) <= 1:
                 value = getattr(self, name)
@@ -162,6 +164,7 @@ class Adaptive:
             MolgenError: if a requirement is unknown, the budget is not a whole number from 1 up,
                 or the probability is out of range.
         """
+        check_fields(self)
         allowed = *REQUIREMENTS, LIKELY
         if not self.until or not set(self.until) <= set(allowed):
             raise MolgenError(f"until is {self.until}, expected some of {', '.join(allowed)}")

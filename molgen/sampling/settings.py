@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from molgen.errors import MolgenError
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.spec import ClassifierFree, GuidanceSpec
+from molgen.utils.arguments import check_fields, checked
 from molgen.utils.options import COUNT, EITHER, Option, number, options_of, words
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 
 CONDITIONS = "asked", "profile"
 MOST = 10_000_000  # rows or steps of one run, limited by memory
+KINDS = (
+    *("Strategy", "TokenWeights", "Order", "Context", "Strength"),
+    *("SmilesGrammar", "Corrector", "Adaptive"),
+)
+"""Types of fields that are imported where they are used."""
 DTYPES = "auto", "bf16", "fp32", "fp64"
 METHOD = ("remask", "remask_weights", "guidance", "context", "corrector", "order")
 """Settings that define the method: if one of them is given, presets tuned for a target are not
@@ -168,9 +174,12 @@ class Settings:
             MolgenError: if steps or batch size is not a whole number of at least 1, gamma not
                 finite, or conditions or dtype unknown.
         """
+        from molgen.sampling import words
+
+        check_fields(self, {name: getattr(words, name) for name in KINDS})
         for name in ("steps", "batch_size"):
             value = getattr(self, name)
-            if not isinstance(value, int) or not 1 <= value <= MOST:
+            if not 1 <= value <= MOST:
                 raise MolgenError(f"{name} is {value!r}, expected a whole number from 1 to {MOST}")
         if not callable(self.gamma) and not math.isfinite(self.gamma):
             raise MolgenError(f"gamma is {self.gamma}, expected a finite number")
@@ -187,12 +196,16 @@ class Settings:
         corrector unless they are given too, and a new strategy resets the order.
 
         Args:
-            **changes: attributes to change, including those of the shaping.
+            **changes: attributes to change, including those of the shaping; also in words.
 
         Raises:
             MolgenError: if one is unknown or out of range, there is no plan with this number of
                 steps, or remasking weights are given and the plan does not remask.
         """
+        by_name = {option.name: option for option in OPTIONS.values()}
+        for name, value in changes.items():
+            if isinstance(value, str) and name in by_name:
+                changes[name] = by_name[name].read(value)
         shaped = {name: changes.pop(name) for name in SHAPED if name in changes}
         if shaped:
             changes["shaping"] = replace(changes.get("shaping", self.shaping), **shaped)
@@ -225,6 +238,7 @@ OPTIONS: Mapping[str, Option] = options_of(Settings, Shaping)
 """The table of settings, by key, including those of the shaping."""
 
 
+@checked
 def from_words(written: Mapping[str, Any]) -> Settings:
     """Return settings as they are written in ``molgen.json`` and in presets.
 

@@ -8,18 +8,14 @@ data and is copied.
 from __future__ import annotations
 
 import math
-import os
 import platform
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from molgen.checkpoints.card import card
 from molgen.checkpoints.files import INDEX, INFO, find
@@ -32,9 +28,9 @@ from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.training import log as training_log
 from molgen.training.log import loss_curve
 from molgen.training.trainer import Trainer
+from molgen.utils.files import staged
 from molgen.version import __version__
 
-LAST = INFO
 NETWORK = ("noise", "quality", "num_layers", "hidden_size", "num_heads")  # of its shape
 SAMPLING = {"remask": "ancestral", "steps": 128}
 MEASURED_WITH = 100_000  # forwards at most: each molecule takes one per token
@@ -166,8 +162,7 @@ def write(
     rows = ~data.held_out
     prior = Prior.from_training(data.lengths[rows], data.values[rows], data.properties)
     tokenizer = Tokenizer(list(data.vocab), data.representation)
-    place.mkdir(parents=True, exist_ok=True)
-    with staging(place) as aside:
+    with staged(place, last=INFO) as aside:
         save_checkpoint(aside, model, tokenizer, prior, None, info, card(name, info))
         if place.resolve() != run.resolve():
             for file in (INDEX, training_log.FILE):
@@ -182,20 +177,3 @@ def draw_losses(log: Path, path: Path) -> None:
         loss_curve(log, path)
     except ValueError as error:
         print(f"no {path.name}: {error}")
-
-
-@contextmanager
-def staging(place: Path) -> Iterator[Path]:
-    """Yield a folder whose files are moved to ``place`` on success.
-
-    Raises:
-        OSError: if a file cannot be written; then nothing is moved.
-    """
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=place) as aside:
-        try:
-            yield Path(aside)
-        except SafetensorError as error:
-            raise OSError(f"cannot write to {place}: {error}") from error
-        for file in sorted(Path(aside).iterdir(), key=lambda file: (file.name == LAST, file.name)):
-            file.chmod(0o644)  # safetensors writes files that only their owner can read
-            os.replace(file, place / file.name)

@@ -35,7 +35,7 @@ from molgen.molecules.fingerprints import fingerprints, nearest_similarity
 from molgen.molecules.training_index import TrainingIndex
 from molgen.nn.denoiser import noise_of
 from molgen.training.prepared import short_name
-from molgen.utils.files import replacing
+from molgen.utils.files import replacing, staged
 from molgen.utils.threads import Workers, resolve_dtype, workers
 from property_models import compute
 from property_models.scorers import joined
@@ -84,8 +84,8 @@ def conclude(
         found = compare(original, tuned, data, pool, settings, named)
     for place in dict.fromkeys((folder, *places)):
         if original.folder and find(original.folder, CLASSIFIER).is_dir():
-            classifier = place / CLASSIFIER
-            shutil.copytree(find(original.folder, CLASSIFIER), classifier, dirs_exist_ok=True)
+            with staged(place / CLASSIFIER) as aside:
+                shutil.copytree(find(original.folder, CLASSIFIER), aside, dirs_exist_ok=True)
         info = read_info(place)
         info["measured"] = {**info["measured"], "fine_tuning": found}
         for name, content in ((REPORT, found), ("molgen.json", info)):

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from molgen.errors import MolgenError
-from molgen.utils.files import replacing
+from molgen.utils.figures import save_figure
+from molgen.utils.files import naming, replacing
 from molgen.utils.progress import Bar
 
 FILE = "training_log.csv"
@@ -84,7 +85,7 @@ class TrainingLog:
         numbers = [
             "" if math.isnan(v) else f"{v:.6g}" for v in (epoch, loss, rate, speed, held_out)
         ]
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow([step, *numbers])
         self.last = "" if math.isnan(held_out) else f", held out {held_out:.2f}"
         if self.shown and not self.bar.visible:
@@ -140,8 +141,7 @@ def loss_curve(log_csv: str | Path, path: str | Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix.removeprefix(".") or "png", dpi=160)
+    save_figure(figure, path)
 
 
 def _points(log_csv: str | Path, column: str) -> list[tuple[float, float]]:

@@ -118,12 +118,10 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD).unlink(missing_ok=True)  # it would describe the replaced data
     made.cleaned.write_report(folder / REPORT)
-    with replacing(folder / INDEX) as part:
-        (
-            init.training_index.union(made.training_index)
-            if init and init.training_index
-            else made.training_index
-        ).save(part)
+    index = made.training_index
+    if init is not None and init.training_index is not None:
+        index = init.training_index.union(index)
+    index.save(folder / INDEX)
     made.data.save(folder / DATASET)
     write_record(folder, prepared, identity)
     return prepared
@@ -216,8 +214,7 @@ def extend_index(path: Path, init: Model) -> None:
     if init.training_index is None:
         return
     index = TrainingIndex.load(path) if path.exists() else init.training_index
-    with replacing(path) as part:
-        init.training_index.union(index).save(part)
+    init.training_index.union(index).save(path)
 
 
 def check_init(data: TokenDataset, init: Model) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from molgen.errors import MolgenError
+from molgen.utils.arguments import check_fields
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class TrainConfig:
         Raises:
             MolgenError: if one is out of range.
         """
+        check_fields(self)
         for name in ("epochs", "batch_size", "peak_rate", "evaluate_every", "checkpoint_every"):
             if not getattr(self, name) > 0:
                 raise MolgenError(f"{name} is {getattr(self, name)}, expected more than 0")

@@ -19,13 +19,14 @@ from typing import Any
 
 import torch
 from msgspec import Struct
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from molgen.errors import MolgenError
 from molgen.nn.weights import read_tensors
 from molgen.utils.array_files import safetensors_layout
+from molgen.utils.files import naming, sync
+from molgen.utils.interrupts import uninterrupted
 from molgen.utils.json_files import checked, read_json
 
 FOLDER = "state"
@@ -79,22 +80,25 @@ def save(folder: Path, step: int, run: Mapping[str, Any], tensors: Mapping[str, 
     """
     meta = {"step": step, "seed": run["recipe"]["seed"], **run}
     fresh, place, old = (folder / f"{FOLDER}{suffix}" for suffix in (".new", "", ".old"))
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
-        save_file({k: v.cpu() for k, v in tensors.items()}, fresh / TENSORS)
-        (fresh / META).write_text(json.dumps(meta), encoding="utf-8")
-    except SafetensorError as error:
+    with uninterrupted():
         shutil.rmtree(fresh, ignore_errors=True)
-        raise OSError(f"cannot write {fresh / TENSORS}: {error}") from error
-    except OSError:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    if place.exists():  # only then is the rest of an older one not needed
+        fresh.mkdir(parents=True)
+        try:
+            with naming(place / TENSORS, fresh / TENSORS):
+                save_file({k: v.cpu() for k, v in tensors.items()}, fresh / TENSORS)
+            with naming(place / META, fresh / META):
+                (fresh / META).write_text(json.dumps(meta), encoding="utf-8")
+            for path in (fresh / TENSORS, fresh / META, fresh):
+                sync(path)
+        except OSError:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        if place.exists():  # only then is the rest of an older one not needed
+            shutil.rmtree(old, ignore_errors=True)
+            place.rename(old)
+        fresh.rename(place)
+        sync(folder)
         shutil.rmtree(old, ignore_errors=True)
-        place.rename(old)
-    fresh.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def remove(folder: Path) -> None:

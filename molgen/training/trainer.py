@@ -37,6 +37,7 @@ from molgen.training.log import TrainingLog
 from molgen.training.objective import Objective, objective_for
 from molgen.training.optim import Optimizers, WeightAverage, learning_rate
 from molgen.training.recipe import TrainConfig
+from molgen.utils.locks import locked
 from molgen.utils.threads import Workers, resolve_dtype, workers
 
 ESTIMATED_ON = 2048  # held-out molecules of the log's estimate
@@ -263,9 +264,8 @@ def train(
         OSError: if a checkpoint cannot be written; the previous one is kept.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     model = network if isinstance(network, Trunk) else new_model(network, config.seed)
-    with workers(config.device, config.workers) as pool:
+    with locked(folder), workers(config.device, config.workers) as pool:
         trainer = Trainer(data, model, config, pool, objective)
         if place := state.find(folder):
             trainer.restore(place)

@@ -1,8 +1,13 @@
 from .arrays import Floats as Floats
 from .arrays import Ids as Ids
 from .arrays import Mask as Mask
+from .files import check_folder as check_folder
 from .files import check_writable as check_writable
 from .files import replacing as replacing
+from .files import staged as staged
+from .interrupts import Interrupts as Interrupts
+from .interrupts import uninterrupted as uninterrupted
+from .locks import locked as locked
 from .parallel import map_chunks as map_chunks
 from .pareto import ParetoRank as ParetoRank
 from .pareto import hypervolume as hypervolume

@@ -7,10 +7,12 @@ takes a few hundredths of a second, so a short list stays in one. Never imports 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from molgen.errors import MolgenError
+from molgen.utils.interrupts import blocked, ignore_ctrl_c
 from molgen.utils.progress import Bar
 
 Item = TypeVar("Item")
@@ -63,11 +65,29 @@ def _results(
     if processes == 1 or len(chunks) < 2:
         yield from map(work, chunks)
         return
-    import signal
     from concurrent.futures import ProcessPoolExecutor
 
-    # Ctrl-C is sent to every process of a terminal, but only this one handles it.
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    count = min(processes, len(chunks))
-    with ProcessPoolExecutor(count, initializer=signal.signal, initargs=ignore) as pool:
-        yield from pool.map(work, chunks)
+    with ProcessPoolExecutor(min(processes, len(chunks)), initializer=_begin) as pool:
+        with blocked():  # the processes are started here
+            results = pool.map(work, chunks)
+        yield from results
+
+
+def _begin() -> None:
+    """Ignore Ctrl-C in a worker process, and end with the process that started it.
+
+    Killed without a signal that can be handled, that one cannot end its workers, which would wait
+    for work for ever, and keep what they inherited: the lock of a folder.
+    """
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    ignore_ctrl_c()
+    parent = parent_process()
+
+    def end() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()

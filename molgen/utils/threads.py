@@ -50,6 +50,19 @@ def resolve_dtype(dtype: str, device: str) -> torch.dtype:
     return choices[dtype]
 
 
+def check_device(device: str) -> None:
+    """Check that a device is available.
+
+    Raises:
+        MolgenError: if it is not.
+    """
+    try:
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MolgenError(f"device {device!r} cannot be used: {reason}") from error
+
+
 class Workers:
     """Threads that run one operation on one core each; a plain loop on a GPU."""
 
@@ -83,6 +96,7 @@ def workers(device: str = "cpu", count: int = 0) -> Iterator[Workers]:
 
     Threads waiting inside the calling thread would compete with the workers for the cores.
     """
+    check_device(device)
     before = torch.get_num_threads()
     pool = Workers(device, count)
     if device.startswith("cpu"):

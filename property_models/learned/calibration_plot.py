@@ -9,7 +9,7 @@ import numpy as np
 
 from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats
-from molgen.utils.files import replacing
+from molgen.utils.figures import save_figure
 from property_models.learned.calibration import coverage_curve
 from property_models.learned.fit import Assessment
 
@@ -60,8 +60,7 @@ def calibration_plot(
         OSError: if the file cannot be written.
     """
     figure = calibration_figure(tested, values, title, unit)
-    with replacing(path) as part:
-        figure.savefig(part, format=Path(path).suffix.removeprefix(".") or "png", dpi=160)
+    save_figure(figure, path)
 
 
 def _predictions(axes: Any, tested: Assessment, y: Floats, mean: Floats, spread: Floats) -> None:

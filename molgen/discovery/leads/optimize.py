@@ -45,6 +45,8 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
+from molgen.utils.arguments import checked
+from molgen.utils.interrupts import uninterrupted
 from molgen.utils.threads import workers
 from property_models.scorers import STOPPED, active, joined
 
@@ -55,6 +57,7 @@ AT_ONCE = 64  # leads whose rows are drawn together, and reported together
 
 
 @joined()
+@checked
 def optimize(
     model: Model,
     leads: Sequence[str],
@@ -99,8 +102,10 @@ def optimize(
                     for i, text in enumerate(leads[start : start + AT_ONCE])
                 ]
                 drawn = search.run(several, on_attempts)
-                tables.append(frame(drawn, found.goals, request))
-                counts.add(tables[-1])
+                rows = frame(drawn, found.goals, request)
+                with uninterrupted():
+                    tables.append(rows)
+                    counts.add(rows)
                 if on_leads:
                     on_leads(tables[-1])
                 if active().stopped:
