@@ -34,6 +34,7 @@ COMMANDS = (
     "train",
     "train-classifier",
     "fit-property",
+    "index",
     "models",
 )
 INTERRUPTED = 130

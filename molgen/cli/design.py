@@ -91,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         options.settings(arguments, model, purpose, whole),
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
+        novelty=arguments.novelty,
     )
     guided_by, names = resolve(model, request, purpose).guided_by, list(goals.targets)
     request = replace(request, guided_by=guided_by)
@@ -196,8 +197,11 @@ def rank(table: pd.DataFrame) -> pd.DataFrame:
 
 def report(designs: Designs, ranked: pd.DataFrame, goals: Goals) -> str:
     """Return the short table and the counts."""
+    from molgen.discovery.novelty import tautomers
+
     lines = outputs.short_table(ranked, list(goals.targets), WIDEST_SMILES)
-    return "\n".join([*lines, *counts_table(designs.counts, goals), str(designs.counts)])
+    lines += [*counts_table(designs.counts, goals), str(designs.counts), tautomers(ranked)]
+    return "\n".join(filter(None, lines))
 
 
 def counts_table(counts: DesignCounts, goals: Goals) -> list[str]:

@@ -67,6 +67,13 @@ def add_allowed(parser: argparse.ArgumentParser, training_molecules: bool = True
             action="store_true",
             help="deliver molecules of the training set too",
         )
+        parser.add_argument(
+            "--novelty",
+            choices=("strict", "inchikey"),
+            default="strict",
+            help="unique and new by canonical SMILES (strict, the default), or by InChIKey, which "
+            "rejects tautomers of training molecules and of each other",
+        )
     parser.add_argument(
         "--allow-radicals",
         action="store_true",

@@ -96,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         guided_by={} if arguments.guidance == "none" else None,
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
+        novelty=arguments.novelty,
     )
     options.warn_of_targets(model, targets)
     screen = Screen(arguments.n * arguments.nfe, "forward")
@@ -171,6 +172,8 @@ class Screen(Bar):
 
 def report(found: Found, names: list[str]) -> str:
     """Return the short table and the counts."""
+    from molgen.discovery.novelty import tautomers
+
     lines = outputs.short_table(found.table, names)
-    lines += [str(found.counts), f"ended: {found.reason}"]
-    return "\n".join(lines)
+    lines += [str(found.counts), tautomers(found.table), f"ended: {found.reason}"]
+    return "\n".join(filter(None, lines))
