@@ -178,14 +178,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def property_names(words: Sequence[str]) -> list[str]:
-    """Return the requested properties, without repetitions.
+    """Return the requested properties with those beside them, without repetitions.
 
     Raises:
         MolgenError: if one is unknown, or ``none`` is given with others.
     """
-    from property_models import get
+    from property_models import alongside, get
 
-    names = list(dict.fromkeys(words))
+    names = alongside(words)
     if NO_PROPERTY in names:
         if len(names) > 1:
             raise MolgenError(f"property {NO_PROPERTY} cannot be combined: {', '.join(names)}")

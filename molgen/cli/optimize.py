@@ -108,15 +108,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
     from molgen.constraints.likeness import Likeness
-    from molgen.discovery.goals import read_goals
     from molgen.discovery.leads.lead import Refused, read
     from molgen.discovery.request import Budget, Request
     from molgen.molecules.filters import Filters
     from property_models.scorers import STOPPED
 
     outputs.check_files(arguments.out)
-    weights = outputs.read_weights(arguments.weight)
-    goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
+    goals = outputs.read_goals(arguments)
     filters = Filters.read(arguments.filter)
     leads, notes = read_leads(arguments.leads, arguments.column)
     single = not notes
@@ -156,6 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise KeyboardInterrupt
     print(report(found, goals, single))
     print(f"wrote {arguments.out}")
+    inputs.note(outputs.not_computed(goals.learned))
     if not found.every_lead and found.reason != STOPPED:
         why = f": {found.reason}" if interrupted else ""
         improved = f"{found.counts.improved} of {found.asked} leads improved"
@@ -237,7 +236,7 @@ def report(found: Optimized, goals: Goals, single: bool) -> str:
     """Return the short table and the counts."""
     from molgen.molecules.fate import Fate
 
-    names = list(goals.targets)
+    names = list(goals.computed.targets)
     ok = found.table[found.table["outcome"] == Fate.ACCEPTED]
     ok = ok.sort_values(["gain", "similarity"], ascending=False, kind="stable")
     if not single:

@@ -178,6 +178,7 @@ class Resolved:
         Raises:
             MolgenError: if a goal is invalid, or no goal affects the result.
         """
+        model.own_labels(list(request.goals.targets))  # raises for an unknown name
         goals = request.goals.measured(model.prior)
         settings = weighed(settings, goals)
         guided_by = request.guided_by

@@ -39,6 +39,7 @@ from molgen.sampling.sampler import Samples
 from molgen.sampling.settings import Settings
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.pareto import ParetoRank
+from property_models import alongside, compute
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
@@ -259,7 +260,9 @@ class Search:
         table = self.model.table(Samples(tokens, costs[0], None, costs[1]))
         names = [objective.name for objective in self.oracle.objectives]
         table = with_inchikey_novelty(table, self.model.training_index)
-        return table.assign(**dict(zip(names, self.oracle.values(smiles).T, strict=True)))
+        columns = dict(zip(names, self.oracle.values(smiles).T, strict=True))
+        columns |= compute([name for name in alongside(names) if name not in columns], smiles)
+        return table.assign(**{name: columns[name] for name in alongside(names)})
 
 
 @joined()
@@ -293,6 +296,7 @@ def search(
     calls, n = request.budget.oracle_calls, request.count
     if calls is not None and calls < 1:
         raise MolgenError(f"oracle_calls is {calls}, expected at least 1")
+    model.check_computable(list(request.goals.targets), "a search")
     novelty = request.novelty_for(model)
     objectives = read_objectives(request.goals.targets, model.prior, request.goals.weights)
     settings = request.settings or model.settings("design", gamma=GAMMA)

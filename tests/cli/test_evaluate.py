@@ -85,6 +85,7 @@ def test_a_property_is_averaged_over_what_the_convention_counts(
     found = metrics(molgen, rows, *words, "--conventions", "strict,paper,moses")
     assert found["strict"]["ring_count_mean_unique"] == pytest.approx(1 / 3)
     assert found["strict"]["ring_count_mean_novel"] == 1
+    assert found["strict"]["rings_cyclomatic_mean_novel"] == 1
     assert found["paper"]["ring_count_mean_unique"] == pytest.approx(2 / 5)
     assert found["paper"]["ring_count_mean_novel"] == pytest.approx(2 / 4)
     assert found["moses"]["ring_count_mean_unique"] == pytest.approx(1 / 3)
