@@ -20,7 +20,7 @@ import numpy as np
 
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.checkpoints.files import INFO
-from molgen.errors import ModelError
+from molgen.errors import ModelError, MolgenError
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
@@ -30,7 +30,7 @@ from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
 from molgen.sampling.settings import METHOD, Settings, from_words
 from molgen.targets import Target, read_targets
 from molgen.utils.arguments import checked
-from property_models import compute, get
+from property_models import alongside, computable, compute, get
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +129,8 @@ class Model(Checkpoint):
 
         Returns:
             A table with the columns ``index, raw, smiles, status, unique, novel, nfe,
-            classifier_nfe`` and one for each property; for a SELFIES model also ``tokens``.
+            classifier_nfe`` and one for each property, followed by the one that stands beside it
+            (:func:`property_models.alongside`); for a SELFIES model also ``tokens``.
 
         Raises:
             MolgenError: if a target or a setting is invalid, before anything is drawn.
@@ -173,15 +174,28 @@ class Model(Checkpoint):
         Raises:
             MolgenError: for a name that is neither.
         """
-        own = []
+        own = [name for name in names if name in self.properties and not computable(name)]
         for name in names:
-            try:
+            if name not in own:
                 get(name)
-            except ValueError:
-                if name not in self.properties:
-                    raise
-                own.append(name)
         return own
+
+    def check_computable(self, names: Sequence[str], use: str) -> None:
+        """Check that properties can be computed for a molecule.
+
+        Args:
+            names: of the properties.
+            use: that needs the values, for the message.
+
+        Raises:
+            MolgenError: for a name that is unknown, or of the user's column alone.
+        """
+        for name in self.own_labels(names):
+            raise MolgenError(
+                f"{use} needs values of {name}, which {NOT_COMPUTED}: the model learned it from a "
+                f"column of its training file, expected model:FOLDER, a predictor of `molgen "
+                f"fit-property FILE --column {name} --out FOLDER`"
+            )
 
     def sampler(
         self, settings: Settings, targets: Mapping[str, Target] | None = None
@@ -215,7 +229,7 @@ class Model(Checkpoint):
             columns["tries"] = samples.tries
         if self.tokenizer.representation == "selfies":
             columns["tokens"] = texts
-        names = list(dict.fromkeys(properties))
+        names = alongside(properties)
         own = self.own_labels(names)
         found = compute([n for n in names if n not in own], [m.smiles for m in molecules])
         values = {name: NOT_COMPUTED if name in own else found[name] for name in names}

@@ -139,7 +139,15 @@ _REGISTRY = {
     p.name: p
     for p in (
         Property("qed", "", "max", _qed, False, "quantitative estimate of drug-likeness, 0 to 1"),
-        Property("ring_count", "", "none", _ring_count, True, "symmetrised smallest set of rings"),
+        Property(
+            "ring_count",
+            "",
+            "none",
+            _ring_count,
+            True,
+            "symmetrised smallest set of rings",
+            beside="rings_cyclomatic",
+        ),
         Property(
             "rings_cyclomatic",
             "",

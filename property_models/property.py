@@ -42,6 +42,8 @@ class Property:
     description: str = ""
     batched: bool = False
     """Whether ``function`` takes a list of molecules."""
+    beside: str = ""
+    """A property that stands beside it in tables: another definition of the same quantity."""
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:

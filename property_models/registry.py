@@ -18,7 +18,7 @@ The requested name is also the heading of the property's column.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,30 @@ def get(name: str, functions: bool = True) -> Property:
             )
         return callables.named(name)
     raise MolgenError(descriptors.unknown(name, KINDS))
+
+
+def computable(name: str) -> bool:
+    """Return whether a name is that of a property, and not of a column alone."""
+    try:
+        get(name)
+    except ValueError:
+        return False
+    return True
+
+
+def alongside(names: Iterable[str]) -> list[str]:
+    """Return the columns of a table of properties: each followed by the one to stand beside it.
+
+    ``rings_cyclomatic`` stands beside ``ring_count``, which counts the rings of cages twice.
+
+    Args:
+        names: of the properties; a name that is unknown has nothing beside it.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        own = descriptors.plain(name).beside if name in descriptors.plain_names() else ""
+        found |= dict.fromkeys([name, own] if own else [name])
+    return list(found)
 
 
 @checked

@@ -31,6 +31,7 @@ COMMANDS = (
     "train",
     "train-classifier",
     "fit-property",
+    "index",
     "models",
 )
 BAD_INPUT = 2

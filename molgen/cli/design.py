@@ -2,7 +2,8 @@ r"""Draw until N valid, unique, novel molecules meet every target and pass every
 
 A range is a filter; a number is met within --tolerance (whole-number properties exactly); max and
 min only guide. Targets may be any property that can be computed: those that the model is
-conditioned on guide the draws, the others filter them. Weights apply to the guidance and to the
+conditioned on guide the draws, the others filter them. A label that the model learned from a column
+of its training file guides, and cannot filter. Weights apply to the guidance and to the
 column `score`: weighted distances from the targets, in training standard deviations. All rows drawn
 are counted, with the number that meet each target and pass each filter. Without a target, every new
 molecule is accepted. The exit status is 0 with N molecules and 3 with fewer.
@@ -27,6 +28,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molgen.cli import options, outputs, scaffold_options
+from molgen.cli.inputs import note
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
@@ -91,10 +93,12 @@ def run(arguments: argparse.Namespace) -> int:
         options.settings(arguments, model, purpose, whole),
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
+        novelty=arguments.novelty,
     )
-    guided_by, names = resolve(model, request, purpose).guided_by, list(goals.targets)
+    guided_by, names = resolve(model, request, purpose).guided_by, list(goals.computed.targets)
     request = replace(request, guided_by=guided_by)
     options.warn_of_targets(model, goals.targets)
+    note(outputs.not_computed(goals.learned))
     for line in roles(goals, guided_by, arguments.no_filter):
         options.say(line)
     screen = Screen(names, arguments.n, started)
@@ -112,7 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(report(designs, ranked, goals))
     print(f"wrote {arguments.out}")
     if arguments.grid and len(ranked):
-        title = f"{arguments.model}: {', '.join(names)}\nvalid, unique and new to the training set"
+        asked = ", ".join(goals.targets)
+        title = f"{arguments.model}: {asked}\nvalid, unique and new to the training set"
         outputs.draw_grid(ranked, names, arguments.grid, title)
     kind = "rows" if arguments.no_filter else "molecules"
     return outputs.end(model, len(designs.table), arguments.n, designs.reason, kind)
@@ -129,12 +134,9 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Filters]:
         raise MolgenError("guidance is none with a target, expected `molgen sample`")
     if arguments.no_filter and arguments.max_draws:
         raise MolgenError("max-draws is given with no-filter, expected one of them")
-    from molgen.discovery.goals import read_goals
     from molgen.molecules.filters import Filters
 
-    weights = outputs.read_weights(arguments.weight)
-    goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
-    return goals, Filters.read(arguments.filter)
+    return outputs.read_goals(arguments), Filters.read(arguments.filter)
 
 
 def roles(goals: Goals, guided_by: Mapping[str, Target], survey: bool) -> list[str]:
@@ -196,8 +198,12 @@ def rank(table: pd.DataFrame) -> pd.DataFrame:
 
 def report(designs: Designs, ranked: pd.DataFrame, goals: Goals) -> str:
     """Return the short table and the counts."""
-    lines = outputs.short_table(ranked, list(goals.targets), WIDEST_SMILES)
-    return "\n".join([*lines, *counts_table(designs.counts, goals), str(designs.counts)])
+    from molgen.discovery.novelty import tautomers
+    from property_models import alongside
+
+    lines = outputs.short_table(ranked, alongside(goals.computed.targets), WIDEST_SMILES)
+    lines += [*counts_table(designs.counts, goals), str(designs.counts), tautomers(ranked)]
+    return "\n".join(filter(None, lines))
 
 
 def counts_table(counts: DesignCounts, goals: Goals) -> list[str]:

@@ -9,6 +9,8 @@ fragment.
 conventions (set: the rows over which IntDiv ... FCD are computed):
   strict     valid: one sanitised fragment; identity: canonical SMILES; set: unique rows
   paper      valid: as strict; identity: the string, so "novel" is inflated; set: unique rows
+  inchikey   valid: as strict; identity: standard InChIKey, which joins mobile hydrogens (tautomers
+             of azoles, amides, ...), not keto and enol forms; counts only
   moses      valid: readable by RDKit; the definitions and keys of MOSES; set: all valid rows
   guacamol   valid: as moses; identity: SMILES without stereochemistry; counts only
 
@@ -70,9 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference-column", metavar="C", help="the column to read of that file")
     parser.add_argument(
         "--conventions",
-        default="strict,paper",
         metavar="LIST",
-        help="of strict, paper, moses, guacamol (default: strict,paper)",
+        help="of strict, paper, inchikey, moses, guacamol (default: strict,paper, and with --train "
+        "inchikey)",
     )
     parser.add_argument(
         "--property",
@@ -106,12 +108,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; return the exit status."""
     from molgen.data.reading import read_table
-    from molgen.molecules.conventions import convention
+    from molgen.molecules.conventions import INCHIKEY, convention
     from molgen.molecules.evaluate import evaluate
     from molgen.molecules.parsing import interpret_all
+    from molgen.molecules.training_index import NO_INCHIKEYS
     from molgen.utils.parallel import cores
 
-    conventions = [convention(name.strip()) for name in arguments.conventions.split(",")]
+    words = arguments.conventions
+    if words is None:
+        words = "strict,paper,inchikey" if arguments.train else "strict,paper"
+    conventions = [convention(name.strip()) for name in words.split(",")]
     names = property_names(arguments.property)
     workers = arguments.workers or cores()
     for name in ("train", "reference"):
@@ -126,7 +132,13 @@ def run(arguments: argparse.Namespace) -> int:
     known = None
     if arguments.train:
         column = arguments.train_column
-        known, sources["train"] = training_index(arguments.train, column, workers)
+        inchi = INCHIKEY in conventions
+        known, sources["train"] = training_index(arguments.train, column, workers, inchi)
+        if inchi and known.inchi_keys is None:
+            if arguments.conventions is not None:
+                raise MolgenError(NO_INCHIKEYS)
+            conventions.remove(INCHIKEY)
+            sources["train"].notes.append(f"inchikey is left out: {NO_INCHIKEYS}")
     network = chemnet(arguments, others, workers)
     for source in sources.values():
         note(source.notes)
@@ -166,14 +178,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def property_names(words: Sequence[str]) -> list[str]:
-    """Return the requested properties, without repetitions.
+    """Return the requested properties with those beside them, without repetitions.
 
     Raises:
         MolgenError: if one is unknown, or ``none`` is given with others.
     """
-    from property_models import get
+    from property_models import alongside, get
 
-    names = list(dict.fromkeys(words))
+    names = alongside(words)
     if NO_PROPERTY in names:
         if len(names) > 1:
             raise MolgenError(f"property {NO_PROPERTY} cannot be combined: {', '.join(names)}")
@@ -231,7 +243,7 @@ def add_properties(
     values = compute(wanted, [m.smiles for m in molecules], workers, "properties")
     means = {name: values[name] for name in averaged}
     for c in conventions if means else ():
-        result[c.name] |= property_means(count(molecules, c, known), means)
+        result[c.name] |= property_means(count(molecules, c, known, workers), means)
     if others:
         reference = compute(compared, others, workers, "reference properties")
         for name, column in reference.items():

@@ -68,10 +68,33 @@ def reference(path: str, column: str | None, workers: int = 1) -> tuple[list[str
     return found, Read(notes, {**table.facts(), "unreadable": unreadable})
 
 
+def training_molecules(
+    path: str, column: str | None, workers: int, option: str = "column"
+) -> tuple[list[str], Read]:
+    """Return the molecules of a training file, as canonical SMILES, and a record of the reading.
+
+    Raises:
+        MolgenError: if none can be read.
+    """
+    from molgen.data.cleaning import clean
+    from molgen.data.reading import read_table
+
+    table = read_table(path, column, option=option)
+    cleaned = clean(table, processes=workers, progress=True)
+    notes = [*table.notes(), f"{table.source}: {cleaned.summary()}"]
+    return cleaned.smiles, Read(notes, {**table.facts(), "cleaned": cleaned.counts})
+
+
 def training_index(
-    name: str, column: str | None = None, workers: int = 1
+    name: str, column: str | None = None, workers: int = 1, inchi: bool = False
 ) -> tuple[TrainingIndex, Read]:
     """Return the training-set index of a model, or one made from a file of SMILES.
+
+    Args:
+        name: of the model or the file.
+        column: of the file.
+        workers: number of processes.
+        inchi: whether an index made from a file has InChIKeys.
 
     Returns:
         The index, and a record of the reading.
@@ -84,14 +107,9 @@ def training_index(
     from molgen.molecules.training_index import TrainingIndex
 
     if Path(name).is_file():
-        from molgen.data.cleaning import clean
-        from molgen.data.reading import read_table
-
-        table = read_table(name, column, option="train-column")
-        cleaned = clean(table, processes=workers, progress=True)
-        notes = [*table.notes(), f"{table.source}: {cleaned.summary()}"]
-        index = TrainingIndex.from_smiles(cleaned.smiles, False, workers, "training-set index")
-        return index, Read(notes, {**table.facts(), "cleaned": cleaned.counts})
+        smiles, read = training_molecules(name, column, workers, "train-column")
+        label = "training-set index"
+        return TrainingIndex.from_smiles(smiles, False, workers, label, inchi), read
     if column is not None:
         raise MolgenError(f"train-column is {column!r}, but {name!r} is a model: expected a file")
     path = find(locate(name), INDEX)

@@ -109,7 +109,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
     from molgen.constraints.likeness import Likeness
     from molgen.data.tables import write_table
-    from molgen.discovery.goals import read_goals
     from molgen.discovery.leads.lead import Refused, read
     from molgen.discovery.request import Budget, Request
     from molgen.molecules.filters import Filters
@@ -117,8 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     from property_models.scorers import STOPPED
 
     outputs.check_files(arguments.out, source=arguments.leads)
-    weights = outputs.read_weights(arguments.weight)
-    goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
+    goals = outputs.read_goals(arguments)
     filters = Filters.read(arguments.filter)
     leads, notes = read_leads(arguments.leads, arguments.column)
     single = not notes
@@ -160,6 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_table(found.table, arguments.out)
     print(report(found, goals, single))
     print(f"wrote {arguments.out}")
+    inputs.note(outputs.not_computed(goals.learned))
     if not found.every_lead and found.reason != STOPPED:
         why = f": {found.reason}" if interrupted else ""
         improved = f"{found.counts.improved} of {found.asked} leads improved"
@@ -243,7 +242,7 @@ def report(found: Optimized, goals: Goals, single: bool) -> str:
     """Return the short table and the counts."""
     from molgen.molecules.fate import Fate
 
-    names = list(goals.targets)
+    names = list(goals.computed.targets)
     ok = found.table[found.table["outcome"] == Fate.ACCEPTED]
     ok = ok.sort_values(["gain", "similarity"], ascending=False, kind="stable")
     if not single:

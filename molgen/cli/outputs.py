@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from molgen.cli import options
@@ -12,6 +14,7 @@ from molgen.errors import MolgenError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from molgen.discovery.goals import Goals
     from molgen.model import Model
 
 SHOWN = 10  # molecules of the short table
@@ -67,6 +70,13 @@ def add_allowed(parser: argparse.ArgumentParser, training_molecules: bool = True
             action="store_true",
             help="deliver molecules of the training set too",
         )
+        parser.add_argument(
+            "--novelty",
+            choices=("strict", "inchikey"),
+            default="strict",
+            help="unique and new by canonical SMILES (strict, the default), or by InChIKey, which "
+            "rejects tautomers of training molecules and of each other",
+        )
     parser.add_argument(
         "--allow-radicals",
         action="store_true",
@@ -104,6 +114,36 @@ def read_weights(texts: list[str]) -> dict[str, float]:
     return found
 
 
+def read_goals(arguments: argparse.Namespace) -> Goals:
+    """Return the goals; they may be on labels that the model learned from the user's column.
+
+    Raises:
+        MolgenError: naming the target or the weight that is invalid, or the unknown property.
+    """
+    from molgen.checkpoints.hub import locate
+    from molgen.discovery import goals
+    from molgen.nn.stored import StoredShape, read_shape
+    from property_models import computable
+
+    targets, weights = options.targets(arguments), read_weights(arguments.weight)
+    learned: list[str] = []
+    if not all(map(computable, targets)):
+        with contextlib.suppress(ValueError, OSError):  # a network of another kind has no labels
+            learned = read_shape(locate(arguments.model), StoredShape).properties
+    tolerance = getattr(arguments, "tolerance", goals.TOLERANCE)
+    return goals.read_goals(targets, weights, tolerance=tolerance, learned=learned)
+
+
+def not_computed(names: Sequence[str]) -> list[str]:
+    """Return notes on targets that the model learned from a column of the user's file."""
+    return [
+        f"{name} cannot be computed: the model learned it from a column of its training file; "
+        f"draws are guided towards it, without values to filter by (`molgen fit-property` makes a "
+        "predictor)"
+        for name in names
+    ]
+
+
 def check_files(out: str, grid: str | None = None, source: str | None = None) -> None:
     """Check that output files can be written, and do not replace the input.
 
@@ -129,9 +169,10 @@ def short_table(table: pd.DataFrame, names: list[str], widest: int = NARROW) -> 
         widest: largest width of a molecule, in characters.
     """
     width = min(widest, max([NARROW, *(len(smiles) for smiles in table["smiles"].head(SHOWN))]))
-    lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{name:>12}" for name in names)]
+    wide = {name: max(12, len(name) + 2) for name in names}
+    lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{n:>{wide[n]}}" for n in names)]
     for place, (_, row) in enumerate(table.head(SHOWN).iterrows(), 1):
-        values = "".join(f"{row[name]:12.3f}" for name in names)
+        values = "".join(f"{row[name]:{wide[name]}.3f}" for name in names)
         lines.append(f"{place:4d} {row['smiles']:<{width}}{values}")
     if len(table) > SHOWN:
         lines.append(f"{'':>4} ... and {len(table) - SHOWN} more")

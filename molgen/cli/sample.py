@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import options
+from molgen.cli import options, outputs
+from molgen.cli.inputs import note
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     names = list(dict.fromkeys([*wanted, *arguments.property]))
 
     from molgen import load
+    from property_models import alongside
 
     model = load(arguments.model)
     own = model.own_labels(names)
@@ -101,13 +103,9 @@ def run(arguments: argparse.Namespace) -> int:
     write_table(table, arguments.out)
     if samples.trajectory is not None:
         write_table(samples.trajectory.frame(model.tokenizer), arguments.trajectory)
-    print(summary(table, [name for name in names if name not in own], arguments.n))
-    for name in own:
-        print(
-            f"{name} cannot be computed: the model learned it from a column of its training file; "
-            "draws are guided towards it, without computed values",
-            file=sys.stderr,
-        )
+    shown = [name for name in alongside(names) if name not in own]
+    print(summary(table, shown, arguments.n))
+    note(outputs.not_computed(own))
     warning = warn(model)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)

@@ -68,8 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.data.tables import write_table
 
     outputs.check_files(arguments.out, arguments.grid)
-    targets, weights = options.targets(arguments), outputs.read_weights(arguments.weight)
-    if arguments.pareto and (weights or len(targets) < 2):
+    goals = outputs.read_goals(arguments)
+    targets = goals.targets
+    if arguments.pareto and (arguments.weight or len(targets) < 2):
         raise MolgenError("pareto is given, expected at least two targets and no weights")
 
     from molgen.molecules.filters import Filters
@@ -77,7 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
     filters = Filters.read(arguments.filter)
 
     from molgen import load
-    from molgen.discovery.goals import read_goals
     from molgen.discovery.request import Budget, Request
     from molgen.discovery.search import GAMMA, search
 
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.gamma is None and arguments.preset is None:
         settings = replace(settings, gamma=GAMMA)
     request = Request(
-        read_goals(targets, weights),
+        goals,
         arguments.n,
         filters,
         budget=Budget(nfe=arguments.nfe, oracle_calls=arguments.oracle_calls),
@@ -96,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         guided_by={} if arguments.guidance == "none" else None,
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
+        novelty=arguments.novelty,
     )
     options.warn_of_targets(model, targets)
     screen = Screen(arguments.n * arguments.nfe, "forward")
@@ -171,6 +172,9 @@ class Screen(Bar):
 
 def report(found: Found, names: list[str]) -> str:
     """Return the short table and the counts."""
-    lines = outputs.short_table(found.table, names)
-    lines += [str(found.counts), f"ended: {found.reason}"]
-    return "\n".join(lines)
+    from molgen.discovery.novelty import tautomers
+    from property_models import alongside
+
+    lines = outputs.short_table(found.table, alongside(names))
+    lines += [str(found.counts), tautomers(found.table), f"ended: {found.reason}"]
+    return "\n".join(filter(None, lines))

@@ -100,13 +100,12 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
     from molgen.checkpoints.hub import resolve
     from molgen.frontiers.method import Method
     from molgen.frontiers.plan import Sweep, objective_for
-    from property_models import get
 
-    get(arguments.property)
     arguments.model = resolve(arguments.model)
     given = [Method.parse(text, arguments.model) for text in arguments.method]
     models = {arguments.model: load(arguments.model)}
     base = models[arguments.model]
+    objective = objective_for(base, arguments.property, _target(arguments), arguments.n)
     methods = given or default_methods.of(base)
     names = [resolve(name) for name in arguments.baseline]
     if not given:
@@ -115,7 +114,6 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
         models[name] = models.get(name) or load(name)
     further = (default_methods.of_baseline(models[name]) for name in names)
     methods = [*methods, *itertools.chain.from_iterable(further)]
-    objective = objective_for(base, arguments.property, _target(arguments), arguments.n)
     named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}
     speed = {name: value for name, value in named.items() if value is not None}
     if arguments.device:

@@ -136,10 +136,7 @@ def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
     Raises:
         MolgenError: if an argument is out of range.
     """
-    from property_models import get
-
     ((name, _),) = options.targets(argparse.Namespace(target=[arguments.target])).items()
-    get(name)
 
     from molgen import load
     from molgen.frontiers.plan import objective_for

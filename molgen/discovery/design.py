@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from molgen.discovery.counts import ALL, DesignCounts, Designs
 from molgen.discovery.goals import Goals, guided_targets
+from molgen.discovery.novelty import Novelty, with_inchikey_novelty
 from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
@@ -64,7 +65,6 @@ def design(
         MolgenError: if a goal is invalid, no goal affects the result, or novelty is required
             without a training-set index.
     """
-    request.check_novelty(model)
     run, n = _Run.of(model, request, "design", source), request.count
     budget = request.budget.draws or n * DRAWS_PER_MOLECULE
     found: list[pd.DataFrame] = []
@@ -147,16 +147,18 @@ class _Run:
         model: the model.
         request: the request.
         goals: in units of the training data.
+        novelty: what makes a molecule unique and new.
         source: of the rows.
         most: rows of a round; None for all in one call, as rows retried until they are unique
             depend on all rows of their call.
         counts: so far.
-        seen: canonical SMILES drawn so far.
+        seen: identities of the molecules drawn so far.
     """
 
     model: Model
     request: Request
     goals: Goals
+    novelty: Novelty
     source: Source
     most: int | None
     counts: DesignCounts = field(default_factory=DesignCounts)
@@ -165,9 +167,11 @@ class _Run:
     @classmethod
     def of(cls, model: Model, request: Request, purpose: str, source: Source | None) -> _Run:
         """Prepare a run; arguments as of :func:`design`."""
+        novelty = request.novelty_for(model)
         found = resolve(model, request, purpose)
         most = SURVEY_ROUND if found.settings.adapt is None else None
-        return cls(model, request, found.goals, source or found.source(model, request), most)
+        rows = source or found.source(model, request)
+        return cls(model, request, found.goals, novelty, rows, most)
 
     def size(self, n: int, budget: int) -> int:
         """Return the number of rows of the next round, from the acceptance rate so far."""
@@ -181,31 +185,34 @@ class _Run:
     def checked(self, rows: pd.DataFrame, wanted: int) -> pd.DataFrame:
         """Return rows with reasons of rejection, up to the last one ``wanted``; count these rows.
 
-        ``unique`` and ``novel`` are set over all rows drawn so far.
+        ``unique`` (by the convention of novelty) and ``novel`` (strict) are set over all rows drawn
+        so far.
         """
-        unscored = active().missing(self.goals.targets, rows["smiles"])
+        smiles = rows["smiles"].tolist()
+        unscored = active().missing(self.goals.targets, smiles)
         checks = self._checks(rows, unscored)
         lost: list[str] = []
         unique: list[bool] = []
-        in_training_set = [] if self.request.allow_training_molecules else [Fate.IN_TRAINING_SET]
-        reasons: list[str] = [Fate.INVALID, Fate.DUPLICATE, *in_training_set, *checks]
-        for reason in reasons:  # fixes their order in the report
+        # fixes their order in the report
+        for reason in (Fate.INVALID, Fate.DUPLICATE, *self.novelty.reasons, *checks):
             self.counts.fates.setdefault(reason, 0)
+        identities = self.novelty.identities(smiles)
+        known = self.novelty.rejected(identities, rows["novel"].to_numpy(bool))
         kept = 0
-        for i, (smiles, novel) in enumerate(zip(rows["smiles"], rows["novel"], strict=True)):
+        for i, (text, identity) in enumerate(zip(smiles, identities, strict=True)):
             if kept == wanted:
                 break
-            unique.append(bool(smiles) and smiles not in self.seen)
-            failed = (
-                not smiles,
-                not unique[-1],
-                *([] if self.request.allow_training_molecules else [not novel]),
-                *(not passed[i] for passed in checks.values()),
-            )
-            reason = next((r for r, fails in zip(reasons, failed, strict=True) if fails), "")
+            unique.append(bool(text) and (identity or text) not in self.seen)
+            failed = {
+                str(Fate.INVALID): not text,
+                str(Fate.DUPLICATE): not unique[-1],
+                known[i]: bool(known[i]),
+                **{name: not passed[i] for name, passed in checks.items()},
+            }
+            reason = next((name for name, fails in failed.items() if fails), "")
             lost.append(unscored[i] if reason == UNSCORED else reason)
             kept += lost[-1] == ""
-            self.seen.add(smiles)
+            self.seen.add(identity or text)
         self.counts.forwards += rows.attrs.get("shared_nfe", 0)
         first = np.array(unique, dtype=bool)
         rows = rows.iloc[: len(lost)]
@@ -242,4 +249,5 @@ class _Run:
         if parts:
             table = pd.concat(parts, ignore_index=True)
         scores = self.goals.score(table)
+        table = with_inchikey_novelty(table, self.model.training_index)
         return table.assign(score=np.where(np.isneginf(scores), np.nan, scores))

@@ -5,13 +5,15 @@
 
 with the gains of :mod:`molgen.discovery.objectives`, in standard deviations of the training data:
 the distance to a range or a value is a loss; ``max`` and ``min`` have unbounded gains, and are met
-by any number. Any registered property may be a goal, whether or not a model is conditioned on it.
+by any number. Any registered property may be a goal, whether or not a model is conditioned on it. A
+label that a model learned from the user's column alone cannot be computed for a molecule: it guides
+the draws, and is neither met nor scored.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -113,6 +115,16 @@ class Goals:
         return {goal.name: goal.target for goal in self.goals}
 
     @property
+    def computed(self) -> Goals:
+        """The goals on properties that can be computed for a molecule."""
+        return replace(self, goals=tuple(goal for goal in self.goals if goal.computed))
+
+    @property
+    def learned(self) -> list[str]:
+        """Names of the others."""
+        return [goal.name for goal in self.goals if not goal.computed]
+
+    @property
     def weights(self) -> dict[str, float]:
         """The weight of each property."""
         return {goal.name: goal.weight for goal in self.goals}
@@ -124,11 +136,12 @@ class Goals:
             table: with a column for each property; NaN meets none.
 
         Returns:
-            Booleans, a column for each goal by its property's name, with the table's index.
+            Booleans, a column for each computed goal by its property's name, with the table's
+            index.
         """
         import pandas as pd
 
-        columns = {goal.name: goal.met(_values(table, goal)) for goal in self.goals}
+        columns = {goal.name: goal.met(_values(table, goal)) for goal in self.computed}
         return pd.DataFrame(columns, index=table.index)
 
     def reached(self, values: Floats, start: Floats) -> NDArray[np.bool_]:
@@ -156,12 +169,13 @@ class Goals:
 
         Returns:
             With shape (rows,); larger is better, minus infinity where a value is missing, and 0
-            where there are no goals.
+            where there are no computed goals.
         """
-        if not self.goals:
+        goals = self.computed
+        if not goals:
             return np.zeros(len(table))
-        gains = [goal.gain(_values(table, goal)) for goal in self.goals]
-        return WeightedSum(tuple(self.weights.values()))(np.stack(gains, axis=1))
+        gains = [goal.gain(_values(table, goal)) for goal in goals]
+        return WeightedSum(tuple(goals.weights.values()))(np.stack(gains, axis=1))
 
     def measured(self, prior: Prior) -> Goals:
         """Return the goals in units of the training data.
@@ -174,7 +188,7 @@ class Goals:
             MolgenError: if the target of a property with real values is a plain number, and its
                 standard deviation is unknown.
         """
-        return read_goals(self.targets, self.weights, prior, self.tolerance)
+        return read_goals(self.targets, self.weights, prior, self.tolerance, self.learned)
 
 
 @checked
@@ -183,6 +197,7 @@ def read_goals(
     weights: Mapping[str, float] | None = None,
     prior: Prior | None = None,
     tolerance: float = TOLERANCE,
+    learned: Collection[str] = (),
 ) -> Goals:
     """Read goals.
 
@@ -193,6 +208,7 @@ def read_goals(
         prior: of the training data, for units; None for each property's own unit, and no slack
             around plain numbers.
         tolerance: see :class:`Goals`.
+        learned: properties of a model, which may be goals even if they cannot be computed.
 
     Raises:
         MolgenError: naming the goal that cannot be read or whose property is unknown, or the weight
@@ -203,7 +219,7 @@ def read_goals(
         raise MolgenError(f"weight of {next(iter(weights))} is given, expected a goal for it")
     if not targets:
         return Goals(tolerance=tolerance)
-    objectives = read_objectives(targets, prior or _NOTHING, weights)
+    objectives = read_objectives(targets, prior or _NOTHING, weights, learned)
     goals = [Goal(**vars(objective)) for objective in objectives]
     if prior is not None:
         goals = [replace(goal, slack=_slack(goal, prior, tolerance)) for goal in goals]
@@ -213,6 +229,8 @@ def read_goals(
 def _slack(goal: Goal, prior: Prior, tolerance: float) -> float:
     """Return the tolerance around a plain number; see :meth:`Goals.measured`."""
     std = prior.std.get(goal.name, math.nan)
+    if not goal.computed:
+        return 0.0
     plain = goal.bounds and not isinstance(goal.target, Range) and not get(goal.name).integer
     if plain and math.isnan(std):
         raise MolgenError(
@@ -236,7 +254,8 @@ def guided_targets(model: Model, goals: Goals, settings: Settings) -> dict[str, 
     """Return the targets that guide the draws: those of the model, or of its noisy classifier.
 
     Raises:
-        MolgenError: if a required classifier is missing, or no goal guides or filters.
+        MolgenError: if a required classifier is missing, no goal guides or filters, or one that
+            cannot be computed does not guide.
     """
     available = set(model.properties)
     how = settings.guidance
@@ -246,7 +265,14 @@ def guided_targets(model: Model, goals: Goals, settings: Settings) -> dict[str, 
             goal.name for goal in goals if label(classifier, goal.name) in classifier.properties
         }
         available = labelled & available if how.cfg else labelled
-    idle = [goal for goal in goals if goal.name not in available and not goal.bounds]
+    unused = [goal for goal in goals if goal.name not in available]
+    for goal in unused:
+        if not goal.computed:
+            raise MolgenError(
+                f"target {goal.name}: the noisy classifier does not predict it, and it cannot be "
+                f"computed, so it has no effect, expected {', '.join(sorted(available)) or 'none'}"
+            )
+    idle = [goal for goal in unused if not goal.bounds]
     if idle and len(idle) == len(goals):
         raise MolgenError(
             f"target {idle[0].name}: the model is not conditioned on it, so {idle[0].target} has "

@@ -13,7 +13,7 @@ combined by a weighted sum, or by non-dominated rank with crowding distance
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from molgen.data.prior import Prior
 from molgen.errors import MolgenError
 from molgen.targets import Target, ends, read_targets
 from molgen.utils.arrays import Floats
-from property_models import get
+from property_models import computable, get
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Objective:
         weight: in a sum of several, above 0.
         centre: value of gain 0 for ``max`` and ``min``, in the property's unit.
         unit: difference of gain 1, in the property's unit.
+        computed: whether the property can be computed for a molecule; a label that a model learned
+            from the user's column cannot.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Objective:
     weight: float = 1.0
     centre: float = 0.0
     unit: float = 1.0
+    computed: bool = True
 
     def __post_init__(self) -> None:
         """Check the property and the numbers.
@@ -50,7 +53,8 @@ class Objective:
         Raises:
             MolgenError: naming the number that is out of range.
         """
-        get(self.name)
+        if self.computed:
+            get(self.name)
         for name in ("weight", "unit"):
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
@@ -69,6 +73,7 @@ def read_objectives(
     targets: Mapping[str, Target | str],
     prior: Prior,
     weights: Mapping[str, float] | None = None,
+    learned: Collection[str] = (),
 ) -> tuple[Objective, ...]:
     """Return objectives in training standard deviations.
 
@@ -78,6 +83,7 @@ def read_objectives(
         targets: property names to targets, at least one.
         prior: mean and standard deviation of each property in the training data.
         weights: of some of the properties in a sum; the others count 1.
+        learned: further names that may be targets, though they cannot be computed.
 
     Raises:
         MolgenError: if there is no target, one is invalid, or a weight has no target.
@@ -99,6 +105,7 @@ def read_objectives(
             weights.get(name, 1.0),
             mean[name] if name in spread else 0.0,
             spread.get(name, 1.0),
+            name not in learned or computable(name),
         )
         for name, target in read_targets(targets).items()
     )

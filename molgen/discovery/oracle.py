@@ -56,7 +56,8 @@ class Oracle:
         if self.budget is not None:
             new = new[: max(0, self.budget - self.calls)]
         found = compute([objective.name for objective in self.objectives], new)
-        rows = np.stack([found[objective.name] for objective in self.objectives], axis=1)
+        columns = [found[objective.name] for objective in self.objectives]
+        rows = np.array(columns).reshape(len(self.objectives), len(new)).T
         skipped = active().skipped
         self._scored |= {t: row for t, row in zip(new, rows, strict=True) if t not in skipped}
         missing = np.full(len(self.objectives), np.nan)
@@ -67,4 +68,4 @@ class Oracle:
         """Return the gains of molecules; arguments and shape as of :meth:`values`."""
         values = self.values(smiles)
         columns = [o.gain(values[:, j]) for j, o in enumerate(self.objectives)]
-        return np.stack(columns, axis=1)
+        return np.array(columns).reshape(len(columns), len(values)).T

@@ -16,8 +16,10 @@ from molgen.constraints import draw as constrained
 from molgen.constraints.likeness import Likeness
 from molgen.constraints.scaffolds import Constraint
 from molgen.discovery.goals import Goals, weighed
+from molgen.discovery.novelty import CONVENTIONS, Novelty
 from molgen.errors import MolgenError
 from molgen.model import Model
+from molgen.molecules.conventions import STRICT
 from molgen.molecules.filters import Filters
 from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
@@ -85,6 +87,8 @@ class Request:
             its noisy classifier, is trained on.
         allow_radicals: whether molecules with unpaired electrons are delivered, too.
         allow_training_molecules: whether molecules of the training set are delivered too.
+        novelty: design, search: the convention by which molecules are unique and new, ``strict`` or
+            ``inchikey``; see :mod:`molgen.discovery.novelty`.
     """
 
     goals: Goals = field(default_factory=Goals)
@@ -97,16 +101,19 @@ class Request:
     guided_by: Mapping[str, Target] | None = None
     allow_training_molecules: bool = False
     allow_radicals: bool = False
+    novelty: str = STRICT.name
 
     def __post_init__(self) -> None:
-        """Check the number of molecules.
+        """Check the number of molecules and the convention.
 
         Raises:
-            MolgenError: if it is below 1.
+            MolgenError: if the number is below 1, or there is no such convention of novelty.
         """
         check_fields(self)
         if self.n is not None and self.n < 1:
             raise MolgenError(f"n is {self.n}, expected at least 1")
+        if self.novelty not in CONVENTIONS:
+            raise MolgenError(f"novelty is {self.novelty!r}, expected {' or '.join(CONVENTIONS)}")
         if not self.allow_radicals:
             object.__setattr__(self, "filters", self.filters.without_radicals())
 
@@ -134,17 +141,13 @@ class Request:
             raise MolgenError("constraint is one of scaffolds, expected a Likeness")
         return Likeness()
 
-    def check_novelty(self, model: Model) -> None:
-        """Check that the model has a training-set index, if novelty is required.
+    def novelty_for(self, model: Model) -> Novelty:
+        """Return what makes a molecule unique and new.
 
         Raises:
-            MolgenError: if not.
+            MolgenError: if novelty is required, and the model's training-set index lacks it.
         """
-        if model.training_index is None and not self.allow_training_molecules:
-            raise MolgenError(
-                "the model has no training-set index, so novelty is unknown, expected "
-                "allow_training_molecules"
-            )
+        return Novelty.of(self.novelty, model.training_index, self.allow_training_molecules)
 
 
 Guide = Callable[[Model, Goals, Settings], Mapping[str, Target]]
@@ -178,6 +181,7 @@ class Resolved:
         Raises:
             MolgenError: if a goal is invalid, or no goal affects the result.
         """
+        model.own_labels(list(request.goals.targets))  # raises for an unknown name
         goals = request.goals.measured(model.prior)
         settings = weighed(settings, goals)
         guided_by = request.guided_by

@@ -23,6 +23,7 @@ import numpy as np
 
 from molgen.data.tokenizer import padded
 from molgen.discovery.counts import SearchCounts
+from molgen.discovery.novelty import Novelty, with_inchikey_novelty
 from molgen.discovery.objectives import Score, WeightedSum, read_objectives
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
@@ -39,6 +40,7 @@ from molgen.sampling.settings import Settings
 from molgen.utils.arguments import checked
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.pareto import ParetoRank
+from property_models import alongside, compute
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ class Search:
         recipe: of the draws.
         oracle: scores molecules.
         score: of several gains.
+        novelty: what makes a molecule unique and new.
         on_round: called with the search after each scoring.
         counts: so far.
     """
@@ -112,9 +115,11 @@ class Search:
     recipe: Recipe
     oracle: Oracle
     score: Score
+    novelty: Novelty
     on_round: Callable[[Search], None] | None = None
     counts: SearchCounts = field(default_factory=SearchCounts)
     _accepted: dict[str, tuple[Ids, int, int]] = field(default_factory=dict, repr=False)
+    _seen: set[str] = field(default_factory=set, repr=False)
 
     @property
     def n(self) -> int:
@@ -192,9 +197,8 @@ class Search:
         counts.classifier_forwards += int(samples.classifier_nfe.sum())
         raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
         smiles = [molecule.smiles for molecule in interpret_all(raw)]
-        known = np.zeros(len(smiles), dtype=bool)
-        if not self.request.allow_training_molecules and model.training_index is not None:
-            known = model.training_index.contains(smiles)
+        identities = self.novelty.identities(smiles)
+        known = self.novelty.rejected(identities)
         failed = [
             "" if old else self._failed(text) for text, old in zip(smiles, known, strict=True)
         ]
@@ -205,12 +209,13 @@ class Search:
         classifier_nfe = samples.classifier_nfe if classifier_nfe is None else classifier_nfe
         unscored = active().missing(self.request.goals.targets, smiles)
         for i, text in enumerate(smiles):
-            fate = self._fate(text, bool(known[i]), failed[i])
+            fate = self._fate(text, identities[i], known[i], failed[i])
             if fate == Fate.ACCEPTED and not fits[i]:
                 fate = counted(unscored[i]) or Fate.NOT_SCORED
             counts.fates[fate] += 1
             if fate != Fate.ACCEPTED:
                 continue
+            self._seen.add(identities[i])
             self._accepted[text] = samples.tokens[i].copy(), int(nfe[i]), int(classifier_nfe[i])
         counts.oracle_calls = self.oracle.calls
         if self.on_round:
@@ -223,14 +228,14 @@ class Search:
         failed = None if mol is None else self.request.filters.first_failed(mol)
         return failed[0] if failed else ""
 
-    def _fate(self, smiles: str, known: bool, failed: str) -> str:
+    def _fate(self, smiles: str, identity: str, known: str, failed: str) -> str:
         """Return the fate of a row, as far as it does not depend on the oracle."""
         if not smiles:
             return Fate.INVALID
-        if smiles in self._accepted:
+        if identity in self._seen:
             return Fate.DUPLICATE
         if known:
-            return Fate.IN_TRAINING_SET
+            return known
         return Fate.FILTERED.of(failed) if failed else Fate.ACCEPTED
 
     def best(self) -> tuple[list[str], Floats]:
@@ -255,7 +260,10 @@ class Search:
         tokens = padded(rows, denoiser.pad_id, denoiser.max_length)
         table = self.model.table(Samples(tokens, costs[0], None, costs[1]))
         names = [objective.name for objective in self.oracle.objectives]
-        return table.assign(**dict(zip(names, self.oracle.values(smiles).T, strict=True)))
+        table = with_inchikey_novelty(table, self.model.training_index)
+        columns = dict(zip(names, self.oracle.values(smiles).T, strict=True))
+        columns |= compute([name for name in alongside(names) if name not in columns], smiles)
+        return table.assign(**{name: columns[name] for name in alongside(names)})
 
 
 @joined()
@@ -290,7 +298,8 @@ def search(
     calls, n = request.budget.oracle_calls, request.count
     if calls is not None and calls < 1:
         raise MolgenError(f"oracle_calls is {calls}, expected at least 1")
-    request.check_novelty(model)
+    model.check_computable(list(request.goals.targets), "a search")
+    novelty = request.novelty_for(model)
     objectives = read_objectives(request.goals.targets, model.prior, request.goals.weights)
     settings = request.settings or model.settings("design", gamma=GAMMA)
     guided_by = request.guided_by
@@ -298,7 +307,7 @@ def search(
         guided_by = {o.name: o.target for o in objectives if _guides(model, o.name, settings)}
     recipe = resolve(model, settings, guided_by)
     score = ParetoRank() if pareto else WeightedSum(tuple(o.weight for o in objectives))
-    state = Search(model, request, recipe, Oracle(objectives, calls), score, on_round)
+    state = Search(model, request, recipe, Oracle(objectives, calls), score, novelty, on_round)
     try:
         reason = method.run(state)
     except KeyboardInterrupt:

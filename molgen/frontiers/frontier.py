@@ -24,6 +24,7 @@ from molgen.errors import MolgenError
 from molgen.frontiers.objective import Objective
 from molgen.frontiers.store import Record
 from molgen.utils.pareto import hypervolume, nondominated
+from property_models import alongside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,8 @@ def run_table(records: Sequence[Record], order: Sequence[str] = ()) -> pd.DataFr
         Columns: the method's words (``arm`` is its label), property and target, ``gamma``,
         ``steps``, ``budget`` (NaN where that is no axis), ``seed``, ``convention``, ``n``;
         ``valid``, ``unique`` and ``novel_fraction`` of the n rows, ``novel`` as a count,
-        ``property_mean`` over the novel rows and its ``gain``; ``nfe``, ``classifier_nfe`` and
+        ``property_mean`` over the novel rows and its ``gain``; for ``ring_count`` also
+        ``rings_cyclomatic_mean``, NaN for runs of earlier releases; ``nfe``, ``classifier_nfe`` and
         ``seconds_per_molecule``; ``on_front`` within the method at these steps and this seed,
         ``on_overall_front`` among all methods there; ``molecules``, a file's name.
     """
@@ -228,6 +230,9 @@ def _rows(record: Record) -> list[dict[str, Any]]:
         row |= {key: found[key] for key in ("valid", "unique", "novel")}
         row["novel_fraction"] = found["novel"] / objective.n
         row |= {"property_mean": math.nan if mean is None else mean, "gain": objective.gain(mean)}
+        for name in alongside([objective.property])[1:]:
+            mean = found.get("beside", {}).get(name)
+            row[f"{name}_mean"] = math.nan if mean is None else mean
         rows.append({**row, **cost, "molecules": f"points/{record.name}.csv.gz"})
     return rows
 

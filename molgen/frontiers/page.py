@@ -23,7 +23,7 @@ from molgen.frontiers.plot import LEAST_GAMMAS, method_colours, method_markers, 
 from molgen.frontiers.store import Record, Store
 from molgen.molecules.drawing import svg
 from molgen.utils.files import replacing
-from property_models import get
+from property_models import alongside, compute, get
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,14 +100,16 @@ def page_data(
     colours = method_colours(list(dict.fromkeys(runs["arm"])))
     words = {record.run.label: str(Method(**record.run.method)) for record in records}
     molecules = Molecules(objective.property, objective.sign)
+    beside = alongside([objective.property])[1:]
+    averaged = over_seeds(runs, [f"{name}_mean" for name in beside])
     means = {
         key: group.set_index("convention")
-        for key, group in over_seeds(runs).groupby(["arm", "gamma", "steps"], sort=False)
+        for key, group in averaged.groupby(["arm", "gamma", "steps"], sort=False)
     }
     entries = []
     for (label, gamma, steps), figures in means.items():
         draws = [r for r in records if r.run.cell[:3] == (label, gamma, steps)]
-        entry = _entry(figures, conventions)
+        entry = _entry(figures, conventions, beside)
         entry |= {"arm": list(colours).index(label), "gamma": gamma, "steps": int(steps)}
         entry |= molecules.best([store.molecules(r) for r in draws], conventions)
         entry["files"] = [f"{store.molecules_path(r).relative_to(store.folder)}" for r in draws]
@@ -136,7 +138,7 @@ class Molecules:
     """The molecules of a page, each stored and drawn once."""
 
     def __init__(self, name: str, sign: int) -> None:
-        self.name, self.sign = name, sign
+        self.name, self.sign, self.beside = name, sign, alongside([name])[1:]
         self.entries: list[dict[str, Any]] = []
         self._indices: dict[str, int] = {}
 
@@ -169,12 +171,16 @@ class Molecules:
         """Return a molecule's index in the list; strict novelty is the same in every run."""
         if smiles not in self._indices:
             self._indices[smiles] = len(self.entries)
-            entry = {"smiles": smiles, "value": float(value), "strict": strict}
+            entry: dict[str, Any] = {"smiles": smiles, "value": float(value), "strict": strict}
+            further = compute(self.beside, [smiles]).items()
+            entry["beside"] = {name: float(values[0]) for name, values in further}
             self.entries.append({**entry, "svg": svg(smiles)})
         return self._indices[smiles]
 
 
-def _entry(figures: pd.DataFrame, conventions: Sequence[str]) -> dict[str, Any]:
+def _entry(
+    figures: pd.DataFrame, conventions: Sequence[str], beside: Sequence[str]
+) -> dict[str, Any]:
     """Return the figures of a point, means over its seeds, by convention."""
     first = figures.iloc[0]
     entry: dict[str, Any] = {
@@ -188,6 +194,7 @@ def _entry(figures: pd.DataFrame, conventions: Sequence[str]) -> dict[str, Any]:
     for convention in conventions:
         row = figures.loc[convention]
         entry[convention] = {key: finite(row[name]) for name, key in columns.items()}
+        entry[convention]["beside"] = {name: finite(row[f"{name}_mean"]) for name in beside}
     return entry
 
 

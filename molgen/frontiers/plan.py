@@ -235,11 +235,12 @@ def objective_for(model: Model, name: str, target: str | None, n: int) -> Object
         n: rows a run.
 
     Raises:
-        MolgenError: if the model is not conditioned on the property, or the target cannot be read.
+        MolgenError: if the model is not conditioned on the property, it cannot be computed, or the
+            target cannot be read.
     """
     from property_models import get
 
-    get(name)
+    model.check_computable([name], "a comparison")
     model.prior.check({name: "max"})
     mean = model.prior.mean[name]
     words = top_tenth(model, name) if target is None else target.strip()

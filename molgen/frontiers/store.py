@@ -106,6 +106,7 @@ class _Counted(Struct):
     unique: float
     novel: int
     property_mean: float | None
+    beside: dict[str, float | None] = {}  # missing in earlier stores
 
 
 class _Figures(Struct):

@@ -22,9 +22,10 @@ from molgen.frontiers.method import Method
 from molgen.frontiers.objective import Objective
 from molgen.frontiers.plan import Sweep, guided_targets, plan, settings_at
 from molgen.frontiers.store import Record, Run, Store, check_compatible
-from molgen.molecules.conventions import PAPER, STRICT, Count, count, frontier_point
+from molgen.molecules.conventions import PAPER, STRICT, Count, FrontierPoint, count, frontier_point
 from molgen.molecules.parsing import interpret_all
 from molgen.utils.locks import locked
+from property_models import alongside, compute
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,11 +126,14 @@ def draw(
     if prefix:
         seconds += prefix[0].figures["seconds_per_molecule"] * first
         table = pd.concat([prefix[1], table], ignore_index=True)
+        table = table.assign(**compute(alongside([objective.property])[1:], table["smiles"]))
     counts = [count(interpret_all(table["raw"]), c, model.training_index) for c in (STRICT, PAPER)]
     table["unique"], table["novel"] = counts[0].unique, counts[0].novel
     table["novel_paper"] = counts[1].novel
     figures = measure(table, objective, counts, seconds)
-    return dataclasses.replace(record, figures=figures), table[[*COLUMNS, objective.property]]
+    return dataclasses.replace(record, figures=figures), table[
+        [*COLUMNS, *alongside([objective.property])]
+    ]
 
 
 def measure(
@@ -146,21 +150,32 @@ def measure(
     Returns:
         ``nfe`` and ``classifier_nfe`` (means over rows), ``seconds_per_molecule``, and under
         ``conventions`` for each of them ``valid`` and ``unique`` (fractions of rows), ``novel``
-        (a count) and ``property_mean`` (over exactly the novel rows; None where there are none).
+        (a count) and ``property_mean`` (over exactly the novel rows; None where there are none),
+        and in ``beside`` the same mean of the property that stands beside it, if there is one.
     """
+    beside = alongside([objective.property])[1:]
     values = table[objective.property].to_numpy(np.float64)
-    conventions = {}
+    conventions: dict[str, Any] = {}
     for counted in counts:
         found = frontier_point(counted, values)
         conventions[counted.convention.name] = {
             "valid": float(counted.valid.mean()),
             "unique": float(counted.unique.mean()),
             "novel": found.novel,
-            "property_mean": None if math.isnan(found.mean) else found.mean,
+            "property_mean": _mean(found),
         }
+        if beside:
+            points = {name: frontier_point(counted, table[name].to_numpy()) for name in beside}
+            conventions[counted.convention.name]["beside"] = {
+                name: _mean(point) for name, point in points.items()
+            }
     return {
         "nfe": float(table["nfe"].mean()),
         "classifier_nfe": float(table["classifier_nfe"].mean()),
         "seconds_per_molecule": seconds / objective.n,
         "conventions": conventions,
     }
+
+
+def _mean(point: FrontierPoint) -> float | None:
+    return None if math.isnan(point.mean) else point.mean

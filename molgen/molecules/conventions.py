@@ -1,4 +1,4 @@
-"""Four conventions for counting valid, unique and novel molecules.
+"""Five conventions for counting valid, unique and novel molecules.
 
     rows ⊇ valid ⊇ unique ⊇ novel
 
@@ -11,9 +11,14 @@ convention  valid                    the same if equal in       denominators of 
 ==========  =======================  =========================  ============================
 strict      one sanitised fragment   canonical SMILES           rows
 paper       one sanitised fragment   the string as written      rows
+inchikey    one sanitised fragment   standard InChIKey          rows
 moses       readable by RDKit        canonical SMILES           rows; valid; unique
 guacamol    readable by RDKit        canonical without stereo   rows; valid; unique
 ==========  =======================  =========================  ============================
+
+*inchikey* counts the tautomers that a standard InChI joins as one molecule, so a tautomer of a
+training molecule is not novel; what it joins, and what not, is in :mod:`molgen.molecules.inchi`. A
+molecule without an InChIKey is not valid by it, and counted.
 
 *paper* is the convention of guided diffusion papers (Schiff et al., "Simple guidance mechanisms for
 discrete diffusion models", 2025; Wang et al., "Remasking discrete diffusion models with
@@ -27,14 +32,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from molgen.errors import MolgenError
+from molgen.molecules.inchi import inchikey
 from molgen.molecules.parents import largest_fragment
 from molgen.molecules.parsing import LABEL, Molecule, canonical, flat, mark_unique
-from molgen.molecules.training_index import TrainingIndex
+from molgen.molecules.training_index import Form, TrainingIndex
+from molgen.utils.parallel import map_chunks
 
 Marks = NDArray[np.bool_]
 
@@ -46,8 +55,8 @@ class Convention:
     name: str
     identity: Callable[[Molecule], str]
     """Text that identifies a row's molecule, here and in the index; empty for an invalid row."""
-    stereo: bool = True
-    """Whether training molecules are compared with their stereochemistry."""
+    form: Form = "keys"
+    """What of the training-set index it is compared with."""
     nested: bool = False
     """Whether unique is taken over valid and novel over unique, instead of both over rows."""
 
@@ -63,11 +72,24 @@ def _spelling(molecule: Molecule) -> str:
     return molecule.raw
 
 
-STRICT = Convention("strict", lambda molecule: molecule.smiles)
+def _smiles(molecule: Molecule) -> str:
+    return molecule.smiles
+
+
+def _flat(molecule: Molecule) -> str:
+    return flat(molecule.raw)
+
+
+def _inchikey(molecule: Molecule) -> str:
+    return inchikey(molecule.smiles)
+
+
+STRICT = Convention("strict", _smiles)
+INCHIKEY = Convention("inchikey", _inchikey, "inchi_keys")
 PAPER = Convention("paper", _spelling)
 MOSES = Convention("moses", _canonical, nested=True)
-GUACAMOL = Convention("guacamol", lambda m: flat(m.raw), stereo=False, nested=True)
-CONVENTIONS = {c.name: c for c in (STRICT, PAPER, MOSES, GUACAMOL)}
+GUACAMOL = Convention("guacamol", _flat, "flat_keys", nested=True)
+CONVENTIONS = {c.name: c for c in (STRICT, PAPER, INCHIKEY, MOSES, GUACAMOL)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +125,7 @@ def count(
     molecules: Sequence[Molecule],
     convention: Convention = STRICT,
     known: TrainingIndex | None = None,
+    processes: int = 1,
 ) -> Count:
     """Count molecules by a convention.
 
@@ -110,8 +133,13 @@ def count(
         molecules: one a row, in the order of the draws.
         convention: of counting.
         known: index of the molecules given to training, held-out part included.
+        processes: number of processes.
+
+    Raises:
+        MolgenError: if the convention is that of InChIKeys, and the index has none.
     """
-    identities = [convention.identity(molecule) for molecule in molecules]
+    chunks = map_chunks(partial(_identities, convention), list(molecules), processes)
+    identities = list(chain.from_iterable(chunks))
     valid = np.array([bool(text) for text in identities], dtype=bool)
     unique = mark_unique(identities)
     if known is None:
@@ -119,16 +147,20 @@ def count(
     return Count(convention, valid, unique, unique & ~_contains(known, identities, convention))
 
 
+def _identities(convention: Convention, molecules: Sequence[Molecule]) -> list[str]:
+    return [convention.identity(molecule) for molecule in molecules]
+
+
 def _contains(known: TrainingIndex, identities: Sequence[str], convention: Convention) -> Marks:
     """Return which rows are in the training set, or have their largest fragment there.
 
     Training and reference files keep the largest fragment of a salt.
     """
-    contained = known.contains(identities, convention.stereo)
+    contained = known.contains(identities, convention.form)
     mixtures = [i for i, text in enumerate(identities) if convention.nested and "." in text]
     if mixtures:
         parents = [largest_fragment(identities[i]) for i in mixtures]
-        contained[mixtures] |= known.contains(parents, convention.stereo)
+        contained[mixtures] |= known.contains(parents, convention.form)
     return contained
 
 

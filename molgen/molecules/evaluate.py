@@ -9,6 +9,7 @@ convention  the set
 ==========  ======================================================================================
 strict      its unique rows: each molecule once
 paper       its unique rows: each string once
+inchikey    none: counts only
 moses       all valid rows, duplicates included, as in MOSES
 guacamol    none: counts only
 ==========  ======================================================================================
@@ -26,6 +27,7 @@ from molgen.molecules import fcd
 from molgen.molecules.conventions import (
     CONVENTIONS,
     GUACAMOL,
+    INCHIKEY,
     MOSES,
     Convention,
     Count,
@@ -52,7 +54,7 @@ class ChemNet:
 
 def evaluate(
     molecules: Sequence[Molecule],
-    conventions: Sequence[Convention] = tuple(CONVENTIONS.values()),
+    conventions: Sequence[Convention] | None = None,
     known: TrainingIndex | None = None,
     reference: Reference | None = None,
     processes: int = 1,
@@ -64,7 +66,7 @@ def evaluate(
 
     Args:
         molecules: one a row, in the order of the draws, invalid ones included.
-        conventions: of counting.
+        conventions: of counting; None for all, without that of InChIKeys if the index has none.
         known: index of the molecules given to training, for novelty.
         reference: from :func:`molgen.molecules.distribution.describe`, for SNN, Frag and Scaf.
         processes: number of processes for chemistry; the numbers do not depend on it.
@@ -74,27 +76,35 @@ def evaluate(
 
     Returns:
         By convention and metric. None is an undefined value, such as novelty without an index, and
-        becomes null in JSON. ``strict``, ``paper`` and ``guacamol`` have the keys of
-        :meth:`molgen.molecules.conventions.Count.rates`, ``moses`` has ``valid``, ``unique@1000``,
-        ``unique@10000`` and, with an index, ``Novelty``; all but ``guacamol`` also have
-        those of :data:`molgen.molecules.distribution.METRICS`, and ``FCD`` if requested.
+        becomes null in JSON. ``strict``, ``inchikey``, ``paper`` and ``guacamol`` have the keys of
+        :meth:`molgen.molecules.conventions.Count.rates`, ``inchikey`` also ``no_inchikey``, the
+        number of molecules without one; ``moses`` has ``valid``, ``unique@1000``, ``unique@10000``
+        and, with an index, ``Novelty``. ``strict``, ``paper`` and ``moses`` also have those of
+        :data:`molgen.molecules.distribution.METRICS`, and ``FCD`` if requested.
 
     Raises:
-        MolgenError: if there are no rows.
+        MolgenError: if there are no rows, or the index lacks InChIKeys and ``inchikey`` is among
+            the conventions.
     """
     if not molecules:
         raise MolgenError("molecules is empty, expected at least one row")
-    counts = {c.name: count(molecules, c, known) for c in conventions}
+    if conventions is None:
+        keyless = known is not None and known.inchi_keys is None
+        conventions = [c for c in CONVENTIONS.values() if not (keyless and c is INCHIKEY)]
+    counts = {c.name: count(molecules, c, known, processes) for c in conventions}
     result = {name: _counts(counted) for name, counted in counts.items()}
     if not counts_only:
         sets = {
             name: counted.valid if counted.convention is MOSES else counted.unique
             for name, counted in counts.items()
-            if counted.convention is not GUACAMOL
+            if counted.convention not in (GUACAMOL, INCHIKEY)
         }
         measured = measure(molecules, sets, reference, processes, progress, chemnet)
         for name, found in measured.items():
             result[name] |= found
+    if INCHIKEY.name in counts:
+        readable = sum(molecule.ok for molecule in molecules)
+        result[INCHIKEY.name]["no_inchikey"] = readable - int(counts[INCHIKEY.name].valid.sum())
     if MOSES.name in counts and known is not None:
         result[MOSES.name]["Novelty"] = counts[MOSES.name].rates()["novel"]
     return result

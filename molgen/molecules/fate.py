@@ -15,6 +15,8 @@ class Fate(StrEnum):
     DUPLICATE = "duplicate"
     """Drawn before."""
     IN_TRAINING_SET = "in training set"
+    NO_INCHIKEY = "no InChIKey"
+    """InChI has no key for it, and novelty is by InChIKey."""
     CONSTRAINT_LOST = "constraint lost"
     DISSIMILAR = "similarity below"
     """Similarity to the lead below the requested minimum."""

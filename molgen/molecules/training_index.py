@@ -6,6 +6,9 @@ Eight bytes a molecule, so that a checkpoint contains the index of its training 
 positive has probability n / 2^64: 7e-15 for QM9. Canonical SMILES depend on the RDKit release, so
 the index contains some molecules in full, with which :meth:`TrainingIndex.check` detects a release
 that writes them differently.
+
+The same is kept of SMILES without stereochemistry and, except in folders of earlier releases, of
+InChIKeys (:mod:`molgen.molecules.inchi`); :meth:`TrainingIndex.with_inchikeys` adds the latter.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ import heapq
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import rdkit
@@ -25,6 +29,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from molgen.errors import MolgenError
+from molgen.molecules.inchi import inchikeys
 from molgen.molecules.parsing import canonical, flat
 from molgen.utils.array_files import Array, read_safetensors
 from molgen.utils.files import replacing
@@ -35,8 +40,19 @@ FORMAT = "molgen known molecules, version 1"
 PROBES = 32  # a change of canonicalisation in one molecule in ten is missed with probability 3 %
 
 Keys = NDArray[np.uint64]
+Form = Literal["keys", "flat_keys", "inchi_keys"]
+"""What is looked up: canonical SMILES, those without stereochemistry, or InChIKeys."""
 
-STORED = {"keys": Array("u", "molecules"), "flat_keys": Array("u", "flat", optional=True)}
+STORED = {
+    "keys": Array("u", "molecules"),
+    "flat_keys": Array("u", "flat", optional=True),
+    "inchi_keys": Array("u", "inchi", optional=True),
+}
+
+NO_INCHIKEYS = (
+    "the training-set index has no InChIKeys, expected those of the training file: `molgen index "
+    "MODEL FILE` adds them"
+)
 
 _STEREO = re.compile(r"[@/\\]|\[\d")  # symbols of stereochemistry, or an isotope
 
@@ -61,6 +77,8 @@ class TrainingIndex:
     """The release that wrote the canonical SMILES."""
     probes: tuple[str, ...]
     """Some of the canonical SMILES: those with the smallest keys, a random subset."""
+    inchi_keys: Keys | None = None
+    """The same for InChIKeys; None if they are unknown."""
 
     @classmethod
     def from_smiles(
@@ -69,6 +87,7 @@ class TrainingIndex:
         canonicalise: bool = True,
         processes: int = 1,
         progress: str = "",
+        inchi: bool = True,
     ) -> TrainingIndex:
         """Build the index; strings that RDKit cannot read are excluded.
 
@@ -77,6 +96,7 @@ class TrainingIndex:
             canonicalise: canonicalise them first; False if this RDKit release wrote them.
             processes: number of processes.
             progress: label of a progress bar; empty for none.
+            inchi: whether it has InChIKeys, which takes about 0.5 ms a molecule and core.
         """
         work = _canonical_pairs if canonicalise else _pairs
         chunks = map_chunks(work, list(dict.fromkeys(smiles)), processes, progress)
@@ -88,24 +108,52 @@ class TrainingIndex:
             np.unique(_keys(list(set(pairs.values())))),
             rdkit.__version__,
             tuple(text for _, text in probes),
+            _inchi_keys(list(pairs), processes, progress) if inchi else None,
         )
+
+    def with_inchikeys(
+        self, smiles: Sequence[str], processes: int = 1, progress: str = ""
+    ) -> TrainingIndex:
+        """Return the index with the InChIKeys of its molecules.
+
+        Args:
+            smiles: canonical SMILES, all of the index among them; others are left out.
+            processes: number of processes.
+            progress: label of a progress bar; empty for none.
+
+        Raises:
+            MolgenError: if some molecules of the index are not among them.
+        """
+        inside = [s for s, known in zip(smiles, self.contains(smiles), strict=True) if known]
+        missing = len(self) - len(np.unique(_keys(inside)))
+        if missing:
+            raise MolgenError(
+                f"{missing:,} of the {len(self):,} molecules of the training-set index are not "
+                f"among the {len(smiles):,} given, expected all"
+            )
+        return replace(self, inchi_keys=_inchi_keys(inside, processes, progress))
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def contains(self, smiles: Sequence[str], stereo: bool = True) -> NDArray[np.bool_]:
-        """Return whether each string is in the index.
+    def contains(self, texts: Sequence[str], form: Form = "keys") -> NDArray[np.bool_]:
+        """Return whether each text is in the index.
 
         Args:
-            smiles: canonical SMILES (without stereochemistry if ``stereo`` is False); any other
-                SMILES of a molecule is not found.
-            stereo: search the full SMILES, or those without stereochemistry.
+            texts: canonical SMILES (any other SMILES of a molecule is not found), or what ``form``
+                names.
+            form: of the texts.
 
         Returns:
             With shape (molecules,).
+
+        Raises:
+            MolgenError: if InChIKeys are looked up, and the index has none.
         """
-        index = self.keys if stereo else self.flat_keys
-        wanted = _keys(smiles)
+        index: Keys | None = getattr(self, form)
+        if index is None:
+            raise MolgenError(NO_INCHIKEYS)
+        wanted = _keys(texts)
         if not len(index):
             return np.zeros(len(wanted), dtype=bool)
         places = np.minimum(np.searchsorted(index, wanted), len(index) - 1)
@@ -131,6 +179,8 @@ class TrainingIndex:
         tensors = {"keys": self.keys}
         if not np.array_equal(self.keys, self.flat_keys):  # equal where no molecule has any stereo
             tensors["flat_keys"] = self.flat_keys
+        if self.inchi_keys is not None:
+            tensors["inchi_keys"] = self.inchi_keys
         metadata = {
             "format": FORMAT,
             "count": str(len(self)),
@@ -156,16 +206,20 @@ class TrainingIndex:
         flat_keys = arrays.get("flat_keys", keys)
         if facts.count != str(len(keys)):
             raise MolgenError(f"{path} is damaged: it has {len(keys)} keys of {facts.count}")
-        for name, array in (("keys", keys), ("flat_keys", flat_keys)):
+        for name, array in arrays.items():
             if array.dtype != np.uint64 or not (array[1:] > array[:-1]).all():
                 raise MolgenError(
                     f"{path} is damaged: its {name} are not sorted numbers of 64 bits"
                 )
         probes = checked(parse_json(facts.probes, path), list[str], path)
-        return cls(keys, flat_keys, facts.rdkit, tuple(probes))
+        return cls(keys, flat_keys, facts.rdkit, tuple(probes), arrays.get("inchi_keys"))
 
     def union(self, other: TrainingIndex) -> TrainingIndex:
-        """Return the union of both indices, with the RDKit release of ``other``."""
+        """Return the union of both indices, with the RDKit release of ``other``.
+
+        It has InChIKeys if both have.
+        """
+        both = self.inchi_keys is not None and other.inchi_keys is not None
         probes = tuple(dict.fromkeys((*self.probes, *other.probes)))
         nearest = heapq.nsmallest(PROBES, zip(_keys(probes).tolist(), probes, strict=True))
         return TrainingIndex(
@@ -173,7 +227,14 @@ class TrainingIndex:
             np.union1d(self.flat_keys, other.flat_keys),
             other.rdkit_version,
             tuple(text for _, text in nearest),
+            np.union1d(self.inchi_keys, other.inchi_keys) if both else None,  # type: ignore[arg-type]
         )
+
+
+def _inchi_keys(smiles: Sequence[str], processes: int, progress: str) -> Keys:
+    """Return the sorted keys of the InChIKeys of molecules, of those that have one."""
+    label = f"{progress}: InChIKeys" if progress else ""
+    return np.unique(_keys([key for key in inchikeys(smiles, processes, label) if key]))
 
 
 def _keys(smiles: Sequence[str]) -> Keys:

@@ -117,7 +117,7 @@ def compare(
     texts = np.array([tuned.tokenizer.smiles(tuned.tokenizer.decode(row)) for row in data.tokens])
     fresh = data.representation == "selfies"  # else the texts are canonical already
     parts = {
-        name: TrainingIndex.from_smiles(texts[rows].tolist(), fresh)
+        name: TrainingIndex.from_smiles(texts[rows].tolist(), fresh, inchi=False)
         for name, rows in (("training", ~data.held_out), ("held_out", data.held_out))
     }
     changes: dict[str, Any] = dict(settings)

@@ -59,7 +59,7 @@ def test_numbers_by_hand(molgen: Run, rows: Path, known: Path) -> None:
         "rows": 10, "valid": 0.6, "unique": 0.5, "novel": 0.4,
         "valid_count": 6, "unique_count": 5, "novel_count": 4,
     }  # fmt: skip
-    assert found.keys() == {"read", "rows", "status", "strict", "paper"}
+    assert found.keys() == {"read", "rows", "status", "strict", "paper", "inchikey"}
     assert found["read"]["file"] == {"file": "rows.csv", "column": "raw", "rows": 10}
     assert found["read"]["train"]["cleaned"]["kept"] == 3
 
@@ -85,6 +85,7 @@ def test_a_property_is_averaged_over_what_the_convention_counts(
     found = metrics(molgen, rows, *words, "--conventions", "strict,paper,moses")
     assert found["strict"]["ring_count_mean_unique"] == pytest.approx(1 / 3)
     assert found["strict"]["ring_count_mean_novel"] == 1
+    assert found["strict"]["rings_cyclomatic_mean_novel"] == 1
     assert found["paper"]["ring_count_mean_unique"] == pytest.approx(2 / 5)
     assert found["paper"]["ring_count_mean_novel"] == pytest.approx(2 / 4)
     assert found["moses"]["ring_count_mean_unique"] == pytest.approx(1 / 3)
@@ -163,11 +164,12 @@ def test_a_readable_table(molgen: Run, rows: Path, known: Path) -> None:
     lines = ran.out.splitlines()
     assert lines[0] == "10 rows: 6 ok, 1 ring_closure, 1 fragments, 1 empty, 1 valence"
     table = {line.split()[0]: line.split()[1:] for line in lines[3:]}
-    assert lines[2].split() == ["strict", "paper"]
-    assert table["novel"] == ["0.1000", "0.4000"]
-    assert table["unique_count"] == ["3", "5"]
-    assert len(table["qed_mean_novel"]) == 2
-    assert table["SNN"] == ["-", "-"]
+    assert lines[2].split() == ["strict", "paper", "inchikey"]
+    assert table["novel"] == ["0.1000", "0.4000", "0.1000"]
+    assert table["unique_count"] == ["3", "5", "3"]
+    assert table["no_inchikey"] == ["-", "-", "0"]
+    assert len(table["qed_mean_novel"]) == 3
+    assert table["SNN"] == ["-", "-", "-"]
 
 
 def test_novelty_is_relative_to_the_models_training_set(

@@ -21,7 +21,7 @@ def test_a_csv_of_exactly_n_rows(molgen: Run, tiny_model: Path, tmp_path: Path) 
         "--top-p", 0.95, "--device", "cpu", "--dtype", "fp32", "--batch-size", 5,
     )  # fmt: skip
     assert (ran.status, ran.err) == (0, "")
-    assert out.read_text().splitlines()[0] == f"{COLUMNS},qed,ring_count,mw"
+    assert out.read_text().splitlines()[0] == f"{COLUMNS},qed,ring_count,rings_cyclomatic,mw"
     table = cells(out)
     assert table["index"].tolist() == [str(i) for i in range(31)]
     assert set(table["unique"]) | set(table["novel"]) <= {"true", "false"}

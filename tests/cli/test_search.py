@@ -14,7 +14,10 @@ from molgen.cli.search import method
 from molgen.discovery.metropolis import Metropolis
 from molgen.discovery.smc import SequentialMonteCarlo
 
-COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
+COLUMNS = [
+    *("index", "raw", "smiles", "status", "unique", "novel", "novel_inchikey"),
+    *("nfe", "classifier_nfe"),
+]
 FEW = ("--steps", 6, "--gamma", 2, "--nfe", 60)
 
 

@@ -13,15 +13,16 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 import tiny
-from files import CELLS, change_file, tables
+from fuzz.files import CELLS, change_file, tables
+from fuzz.words import Places, command_lines
 from molgen.cli import main
 from small_data import SMILES
-from words import Places, command_lines
 
 PIECES = (
-    *("C", "N", "O", "c1ccccc1", "(", ")", "=", "#", "[", "]", "1", "2", "%10", "%", ".", "/", "\\"),
-    *("@", "+", "-", ":1", "[CH3]", "[13C]", "[*:1]", "*", "Cl", "Br", "[Si]", "$", "~", "|", "\\n"),
-    *("[O-]", "[N+]", "[H]", "[2H]", " ", "F", "S(=O)(=O)", "P", "[U]", "[999C]", "é", "0", "\udcff"),
+    *("C", "N", "O", "c1ccccc1", "(", ")", "=", "#", "[", "]", "1", "2", "%10", "%", ".", "/"),
+    *("\\", "@", "+", "-", ":1", "[CH3]", "[13C]", "[*:1]", "*", "Cl", "Br", "[Si]", "$", "~"),
+    *("|", "\\n", "[O-]", "[N+]", "[H]", "[2H]", " ", "F", "S(=O)(=O)", "P", "[U]", "[999C]"),
+    *("é", "0", "\udcff"),
 )
 STORES = ("frontier", "scaling", "preset", "dataset", "predictor")
 
@@ -140,7 +141,15 @@ def model_folder(draw: st.DrawFn, folder: Path, templates: Templates) -> list[st
     command = draw(st.sampled_from([*sorted(words), "train"]))
     if command == "train":
         result = str(folder / "result")
-        return ["train", str(templates.file), "--init", str(model), "--prepare-only", "--out", result]
+        return [
+            "train",
+            str(templates.file),
+            "--init",
+            str(model),
+            "--prepare-only",
+            "--out",
+            result,
+        ]
     return [command, str(model), *words[command]]
 
 
@@ -155,7 +164,18 @@ def store(draw: st.DrawFn, folder: Path, templates: Templates) -> list[str]:
     sweep = ["--n", "3", "--seeds", "0", "--method", "A; remask=ancestral", "--property", "qed"]
     if kind == "frontier":
         charts = ["--only-charts"] if draw(st.booleans()) else []
-        return ["frontier", model, *sweep, "--steps", "4", "--gamma", "1", "--out", str(copy), *charts]
+        return [
+            "frontier",
+            model,
+            *sweep,
+            "--steps",
+            "4",
+            "--gamma",
+            "1",
+            "--out",
+            str(copy),
+            *charts,
+        ]
     if kind == "scaling":
         return ["scaling", model, *sweep, "--steps", "2,4", "--out", str(copy)]
     out = ["--n", "2", "--out", str(folder / "result.csv")]

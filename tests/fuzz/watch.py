@@ -97,7 +97,7 @@ class Watch:
             if file and not file.startswith("<") and self._within(file):
                 self.seen.append(f"ran {file}")
         elif event == "open":
-            path, mode, flags = arguments
+            path, _, flags = arguments
             if isinstance(path, int) or not (flags or 0) & WRITES:
                 return
             text = os.fsdecode(path)

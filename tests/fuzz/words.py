@@ -16,9 +16,37 @@ from molgen.cli import build_parser
 
 HOSTILE = (
     *("", " ", "-1", "0", "1", "3", "2.5", "1e309", "nan", "inf", "-inf", "1e-400", "9" * 30),
-    *("x", "=", "a=b=c", "..", "1..", "..1", "5..1", ",", ",,", ":", ";", "é", "\udcff", "C" * 5000),
+    *(
+        "x",
+        "=",
+        "a=b=c",
+        "..",
+        "1..",
+        "..1",
+        "5..1",
+        ",",
+        ",,",
+        ":",
+        ";",
+        "é",
+        "\udcff",
+        "C" * 5000,
+    ),
     *("../../etc/passwd", "/", "/dev/null", "/dev/zero", "-", "--", "qed", "qed=max", "qed=5.."),
-    *("max", "None", "true", "[]", "{}", "evil.py:run", "smarts:[", "hf:a/b", "a/b", "*", "\t", "\n"),
+    *(
+        "max",
+        "None",
+        "true",
+        "[]",
+        "{}",
+        "evil.py:run",
+        "smarts:[",
+        "hf:a/b",
+        "a/b",
+        "*",
+        "\t",
+        "\n",
+    ),
     *("qed=", "=max", "qed=nan..nan", "qed=.5..;", "loop:", "loop:eta=x", "rescale:eta=nan", "%s"),
 )
 GOOD = {
@@ -105,7 +133,7 @@ def actions(command: str) -> Iterator[argparse.Action]:
 
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
-    """Draw a command with up to four further options, and now and then a word too few or too many."""
+    """Draw a command with up to four further options; now and then a word too few or too many."""
     command = draw(st.sampled_from(sorted(BASES)))
     words = list(BASES[command])
     own = list(actions(command))

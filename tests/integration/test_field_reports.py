@@ -36,6 +36,8 @@ FILES = {
     "maps.csv": "smiles\n[CH3:1][OH:2]\nCO\nOC\n",
     "one.csv": "smiles\n[CH3:1][OH:2]\n",
     "known.csv": "smiles\nCO\n",
+    "tautomers.csv": "smiles\nCCC(C)c1nnc[nH]1\nCCO\n",
+    "tautomer.csv": "smiles\nCCC(C)c1n[nH]cn1\n",
     "generated.csv": "smiles\nCCN\nCCO\n",
     "salted.csv": "smiles\nCCN.Cl\nCCO\nCCC\nCCCC\n",
     "broken.csv": "smiles\nbroken((\n",
@@ -76,15 +78,25 @@ def test_labels_of_atoms_are_no_part_of_a_molecule(molgen: Run) -> None:
     assert evaluated(molgen, "known.csv", "--train", "one.csv")["strict"]["novel"] == 0
 
 
+def test_a_tautomer_is_new_by_its_smiles_and_not_by_its_inchikey(molgen: Run) -> None:
+    words = ("--properties", "none", "--out", "model", *TINY)
+    assert molgen("train", "tautomer.csv", *words).status == 0
+    for known in ("tautomer.csv", "model"):
+        found = evaluated(molgen, "tautomers.csv", "--train", known)
+        assert [found[name]["novel"] for name in ("strict", "inchikey")] == [1.0, 0.5]
+        assert found["inchikey"]["no_inchikey"] == 0
+
+
 def test_a_file_and_a_model_trained_on_it_know_the_same(molgen: Run) -> None:
     assert (
         molgen("train", "salted.csv", "--out", "model", "--properties", "none", *TINY).status == 0
     )
     for known in ("salted.csv", "model"):
-        words = ("--conventions", "strict,paper,moses,guacamol", "--train", known)
+        words = ("--conventions", "strict,paper,moses,guacamol,inchikey", "--train", known)
         for rows in ("generated.csv", "salted.csv"):
             found = evaluated(molgen, rows, *words)
-            assert [found[name].get("novel") for name in ("strict", "paper")] == [0, 0]
+            novel = [found[name].get("novel") for name in ("strict", "paper", "inchikey")]
+            assert novel == [0, 0, 0]
             assert (found["moses"]["Novelty"], found["guacamol"]["novel"]) == (0, 0)
 
 

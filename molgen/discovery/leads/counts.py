@@ -32,7 +32,7 @@ class LeadCounts(Ledger):
     """The ledger of a run; rows are attempts at leads.
 
     Attributes:
-        request: the request.
+        request: the request, with goals in units of the training data.
         leads: finished.
         refused: rejected leads.
         improved: leads with an attempt that is ``ok``.
@@ -51,8 +51,8 @@ class LeadCounts(Ledger):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the properties with a goal."""
-        return tuple(self.request.goals.targets)
+        """Names of the properties with a goal that can be computed."""
+        return tuple(self.request.goals.computed.targets)
 
     @property
     def calls_allowed(self) -> int:

@@ -28,6 +28,7 @@ attribution of the goal to the positions that are redrawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,9 +74,10 @@ def optimize(
         request: goals and budgets. A range or a number is met or missed; ``max`` and ``min`` are
             met by any improvement over the lead. Properties that the model is conditioned on guide
             the draws and score the regions, unless ``guided_by`` is given. The constraint is a
-            :class:`molgen.constraints.likeness.Likeness`. Settings default to the model's own. An
-            attempt is one draw; under ``adapt`` it is retried while its molecule is invalid, equal
-            to the lead, not similar enough, or fails another check of ``adapt``.
+            :class:`molgen.constraints.likeness.Likeness`. A label that the model learned from the
+            user's column guides only, and needs draws without an oracle. Settings default to the
+            model's own. An attempt is one draw; under ``adapt`` it is retried while its molecule is
+            invalid, equal to the lead, not similar enough, or fails another check of ``adapt``.
         on_attempts: called with the number of attempts that have ended or are skipped.
         on_leads: called with the rows of finished leads.
 
@@ -89,12 +91,13 @@ def optimize(
     _check(model, leads, request)
     guide = partial(_guided_targets, request.budget.oracle_calls or 0)
     found = Resolved.of(request, model, request.settings or model.settings(), guide)
+    request = replace(request, goals=found.goals)
     recipe = resolve(model, found.settings, found.guided_by)
     tables: list[pd.DataFrame] = []
     counts = LeadCounts(request=request)
     reason = "complete"
     with factory.sampler(recipe) as sampler, workers(found.settings.device) as pool:
-        search = LeadSearch.over(request, found.goals, recipe, sampler, pool)
+        search = LeadSearch.over(request, recipe, sampler, pool)
         try:
             for start in range(0, len(leads), AT_ONCE):
                 several = [
@@ -102,7 +105,7 @@ def optimize(
                     for i, text in enumerate(leads[start : start + AT_ONCE])
                 ]
                 drawn = search.run(several, on_attempts)
-                rows = frame(drawn, found.goals, request)
+                rows = frame(drawn, request)
                 with uninterrupted():
                     tables.append(rows)
                     counts.add(rows)
@@ -115,7 +118,7 @@ def optimize(
             reason = "interrupted"
     import pandas as pd
 
-    table = pd.concat(tables, ignore_index=True) if tables else frame([], found.goals, request)
+    table = pd.concat(tables, ignore_index=True) if tables else frame([], request)
     return Optimized(table, counts, len(leads), reason)
 
 
@@ -130,6 +133,8 @@ def _check(model: Model, leads: Sequence[str], request: Request) -> None:
         raise MolgenError("leads is empty, expected at least one")
     if not len(request.goals):
         raise MolgenError("targets is empty, expected at least one property to improve")
+    if budget.oracle_calls:
+        model.check_computable(list(request.goals.targets), "an oracle")
     _ = request.likeness  # raises for a constraint of scaffolds
     if budget.stop_after is not None and not budget.oracle_calls:
         raise MolgenError(

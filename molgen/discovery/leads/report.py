@@ -17,6 +17,7 @@ from molgen.discovery.leads.counts import LeadCounts, tier
 from molgen.discovery.leads.lead import Lead, Refused
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
+from molgen.model import NOT_COMPUTED
 from molgen.molecules.fate import Fate
 from molgen.utils.arrays import Floats, Mask
 from property_models.scorers import active
@@ -86,7 +87,6 @@ class Optimized:
 
 def frame(
     leads: Sequence[tuple[Lead | Refused, Oracle, Sequence[Attempt]]],
-    goals: Goals,
     request: Request,
 ) -> pd.DataFrame:
     """Return the rows of leads.
@@ -94,19 +94,21 @@ def frame(
     Args:
         leads: with the oracle of each, and its attempts; values that the oracle has not computed
             while drawing are computed now.
-        goals: in units of the training data.
-        request: the request.
+        request: the request, with goals in units of the training data.
     """
     import pandas as pd
 
     calls, similarity = request.budget.oracle_calls or 0, request.likeness.similarity
-    names = list(goals.targets)
+    goals, names = request.goals.computed, list(request.goals.targets)
+    learned = dict.fromkeys(request.goals.learned, NOT_COMPUTED)
+    learned |= {f"lead_{name}": NOT_COMPUTED for name in learned}
     rows: list[dict[str, Any]] = []
     for lead, oracle, drawn in leads:
         start: dict[str, Any] = {
             "index": lead.index * request.budget.attempts,
             "lead_index": lead.index,
             "lead": lead.source,
+            **learned,
         }
         if isinstance(lead, Refused):
             rows.append(_row(start, names, outcome=lead.reason, tier=tier(calls)))
@@ -118,8 +120,8 @@ def frame(
         results = outcomes(lead, drawn, goals.reached(values, own[0]), similarity, names)
         for k, item in enumerate(drawn):
             facts = vars(item) | {"try": item.number, "oracle_calls": item.calls}
-            facts |= dict(zip(names, values[k], strict=True))
-            facts |= {f"lead_{name}": value for name, value in zip(names, own[0], strict=True)}
+            facts |= dict(zip(goals.targets, values[k], strict=True))
+            facts |= {f"lead_{n}": value for n, value in zip(goals.targets, own[0], strict=True)}
             facts |= {"gain": gains[k], "outcome": results[k], "tier": tier(calls)}
             facts["index"] = start["index"] + k
             rows.append(_row(start, names, **facts))
@@ -159,7 +161,12 @@ def outcomes(
 
 
 def _total(goals: Goals, values: Floats) -> Floats:
-    """Return the weighted sum of the gains; NaN where a value is missing; shape (molecules,)."""
+    """Return the weighted sum of the gains, shape (molecules,).
+
+    It is NaN where a value is missing, and without goals.
+    """
+    if not goals:
+        return np.full(len(values), np.nan)
     gains = [goal.weight * goal.gain(values[:, j]) for j, goal in enumerate(goals)]
     return np.asarray(np.sum(gains, axis=0))
 

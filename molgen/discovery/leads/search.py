@@ -23,7 +23,6 @@ from molgen.constraints.draw import PRIOR_ROWS, restrained
 from molgen.constraints.masked_regions import MaskedRegion, rows
 from molgen.data.prior import PriorDraw
 from molgen.data.tokenizer import unwritable
-from molgen.discovery.goals import Goals
 from molgen.discovery.leads.lead import Lead, Refused
 from molgen.discovery.leads.masked_regions import masked_regions
 from molgen.discovery.leads.region_scores import (
@@ -55,8 +54,7 @@ class LeadSearch:
     """Draws attempts at leads.
 
     Attributes:
-        request: the request.
-        goals: in units of the training data.
+        request: the request, with goals in units of the training data.
         model: the model.
         sampler: of the model, guided.
         adaptive: retries failed attempts; None for no retries.
@@ -65,7 +63,6 @@ class LeadSearch:
     """
 
     request: Request
-    goals: Goals
     model: Checkpoint
     sampler: AnySampler
     adaptive: AdaptiveSampler | None
@@ -74,7 +71,7 @@ class LeadSearch:
 
     @classmethod
     def over(
-        cls, request: Request, goals: Goals, recipe: Recipe, sampler: AnySampler, pool: Workers
+        cls, request: Request, recipe: Recipe, sampler: AnySampler, pool: Workers
     ) -> LeadSearch:
         """Prepare a search.
 
@@ -93,7 +90,7 @@ class LeadSearch:
                 f"top_k is {request.n}, but model {model.name!r} has no noisy classifier of the "
                 "targets, expected one for the selection"
             )
-        return cls(request, goals, model, sampler, adaptive, scores, prior_draw)
+        return cls(request, model, sampler, adaptive, scores, prior_draw)
 
     def run(
         self, leads: Sequence[Lead | Refused], on_attempts: Callable[[int], None] | None = None
@@ -107,13 +104,13 @@ class LeadSearch:
         Returns:
             For each lead its oracle and its attempts.
         """
-        budget, objectives = self.request.budget, tuple(self.goals)
+        budget, goals = self.request.budget, self.request.goals.computed
         attempts, stop_after, calls = budget.attempts, budget.stop_after, budget.oracle_calls or 0
-        oracles = [Oracle(objectives, calls) for _ in leads]
+        oracles = [Oracle(tuple(goals), calls) for _ in leads]
         states = {
             lead.index: LeadState(
                 lead,
-                self.goals,
+                goals,
                 self.request.likeness.similarity,
                 self.request.seed,
                 oracle,

@@ -9,10 +9,13 @@ import pytest
 
 import molgen
 from molgen.checkpoints.card import card
+from molgen.checkpoints.files import INDEX
 from molgen.checkpoints.folder import read_info
 from molgen.checkpoints.hub import BUNDLED
 from molgen.constraints import draw
 from molgen.diffusion import plan
+from molgen.molecules.inchi import inchikey
+from molgen.molecules.training_index import TrainingIndex
 from molgen.sampling.recipe import resolve
 from molgen.targets import read_targets
 
@@ -29,7 +32,16 @@ def test_bundled_models_are_small_and_have_cards() -> None:
         assert text == card(name, read_info(BUNDLED / name))
         assert text.splitlines()[4] == f"# {name}"
     files = [path for path in BUNDLED.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 40 * MIB
+    assert sum(path.stat().st_size for path in files) <= 44 * MIB
+
+
+@pytest.mark.parametrize("name", ["qm9", "zinc250k"])
+def test_bundled_indices_have_inchikeys(name: str) -> None:
+    index = TrainingIndex.load(BUNDLED / name / INDEX)
+    assert index.inchi_keys is not None
+    assert 0.96 * len(index) < len(index.inchi_keys) < len(index), "few tautomers are joined"
+    # some molecules of the training set
+    assert index.contains([inchikey(text) for text in index.probes], "inchi_keys").all()
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])

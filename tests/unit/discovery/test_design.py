@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ from asking import request
 from molgen.discovery.counts import ALL, Designs, Met
 from molgen.discovery.design import design, survey
 from molgen.discovery.goals import guided_targets, read_goals
+from molgen.discovery.novelty import tautomers
+from molgen.errors import MolgenError
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.molecules.filters import Filters
+from molgen.molecules.parsing import canonical
+from molgen.molecules.training_index import TrainingIndex
 from molgen.sampling.settings import Settings
 from molgen.targets import Range
 from property_models import compute
@@ -233,3 +238,31 @@ def test_radicals_are_rejected_unless_they_are_allowed(model: Model) -> None:
     free = design(model, request({}, 3, allow_radicals=True), source=FixedSource(rows))
     assert free.table["smiles"].tolist() == ["C[CH2]", "CCO", "CC[O]"]
     assert not free.counts.rejected.get("filter failed: radicals")
+
+
+def test_tautomers_of_known_and_of_drawn_molecules_are_new_only_by_smiles(model: Model) -> None:
+    # two forms of a triazole, acetamide as its imidic acid, too large for InChI, formamide
+    texts = ["CCC(C)c1nnc[nH]1", "CCC(C)c1n[nH]cn1", "CC(=N)O", "C" * 1100, "NC=O"]
+    known = replace(model, training_index=TrainingIndex.from_smiles(["CC(N)=O"]))
+    rows = rows_of([canonical(text) for text in texts])
+    strict = design(known, request({}, 5), source=FixedSource(rows))
+    assert strict.table["smiles"].tolist() == rows["smiles"].tolist()
+    assert strict.table["novel_inchikey"].tolist() == [True, True, False, False, True]
+    line = tautomers(strict.table)
+    assert line.startswith("1 of 5 have the InChIKey of a training molecule")
+    assert line.endswith("1 no InChIKey")
+    by_key = design(known, request({}, 5, novelty="inchikey", draws=5), source=FixedSource(rows))
+    assert by_key.table["smiles"].tolist() == [rows["smiles"][0], rows["smiles"][4]]
+    fates = {fate: n for fate, n in by_key.counts.rejected.items() if n}
+    assert fates == {"duplicate": 1, "in training set": 1, "no InChIKey": 1}
+    assert tautomers(by_key.table).startswith("0 of 2")
+
+
+def test_novelty_is_checked(model: Model) -> None:
+    with pytest.raises(MolgenError, match="novelty is 'loose'"):
+        request({}, 1, novelty="loose")
+    assert model.training_index is not None
+    old = replace(model, training_index=replace(model.training_index, inchi_keys=None))
+    with pytest.raises(MolgenError, match="no InChIKeys"):
+        design(old, request({}, 1, novelty="inchikey"))
+    assert "novel_inchikey" not in design(old, request({}, 1)).table

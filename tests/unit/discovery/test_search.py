@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from molgen.discovery.smc import SequentialMonteCarlo
 from molgen.guidance.predictor import Prediction
 from molgen.model import Model
 from molgen.molecules.filters import Filters
+from molgen.molecules.training_index import TrainingIndex
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.sampler import Given, Job
 from molgen.utils import randomness
@@ -37,7 +39,10 @@ METHODS: dict[str, Method] = {
     "smc": SequentialMonteCarlo(particles=4, every=2),
     "twisted": SequentialMonteCarlo(particles=4, every=2, twist=1.0, draws=2),
 }
-COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classifier_nfe"]
+COLUMNS = [
+    *("index", "raw", "smiles", "status", "unique", "novel", "novel_inchikey"),
+    *("nfe", "classifier_nfe"),
+]
 TARGETS = {"qed": "max", "logp": "min"}
 
 
@@ -152,6 +157,27 @@ def test_training_molecules_are_delivered_if_allowed(model: Model) -> None:
     found = run(model, BestOf(), targets={"mw": "min"}, guided_by={}, allow_training_molecules=True)
     assert set(found.table["smiles"]) & set(tiny.KNOWN)
     assert not found.table["novel"].all()
+
+
+def test_a_search_may_require_new_inchikeys(model: Model) -> None:
+    strict = run(model, BestOf(), n=50, nfe=20)
+    assert strict.table["novel_inchikey"].all(), "few atoms: no tautomers"
+    # a training set of tautomers of half of what was found
+    forms = strict.table["smiles"].tolist()[::2]
+    index = model.training_index
+    assert index is not None
+    assert index.inchi_keys is not None
+    keys = np.union1d(index.inchi_keys, TrainingIndex.from_smiles(forms).inchi_keys)  # type: ignore[arg-type]
+    known = replace(model, training_index=replace(index, inchi_keys=keys))
+    again = run(known, BestOf(), n=50, nfe=20)
+    assert again.table["smiles"].tolist() == strict.table["smiles"].tolist()
+    assert again.table["novel_inchikey"].tolist() == [
+        text not in forms for text in again.table["smiles"]
+    ]
+    other = run(known, BestOf(), n=50, nfe=20, novelty="inchikey")
+    assert not set(other.table["smiles"]) & set(forms)
+    assert other.table["novel_inchikey"].all()
+    assert other.counts.fates["in training set"] > strict.counts.fates["in training set"]
 
 
 def test_targets_may_be_scored_without_guidance(model: Model) -> None:

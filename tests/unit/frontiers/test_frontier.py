@@ -54,6 +54,17 @@ RUNS = [
 ]  # fmt: skip
 
 
+def test_rings_by_the_other_count_stand_beside() -> None:
+    new, old = (record("A", gamma, 0, 4, 3.0) for gamma in (1.0, 2.0))
+    new.figures["conventions"]["paper"]["beside"] = {"rings_cyclomatic": 2.5}
+    new.figures["conventions"]["strict"]["beside"] = {"rings_cyclomatic": None}
+    means = run_table([new, old]).set_index(["gamma", "convention"])["rings_cyclomatic_mean"]
+    assert means[1.0, "paper"] == 2.5
+    assert means.isna().sum() == 3
+    other = record("A", 1.0, 0, 4, 3.0, Objective("qed", "max", 10, 0.4, 1))
+    assert "rings_cyclomatic_mean" not in run_table([other])
+
+
 def test_runs_and_fronts() -> None:
     table = run_table(RUNS, ["B"])
     assert len(table) == 16
@@ -246,6 +257,8 @@ def test_the_page_has_molecules_and_cannot_be_broken_by_a_label(tmp_path: Path) 
     assert [m["smiles"] for m in listed] == ["NCF", "OCF", "CCCF", "CCF", "CF", "CCO"]
     assert [m["strict"] for m in listed] == [True] * 5 + [False]
     assert [m["value"] for m in listed] == [5, 4, 3, 2, 1, 0]
+    assert [m["beside"] for m in listed] == [{"rings_cyclomatic": 0}] * 6
+    assert point["paper"]["beside"] == {"rings_cyclomatic": None}, "runs of an earlier release"
     assert len(data["molecules"]) == 6, "a molecule is stored once"
     assert all(xml.dom.minidom.parseString(m["svg"]) for m in data["molecules"])
     assert data["cap"] == CAP

@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -30,6 +31,7 @@ from molgen.model import Model
 from molgen.molecules.conventions import PAPER, STRICT, count, frontier_point
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling.retry import Adaptive
+from property_models import compute
 
 TEXT = st.text(st.characters(codec="ascii", exclude_characters=";\r\n\x00"), min_size=1).filter(
     lambda text: text == text.strip() and text.isprintable()
@@ -144,6 +146,18 @@ def test_a_run_has_the_rows_that_the_model_draws(model: Model, tmp_path: Path) -
             assert found["novel"] == expected.novel == table[column].sum()
             assert found["property_mean"] == pytest.approx(expected.mean, nan_ok=True)
         assert record.figures["nfe"] == pytest.approx(drawn["nfe"].mean())
+
+
+def test_a_run_has_the_mean_of_rings_by_the_other_count(model: Model, tmp_path: Path) -> None:
+    request = sweep(model, objective=objective_for(model, "ring_count", "max", 12), seeds=(0,))
+    record = run(request, {model.name: model}, tmp_path)[0]
+    table = Store(tmp_path).molecules(record)
+    other = compute(["rings_cyclomatic"], table["smiles"])["rings_cyclomatic"]
+    np.testing.assert_array_equal(table["rings_cyclomatic"].to_numpy(float), other)
+    found = record.figures["conventions"]
+    for name, column in (("strict", "novel"), ("paper", "novel_paper")):
+        mean = found[name]["beside"]["rings_cyclomatic"]
+        assert mean == pytest.approx(other[table[column]].mean())
 
 
 def test_it_continues_after_the_last_finished_run(model: Model, tmp_path: Path) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from molgen.errors import MolgenError
 from molgen.molecules.conventions import (
     CONVENTIONS,
     GUACAMOL,
+    INCHIKEY,
     MOSES,
     PAPER,
     STRICT,
@@ -43,6 +46,8 @@ def molecules() -> list[Molecule]:
         ("strict", 8, [0, 3, 8, 9, 10], [0, 8, 9, 10], (8 / 11, 5 / 11, 4 / 11)),
         # OCC and OC are distinct strings; only CO is written as in training
         ("paper", 8, [0, 1, 3, 4, 8, 9, 10], [0, 1, 3, 8, 9, 10], (8 / 11, 7 / 11, 6 / 11)),
+        # no two of these differ in their InChIKeys alone
+        ("inchikey", 8, [0, 3, 8, 9, 10], [0, 8, 9, 10], (8 / 11, 5 / 11, 4 / 11)),
         # C.C is a molecule here; rates are nested
         ("moses", 9, [0, 3, 7, 8, 9, 10], [0, 7, 8, 9, 10], (9 / 11, 6 / 9, 5 / 6)),
         # both enantiomers are one molecule, in the training set
@@ -121,7 +126,7 @@ def test_unknown_convention() -> None:
 
 def test_evaluate_is_json(molecules: list[Molecule]) -> None:
     report = json.loads(json.dumps(evaluate(molecules, known=KNOWN), allow_nan=False))
-    assert list(report) == ["strict", "paper", "moses", "guacamol"]
+    assert list(report) == ["strict", "paper", "inchikey", "moses", "guacamol"]
     assert report["strict"]["novel_count"] == 4
     assert report["moses"]["Novelty"] == pytest.approx(5 / 6)
     assert report["moses"]["SNN"] is None, "without a reference"
@@ -130,6 +135,26 @@ def test_evaluate_is_json(molecules: list[Molecule]) -> None:
     assert broken["moses"]["IntDiv"] is None
     with pytest.raises(ValueError, match="at least one row"):
         evaluate([])
+
+
+def test_inchikeys_join_tautomers_and_a_molecule_without_one_is_counted() -> None:
+    # triazole tautomers (one of them known), acetone and its enol, more atoms than InChI reads
+    raws = ["CCC(C)c1nnc[nH]1", "CCC(C)c1n[nH]cn1", "CC(C)=O", "C=C(C)O", "C" * 1100, "C1CC"]
+    molecules = interpret_all(raws)
+    index = TrainingIndex.from_smiles(["CCC(C)c1n[nH]cn1"])
+    strict, joined = (count(molecules, c, index) for c in (STRICT, INCHIKEY))
+    assert strict.novel is not None
+    assert joined.novel is not None
+    assert strict.novel.tolist() == [True, False, True, True, True, False]
+    assert joined.valid.tolist() == [True, True, True, True, False, False]
+    assert joined.unique.tolist() == [True, False, True, True, False, False]
+    assert joined.novel.tolist() == [False, False, True, True, False, False]
+    found = evaluate(molecules, [STRICT, INCHIKEY], index)
+    assert (found["inchikey"]["no_inchikey"], found["inchikey"]["novel_count"]) == (1, 2)
+    old = replace(index, inchi_keys=None)
+    assert INCHIKEY.name not in evaluate(molecules, known=old)
+    with pytest.raises(MolgenError, match="molgen index"):
+        count(molecules, INCHIKEY, old)
 
 
 def test_wasserstein() -> None:

@@ -12,6 +12,8 @@ import rdkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from molgen.errors import MolgenError
+from molgen.molecules.inchi import inchikey
 from molgen.molecules.parsing import canonical
 from molgen.molecules.training_index import PROBES, TrainingIndex
 
@@ -42,7 +44,7 @@ def test_keys_are_blake2b() -> None:
 def test_without_stereochemistry() -> None:
     index = TrainingIndex.from_smiles(["C[C@H](N)O", "CCO", "[13CH4]"])
     assert index.contains(["CC(N)O", "C", "CCO"]).tolist() == [False, False, True]
-    assert index.contains(["CC(N)O", "C", "CCO"], stereo=False).tolist() == [True] * 3
+    assert index.contains(["CC(N)O", "C", "CCO"], form="flat_keys").tolist() == [True] * 3
 
 
 @pytest.mark.parametrize("extra", [[], ["C[C@H](N)O"]])
@@ -53,9 +55,35 @@ def test_round_trip(tmp_path: Path, extra: list[str]) -> None:
     np.testing.assert_array_equal(back.keys, index.keys)
     np.testing.assert_array_equal(back.flat_keys, index.flat_keys)
     assert (back.rdkit_version, back.probes) == (rdkit.__version__, index.probes)
+    assert back.inchi_keys is not None
+    np.testing.assert_array_equal(back.inchi_keys, index.inchi_keys)
     assert (tmp_path / "training_index.safetensors").stat().st_size < 8 * len(index) * (
-        1 + bool(extra)
+        2 + bool(extra)
     ) + 2500
+
+
+def test_inchikeys_are_added_from_the_same_molecules() -> None:
+    whole = TrainingIndex.from_smiles(CHAINS)
+    old = TrainingIndex.from_smiles(CHAINS, inchi=False)
+    assert old.inchi_keys is None
+    with pytest.raises(MolgenError, match="no InChIKeys"):
+        old.contains([inchikey("C")], "inchi_keys")
+    made = old.with_inchikeys([*map(canonical, CHAINS), "BrBr"])
+    np.testing.assert_array_equal(made.inchi_keys, whole.inchi_keys)
+    keys = [inchikey("CO"), inchikey("BrBr"), ""]
+    assert made.contains(keys, "inchi_keys").tolist() == [True, False, False]
+    with pytest.raises(MolgenError, match="1 of the 117 molecules"):
+        old.with_inchikeys([canonical(text) for text in CHAINS[1:]])
+
+
+def test_a_union_has_inchikeys_if_both_have() -> None:
+    one, two = TrainingIndex.from_smiles(["C", "CO"]), TrainingIndex.from_smiles(["N", "CO"])
+    joined = one.union(two)
+    keys = [inchikey(text) for text in ("C", "CO", "N", "O")]
+    assert joined.contains(keys, "inchi_keys").tolist() == [True, True, True, False]
+    old = dataclasses.replace(one, inchi_keys=None)
+    assert old.union(two).inchi_keys is None
+    assert two.union(old).inchi_keys is None
 
 
 def test_empty_index(tmp_path: Path) -> None:
