@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from molgen.cli import outputs
 from molgen.cli.former import renamed
 
 COMMANDS = (
@@ -35,6 +36,7 @@ COMMANDS = (
     "train-classifier",
     "fit-property",
     "models",
+    "run",
 )
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -79,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     molecules than requested.
     """
     parser = build_parser()
-    arguments = parser.parse_args(renamed(sys.argv[1:] if argv is None else argv))
+    words = renamed(sys.argv[1:] if argv is None else argv)
+    arguments = parser.parse_args(words)
+    arguments.words = words
     if arguments.version:
         from molgen.version import __version__
 
@@ -91,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     name = f"molgen {arguments.command}"
     try:
-        with _terminable():
+        with _terminable(), outputs.messages_apart(arguments):
             status = _run(arguments)
             if sys.stdout is not None:
                 sys.stdout.flush()
