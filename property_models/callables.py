@@ -21,15 +21,18 @@ Such a name runs code, so it is read only from the user, never from a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from molgen.errors import MolgenError
 from property_models.property import Direction, Property
 from property_models.scorers import Scorer
 from property_models.user_functions import find, located
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 MARK = "__molgen_property__"
+_refused_from: list[str] = []  # files whose names of functions are not run
 
 
 def described(
@@ -87,9 +90,29 @@ def named(name: str) -> Property:
     """Return the property ``module:function`` or ``file.py:function``.
 
     Raises:
-        MolgenError: if there is no such module, file or function, or it cannot be imported.
+        MolgenError: if there is no such module, file or function, it cannot be imported, or its
+            name is that of a file (:func:`refused`).
     """
+    if _refused_from:
+        raise MolgenError(
+            f"{_refused_from[-1]}: {name!r} is a function named in a file, expected "
+            "--allow-functions to run it"
+        )
     return _property(find(name), name, located(name))
+
+
+@contextmanager
+def refused(source: str) -> Iterator[None]:
+    """Refuse functions by name in the block: the names are those of a file.
+
+    Args:
+        source: the file, for messages.
+    """
+    _refused_from.append(source)
+    try:
+        yield
+    finally:
+        _refused_from.pop()
 
 
 def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from molgen.cli import outputs
 from molgen.cli.former import renamed
 from molgen.utils.interrupts import INTERRUPTED, Interrupts, exit_at_once
 
@@ -33,6 +34,7 @@ COMMANDS = (
     "fit-property",
     "index",
     "models",
+    "run",
 )
 BAD_INPUT = 2
 
@@ -84,7 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if isinstance(arguments, int):
                 return arguments
             name = f"molgen {arguments.command}"
-            status = _run(arguments)
+            with outputs.messages_apart(arguments):
+                status = _run(arguments)
             if sys.stdout is not None:
                 sys.stdout.flush()
             return INTERRUPTED if interrupts.received else status
@@ -106,7 +109,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
     """Return the arguments of a command, or an exit status if none is to be run."""
     parser = build_parser()
-    arguments = parser.parse_args(renamed(sys.argv[1:] if argv is None else argv))
+    words = renamed(sys.argv[1:] if argv is None else argv)
+    arguments = parser.parse_args(words)
+    arguments.words = words
     if arguments.version:
         from molgen.version import __version__
 

@@ -76,7 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
     goals, filters = _read(arguments)
     constraints = scaffold_options.read(arguments)
     from molgen import load
-    from molgen.data.tables import write_table
     from molgen.discovery.design import design, resolve, survey
     from molgen.discovery.request import Budget, Request
 
@@ -112,9 +111,10 @@ def run(arguments: argparse.Namespace) -> int:
     if designs.reason == "interrupted" and not len(designs.table):
         raise KeyboardInterrupt
     ranked = rank(designs.table)
-    write_table(designs.table, arguments.out)
+    table = scaffold_options.carry(designs.table, arguments)
+    outputs.deliver(table, arguments, model, request.settings, designs.counts, designs.reason)
     print(report(designs, ranked, goals))
-    print(f"wrote {arguments.out}")
+    print(f"wrote {outputs.place(arguments.out)}")
     if arguments.grid and len(ranked):
         asked = ", ".join(goals.targets)
         title = f"{arguments.model}: {asked}\nvalid, unique and new to the training set"
@@ -129,7 +129,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Goals, Filters]:
     Raises:
         MolgenError: naming the argument that is invalid.
     """
-    outputs.check_files(arguments.out, arguments.grid)
+    outputs.check_files(arguments)
     if arguments.guidance == "none" and arguments.target:
         raise MolgenError("guidance is none with a target, expected `molgen sample`")
     if arguments.no_filter and arguments.max_draws:

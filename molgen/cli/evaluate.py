@@ -4,7 +4,8 @@ Reads the given column, or else raw, or else the first usual heading with a SMIL
 canonical_smiles, structure, ...), or else the only column (named on stderr). Each convention has
 its own denominators of rates; molgen's own, strict, divides by all rows. Rows are evaluated as
 written; training and reference molecules are read as in training, of a salt the largest organic
-fragment.
+fragment. With --out each row is also written, with its status, unique and novel by the first
+convention, the properties, and the other columns of the file (_input behind a name of ours).
 
 conventions (set: the rows over which IntDiv ... FCD are computed):
   strict     valid: one sanitised fragment; identity: canonical SMILES; set: unique rows
@@ -20,13 +21,14 @@ metrics of a set (- or null if undefined):
   with --reference:
   SNN               mean similarity to the nearest molecule of the reference
   Frag, Scaf        cosine similarity of fragment and scaffold counts
-  FCD               Fréchet ChemNet distance; only if the extra molgen[fcd] is installed
+  FCD               Fréchet ChemNet distance; only if the extra `fcd` is installed
   PROP_wasserstein  distance of a property's distributions, over all valid rows
 
 Example:
   molgen evaluate samples.csv --train qm9
   molgen evaluate samples.csv --train qm9 --conventions strict,paper --property qed --json
   molgen evaluate samples.csv --reference test.csv.gz --conventions moses --json
+  molgen evaluate assay.sdf --property qed --out assay.xlsx
 """
 
 from __future__ import annotations
@@ -38,12 +40,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import options
-from molgen.cli.inputs import Read, note, reference, training_index
+from molgen.cli import options, outputs
+from molgen.cli.inputs import FILE, Read, note, reference, training_index
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from molgen.molecules.conventions import Convention, Count
@@ -57,7 +60,7 @@ NO_PROPERTY = "none"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("file", metavar="FILE", help="csv, parquet, smi or txt; may be gzipped")
+    parser.add_argument("file", metavar="FILE", help=FILE)
     parser.add_argument("--column", metavar="C", help="the column to read")
     parser.add_argument(
         "--train",
@@ -86,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "none omits them)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    outputs.add_out(parser, "")
     group = parser.add_argument_group("speed")
     group.add_argument(
         "--counts-only",
@@ -107,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; return the exit status."""
+    from molgen.data.carried import carry
     from molgen.data.reading import read_table
     from molgen.molecules.conventions import INCHIKEY, convention
     from molgen.molecules.evaluate import evaluate
@@ -114,6 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.molecules.training_index import NO_INCHIKEYS
     from molgen.utils.parallel import cores
 
+    if arguments.out:
+        outputs.check_files(arguments)
     words = arguments.conventions
     if words is None:
         words = "strict,paper,inchikey" if arguments.train else "strict,paper"
@@ -123,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("train", "reference"):
         if getattr(arguments, f"{name}_column") is not None and not getattr(arguments, name):
             raise MolgenError(f"{name}-column is given without --{name}")
-    table = read_table(arguments.file, arguments.column, drawn=True)
+    table = read_table(arguments.file, arguments.column, drawn=True, others=bool(arguments.out))
     sources = {"file": Read(table.notes(), table.facts())}
     others: list[str] = []
     if arguments.reference:
@@ -167,6 +174,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.property and {"strict", "paper"} & {c.name for c in conventions}:
         compared = [] if arguments.counts_only else list(DISTANCES)
     add_properties(result, conventions, (names, compared), (molecules, others), known, workers)
+    if arguments.out:
+        rows = row_table(molecules, conventions[0], known, names, workers)
+        outputs.deliver(carry(rows, table.others), arguments, counts=result["status"])
     warning = known.check() if known is not None else None
     if warning:
         result["warning"] = warning
@@ -175,6 +185,41 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(readable(result, [c.name for c in conventions]))
     return 0
+
+
+def row_table(
+    molecules: Sequence[Molecule],
+    convention: Convention,
+    known: TrainingIndex | None,
+    names: Sequence[str],
+    workers: int,
+) -> pd.DataFrame:
+    """Return a row for each row of the file.
+
+    Args:
+        molecules: of the rows.
+        convention: of ``valid``, ``unique`` and ``novel``.
+        known: training-set index; without one there is no column ``novel``.
+        names: of properties.
+        workers: number of processes.
+    """
+    import pandas as pd
+
+    from molgen.molecules.conventions import count
+    from property_models import compute
+
+    counted = count(molecules, convention, known)
+    columns: dict[str, Any] = {
+        "index": range(len(molecules)),
+        "raw": [molecule.raw for molecule in molecules],
+        "smiles": [molecule.smiles for molecule in molecules],
+        "status": [str(molecule.status) for molecule in molecules],
+        "valid": counted.valid,
+        "unique": counted.unique,
+        **({} if counted.novel is None else {"novel": counted.novel}),
+    }
+    values = compute(names, columns["smiles"], workers) if names else {}
+    return pd.DataFrame(columns | values)
 
 
 def property_names(words: Sequence[str]) -> list[str]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from molgen.molecules.training_index import TrainingIndex
 
 
+FILE = "csv, tsv, smi, sdf, parquet or xlsx, text also gzipped; - for standard input"
+
+
 def note(lines: Sequence[str]) -> None:
     """Print lines on standard error, separate from the result."""
     for line in lines:

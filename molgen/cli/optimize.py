@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.constraints.likeness import Atoms
+    from molgen.data.carried import Columns
     from molgen.discovery.goals import Goals
     from molgen.discovery.leads.report import Optimized
     from molgen.molecules.parsing import Molecule
@@ -54,7 +56,7 @@ WIDEST = 36  # characters of a molecule in the short table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
-    parser.add_argument("leads", metavar="LEADS", help="a SMILES, or a .smi or .csv file of them")
+    parser.add_argument("leads", metavar="LEADS", help=f"a SMILES, or a file: {inputs.FILE}")
     options.add_targets(parser, required=True)
     parser.add_argument(
         "--similarity", type=float, default=0.4, metavar="S", help="least similarity (default 0.4)"
@@ -108,17 +110,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
     from molgen.constraints.likeness import Likeness
-    from molgen.data.tables import write_table
+    from molgen.data.carried import carry
     from molgen.discovery.leads.lead import Refused, read
     from molgen.discovery.request import Budget, Request
     from molgen.molecules.filters import Filters
-    from molgen.utils.files import is_stream
     from property_models.scorers import STOPPED
 
-    outputs.check_files(arguments.out, source=arguments.leads)
+    outputs.check_files(arguments)
     goals = outputs.read_goals(arguments)
     filters = Filters.read(arguments.filter)
-    leads, notes = read_leads(arguments.leads, arguments.column)
+    leads, notes, columns = read_leads(arguments.leads, arguments.column)
     single = not notes
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
     likeness = Likeness(arguments.similarity, keep, change)
@@ -146,7 +147,12 @@ def run(arguments: argparse.Namespace) -> int:
     )
     inputs.note(notes)
     options.warn_of_targets(model, goals.targets)
-    screen = Screen(len(leads) * arguments.attempts, arguments.out)
+
+    def write(table: pd.DataFrame, counts: object = None, reason: str = "unfinished") -> None:
+        table = carry(table, columns, table["lead_index"].tolist())
+        outputs.deliver(table, arguments, model, request.settings, counts, reason)
+
+    screen = Screen(len(leads) * arguments.attempts, None if outputs.is_piped(arguments) else write)
     try:
         found = optimize(model, leads, request, screen.add, screen.finished)
     finally:
@@ -154,10 +160,9 @@ def run(arguments: argparse.Namespace) -> int:
     interrupted = found.reason == "interrupted"
     if interrupted and not len(found.table):
         raise KeyboardInterrupt
-    if is_stream(arguments.out):
-        write_table(found.table, arguments.out)
+    write(found.table, found.counts, found.reason)
     print(report(found, goals, single))
-    print(f"wrote {arguments.out}")
+    print(f"wrote {outputs.place(arguments.out)}")
     inputs.note(outputs.not_computed(goals.learned))
     if not found.every_lead and found.reason != STOPPED:
         why = f": {found.reason}" if interrupted else ""
@@ -169,44 +174,43 @@ def run(arguments: argparse.Namespace) -> int:
 class Screen(Bar):
     """Shows a bar of attempts, and writes finished rows."""
 
-    def __init__(self, attempts: int, out: str) -> None:
+    def __init__(self, attempts: int, write: Callable[[pd.DataFrame], None] | None) -> None:
         super().__init__(attempts, "attempt")
-        self.out = out
+        self.write = write
         self.tables: list[pd.DataFrame] = []
 
     def finished(self, rows: pd.DataFrame) -> None:
         """Write the rows of all finished leads."""
         import pandas as pd
 
-        from molgen.data.tables import write_table
-        from molgen.utils.files import is_stream
-
         self.tables.append(rows)
-        if not is_stream(self.out):  # which cannot be replaced, and is written at the end
-            write_table(pd.concat(self.tables, ignore_index=True), self.out)
+        if self.write:
+            self.write(pd.concat(self.tables, ignore_index=True))
 
 
-def read_leads(text: str, column: str | None) -> tuple[list[str], list[str]]:
-    """Return the leads, and notes on the file, none for a lead from the command line.
+def read_leads(text: str, column: str | None) -> tuple[list[str], list[str], Columns]:
+    """Return the leads, and notes on the file and its other columns, none for a single lead.
 
     Raises:
         MolgenError: if the text is neither a file nor a molecule, or the file cannot be read.
     """
     from molgen.data.reading import bare, read_table
+    from molgen.data.text_file import STDIN
 
     try:
-        is_file = Path(text).is_file()
+        is_file = text == STDIN or Path(text).is_file()
     except (OSError, ValueError):  # no system allows such a name
         is_file = False
     if is_file:
-        table = read_table(text, column)
-        return [_lead(molecule) for molecule in inputs.given(table.raw)], table.notes()
+        table = read_table(text, column, others=True)
+        leads = [_lead(molecule) for molecule in inputs.given(table.raw)]
+        return leads, table.notes(), table.others
     (molecule,) = inputs.given([bare(text)])
     if not molecule.ok:
         raise MolgenError(f"leads is {text!r}, expected a file or a molecule: {molecule.status}")
     if column is not None:
         raise MolgenError(f"column is {column!r}, but leads is a molecule, expected a file")
-    return [_lead(molecule)], []
+    return [_lead(molecule)], [], {}
 
 
 def _lead(molecule: Molecule) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from molgen.cli import options
@@ -16,17 +17,29 @@ if TYPE_CHECKING:
 
     from molgen.discovery.goals import Goals
     from molgen.model import Model
+    from molgen.sampling.settings import Settings
 
+STDOUT = "-"
 SHOWN = 10  # molecules of the short table
 DRAWN = 20  # structures of the picture
 FEWER = 3  # exit status
 NARROW = 28  # least width of a molecule in the short table, in characters
 
 
-def add_out(parser: argparse.ArgumentParser) -> None:
-    """Add ``--out``."""
+def add_out(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add ``--out``, required without a default, and ``--no-record``."""
     parser.add_argument(
-        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
+        "--out",
+        required=default is None,
+        default=default,
+        metavar="FILE",
+        help="a .csv, .tsv, .smi, .sdf, .parquet or .xlsx file to write, text also with .gz; - for "
+        "csv on standard output",
+    )
+    parser.add_argument(
+        "--no-record",
+        action="store_true",
+        help="write no FILE.json beside it, with which `molgen run` repeats the run",
     )
 
 
@@ -144,20 +157,115 @@ def not_computed(names: Sequence[str]) -> list[str]:
     ]
 
 
-def check_files(out: str, grid: str | None = None, source: str | None = None) -> None:
+def check_files(arguments: argparse.Namespace, tables: bool = False) -> None:
     """Check that output files can be written, and do not replace the input.
+
+    Args:
+        arguments: of the command line.
+        tables: whether a format with a place for any column is needed.
 
     Raises:
         MolgenError: naming the file that cannot be written, or has another extension than expected.
     """
-    from molgen.data.tables import check_extension
-    from molgen.utils.files import check_writable
+    from molgen.data.formats import check_extension
+    from molgen.utils.files import check_writable, is_stream
+    from molgen.utils.run_record import check_record
 
-    check_extension(out)
-    for path in filter(None, (out, grid)):
-        check_writable(path, source)
+    out, grid = arguments.out, getattr(arguments, "grid", None)
+    source = getattr(arguments, "leads", getattr(arguments, "file", None))
+    if out != STDOUT:
+        check_extension(out, tables)
+        check_writable(out, source)
+        if not (arguments.no_record or is_stream(out)):
+            check_record(out)
+    if grid:
+        check_writable(grid, source)
     if grid and not grid.lower().endswith(".png"):
         raise MolgenError(f"grid is {grid!r}, expected a .png file")
+
+
+@contextmanager
+def messages_apart(arguments: argparse.Namespace) -> Iterator[None]:
+    """Print messages on stderr in the block, if the result goes to stdout."""
+    arguments.stdout = sys.stdout
+    if getattr(arguments, "out", None) != STDOUT:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def place(out: str) -> str:
+    """Return an output file for a message."""
+    return "standard output" if out == STDOUT else out
+
+
+def is_piped(arguments: argparse.Namespace) -> bool:
+    """Return whether the output is no file: it is written once, at the end, without a record."""
+    from molgen.utils.files import is_stream
+
+    return arguments.out == STDOUT or is_stream(arguments.out)
+
+
+def deliver(
+    table: pd.DataFrame,
+    arguments: argparse.Namespace,
+    model: Model | None = None,
+    settings: Settings | None = None,
+    counts: object = None,
+    reason: str = "complete",
+) -> None:
+    """Write a table, and beside a file the record of its run.
+
+    Args:
+        table: the result.
+        arguments: of the command line.
+        model: of the run.
+        settings: of the sampler.
+        counts: of rows and costs: an object with whole numbers, or dictionaries of them.
+        reason: of the end of the run.
+    """
+    from molgen.data.delimited import write_csv
+    from molgen.data.tables import write_table
+
+    if arguments.out == STDOUT:
+        write_csv(table, arguments.stdout)
+        arguments.stdout.flush()
+        return
+    write_table(table, arguments.out)
+    if not (arguments.no_record or is_piped(arguments)):
+        _write_record(len(table), arguments, model, settings, counts, reason)
+
+
+def _write_record(
+    rows: int,
+    arguments: argparse.Namespace,
+    model: Model | None,
+    settings: Settings | None,
+    counts: object,
+    reason: str,
+) -> None:
+    """Write the record of a run; arguments as of :func:`deliver`."""
+    from molgen.checkpoints.files import WEIGHTS
+    from molgen.sampling.settings import to_words
+    from molgen.utils import run_record
+
+    hashed = None
+    if model is not None and model.folder is not None:
+        hashed = run_record.ModelHash(model.name, run_record.digest(model.folder / WEIGHTS))
+    record = run_record.RunRecord(
+        molgen_record=run_record.FORMAT,
+        command=arguments.command,
+        words=run_record.without(arguments.words[1:], *run_record.OUT),
+        seed=getattr(arguments, "seed", None),
+        model=hashed,
+        settings={} if settings is None else to_words(settings),
+        versions=run_record.versions(),
+        counts={} if counts is None else run_record.plain(counts),
+        reason=reason,
+        rows=rows,
+    )
+    run_record.write_record(record, arguments.out)
 
 
 def short_table(table: pd.DataFrame, names: list[str], widest: int = NARROW) -> list[str]:

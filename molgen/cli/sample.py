@@ -39,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--n", type=options.positive, required=True, metavar="N", help="rows to draw"
     )
     options.add_targets(parser)
-    parser.add_argument(
-        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
-    )
+    outputs.add_out(parser)
     parser.add_argument(
         "--property",
         action="append",
@@ -60,12 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw and write; return the exit status."""
-    from molgen.data.tables import check_extension, write_table
-    from molgen.utils.files import check_writable
+    from molgen.data.tables import write_table
 
-    for path in filter(None, (arguments.out, arguments.trajectory)):
-        check_extension(path)
-        check_writable(path)
+    outputs.check_files(arguments)
     check_trajectory(arguments.trajectory, arguments.out)
     wanted = options.targets(arguments)
     names = list(dict.fromkeys([*wanted, *arguments.property]))
@@ -100,7 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
     table = model.table(samples, names)
     if rows is not None:
         table["index"] = rows
-    write_table(table, arguments.out)
+    reason = "interrupted" if status else "complete"
+    outputs.deliver(table, arguments, model, settings, None, reason)
     if samples.trajectory is not None:
         write_table(samples.trajectory.frame(model.tokenizer), arguments.trajectory)
     shown = [name for name in alongside(names) if name not in own]
@@ -120,12 +116,15 @@ def check_trajectory(path: str | None, out: str) -> None:
     Raises:
         MolgenError: if its extension is unsupported, or it is the file of the molecules.
     """
+    from molgen.utils.files import check_writable
+
     if path is None:
         return
     if Path(path).suffix.lower() not in EVENTS:
         raise MolgenError(
             f"trajectory is {path!r}, expected a file ending in {' or '.join(EVENTS)}"
         )
+    check_writable(path)
     if Path(path).resolve() == Path(out).resolve():
         raise MolgenError(f"trajectory and out are one file, {path!r}")
 

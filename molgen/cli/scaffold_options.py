@@ -16,6 +16,8 @@ from molgen.cli.inputs import note
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from molgen.constraints.scaffolds import Constraint
 
 ATOMS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
@@ -40,8 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--scaffold-file",
         metavar="FILE",
-        help="one scaffold a line (.smi, .txt), or a table (.csv, .tsv) with a column scaffold or "
-        "smiles",
+        help="a list of scaffolds, or a table with a column scaffold or smiles, in any format",
     )
     group.add_argument(
         "--superstructure",
@@ -134,6 +135,26 @@ def _lines(path: str) -> tuple[list[tuple[str, str]], list[str]]:
     table = read_table(path, prefer=SCAFFOLD, check=False, option="")
     places = (f"{path}, line {line}" for line in table.lines)
     return list(zip(places, table.raw, strict=True)), table.notes()
+
+
+def carry(table: pd.DataFrame, arguments: argparse.Namespace) -> pd.DataFrame:
+    """Return a table with the other columns of the file of scaffolds, if there is one.
+
+    Args:
+        table: with the column ``scaffold``, as written in the file.
+        arguments: of the command line.
+    """
+    from molgen.data.carried import carry as carry_columns
+    from molgen.data.headings import SCAFFOLD
+    from molgen.data.reading import read_table
+
+    if arguments.scaffold_file is None:
+        return table
+    found = read_table(
+        arguments.scaffold_file, prefer=SCAFFOLD, check=False, option="", others=True
+    )
+    first = {text: row for row, text in reversed(list(enumerate(found.raw)))}
+    return carry_columns(table, found.others, [first.get(text, -1) for text in table[SCAFFOLD]])
 
 
 def atoms(text: str | None) -> Sequence[int] | str | None:

@@ -8,6 +8,7 @@ stderr), and writes one row for each row of the file, in order:
   tokens, length_nats          tokens of the scored string, and nats of its length (part of nats)
   scored, spellings            the likeliest SMILES, and the number of SMILES summed over
   reason                       why a row has no score
+and the other columns of the file, with _input behind a name that is one of these.
 
 A model is a distribution of strings. By default the canonical SMILES is scored, as in training;
 with --spellings R, R random ones are added, and nats is a bound for the molecule. The score of a
@@ -26,11 +27,9 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import options
-from molgen.cli.inputs import given, note
+from molgen.cli import inputs, options, outputs
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
@@ -40,21 +39,13 @@ if TYPE_CHECKING:
     from molgen.diffusion.string_likelihood import Ids, Score, Scorer
     from molgen.model import Model
 
-STDOUT = "-"
-WRITABLE = (".csv", ".parquet", ".sdf")  # a .smi file has no place for a number
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
-    parser.add_argument("file", metavar="FILE", help="csv, parquet, smi or txt; may be gzipped")
+    parser.add_argument("file", metavar="FILE", help=inputs.FILE)
     parser.add_argument("--column", metavar="C", help="the column to read")
-    parser.add_argument(
-        "--out",
-        default=STDOUT,
-        metavar="FILE",
-        help="a .csv, .parquet or .sdf file to write; - (default) prints csv",
-    )
+    outputs.add_out(parser, outputs.STDOUT)
     parser.add_argument(
         "--json",
         action="store_true",
@@ -94,22 +85,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score and write; return the exit status."""
     from molgen import load
+    from molgen.data.carried import carry
     from molgen.data.reading import read_table
     from molgen.diffusion.score_table import entry, summary, table
     from molgen.molecules.parsing import random_spellings
     from molgen.utils.parallel import cores
 
-    check_out(arguments.out, arguments.file)
+    outputs.check_files(arguments, tables=True)  # a .smi file has no place for a number
     targets = conditions(arguments.condition)
     check = not arguments.as_written
-    rows = read_table(arguments.file, arguments.column, drawn=True, check=check)
+    rows = read_table(arguments.file, arguments.column, drawn=True, check=check, others=True)
     model = load(arguments.model)
     model.prior.check(targets)
     if arguments.device:
         options.check_device(arguments.device)
-    note(rows.notes())
+    inputs.note(rows.notes())
     longest = model.denoiser.max_length
-    molecules = given(rows.raw, cores())
+    molecules = inputs.given(rows.raw, cores())
     entries_of = {}
     for molecule in dict.fromkeys(molecules):  # repeated ones are scored once
         others = random_spellings(molecule.smiles, arguments.spellings, arguments.seed)
@@ -117,30 +109,13 @@ def run(arguments: argparse.Namespace) -> int:
         entries_of[molecule] = entry(molecule, model.tokenizer, longest, written, others)
     entries = [entries_of[molecule] for molecule in molecules]
     scores, interrupted = score(model, entries, targets, arguments)
-    frame = table(entries, scores)
+    frame = carry(table(entries, scores), rows.others)
     found = {"model": model.name, "read": rows.facts(), **summary(frame)}
-    write(frame, found, arguments)
+    write(frame, found, arguments, model)
     if interrupted:
         print(f"interrupted: {found['scored']} of {len(frame)} rows scored", file=sys.stderr)
         return 130
     return 0
-
-
-def check_out(path: str, source: str) -> None:
-    """Check the name of the output file, before any long work.
-
-    Raises:
-        MolgenError: if it cannot be written.
-    """
-    from molgen.data.tables import check_extension
-    from molgen.utils.files import check_writable, is_stream
-
-    if path == STDOUT:
-        return
-    if Path(path).suffix.lower() not in WRITABLE and not is_stream(path):
-        raise MolgenError(f"out is {path!r}, expected - or a file ending in {', '.join(WRITABLE)}")
-    check_extension(path)
-    check_writable(path, source)
 
 
 def conditions(words: Sequence[str]) -> dict[str, float]:
@@ -208,20 +183,18 @@ def scorer(
     )
 
 
-def write(frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namespace) -> None:
+def write(
+    frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namespace, model: Model
+) -> None:
     """Write the table and print the summary."""
-    from molgen.data.tables import write_table
-
-    if arguments.out != STDOUT:
-        write_table(frame, arguments.out)
-    elif arguments.json:
+    if arguments.json and arguments.out == outputs.STDOUT:
         found = found | {"molecules": json.loads(frame.to_json(orient="records"))}
     else:
-        print(frame.to_csv(index=False, lineterminator="\n"), end="")
+        outputs.deliver(frame, arguments, model)
     if arguments.json:
-        print(json.dumps(found, indent=2))
-    else:  # standard output may have the table
-        print(readable(found), file=sys.stderr if arguments.out == STDOUT else sys.stdout)
+        print(json.dumps(found, indent=2), file=arguments.stdout)
+    else:
+        print(readable(found))
 
 
 def readable(found: dict[str, Any]) -> str:

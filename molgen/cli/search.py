@@ -65,9 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search and write; return the exit status."""
-    from molgen.data.tables import write_table
-
-    outputs.check_files(arguments.out, arguments.grid)
+    outputs.check_files(arguments)
     goals = outputs.read_goals(arguments)
     targets = goals.targets
     if arguments.pareto and (arguments.weight or len(targets) < 2):
@@ -106,9 +104,9 @@ def run(arguments: argparse.Namespace) -> int:
         screen.close()
     if found.reason == "interrupted" and not len(found.table):
         raise KeyboardInterrupt
-    write_table(found.table, arguments.out)
+    outputs.deliver(found.table, arguments, model, settings, found.counts, found.reason)
     print(report(found, list(targets)))
-    print(f"wrote {arguments.out}")
+    print(f"wrote {outputs.place(arguments.out)}")
     if arguments.grid and len(found.table):
         names = ", ".join(targets)
         title = f"{arguments.model}: {names}\nfound with an oracle; valid, unique and new"

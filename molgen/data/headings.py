@@ -15,9 +15,6 @@ from typing import Any
 
 from molgen.errors import MolgenError
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".tab")
-LIST_SUFFIXES = (".smi", ".smiles", ".ism", ".txt")
-BINARY_SUFFIXES = (".parquet",)
 DELIMITERS = ",\t;"
 MOST_COLUMNS = 16_384
 """As many as the widest spreadsheets have."""
@@ -30,6 +27,8 @@ SCAFFOLD = "scaffold"
 """Heading of what molecules are to be built on."""
 RAW = "raw"
 """Heading of what a network wrote, molecule or not."""
+NAME = "name"
+"""Heading of what is behind the SMILES in a list, and of the titles of an SDF."""
 SHOWN = 20  # headings that a message names
 
 SEPARATORS = re.compile(r"[\s,;]+")  # none of them occurs inside a SMILES string
@@ -45,19 +44,6 @@ def is_usual(heading: str) -> bool:
     """Return whether a heading is one that SMILES are usually found under."""
     folded = fold(heading)
     return folded in (*SMILES, *STRUCTURE, SCAFFOLD, RAW) or "smiles" in folded
-
-
-def suffix_of(path: Path) -> str:
-    """Return the lower-case suffix that says what kind of file it is, ``.gz`` aside.
-
-    Raises:
-        MolgenError: if it is of no kind that is read.
-    """
-    suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
-    if suffix not in TABLE_SUFFIXES + LIST_SUFFIXES + BINARY_SUFFIXES:
-        known = ", ".join(TABLE_SUFFIXES + LIST_SUFFIXES)
-        raise MolgenError(f"{path}: ends in {suffix!r}, expected one of {known} (or with .gz)")
-    return suffix
 
 
 def split_heading(

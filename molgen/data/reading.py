@@ -20,11 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from molgen.data.carried import others_of
+from molgen.data.formats import open_sheet
 from molgen.data.headings import RAW, candidates, find, fold, listed
 from molgen.data.numbers import Numbers, read_numbers
-from molgen.data.sheet import Sheet, open_sheet
+from molgen.data.sheet import Found, Sheet, note
 from molgen.errors import MolgenError
 from molgen.utils.arguments import checked
+
+BEHIND = "cells with a name or a CXSMILES extension behind the SMILES"
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,10 @@ class Table:
     """The heading of the SMILES; empty where there is none."""
     accounts: dict[str, Numbers] = field(default_factory=dict)
     """How the cells of those columns were read, and which were not."""
-    oddities: dict[str, tuple[int, int]] = field(default_factory=dict)
+    oddities: Found = field(default_factory=dict)
     """What was odd about how many rows, and in which line first."""
+    others: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The cells of all other columns by heading, if they were asked for."""
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -79,11 +85,12 @@ def read_table(
     prefer: str | None = None,
     check: bool = True,
     option: str = "column",
+    others: bool = False,
 ) -> Table:
     """Read the SMILES of a file, and columns of numbers beside them.
 
     Args:
-        path: see :mod:`molgen.data.sheet`.
+        path: see :mod:`molgen.data.formats`.
         column: name of the SMILES column; None for the usual ones.
         numbers: names of columns to read as numbers too.
         drawn: the rows are judged as a network wrote them: ``raw`` is looked for first, and a blank
@@ -91,6 +98,7 @@ def read_table(
         prefer: a heading looked for before the usual ones.
         check: whether there must be a SMILES among the rows.
         option: that names the column, for messages; empty for none.
+        others: keep the other columns too: names, identifiers, tags.
 
     Raises:
         MolgenError: if the file cannot be read, lacks a column, has no rows, or none of them has a
@@ -103,6 +111,7 @@ def read_table(
     texts: list[list[str]] = [[] for _ in where]
     cells: list[list[str | None]] = [[] for _ in wanted]
     lines: list[int] = []
+    kept: list[list[str]] = []
     odd = _Oddities(len(sheet.header) if sheet.delimiter.strip(" ") else 0)
     for line, cells_of in sheet.rows(blank=drawn):
         row = [cell.strip() for cell in cells_of]
@@ -112,10 +121,13 @@ def read_table(
             found.append(row[place] if place < len(row) else "")
         for place, values in zip(wanted.values(), cells, strict=True):
             values.append(None if long else row[place] if place < len(row) else "")
+        if others:
+            kept.append(row)
     if not lines:
-        raise MolgenError(f"{path}: a header line and no rows")
+        raise MolgenError(f"{sheet.path}: a header line and no rows")
     if sheet.text and sheet.text.odd[0]:
         odd.counts["bytes that are not UTF-8, read as Latin-1"] = sheet.text.odd
+    odd.counts |= sheet.odd
     best = next((i for i, found in enumerate(texts) if _holds_smiles(found)), None)
     if best is None and check:
         raise MolgenError(_nothing(sheet, where[0], lines, texts[0]))
@@ -125,8 +137,11 @@ def read_table(
         name: read_numbers(values, lines, sheet.delimiter)
         for name, values in zip(wanted, cells, strict=True)
     }
+    more = others_of(sheet, kept, where[best or 0], raw) if others else {}
     arrays = {name: account.values for name, account in accounts.items()}
-    return Table(sheet.path.name, tuple(raw), tuple(lines), arrays, name, accounts, odd.counts)
+    return Table(
+        sheet.path.name, tuple(raw), tuple(lines), arrays, name, accounts, odd.counts, more
+    )
 
 
 def read_header(path: str | Path) -> tuple[str, ...]:
@@ -149,21 +164,17 @@ class _Oddities:
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self.counts: dict[str, tuple[int, int]] = {}
-
-    def note(self, what: str, line: int) -> None:
-        count, first = self.counts.get(what, (0, line))
-        self.counts[what] = (count + 1, first)
+        self.counts: Found = {}
 
     def check(self, line: int, row: list[str]) -> bool:
         """Count a row that has not a cell for each heading; return whether it has more."""
         if not self.width or len(row) == self.width:
             return False
         if len(row) < self.width:
-            self.note("rows with fewer cells than headings", line)
+            note(self.counts, "rows with fewer cells than headings", line)
             return False
         if long := any(row[self.width :]):
-            self.note("rows with more cells than headings", line)
+            note(self.counts, "rows with more cells than headings", line)
         return long
 
     def bare(self, lines: Sequence[int], cells: Sequence[str]) -> list[str]:
@@ -171,7 +182,7 @@ class _Oddities:
         found = [bare(cell) for cell in cells]
         for line, cell, text in zip(lines, cells, found, strict=True):
             if len(cell) > len(text):
-                self.note("cells with a name or a CXSMILES extension behind the SMILES", line)
+                note(self.counts, BEHIND, line)
         return found
 
 

@@ -3,90 +3,67 @@
     rows -> temporary file beside the target -> one rename
 
 What is seen under the target's name is therefore always a finished file: when the disk is full or
-the run is interrupted, the old file (or none) is there. Rows that are no molecule are written too:
-
-========  ==========================================================================================
-csv       one line a row; booleans are ``true`` and ``false``, NaN is an empty cell
-parquet   the same columns with their types (extra ``parquet``)
-smi       ``raw <tab> index <tab> status`` without a header line. The first field is what the
-          network wrote, so a reader that counts failures finds as many as there were; a blank or
-          control character inside it, which would break the line, becomes ``?`` (no SMILES either)
-sdf       one record a row with all columns as properties, drawn in two dimensions, by RDKit's
-          SDWriter; a row that is no molecule is a record without atoms
-========  ==========================================================================================
+the run is interrupted, the old file (or none) is there. Rows that are no molecule are written too.
+The format is that of the suffix (:mod:`molgen.data.formats`).
 """
 
 from __future__ import annotations
 
-import re
+import io
+from collections.abc import Callable
+from gzip import GzipFile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any
 
-from molgen.data.sheet import open_sheet
+from molgen.data.cells import fuse, is_exact
+from molgen.data.delimited import behind
+from molgen.data.formats import ZIPPED, open_sheet, suffix_of
+from molgen.data.formats import check_extension as check_extension
+from molgen.data.headings import NAME, RAW
 from molgen.errors import MolgenError
-from molgen.utils.files import is_stream, replacing
-from molgen.utils.imports import installed
+from molgen.utils.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-EXTENSIONS = (".csv", ".parquet", ".smi", ".sdf")
-TEXT_COLUMNS = ("raw", "smiles", "status", "tokens", "lead")
-"""Columns that stay text whatever they look like: a network may write ``1`` or ``NaN``."""
-
-_BREAKING = re.compile(r"[\s\x00-\x1f\x7f]")
 _BOOLEANS = {"true": True, "false": False}
 
 
-def check_extension(path: str | Path) -> str:
-    """Return the extension that says how to write a table; call it before any long work.
-
-    A pipe or a device without one (``/dev/stdout``) gets a CSV.
-
-    Raises:
-        MolgenError: if the path has another extension, or one that needs what is not installed.
-    """
-    extension = Path(path).suffix.lower() or (".csv" if is_stream(path) else "")
-    if extension not in EXTENSIONS:
-        raise MolgenError(
-            f"cannot write {str(path)!r}: its extension is {extension!r}, "
-            f"expected one of {', '.join(EXTENSIONS)}"
-        )
-    if extension == ".parquet" and not installed("pyarrow"):
-        raise MolgenError(
-            f"cannot write {str(path)!r}: parquet needs pyarrow (pip install 'molgen[parquet]')"
-        )
-    return extension
-
-
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table in the format of the path's extension.
+    """Write a table in the format of the path's suffix.
 
     Args:
         frame: one molecule a row. ``smi`` needs a column ``raw`` (or ``smiles``), ``sdf`` a column
             ``smiles`` that is empty where the row is no molecule.
-        path: ending in one of :data:`EXTENSIONS`.
+        path: of the file.
 
     Raises:
-        MolgenError: for another extension, or if a column is missing.
+        MolgenError: for another suffix, or if a column is missing.
         OSError: if the disk is full or the place cannot be written; no part of a file is left.
     """
-    extension = check_extension(path)
-    with replacing(path) as temporary:
-        if extension == ".parquet":
-            frame.to_parquet(temporary, index=False)
-            return
-        write = {".csv": _csv, ".smi": _smi, ".sdf": _sdf}[extension]
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            write(frame, file)
+    form = check_extension(path)
+    if form.needs and not any(name in frame for name in form.needs):
+        raise MolgenError(
+            f"cannot write {str(path)!r}: no column {form.needs[-1]!r}, only "
+            f"{', '.join(map(str, frame.columns))}"
+        )
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        if not form.text:
+            form.write(frame, file)
+        elif suffix_of(path).endswith(ZIPPED):
+            # without a name and a time stamp the same molecules give the same bytes
+            with GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+                _write_text(form.write, frame, packed)
+        else:
+            _write_text(form.write, frame, file)
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table of molecules with every row and column it has, as :mod:`molgen.data.sheet` does.
+    """Read a table of molecules with every row and column it has, as the format's reader does.
 
     A list without headings becomes the columns ``raw`` and, where its lines have one, ``name``. Of
     a single field, blank lines are rows too: an empty string was drawn there. Numbers and booleans
-    are recognised by column, except in :data:`TEXT_COLUMNS`.
+    are recognised by column, except in columns of strings (:data:`molgen.data.cells.EXACT`).
 
     Raises:
         MolgenError: if it is of another kind, empty or damaged, or a row has more cells than there
@@ -96,85 +73,42 @@ def read_table(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     sheet = open_sheet(path)
-    if sheet.text is None:
+    if suffix_of(path) == ".parquet":
         return pd.read_parquet(path)
     rows = list(sheet.rows(blank=True))
-    names = sheet.header or ("raw", "name")
+    names = sheet.header or (RAW, NAME)
     for line, row in rows:
         if sheet.header and any(row[len(names) :]):
             raise MolgenError(f"{path}, line {line}: {len(row)} cells for {len(names)} headings")
     cells = [[*row, *[""] * (len(names) - len(row))][: len(names)] for _, row in rows]
     frame = pd.DataFrame(cells, columns=list(names), dtype=str)
     if not sheet.header:
-        frame["name"] = frame["name"].str.partition("\t")[0]
-        return frame if (frame["name"] != "").any() else frame[["raw"]]
-    return pd.DataFrame({n: _typed(frame.iloc[:, i], n) for i, n in enumerate(names)})
+        frame[NAME] = [behind(rest)[0] for rest in frame[NAME]]
+        return frame if (frame[NAME] != "").any() else frame[[RAW]]
+    return pd.DataFrame(
+        {n: _typed(frame.iloc[:, i], n, sheet.defused) for i, n in enumerate(names)}
+    )
 
 
-def _csv(frame: pd.DataFrame, file: TextIO) -> None:
-    words = {True: "true", False: "false"}
-    booleans = [name for name in frame.columns if frame[name].dtype.name in ("bool", "boolean")]
-    columns = {name: frame[name].astype(object).map(words) for name in booleans}
-    frame.assign(**columns).to_csv(file, index=False, lineterminator="\n")
+def _write_text(
+    write: Callable[[pd.DataFrame, IO[Any]], None], frame: pd.DataFrame, file: IO[bytes] | GzipFile
+) -> None:
+    text: io.TextIOWrapper[Any] = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    write(frame, text)
+    text.flush()
+    text.detach()  # the file is closed by its own block
 
 
-def _smi(frame: pd.DataFrame, file: TextIO) -> None:
-    raws = _column(frame, "raw" if "raw" in frame else "smiles")
-    index = frame["index"] if "index" in frame else range(len(frame))
-    status = frame["status"] if "status" in frame else [""] * len(raws)
-    for raw, number, reason in zip(raws, index, status, strict=True):
-        fields = (_BREAKING.sub("?", str(raw)), str(number), str(reason))
-        file.write("\t".join(fields if reason else fields[:2]) + "\n")
-
-
-def _sdf(frame: pd.DataFrame, file: TextIO) -> None:
-    from rdkit import Chem
-    from rdkit.Chem import rdDepictor
-
-    from molgen.molecules.parsing import parse
-
-    smiles = _column(frame, "smiles")
-    titles = frame["index"] if "index" in frame else range(len(frame))
-    with Chem.SDWriter(file) as writer:
-        writer.SetProps(list(map(str, frame.columns)))
-        rows = zip(smiles, titles, frame.to_dict("records"), strict=True)
-        for text, title, row in rows:
-            mol = parse(text) if text else None
-            if mol is None:
-                mol = Chem.Mol()
-            else:
-                rdDepictor.Compute2DCoords(mol)
-            mol.SetProp("_Name", str(title))
-            for name, value in row.items():
-                mol.SetProp(str(name), _cell(value))
-            writer.write(mol)
-
-
-def _cell(value: Any) -> str:
-    """Return a value as one line of text."""
-    if value is None or value != value:  # NaN alone differs from itself
-        return ""
-    if str(value) in ("True", "False"):
-        return str(value).lower()
-    return re.sub(r"[\r\n]", "?", str(value))
-
-
-def _column(frame: pd.DataFrame, name: str) -> pd.Series:
-    if name not in frame:
-        raise MolgenError(
-            f"frame has no column {name!r}, only {', '.join(map(str, frame.columns))}"
-        )
-    return frame[name]
-
-
-def _typed(column: pd.Series, name: str) -> pd.Series:
+def _typed(column: pd.Series, name: str, defused: bool) -> pd.Series:
     """Return a column of text as numbers or booleans, if all of its filled cells are."""
     import pandas as pd
 
     filled = column[column != ""]
-    if name.lower() in TEXT_COLUMNS or filled.empty:
+    if is_exact(name) or filled.empty:
         return column
     if len(filled) == len(column) and column.str.lower().isin(list(_BOOLEANS)).all():
         return column.str.lower().map(_BOOLEANS).astype(bool)
     numbers = pd.to_numeric(column.where(column != ""), errors="coerce")
-    return numbers if numbers[filled.index].notna().all() else column
+    if numbers[filled.index].notna().all():
+        return numbers
+    return column.map(fuse) if defused else column

@@ -14,9 +14,13 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import IO, Any
 
 from molgen.errors import MolgenError
 
@@ -26,6 +30,9 @@ MOST_LINES = 10_000_000
 """Of a table: more rows do not fit in memory beside what is made of them."""
 MOST_LINE = 2**20
 """Bytes of one line, its heading included: no spreadsheet writes longer ones."""
+
+STDIN = "-"
+"""The path of standard input."""
 
 PIECE = 2**20  # bytes looked at together
 SNIFFED = 2**16  # bytes at the beginning that say whether this is text
@@ -44,7 +51,7 @@ class TextFile:
     """A text file that has been looked through once; iterating it gives its lines.
 
     Attributes:
-        path: of the file.
+        path: of the file, or a name for standard input.
         encoding: found by its content.
         odd: bytes taken as Latin-1 in what has been iterated, and the line of the first.
     """
@@ -57,6 +64,10 @@ class TextFile:
             OSError: if it cannot be opened.
         """
         self.path = Path(path)
+        self._place = self.path
+        if str(path) == STDIN:
+            self.path = Path("standard input")
+            self._place = Path(_copied(sys.stdin).name)
         self.odd = (0, 0)
         self.encoding = ""
         total = lines = since = 0  # bytes, lines, and bytes since the last end of a line
@@ -98,9 +109,9 @@ class TextFile:
                 ) from error
 
     def _open(self) -> gzip.GzipFile | io.BufferedReader:
-        with self.path.open("rb") as file:
+        with self._place.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"  # by content: a renamed file is read all the same
-        return gzip.open(self.path) if packed else self.path.open("rb")
+        return gzip.open(self._place) if packed else self._place.open("rb")
 
     def _sniff(self, piece: bytes) -> str:
         """Return the encoding that the first bytes tell."""
@@ -132,3 +143,22 @@ class TextFile:
         if count:
             self.odd = (self.odd[0] + count, self.odd[1] or number)
         return text
+
+
+@lru_cache(maxsize=1)
+def _copied(stream: IO[Any] | None) -> IO[bytes]:
+    """Return standard input as a temporary file, since a file is read more than once.
+
+    Raises:
+        MolgenError: if there is no standard input, or it is beyond the limit.
+    """
+    if stream is None or not hasattr(stream, "buffer"):
+        raise MolgenError("there is no standard input")
+    # removed with the last reference to it
+    file = tempfile.NamedTemporaryFile(prefix="molgen-")  # noqa: SIM115
+    while piece := stream.buffer.read(PIECE):
+        if file.tell() > MOST_BYTES:
+            raise MolgenError(f"standard input has more than {MOST_BYTES // 2**20} MiB")
+        file.write(piece)
+    file.flush()
+    return file

@@ -23,6 +23,7 @@ from molgen.frontiers.plot import LEAST_GAMMAS, method_colours, method_markers, 
 from molgen.frontiers.store import Record, Store
 from molgen.molecules.drawing import svg
 from molgen.utils.files import replacing
+from molgen.utils.imports import install
 from property_models import alongside, compute, get
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def plotly_script() -> str:
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise MolgenError("the page needs plotly: pip install 'molgen[plots]'") from error
+        raise MolgenError(f"the page needs plotly: {install('plots')}") from error
     return str(get_plotlyjs())
 
 

@@ -16,6 +16,7 @@ from molgen.errors import MolgenError
 from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
 from molgen.frontiers.objective import Objective
 from molgen.utils.figures import save_figure
+from molgen.utils.imports import install
 from molgen.utils.pareto import nondominated
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def figure_class() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MolgenError("a chart needs matplotlib: pip install 'molgen[plots]'") from error
+        raise MolgenError(f"a chart needs matplotlib: {install('plots')}") from error
     return Figure
 
 

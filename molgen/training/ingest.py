@@ -192,8 +192,8 @@ def further_numbers(path: Path, options: Options) -> list[str]:
         MolgenError: if the file cannot be read.
         OSError: if it cannot be opened.
     """
+    from molgen.data.formats import open_sheet
     from molgen.data.numbers import read_numbers
-    from molgen.data.sheet import open_sheet
 
     sheet = open_sheet(path, options.properties)
     rows = [row for _, row in islice(sheet.rows(), INSPECTED)]

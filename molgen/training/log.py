@@ -19,6 +19,7 @@ import numpy as np
 from molgen.errors import MolgenError
 from molgen.utils.figures import save_figure
 from molgen.utils.files import naming, replacing
+from molgen.utils.imports import install
 from molgen.utils.progress import Bar
 
 FILE = "training_log.csv"
@@ -127,7 +128,7 @@ def loss_curve(log_csv: str | Path, path: str | Path) -> None:
     try:
         from matplotlib.figure import Figure  # without pyplot: no window, nothing global
     except ImportError as error:
-        raise MolgenError("a curve needs matplotlib: pip install 'molgen[plots]'") from error
+        raise MolgenError(f"a curve needs matplotlib: {install('plots')}") from error
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(*zip(*loss, strict=True), color="#2b6cb0", lw=1.4, label="training")

@@ -7,14 +7,30 @@ linters.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+
+from molgen.version import DISTRIBUTION
 
 
 def installed(package: str) -> bool:
     """Return whether a package can be imported, without importing it."""
     return importlib.util.find_spec(package) is not None
+
+
+def version(distribution: str) -> str:
+    """Return the version of an installed distribution, without importing it; empty if unknown."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def install(extra: str) -> str:
+    """Return the command that installs an extra of this distribution."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 def by_name(module: str) -> ModuleType:

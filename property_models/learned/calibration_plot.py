@@ -10,13 +10,14 @@ import numpy as np
 from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats
 from molgen.utils.figures import save_figure
+from molgen.utils.imports import install
 from property_models.learned.calibration import coverage_curve
 from property_models.learned.fit import Assessment
 
 COVERAGE = 0.9  # of the plotted intervals
 LEVELS = tuple(np.arange(0.05, 0.99, 0.05).round(2).tolist())
 BLUE, ORANGE, GREY = "#2b6cb0", "#c05621", "#8a94a0"
-MISSING = "a calibration plot needs matplotlib: pip install 'molgen[plots]'"
+MISSING = f"a calibration plot needs matplotlib: {install('plots')}"
 
 
 def calibration_figure(tested: Assessment, values: Floats, title: str, unit: str = "") -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.errors import MolgenError
+from molgen.utils.imports import install
 from property_models.learned.features import Features, Scaler
 from property_models.learned.gaussian_process import LARGEST, Expert, GaussianProcess
 from property_models.learned.kernel import Inputs, Kernel
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 SEARCHED = 1000
 START = Kernel(substructures=0.5, descriptors=1.0, length=2.0, noise=0.1)
-MISSING = "a property model needs scikit-learn: pip install 'molgen[learn]'"
+MISSING = f"a property model needs scikit-learn: {install('learn')}"
 
 
 def check_library() -> None:

@@ -47,7 +47,7 @@ def test_a_folder_that_is_a_property(molgen: Run, table: Path, tmp_path: Path) -
     wrong = [float(row["predicted"]) - float(row["measured"]) for row in test]
     assert np.sqrt(np.mean(np.square(wrong))) == pytest.approx(card["test"]["scaffold"]["rmse"])
     found = get(f"model:{out}")([row["smiles"] for row in test])
-    np.testing.assert_allclose(found, [float(row["predicted"]) for row in test], rtol=1e-9)
+    np.testing.assert_allclose(found, [float(row["predicted"]) for row in test], rtol=1e-5)
     left = list(csv.DictReader((out / "left_out.csv").open()))
     assert [row["reason"] for row in left] == ["unreadable", "no number", "no number"]
 

@@ -25,7 +25,7 @@ BAD: dict[str, tuple[list[object], str]] = {
     "a seed that is a word": (["--seed", "x"], "--seed: expected a whole number, got 'x'"),
     "a folder that is not there": (["OUT=no/a.csv"], "there is no folder"),
     "a folder for a file": (["OUT=full.csv"], "it is a folder"),
-    "a packed file": (["OUT=a.csv.gz"], "its extension is '.gz'"),
+    "a packed file": (["OUT=a.parquet.gz"], "its extension is '.parquet.gz'"),
     "a trajectory of molecules": (["--trajectory", "OUT/t.smi"], "expected a file ending in .csv"),
     "two files in one": (["--trajectory", "OUT/a.csv"], "trajectory and out are one file"),
     "no such device": (["--device", "toaster"], "device 'toaster'"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from commands import Run, cells
+from molgen.utils.run_record import read_record
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
@@ -45,7 +46,9 @@ def test_an_interrupted_run_writes_finished_rows(
     assert part["raw"].tolist() == same["raw"].tolist()
     assert part["mw"].tolist() == same["mw"].tolist()
     assert part["index"].astype(int).is_monotonic_increasing
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["part.csv", "whole.csv"]
+    tables = ["part.csv", "part.csv.json", "whole.csv", "whole.csv.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == tables
+    assert read_record(tmp_path / "part.csv.json").reason == "interrupted"
     assert signal.getsignal(signal.SIGTERM) is handler
 
 

@@ -66,7 +66,7 @@ def test_a_file_of_scaffolds(name: str, tmp_path: Path) -> None:
         ("a.csv", "scaffold\n", "a.csv: a header line and no rows"),
         ("a.txt", "scaffold\n", "a.txt: a header line and no rows"),
         ("a.smi", "", "a.smi: the file is empty"),
-        ("a.sdf", "x", "a.sdf: ends in '.sdf', expected one of"),
+        ("a.docx", "x", "a.docx: ends in '.docx', expected one of"),
     ],
 )
 def test_a_fault_in_a_file_is_named_with_its_line(

@@ -4,9 +4,9 @@
 
 An input offends if the command raises, prints more than one line for bad input, takes more than
 2 GB or 60 seconds, imports, runs, fetches or unpickles anything, writes outside its folder, or
-leaves something half. Offences are printed by kind and stored with the words and files to repeat them;
-the exit status is then 1. Inputs depend on the seed alone (hypothesis draws them), but each is
-judged on its own: nothing is shrunk.
+leaves something half. Offences are printed by kind, and stored with the words and files to repeat
+them; the exit status is then 1. Inputs depend on the seed alone (hypothesis draws them), but each
+is judged on its own: nothing is shrunk.
 """
 
 from __future__ import annotations

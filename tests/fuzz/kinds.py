@@ -81,7 +81,7 @@ def table(draw: st.DrawFn, folder: Path, templates: Templates) -> list[str]:
     name, data = draw(tables())
     path = folder / name
     path.write_bytes(data)
-    words = {
+    words: dict[str, list[object]] = {
         "evaluate": [path],
         "evaluate --reference": [templates.file, "--no-fcd", "--reference", path],
         "score": [templates.model, path, "--out", folder / "result.csv"],

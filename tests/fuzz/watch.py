@@ -85,6 +85,10 @@ class Watch:
     def _within(self, path: object) -> bool:
         return os.path.realpath(os.fsdecode(str(path))).startswith(self.folder + os.sep)
 
+    def _allowed(self, place: object) -> bool:
+        """Return whether a place may be changed; a descriptor was opened before."""
+        return not isinstance(place, str | bytes | Path) or self._within(os.fsdecode(place))
+
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.on or threading.current_thread() is not threading.main_thread():
             return
@@ -103,9 +107,8 @@ class Watch:
             text = os.fsdecode(path)
             if not (self._within(text) or text.startswith(("/dev/", "/proc/"))):
                 self.seen.append(f"opened for writing: {text!r:.200}")
-        elif event in CHANGES and isinstance(arguments[0], str | bytes | Path):
-            if not self._within(os.fsdecode(arguments[0])):
-                self.seen.append(f"{event} {arguments!r:.200}")
+        elif event in CHANGES and not self._allowed(arguments[0]):
+            self.seen.append(f"{event} {arguments!r:.200}")
 
 
 def _alarm(_signal: int, _frame: FrameType | None) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from molgen.checkpoints.hub import BUNDLED
+from molgen.version import DISTRIBUTION
 from paths import ROOT
 
 PACKAGES = ("molgen", "property_models")
@@ -26,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
     subprocess.run([*command, str(folder), str(ROOT)], check=True, capture_output=True)
-    (wheel,) = folder.glob("molgen-*.whl")
+    (wheel,) = folder.glob(f"{DISTRIBUTION.replace('-', '_')}-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
     return folder / "site"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# mypy: disable-error-code="misc,arg-type,dict-item"
 import math
 import re
 from collections.abc import Callable
@@ -126,10 +127,10 @@ def test_models_that_cannot_be_loaded(value: Any) -> None:
                                   "seed", "settings", "guided_by"])  # fmt: skip
 def test_requests(tiny: Model, kind: str) -> None:
     good = Request(read_goals(GOALS), 1)
-    fitting = {
+    others: dict[str, tuple[Any, ...]] = {
         "n": (None,), "seed": (-1,), "settings": (None,), "guided_by": (None, {}),
-    }.get(kind, ())  # fmt: skip
-    for value in unfit(fitting):
+    }  # fmt: skip
+    for value in unfit(others.get(kind, ())):
         if kind == "request":
             refused(kind, lambda value=value: design(tiny, value))
             refused(kind, lambda value=value: survey(tiny, value))
@@ -184,7 +185,7 @@ def test_search_and_optimize(tiny: Model) -> None:
 def test_functions_and_records(
     name: str, call: Callable[[Any], object], fitting: tuple[Any, ...]
 ) -> None:
-    for value in unfit(fitting):
+    for value in unfit(others.get(kind, ())):
         refused(name, lambda value=value: call(value))
     for value in fitting:
         call(value)
