@@ -69,7 +69,11 @@ class Canvas(ABC):
 
     @abstractmethod
     def molecule(
-        self, structure: Structure, bond: float, place: tuple[float, float, float, float]
+        self,
+        structure: Structure,
+        bond: float,
+        place: tuple[float, float, float, float],
+        opacity: float = 1.0,
     ) -> None:
         """Draw a structure into a place: left, top, width and height."""
 
@@ -112,12 +116,17 @@ class Pixels(Canvas):
         self._draw.text(at, text, colour, _font(size, text), anchor)
 
     def molecule(
-        self, structure: Structure, bond: float, place: tuple[float, float, float, float]
+        self,
+        structure: Structure,
+        bond: float,
+        place: tuple[float, float, float, float],
+        opacity: float = 1.0,
     ) -> None:
         """See :meth:`Canvas.molecule`."""
         x, y, width, height = map(round, place)
         drawn = drawing.image(structure, bond, width, height)
-        self.image.paste(drawn, (x, y), drawn)
+        alpha = drawn.getchannel("A").point(lambda value: round(value * opacity))
+        self.image.paste(drawn, (x, y), alpha)
 
     def data(self) -> bytes:
         """See :meth:`Canvas.data`; 200 dots an inch."""
@@ -166,12 +175,17 @@ class Svg(Canvas):
         )
 
     def molecule(
-        self, structure: Structure, bond: float, place: tuple[float, float, float, float]
+        self,
+        structure: Structure,
+        bond: float,
+        place: tuple[float, float, float, float],
+        opacity: float = 1.0,
     ) -> None:
         """See :meth:`Canvas.molecule`."""
         x, y, width, height = map(round, place)
         drawn = drawing.element(structure, bond, width, height)
         at = f'<svg x="{x}" y="{y}" width="{width}" height="{height}"'
+        at += f' opacity="{opacity:g}"' if opacity < 1 else ""
         self._parts.append(drawn.replace("<svg", at, 1))
 
     def data(self) -> bytes:

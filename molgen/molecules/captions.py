@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molgen.errors import MolgenError
-from molgen.molecules.grid import Card
+from molgen.molecules.cards import Card
 from molgen.molecules.parsing import Status, interpret, parse
 
 if TYPE_CHECKING:

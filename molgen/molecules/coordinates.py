@@ -70,7 +70,7 @@ def structures(
         MolgenError: if one is not a molecule, or a pattern cannot be read.
     """
     mols = [_molecule(given) for given in molecules]
-    patterns = {text: _pattern(text) for text in set(highlights) if text}
+    patterns = {text: pattern(text) for text in set(highlights) if text}
     marks: list[tuple[int, ...]] = []
     parts: list[tuple[int, ...]] = []
     groups: dict[str, list[int]] = {}
@@ -102,8 +102,12 @@ def _molecule(given: str | Chem.Mol) -> Chem.Mol:
     return mol
 
 
-def _pattern(text: str) -> tuple[Chem.Mol, list[int]]:
-    """Return a pattern of SMILES, else of SMARTS, and its atoms that are no attachment points."""
+def pattern(text: str) -> tuple[Chem.Mol, list[int]]:
+    """Return a pattern of SMILES, else of SMARTS, and its atoms that are no attachment points.
+
+    Raises:
+        MolgenError: if it cannot be read.
+    """
     mol = parse(text)
     if mol is None:
         mol = read_smarts(text, f"highlight {text!r}")
@@ -115,16 +119,16 @@ def _pattern(text: str) -> tuple[Chem.Mol, list[int]]:
     return mol, [a.GetIdx() for a in atoms if not a.DescribeQuery().startswith("AtomNull")]
 
 
-def _match(mol: Chem.Mol, pattern: Chem.Mol, core: list[int]) -> tuple[int, ...]:
+def _match(mol: Chem.Mol, wanted: Chem.Mol, core: list[int]) -> tuple[int, ...]:
     """Return the atoms of a molecule that match a pattern without its attachment points.
 
     An attachment point may be left open, by a hydrogen, which is no atom of the graph.
     """
-    if found := mol.GetSubstructMatch(pattern):
+    if found := mol.GetSubstructMatch(wanted):
         return tuple(found[i] for i in core)
-    if len(core) == pattern.GetNumAtoms():
+    if len(core) == wanted.GetNumAtoms():
         return ()
-    bare = Chem.DeleteSubstructs(pattern, Chem.MolFromSmarts("[#0]"))
+    bare = Chem.DeleteSubstructs(wanted, Chem.MolFromSmarts("[#0]"))
     return tuple(mol.GetSubstructMatch(bare))
 
 

@@ -10,21 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from molgen.errors import MolgenError
 from molgen.molecules.canvas import GREY, INK, Canvas
+from molgen.molecules.cards import FAULT, Card
 from molgen.molecules.coordinates import Structure, structures
 from molgen.molecules.drawing import bond_length
+from molgen.molecules.markup import wall
 from molgen.molecules.picture import Picture
 from molgen.utils.files import replacing
 
-if TYPE_CHECKING:
-    from rdkit import Chem
-
 COLUMNS = 5
-FAULT = "#a33a2c"
-LONGEST_STRING = 44  # characters shown of a string that is not a molecule
 
 
 @dataclass(frozen=True)
@@ -41,29 +37,6 @@ class Sheet:
     """Between a card's edge and its drawing."""
     text: int = 23
     """Height of a caption's first line; the others are a little smaller."""
-
-
-@dataclass(frozen=True, eq=False)
-class Card:
-    """A molecule, or the reason why there is none, with its caption.
-
-    Attributes:
-        molecule: SMILES, or a molecule of RDKit; for a row that is not a molecule, its string.
-        caption: of one line or several; the first line is set larger.
-        fault: why it is not a molecule; empty for a molecule.
-        highlight: SMILES or SMARTS of the part to highlight; empty for none.
-    """
-
-    molecule: str | Chem.Mol
-    caption: str = ""
-    fault: str = ""
-    highlight: str = ""
-
-    @property
-    def string(self) -> str:
-        """The string of a row that is not a molecule, shortened."""
-        text = str(self.molecule)
-        return text if len(text) <= LONGEST_STRING else text[: LONGEST_STRING - 3] + "..."
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +124,7 @@ class Grid(Picture):
 
     def html(self) -> str:
         """See :meth:`molgen.molecules.picture.Picture.html`."""
-        from molgen.molecules.gallery import cards_html
-
-        return cards_html(self)
+        return wall(self.cards, self.structures, self.title, self.more)
 
 
 def grid_png(
