@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.frontiers.scaling import gains, scaling_png, scaling_table
     from molgen.frontiers.store import Store
 
+    sweeping.complete(arguments)
     if len(arguments.gamma) > 1:
         given = ",".join(f"{gamma:g}" for gamma in arguments.gamma)
         raise MolgenError(f"gamma is {given}, expected one number: the chart is over steps")

@@ -94,19 +94,16 @@ def cards(
     found = []
     for i, (given, fault) in enumerate(zip(*rows(table), strict=True)):
         parts = [f"{name.replace('_', ' ')} {texts[name][i]}" for name in names]
-        first = f"{i + 1}." if ranked else ""
-        caption = "\n".join(" ".join(p) for p in _two_lines([first, *parts]) if p)
+        caption = _lines(parts, f"{i + 1}." if ranked else "")
         found.append(Card(given, caption, fault, _highlight(table, i, highlight)))
     return found
 
 
-def _two_lines(parts: list[str]) -> list[list[str]]:
-    """Return the parts of a caption as two lines: rank and two values, and the others."""
-    filled = [part for part in parts if part]
-    first = filled[: 3 if parts[0] else 2]
-    gap = [f"{part} " for part in first[:-1]] + first[-1:]
-    rest = filled[len(first) :]
-    return [gap, [f"{part} " for part in rest[:-1]] + rest[-1:]]
+def _lines(parts: Sequence[str], first: str) -> str:
+    """Return the parts of a caption in lines of up to two beside the first word, then of three."""
+    shown = [[first, *parts[:2]] if first else list(parts[:2])]
+    shown += [list(parts[i : i + 3]) for i in range(2, len(parts), 3)]
+    return "\n".join("  ".join(line) for line in shown)
 
 
 def check_columns(table: pd.DataFrame, names: Sequence[str]) -> None:
