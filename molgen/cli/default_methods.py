@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 REMASKING = "rescale:eta=.1"  # where a model recommends none
 LOOP, LOOP_WEIGHTS = "loop:t_on=.55,t_off=.05,eta=.05", "sharpened:tau=1"
+FEW = ("MDLM", "ReMDM")
 BASELINES = ("ar",)  # bundled as MODEL-ar
 LABELS = {"none": "AR", "uniform": "UDLM"}  # of a baseline, by the noise it was trained on
 
@@ -41,6 +42,17 @@ def of(model: Model) -> list[Method]:
         methods.append(Method("ReMDM D-CBG", model.name, LOOP, LOOP_WEIGHTS, "cbg"))
     plain = (remask, weights) == (REMASKING, "uniform")
     return [method for method in methods if not (plain and method.label == "ReMDM rescale")]
+
+
+def few(methods: Sequence[Method], baselines: Sequence[str]) -> list[Method]:
+    """Return the methods of a small comparison: plain, remasking as recommended, and baselines.
+
+    Those guided by classifiers are left out.
+    """
+    from molgen.frontiers.method import METHOD
+
+    plain = [method for method in methods if method.guidance == METHOD["guidance"]]
+    return [m for m in plain if m.label in FEW or m.model in baselines] or plain[:2]
 
 
 def baselines(model: str, named: Sequence[str]) -> list[str]:

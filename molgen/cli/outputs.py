@@ -299,14 +299,10 @@ def draw_grid(best: pd.DataFrame, names: list[str], path: str, title: str) -> No
         path: of the picture.
         title: of the picture.
     """
-    from molgen.molecules.grid import grid_png
+    from molgen.molecules.captions import cards
+    from molgen.molecules.grid import Grid
 
-    best = best.head(DRAWN)
-    captions = [
-        "  ".join(f"{name.replace('_', ' ')} {row[name]:.3g}" for name in names)
-        for _, row in best.iterrows()
-    ]
-    grid_png(best["smiles"].tolist(), captions, path, title)
+    Grid(cards(best.head(DRAWN), names), title).save(path)
     print(f"wrote {path}")
 
 

@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.frontiers.store import Store
     from molgen.utils.files import check_folder
 
+    sweeping.complete(arguments)
     if len(arguments.gamma) > 1:
         given = ",".join(f"{gamma:g}" for gamma in arguments.gamma)
         raise MolgenError(f"gamma is {given}, expected one number: the chart is over steps")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import default_methods, options
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from molgen.model import Model
 
 MOST_AXIS = 100  # values of one axis
+USUAL: dict[str, Any] = {"seeds": (0, 1, 2), "n": 1024}
+QUICK: dict[str, Any] = {"gamma": (1.0, 3.0, 5.0), "steps": (32,), "seeds": (0, 1), "n": 256}
+"""Axes of a small frontier: two minutes on two cores for the bundled QM9 model."""
+QUICK_PROPERTY = "ring_count"  # or a model's first property
 
 
 def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> None:
@@ -28,20 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> N
         steps: default numbers of steps.
     """
     options.add_model(parser)
+    parser.set_defaults(usual={**USUAL, "gamma": numbers(gammas), "steps": counts(steps)})
     add = parser.add_argument
-    add("--property", required=True, metavar="PROP", help="property of the chart")
-    add("--out", required=True, metavar="DIR", help="folder to write to; made if missing")
+    add("--property", metavar="PROP", help="property of the chart")
+    add("--out", metavar="DIR", help="folder to write to; made if missing")
     add(
         "--target", metavar="VALUE",
         help="target of the property: max, min, a number, LO..HI, or none for unguided draws; "
         "also as PROP=VALUE (default: the best tenth of the training data)",
     )  # fmt: skip
-    add(
-        "--gamma", type=numbers, default=gammas, metavar="G,...", help=f"strengths ({gammas})"
-    )  # fmt: skip
-    add("--steps", type=counts, default=steps, metavar="T,...", help=f"of the plans ({steps})")
-    add("--seeds", type=wholes, default="0,1,2", metavar="S,...", help="of the draws (0,1,2)")
-    add("--n", type=options.positive, default=1024, metavar="N", help="rows a run (1024)")
+    add("--gamma", type=numbers, metavar="G,...", help=f"strengths ({gammas})")
+    add("--steps", type=counts, metavar="T,...", help=f"of the plans ({steps})")
+    add("--seeds", type=wholes, metavar="S,...", help="of the draws (0,1,2)")
+    add("--n", type=options.positive, metavar="N", help=f"rows a run ({USUAL['n']})")
     add(
         "--method", action="append", default=[], metavar="WORDS",
         help="a method of sampling, 'LABEL; remask=...; weights=...; guidance=...; model=...'; may "
@@ -90,6 +95,37 @@ def _axis(
     return tuple(dict.fromkeys(values))
 
 
+def complete(arguments: argparse.Namespace) -> None:
+    """Fill in the options that were left out: axes, and for a quick sweep property and folder.
+
+    Raises:
+        MolgenError: if the property or the folder is missing.
+    """
+    quick = getattr(arguments, "quick", False)
+    for name, value in {**arguments.usual, **(QUICK if quick else {})}.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    if quick:
+        from molgen.checkpoints.hub import locate, resolve
+
+        name = resolve(arguments.model)
+        arguments.property = arguments.property or _quick_property(locate(name))
+        folder = f"frontier-{Path(name).name}-{arguments.property}-quick"
+        arguments.out = arguments.out or re.sub(r"[^\w.-]+", "-", folder)
+    for name in ("property", "out"):
+        if getattr(arguments, name) is None:
+            more = " (or --quick)" if hasattr(arguments, "quick") else ""
+            raise MolgenError(f"{name} is missing, expected --{name}{more}")
+
+
+def _quick_property(folder: Path) -> str:
+    """Return the property of a quick sweep of a model."""
+    from molgen.checkpoints.info import read_info
+
+    properties = read_info(folder).get("properties") or [QUICK_PROPERTY]
+    return QUICK_PROPERTY if QUICK_PROPERTY in properties else str(properties[0])
+
+
 def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
     """Return the requested sweep and its models, loaded once each.
 
@@ -114,6 +150,8 @@ def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
         models[name] = models.get(name) or load(name)
     further = (default_methods.of_baseline(models[name]) for name in names)
     methods = [*methods, *itertools.chain.from_iterable(further)]
+    if getattr(arguments, "quick", False) and not given:
+        methods = default_methods.few(methods, names)
     named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}
     speed = {name: value for name, value in named.items() if value is not None}
     if arguments.device:

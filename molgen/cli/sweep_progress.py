@@ -25,6 +25,8 @@ def execute(
 ) -> list[Record]:
     """Draw missing runs, with a progress bar; return all runs of the folder.
 
+    First a line on standard error has the number of rows, and about how long they take.
+
     Args:
         sweep: the request.
         models: by name.
@@ -32,9 +34,13 @@ def execute(
         write_table: writes a table of the finished runs; called after each run.
     """
     from molgen.frontiers import sweep as sweeps
+    from molgen.frontiers.duration import duration
     from molgen.frontiers.plan import plan
     from molgen.frontiers.store import Store
 
+    found = duration(sweep, models, folder)
+    if found.runs:
+        print(found, file=sys.stderr)
     bar, store = RowBar(sweep.objective.n), Store(folder)
 
     def end(record: Record) -> None:

@@ -14,7 +14,7 @@ the lowest of one method is above the highest of the other.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ RATIOS = [
     *("seeds", "apart", "same_gammas"),
 ]
 CURVE = ["arm", "steps", "seed", "convention"]
-OURS, PUBLISHED = "molgen", "published (figures read off)"
+OURS, PUBLISHED, SAMPLES = "molgen", "published (figures read off)", "samples"
 PUBLISHED_COLUMNS = {
     "task": "property", "method": "arm", "steps": "steps", "gamma": "gamma",
     "novel_of_1024": "novel", "property_mean": "property_mean", "novelty_convention": "convention",
@@ -95,10 +95,22 @@ def hypervolumes(runs: pd.DataFrame) -> pd.DataFrame:
             volumes.setdefault(tuple(sorted(one["gamma"])), []).append(volume)
         gammas, found = max(volumes.items(), key=lambda item: (len(item[0]), len(item[1])))
         row = dict(zip(keys, group, strict=True))
-        row |= {"seeds": len(found), "gammas": " ".join(f"{gamma:g}" for gamma in gammas)}
-        row |= {"hypervolume": float(np.mean(found)), "sd": spread(found)}
-        rows.append({**row, "lowest": min(found), "highest": max(found)})
+        row |= {"gammas": " ".join(f"{gamma:g}" for gamma in gammas)}
+        rows.append({**row, **_over_curves(found)})
     return pd.DataFrame(rows)
+
+
+def point_volumes(curves: Sequence[pd.DataFrame]) -> dict[str, float]:
+    """Return the hypervolume of a method over curves of points, one curve a seed."""
+    points = [curve[["novel_fraction", "gain"]].to_numpy(float) for curve in curves]
+    return _over_curves([hypervolume(each, (0.0, 0.0)) for each in points])
+
+
+def _over_curves(volumes: Sequence[float]) -> dict[str, float]:
+    return {
+        "seeds": len(volumes), "hypervolume": float(np.mean(volumes)), "sd": spread(volumes),
+        "lowest": min(volumes), "highest": max(volumes),
+    }  # fmt: skip
 
 
 def ratios(volumes: pd.DataFrame) -> pd.DataFrame:
@@ -222,18 +234,38 @@ def _rows(record: Record) -> list[dict[str, Any]]:
         "gamma": run.gamma, "steps": run.steps,
         "budget": math.nan if run.budget is None else run.budget, "seed": run.seed,
     }  # fmt: skip
+    molecules = f"points/{record.name}.csv.gz"
+    return convention_rows(shared, figures, objective, objective.n, molecules)
+
+
+def convention_rows(
+    shared: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    objective: Objective,
+    n: int,
+    molecules: str,
+) -> list[dict[str, Any]]:
+    """Return the rows of a point, one for each convention.
+
+    Args:
+        shared: columns that are the same in all of them.
+        figures: of :func:`molgen.frontiers.sweep.measure`.
+        objective: property and data mean.
+        n: rows of the point.
+        molecules: name of the file of its molecules.
+    """
     cost = {key: figures[key] for key in ("nfe", "classifier_nfe", "seconds_per_molecule")}
     rows = []
     for convention, found in figures["conventions"].items():
         mean = found["property_mean"]
-        row = {**shared, "convention": convention, "n": objective.n}
+        row = {**shared, "convention": convention, "n": n}
         row |= {key: found[key] for key in ("valid", "unique", "novel")}
-        row["novel_fraction"] = found["novel"] / objective.n
+        row["novel_fraction"] = found["novel"] / n
         row |= {"property_mean": math.nan if mean is None else mean, "gain": objective.gain(mean)}
         for name in alongside([objective.property])[1:]:
             mean = found.get("beside", {}).get(name)
             row[f"{name}_mean"] = math.nan if mean is None else mean
-        rows.append({**row, **cost, "molecules": f"points/{record.name}.csv.gz"})
+        rows.append({**row, **cost, "molecules": molecules})
     return rows
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.errors import MolgenError
-from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
+from molgen.frontiers.frontier import OURS, PUBLISHED, SAMPLES, over_seeds
 from molgen.frontiers.method import Method
 from molgen.frontiers.plot import LEAST_GAMMAS, method_colours, method_markers, title
 from molgen.frontiers.store import Record, Store
@@ -28,6 +28,8 @@ from property_models import alongside, compute, get
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from molgen.frontiers.samples import Samples
 
 CAP = 20  # molecules of a point, by each convention
 TEMPLATE = Path(__file__).with_suffix(".html")
@@ -60,6 +62,7 @@ def frontier_html(
     path: str | Path,
     published: pd.DataFrame | None = None,
     conventions: Sequence[str] = ("paper", "strict"),
+    samples: Samples | None = None,
 ) -> None:
     """Write the page.
 
@@ -72,13 +75,14 @@ def frontier_html(
         path: of the file.
         published: of :func:`molgen.frontiers.frontier.published_table`.
         conventions: to choose from; the first is shown first.
+        samples: of files of molecules.
 
     Raises:
         MolgenError: if plotly is missing, or a file of molecules is damaged.
         OSError: if a file cannot be read or written.
     """
     script = plotly_script()
-    content = page_data(store, records, runs, volumes, published, conventions)
+    content = page_data(store, records, runs, volumes, published, conventions, samples)
     # A label must not close the element around it.
     data = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     values = {"TITLE": html.escape(content["title"]), "PLOTLY": script, "DATA": data}
@@ -95,11 +99,14 @@ def page_data(
     volumes: pd.DataFrame,
     published: pd.DataFrame | None,
     conventions: Sequence[str],
+    samples: Samples | None = None,
 ) -> dict[str, Any]:
     """Return the data of the page's script; see :func:`frontier_html`."""
     objective = records[0].objective
-    colours = method_colours(list(dict.fromkeys(runs["arm"])))
+    files = {file.name: file for file in samples.files} if samples else {}
+    colours = method_colours([*dict.fromkeys(runs["arm"]), *files])
     words = {record.run.label: str(Method(**record.run.method)) for record in records}
+    words |= {name: str(file) for name, file in files.items()}
     molecules = Molecules(objective.property, objective.sign)
     beside = alongside([objective.property])[1:]
     averaged = over_seeds(runs, [f"{name}_mean" for name in beside])
@@ -115,6 +122,8 @@ def page_data(
         entry |= molecules.best([store.molecules(r) for r in draws], conventions)
         entry["files"] = [f"{store.molecules_path(r).relative_to(store.folder)}" for r in draws]
         entries.append(entry)
+    if samples:
+        entries += _sampled(samples, list(colours), molecules, objective.n, conventions, beside)
     return {
         "title": f"{objective.property}: novelty against property",
         "subtitle": title(objective, runs),
@@ -127,7 +136,10 @@ def page_data(
         "data_mean": objective.data_mean,
         "conventions": list(conventions),
         "steps": sorted({int(steps) for steps in runs["steps"]}),
-        "arms": [{"label": k, "colour": v, "words": words[k]} for k, v in colours.items()],
+        "arms": [
+            {"label": k, "colour": v, "words": words[k], "file": k in files}
+            for k, v in colours.items()
+        ],
         "points": entries,
         "molecules": molecules.entries,
         **_volumes(volumes),
@@ -179,15 +191,37 @@ class Molecules:
         return self._indices[smiles]
 
 
+def _sampled(
+    samples: Samples,
+    labels: list[str],
+    molecules: Molecules,
+    n: int,
+    conventions: Sequence[str],
+    beside: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Return the points of files of molecules, scaled to n rows."""
+    entries = []
+    for (name, gamma), figures in samples.runs.groupby(["arm", "gamma"], sort=False):
+        table = samples.molecules[name, gamma]
+        means = over_seeds(figures, [f"{name}_mean" for name in beside]).set_index("convention")
+        means["novel"] = means["novel_fraction"] * n
+        entry = _entry(means, conventions, beside)
+        entry |= {"arm": labels.index(name), "gamma": gamma, "steps": None, "rows": len(table)}
+        entry |= molecules.best([table], conventions)
+        entry |= {"files": [figures["molecules"].iloc[0]], "value": figures["value"].iloc[0]}
+        entries.append(entry)
+    return entries
+
+
 def _entry(
     figures: pd.DataFrame, conventions: Sequence[str], beside: Sequence[str]
 ) -> dict[str, Any]:
     """Return the figures of a point, means over its seeds, by convention."""
     first = figures.iloc[0]
     entry: dict[str, Any] = {
-        "nfe": float(first["nfe"]),
-        "classifier_nfe": float(first["classifier_nfe"]),
-        "seconds": float(first["seconds_per_molecule"]),
+        "nfe": finite(first["nfe"]),
+        "classifier_nfe": finite(first["classifier_nfe"]),
+        "seconds": finite(first["seconds_per_molecule"]),
     }
     names = {"novel": "novel", "property_mean": "mean"}
     columns = {a + end: b + end for a, b in names.items() for end in ("", "_sd")}
@@ -205,9 +239,9 @@ def _volumes(volumes: pd.DataFrame) -> dict[str, Any]:
         {"source": v.source, "arm": v.arm, "steps": finite(v.steps), "convention": v.convention,
          "hypervolume": v.hypervolume, "sd": finite(v.sd)}
         for v in volumes.itertuples()
-        if v.source == OURS or len(v.gammas.split()) >= LEAST_GAMMAS
+        if v.source != PUBLISHED or len(v.gammas.split()) >= LEAST_GAMMAS
     ]  # fmt: skip
-    labels = {s: volumes.loc[volumes["source"] == s, "arm"] for s in (OURS, PUBLISHED)}
+    labels = {s: volumes.loc[volumes["source"] == s, "arm"] for s in (OURS, SAMPLES, PUBLISHED)}
     return {
         "volumes": rows,
         "volume_rows": [[s, list(dict.fromkeys(a))] for s, a in labels.items()],

@@ -3,7 +3,8 @@
 Panels are conventions (rows) by numbers of steps (columns); the last column has each method's
 hypervolume. A point is the mean over seeds and its bars are standard deviations; the number in it
 is gamma, and a dark rim marks the non-dominated points of a panel among our own. Published points
-are hollow and grey, and labelled as read off figures. Needs matplotlib (extra ``plots``).
+are hollow and grey, and labelled as read off figures. Points of files of molecules are squares, in
+every panel, with the value of their column. Needs matplotlib (extra ``plots``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.errors import MolgenError
-from molgen.frontiers.frontier import OURS, PUBLISHED, over_seeds
+from molgen.frontiers.frontier import OURS, PUBLISHED, SAMPLES, over_seeds
 from molgen.frontiers.objective import Objective
 from molgen.utils.figures import save_figure
 from molgen.utils.imports import install
@@ -32,6 +33,7 @@ HOLLOW: dict[str, Any] = {
     "ls": (0, (4, 3)), "lw": 0.9, "ms": 8.5, "color": GREY, "mfc": "white", "mec": GREY,
 }  # fmt: skip
 LEAST_GAMMAS = 3  # of a published method whose hypervolume is shown: fewer bound it poorly
+LONGEST_NUMBER = 3  # characters that fit into a marker
 PANEL, SIDE = (4.6, 3.7), 3.1  # inches
 
 
@@ -55,6 +57,7 @@ def frontier_png(
     path: str | Path,
     published: pd.DataFrame | None = None,
     conventions: Sequence[str] = ("paper", "strict"),
+    samples: pd.DataFrame | None = None,
 ) -> None:
     """Draw the frontier.
 
@@ -66,6 +69,7 @@ def frontier_png(
         path: of the picture; its extension gives the format (png, pdf, svg).
         published: of :func:`molgen.frontiers.frontier.published_table`.
         conventions: one row of panels each.
+        samples: runs of files, of :func:`molgen.frontiers.samples.read_samples`.
 
     Raises:
         MolgenError: if matplotlib is missing.
@@ -73,7 +77,7 @@ def frontier_png(
     """
     means = over_seeds(runs)
     steps = sorted(runs["steps"].unique())
-    colours = method_colours(list(dict.fromkeys(runs["arm"])))
+    colours = method_colours(list(dict.fromkeys([*runs["arm"], *_names(samples)])))
     size = (PANEL[0] * len(steps) + SIDE + 0.4, PANEL[1] * len(conventions) + 1.6)
     figure = figure_class()(figsize=size, layout="constrained", facecolor="white")
     widths = [*[PANEL[0]] * len(steps), SIDE]
@@ -85,7 +89,8 @@ def frontier_png(
         for panel, count in zip(row, steps, strict=False):
             chosen = means[(means["steps"] == count) & (means["convention"] == convention)]
             beside = published_at(published, count, convention)
-            _panel(panel, chosen, beside, colours, objective)
+            points = _points(chosen, samples, convention)
+            _panel(panel, points, beside, colours, objective)
             panel.set_title(f"{convention} novelty, T = {count}", fontsize=11, color=INK)
             panel.set_xlabel(f"novel of {objective.n:,} rows ({convention})")
         if objective.sign < 0:  # better is up
@@ -93,7 +98,7 @@ def frontier_png(
         row[0].set_ylabel(f"mean {objective.property} of exactly those molecules")
         shown = volumes[volumes["convention"] == convention]
         _volumes(row[-1], shown, [int(count) for count in steps], colours, objective)
-    _legends(figure, colours, [int(count) for count in steps], published)
+    _legends(figure, colours, [int(count) for count in steps], published, samples)
     figure.suptitle(title(objective, runs), fontsize=12.5, color=INK, x=0.01, ha="left")
     save_figure(figure, path, 170)
 
@@ -129,18 +134,34 @@ def method_markers(published: pd.DataFrame) -> dict[str, str]:
     return {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(methods)}
 
 
-def _number(panel: Any, gamma: float, at: Any, colour: str, size: float) -> None:
+def _number(panel: Any, text: str, at: Any, colour: str, size: float) -> None:
     """Write a strength into its marker."""
-    text = f"{gamma:g}"
     panel.annotate(
         text, at, ha="center", va="center_baseline", color=colour, zorder=4, fontweight="bold",
         fontsize=size if len(text) == 1 else 0.72 * size,
     )  # fmt: skip
 
 
+def _names(samples: pd.DataFrame | None) -> list[str]:
+    """Return the names of files of molecules."""
+    return [] if samples is None else list(dict.fromkeys(samples["arm"]))
+
+
+def _points(means: pd.DataFrame, samples: pd.DataFrame | None, convention: str) -> pd.DataFrame:
+    """Return the points of a panel: means of runs, then those of files, which are in every one."""
+    import pandas as pd
+
+    points = means.assign(text=[f"{gamma:g}" for gamma in means["gamma"]], marker="o")
+    if samples is None:
+        return points
+    chosen = samples[samples["convention"] == convention]
+    read = over_seeds(chosen).assign(text=chosen["value"].tolist(), marker="s")
+    return pd.concat([points, read], ignore_index=True)
+
+
 def _panel(
     panel: Any,
-    means: pd.DataFrame,
+    points: pd.DataFrame,
     published: list[tuple[str, pd.DataFrame]],
     colours: dict[str, str],
     objective: Objective,
@@ -150,10 +171,10 @@ def _panel(
         x, y = group["novel_fraction"] * objective.n, group["property_mean"]
         panel.plot(x, y, marker=marker, zorder=2.4, **HOLLOW)
         for gamma, novel, mean in zip(group["gamma"], x, y, strict=True):
-            _number(panel, gamma, (novel, mean), GREY, 5.5)
-    best = nondominated(means[["novel_fraction", "gain"]].to_numpy(float))
-    means = means.assign(best=best, x=means["novel_fraction"] * objective.n)
-    for method, curve in means.groupby("arm", sort=False):
+            _number(panel, f"{gamma:g}", (novel, mean), GREY, 5.5)
+    best = nondominated(points[["novel_fraction", "gain"]].to_numpy(float))
+    points = points.assign(best=best, x=points["novel_fraction"] * objective.n)
+    for method, curve in points.groupby("arm", sort=False):
         curve = curve.dropna(subset=["property_mean"]).sort_values("gamma")
         colour = colours[str(method)]
         x, y = curve["x"], curve["property_mean"]
@@ -163,8 +184,14 @@ def _panel(
         for point in curve.itertuples():
             rim = INK if point.best else "white"
             at = (point.x, point.property_mean)
-            panel.plot(*at, "o", ms=11.5, color=colour, mec=rim, mew=1.1, zorder=3)
-            _number(panel, point.gamma, at, "white", 7.5)
+            panel.plot(*at, point.marker, ms=11.5, color=colour, mec=rim, mew=1.1, zorder=3)
+            if len(point.text) <= LONGEST_NUMBER:
+                _number(panel, point.text, at, "white", 7.5)
+            else:
+                panel.annotate(
+                    point.text, at, (8, 0), textcoords="offset points", va="center",
+                    color=colour, fontsize=7, zorder=4,
+                )  # fmt: skip
     panel.margins(0.09)
     tidy(panel)
 
@@ -177,15 +204,20 @@ def _volumes(
     objective: Objective,
 ) -> None:
     """Draw hypervolumes: a dot for each number of steps, with the range over seeds."""
-    shown = volumes[volumes["steps"].isin(steps)]
-    shown = shown.assign(order=(shown["source"] != OURS)).sort_values("order", kind="stable")
+    shown = volumes[volumes["steps"].isin(steps) | (volumes["source"] == SAMPLES)]
+    rank = shown["source"].map({OURS: 0, SAMPLES: 1, PUBLISHED: 2})
+    shown = shown.assign(order=rank).sort_values("order", kind="stable")
     enough = shown["gammas"].str.split().str.len() >= LEAST_GAMMAS
-    shown = shown[(shown["source"] == OURS) | enough]
+    shown = shown[(shown["source"] != PUBLISHED) | enough]
     rows = list(dict.fromkeys(zip(shown["source"], shown["arm"], strict=True)))
     gap = 0.5 / max(len(steps), 1)
     for row in shown.itertuples():
+        y = float(rows.index((row.source, row.arm)))
+        if row.source == SAMPLES:  # of no number of steps
+            panel.plot(row.hypervolume, y, "s", color=colours[row.arm], ms=6)
+            continue
         place = steps.index(int(row.steps))
-        y = rows.index((row.source, row.arm)) + gap * (place - (len(steps) - 1) / 2)
+        y += gap * (place - (len(steps) - 1) / 2)
         colour = colours[row.arm] if row.source == OURS else GREY
         panel.plot([row.lowest, row.highest], [y, y], color=colour, lw=1.6, alpha=0.6)
         panel.plot(row.hypervolume, y, "o", mec=colour, mfc=faded(colour, place, len(steps)), ms=6)
@@ -219,7 +251,11 @@ def faded(colour: str, place: int, count: int) -> Any:
 
 
 def _legends(
-    figure: Any, colours: dict[str, str], steps: Sequence[int], published: pd.DataFrame | None
+    figure: Any,
+    colours: dict[str, str],
+    steps: Sequence[int],
+    published: pd.DataFrame | None,
+    samples: pd.DataFrame | None = None,
 ) -> None:
     """Write the legends below the panels: our methods to the left, published ones to the right."""
     from matplotlib.lines import Line2D
@@ -227,6 +263,11 @@ def _legends(
     handles = [
         Line2D([], [], color=colour, marker="o", ms=9, lw=1.5, label=method)
         for method, colour in colours.items()
+        if method not in _names(samples)
+    ]
+    handles += [
+        Line2D([], [], color=colours[name], marker="s", ms=8, lw=1.5, label=f"{name} (file)")
+        for name in _names(samples)
     ]
     handles += [
         Line2D([], [], ls="none", marker="o", mec=INK, mfc=faded(INK, i, len(steps)), label=label)

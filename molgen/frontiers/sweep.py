@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from molgen.model import Model
+    from molgen.molecules.parsing import Molecule
+    from molgen.molecules.training_index import TrainingIndex
     from molgen.sampling.settings import Settings
 
 COLUMNS = (
@@ -127,13 +129,21 @@ def draw(
         seconds += prefix[0].figures["seconds_per_molecule"] * first
         table = pd.concat([prefix[1], table], ignore_index=True)
         table = table.assign(**compute(alongside([objective.property])[1:], table["smiles"]))
-    counts = [count(interpret_all(table["raw"]), c, model.training_index) for c in (STRICT, PAPER)]
-    table["unique"], table["novel"] = counts[0].unique, counts[0].novel
-    table["novel_paper"] = counts[1].novel
+    counts = counted(table, interpret_all(table["raw"]), model.training_index)
     figures = measure(table, objective, counts, seconds)
     return dataclasses.replace(record, figures=figures), table[
         [*COLUMNS, *alongside([objective.property])]
     ]
+
+
+def counted(
+    table: pd.DataFrame, molecules: Sequence[Molecule], index: TrainingIndex | None
+) -> list[Count]:
+    """Count the rows of a table by both conventions, and mark them in its columns."""
+    counts = [count(molecules, convention, index) for convention in (STRICT, PAPER)]
+    table["unique"], table["novel"] = counts[0].unique, counts[0].novel
+    table["novel_paper"] = counts[1].novel
+    return counts
 
 
 def measure(

@@ -1,3 +1,4 @@
+from .cards import Card as Card
 from .conventions import CONVENTIONS as CONVENTIONS
 from .conventions import PAPER as PAPER
 from .conventions import STRICT as STRICT
@@ -10,6 +11,7 @@ from .fate import Fate as Fate
 from .filters import Filters as Filters
 from .fingerprints import internal_diversity as internal_diversity
 from .fingerprints import nearest_similarity as nearest_similarity
+from .grid import Grid as Grid
 from .grid import grid_png as grid_png
 from .parsing import Molecule as Molecule
 from .parsing import Status as Status

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from molgen.errors import MolgenError
 from molgen.guidance.classifier import classifier_targets
@@ -58,9 +59,13 @@ def draw(
     with sampler(recipe) as inner:
         if recipe.settings.adapt is not None:
             inner = adaptive_sampler(recipe, inner, redraw)
-        return inner.run(
+        found = inner.run(
             Job(prior_draw.lengths, prior_draw.condition, seed, first, record=record), on_done
         )
+    if found.trajectory is None:
+        return found
+    events = replace(found.trajectory, tokenizer=recipe.model.tokenizer)
+    return replace(found, trajectory=events)
 
 
 @contextmanager

@@ -6,13 +6,14 @@ molecule after any step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from molgen.data.tokenizer import Tokenizer
+from molgen.errors import MolgenError
 from molgen.utils.arrays import Floats, Ids
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 
 PLACED, REMOVED = 0, 1
+EVENTS = ("molecule", "step", "position", "action", "token", "probability")
+"""Columns of the table of a trajectory."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Trajectory:
         action: ``PLACED`` or ``REMOVED``.
         token: id of the token placed or removed.
         probability: of the token when it was placed.
+        tokenizer: of the tokens, None if unknown.
     """
 
     molecule: Ids
@@ -41,11 +45,12 @@ class Trajectory:
     action: Ids
     token: Ids
     probability: Floats
+    tokenizer: Tokenizer | None = None
 
     def of(self, molecule: int) -> Trajectory:
         """Return the events of one molecule."""
         rows = self.molecule == molecule
-        return Trajectory(*(column[rows] for column in vars(self).values()))
+        return replace(self, **{name: getattr(self, name)[rows] for name in EVENTS})
 
     def states(self, molecule: int, length: int, mask_id: int) -> tuple[Ids, Ids]:
         """Replay one molecule.
@@ -66,14 +71,21 @@ class Trajectory:
             states[i] = tokens
         return steps, states
 
-    def frame(self, tokenizer: Tokenizer) -> pd.DataFrame:
+    def frame(self, tokenizer: Tokenizer | None = None) -> pd.DataFrame:
         """Return the events as a table with the tokens as text.
 
         ``action`` is ``placed``, ``removed`` or, where the token differs from the one that was
-        removed from that position before, ``replaced``.
+        removed from that position before, ``replaced``. The tokenizer may be left out where the
+        trajectory has its own.
+
+        Raises:
+            MolgenError: if there is no tokenizer.
         """
         import pandas as pd
 
+        tokenizer = tokenizer or self.tokenizer
+        if tokenizer is None:
+            raise MolgenError("tokenizer is None, expected that of the model")
         last: dict[tuple[int, int], int] = {}
         words = []
         columns = (self.molecule, self.position, self.action, self.token)

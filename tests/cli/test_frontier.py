@@ -29,7 +29,7 @@ def test_one_command_from_nothing_to_a_page(molgen: Run, tiny_model: Path, tmp_p
     published.write_text(HEADER + "qed,X,5,1,500,0.6,paper\n")
     words = ("frontier", tiny_model, *SMALL, *METHODS, "--out", out)
     ran = molgen(*words, "--published", published)
-    assert (ran.status, ran.err) == (0, "")
+    assert (ran.status, ran.err) == (0, "8 runs, 80 rows to draw\n")
     assert names(out) == [*WRITTEN, "ratios.csv"]
     assert len(list((out / "points").iterdir())) == 2 * 8
     table = pd.read_csv(out / "frontier.csv")
@@ -67,18 +67,108 @@ def test_default_methods(molgen: Run, tmp_path: Path) -> None:
     assert methods.loc["MDLM", "remask"] == "ancestral"
 
 
+QUICK = ("--gamma", "1,2", "--steps", 5, "--n", 12)
+
+
+def test_quick(molgen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small frontier needs no further word; words given beside it are kept."""
+    monkeypatch.chdir(tmp_path)
+    model = tiny.save(tmp_path / "m")
+    ran = molgen("frontier", model, "--quick", *QUICK)
+    assert ran.status == 0
+    assert ran.err == "8 runs, 96 rows to draw\n"  # two methods, strengths and seeds
+    table = pd.read_csv(tmp_path / "frontier-m-ring_count-quick" / "frontier.csv")
+    assert set(table["property"]) == {"ring_count"}
+    assert table["arm"].unique().tolist() == ["MDLM", "ReMDM"]
+    other = ("--property", "qed", "--out", "q", "--method", "MDLM", "--seeds", 3)
+    assert molgen("frontier", model, "--quick", *QUICK, *other).status == 0
+    table = pd.read_csv(tmp_path / "q" / "frontier.csv")
+    assert set(table["property"]) == {"qed"}
+    assert set(table["seed"]) == {3}
+    for name in ("property", "out"):
+        words = {"property": "qed", "out": "x"}
+        del words[name]
+        given = [part for key, value in words.items() for part in (f"--{key}", value)]
+        refused = molgen("frontier", model, *given).refused()
+        assert f"{name} is missing, expected --{name} (or --quick)" in refused
+        assert f"expected --{name}\n" in molgen("scaling", model, *given).refused()
+
+
+def test_files_of_other_generators(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    """A file is counted as the rows of a run are, and charted beside them."""
+    out, words = tmp_path / "out", ("--method", "MDLM")
+    run = ("frontier", tiny_model, *SMALL, *words, "--out", out)
+    assert molgen(*run).status == 0
+    before = pd.read_csv(out / "frontier.csv")
+    drawn = pd.concat(
+        [pd.read_csv(p, keep_default_na=False) for p in out.glob("points/*T5_s0*.gz")]
+    )
+    drawn["gamma"] = [1] * 10 + [2] * 10
+    drawn[["raw", "gamma"]].to_csv(tmp_path / "again.csv", index=False)
+    (tmp_path / "rnn.smi").write_text("CCN\nCCN\nC1CC\n\nCC\n")
+    files = ("--samples", f"Again={tmp_path / 'again.csv'}:gamma", "--samples")
+    ran = molgen(*run, "--only-charts", *files, f"RNN={tmp_path / 'rnn.smi'}")
+    assert ran.status == 0
+    assert "rnn.smi: 5 rows" in ran.err
+    assert re.search(r"strict, RNN \(file\): \d", ran.out)
+    table = pd.read_csv(out / "frontier.csv", keep_default_na=False, dtype={"value": str})
+    own = table[table["source"] == "molgen"].reset_index(drop=True)
+    assert own["novel"].tolist() == before["novel"].tolist()
+    again = table[table["arm"] == "Again"].sort_values(["convention", "value"])
+    same = before[before["seed"] == 0].sort_values(["convention", "gamma"])
+    assert again["value"].tolist() == ["1", "2"] * 2
+    for name in ("n", "valid", "unique", "novel", "novel_fraction"):
+        assert again[name].astype(float).tolist() == same[name].tolist(), name
+    mean = pd.to_numeric(again["property_mean"], errors="coerce")
+    assert mean.tolist() == pytest.approx(same["property_mean"].tolist(), nan_ok=True)
+    volumes = pd.read_csv(out / "hypervolume.csv")
+    strict = volumes[volumes["convention"] == "strict"].set_index("arm")
+    assert strict.loc["RNN", "source"] == "samples"
+    rnn = table[(table["arm"] == "RNN") & (table["convention"] == "strict")].iloc[0]
+    assert (int(rnn["n"]), float(rnn["valid"]), int(rnn["novel"])) == (5, 0.6, 1)
+    assert rnn["nfe"] == rnn["steps"] == rnn["gamma"] == ""
+
+
+FILES: dict[str, tuple[str, str]] = {
+    "no file": ("A=no.smi", "samples A: there is no file 'no.smi'"),
+    "no name": ("FILE", "expected NAME=FILE"),
+    "an empty name": ("=FILE", "expected NAME=FILE"),
+    "a long name": (f"{'x' * 41}=FILE", "of 41 characters, expected at most 40"),
+    "no such column": ("A=FILE:temperature", "no column 'temperature'"),
+    "the name of a method": ("MDLM=FILE", "'MDLM' of a method"),
+    "twice": ("B=FILE", "'B' twice"),
+    "no SMILES": ("A=TEXT", "no SMILES"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_bad_files_are_refused_before_anything_is_drawn(
+    molgen: Run, tiny_model: Path, tmp_path: Path, case: str
+) -> None:
+    given, message = FILES[case]
+    file, text = tmp_path / "file.csv", tmp_path / "text.csv"
+    file.write_text("raw,x\nCC,1\n")
+    text.write_text("smiles\nhello!\n")
+    given = given.replace("FILE", str(file)).replace("TEXT", str(text))
+    words = ("--samples", given, *(["--samples", given] if case == "twice" else []))
+    ran = molgen("frontier", tiny_model, *SMALL, *METHODS, "--out", tmp_path / "out", *words)
+    assert message in ran.refused()
+    assert names(tmp_path) == ["file.csv", "text.csv"]
+
+
 def test_scaling(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ("--property", "qed", "--n", 10, "--seeds", "0,1", *METHODS, "--out", out)
     ran = molgen("scaling", tiny_model, *words, "--steps", "4,16")
-    assert (ran.status, ran.err) == (0, "")
+    assert (ran.status, ran.err) == (0, "8 runs, 80 rows to draw\n")
     assert names(out) == ["points", "scaling.csv", "scaling.png"]
     assert re.search(r"ReMDM\s+4 -> 16", ran.out)
     table = pd.read_csv(out / "scaling.csv").set_index(["arm", "steps"])
     cost = table["forwards"].groupby(level=[0, 1]).mean()
     assert cost["ReMDM", 16] > cost["MDLM", 16]
     other = molgen("scaling", tiny_model, *words, "--steps", 4, "--gamma", 3)
-    assert "has runs of gamma 2, 3, expected one" in other.refused()
+    assert other.status == 2
+    assert "has runs of gamma 2, 3, expected one" in other.err
 
 
 def test_unguided_draws(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
@@ -162,7 +252,7 @@ def test_a_full_disk_leaves_complete_runs(molgen: Run, tiny_model: Path, tmp_pat
         ran = molgen(*words)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "File too large" in ran.refused()
+    assert (ran.status, ran.err.splitlines()[1:]) == (2, ["molgen frontier: File too large"])
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
     assert molgen(*words).status == 0
     assert "4 runs" in molgen(*words).out
@@ -184,7 +274,8 @@ def test_an_interrupted_run_continues(
         assert ran.status == -kind
     else:
         assert ran.status == 130
-        assert ran.err == (
+        assert ran.err.startswith("12 runs, 288 rows to draw\n")
+        assert ran.err.partition("\n")[2] == (
             f"{finished} of 12 runs are finished; the same command continues\n"
             "molgen frontier: interrupted\n"
         )

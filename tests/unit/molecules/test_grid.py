@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from molgen.molecules.coordinates import structures
 from molgen.molecules.drawing import drawings
 from molgen.molecules.grid import COLUMNS, Sheet, grid_png
 from molgen.training.log import loss_curve
@@ -50,10 +51,8 @@ def test_a_long_molecule_does_not_shrink_the_others() -> None:
 def test_tall_molecules_are_rotated_and_keep_their_stereochemistry() -> None:
     from rdkit import Chem
 
-    from molgen.molecules.drawing import _laid_out
-
     for smiles in ("CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)O", "N[C@@H](CC#CC#C)C(=O)O", "C#CC#CC"):
-        mol = _laid_out(smiles)
+        mol = structures([smiles])[0].mol
         extent = np.ptp(mol.GetConformer().GetPositions(), axis=0)
         assert extent[0] >= extent[1]
         # as in reading the drawing: from coordinates and wedges only

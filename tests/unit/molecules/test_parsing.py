@@ -170,7 +170,7 @@ def test_rdkit_is_silenced_inside_and_not_outside() -> None:
 def test_chemistry_is_imported_without_the_slow_libraries() -> None:
     script = (
         "import sys, property_models, molgen.data.tables;"
-        "from molgen.molecules import parsing, training_index, conventions, grid, evaluate;"
+        "from molgen.molecules import parsing, training_index, conventions, captions, evaluate;"
         "slow = {'torch', 'pandas', 'matplotlib', 'PIL'} & set(sys.modules); sys.exit(str(slow))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -6,7 +6,7 @@ from molgen.data.tokenizer import Tokenizer
 from molgen.diffusion import plan
 from molgen.sampling.event_sampler import Sampler, Samples
 from molgen.sampling.sampler import Job
-from molgen.sampling.trajectory import PLACED, REMOVED, Recorder, Trajectory
+from molgen.sampling.trajectory import EVENTS, PLACED, REMOVED, Recorder, Trajectory
 from tiny import Table
 
 LENGTHS = np.array([4, 9, 1, 6])
@@ -40,7 +40,9 @@ def test_events_are_in_order_and_consistent() -> None:
     assert (np.diff(events.molecule) >= 0).all()
     there: dict[tuple[int, int], tuple[int, float]] = {}
     step: dict[int, int] = {}
-    for m, s, place, action, token, p in zip(*vars(events).values(), strict=True):
+    for m, s, place, action, token, p in zip(
+        *(getattr(events, name) for name in EVENTS), strict=True
+    ):
         assert step.get(m, 0) <= s < 24
         step[m] = s
         if action == PLACED:
