@@ -57,10 +57,15 @@ FITS: dict[str, tuple[Any, ...]] = {  # of KINDS
 }  # fmt: skip
 
 
-def refused(name: str, call: Callable[[], object], kind: type[Exception] = MolgenError) -> None:
-    """Check that a call raises one line with a name, which is a pattern."""
+def refused(
+    name: str,
+    call: Callable[[Any], object],
+    value: Any = None,
+    kind: type[Exception] = MolgenError,
+) -> None:
+    """Check that a call with a value raises one line with a name, which is a pattern."""
     with pytest.raises(kind) as caught:
-        call()
+        call(value)
     text = str(caught.value)
     assert re.search(name, text), text
     assert "\n" not in text
@@ -75,14 +80,19 @@ def unfit(fitting: tuple[Any, ...]) -> list[Any]:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings(tiny: Model, name: str) -> None:
     for value in unfit(FITS[name]):
-        refused(name.split("_")[-1], lambda value=value: tiny.sample(1, **{name: value}))  # type: ignore[misc]
+        refused(name.split("_")[-1], lambda value: tiny.sample(1, **{name: value}), value)
     for value in FITS[name]:
         assert len(tiny.sample(1, **{name: value})) == 1
-    refused("nope", lambda: tiny.sample(1, nope=1))
+    refused("nope", lambda _: tiny.sample(1, nope=1))
 
 
 def test_settings_are_read_in_the_words_of_the_command_line(tiny: Model) -> None:
-    words = {"remask": "rescale:eta=.1", "steps": 9, "gamma": 2.0, "temperature": 0.9}
+    words: dict[str, Any] = {
+        "remask": "rescale:eta=.1",
+        "steps": 9,
+        "gamma": 2.0,
+        "temperature": 0.9,
+    }
     found = tiny.settings(**words)
     own = from_words({**tiny.preset(), **words})
     assert found == own
@@ -90,63 +100,63 @@ def test_settings_are_read_in_the_words_of_the_command_line(tiny: Model) -> None
     assert tiny.settings(gamma="1..3") == tiny.settings().changed(
         gamma=from_words({"gamma": "1..3"}).gamma
     )
-    refused("rescal", lambda: tiny.settings(remask="rescal"))
+    refused("rescal", lambda _: tiny.settings(remask="rescal"))
 
 
 def test_sample(tiny: Model) -> None:
-    sample = tiny.sample
+    sample: Callable[..., pd.DataFrame] = tiny.sample
     for value in unfit(()):
-        refused("n is", lambda value=value: sample(value))
+        refused("n is", lambda value: sample(value), value)
     for value in unfit((None, {})):
-        refused("targets", lambda value=value: sample(1, value))
+        refused("targets", lambda value: sample(1, value), value)
     for value in unfit((-1, 2.5)):
-        refused("qed", lambda value=value: sample(1, {"qed": value}))
+        refused("qed", lambda value: sample(1, {"qed": value}), value)
     for value in unfit((-1,)):
-        refused("seed", lambda value=value: sample(1, seed=value))
+        refused("seed", lambda value: sample(1, seed=value), value)
     for value in unfit(()):
-        refused("first", lambda value=value: sample(1, first=value))
+        refused("first", lambda value: sample(1, first=value), value)
     for value in unfit(([],)):
-        refused("properties", lambda value=value: sample(1, properties=value))
+        refused("properties", lambda value: sample(1, properties=value), value)
     for big in (2**63, 2**70):
-        refused("n is", lambda big=big: sample(big))
-        refused("first", lambda big=big: sample(1, first=big))
-    refused("nope", lambda: sample(1, {"nope": 1}))
-    refused("no_module", lambda: sample(1, properties=["no_module:f"]))
-    refused("nowhere", lambda: sample(1, properties=["model:nowhere"]))
+        refused("n is", lambda big: sample(big), big)
+        refused("first", lambda big: sample(1, first=big), big)
+    refused("nope", lambda _: sample(1, {"nope": 1}))
+    refused("no_module", lambda _: sample(1, properties=["no_module:f"]))
+    refused("nowhere", lambda _: sample(1, properties=["model:nowhere"]))
     assert len(sample(np.int64(2), {"qed": np.float32(0.5)}, seed=-(2**70))) == 2
     assert "qed" in sample(1, properties=pd.Series(["qed"]))
 
 
 @pytest.mark.parametrize("value", [*KINDS, "", "a\0b", "a" * 5000, 5, Path("nowhere")])
 def test_models_that_cannot_be_loaded(value: Any) -> None:
-    refused("", lambda: molgen.load(value), ModelError)
+    refused("", lambda _: molgen.load(value), None, ModelError)
 
 
 @pytest.mark.parametrize("kind", ["request", "goals", "n", "filters", "constraint", "budget",
                                   "seed", "settings", "guided_by"])  # fmt: skip
 def test_requests(tiny: Model, kind: str) -> None:
     good = Request(read_goals(GOALS), 1)
-    fitting = {
+    known: dict[str, tuple[Any, ...]] = {
         "n": (None,), "seed": (-1,), "settings": (None,), "guided_by": (None, {}),
-    }.get(kind, ())  # fmt: skip
-    for value in unfit(fitting):
+    }  # fmt: skip
+    for value in unfit(known.get(kind, ())):
         if kind == "request":
-            refused(kind, lambda value=value: design(tiny, value))
-            refused(kind, lambda value=value: survey(tiny, value))
-            refused(kind, lambda value=value: search(tiny, value, BestOf()))
-            refused(kind, lambda value=value: optimize(tiny, ["CCO"], value))
+            refused(kind, lambda value: design(tiny, value), value)
+            refused(kind, lambda value: survey(tiny, value), value)
+            refused(kind, lambda value: search(tiny, value, BestOf()), value)
+            refused(kind, lambda value: optimize(tiny, ["CCO"], value), value)
         else:
-            refused(kind, lambda value=value: Request(**{**vars(good), kind: value}))
+            refused(kind, lambda value: Request(**{**vars(good), kind: value}), value)
     for run in (design, survey):
-        refused("model", lambda run=run: run("qm9", good))
-    refused("n is", lambda: design(tiny, request(GOALS)))
+        refused("model", lambda each: each("qm9", good), run)
+    refused("n is", lambda _: design(tiny, request(GOALS)))
 
 
 def test_search_and_optimize(tiny: Model) -> None:
     for value in KINDS:
-        refused("method", lambda value=value: search(tiny, request(GOALS, 1), value))
-        refused("leads", lambda value=value: optimize(tiny, value, request(GOALS)))
-    refused("pareto", lambda: search(tiny, request(GOALS, 1), BestOf(), "yes"))  # type: ignore[arg-type]
+        refused("method", lambda value: search(tiny, request(GOALS, 1), value), value)
+        refused("leads", lambda value: optimize(tiny, value, request(GOALS)), value)
+    refused("pareto", lambda pareto: search(tiny, request(GOALS, 1), BestOf(), pareto), "yes")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +195,7 @@ def test_functions_and_records(
     name: str, call: Callable[[Any], object], fitting: tuple[Any, ...]
 ) -> None:
     for value in unfit(fitting):
-        refused(name, lambda value=value: call(value))
+        refused(name, call, value)
     for value in fitting:
         call(value)
 
@@ -193,11 +203,11 @@ def test_functions_and_records(
 def test_files(tmp_path: Path) -> None:
     for read in (read_table, read_preset):
         for value in (None, 5, [], {}, object()):
-            refused("path", lambda read=read, value=value: read(value))
+            refused("path", read, value)
         with pytest.raises(OSError, match="nowhere"):
             read(tmp_path / "nowhere.csv")
 
 
 def test_objectives(tiny: Model) -> None:
     for value in KINDS:
-        refused("", lambda value=value: objective_for(tiny, value, "max", 5))
+        refused("", lambda value: objective_for(tiny, value, "max", 5), value)
