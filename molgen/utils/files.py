@@ -55,7 +55,7 @@ def check_writable(path: str | Path, source: str | Path | None = None) -> None:
         return
     if present is not None and source is not None and _is_file(source, present):
         raise MolgenError(f"cannot write {str(path)!r}: it is the file that is read")
-    folder = _target(path).parent
+    folder = (_target(path) if os.path.islink(path) else Path(path)).parent
     if not folder.is_dir():
         raise MolgenError(f"cannot write {str(path)!r}: there is no folder {str(folder)!r}")
     _check_permission(path, folder)
@@ -183,7 +183,7 @@ def _status(path: str | Path) -> os.stat_result | None:
     """Return the status of what a path leads to, None if there is nothing."""
     try:
         return os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:  # a NUL character
         raise MolgenError(f"path is {str(path)!r}: {error}") from error

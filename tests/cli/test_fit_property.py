@@ -94,9 +94,9 @@ def test_values_that_are_all_the_same(molgen: Run, table: Path, tmp_path: Path) 
 
 def test_a_folder_that_cannot_be_written(molgen: Run, table: Path, tmp_path: Path) -> None:
     ran = molgen("fit-property", table, "--column", "y", "--out", table)
-    assert "is a file, expected a folder" in ran.refused()
+    assert "is a file, not a folder" in ran.refused()
     ran = molgen("fit-property", table, "--column", "y", "--out", table / "below" / "that")
-    assert f"but {str(table)!r} is a file, expected a folder" in ran.refused()
+    assert f"{str(table)!r} is a file, not a folder" in ran.refused()
 
 
 def test_help_has_an_example(molgen: Run) -> None:

@@ -110,7 +110,7 @@ def check(ran: Ran, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", [0.0, 0.3])
+@pytest.mark.parametrize("moment", [0.3])
 def test_a_signal_during_imports(
     tiny_model: Path, tmp_path: Path, kind: signal.Signals, moment: float
 ) -> None:
@@ -134,7 +134,7 @@ def test_a_signal_at_any_moment(tiny_model: Path, tmp_path: Path, name: str) -> 
     """At moments of imports, of reading, of work in threads and processes, and of writing."""
     prepare(tmp_path)
     rng = np.random.default_rng(len(name))
-    for i, moment in enumerate(rng.permutation([0.1, 1, 2, 4, 7, 12]) * rng.uniform(0.7, 1.3, 6)):
+    for i, moment in enumerate(np.array([0.2, 2, 7]) * rng.uniform(0.5, 1.5, 3)):
         kind = (signal.SIGINT, signal.SIGTERM)[i % 2]
         check(sent(command(name, tiny_model), tmp_path, kind, float(moment)), tmp_path)
         if (tmp_path / "a.csv").exists():
