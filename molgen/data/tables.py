@@ -129,11 +129,12 @@ def _sdf(frame: pd.DataFrame, file: TextIO) -> None:
     from rdkit import Chem
     from rdkit.Chem import rdDepictor
 
+    from molgen.molecules.logs import quiet
     from molgen.molecules.parsing import parse
 
     smiles = _column(frame, "smiles")
     titles = frame["index"] if "index" in frame else range(len(frame))
-    with Chem.SDWriter(file) as writer:
+    with quiet, Chem.SDWriter(file) as writer:
         writer.SetProps(list(map(str, frame.columns)))
         rows = zip(smiles, titles, frame.to_dict("records"), strict=True)
         for text, title, row in rows:

@@ -18,11 +18,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from rdkit.Chem import rdCoordGen, rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 
 ATOM_COLOURS = {  # darker than the usual ones, for contrast on white
@@ -34,6 +35,7 @@ SHRUNK = 0.1  # fraction of a set that may be drawn smaller, so that one long ch
 BOND_RANGE = (26.0, 60.0)  # pixels; below, letters overlap bonds; above, small rings are coarse
 
 
+@quiet
 def drawings(smiles: Sequence[str], width: int, height: int) -> list[Image.Image]:
     """Draw molecules on white, all to one scale.
 
@@ -105,6 +107,7 @@ _STROKE = re.compile(r"stroke:(#[0-9A-Fa-f]{6})")
 _FILL = re.compile(r"fill(?::|=')(#[0-9A-Fa-f]{6})")
 
 
+@quiet
 def svg(smiles: str, width: int = 150, height: int = 112) -> str:
     """Return an ``<svg>`` element of a molecule, without background.
 
@@ -119,10 +122,9 @@ def svg(smiles: str, width: int = 150, height: int = 112) -> str:
     mol = parse(smiles)
     if mol is None:
         raise MolgenError(f"smiles {smiles!r} is no molecule and cannot be drawn")
-    with rdBase.BlockLogs():
-        rdCoordGen.AddCoords(mol)  # draws small fused and bridged rings more clearly
-        if not np.isfinite(mol.GetConformer().GetPositions()).all():
-            rdDepictor.Compute2DCoords(mol)
+    rdCoordGen.AddCoords(mol)  # draws small fused and bridged rings more clearly
+    if not np.isfinite(mol.GetConformer().GetPositions()).all():
+        rdDepictor.Compute2DCoords(mol)
     rdDepictor.StraightenDepiction(mol)
     drawer = rdMolDraw2D.MolDraw2DSVG(width, height)
     options = drawer.drawOptions()
