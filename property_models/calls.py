@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from rdkit import Chem, rdBase
+from rdkit import Chem
 
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 
 Outcome = float | str | None
@@ -33,7 +34,7 @@ def call(
     Returns:
         The outcome of each item; the message alone if a batched call failed as a whole.
     """
-    with rdBase.BlockLogs():
+    with quiet:
         mols = [parse(item) if isinstance(item, str) else Chem.Mol(item) for item in items]
         rows = [i for i, mol in enumerate(mols) if mol is not None and mol.GetNumAtoms()]
         given = [mols[i] for i in rows]

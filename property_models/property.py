@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
+from rdkit import Chem
 
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 
 Direction = Literal["max", "min", "none"]
@@ -72,7 +73,7 @@ class Property:
         """
         found = np.full(len(mols), np.nan)
         rows = [i for i, mol in enumerate(mols) if mol is not None and mol.GetNumAtoms()]
-        with rdBase.BlockLogs():
+        with quiet, np.errstate(all="ignore"):  # some of RDKit's descriptors overflow
             if not self.batched:
                 for i in rows:
                     found[i] = self._single(mols[i])

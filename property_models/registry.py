@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import rdBase
 
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 from molgen.utils.arguments import checked
 from molgen.utils.parallel import map_chunks
@@ -149,7 +149,7 @@ def compute(
 def _compute_chunk(names: tuple[str, ...], smiles: Sequence[str]) -> NDArray[np.float64]:
     """Return the values with shape (molecules, properties)."""
     properties = [get(name) for name in names]
-    with rdBase.BlockLogs():
+    with quiet:
         mols = [parse(text) for text in smiles]
     columns = [p.values(mols) for p in properties]
     return np.stack(columns, axis=1) if columns else np.empty((len(smiles), 0))

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
-from rdkit import Chem, rdBase
+from rdkit import Chem
 
 from molgen.constraints.scaffolds import BOND_ORDERS, Constraint, Task
 from molgen.constraints.verify import OK, Verifier
+from molgen.molecules.logs import quiet
 from molgen.utils import randomness
 
 Choice = TypeVar("Choice")
@@ -71,7 +72,7 @@ def completions(
         for point in _points(mol):
             order = mol.GetAtomWithIdx(point).GetBonds()[0].GetBondType()
             _put(mol, *_group(_pick(_groups(order), u)), [point])
-        with rdBase.BlockLogs():
+        with quiet:
             fault = Chem.SanitizeMol(mol, catchErrors=True)
         sound = fault == Chem.SanitizeFlags.SANITIZE_NONE
         if sound and verify(Chem.MolToSmiles(mol)) == OK:

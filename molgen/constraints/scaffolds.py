@@ -19,9 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rdkit import Chem, rdBase
+from rdkit import Chem
 
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import interpret, parse
 from molgen.utils.arguments import checked
 
@@ -94,6 +95,7 @@ class Constraint:
 
 
 @checked
+@quiet
 def read(scaffold: str | Chem.Mol, task: Task | str | None = None) -> Constraint:
     """Read a scaffold, a motif, the ends of a linker or a superstructure's core.
 
@@ -124,6 +126,7 @@ def read(scaffold: str | Chem.Mol, task: Task | str | None = None) -> Constraint
     return Constraint(source, _task(task, len(parts), points, shown), fragments)
 
 
+@quiet
 def read_lead(
     lead: str | Chem.Mol,
     change: Sequence[int] | str | None = None,
@@ -206,7 +209,7 @@ def _numbered(mol: Chem.Mol) -> Chem.Mol:
 
 def _sanitised(mol: Chem.Mol, shown: str) -> Chem.Mol:
     copy = Chem.Mol(mol)
-    with rdBase.BlockLogs():
+    with quiet:
         if Chem.SanitizeMol(copy, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
             raise MolgenError(f"lead is {shown}, expected a molecule that RDKit can sanitise")
     return copy
@@ -268,7 +271,7 @@ def _chosen(mol: Chem.Mol, atoms: Sequence[int] | str, name: str) -> frozenset[i
         MolgenError: if no atom is selected, or an index is out of range.
     """
     if isinstance(atoms, str):
-        with rdBase.BlockLogs():
+        with quiet:
             query = Chem.MolFromSmarts(atoms)
         if query is None:
             raise MolgenError(f"{name} is {atoms!r}, which is not readable SMARTS")

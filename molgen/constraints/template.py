@@ -30,6 +30,7 @@ from molgen.constraints.completion import completions
 from molgen.constraints.scaffolds import Constraint, Task
 from molgen.data.tokenizer import Tokenizer
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 from molgen.molecules.smiles import TokenError, split
 
 SPELLINGS = 128  # completions; a scaffold has some tens of distinct templates
@@ -164,6 +165,7 @@ def templates(
     return fitting
 
 
+@quiet
 def cut(mol: Chem.Mol, free: frozenset[int], tokenizer: Tokenizer, task: Task) -> Template:
     """Write a molecule as SMILES, with open spans in place of its free atoms.
 

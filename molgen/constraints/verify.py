@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from rdkit import Chem
 
 from molgen.constraints.scaffolds import Constraint, Fragment, Task
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 
 OK = "ok"
@@ -192,6 +193,7 @@ class _Pattern:
         return same == (flips % 2 == 0)
 
 
+@quiet
 def _forms(fragment: Fragment) -> list[Fragment]:
     """Return the fragment in every aromaticity that its attachment points allow.
 
@@ -216,6 +218,7 @@ def _forms(fragment: Fragment) -> list[Fragment]:
     return [form for i, form in enumerate(forms) if bonds[i] not in bonds[:i]]
 
 
+@quiet
 def _query(fragment: Fragment, lead: bool, strict: bool = False) -> Chem.Mol:
     """Return a fragment's kept atoms as a query; see :class:`_Pattern`."""
     query = Chem.RWMol(fragment.mol)

@@ -22,6 +22,7 @@ from molgen.data.headings import MOST_COLUMNS, NAME
 from molgen.data.sheet import Found, Row, Sheet, note
 from molgen.data.text_file import TextFile
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,14 +165,14 @@ def _smiles(record: Record) -> str:
 
     Empty for a record without atoms.
     """
-    from rdkit import Chem, rdBase
+    from rdkit import Chem
 
     from molgen.molecules.parsing import MAX_CHARACTERS
 
     if record.size > LARGEST:
         return DAMAGED
     block = "\n".join(record.block) + "\n"
-    with rdBase.BlockLogs():
+    with quiet:
         try:
             plain = Chem.MolFromMolBlock(block, sanitize=False)
             # RDKit's canonicalisation of longer chains crashes; see molgen.molecules.parsing

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from rdkit.Chem import rdCoordGen, rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 from molgen.molecules.smarts import read_smarts
 
@@ -134,7 +135,7 @@ def _match(mol: Chem.Mol, wanted: Chem.Mol, core: list[int]) -> tuple[int, ...]:
 
 def _murcko(mol: Chem.Mol) -> tuple[str, tuple[int, ...]]:
     """Return a molecule's Murcko scaffold and its atoms there; empty if it is small."""
-    with rdBase.BlockLogs():
+    with quiet:
         scaffold = MurckoScaffold.GetScaffoldForMol(mol)
     if scaffold.GetNumAtoms() < LEAST_COMMON:
         return "", ()
@@ -172,7 +173,7 @@ def _onto(
     reference = Chem.Mol(reference)
     reference.GetConformer().SetPositions(points * RDKIT_BOND)
     try:
-        with rdBase.BlockLogs():
+        with quiet:
             rdDepictor.GenerateDepictionMatching2DStructure(mol, reference, pairs)
     except (ValueError, RuntimeError):  # the part is not one of this molecule's rings
         return _alone(mol)
@@ -186,7 +187,7 @@ def _alone(mol: Chem.Mol) -> Points:
     CoordGen draws the fused and bridged small rings of QM9 more clearly than RDKit's own layout,
     which is used if CoordGen fails (H2).
     """
-    with rdBase.BlockLogs():
+    with quiet:
         rdCoordGen.AddCoords(mol)
     if not np.isfinite(mol.GetConformer().GetPositions()).all():
         rdDepictor.Compute2DCoords(mol)

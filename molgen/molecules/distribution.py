@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
+from rdkit import Chem
 
 from molgen.errors import MolgenError
 from molgen.molecules.fingerprints import (
@@ -28,6 +28,7 @@ from molgen.molecules.fingerprints import (
     nearest_similarity,
     weighted_diversities,
 )
+from molgen.molecules.logs import quiet
 from molgen.molecules.moses_filters import pass_filters
 from molgen.molecules.moses_metrics import cosine, fragments, scaffold
 from molgen.molecules.parsing import parse
@@ -164,7 +165,7 @@ def _sum(counts: Iterable[Counter[str]]) -> Counter[str]:
 
 
 def _reference_chunk(smiles: Sequence[str]) -> Reference | None:
-    with rdBase.BlockLogs():
+    with quiet:
         mols = [mol for mol in map(parse, smiles) if mol is not None]
         if not mols:
             return None
@@ -176,7 +177,7 @@ def _reference_chunk(smiles: Sequence[str]) -> Reference | None:
 
 
 def _features_chunk(smiles: Sequence[str]) -> Features:
-    with rdBase.BlockLogs():
+    with quiet:
         mols = [parse(text) for text in smiles]
         readable = [mol for mol in mols if mol is not None]
         passed = np.zeros(len(mols), dtype=bool)

@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from molgen.molecules.coordinates import Structure, structures
+from molgen.molecules.logs import quiet
 from molgen.utils.arguments import checked
 
 ATOM_COLOURS = {  # darker than the usual ones, for contrast on white
@@ -43,6 +44,7 @@ _STROKE = re.compile(r"stroke:(#[0-9A-Fa-f]{6})")
 _FILL = re.compile(r"fill(?::|=')(#[0-9A-Fa-f]{6})")
 
 
+@quiet
 def drawings(smiles: Sequence[str], width: int, height: int) -> list[Image.Image]:
     """Draw molecules on white, all to one scale.
 
@@ -64,6 +66,7 @@ def drawings(smiles: Sequence[str], width: int, height: int) -> list[Image.Image
 
 
 @checked
+@quiet
 def svg(smiles: str, width: int = 150, height: int = 112) -> str:
     """Return an ``<svg>`` element of a molecule, without background.
 

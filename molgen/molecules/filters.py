@@ -23,10 +23,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
 
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 from molgen.molecules.moses_filters import pass_filters
 from molgen.molecules.parsing import parse
 from molgen.molecules.smarts import read_smarts
@@ -184,6 +185,7 @@ def _pattern(word: str) -> Filter:
 
 
 @functools.cache
+@quiet
 def _catalogue(name: str) -> FilterCatalog:
     """Return one of RDKit's catalogues; cached because reading it is slow."""
     return FilterCatalog(FilterCatalogParams(CATALOGUES[name]))
@@ -191,6 +193,6 @@ def _catalogue(name: str) -> FilterCatalog:
 
 def _first(catalogue: FilterCatalog, mol: Chem.Mol) -> str | None:
     """Return the name of the first matching alert, or None."""
-    with rdBase.BlockLogs():
+    with quiet:
         entry = catalogue.GetFirstMatch(mol)
     return None if entry is None else str(entry.GetDescription()).strip()

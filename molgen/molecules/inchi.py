@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rdkit import rdBase
 from rdkit.Chem import rdinchi
 
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 
@@ -28,7 +28,7 @@ def inchikey(smiles: str) -> str:
     mol = parse(smiles)
     if mol is None or not mol.GetNumAtoms():
         return ""
-    with rdBase.BlockLogs():
+    with quiet:
         try:
             return str(rdinchi.MolToInchiKey(mol))
         except (ValueError, RuntimeError):  # a violated invariant of RDKit

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, DataStructs
 
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import canonical
 
 ALLOWED = frozenset({"C", "N", "S", "O", "F", "Cl", "Br", "H"})
@@ -29,6 +30,7 @@ LARGEST_RING = 7
 SCREEN_BITS = 2048
 
 
+@quiet
 def pass_filters(mols: Sequence[Chem.Mol]) -> NDArray[np.bool_]:
     """Return whether each molecule passes.
 
@@ -61,6 +63,7 @@ def _plain(mol: Chem.Mol) -> bool:
 
 
 @functools.cache
+@quiet
 def _patterns() -> tuple[list[Chem.Mol], NDArray[np.float32]]:
     """Return the patterns, and their fingerprints with shape (patterns, bits)."""
     folder = Path(__file__).with_name("moses_smarts")

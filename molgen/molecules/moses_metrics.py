@@ -31,6 +31,7 @@ from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molgen.molecules.conventions import Count
+from molgen.molecules.logs import quiet
 
 UNIQUE_AT = (1000, 10000)
 MIN_RINGS = 2  # MOSES excludes scaffolds of one ring
@@ -56,6 +57,7 @@ def cosine(a: Counter[str], b: Counter[str]) -> float | None:
     return dot / math.prod(norms)
 
 
+@quiet
 def scaffold(mol: Chem.Mol) -> str:
     """Return the Bemis-Murcko scaffold as SMILES; empty if it has fewer than two rings."""
     try:
@@ -65,6 +67,7 @@ def scaffold(mol: Chem.Mol) -> str:
     return Chem.MolToSmiles(core) if core.GetRingInfo().NumRings() >= MIN_RINGS else ""
 
 
+@quiet
 def fragments(mol: Chem.Mol) -> tuple[str, ...]:
     """Return the SMILES of the fragments after cutting all BRICS bonds."""
     return tuple(Chem.MolToSmiles(Chem.FragmentOnBRICSBonds(mol)).split("."))

@@ -8,12 +8,14 @@ MolStandardize. Imports RDKit, never torch.
 
 from __future__ import annotations
 
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import Molecule, Status, canonical
 
 
+@quiet
 def largest_fragment(smiles: str) -> str:
     """Return the organic fragment with most atoms, canonical; in a tie the heavier one.
 
@@ -21,10 +23,10 @@ def largest_fragment(smiles: str) -> str:
         smiles: readable by RDKit.
     """
     chooser = rdMolStandardize.LargestFragmentChooser(preferOrganic=True)
-    with rdBase.BlockLogs():
-        return canonical(Chem.MolToSmiles(chooser.choose(Chem.MolFromSmiles(smiles))))
+    return canonical(Chem.MolToSmiles(chooser.choose(Chem.MolFromSmiles(smiles))))
 
 
+@quiet
 def neutral(smiles: str) -> str:
     """Return canonical SMILES with charges removed where protons can be added or removed.
 
@@ -36,8 +38,7 @@ def neutral(smiles: str) -> str:
     mol = Chem.MolFromSmiles(smiles)
     # Kekulised first: the uncharger keeps aromatic flags that are wrong after protons move
     Chem.Kekulize(mol, clearAromaticFlags=True)
-    with rdBase.BlockLogs():
-        mol = rdMolStandardize.Uncharger().uncharge(mol)
+    mol = rdMolStandardize.Uncharger().uncharge(mol)
     Chem.SanitizeMol(mol, catchErrors=True)  # a molecule that fails here does not parse either
     return canonical(Chem.MolToSmiles(mol))
 

@@ -23,8 +23,9 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
+from rdkit import Chem
 
+from molgen.molecules.logs import quiet
 from molgen.utils.parallel import map_chunks
 
 # RDKit's canonicalisation recurses along chains: 5,000 atoms overflow a 2 MB stack and 20,000 the
@@ -82,7 +83,7 @@ def interpret(raw: str) -> Molecule:
     Args:
         raw: output of the network.
     """
-    with rdBase.BlockLogs():  # restores a user's own logging settings on exit
+    with quiet:
         return _interpret(raw)
 
 
@@ -111,7 +112,7 @@ def parse(raw: str) -> Chem.Mol | None:
     """
     if len(raw) > MAX_CHARACTERS or not _PRINTABLE.fullmatch(raw) or _OVERFLOW.search(raw):
         return None
-    with rdBase.BlockLogs():
+    with quiet:
         try:
             return Chem.MolFromSmiles(raw, _parameters(sanitise=True))
         except (ValueError, RuntimeError):  # a violated invariant of RDKit
@@ -122,16 +123,18 @@ def is_smiles(text: str) -> bool:
     """Return whether a string follows the SMILES grammar, whether or not it is a molecule."""
     if len(text) > MAX_CHARACTERS or not _PRINTABLE.fullmatch(text):
         return False
-    with rdBase.BlockLogs():
+    with quiet:
         return _unsanitised(text) is not None
 
 
+@quiet
 def canonical(smiles: str) -> str:
     """Return canonical SMILES, empty if :func:`parse` cannot read the string."""
     mol = _unlabelled(smiles)
     return "" if mol is None else Chem.MolToSmiles(mol)
 
 
+@quiet
 def flat(smiles: str) -> str:
     """Return canonical SMILES without stereochemistry and isotopes, empty for no molecule."""
     mol = _unlabelled(smiles)
@@ -175,7 +178,7 @@ def _parameters(sanitise: bool) -> Chem.SmilesParserParams:
 
 
 def _interpret_chunk(raws: Sequence[str]) -> list[Molecule]:
-    with rdBase.BlockLogs():
+    with quiet:
         return [_interpret(raw) for raw in raws]
 
 
@@ -223,6 +226,7 @@ def _unsanitised(raw: str) -> Chem.Mol | None:
     return mol if mol is not None and mol.GetNumAtoms() else None
 
 
+@quiet
 def random_spellings(smiles: str, count: int, seed: int) -> list[str]:
     """Return random SMILES of a molecule, with repetitions; empty for no molecule."""
     mol = parse(smiles) if smiles and count else None

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 from molgen.utils.parallel import map_chunks
 
@@ -70,7 +71,7 @@ class Features:
     @classmethod
     def of(cls, mols: Sequence[Chem.Mol]) -> Features:
         """Return the features of RDKit molecules."""
-        with rdBase.BlockLogs():
+        with quiet:
             rows = [(_counts(mol), _descriptors(mol)) for mol in mols]
         if not rows:
             return cls(np.empty((0, BITS), np.uint8), np.empty((0, len(DESCRIPTORS))))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 
 Kind = Literal["scaffold", "random"]
@@ -36,6 +37,7 @@ class Split:
     test: NDArray[np.int64]
 
 
+@quiet
 def scaffold(smiles: str) -> str:
     """Return the Bemis-Murcko scaffold as canonical SMILES, empty for a molecule without rings.
 

@@ -16,6 +16,7 @@ from molgen.constraints.scaffolds import Constraint, read_lead
 from molgen.constraints.verify import OK, Verifier
 from molgen.data.tokenizer import unwritable
 from molgen.molecules.environments import Bits, fingerprint, tanimoto
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import interpret, parse
 
 LEAST_ATOMS = 2  # one to change and one to keep
@@ -84,11 +85,13 @@ class Lead:
         return atoms.difference(match) if match else frozenset()
 
     @functools.cached_property
+    @quiet
     def _pattern(self) -> Chem.Mol:
         kept = sorted(self.constraint.kept) if self.constraint else []
         return Chem.MolFromSmarts(Chem.MolFragmentToSmarts(self.mol, kept))
 
 
+@quiet
 def read(
     index: int,
     source: str,

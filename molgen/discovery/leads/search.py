@@ -36,6 +36,7 @@ from molgen.discovery.leads.state import LOW, LeadState
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.errors import MolgenError
+from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import Molecule, interpret_all, parse
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.factory import adaptive_sampler
@@ -237,6 +238,7 @@ class LeadSearch:
             and self.request.filters.reason(mol) is None
         )
 
+    @quiet
     def _attempt(
         self,
         state: LeadState,
