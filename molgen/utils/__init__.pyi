@@ -3,6 +3,7 @@ from .arrays import Ids as Ids
 from .arrays import Mask as Mask
 from .files import check_writable as check_writable
 from .files import replacing as replacing
+from .journal import Journal as Journal
 from .parallel import map_chunks as map_chunks
 from .pareto import ParetoRank as ParetoRank
 from .pareto import hypervolume as hypervolume
