@@ -21,7 +21,9 @@ Such a name runs code, so it is read only from the user, never from a file.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from property_models.property import Direction, Property
@@ -90,6 +92,13 @@ def named(name: str) -> Property:
         MolgenError: if there is no such module, file or function, or it cannot be imported.
     """
     return _property(find(name), name, located(name))
+
+
+def files(scorer: Scorer) -> list[Path]:
+    """Return the file of the module in which a function was found."""
+    module = scorer.source.rpartition(":")[0]
+    source = module if module.endswith(".py") else getattr(sys.modules.get(module), "__file__", "")
+    return [Path(source)] if source else []
 
 
 def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:

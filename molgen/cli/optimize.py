@@ -35,7 +35,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import inputs, options, outputs, scaffold_options
+from molgen.cli import inputs, options, outputs, resume, scaffold_options
 from molgen.cli.outputs import FEWER, SHOWN
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
@@ -123,10 +123,9 @@ def run(arguments: argparse.Namespace) -> int:
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
     likeness = Likeness(arguments.similarity, keep, change)
 
-    from molgen import load
     from molgen.discovery.leads.optimize import optimize
 
-    model = load(arguments.model)
+    model = resume.load(arguments.model)
     if single and isinstance(lead := read(0, leads[0], model, likeness), Refused):
         raise MolgenError(lead.reason)
     request = Request(

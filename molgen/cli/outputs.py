@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from molgen.cli import options
+from molgen.cli import options, resume
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
@@ -21,10 +21,11 @@ NARROW = 28  # least width of a molecule in the short table, in characters
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
-    """Add ``--out``."""
+    """Add ``--out`` and ``--resume``."""
     parser.add_argument(
         "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
     )
+    resume.add_argument(parser)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

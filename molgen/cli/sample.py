@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import options
+from molgen.cli import options, outputs, resume
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
@@ -38,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--n", type=options.positive, required=True, metavar="N", help="rows to draw"
     )
     options.add_targets(parser)
-    parser.add_argument(
-        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
-    )
+    outputs.add_out(parser)
     parser.add_argument(
         "--property",
         action="append",
@@ -69,9 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = options.targets(arguments)
     names = list(dict.fromkeys([*wanted, *arguments.property]))
 
-    from molgen import load
-
-    model = load(arguments.model)
+    model = resume.load(arguments.model)
     own = model.own_labels(names)
     guided_by = {} if arguments.guidance == "none" else wanted
     settings = options.settings(arguments, model, targets=guided_by)

@@ -18,7 +18,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import options, outputs
+from molgen.cli import options, outputs, resume
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
@@ -76,13 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     filters = Filters.read(arguments.filter)
 
-    from molgen import load
     from molgen.discovery.goals import read_goals
     from molgen.discovery.request import Budget, Request
     from molgen.discovery.search import GAMMA, search
 
     chosen = method(arguments.method)
-    model = load(arguments.model)
+    model = resume.load(arguments.model)
     settings = options.settings(arguments, model, "design")
     if arguments.gamma is None and arguments.preset is None:
         settings = replace(settings, gamma=GAMMA)

@@ -24,6 +24,7 @@ from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
 from molgen.molecules.filters import RADICALS
+from molgen.utils import journal
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def design(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
+        journal.keep()
         reason = "interrupted"
     if active().stopped:
         reason = STOPPED
@@ -114,6 +116,7 @@ def survey(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
+        journal.keep()
         reason = "interrupted"
     if run.counts.drawn < n and active().stopped:
         reason = STOPPED

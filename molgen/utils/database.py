@@ -38,9 +38,7 @@ def connect(path: str | Path, application: int, schema: Sequence[str]) -> sqlite
             cannot be opened.
     """
     with reported(path):
-        connection = sqlite3.connect(
-            path, timeout=0, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         with reported(path):
             _lock(connection, path, application)

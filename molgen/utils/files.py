@@ -8,8 +8,9 @@ none) remains. Also checks of output paths, to be made before long work.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +30,20 @@ def check_writable(path: str | Path) -> None:
         raise MolgenError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
     if not os.access(path.parent, os.W_OK):
         raise MolgenError(f"cannot write {str(path)!r}: no permission for {str(path.parent)!r}")
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Return a digest of the names and the content of files.
+
+    Raises:
+        OSError: if one cannot be read.
+    """
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()[:16]
 
 
 @contextmanager

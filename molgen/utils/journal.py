@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from hashlib import blake2b
@@ -130,18 +130,6 @@ class Journal:
         finally:
             call.over = True
 
-    def results(self, digest: bytes, compute: Callable[[], Arrays]) -> Arrays:
-        """Return the arrays of a function, computed unless they are stored.
-
-        Raises:
-            MolgenError: as of :meth:`call`.
-        """
-        with self.call(digest) as call:
-            if not call.stored:
-                call.add(found := compute())
-                return found
-            return call.stored[0]
-
     def score(self, name: str, text: str, score: Score) -> None:
         """Add a property's score of a molecule, unless there is one."""
         with self._adding:
@@ -213,6 +201,8 @@ class Journal:
                 self._failure = None
             except MolgenError as error:  # raised by the next check of the run
                 self._failure = error
+            except (ValueError, OSError, MemoryError) as error:
+                self._failure = MolgenError(f"{self.path} cannot be written: {error}")
 
 
 _active: ContextVar[Journal | None] = ContextVar("journal", default=None)
@@ -221,6 +211,34 @@ _active: ContextVar[Journal | None] = ContextVar("journal", default=None)
 def active() -> Journal | None:
     """Return the journal of this run; None if it has none."""
     return _active.get()
+
+
+def recorded(parts: Sequence[Any], compute: Callable[[], Arrays]) -> Arrays:
+    """Return the arrays of an expensive function, from the journal of this run if it has them.
+
+    Args:
+        parts: of the function's input; see :func:`digest`.
+        compute: the function.
+
+    Raises:
+        MolgenError: if they are damaged, or the journal cannot be written.
+    """
+    own = active()
+    if own is None:
+        return compute()
+    with own.call(digest(*parts)) as call:
+        if call.stored:
+            return call.stored[0]
+        found = compute()
+        call.add(found)
+    return found
+
+
+def keep() -> None:
+    """Keep the file of the journal of this run, if it has one: the run was interrupted."""
+    own = active()
+    if own is not None:
+        own.keep()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ SCHEMA = (
     CREATE TABLE calls (id INTEGER PRIMARY KEY, digest BLOB NOT NULL, number INTEGER NOT NULL,
                         UNIQUE (digest, number));
     CREATE TABLE blocks (id INTEGER PRIMARY KEY, call INTEGER NOT NULL REFERENCES calls,
-                         checksum INTEGER NOT NULL, arrays BLOB NOT NULL);
+                         rows INTEGER NOT NULL, checksum INTEGER NOT NULL, arrays BLOB NOT NULL);
     CREATE INDEX blocks_of_a_call ON blocks (call);
     CREATE TABLE scores (property TEXT NOT NULL, molecule TEXT NOT NULL, value REAL, message TEXT,
                          PRIMARY KEY (property, molecule)) WITHOUT ROWID
@@ -132,9 +132,9 @@ class JournalFile:
                     "INSERT OR IGNORE INTO calls (digest, number) VALUES (?, ?)", key
                 )
                 self._connection.execute(
-                    "INSERT INTO blocks (call, checksum, arrays) "
-                    "SELECT id, ?, ? FROM calls WHERE digest = ? AND number = ?",
-                    (zlib.crc32(packed), packed, *key),
+                    "INSERT INTO blocks (call, rows, checksum, arrays) "
+                    "SELECT id, ?, ?, ? FROM calls WHERE digest = ? AND number = ?",
+                    (len(next(iter(arrays.values()))), zlib.crc32(packed), packed, *key),
                 )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)",

@@ -45,6 +45,7 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
+from molgen.utils import journal
 from molgen.utils.threads import workers
 from property_models.scorers import STOPPED, active, joined
 
@@ -107,6 +108,7 @@ def optimize(
                     reason = STOPPED
                     break
         except KeyboardInterrupt:
+            journal.keep()
             reason = "interrupted"
     import pandas as pd
 
