@@ -1,4 +1,4 @@
-"""The journal of a command, ``OUT.journal``, from which ``--resume`` continues after an interruption.
+"""The journal of a command, ``OUT.journal``, from which ``--resume`` continues an unfinished run.
 
 A journal belongs to one request: the words of the command line, the content of the files that they
 name, the model's files, and the versions of the libraries. Words without an effect on the result
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from molgen.cli import options
 
 if TYPE_CHECKING:
     from molgen.model import Model
@@ -62,7 +63,7 @@ def journaled(arguments: argparse.Namespace) -> Iterator[Journal | None]:
                 closed = error
     finally:
         if own is not None and own.path.exists():
-            print(f"kept {own.path}: the same command with --resume continues", file=sys.stderr)
+            options.say(f"kept {own.path}: the same command with --resume continues")
     if closed is not None:
         raise closed
 
@@ -95,7 +96,11 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
 
     words = {key: value for key, value in vars(arguments).items() if key not in IDLE}
     named = {("--" + key.replace("_", "-")): value for key, value in words.items()}
-    return named | {f"content of {path}": digest([path]) for path in _files(arguments)}
+    files = _files(arguments)
+    return named | {
+        f"content of {name}": digest(path for path in files if path.name == name)
+        for name in {path.name for path in files}
+    }
 
 
 def _files(arguments: argparse.Namespace) -> list[Path]:

@@ -65,8 +65,9 @@ class Stepping(ABC, Generic[AnyState]):
         """
         state = self.init(job)
         with recorded(job, state) as record:
-            for info in record.stored if on_done else ():
-                on_done(info.rows, info.samples)
+            if on_done:
+                for info in record.stored:
+                    on_done(info.rows, info.samples)
             while not state.over:
                 state, info = self.step(state)
                 record.add(info)

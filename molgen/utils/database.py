@@ -96,8 +96,9 @@ def _lock(connection: sqlite3.Connection, path: str | Path, application: int) ->
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a power cut loses no committed transaction
-    with transaction(connection):
-        connection.execute(f"PRAGMA application_id = {application}")
+    with transaction(connection):  # takes the lock
+        if found != application:
+            connection.execute(f"PRAGMA application_id = {application}")
 
 
 def _migrate(
