@@ -9,6 +9,7 @@ bytes of a run without an interruption.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -28,7 +29,7 @@ import time
 from rdkit import Chem
 
 def slow(mol):
-    time.sleep(0.02)
+    time.sleep(float(open("pause").read()))
     with open("calls.log", "a") as file:
         file.write(f"{time.time()} {Chem.MolToSmiles(mol)}\\n")
     return float(mol.GetNumHeavyAtoms()) + mol.GetNumBonds() / 100
@@ -69,7 +70,7 @@ class Kill:
     Attributes:
         after: seconds from the start to the kill.
         rows: that had ended five seconds before the kill.
-        stored_rows: in the journal.
+        stored: rows in the journal.
         calls: of the user's function that had returned five seconds before the kill.
         repeated: of these, called again by the resumed run.
         same: whether the resumed run ended as the uninterrupted one.
@@ -77,7 +78,7 @@ class Kill:
 
     after: float
     rows: int
-    stored_rows: int
+    stored: int
     calls: int
     repeated: int
     same: bool
@@ -85,11 +86,12 @@ class Kill:
     @property
     def good(self) -> bool:
         """Whether nothing was lost."""
-        return self.stored_rows >= self.rows and not self.repeated and self.same
+        return self.stored >= self.rows and not self.repeated and self.same
 
 
-def prepare(folder: Path) -> None:
-    """Write the files that the commands name."""
+def prepare(folder: Path, pause: float = 0.02) -> None:
+    """Write the files that the commands name; a call of the function takes ``pause`` seconds."""
+    (folder / "pause").write_text(str(pause))
     (folder / "scorers.py").write_text(SCORER)
     (folder / "leads.smi").write_text("\n".join(LEADS) + "\n")
 
@@ -134,25 +136,49 @@ def killed(words: Sequence[str], folder: Path, after: float, expected: bytes) ->
     asked = [*words, "--out", "out.csv"]
     process = start(asked, folder)
     time.sleep(after)
-    process.send_signal(signal.SIGKILL)
-    now = time.time()
-    process.communicate()
+    cut = kill(process, folder)
     if process.returncode != -signal.SIGKILL:
         return None
-    time.sleep(1)  # in which processes of the function end
-    rows = sum(int(count) for count in _before(folder / "rows.log", now - SECONDS))
-    paid = set(_before(folder / "calls.log", now - SECONDS))
-    stored = _stored(folder / "out.csv.journal")
-    for name in ("calls.log", "rows.log"):
-        (folder / name).unlink(missing_ok=True)
-    resumed = start([*asked, "--resume"], folder)
-    resumed.communicate()
-    repeated = paid & set(_before(folder / "calls.log", time.time()))
+    start([*asked, "--resume"], folder).communicate()
+    repeated = cut.paid & calls(folder)
     same = (folder / "out.csv").read_bytes() == expected
     same &= not (folder / "out.csv.journal").exists()
     for name in ("calls.log", "rows.log", "out.csv"):
         (folder / name).unlink(missing_ok=True)
-    return Kill(after, rows, stored, len(paid), len(repeated), same)
+    return Kill(after, cut.rows, cut.stored, len(cut.paid), len(repeated), same)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a killed process had.
+
+    Attributes:
+        rows: that had ended some seconds before.
+        paid: molecules of which calls had returned some seconds before.
+        stored: rows in the journal.
+    """
+
+    rows: int
+    paid: set[str]
+    stored: int
+
+
+def kill(process: subprocess.Popen[str], folder: Path, seconds: float = SECONDS) -> Cut:
+    """Kill a process, and remove its logs; it must have written what is older than ``seconds``."""
+    process.send_signal(signal.SIGKILL)
+    now = time.time()
+    process.communicate()
+    time.sleep(1)  # in which processes of the function end
+    rows = sum(int(count) for count in _before(folder / "rows.log", now - seconds))
+    cut = Cut(rows, calls(folder, now - seconds), _stored(folder / "out.csv.journal"))
+    for name in ("calls.log", "rows.log"):
+        (folder / name).unlink(missing_ok=True)
+    return cut
+
+
+def calls(folder: Path, before: float = math.inf) -> set[str]:
+    """Return the molecules of which calls of the function have returned."""
+    return set(_before(folder / "calls.log", before))
 
 
 def _before(log: Path, moment: float) -> list[str]:

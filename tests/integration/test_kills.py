@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import pytest
 
 import kills
+from commands import Run
 
 
-def test_a_killed_run_keeps_what_it_had(tiny_model: Path, tmp_path: Path) -> None:
-    """One kill, of a run whose calls take long enough to be interrupted among them."""
-    kills.prepare(tmp_path)
-    words = ["sample", str(tiny_model), "--n", "400", "--property", kills.OWN]
-    seconds, expected = kills.whole(words, tmp_path)
-    kill = kills.killed(words, tmp_path, 0.8 * seconds, expected)
-    assert kill is None or kill.good, kill
+def test_a_killed_run_keeps_what_it_had(
+    molgen: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["sample", str(tiny_model), "--n", "300", "--property", kills.OWN, "--out"]
+    kills.prepare(tmp_path, pause=0)
+    assert molgen(*words, "whole.csv").status == 0
+    every = kills.calls(tmp_path)
+    (tmp_path / "calls.log").unlink()
+
+    kills.prepare(tmp_path, pause=0.1)
+    process = kills.start([*words, "out.csv"], tmp_path)
+    while len(kills.calls(tmp_path)) < len(every) // 4:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    time.sleep(2.5)
+    cut = kills.kill(process, tmp_path, seconds=2)
+    assert cut.stored == 300
+    assert len(every) // 4 <= len(cut.paid) < len(every)
+
+    kills.prepare(tmp_path, pause=0)
+    assert molgen(*words, "out.csv", "--resume").status == 0
+    again = kills.calls(tmp_path)
+    assert not cut.paid & again
+    assert again < every
+    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
 
 
 @pytest.mark.slow
