@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 END = ".journal"
 IDLE = ("run", "version", "out", "grid", "resume", "score_workers", "batch_size")
 """Arguments without an effect on the result."""
+PLACED = ("command", "model", "leads")  # arguments that are no options
 FILES = ("leads", "preset", "scaffold_file")
 CLASSIFIER = re.compile(r"\bclassifier=([^,]+)")
 
@@ -95,7 +96,10 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     from molgen.utils.files import digest
 
     words = {key: value for key, value in vars(arguments).items() if key not in IDLE}
-    named = {("--" + key.replace("_", "-")): value for key, value in words.items()}
+    named = {
+        key if key in PLACED else "--" + key.replace("_", "-"): value
+        for key, value in words.items()
+    }
     files = _files(arguments)
     return named | {
         f"content of {name}": digest(path for path in files if path.name == name)

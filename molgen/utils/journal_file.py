@@ -69,7 +69,7 @@ class JournalFile:
         Raises:
             MolgenError: naming the parts that differ.
         """
-        texts = {name: json.dumps(value, sort_keys=True) for name, value in request.items()}
+        texts = {_text(name): json.dumps(value, sort_keys=True) for name, value in request.items()}
         with reported(self.path):
             stored = dict(self._connection.execute("SELECT name, value FROM request").fetchall())
             different = [
@@ -139,8 +139,8 @@ class JournalFile:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)",
                 [
-                    (*key, None, score) if isinstance(score, str) else (*key, score, None)
-                    for key, score in scores.items()
+                    (*map(_text, key), *((None, _text(x)) if isinstance(x, str) else (x, None)))
+                    for key, x in scores.items()
                 ],
             )
 
@@ -163,6 +163,11 @@ class JournalFile:
             self._connection.close()
         if delete:
             remove(self.path)
+
+
+def _text(text: str) -> str:
+    """Return a text that is written as it is, but for bytes of file names that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _short(text: str) -> str:

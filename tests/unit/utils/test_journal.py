@@ -253,6 +253,16 @@ def test_an_expensive_function_runs_once(path: Path) -> None:
         assert len(runs) == 3
 
 
+def test_names_that_are_no_text_are_written(path: Path) -> None:
+    name = "caf\udce9.py:f"
+    with journal(path, {name: [name]}) as own:
+        own.score(name, "C", f"OSError: {name}")
+        own.write()
+        own.keep()
+    with journal(path, {name: [name]}, resume=True) as own:
+        assert list(own.scores) == [("caf\\udce9.py:f", "C")]
+
+
 def test_a_digest_depends_on_every_part() -> None:
     rows = np.arange(6)
     different = [
