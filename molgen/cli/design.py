@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.discovery.design import design, resolve, survey
     from molgen.discovery.request import Budget, Request
 
-    model = resume.load(arguments.model)
+    model = resume.load_model(arguments.model)
     purpose = "sampling" if arguments.no_filter else "design"
     whole = goals.targets if constraints is None else None  # presets are for whole molecules
     request = Request(

@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from molgen.discovery.leads.optimize import optimize
 
-    model = resume.load(arguments.model)
+    model = resume.load_model(arguments.model)
     if single and isinstance(lead := read(0, leads[0], model, likeness), Refused):
         raise MolgenError(lead.reason)
     request = Request(

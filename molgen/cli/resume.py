@@ -69,23 +69,23 @@ def journaled(arguments: argparse.Namespace) -> Iterator[Journal | None]:
         raise closed
 
 
-def load(name: str) -> Model:
+def load_model(name: str) -> Model:
     """Load the model of a command, which must be that of the journal.
 
     Raises:
         MolgenError: if there is no such model, or the journal is of another one.
     """
-    import numpy
-    import rdkit
-    import torch
-
-    from molgen.model import Model
+    from molgen import load
     from molgen.utils.journal import active
     from molgen.version import __version__
 
-    model = Model.load(name)
+    model = load(name)
     journal = active()
     if journal is not None:
+        import numpy
+        import rdkit
+        import torch
+
         libraries = {lib.__name__: lib.__version__ for lib in (numpy, rdkit, torch)}
         journal.identify({"molgen": __version__, **libraries, "content of model": model.digest()})
     return model

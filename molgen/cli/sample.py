@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = options.targets(arguments)
     names = list(dict.fromkeys([*wanted, *arguments.property]))
 
-    model = resume.load(arguments.model)
+    model = resume.load_model(arguments.model)
     own = model.own_labels(names)
     guided_by = {} if arguments.guidance == "none" else wanted
     settings = options.settings(arguments, model, targets=guided_by)

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.discovery.search import GAMMA, search
 
     chosen = method(arguments.method)
-    model = resume.load(arguments.model)
+    model = resume.load_model(arguments.model)
     settings = options.settings(arguments, model, "design")
     if arguments.gamma is None and arguments.preset is None:
         settings = replace(settings, gamma=GAMMA)
