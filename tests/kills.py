@@ -48,16 +48,16 @@ Record.add = logged
 sys.exit(main(sys.argv[1:]))
 """
 OWN = "scorers.py:slow"
-LEADS = ["CC1=CNC(=O)C1", "OCC1CCCO1", "CC(O)C1CC1"]
+LEADS = ["CC1=CNC(=O)C1", "OCC1CCCO1"]
 COMMANDS: dict[str, Sequence[str]] = {
-    "design": ("design", "MODEL", "--n", "30", "--target", f"{OWN}=9.08..", "--max-draws", "600"),
-    "search": ("search", "MODEL", "--n", "8", "--nfe", "120", "--target", f"{OWN}=max"),
+    "design": ("design", "MODEL", "--n", "20", "--target", f"{OWN}=9.08..", "--max-draws", "300"),
+    "search": ("search", "MODEL", "--n", "6", "--nfe", "60", "--target", f"{OWN}=max"),
     "optimize": (
-        *("optimize", "MODEL", "leads.smi", "--target", f"{OWN}=max", "--attempts", "24"),
-        *("--oracle-calls", "20", "--similarity", "0.1", "--steps", "16"),
+        *("optimize", "MODEL", "leads.smi", "--target", f"{OWN}=max", "--attempts", "16"),
+        *("--oracle-calls", "16", "--similarity", "0.1", "--steps", "16"),
     ),
     "sample": (
-        *("sample", "MODEL", "--n", "300", "--batch-size", "16", "--steps", "16"),
+        *("sample", "MODEL", "--n", "150", "--batch-size", "16", "--steps", "16"),
         *("--property", OWN),
     ),
 }
