@@ -21,8 +21,10 @@ Such a name runs code, so it is read only from the user, never from a file.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from molgen.errors import MolgenError
@@ -113,6 +115,13 @@ def refused(source: str) -> Iterator[None]:
         yield
     finally:
         _refused_from.pop()
+
+
+def files(scorer: Scorer) -> list[Path]:
+    """Return the file of the module in which a function was found."""
+    module = scorer.source.rpartition(":")[0]
+    source = module if module.endswith(".py") else getattr(sys.modules.get(module), "__file__", "")
+    return [Path(source)] if source else []
 
 
 def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:

@@ -15,6 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 from typing import Any
@@ -29,7 +30,11 @@ from property_models.user_functions import find
 LEFT = 256  # stands for exit status 0, and is none itself
 
 Items = Sequence[str | Chem.Mol]
+Batch = tuple[int, Items]
+"""The number of the first molecule, and the molecules."""
 Running = ProcessFuture[Any]
+OnOutcome = Callable[[int, Outcome], None]
+"""Called with the number of a molecule and its outcome."""
 
 BATCH = 100  # molecules of one call of a vectorised function
 AHEAD = 2  # tasks for each process: one that runs and one that waits
@@ -51,38 +56,55 @@ class Processes:
         self._dead = ""
         self._pool = self._started()
 
-    def outcomes(self, items: Items) -> Iterator[Outcome]:
-        """Yield the outcome of each molecule, in order."""
+    def outcomes(self, items: Items, on_outcome: OnOutcome | None = None) -> Iterator[Outcome]:
+        """Yield the outcome of each molecule, in order.
+
+        Args:
+            items: the molecules.
+            on_outcome: called with the number and the outcome of a molecule as soon as it is there,
+                in any order and by any thread; for a process that ended, in order.
+        """
         size = BATCH if self.batched else 1
-        batches = (items[start : start + size] for start in range(0, len(items), size))
-        for batch, found in self._in_order(batches):
+        starts = range(0, len(items), size)
+        batches = ((start, items[start : start + size]) for start in starts)
+        for start, batch, found in self._in_order(batches, on_outcome):
             if not isinstance(found, str):
                 yield from found
             elif len(batch) == 1:
                 yield found
             else:
-                for _, alone in self._in_order([item] for item in batch):
-                    yield from [alone] if isinstance(alone, str) else alone
+                alone = ((start + i, [item]) for i, item in enumerate(batch))
+                for *_, one in self._in_order(alone, on_outcome):
+                    yield from [one] if isinstance(one, str) else one
 
     def close(self) -> None:
         """End the processes, whatever they do."""
         self._pool.stop()
         self._pool.join()
 
-    def _in_order(self, batches: Iterable[Items]) -> Iterator[tuple[Items, list[Outcome] | str]]:
+    def _in_order(
+        self, batches: Iterable[Batch], on_outcome: OnOutcome | None
+    ) -> Iterator[tuple[int, Items, list[Outcome] | str]]:
         """Yield batches with their outcomes; a message for one that failed as a whole."""
         batches = iter(batches)
-        running: deque[tuple[Items, Running]] = deque()
+        running: deque[tuple[int, Items, Running]] = deque()
         try:
             while True:
-                while len(running) < AHEAD * self.count and (batch := next(batches, None)):
-                    running.append((batch, self._submit(batch)))
+                while len(running) < AHEAD * self.count and (new := next(batches, None)):
+                    start, batch = new
+                    future = self._submit(batch)
+                    if on_outcome is not None:
+                        future.add_done_callback(partial(_pass_on, start, on_outcome))
+                    running.append((start, batch, future))
                 if not running:
                     return
-                batch, future = running.popleft()
-                yield batch, self._result(batch, future)
+                start, batch, future = running.popleft()
+                found = self._result(batch, future)
+                if on_outcome is not None and len(batch) == 1 and isinstance(found, str):
+                    on_outcome(start, found)
+                yield start, batch, found
         finally:
-            for _, future in running:
+            for *_, future in running:
                 future.cancel()
 
     def _result(self, batch: Items, future: Running) -> list[Outcome] | str:
@@ -151,6 +173,15 @@ class _Context(SpawnContext):
     Process = _Process
 
 
+def _pass_on(start: int, on_outcome: OnOutcome, future: Running) -> None:
+    """Report the outcomes of a call as soon as it has returned."""
+    if future.cancelled() or future.exception() is not None:
+        return
+    found = future.result()
+    for i, outcome in enumerate(found if isinstance(found, list) else ()):
+        on_outcome(start + i, outcome)
+
+
 _loaded: Callable[[Any], Any] | str = "not loaded"
 _batched = False
 
@@ -158,7 +189,7 @@ _batched = False
 def _start(source: str | bytes, batched: bool) -> None:
     """Load the function in a new process; what it prints goes to stderr."""
     global _loaded, _batched
-    ignore_ctrl_c()
+    ignore_ctrl_c()  # it ends the run, not a call, whose failure would count
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     try:

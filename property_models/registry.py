@@ -106,6 +106,19 @@ def alongside(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
+def files(name: str) -> list[Path]:
+    """Return the files that the values of a property depend on; none for a built-in one.
+
+    Raises:
+        MolgenError: if it is a user's function that cannot be found.
+    """
+    folder = name.removeprefix(MODEL).removeprefix(UNCERTAINTY)
+    if folder != name or _is_folder(name):
+        return sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    function = get(name).function if ":" in name else None
+    return callables.files(function) if isinstance(function, Scorer) else []
+
+
 @checked
 def compute(
     names: Sequence[str],

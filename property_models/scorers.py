@@ -14,14 +14,18 @@ call of a property outside of them.
 If all of the first 20 molecules fail, or more than 50 of the last 100, the run stops: no function
 is called any more, and the molecules left have no value. Results so far are kept; a call outside of
 a run raises :class:`ScoringStopped`.
+
+In a run with a journal (:mod:`molgen.utils.journal`) every outcome is stored, and a function is
+called once for each molecule, however often the run is interrupted. Failures that stop a run are
+not stored, since their reason may be gone when it is resumed.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,6 +36,7 @@ from rdkit import Chem
 
 from molgen.errors import MolgenError
 from molgen.molecules.fate import Fate
+from molgen.utils import journal
 from molgen.utils.arguments import check_fields
 from molgen.utils.parallel import cores
 from molgen.utils.progress import Bar
@@ -39,7 +44,7 @@ from property_models.calls import Outcome, message
 from property_models.failures import Failures
 
 if TYPE_CHECKING:
-    from property_models.processes import Processes
+    from property_models.processes import OnOutcome, Processes
 
 STOPPED = "a scorer failed too often"
 """The reason why a run stopped."""
@@ -92,7 +97,7 @@ class Scorer:
         ):
             found = np.full(len(items), np.nan)
             failures = run.failures.setdefault(self.name, Failures())
-            outcomes = run.outcomes(self, [] if run.stopped else items)
+            outcomes = run.outcomes(self, [] if run.stopped else items, texts)
             done = 0
             for done, outcome in enumerate(outcomes, 1):
                 if isinstance(outcome, float):
@@ -101,6 +106,10 @@ class Scorer:
                 bar.add()
                 if failures.too_many:
                     run.stopped = f"property {self.name!r}: {failures}; stopped"
+                    outcomes.close()
+                    if kept := journal.active():  # failures may be due to the moment
+                        kept.forget_failures(self.name)
+                        kept.keep()
                     break
             run.skipped.update(texts[done:])
         return found
@@ -137,8 +146,44 @@ class Scoring:
         if self.workers < 1:
             raise MolgenError(f"workers is {self.workers}, expected at least 1")
 
-    def outcomes(self, scorer: Scorer, items: Sequence[str | Chem.Mol]) -> Iterator[Outcome]:
-        """Yield the outcomes of a function in order, from processes that are started if need be."""
+    def outcomes(
+        self, scorer: Scorer, items: Sequence[str | Chem.Mol], texts: Sequence[str]
+    ) -> Generator[Outcome, None, None]:
+        """Yield the outcomes of a function in order; those in the journal of the run are not new.
+
+        Args:
+            scorer: the function.
+            items: SMILES or sanitised molecules.
+            texts: the name of each molecule.
+        """
+        kept = journal.active()
+        if kept is None:
+            yield from self._called(scorer, items)
+            return
+        keys = [(scorer.name, text) for text, _ in zip(texts, items, strict=False)]
+        new = [i for i, key in enumerate(keys) if key not in kept.scores]
+        own = {i: kept.scores[key] for i, key in enumerate(keys) if key in kept.scores}
+
+        waiting = True
+
+        def store(number: int, outcome: Outcome) -> None:
+            if waiting and outcome is not None:
+                kept.score(*keys[new[number]], outcome)
+
+        with closing(self._called(scorer, [items[i] for i in new], store)) as called:
+            try:
+                for i in range(len(keys)):
+                    yield own[i] if i in own else next(called)
+            finally:
+                waiting = False  # later failures may be due to an interrupt
+
+    def _called(
+        self,
+        scorer: Scorer,
+        items: Sequence[str | Chem.Mol],
+        on_outcome: OnOutcome | None = None,
+    ) -> Generator[Outcome, None, None]:
+        """Yield the outcomes of a function, from processes that are started if need be."""
         if not len(items):
             return
         from property_models.processes import Processes
@@ -151,7 +196,7 @@ class Scoring:
                 own.close()
             source = scorer.source or _pickled(scorer)
             own = self._processes[key] = Processes(source, scorer.batched, self.timeout, count)
-        yield from own.outcomes(items)
+        yield from own.outcomes(items, on_outcome)
 
     def close(self) -> None:
         """End all processes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from molgen.checkpoints.files import CLASSIFIER, CONFIG, INDEX, PRIOR, find
+from molgen.checkpoints.files import ALL, CARD, CLASSIFIER, CONFIG, INDEX, PRIOR, find
 from molgen.checkpoints.folder import load_classifier, load_network
 from molgen.checkpoints.hub import locate, resolve
 from molgen.checkpoints.info import home, read_info
@@ -16,6 +16,7 @@ from molgen.data.tokenizer import Tokenizer
 from molgen.errors import ModelError
 from molgen.guidance.classifier import label
 from molgen.utils.arrays import Ids
+from molgen.utils.files import digest
 from property_models.registry import MODEL
 
 if TYPE_CHECKING:
@@ -89,6 +90,15 @@ class Checkpoint:
                     f"model {name!r} is inconsistent: {quantity} is {value}, expected {expected}"
                 )
         return cls(name, denoiser, tokenizer, prior, training_index, info, folder)
+
+    def digest(self) -> str:
+        """Return a digest of all files that rows depend on; empty for a checkpoint in memory."""
+        if self.folder is None:
+            return ""
+        folders = dict.fromkeys([self.folder, home(self.folder, self.info)])
+        names = sorted({*ALL} - {CARD})
+        files = (folder / name for folder in folders for name in names)
+        return digest(path for path in files if path.is_file())
 
     @property
     def properties(self) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ COMMANDS = (
     "run",
 )
 BAD_INPUT = 2
+COMPLETE = (0, 3)
 
 
 class Parser(argparse.ArgumentParser):
@@ -135,11 +136,16 @@ def _run(arguments: argparse.Namespace) -> int:
     """Run a command, with the user's functions that it calls; return its exit status."""
     if not hasattr(arguments, "score_timeout"):
         return int(arguments.run(arguments))
+    from molgen.cli.resume import journaled
     from property_models.scorers import scoring
 
-    with scoring(arguments.score_timeout, arguments.score_workers) as scorers:
-        status = int(arguments.run(arguments))
-    return BAD_INPUT if scorers.stopped else status
+    with journaled(arguments) as journal:
+        with scoring(arguments.score_timeout, arguments.score_workers) as scorers:
+            status = int(arguments.run(arguments))
+        status = BAD_INPUT if scorers.stopped else status
+        if journal is not None and status not in COMPLETE:
+            journal.keep()
+    return status
 
 
 def _message(error: Exception) -> str:

@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, outputs, scaffold_options
+from molgen.cli import options, outputs, resume, scaffold_options
 from molgen.cli.inputs import note
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
@@ -75,11 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     goals, filters = _read(arguments)
     constraints = scaffold_options.read(arguments)
-    from molgen import load
     from molgen.discovery.design import design, resolve, survey
     from molgen.discovery.request import Budget, Request
 
-    model = load(arguments.model)
+    model = resume.load_model(arguments.model)
     purpose = "sampling" if arguments.no_filter else "design"
     whole = goals.targets if constraints is None else None  # presets are for whole molecules
     request = Request(

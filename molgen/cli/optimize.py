@@ -36,7 +36,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import inputs, options, outputs, scaffold_options
+from molgen.cli import inputs, options, outputs, resume, scaffold_options
 from molgen.cli.outputs import FEWER, SHOWN
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
@@ -124,10 +124,9 @@ def run(arguments: argparse.Namespace) -> int:
     keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
     likeness = Likeness(arguments.similarity, keep, change)
 
-    from molgen import load
     from molgen.discovery.leads.optimize import optimize
 
-    model = load(arguments.model)
+    model = resume.load_model(arguments.model)
     if single and isinstance(lead := read(0, leads[0], model, likeness), Refused):
         raise MolgenError(lead.reason)
     request = Request(
@@ -152,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
         table = carry(table, columns, table["lead_index"].tolist())
         outputs.deliver(table, arguments, model, request.settings, counts, reason)
 
-    screen = Screen(len(leads) * arguments.attempts, None if outputs.is_piped(arguments) else write)
+    screen = Screen(len(leads) * arguments.attempts, None if options.is_piped(arguments) else write)
     try:
         found = optimize(model, leads, request, screen.add, screen.finished)
     finally:

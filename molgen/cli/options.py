@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from molgen.targets import Target
 
 
+STDOUT = "-"  # as an output
 TRAINING = [dtype for dtype in DTYPES if dtype != "fp64"]  # training does not support fp64
+
+
+def is_piped(arguments: argparse.Namespace) -> bool:
+    """Return whether the output is no file: it is written once, at the end, without a record."""
+    from molgen.utils.files import is_stream
+
+    return arguments.out == STDOUT or is_stream(arguments.out)
 
 
 def positive(text: str) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
-from molgen.cli import options
+from molgen.cli import options, resume
+from molgen.cli.options import STDOUT, is_piped
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from molgen.model import Model
     from molgen.sampling.settings import Settings
 
-STDOUT = "-"
 SHOWN = 10  # molecules of the short table
 DRAWN = 20  # structures of the picture
 FEWER = 3  # exit status
@@ -27,7 +27,7 @@ NARROW = 28  # least width of a molecule in the short table, in characters
 
 
 def add_out(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add ``--out``, required without a default, and ``--no-record``."""
+    """Add ``--out``, required without a default, then with ``--resume``, and ``--no-record``."""
     parser.add_argument(
         "--out",
         required=default is None,
@@ -41,6 +41,8 @@ def add_out(parser: argparse.ArgumentParser, default: str | None = None) -> None
         action="store_true",
         help="write no FILE.json beside it, with which `molgen run` repeats the run",
     )
+    if default is None:
+        resume.add_argument(parser)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -198,13 +200,6 @@ def messages_apart(arguments: argparse.Namespace) -> Iterator[None]:
 def place(out: str) -> str:
     """Return an output file for a message."""
     return "standard output" if out == STDOUT else out
-
-
-def is_piped(arguments: argparse.Namespace) -> bool:
-    """Return whether the output is no file: it is written once, at the end, without a record."""
-    from molgen.utils.files import is_stream
-
-    return arguments.out == STDOUT or is_stream(arguments.out)
 
 
 def deliver(

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, outputs
+from molgen.cli import options, outputs, resume
 from molgen.cli.inputs import note
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
@@ -65,10 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = options.targets(arguments)
     names = list(dict.fromkeys([*wanted, *arguments.property]))
 
-    from molgen import load
     from property_models import alongside
 
-    model = load(arguments.model)
+    model = resume.load_model(arguments.model)
     own = model.own_labels(names)
     guided_by = {} if arguments.guidance == "none" else wanted
     settings = options.settings(arguments, model, targets=guided_by)

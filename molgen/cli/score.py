@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser)
     parser.add_argument("file", metavar="FILE", help=inputs.FILE)
     parser.add_argument("--column", metavar="C", help="the column to read")
-    outputs.add_out(parser, outputs.STDOUT)
+    outputs.add_out(parser, options.STDOUT)
     parser.add_argument(
         "--json",
         action="store_true",
@@ -187,7 +187,7 @@ def write(
     frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namespace, model: Model
 ) -> None:
     """Write the table and print the summary."""
-    if arguments.json and arguments.out == outputs.STDOUT:
+    if arguments.json and arguments.out == options.STDOUT:
         found = found | {"molecules": json.loads(frame.to_json(orient="records"))}
     else:
         outputs.deliver(frame, arguments, model)

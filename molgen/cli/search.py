@@ -18,7 +18,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import options, outputs
+from molgen.cli import options, outputs, resume
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
@@ -75,12 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     filters = Filters.read(arguments.filter)
 
-    from molgen import load
     from molgen.discovery.request import Budget, Request
     from molgen.discovery.search import GAMMA, search
 
     chosen = method(arguments.method)
-    model = load(arguments.model)
+    model = resume.load_model(arguments.model)
     settings = options.settings(arguments, model, "design")
     if arguments.gamma is None and arguments.preset is None:
         settings = replace(settings, gamma=GAMMA)

@@ -25,6 +25,7 @@ from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
 from molgen.molecules.filters import RADICALS
+from molgen.utils import journal
 from molgen.utils.arguments import checked
 from property_models.scorers import STOPPED, active, joined
 
@@ -80,6 +81,7 @@ def design(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
+        journal.keep()
         reason = "interrupted"
     if active().stopped:
         reason = STOPPED
@@ -117,6 +119,7 @@ def survey(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
+        journal.keep()
         reason = "interrupted"
     if run.counts.drawn < n and active().stopped:
         reason = STOPPED

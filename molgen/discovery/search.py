@@ -37,6 +37,7 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import Recipe, resolve
 from molgen.sampling.sampler import Samples
 from molgen.sampling.settings import Settings
+from molgen.utils import journal
 from molgen.utils.arguments import checked
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.pareto import ParetoRank
@@ -311,6 +312,7 @@ def search(
     try:
         reason = method.run(state)
     except KeyboardInterrupt:
+        journal.keep()
         reason = "interrupted"
     table = state.table()
     state.counts.delivered = len(table)

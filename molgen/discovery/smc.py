@@ -9,9 +9,11 @@ few oracle calls.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from molgen.discovery.objectives import WeightedSum
 from molgen.discovery.particles import (
@@ -30,6 +32,7 @@ from molgen.molecules.parsing import interpret_all
 from molgen.sampling.sampler import Samples
 from molgen.utils.arguments import check_fields
 from molgen.utils.arrays import Floats, Ids
+from molgen.utils.journal import recorded
 from molgen.utils.threads import Workers, workers
 
 ROUND = 256  # particles between two checks of the budgets
@@ -98,7 +101,8 @@ class SequentialMonteCarlo:
                 if groups < 1:
                     return search.out_of_forwards()
                 condition = None if prior_draw.condition is None else prior_draw.condition[:groups]
-                found = filter.run(prior_draw.lengths[:groups], condition, search.seed, first)
+                lengths = prior_draw.lengths[:groups]
+                found = recorded_particles(filter, lengths, condition, search.seed, first)
                 self._score_particles(search, found)
                 first += groups
         return reason
@@ -134,3 +138,44 @@ class SequentialMonteCarlo:
         rest = np.setdiff1d(np.arange(len(raw)), one)
         order = np.concatenate([one, rest])
         search.score_rows(Samples(found.tokens[order], found.nfe[order]))
+
+
+def recorded_particles(
+    filter: ParticleFilter,
+    lengths: Ids,
+    condition: NDArray[np.float32] | None,
+    seed: int,
+    first: int,
+) -> Particles:
+    """Return the particles of :meth:`ParticleFilter.run`, from the journal of a run if it has them.
+
+    The journal has complete groups, with the molecules drawn for the twists, which are then scored
+    again: by the same calls of the oracle as in the first run.
+    """
+    drawn: list[tuple[Ids, Ids]] = []
+    reward = filter.reward
+
+    def noted(tokens: Ids, nfe: Ids) -> Floats:
+        drawn.append((tokens.copy(), nfe.copy()))
+        return reward(tokens, nfe) if reward else np.zeros(len(nfe))
+
+    def run() -> dict[str, NDArray[Any]]:
+        own = filter if reward is None else replace(filter, reward=noted)
+        found = own.run(lengths, condition, seed, first)
+        tokens, nfe = zip(*drawn, strict=True) if drawn else ((found.tokens[:0],), (found.nfe[:0],))
+        return {
+            **vars(found),
+            "drawn": np.concatenate(tokens),
+            "drawn_nfe": np.concatenate(nfe),
+            "ends": np.cumsum([len(each) for each in nfe]),
+        }
+
+    found = recorded(["particles", lengths, condition, seed, first], run)
+    if reward is not None and not drawn:
+        ends = found["ends"][:-1]
+        for parts in zip(
+            np.split(found["drawn"], ends), np.split(found["drawn_nfe"], ends), strict=True
+        ):
+            if len(parts[0]):
+                reward(*parts)
+    return Particles(found["tokens"], found["log_weights"], found["nfe"])

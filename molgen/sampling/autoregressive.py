@@ -58,6 +58,12 @@ class State:
         """Whether every row has ended."""
         return not self.batches
 
+    def restore(self, rows: Ids, samples: Samples) -> None:
+        """Take rows as ended; see :class:`molgen.sampling.recorded.Restorable`."""
+        left = (batch[~np.isin(batch, rows)] for batch in self.batches)
+        self.batches = [batch for batch in left if len(batch)]
+        self.tokens[rows], self.steps[rows] = samples.tokens, samples.nfe // self.model.forwards
+
     def samples(self, rows: Ids) -> Samples:
         """Return some rows."""
         steps, model = self.steps[rows], self.model

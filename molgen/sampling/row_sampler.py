@@ -111,6 +111,16 @@ class State:
         """Whether every row has ended."""
         return not len(self.active.molecule) and not len(self.queue)
 
+    def restore(self, rows: Ids, samples: Samples) -> None:
+        """Take rows as ended; see :class:`molgen.sampling.recorded.Restorable`."""
+        self.queue = self.queue[~np.isin(self.queue, rows)]
+        self.write(rows, samples)
+
+    def write(self, rows: Ids, samples: Samples) -> None:
+        """Store the result of rows that have ended."""
+        self.tokens[rows], self.quality[rows] = samples.tokens, samples.quality
+        self.nfe[rows], self.classifier_nfe[rows] = samples.nfe, samples.classifier_nfe
+
     def result(self) -> Samples:
         """Return all rows, in order."""
         trajectory = self.recorder.trajectory(self.job.first) if self.recorder else None
@@ -182,11 +192,10 @@ class RowSampler(Stepping[State]):
         self._advance(active, state)
         done = active.step >= len(self.plan)
         ended, state.active = active.take(done), active.take(~done)
-        rows = ended.molecule
-        state.tokens[rows], state.quality[rows] = ended.tokens, ended.quality
-        state.nfe[rows], state.classifier_nfe[rows] = ended.nfe, ended.classifier_nfe
         costs = ended.nfe, None, ended.classifier_nfe
-        return state, Info(rows, Samples(ended.tokens, *costs, ended.quality))
+        info = Info(ended.molecule, Samples(ended.tokens, *costs, ended.quality))
+        state.write(info.rows, info.samples)
+        return state, info
 
     def _check_given(self, given: Given, lengths: Ids) -> None:
         """Check given rows.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PLACED, REMOVED = 0, 1
 EVENTS = ("molecule", "step", "position", "action", "token", "probability")
 """Columns of the table of a trajectory."""
+COLUMNS = 6  # of an event
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,18 @@ class Recorder:
         actions = np.full(len(molecule), action)
         self._events.append(np.stack([molecule, step, position, actions, token, p], axis=1))
 
+    def of(self, molecules: Ids) -> Floats:
+        """Return the events of some molecules, shape (events, columns)."""
+        events = [each[np.isin(each[:, 0], molecules)] for each in self._events[:]]
+        return np.concatenate([np.empty((0, COLUMNS)), *events])
+
+    def restore(self, events: Floats) -> None:
+        """Take events of an earlier run, with the columns of :meth:`of`."""
+        self._events.append(events)
+
     def trajectory(self, first: int = 0) -> Trajectory:
         """Return all events sorted by molecule and step; molecules count from ``first``."""
-        events = np.concatenate([np.empty((0, 6)), *self._events])
+        events = np.concatenate([np.empty((0, COLUMNS)), *self._events])
         events = events[np.lexsort((events[:, 1], events[:, 0]))]
         molecule, step, position, action, token = events[:, :5].astype(np.int64).T
         return Trajectory(molecule + first, step, position, action, token, events[:, 5])

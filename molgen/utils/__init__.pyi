@@ -7,6 +7,7 @@ from .files import replacing as replacing
 from .files import staged as staged
 from .interrupts import Interrupts as Interrupts
 from .interrupts import uninterrupted as uninterrupted
+from .journal import Journal as Journal
 from .locks import locked as locked
 from .parallel import map_chunks as map_chunks
 from .pareto import ParetoRank as ParetoRank

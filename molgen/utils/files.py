@@ -11,13 +11,14 @@ error always names it. Also checks of output paths, to be made before long work.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -84,6 +85,20 @@ def is_stream(path: str | Path) -> bool:
     if present is None or stat.S_ISDIR(present.st_mode):
         return False
     return not stat.S_ISREG(present.st_mode) or _own_output(present) is not None
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Return a digest of the names and the content of files.
+
+    Raises:
+        OSError: if one cannot be read.
+    """
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()[:16]
 
 
 @contextmanager

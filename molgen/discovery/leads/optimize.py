@@ -46,6 +46,7 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
+from molgen.utils import journal
 from molgen.utils.arguments import checked
 from molgen.utils.interrupts import uninterrupted
 from molgen.utils.threads import workers
@@ -115,6 +116,7 @@ def optimize(
                     reason = STOPPED
                     break
         except KeyboardInterrupt:
+            journal.keep()
             reason = "interrupted"
     import pandas as pd
 

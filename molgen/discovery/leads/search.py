@@ -43,6 +43,7 @@ from molgen.sampling.factory import adaptive_sampler
 from molgen.sampling.recipe import Recipe
 from molgen.sampling.sampler import AnySampler, Samples
 from molgen.utils.arrays import Ids
+from molgen.utils.journal import recorded
 from molgen.utils.randomness import SEGMENT, Use, used
 from molgen.utils.threads import Workers
 from property_models import scorers
@@ -181,7 +182,11 @@ class LeadSearch:
                 self.request.seed,
                 first,
             )
-        found = self.region_scores([region for state in new for region in state.start.regions])
+        regions = [region for state in new for region in state.start.regions]
+        parts = [(state.lead.index, state.start.smiles) for state in new]
+        found = recorded(
+            ["regions", first, *parts], lambda: {"scores": self.region_scores(regions)}
+        )["scores"]
         ends = np.cumsum([len(state.start.regions) for state in new])[:-1]
         for state, own in zip(new, np.split(found, ends), strict=True):
             state.start.set_scores(own)

@@ -1,0 +1,138 @@
+"""The journal of a command, ``OUT.journal``, from which ``--resume`` continues an unfinished run.
+
+A journal belongs to one request: the words of the command line, the content of the files that they
+name, the model's files, and the versions of the libraries. Words without an effect on the result
+may differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from molgen.cli import options
+from molgen.errors import MolgenError
+
+if TYPE_CHECKING:
+    from molgen.model import Model
+    from molgen.utils.journal import Journal
+
+END = ".journal"
+IDLE = {
+    *("run", "version", "out", "grid", "resume", "score_workers", "batch_size", "no_record"),
+    *("words", "stdout"),
+}
+"""Arguments without an effect on the result."""
+PLACED = ("command", "model", "leads")  # arguments that are no options
+FILES = ("leads", "preset", "scaffold_file")
+CLASSIFIER = re.compile(r"\bclassifier=([^,]+)")
+
+
+def add_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--resume``."""
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue an unfinished run from its journal, the file of --out with the ending "
+        f"{END}; without a journal, a run begins",
+    )
+
+
+@contextmanager
+def journaled(arguments: argparse.Namespace) -> Iterator[Journal | None]:
+    """Keep a journal in the block, for commands with ``--resume``; None for others.
+
+    Raises:
+        MolgenError: if the output cannot be written, or there is a journal that is not to be, or
+            cannot be, resumed.
+    """
+    if not hasattr(arguments, "resume"):
+        yield None
+        return
+    if options.is_piped(arguments):
+        if arguments.resume:
+            raise MolgenError(f"resume is given with out {arguments.out!r}, expected a file")
+        yield None
+        return
+    from molgen.data.tables import check_extension
+    from molgen.utils.files import check_writable
+    from molgen.utils.journal import journal
+
+    check_extension(arguments.out)
+    check_writable(arguments.out)
+    own, closed = None, None
+    try:
+        with journal(arguments.out + END, _request(arguments), arguments.resume) as own:
+            try:
+                yield own
+            except BrokenPipeError as error:  # of the report, which follows the output
+                closed = error
+    finally:
+        if own is not None and own.path.exists():
+            options.say(f"kept {own.path}: the same command with --resume continues")
+    if closed is not None:
+        raise closed
+
+
+def load_model(name: str) -> Model:
+    """Load the model of a command, which must be that of the journal.
+
+    Raises:
+        MolgenError: if there is no such model, or the journal is of another one.
+    """
+    from molgen import load
+    from molgen.utils.journal import active
+    from molgen.version import __version__
+
+    model = load(name)
+    journal = active()
+    if journal is not None:
+        import numpy
+        import rdkit
+        import torch
+
+        libraries = {lib.__name__: lib.__version__ for lib in (numpy, rdkit, torch)}
+        journal.identify({"molgen": __version__, **libraries, "content of model": model.digest()})
+    return model
+
+
+def _request(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the result of a command depends on, but for the model and the libraries."""
+    from molgen.utils.files import digest
+
+    words = {key: value for key, value in vars(arguments).items() if key not in IDLE}
+    named = {
+        key if key in PLACED else "--" + key.replace("_", "-"): value
+        for key, value in words.items()
+    }
+    files = _files(arguments)
+    return named | {
+        f"content of {name}": digest(path for path in files if path.name == name)
+        for name in {path.name for path in files}
+    }
+
+
+def _files(arguments: argparse.Namespace) -> list[Path]:
+    """Return the files that the arguments name, the model's excepted."""
+    from molgen.targets import split_targets
+    from property_models.registry import files
+
+    named = [str(getattr(arguments, key, None) or "") for key in FILES]
+    found = [Path(text) for text in named if text]
+    for text in CLASSIFIER.findall(arguments.guidance or ""):
+        found += sorted(Path(text).glob("*"))
+    names = [*split_targets(arguments.target), *getattr(arguments, "property", ())]
+    for name in names:
+        found += files(name)
+    return [path for path in dict.fromkeys(found) if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no system allows such a name, as that of a lead
+        return False
