@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.discovery.counts import ALL, DesignCounts, Designs
+from molgen.discovery.counts import ALL, DesignCounts
 from molgen.discovery.goals import Goals, guided_targets
 from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
 from molgen.molecules.filters import RADICALS
+from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def design(
     on_found: Callable[[pd.DataFrame], None] | None = None,
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
-) -> Designs:
+) -> Result[DesignCounts]:
     """Draw until ``request.n`` molecules are accepted, or the budget ends.
 
     Args:
@@ -55,8 +56,10 @@ def design(
             the source.
 
     Returns:
-        The accepted molecules, fewer than ``n`` if the budget ended, with the counts. An interrupt
-        (Ctrl-C) ends the run with the molecules accepted so far.
+        The accepted molecules by index, fewer than ``n`` if the budget ended: columns as in
+        :meth:`molgen.model.Model.sample` and ``score``, the weighted sum of
+        :meth:`molgen.discovery.goals.Goals.score`; and the counts of all rows up to the last one.
+        An interrupt (Ctrl-C) ends the run with the molecules accepted so far.
 
     Raises:
         MolgenError: if a goal is invalid, no goal affects the result, or novelty is required
@@ -78,12 +81,12 @@ def design(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
-        reason = "interrupted"
+        reason = INTERRUPTED
     if active().stopped:
         reason = STOPPED
     if run.counts.accepted >= n:
-        reason = "complete"
-    return Designs(run.table(found), run.counts, n, reason)
+        reason = COMPLETE
+    return Result(run.table(found), run.counts, n, reason, request)
 
 
 @joined()
@@ -92,12 +95,13 @@ def survey(
     request: Request,
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
-) -> Designs:
+) -> Result[DesignCounts]:
     """Draw ``request.n`` rows, deliver all of them, and count the rows that meet each goal.
 
     No row is filtered or retried (except as the settings require): the rows are those of
     :meth:`molgen.model.Model.sample`. Arguments as of :func:`design`; the settings are by default
     those recommended for sampling, and without a training-set index no row is rejected for novelty.
+    The table has the column ``lost``: the reason of a rejection, empty if accepted.
 
     Raises:
         MolgenError: if a goal is invalid, or no goal affects the result.
@@ -106,7 +110,7 @@ def survey(
         request = replace(request, allow_training_molecules=True)
     run, n = _Run.of(model, request, "sampling", source), request.count
     found: list[pd.DataFrame] = []
-    reason = "complete"
+    reason = COMPLETE
     try:
         while run.counts.drawn < n and not active().stopped:
             size = min(run.most or n, n - run.counts.drawn)
@@ -114,10 +118,10 @@ def survey(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
-        reason = "interrupted"
+        reason = INTERRUPTED
     if run.counts.drawn < n and active().stopped:
         reason = STOPPED
-    return Designs(run.table(found), run.counts, n, reason)
+    return Result(run.table(found), run.counts, n, reason, request)
 
 
 def resolve(model: Model, request: Request, purpose: str = "design") -> Resolved:
@@ -235,7 +239,7 @@ class _Run:
         """Return the delivered rows with their scores."""
         import pandas as pd
 
-        table = self.model.sample(0, properties=[*self.goals.targets])
+        table = self.model.table(self.model.draw(0), self.request.names)
         if parts:
             table = pd.concat(parts, ignore_index=True)
         scores = self.goals.score(table)
