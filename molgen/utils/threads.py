@@ -50,6 +50,25 @@ def resolve_dtype(dtype: str, device: str) -> torch.dtype:
     return choices[dtype]
 
 
+def check_device(device: str) -> None:
+    """Check that a device is available.
+
+    Raises:
+        MolgenError: if it is not, with those that are.
+    """
+    try:
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0].partition(" device type at")[0]
+        unknown = reason.startswith("Expected one of")  # of all that torch was ever built for
+        found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        found += ["mps"] if torch.backends.mps.is_available() else []
+        raise MolgenError(
+            f"device {device!r} cannot be used, expected {' or '.join(found)}"
+            + ("" if unknown else f": {reason}")
+        ) from error
+
+
 class Workers:
     """Threads that run one operation on one core each; a plain loop on a GPU."""
 
