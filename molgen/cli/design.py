@@ -22,21 +22,16 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molgen.cli import options, outputs, scaffold_options
-from molgen.errors import MolgenError
-from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.discovery.counts import DesignCounts, Designs
+    from molgen.discovery.counts import DesignCounts
     from molgen.discovery.goals import Goals
-    from molgen.molecules.filters import Filters
-    from molgen.targets import Target
+    from molgen.sampling.result import Result
 
 WIDEST = 40  # characters of a name in the table of counts
 WIDEST_SMILES = 60  # of a molecule in the short table
@@ -45,7 +40,7 @@ WIDEST_SMILES = 60  # of a molecule in the short table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
-    options.add_targets(parser)
+    options.add_goals(parser)
     outputs.add_weights(parser, "the guidance and the score")
     outputs.add_filters(parser)
     scaffold_options.add_arguments(parser)
@@ -71,101 +66,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Design and write; return the exit status."""
     started = time.monotonic()
-    goals, filters = _read(arguments)
-    constraints = scaffold_options.read(arguments)
-    from molgen import load
-    from molgen.data.tables import write_table
-    from molgen.discovery.design import design, resolve, survey
-    from molgen.discovery.request import Budget, Request
+    outputs.check_files(arguments.out, arguments.grid)
+    goals, columns = options.goals(arguments)
+    weights = outputs.read_weights(arguments.weight)
 
-    model = load(arguments.model)
-    purpose = "sampling" if arguments.no_filter else "design"
-    whole = goals.targets if constraints is None else None  # presets are for whole molecules
-    request = Request(
+    from molgen.api.design import design
+    from molgen.data.tables import write_table
+
+    screen = Screen(list(goals), started, arguments.no_filter)
+    designs = design(
+        arguments.model,
         goals,
         arguments.n,
-        filters,
-        tuple(constraints or ()),
-        Budget(arguments.max_draws),
-        arguments.seed,
-        options.settings(arguments, model, purpose, whole),
+        filters=arguments.filter,
+        **scaffold_options.given(arguments),
+        properties=columns,
+        tolerance=arguments.tolerance,
+        max_draws=arguments.max_draws,
+        no_filter=arguments.no_filter,
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
+        seed=arguments.seed,
+        progress=screen,
+        goal_weights=weights,
+        **options.given(arguments),
     )
-    guided_by, names = resolve(model, request, purpose).guided_by, list(goals.targets)
-    request = replace(request, guided_by=guided_by)
-    options.warn_of_targets(model, goals.targets)
-    for line in roles(goals, guided_by, arguments.no_filter):
-        options.say(line)
-    screen = Screen(names, arguments.n, started)
-    try:
-        if arguments.no_filter:
-            designs = survey(model, request, screen.drawn)
-        else:
-            designs = design(model, request, screen.found, screen.round)
-    finally:
-        screen.close()
-    if designs.reason == "interrupted" and not len(designs.table):
+    if designs.reason == "interrupted" and not len(designs):
         raise KeyboardInterrupt
+    names = list(designs.request.names)
     ranked = rank(designs.table)
     write_table(designs.table, arguments.out)
-    print(report(designs, ranked, goals))
+    print(report(designs, ranked))
     print(f"wrote {arguments.out}")
     if arguments.grid and len(ranked):
         title = f"{arguments.model}: {', '.join(names)}\nvalid, unique and new to the training set"
         outputs.draw_grid(ranked, names, arguments.grid, title)
-    kind = "rows" if arguments.no_filter else "molecules"
-    return outputs.end(model, len(designs.table), arguments.n, designs.reason, kind)
+    return outputs.end(designs, "rows" if arguments.no_filter else "molecules")
 
 
-def _read(arguments: argparse.Namespace) -> tuple[Goals, Filters]:
-    """Return goals and filters, with all checks that need no model.
-
-    Raises:
-        MolgenError: naming the argument that is invalid.
-    """
-    outputs.check_files(arguments.out, arguments.grid)
-    if arguments.guidance == "none" and arguments.target:
-        raise MolgenError("guidance is none with a target, expected `molgen sample`")
-    if arguments.no_filter and arguments.max_draws:
-        raise MolgenError("max-draws is given with no-filter, expected one of them")
-    from molgen.discovery.goals import read_goals
-    from molgen.molecules.filters import Filters
-
-    weights = outputs.read_weights(arguments.weight)
-    goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
-    return goals, Filters.read(arguments.filter)
-
-
-def roles(goals: Goals, guided_by: Mapping[str, Target], survey: bool) -> list[str]:
-    """Return notes on targets or weights without effect on the draws.
-
-    Args:
-        goals: the goals.
-        guided_by: targets that guide the draws.
-        survey: whether rows that miss a goal are delivered too.
-    """
-    from molgen.targets import Range
-
-    lines = []
-    idle = [goal for goal in goals if goal.name not in guided_by]
-    if idle:
-        role = {True: "counts" if survey else "filters", False: "ranks"}
-        only = ", ".join(f"{goal.name} {role[goal.bounds]} only" for goal in idle)
-        guides = ", ".join(guided_by) or "no target"
-        lines.append(f"guided by {guides}; {only}: the model is not conditioned on it")
-    weighted = len(set(goals.weights.values())) > 1
-    if weighted and not survey and all(isinstance(goal.target, Range) for goal in goals):
-        lines.append("all targets are ranges, so weights do not affect the ranking")
-    return lines
-
-
-class Screen(Bar):
+class Screen(outputs.Screen):
     """Prints the first molecule, then shows a bar."""
 
-    def __init__(self, names: list[str], n: int, started: float) -> None:
-        super().__init__(n, "molecule")
-        self.names, self.started, self.first = names, started, True
+    unit = "molecule"
+
+    def __init__(self, names: list[str], started: float, survey: bool) -> None:
+        super().__init__()
+        self.names, self.started, self.survey, self.first = names, started, survey, True
 
     def found(self, rows: pd.DataFrame) -> None:
         """Print the first molecule of the run, and count all."""
@@ -178,13 +124,12 @@ class Screen(Bar):
             self.first = False
         self.add(len(rows))
 
-    def round(self, counts: DesignCounts) -> None:
+    def round(self, state: DesignCounts) -> None:
         """Show the number of rows drawn."""
-        self.note(f"{counts.drawn} drawn")
-
-    def drawn(self, counts: DesignCounts) -> None:
-        """Show the number of rows a survey has drawn."""
-        self.to(counts.drawn)
+        if self.survey:
+            self.bar.to(state.drawn)
+        else:
+            self.bar.note(f"{state.drawn} drawn")
 
 
 def rank(table: pd.DataFrame) -> pd.DataFrame:
@@ -194,9 +139,10 @@ def rank(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("score", ascending=False, kind="stable")
 
 
-def report(designs: Designs, ranked: pd.DataFrame, goals: Goals) -> str:
+def report(designs: Result[DesignCounts], ranked: pd.DataFrame) -> str:
     """Return the short table and the counts."""
-    lines = outputs.short_table(ranked, list(goals.targets), WIDEST_SMILES)
+    goals = designs.request.goals
+    lines = outputs.short_table(ranked, list(designs.request.names), WIDEST_SMILES)
     return "\n".join([*lines, *counts_table(designs.counts, goals), str(designs.counts)])
 
 

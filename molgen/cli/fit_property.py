@@ -17,15 +17,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from molgen.cli import options
-from molgen.cli.inputs import note
-from molgen.errors import MolgenError
+from molgen.cli import options, outputs
 
 if TYPE_CHECKING:
-    from property_models.learned.fit import Assessment
-    from property_models.learned.measured import Measured
     from property_models.learned.predictor import PropertyPredictor
 
 MOLECULES, EPOCHS = 20_000, 6.0
@@ -80,101 +76,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit and write; return the exit status."""
-    from molgen.training.ingest import COLUMN, built_in
-    from property_models.learned.fit import fit_predictor
-    from property_models.learned.fitting import check_library
-    from property_models.learned.measured import read_measured
+    from molgen.api.fit_property import fit_property
 
-    check_library()
-    out = check_folder(arguments.out)
-    if not 0 < arguments.classifier_epochs < float("inf"):
-        raise MolgenError(
-            f"classifier-epochs is {arguments.classifier_epochs}, expected more than 0"
-        )
-    model = None
-    if arguments.classifier:
-        from molgen import load
-
-        model = load(arguments.classifier)
-    measured = read_measured(arguments.file, arguments.column, arguments.smiles_column, True)
-    options.say(f"{Path(arguments.file).name}: {measured.summary()}")
-    try:
-        predictor, tested = fit_predictor(
-            measured,
-            arguments.name or arguments.column,
-            arguments.unit,
-            arguments.direction,
-            arguments.split,
-            arguments.seed,
-            on_stage=_stage,
-        )
-    except ValueError as error:  # often because of rejected rows
-        raise MolgenError(f"{error}; {'; '.join(measured.notes)}") from error
-    note([*measured.notes, *built_in(arguments.file, {arguments.column: COLUMN})])
-    write(out, predictor, tested, measured)
-    options.say(report(predictor))
-    options.say(f"wrote {out}: the property model:{out} and its deviation uncertainty:{out}")
-    if model is not None:
-        _classifier(arguments, model, measured, tested, out)
+    names = (
+        *("column", "out", "smiles_column", "name", "unit", "direction", "split", "seed"),
+        *("classifier", "classifier_molecules", "classifier_epochs"),
+    )
+    given = {name: getattr(arguments, name) for name in names}
+    fit_property(Path(arguments.file), **given, progress=Screen())
     return 0
 
 
-def check_folder(path: str) -> Path:
-    """Return the folder to write, which may not exist yet.
+class Screen(outputs.Screen):
+    """Prints the stages on a terminal, and the errors on test molecules."""
 
-    Raises:
-        MolgenError: if it cannot be created or written to.
-    """
-    from molgen.utils.files import check_writable
+    def stage(self, label: str) -> None:
+        """Print the current stage if standard error is a terminal."""
+        if sys.stderr is not None and sys.stderr.isatty():
+            print(f"{label} ...", file=sys.stderr, flush=True)
 
-    folder = Path(path)
-    existing = next(place for place in (folder, *folder.parents, Path()) if place.exists())
-    if not existing.is_dir():
-        raise MolgenError(f"out is {path!r}, but {str(existing)!r} is a file, expected a folder")
-    check_writable(existing / "property.json")
-    return folder
-
-
-def write(out: Path, predictor: PropertyPredictor, tested: Assessment, measured: Measured) -> None:
-    """Write the predictor's folder; the predictor itself last, so that it is never partial."""
-    from molgen.data.tables import write_table
-    from property_models.learned.calibration_plot import calibration_plot
-
-    out.mkdir(parents=True, exist_ok=True)
-    write_table(predictions(tested, measured), out / "predictions.csv")
-    left_out = out / "left_out.csv"
-    if measured.left_out:
-        measured.write_left_out(left_out)
-    else:
-        left_out.unlink(missing_ok=True)
-    try:
-        calibration_plot(
-            tested, measured.values, predictor.name, out / "calibration.png", predictor.unit
-        )
-    except ValueError as error:  # no matplotlib: only the plot is missing
-        print(f"no calibration.png: {error}", file=sys.stderr)
-    predictor.save(out)
-
-
-def predictions(tested: Assessment, measured: Measured) -> Any:
-    """Return a table of all molecules: measured, predicted, the 90 % interval, and the part."""
-    import numpy as np
-    import pandas as pd
-
-    parts = np.full(len(measured.smiles), "training", dtype=object)
-    parts[tested.split.calibration] = "calibration"
-    parts[tested.split.test] = "test"
-    low, high = tested.conformal.interval(tested.mean, tested.spread, 0.9)
-    return pd.DataFrame(
-        {
-            "smiles": measured.smiles,
-            "measured": measured.values,
-            "predicted": tested.mean,
-            "low_90": low,
-            "high_90": high,
-            "part": parts,
-        }
-    )
+    def round(self, state: PropertyPredictor) -> None:
+        """Print the errors of the predictor."""
+        options.say(report(state))
 
 
 def report(predictor: PropertyPredictor) -> str:
@@ -193,43 +116,6 @@ def report(predictor: PropertyPredictor) -> str:
         cells += "".join(f"{r['coverage'][c]:>8.0%}" for c in SHOWN_COVERAGE)
         lines.append(f"{kept:<18}{cells}")
     return "\n".join(lines)
-
-
-def _classifier(
-    arguments: argparse.Namespace, model: Any, measured: Measured, tested: Assessment, out: Path
-) -> None:
-    """Draw molecules, label them with the predictor, and train a noisy classifier."""
-    import json
-
-    from molgen.checkpoints.files import CLASSIFIER
-    from molgen.training import distil
-    from molgen.utils.files import replacing
-    from molgen.utils.progress import Bar
-
-    name, folder = f"model:{out}", out / CLASSIFIER
-    with Bar(arguments.classifier_molecules, label="molecules") as bar:
-        drawn = distil.draw(model, arguments.classifier_molecules, arguments.seed, bar.add)
-    labelled = distil.label(
-        model, name, measured, tested.split, arguments.split, drawn, arguments.seed
-    )
-    options.say("classifier: " + ", ".join(f"{n:,} {name}" for name, n in labelled.counts.items()))
-    classifier = distil.train(labelled, model, folder, arguments.classifier_epochs)
-    found = distil.agreement(classifier, labelled.data)
-    record = {"model": arguments.classifier, "labels": labelled.counts, "held_out": found}
-    with replacing(folder / "classifier.json") as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    if "spearman" in found:
-        options.say(
-            f"classifier and predictor on {found['molecules']} clean held-out molecules: rank "
-            f"correlation {found['spearman']:.3f}"
-        )
-    options.say(f"wrote {folder}: a noisy classifier of {name}")
-
-
-def _stage(text: str) -> None:
-    """Print the current stage if standard error is a terminal."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        print(f"{text} ...", file=sys.stderr, flush=True)
 
 
 def _seed(text: str) -> int:

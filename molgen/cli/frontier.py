@@ -21,17 +21,12 @@ Example:
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from molgen.cli import sweep_options as sweeping
-from molgen.cli import sweep_progress
-from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CONVENTIONS = ("paper", "strict")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,47 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sweep and chart; return the exit status."""
-    import pandas as pd
+    from molgen.api.frontier import frontier
 
-    from molgen.frontiers.frontier import hypervolumes, published_table, ratios, run_table
-    from molgen.frontiers.page import frontier_html, plotly_script
-    from molgen.frontiers.plot import figure_class, frontier_png
-    from molgen.frontiers.store import Store
-
-    conventions = chosen_conventions(arguments.conventions)
-    folder = sweeping.out_folder(arguments.out)
-    figure_class()  # missing libraries are reported before hours of sampling
-    plotly_script()
-    store = Store(folder)
-    order = sweeping.labels(arguments)
-    if arguments.only_charts:
-        records = sweeping.finished(store, arguments)
-    else:
-        sweep, models = sweeping.prepare(arguments)
-        if arguments.published:
-            published_table(arguments.published, sweep.objective)
-        order = tuple(method.label for method in sweep.methods)
-        records = sweep_progress.execute(
-            sweep, models, folder,
-            lambda done: sweep_progress.write(run_table(done, order), folder / "frontier.csv"),
-        )  # fmt: skip
-    objective = records[0].objective
-    runs = run_table(records, order)
-    volumes, published = hypervolumes(runs), None
-    if arguments.published:
-        published = published_table(arguments.published, objective)
-        if published.empty:
-            print(f"{arguments.published} has no points of {objective.property}", file=sys.stderr)
-            published = None
-        else:
-            volumes = pd.concat([volumes, hypervolumes(published)], ignore_index=True)
-    against = ratios(volumes)
-    for table, name in ((runs, "frontier"), (volumes, "hypervolume"), (against, "ratios")):
-        sweep_progress.write(table, folder / f"{name}.csv")
-    frontier_png(runs, volumes, objective, folder / "frontier.png", published, conventions)
-    frontier_html(store, records, runs, volumes, folder / "frontier.html", published, conventions)
-    print(summary(volumes, against, conventions))
-    print(f"{len(records)} runs: {folder / 'frontier.png'}, {folder / 'frontier.html'}")
+    given = sweeping.given(arguments)
+    found = frontier(**given, published=arguments.published, conventions=arguments.conventions)
+    sweeping.check_interrupted(found)
+    made = found.output
+    conventions = tuple(dict.fromkeys(w.strip() for w in arguments.conventions.split(",")))
+    print(summary(made.hypervolumes, made.ratios, conventions))
+    print(f"{len(made.records)} runs: {made.figure}, {made.figure.with_suffix('.html')}")
     return 0
 
 
@@ -119,16 +82,3 @@ def summary(volumes: pd.DataFrame, against: pd.DataFrame, conventions: tuple[str
                     line += ", seeds apart" if pair.apart else ""
             lines.append(line)
     return "\n".join(["hypervolume (fraction novel x gain):", *lines])
-
-
-def chosen_conventions(text: str) -> tuple[str, ...]:
-    """Read the conventions to chart.
-
-    Raises:
-        MolgenError: if one is unknown, or none is given.
-    """
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    for name in found:
-        if name not in CONVENTIONS:
-            raise MolgenError(f"conventions has {name!r}, expected {' or '.join(CONVENTIONS)}")
-    return found

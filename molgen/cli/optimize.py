@@ -32,21 +32,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import inputs, options, outputs, scaffold_options
+from molgen.cli import options, outputs
 from molgen.cli.outputs import FEWER, SHOWN
-from molgen.errors import MolgenError
-from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.constraints.likeness import Atoms
-    from molgen.discovery.goals import Goals
-    from molgen.discovery.leads.report import Optimized
-    from molgen.molecules.parsing import Molecule
+    from molgen.discovery.leads.counts import LeadCounts
+    from molgen.sampling.result import Result
 
 WIDEST = 36  # characters of a molecule in the short table
 
@@ -55,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
     parser.add_argument("leads", metavar="LEADS", help="a SMILES, or a .smi or .csv file of them")
-    options.add_targets(parser, required=True)
+    options.add_goals(parser)
     parser.add_argument(
         "--similarity", type=float, default=0.4, metavar="S", help="least similarity (default 0.4)"
     )
@@ -107,71 +102,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
-    from molgen.constraints.likeness import Likeness
-    from molgen.discovery.goals import read_goals
-    from molgen.discovery.leads.lead import Refused, read
-    from molgen.discovery.request import Budget, Request
-    from molgen.molecules.filters import Filters
+    outputs.check_files(arguments.out)
+    targets, _ = options.goals(arguments, needed=True)
+    weights = outputs.read_weights(arguments.weight)
+
+    from molgen.api.optimize import optimize
     from property_models.scorers import STOPPED
 
-    outputs.check_files(arguments.out)
-    weights = outputs.read_weights(arguments.weight)
-    goals = read_goals(arguments.target, weights, tolerance=arguments.tolerance)
-    filters = Filters.read(arguments.filter)
-    leads, notes = read_leads(arguments.leads, arguments.column)
-    single = not notes
-    keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
-    likeness = Likeness(arguments.similarity, keep, change)
-
-    from molgen import load
-    from molgen.discovery.leads.optimize import optimize
-
-    model = load(arguments.model)
-    if single and isinstance(lead := read(0, leads[0], model, likeness), Refused):
-        raise MolgenError(lead.reason)
-    request = Request(
-        goals,
-        arguments.top_k,
-        filters,
-        likeness,
-        Budget(
-            oracle_calls=arguments.oracle_calls,
-            attempts=arguments.attempts,
-            stop_after=arguments.stop_after,
-        ),
-        arguments.seed,
-        options.settings(arguments, model),
-        {} if arguments.guidance == "none" else None,
+    found = optimize(
+        arguments.model,
+        arguments.leads,
+        targets,
+        similarity=arguments.similarity,
+        attempts=arguments.attempts,
+        oracle_calls=arguments.oracle_calls,
+        stop_after=arguments.stop_after,
+        top_k=arguments.top_k,
+        keep=arguments.keep,
+        change=arguments.change,
+        column=arguments.column,
+        filters=arguments.filter,
+        tolerance=arguments.tolerance,
         allow_radicals=arguments.allow_radicals,
+        seed=arguments.seed,
+        progress=Screen(arguments.out),
+        goal_weights=weights,
+        **options.given(arguments),
     )
-    inputs.note(notes)
-    options.warn_of_targets(model, goals.targets)
-    screen = Screen(len(leads) * arguments.attempts, arguments.out)
-    try:
-        found = optimize(model, leads, request, screen.add, screen.finished)
-    finally:
-        screen.close()
     interrupted = found.reason == "interrupted"
-    if interrupted and not len(found.table):
+    if interrupted and not len(found):
         raise KeyboardInterrupt
-    print(report(found, goals, single))
+    print(report(found))
     print(f"wrote {arguments.out}")
-    if not found.every_lead and found.reason != STOPPED:
+    complete = found.counts.every_lead
+    if not complete and found.reason != STOPPED:
         why = f": {found.reason}" if interrupted else ""
         improved = f"{found.counts.improved} of {found.asked} leads improved"
         print(f"{improved}{why}", file=sys.stderr)
-    return 130 if interrupted else 0 if found.every_lead else FEWER
+    return 130 if interrupted else 0 if complete else FEWER
 
 
-class Screen(Bar):
+class Screen(outputs.Screen):
     """Shows a bar of attempts, and writes finished rows."""
 
-    def __init__(self, attempts: int, out: str) -> None:
-        super().__init__(attempts, "attempt")
+    unit = "attempt"
+
+    def __init__(self, out: str) -> None:
+        super().__init__()
         self.out = out
         self.tables: list[pd.DataFrame] = []
 
-    def finished(self, rows: pd.DataFrame) -> None:
+    def add(self, count: int) -> None:
+        """Move the bar."""
+        super().add(count)
+
+    def found(self, rows: pd.DataFrame) -> None:
         """Write the rows of all finished leads."""
         import pandas as pd
 
@@ -181,66 +166,14 @@ class Screen(Bar):
         write_table(pd.concat(self.tables, ignore_index=True), self.out)
 
 
-def read_leads(text: str, column: str | None) -> tuple[list[str], list[str]]:
-    """Return the leads, and notes on the file, none for a lead from the command line.
-
-    Raises:
-        MolgenError: if the text is neither a file nor a molecule, or the file cannot be read.
-    """
-    from molgen.data.reading import bare, read_table
-
-    try:
-        is_file = Path(text).is_file()
-    except (OSError, ValueError):  # no system allows such a name
-        is_file = False
-    if is_file:
-        table = read_table(text, column)
-        return [_lead(molecule) for molecule in inputs.given(table.raw)], table.notes()
-    (molecule,) = inputs.given([bare(text)])
-    if not molecule.ok:
-        raise MolgenError(f"leads is {text!r}, expected a file or a molecule: {molecule.status}")
-    if column is not None:
-        raise MolgenError(f"column is {column!r}, but leads is a molecule, expected a file")
-    return [_lead(molecule)], []
-
-
-def _lead(molecule: Molecule) -> str:
-    """Return a lead with the atom order of the input; of a salt, the organic fragment."""
-    from molgen.molecules.parsing import canonical
-
-    if not molecule.ok or "." not in molecule.raw:
-        return molecule.raw
-    parts = molecule.raw.split(".")
-    return next((part for part in parts if canonical(part) == molecule.smiles), molecule.smiles)
-
-
-def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:
-    """Read SMARTS, or indices such as ``0,3,5-8``.
-
-    Raises:
-        MolgenError: if it is neither, or indices are given for several leads.
-    """
-    try:
-        found = scaffold_options.atoms(text)
-    except ValueError as error:
-        raise MolgenError(f"{name}: {error}") from error
-    if isinstance(found, str):
-        from molgen.molecules.smarts import read_smarts
-
-        read_smarts(found, f"{name} {text!r}")
-    elif found is not None and not single:
-        raise MolgenError(f"{name} is {text!r} for a file of leads, expected SMARTS")
-    return found
-
-
-def report(found: Optimized, goals: Goals, single: bool) -> str:
+def report(found: Result[LeadCounts]) -> str:
     """Return the short table and the counts."""
     from molgen.molecules.fate import Fate
 
-    names = list(goals.targets)
+    names = list(found.request.goals.targets)
     ok = found.table[found.table["outcome"] == Fate.ACCEPTED]
     ok = ok.sort_values(["gain", "similarity"], ascending=False, kind="stable")
-    if not single:
+    if found.asked > 1:
         ok = ok.drop_duplicates("lead_index").sort_values("lead_index")
     lines = [f"{'lead':<{WIDEST}} {'better':<{WIDEST}} {'similarity':>10}"]
     lines[0] += "".join(f"{name:>18}" for name in names)

@@ -22,10 +22,10 @@ from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from molgen.model import Model
+    from molgen.sampling.result import Result, SampleCounts
     from molgen.sampling.sampler import Samples
 
 EVENTS = (".csv", ".parquet")  # rows of a trajectory are events, not molecules
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n", type=options.positive, required=True, metavar="N", help="rows to draw"
     )
-    options.add_targets(parser)
+    options.add_goals(parser)
     parser.add_argument(
         "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
     )
@@ -66,17 +66,22 @@ def run(arguments: argparse.Namespace) -> int:
         check_extension(path)
         check_writable(path)
     check_trajectory(arguments.trajectory, arguments.out)
-    wanted = options.targets(arguments)
-    names = list(dict.fromkeys([*wanted, *arguments.property]))
+    words, columns = options.goals(arguments)
 
     from molgen import load
+    from molgen.model import SampleRequest
+    from molgen.sampling.keywords import UNGUIDED
 
     model = load(arguments.model)
-    own = model.own_labels(names)
-    guided_by = {} if arguments.guidance == "none" else wanted
+    wanted = model.guidable(words)
+    guided_by = {} if arguments.guidance == UNGUIDED else wanted
     settings = options.settings(arguments, model, targets=guided_by)
+    further = (*arguments.property, *columns)
+    request = SampleRequest(arguments.n, wanted, arguments.seed, 0, further, settings)
+    own = model.own_labels(request.names)
     model.check(guided_by, settings)
-    options.warn_of_targets(model, guided_by)
+    for line in model.prior.outside(guided_by):
+        print(f"warning: {line}", file=sys.stderr, flush=True)
     progress = Progress(arguments.n)
     try:
         samples = model.draw(
@@ -95,13 +100,13 @@ def run(arguments: argparse.Namespace) -> int:
             raise
     finally:
         progress.close()
-    table = model.table(samples, names)
+    found = model.result(samples, request)
     if rows is not None:
-        table["index"] = rows
-    write_table(table, arguments.out)
+        found.table["index"] = rows
+    found.save(arguments.out)
     if samples.trajectory is not None:
         write_table(samples.trajectory.frame(model.tokenizer), arguments.trajectory)
-    print(summary(table, [name for name in names if name not in own], arguments.n))
+    print(summary(found, [name for name in request.names if name not in own]))
     for name in own:
         print(
             f"{name} cannot be computed: the model learned it from a column of its training file; "
@@ -112,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
     if status:
-        print(f"interrupted: {len(table)} of {arguments.n} rows written", file=sys.stderr)
+        print(f"interrupted: {len(found)} of {arguments.n} rows written", file=sys.stderr)
     return status
 
 
@@ -161,17 +166,13 @@ class Progress(Bar):
         return index[order], Samples(tokens, nfe, None, classifier_nfe)
 
 
-def summary(table: pd.DataFrame, names: list[str], asked: int) -> str:
-    """Return the counts of a table in a few lines; every rate is over all rows."""
-    rows = len(table)
-    if not rows:
-        return f"0 of {asked} rows"
-    valid = table["status"] == "ok"
-    failures = table.loc[~valid, "status"].value_counts()
-    lines = [
-        f"{rows} rows: {share(valid)} valid, {share(table['unique'])} unique, "
-        f"{share(table['novel'])} novel (strict); {table['nfe'].mean():.1f} forwards a row",
-    ]
+def summary(found: Result[SampleCounts], names: list[str]) -> str:
+    """Return the counts of rows in a few lines; every rate is over all rows."""
+    table = found.table
+    if not len(table):
+        return f"0 of {found.asked} rows"
+    failures = table.loc[table["status"] != "ok", "status"].value_counts()
+    lines = [str(found.counts)]
     if len(failures):
         lines.append("invalid: " + ", ".join(f"{n} {name}" for name, n in failures.items()))
     for name in names:
@@ -189,8 +190,3 @@ def warn(model: Model) -> str | None:
     if model.training_index is None:
         return "the model has no training-set index, so no row counts as novel"
     return model.training_index.check()
-
-
-def share(marks: pd.Series) -> str:
-    """Return a share of all rows, in per cent."""
-    return f"{100 * marks.mean():.1f} %"

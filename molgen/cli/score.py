@@ -30,15 +30,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
-from molgen.cli.inputs import given, note
+from molgen.cli.outputs import Screen
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from molgen.diffusion.score_table import Entry
-    from molgen.diffusion.string_likelihood import Ids, Score, Scorer
-    from molgen.model import Model
 
 STDOUT = "-"
 WRITABLE = (".csv", ".parquet", ".sdf")  # a .smi file has no place for a number
@@ -93,35 +89,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and write; return the exit status."""
-    from molgen import load
-    from molgen.data.reading import read_table
-    from molgen.diffusion.score_table import entry, summary, table
-    from molgen.molecules.parsing import random_spellings
-    from molgen.utils.parallel import cores
-
     check_out(arguments.out)
     targets = conditions(arguments.condition)
-    check = not arguments.as_written
-    rows = read_table(arguments.file, arguments.column, drawn=True, check=check)
-    model = load(arguments.model)
-    model.prior.check(targets)
-    if arguments.device:
-        options.check_device(arguments.device)
-    note(rows.notes())
-    longest = model.denoiser.max_length
-    molecules = given(rows.raw, cores())
-    entries_of = {}
-    for molecule in dict.fromkeys(molecules):  # repeated ones are scored once
-        others = random_spellings(molecule.smiles, arguments.spellings, arguments.seed)
-        written = arguments.as_written
-        entries_of[molecule] = entry(molecule, model.tokenizer, longest, written, others)
-    entries = [entries_of[molecule] for molecule in molecules]
-    scores, interrupted = score(model, entries, targets, arguments)
-    frame = table(entries, scores)
-    found = {"model": model.name, "read": rows.facts(), **summary(frame)}
-    write(frame, found, arguments)
-    if interrupted:
-        print(f"interrupted: {found['scored']} of {len(frame)} rows scored", file=sys.stderr)
+
+    from molgen.api.score import score
+
+    found = score(
+        arguments.model,
+        Path(arguments.file),
+        draws=arguments.draws,
+        condition=targets,
+        as_written=arguments.as_written,
+        spellings=arguments.spellings,
+        column=arguments.column,
+        seed=arguments.seed,
+        device=arguments.device or "cpu",
+        dtype=arguments.dtype or "fp32",
+        progress=Screen(),
+    )
+    write(found.table, found.counts, arguments)
+    if found.reason == "interrupted":
+        scored = f"{found.counts['scored']} of {len(found)} rows scored"
+        print(f"interrupted: {scored}", file=sys.stderr)
         return 130
     return 0
 
@@ -162,50 +151,6 @@ def conditions(words: Sequence[str]) -> dict[str, float]:
             raise MolgenError(f"condition {name} is given twice")
         found[name] = number
     return found
-
-
-def score(
-    model: Model, entries: list[Entry], targets: dict[str, float], arguments: argparse.Namespace
-) -> tuple[dict[Ids, Score], bool]:
-    """Return the scores of all strings, and whether the run was interrupted."""
-    from molgen.utils.progress import Bar
-    from molgen.utils.threads import workers
-
-    strings = {ids for item in entries for _, ids in item.spellings}
-    device = arguments.device or "cpu"
-    likelihood = scorer(model, targets, arguments, device)
-    scores: dict[Ids, Score] = {}
-    with workers(device) as pool, Bar(len(strings), "string", "scores") as bar:
-        try:
-            for ids, value in likelihood.scores(list(strings), pool, bar.add):
-                scores[ids] = value
-        except KeyboardInterrupt:
-            return scores, True
-    return scores, False
-
-
-def scorer(
-    model: Model, targets: dict[str, float], arguments: argparse.Namespace, device: str
-) -> Scorer:
-    """Return the network with its settings."""
-    import numpy as np
-
-    from molgen.diffusion.string_likelihood import Scorer, length_nats
-    from molgen.utils.threads import resolve_dtype
-
-    network: Any = model.denoiser
-    condition = None
-    if targets:
-        values = [targets.get(name, math.nan) for name in model.properties]
-        condition = np.array(values, dtype=np.float32)
-    return Scorer(
-        network.to(device),
-        length_nats(model.prior, network.max_length, targets),
-        condition,
-        arguments.draws,
-        arguments.seed,
-        resolve_dtype(arguments.dtype or "fp32", device),
-    )
 
 
 def write(frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namespace) -> None:

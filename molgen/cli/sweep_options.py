@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import default_methods, options
+from molgen.cli import options, outputs
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
-    from molgen.frontiers.plan import Sweep
-    from molgen.frontiers.store import Record, Store
-    from molgen.model import Model
+    from molgen.frontiers.store import Record
+    from molgen.sampling.result import Result
 
 MOST_AXIS = 100  # values of one axis
 
@@ -91,67 +89,16 @@ def _axis(
     return tuple(dict.fromkeys(values))
 
 
-def out_folder(text: str) -> Path:
-    """Return the folder to write to, which need not exist yet.
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments that the functions of sweeps share.
 
     Raises:
-        MolgenError: if it is a file, or cannot be made.
+        MolgenError: if the target is one of another property.
     """
-    import os
-
-    path = Path(text)
-    parent = next(p for p in (path, *path.absolute().parents) if p.exists())
-    if not parent.is_dir():
-        raise MolgenError(f"cannot write into {text!r}: {str(parent)!r} is a file, not a folder")
-    if not os.access(parent, os.W_OK):
-        raise MolgenError(f"cannot write into {text!r}: no permission for {str(parent)!r}")
-    return path
-
-
-def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
-    """Return the requested sweep and its models, loaded once each.
-
-    Raises:
-        MolgenError: if an argument is out of range.
-    """
-    from molgen import load
-    from molgen.checkpoints.hub import resolve
-    from molgen.frontiers.method import Method
-    from molgen.frontiers.plan import Sweep, objective_for
-    from property_models import get
-
-    get(arguments.property)
-    arguments.model = resolve(arguments.model)
-    given = [Method.parse(text, arguments.model) for text in arguments.method]
-    models = {arguments.model: load(arguments.model)}
-    base = models[arguments.model]
-    methods = given or default_methods.of(base)
-    names = [resolve(name) for name in arguments.baseline]
-    if not given:
-        names = default_methods.baselines(arguments.model, names)
-    for name in [*(method.model for method in given), *names]:
-        models[name] = models.get(name) or load(name)
-    further = (default_methods.of_baseline(models[name]) for name in names)
-    methods = [*methods, *itertools.chain.from_iterable(further)]
-    objective = objective_for(base, arguments.property, _target(arguments), arguments.n)
-    named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}
-    speed = {name: value for name, value in named.items() if value is not None}
-    if arguments.device:
-        options.check_device(arguments.device)
-    axes = arguments.gamma, arguments.steps, arguments.seeds
-    sweep = Sweep(objective, tuple(methods), *axes, getattr(arguments, "budgets", ()), speed)
-    return sweep, models
-
-
-def labels(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Return the labels of the methods in the order given, which is that of the charts.
-
-    Raises:
-        MolgenError: if a method cannot be read.
-    """
-    from molgen.frontiers.method import Method
-
-    return tuple(Method.parse(text, arguments.model).label for text in arguments.method)
+    names = ("model", "property", "out", "gamma", "steps", "seeds", "n", "only_charts")
+    found = {name: getattr(arguments, name) for name in (*names, "batch_size", "device", "dtype")}
+    found |= {"methods": arguments.method, "baselines": arguments.baseline}
+    return found | {"target": _target(arguments), "progress": Screen()}
 
 
 def _target(arguments: argparse.Namespace) -> str | None:
@@ -165,18 +112,29 @@ def _target(arguments: argparse.Namespace) -> str | None:
     return str(value)
 
 
-def finished(store: Store, arguments: argparse.Namespace) -> list[Record]:
-    """Return the finished runs of a folder, for charts without a sweep.
+def check_interrupted(found: Result[Any]) -> None:
+    """Print how many runs of an interrupted sweep are finished.
 
     Raises:
-        MolgenError: if there are none, or they are of another property.
+        KeyboardInterrupt: if it was interrupted.
     """
-    records = store.records()
-    if not records:
-        raise MolgenError(f"{str(store.folder)!r} has no finished runs to chart")
-    if records[0].objective.property != arguments.property:
-        raise MolgenError(
-            f"property is {arguments.property}, expected {records[0].objective.property}, that of "
-            f"the runs in {str(store.folder)!r}"
-        )
-    return records
+    name, colon, finished = found.reason.partition(": ")
+    if name == "interrupted":
+        if colon:
+            print(finished, file=sys.stderr)
+        raise KeyboardInterrupt
+
+
+class Screen(outputs.Screen):
+    """Shows a bar over the rows of all runs, so that the remaining time is estimated early."""
+
+    unit = "row"
+
+    def stage(self, label: str) -> None:
+        """Show the run being drawn."""
+        self.bar.label(label)
+
+    def round(self, state: Record) -> None:
+        """Show the cost of the last run."""
+        nfe = state.figures["nfe"] + state.figures["classifier_nfe"]
+        self.bar.note(f"{nfe:.1f} forwards a row")
