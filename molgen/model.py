@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 NOT_COMPUTED = "cannot be computed"
 """Value in the column of a property that a model learned only from a user's column."""
+NO_GUIDE = (
+    "is a function, which cannot guide the draws: expected molgen.search, which scores molecules "
+    "with it, or a noisy classifier of molgen.fit_property"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,7 @@ class SampleRequest:
         seed: of the draws.
         first: index of the first row.
         properties: to compute in addition to those of the targets.
-        settings: of the sampler.
+        settings: of the sampler; None for the recommended ones.
     """
 
     n: int
@@ -60,7 +64,7 @@ class SampleRequest:
     seed: int = 0
     first: int = 0
     properties: tuple[str, ...] = ()
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -199,10 +203,8 @@ class Model(Checkpoint):
         request = SampleRequest(n, wanted, seed, first, property_names(properties))
         self.own_labels(request.names)
         guided_by = {} if given.get("guidance") == UNGUIDED else wanted
-        request = replace(
-            request, settings=self.settings_of(given, "sampling", guided_by, settings)
-        )
-        recipe = resolve(self, request.settings, guided_by)
+        chosen = self.settings_of(given, "sampling", guided_by, settings)
+        request, recipe = replace(request, settings=chosen), resolve(self, chosen, guided_by)
         samples = factory.draw(recipe, request.n, request.seed, request.first)
         return self.result(samples, request)
 
@@ -223,11 +225,7 @@ class Model(Checkpoint):
         found = read_targets({property_name(key): target for key, target in targets.items()})
         for name in found:
             if name not in self.properties and is_function(name):
-                raise MolgenError(
-                    f"target {name} is a function, which cannot guide the draws: expected "
-                    "molgen.search, which scores molecules with it, or a noisy classifier of "
-                    "molgen.fit_property"
-                )
+                raise MolgenError(f"target {name} {NO_GUIDE}")
         return found
 
     def draw(

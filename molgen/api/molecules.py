@@ -81,9 +81,9 @@ def read_molecules(
         raise MolgenError(f"{option} is {column!r}, but {name} is no file or table: expected one")
     if isinstance(molecules, str | Chem.Mol):
         text = bare(_text(molecules, name))
-        status = interpret(text).status
-        if check and not interpret(text).ok:
-            raise MolgenError(f"{name} is {text!r}, expected a file or a molecule: {status}")
+        found = parent(interpret(text))  # of a salt the organic fragment
+        if check and not found.ok:
+            raise MolgenError(f"{name} is {text!r}, expected a file or a molecule: {found.status}")
         return Read([text], True, [], {"rows": 1})
     try:
         raw = [_text(one, name) for one in molecules]

@@ -18,7 +18,7 @@ from molgen.frontiers import sweep as room
 from molgen.frontiers.method import METHOD, SHAPING, Method
 from molgen.frontiers.plan import Sweep, objective_for, plan
 from molgen.frontiers.store import Record, Run, Store
-from molgen.model import Model
+from molgen.model import NO_GUIDE, Model
 from molgen.sampling.result import INTERRUPTED
 from molgen.sampling.settings import BY_NAME, MOST
 from molgen.targets import Target
@@ -128,11 +128,7 @@ def guidable(property: PropertyLike) -> str:
     name = property_name(property)
     get(name)
     if is_function(name):
-        raise MolgenError(
-            f"property {name} is a function, which cannot guide the draws: expected "
-            "molgen.search, which scores molecules with it, or a noisy classifier of "
-            "molgen.fit_property"
-        )
+        raise MolgenError(f"property {name} {NO_GUIDE}")
     return name
 
 

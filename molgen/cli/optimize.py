@@ -152,10 +152,6 @@ class Screen(outputs.Screen):
         self.out = out
         self.tables: list[pd.DataFrame] = []
 
-    def add(self, count: int) -> None:
-        """Move the bar."""
-        super().add(count)
-
     def found(self, rows: pd.DataFrame) -> None:
         """Write the rows of all finished leads."""
         import pandas as pd

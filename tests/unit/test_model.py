@@ -66,7 +66,7 @@ def test_no_molecules(model: Model) -> None:
 @pytest.mark.parametrize(
     ("targets", "settings", "message"),
     [
-        ({"qet": "max"}, {}, "target qet: the model is not conditioned on it; it knows qed, ring"),
+        ({"qet": "max"}, {}, "property 'qet' is unknown; did you mean 'qed'"),
         ({"qed": "best"}, {}, "target qed: value is 'best'"),
         ({"qed": float("nan")}, {}, "target qed: value is 'nan'"),
         ({}, {"steps": 0}, "steps is 0, expected a whole number from 1 to"),

@@ -81,8 +81,9 @@ def test_a_word_an_object_and_an_option_are_one(model: Model, key: str) -> None:
 
 
 @pytest.mark.parametrize("words", TOGETHER.values(), ids=TOGETHER)
+@pytest.mark.usefixtures("small_shards")
 def test_every_verb_takes_them(
-    model: Model, small_shards: None, words: dict[str, Any], molgen_verbs: dict[str, Any]
+    model: Model, words: dict[str, Any], molgen_verbs: dict[str, Any]
 ) -> None:
     for name, (purpose, verb) in molgen_verbs.items():
         found: Result[Any] = verb(**words)
