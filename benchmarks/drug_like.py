@@ -36,13 +36,14 @@ from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
 import molgen
 from molgen.cli import options as sampling
 from molgen.constraints.scaffolds import read
-from molgen.discovery.counts import ALL, Designs
+from molgen.discovery.counts import ALL, DesignCounts
 from molgen.discovery.design import design, survey
 from molgen.discovery.goals import read_goals
 from molgen.discovery.leads.optimize import optimize
 from molgen.discovery.request import Budget, Request
 from molgen.model import Model
 from molgen.molecules.fingerprints import fingerprints, pairwise_diversity
+from molgen.sampling.result import Result
 from molgen.sampling.settings import OPTIONS, Settings
 from molgen.targets import read_targets
 from property_models import compute
@@ -76,7 +77,7 @@ def quality(table: pd.DataFrame, requested: int) -> Figures:
     }
 
 
-def delivered(designs: Designs) -> Figures:
+def delivered(designs: Result[DesignCounts]) -> Figures:
     """Return the figures of a design run."""
     counts = designs.counts
     kept = counts.drawn - counts.fates["invalid"] - counts.fates["constraint lost"]

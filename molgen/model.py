@@ -1,20 +1,20 @@
 """A loaded model with its settings, and the table of its samples.
 
     model = molgen.load("qm9")
-    table = model.sample(100, targets={"qed": "max"})
+    rows = model.sample(100, targets={"qed": "max"})
 
-The table has every requested row, in order: the raw string, its canonical form or the reason why it
-is invalid, whether it is unique and novel, its forwards, and the requested properties. No row is
-retried, corrected or left out, unless ``adapt`` is set.
+The result has a table with every requested row, in order: the raw string, its canonical form or the
+reason why it is invalid, whether it is unique and novel, its forwards, and the requested
+properties. No row is retried, corrected or left out, unless ``adapt`` is set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 
@@ -24,19 +24,66 @@ from molgen.errors import ModelError, MolgenError
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
+from molgen.sampling.keywords import UNGUIDED, SettingWords, settings_from, with_settings
 from molgen.sampling.preset_file import check_sampling, match, read_key
 from molgen.sampling.recipe import check_targets, resolve
+from molgen.sampling.result import Result, SampleCounts
 from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
-from molgen.sampling.settings import METHOD, Settings, from_words
+from molgen.sampling.settings import Settings, from_words
 from molgen.targets import Target, read_targets
+<<<<<<< HEAD
 from molgen.utils.arguments import checked
 from property_models import alongside, computable, compute, get
+=======
+from molgen.utils.numbers import whole
+from property_models import compute, get
+from property_models.registry import PropertyLike, is_function, property_name, property_names
+>>>>>>> w-d
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NOT_COMPUTED = "cannot be computed"
 """Value in the column of a property that a model learned only from a user's column."""
+NO_GUIDE = (
+    "is a function, which cannot guide the draws: expected molgen.search, which scores molecules "
+    "with it, or a noisy classifier of molgen.fit_property"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleRequest:
+    """A request for rows as drawn.
+
+    Attributes:
+        n: rows.
+        targets: of the draws.
+        seed: of the draws.
+        first: index of the first row.
+        properties: to compute in addition to those of the targets.
+        settings: of the sampler; None for the recommended ones.
+    """
+
+    n: int
+    targets: Mapping[str, Target]
+    seed: int = 0
+    first: int = 0
+    properties: tuple[str, ...] = ()
+    settings: Settings | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            MolgenError: if one is not a whole number of at least 0.
+        """
+        for name in ("n", "seed", "first"):
+            object.__setattr__(self, name, whole(name, getattr(self, name), 0))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of properties."""
+        return tuple(dict.fromkeys([*self.targets, *self.properties]))
 
 
 @dataclass(frozen=True)
@@ -82,50 +129,77 @@ class Model(Checkpoint):
             found |= tuned["sampling"] if tuned else {}
         return found
 
+    @with_settings
     def settings(
         self,
         purpose: str = "sampling",
         targets: Mapping[str, Target | str] | None = None,
-        **changes: Any,
+        **given: Unpack[SettingWords],
     ) -> Settings:
         """Return this model's default settings with some of them changed.
 
         Args:
             purpose: see :meth:`preset`.
-            targets: likewise, unless a change names a method
+            targets: likewise, unless a method is given
                 (:data:`molgen.sampling.settings.METHOD`).
-            **changes: of :class:`Settings`.
+            **given: settings of sampling.
+
+        Raises:
+            MolgenError: if a setting is out of range.
+        """
+        return self.settings_of(given, purpose, read_targets(targets or {}))
+
+    def settings_of(
+        self,
+        given: Mapping[str, Any],
+        purpose: str = "sampling",
+        targets: Mapping[str, Target] | None = None,
+        base: Settings | None = None,
+    ) -> Settings:
+        """Return settings by name; see :func:`molgen.sampling.keywords.settings_from`.
+
+        Args:
+            given: words or objects by name.
+            purpose: see :meth:`preset`.
+            targets: likewise.
+            base: settings to start from in place of the recommended ones.
 
         Raises:
             MolgenError: if a setting is unknown or out of range.
         """
-        return self._settings(purpose, read_targets(targets or {}), changes)
 
-    def _settings(
-        self, purpose: str, targets: Mapping[str, Target], changes: Mapping[str, Any]
-    ) -> Settings:
-        own = self._preset(purpose, {} if set(METHOD) & set(changes) else targets)
-        return from_words(own).changed(**changes)
+        def recommended(tuned: bool) -> dict[str, Any]:
+            return self._preset(purpose, (targets or {}) if tuned else {})
 
+<<<<<<< HEAD
     @checked
+=======
+        return settings_from(given, recommended, base)
+
+    @with_settings
+>>>>>>> w-d
     def sample(
         self,
         n: int,
-        targets: Mapping[str, Target | str] | None = None,
+        targets: Mapping[Any, Target | str] | None = None,
         seed: int = 0,
         first: int = 0,
-        properties: Sequence[str] = (),
-        **changes: Any,
-    ) -> pd.DataFrame:
-        """Draw ``n`` molecules.
+        properties: PropertyLike | Sequence[PropertyLike] = (),
+        *,
+        settings: Settings | None = None,
+        **given: Unpack[SettingWords],
+    ) -> Result[SampleCounts]:
+        """Draw ``n`` rows; none is filtered or left out.
 
         Args:
             n: rows.
-            targets: property names to a value, ``"max"``, ``"min"``, a ``Range`` or ``"LO..HI"``.
+            targets: properties to a value, ``"max"``, ``"min"``, a ``Range`` or ``"LO..HI"``.
             seed: the same seed gives the same rows, and fewer rows are a prefix of more.
             first: index of the first row, to continue an earlier call.
-            properties: properties to compute in addition to those of the targets.
-            **changes: of :class:`Settings`.
+            properties: properties to compute in addition to those of the targets: names, or
+                functions of a molecule.
+            settings: to start from in place of the recommended ones.
+            **given: settings of sampling.
 
         Returns:
             A table with the columns ``index, raw, smiles, status, unique, novel, nfe,
@@ -135,10 +209,34 @@ class Model(Checkpoint):
         Raises:
             MolgenError: if a target or a setting is invalid, before anything is drawn.
         """
-        wanted = read_targets(targets or {})
-        settings = self._settings("sampling", wanted, changes)
-        samples = factory.draw(resolve(self, settings, wanted), n, seed, first)
-        return self.table(samples, [*wanted, *properties], first)
+        wanted = self.guidable(targets or {})
+        request = SampleRequest(n, wanted, seed, first, property_names(properties))
+        self.own_labels(request.names)
+        guided_by = {} if given.get("guidance") == UNGUIDED else wanted
+        chosen = self.settings_of(given, "sampling", guided_by, settings)
+        request, recipe = replace(request, settings=chosen), resolve(self, chosen, guided_by)
+        samples = factory.draw(recipe, request.n, request.seed, request.first)
+        return self.result(samples, request)
+
+    def result(self, samples: Samples, request: SampleRequest) -> Result[SampleCounts]:
+        """Return the result of drawn rows."""
+        table = self.table(samples, request.names, request.first)
+        counts = SampleCounts.of(table, self.training_index is not None)
+        return Result(table, counts, request.n, request=request)
+
+    def guidable(self, targets: Mapping[Any, Target | str]) -> dict[str, Target]:
+        """Return targets of draws by the names of their properties.
+
+        Raises:
+            MolgenError: if one cannot be read, or is a user's function, for which no network can be
+                conditioned.
+        """
+        property_names(list(targets))
+        found = read_targets({property_name(key): target for key, target in targets.items()})
+        for name in found:
+            if name not in self.properties and is_function(name):
+                raise MolgenError(f"target {name} {NO_GUIDE}")
+        return found
 
     @checked
     def draw(
@@ -153,7 +251,7 @@ class Model(Checkpoint):
     ) -> Samples:
         """Draw tokens; see :meth:`sample` and :meth:`molgen.sampling.event_sampler.Sampler.run`."""
         wanted = read_targets(targets or {})
-        settings = settings or self._settings("sampling", wanted, {})
+        settings = settings or self.settings_of({}, "sampling", wanted)
         return factory.draw(resolve(self, settings, wanted), n, seed, first, record, on_done)
 
     def check(self, targets: Mapping[str, Target], settings: Settings) -> None:

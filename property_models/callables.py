@@ -14,18 +14,24 @@ each, for scores that are cheaper in batches. Its name, possibly dotted, follows
     def docking(smiles):
         return dock(smiles)
 
-A module is imported from Python's path, then from the working directory. A failure inside the
-function costs the molecule its value, and is counted and reported (:mod:`property_models.scorers`).
-Such a name runs code, so it is read only from the user, never from a file.
+A function is also a property as it is, by its own name (:func:`give`). A module is imported from
+Python's path, then from the working directory. A failure inside the function costs the molecule its
+value, and is counted and reported (:mod:`property_models.scorers`). A name of a module runs code,
+so it is read only from the user, never from a file.
 """
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+=======
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+>>>>>>> w-d
 
 from molgen.errors import MolgenError
 from property_models.property import Direction, Property
@@ -37,9 +43,17 @@ MARK = "__molgen_property__"
 _refused_from: list[str] = []  # files whose names of functions are not run
 
 
+@overload
+def described(unit: Function) -> Function: ...
+
+
+@overload
 def described(
     unit: str = "", direction: Direction = "none", integer: bool = False
-) -> Callable[[Function], Function]:
+) -> Callable[[Function], Function]: ...
+
+
+def described(unit: Any = "", direction: Direction = "none", integer: bool = False) -> Any:
     """Add a unit and a direction to a function of one molecule, as a decorator.
 
     Args:
@@ -47,20 +61,61 @@ def described(
         direction: whether more (``max``) or less (``min``) is better.
         integer: whether only whole numbers occur.
     """
-    return _marker({"unit": unit, "direction": direction, "integer": integer, "batched": False})
+    return _marked(unit, direction, integer, batched=False)
 
 
+@overload
+def vectorised(unit: Function) -> Function: ...
+
+
+@overload
 def vectorised(
     unit: str = "", direction: Direction = "none", integer: bool = False
-) -> Callable[[Function], Function]:
+) -> Callable[[Function], Function]: ...
+
+
+def vectorised(unit: Any = "", direction: Direction = "none", integer: bool = False) -> Any:
     """Mark a function that takes a list of canonical SMILES and returns one number for each.
+
+    With or without arguments: ``@vectorised``, or ``@vectorised(unit="kcal/mol")``.
 
     Args:
         unit: of the numbers.
         direction: whether more (``max``) or less (``min``) is better.
         integer: whether only whole numbers occur.
     """
-    return _marker({"unit": unit, "direction": direction, "integer": integer, "batched": True})
+    return _marked(unit, direction, integer, batched=True)
+
+
+_given: dict[str, Property] = {}
+
+
+def give(found: Property | Callable[..., Any]) -> Property:
+    """Make a function, or a property of the user's own, a property by its name.
+
+    A function defined again, as in a cell of a notebook that runs again, replaces the one before.
+
+    Raises:
+        MolgenError: if it has no name.
+    """
+    own = found if isinstance(found, Property) else from_function(found)
+    if not own.name or own.name == "<lambda>":
+        raise MolgenError("property is a function without a name, expected one made by def")
+    before = _given.get(own.name)
+    if before is not None and _function(before) is _function(own):
+        return before  # its processes go on
+    _given[own.name] = own
+    return own
+
+
+def given(name: str) -> Property | None:
+    """Return the property that :func:`give` made, or None."""
+    return _given.get(name)
+
+
+def _function(found: Property) -> Callable[..., Any]:
+    """Return the user's own function of a property."""
+    return found.function.function if isinstance(found.function, Scorer) else found.function
 
 
 def from_function(function: Callable[..., Any], name: str = "") -> Property:
@@ -103,6 +158,7 @@ def named(name: str) -> Property:
     return _property(find(name), name, located(name))
 
 
+<<<<<<< HEAD
 @contextmanager
 def refused(source: str) -> Iterator[None]:
     """Refuse functions by name in the block: the names are those of a file.
@@ -125,8 +181,15 @@ def files(scorer: Scorer) -> list[Path]:
 
 
 def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:
+=======
+def _marked(unit: Any, direction: Direction, integer: bool, batched: bool) -> Any:
+    """Return a decorator, or the function itself that was decorated without arguments."""
+    bare = callable(unit)
+    mark = {"unit": "" if bare else unit, "direction": direction, "integer": integer}
+
+>>>>>>> w-d
     def decorate(function: Function) -> Function:
-        setattr(function, MARK, mark)
+        setattr(function, MARK, {**mark, "batched": batched})
         return function
 
-    return decorate
+    return decorate(unit) if bare else decorate

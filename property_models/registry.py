@@ -8,8 +8,8 @@
 ``model:FOLDER``      property predictor of ``molgen fit-property``, or only the folder;
                       ``uncertainty:FOLDER`` is its standard deviation:
                       :mod:`property_models.learned.predictor`
-``module:function``   any Python function, also ``file.py:function``:
-                      :mod:`property_models.callables`
+``module:function``   any Python function, also ``file.py:function``, and the name of a function
+                      that was given as it is: :mod:`property_models.callables`
 ====================  ============================================================================
 
 The requested name is also the heading of the property's column.
@@ -18,8 +18,13 @@ The requested name is also the heading of the property's column.
 from __future__ import annotations
 
 import functools
+<<<<<<< HEAD
 from collections.abc import Iterable, Sequence
+=======
+from collections.abc import Callable, Iterable, Sequence
+>>>>>>> w-d
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +35,7 @@ from molgen.molecules.parsing import parse
 from molgen.utils.arguments import checked
 from molgen.utils.parallel import map_chunks
 from property_models import callables, descriptors, patterns
+from property_models.callables import from_function
 from property_models.property import Property
 from property_models.scorers import Scorer, joined
 
@@ -38,6 +44,52 @@ KINDS = (
     f"{descriptors.RDKIT_PREFIX}NAME, {patterns.SIMILARITY}SMILES, {patterns.COUNT}SMARTS, "
     f"{patterns.HAS}SMARTS, {MODEL}FOLDER, {UNCERTAINTY}FOLDER, module:function"
 )
+
+
+PropertyLike = str | Property | Callable[..., Any]
+"""The name of a property, a property, or a function of a molecule."""
+
+
+def property_name(found: PropertyLike | Path) -> str:
+    """Return the name of a property; a function becomes one by its own name.
+
+    Raises:
+        MolgenError: if it is none, or a function has the name of a built-in property.
+    """
+    if isinstance(found, str | Path):
+        return str(found)
+    if not callable(found):
+        raise MolgenError(f"property is {found!r}, expected a name or a function")
+    name = found.name if isinstance(found, Property) else ""
+    if name.startswith((MODEL, UNCERTAINTY)) or (name in names() and get(name) == found):
+        return name
+    own = from_function(found).name if not isinstance(found, Property) else name
+    if own in names():
+        raise MolgenError(f"property {own!r} is built in, expected a function of another name")
+    return callables.give(found).name
+
+
+def property_names(found: PropertyLike | Iterable[PropertyLike]) -> tuple[str, ...]:
+    """Return the names of one or several properties; see :func:`property_name`.
+
+    Raises:
+        MolgenError: likewise, and if two functions have one name.
+    """
+    several = [found] if isinstance(found, str) or callable(found) else list(found)
+    own: dict[str, Any] = {}
+    for one in several:
+        name = property_name(one)
+        if not isinstance(one, str) and own.setdefault(name, one) is not one:
+            raise MolgenError(f"two functions are called {name!r}, expected distinct names")
+    return tuple(dict.fromkeys(map(property_name, several)))
+
+
+def is_function(name: str) -> bool:
+    """Return whether a name is that of a function of the user's."""
+    try:
+        return callables.given(name) is not None or isinstance(get(name).function, Scorer)
+    except MolgenError:  # perhaps a label that only a network knows
+        return False
 
 
 def names() -> tuple[str, ...]:
@@ -70,6 +122,9 @@ def get(name: str, functions: bool = True) -> Property:
             return make(name)
     if name in names():
         return descriptors.plain(name)
+    own = callables.given(name)
+    if own is not None and functions:
+        return own
     if _is_folder(name):
         return _learned(name)
     if ":" in name.strip(":"):
@@ -143,8 +198,10 @@ def compute(
         MolgenError: for an unknown name, or if a user's function fails too often and no run is
             active (:mod:`property_models.scorers`).
     """
-    scorers = {name: get(name, functions).function for name in names}
-    built_in = [name for name in scorers if not isinstance(scorers[name], Scorer)]
+    properties = {name: get(name, functions) for name in names}
+    scorers = {name: found.function for name, found in properties.items()}
+    own = [name for name in scorers if callables.given(name) is properties[name]]
+    built_in = [n for n in scorers if n not in own and not isinstance(scorers[n], Scorer)]
     work = functools.partial(_compute_chunk, tuple(built_in))
     chunks = map_chunks(work, list(smiles), processes, progress) if built_in else []
     rows = np.concatenate(chunks) if chunks else np.empty((0, len(built_in)))
@@ -156,6 +213,8 @@ def compute(
             if isinstance(scorer, Scorer):
                 values = scorer.values(distinct, distinct, progress)
                 found[name] = values[[row[text] for text in smiles]]
+            elif name in own:  # unknown in other processes
+                found[name] = properties[name](smiles)
     return {name: found[name] for name in names}
 
 

@@ -23,22 +23,23 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+<<<<<<< HEAD
 from molgen.cli import options, outputs, resume, scaffold_options
 from molgen.cli.inputs import note
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
+=======
+from molgen.cli import options, outputs, scaffold_options
+>>>>>>> w-d
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from molgen.discovery.counts import DesignCounts, Designs
+    from molgen.discovery.counts import DesignCounts
     from molgen.discovery.goals import Goals
-    from molgen.molecules.filters import Filters
-    from molgen.targets import Target
+    from molgen.sampling.result import Result
 
 WIDEST = 40  # characters of a name in the table of counts
 WIDEST_SMILES = 60  # of a molecule in the short table
@@ -47,7 +48,7 @@ WIDEST_SMILES = 60  # of a molecule in the short table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
-    options.add_targets(parser)
+    options.add_goals(parser)
     outputs.add_weights(parser, "the guidance and the score")
     outputs.add_filters(parser)
     scaffold_options.add_arguments(parser)
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Design and write; return the exit status."""
     started = time.monotonic()
+<<<<<<< HEAD
     goals, filters = _read(arguments)
     constraints = scaffold_options.read(arguments)
     from molgen.discovery.design import design, resolve, survey
@@ -82,15 +84,29 @@ def run(arguments: argparse.Namespace) -> int:
     purpose = "sampling" if arguments.no_filter else "design"
     whole = goals.targets if constraints is None else None  # presets are for whole molecules
     request = Request(
+=======
+    outputs.check_files(arguments.out, arguments.grid)
+    goals, columns = options.goals(arguments)
+    weights = outputs.read_weights(arguments.weight)
+
+    from molgen.api.design import design
+    from molgen.data.tables import write_table
+
+    screen = Screen(list(goals), started, arguments.no_filter)
+    designs = design(
+        arguments.model,
+>>>>>>> w-d
         goals,
         arguments.n,
-        filters,
-        tuple(constraints or ()),
-        Budget(arguments.max_draws),
-        arguments.seed,
-        options.settings(arguments, model, purpose, whole),
+        filters=arguments.filter,
+        **scaffold_options.given(arguments),
+        properties=columns,
+        tolerance=arguments.tolerance,
+        max_draws=arguments.max_draws,
+        no_filter=arguments.no_filter,
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
+<<<<<<< HEAD
         novelty=arguments.novelty,
     )
     guided_by, names = resolve(model, request, purpose).guided_by, list(goals.computed.targets)
@@ -108,20 +124,35 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         screen.close()
     if designs.reason == "interrupted" and not len(designs.table):
+=======
+        seed=arguments.seed,
+        progress=screen,
+        goal_weights=weights,
+        **options.given(arguments),
+    )
+    if designs.reason == "interrupted" and not len(designs):
+>>>>>>> w-d
         raise KeyboardInterrupt
+    names = list(designs.request.names)
     ranked = rank(designs.table)
+<<<<<<< HEAD
     table = scaffold_options.carry(designs.table, arguments)
     outputs.deliver(table, arguments, model, request.settings, designs.counts, designs.reason)
     print(report(designs, ranked, goals))
     print(f"wrote {outputs.place(arguments.out)}")
+=======
+    write_table(designs.table, arguments.out)
+    print(report(designs, ranked))
+    print(f"wrote {arguments.out}")
+>>>>>>> w-d
     if arguments.grid and len(ranked):
         asked = ", ".join(goals.targets)
         title = f"{arguments.model}: {asked}\nvalid, unique and new to the training set"
         outputs.draw_grid(ranked, names, arguments.grid, title)
-    kind = "rows" if arguments.no_filter else "molecules"
-    return outputs.end(model, len(designs.table), arguments.n, designs.reason, kind)
+    return outputs.end(designs, "rows" if arguments.no_filter else "molecules")
 
 
+<<<<<<< HEAD
 def _read(arguments: argparse.Namespace) -> tuple[Goals, Filters]:
     """Return goals and filters, with all checks that need no model.
 
@@ -162,11 +193,16 @@ def roles(goals: Goals, guided_by: Mapping[str, Target], survey: bool) -> list[s
 
 
 class Screen(Bar):
+=======
+class Screen(outputs.Screen):
+>>>>>>> w-d
     """Prints the first molecule, then shows a bar."""
 
-    def __init__(self, names: list[str], n: int, started: float) -> None:
-        super().__init__(n, "molecule")
-        self.names, self.started, self.first = names, started, True
+    unit = "molecule"
+
+    def __init__(self, names: list[str], started: float, survey: bool) -> None:
+        super().__init__()
+        self.names, self.started, self.survey, self.first = names, started, survey, True
 
     def found(self, rows: pd.DataFrame) -> None:
         """Print the first molecule of the run, and count all."""
@@ -179,13 +215,12 @@ class Screen(Bar):
             self.first = False
         self.add(len(rows))
 
-    def round(self, counts: DesignCounts) -> None:
+    def round(self, state: DesignCounts) -> None:
         """Show the number of rows drawn."""
-        self.note(f"{counts.drawn} drawn")
-
-    def drawn(self, counts: DesignCounts) -> None:
-        """Show the number of rows a survey has drawn."""
-        self.to(counts.drawn)
+        if self.survey:
+            self.bar.to(state.drawn)
+        else:
+            self.bar.note(f"{state.drawn} drawn")
 
 
 def rank(table: pd.DataFrame) -> pd.DataFrame:
@@ -195,14 +230,20 @@ def rank(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("score", ascending=False, kind="stable")
 
 
-def report(designs: Designs, ranked: pd.DataFrame, goals: Goals) -> str:
+def report(designs: Result[DesignCounts], ranked: pd.DataFrame) -> str:
     """Return the short table and the counts."""
+<<<<<<< HEAD
     from molgen.discovery.novelty import tautomers
     from property_models import alongside
 
     lines = outputs.short_table(ranked, alongside(goals.computed.targets), WIDEST_SMILES)
     lines += [*counts_table(designs.counts, goals), str(designs.counts), tautomers(ranked)]
     return "\n".join(filter(None, lines))
+=======
+    goals = designs.request.goals
+    lines = outputs.short_table(ranked, list(designs.request.names), WIDEST_SMILES)
+    return "\n".join([*lines, *counts_table(designs.counts, goals), str(designs.counts)])
+>>>>>>> w-d
 
 
 def counts_table(counts: DesignCounts, goals: Goals) -> list[str]:

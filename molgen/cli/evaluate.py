@@ -36,10 +36,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+<<<<<<< HEAD
 from molgen.cli import options, outputs
 from molgen.cli.inputs import FILE, Read, note, reference, training_index
 from molgen.errors import MolgenError
@@ -56,6 +56,10 @@ if TYPE_CHECKING:
 
 DISTANCES = ("logp", "sa", "qed", "mw")  # those that MOSES reports
 NO_PROPERTY = "none"
+=======
+from molgen.cli import options
+from molgen.cli.outputs import Screen
+>>>>>>> w-d
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; return the exit status."""
+<<<<<<< HEAD
     from molgen.data.carried import carry
     from molgen.data.reading import read_table
     from molgen.molecules.conventions import INCHIKEY, convention
@@ -180,13 +185,30 @@ def run(arguments: argparse.Namespace) -> int:
     warning = known.check() if known is not None else None
     if warning:
         result["warning"] = warning
+=======
+    from molgen.api.evaluate import evaluate
+
+    names = (
+        *("train", "column", "train_column", "reference_column", "counts_only"),
+        *("no_fcd", "device", "workers"),
+    )
+    found = evaluate(
+        Path(arguments.file),
+        conventions=arguments.conventions,
+        properties=arguments.property,
+        progress=Screen(),
+        reference=Path(arguments.reference) if arguments.reference else None,
+        **{name: getattr(arguments, name) for name in names},
+    )
+>>>>>>> w-d
     if arguments.json:
-        print(json.dumps(_finite(result), indent=2))
+        print(json.dumps(_finite(found.counts), indent=2))
     else:
-        print(readable(result, [c.name for c in conventions]))
+        print(readable(found.counts, list(found.table.columns)))
     return 0
 
 
+<<<<<<< HEAD
 def row_table(
     molecules: Sequence[Molecule],
     convention: Convention,
@@ -306,6 +328,8 @@ def property_means(counted: Count, values: Mapping[str, NDArray[np.float64]]) ->
     }
 
 
+=======
+>>>>>>> w-d
 def readable(result: dict[str, Any], conventions: list[str]) -> str:
     """Return the result as a table, one column for each convention."""
     status = ", ".join(f"{n} {name}" for name, n in result["status"].items())
@@ -326,12 +350,6 @@ def _shown(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    """Return the mean without NaN (some conventions count invalid rows)."""
-    given = values[values == values]
-    return float(given.mean()) if len(given) else math.nan
 
 
 def _finite(value: Any) -> Any:

@@ -17,15 +17,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from molgen.cli import options
-from molgen.cli.inputs import note
-from molgen.errors import MolgenError
+from molgen.cli import options, outputs
 
 if TYPE_CHECKING:
-    from property_models.learned.fit import Assessment
-    from property_models.learned.measured import Measured
     from property_models.learned.predictor import PropertyPredictor
 
 MOLECULES, EPOCHS = 20_000, 6.0
@@ -81,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit and write; return the exit status."""
+<<<<<<< HEAD
     from molgen.utils.files import check_folder
     from molgen.utils.locks import locked
 
@@ -170,6 +167,30 @@ def predictions(tested: Assessment, measured: Measured) -> Any:
             "part": parts,
         }
     )
+=======
+    from molgen.api.fit_property import fit_property
+
+    names = (
+        *("column", "out", "smiles_column", "name", "unit", "direction", "split", "seed"),
+        *("classifier", "classifier_molecules", "classifier_epochs"),
+    )
+    given = {name: getattr(arguments, name) for name in names}
+    fit_property(Path(arguments.file), **given, progress=Screen())
+    return 0
+
+
+class Screen(outputs.Screen):
+    """Prints the stages on a terminal, and the errors on test molecules."""
+
+    def stage(self, label: str) -> None:
+        """Print the current stage if standard error is a terminal."""
+        if sys.stderr is not None and sys.stderr.isatty():
+            print(f"{label} ...", file=sys.stderr, flush=True)
+
+    def round(self, state: PropertyPredictor) -> None:
+        """Print the errors of the predictor."""
+        options.say(report(state))
+>>>>>>> w-d
 
 
 def report(predictor: PropertyPredictor) -> str:
@@ -188,43 +209,6 @@ def report(predictor: PropertyPredictor) -> str:
         cells += "".join(f"{r['coverage'][c]:>8.0%}" for c in SHOWN_COVERAGE)
         lines.append(f"{kept:<18}{cells}")
     return "\n".join(lines)
-
-
-def _classifier(
-    arguments: argparse.Namespace, model: Any, measured: Measured, tested: Assessment, out: Path
-) -> None:
-    """Draw molecules, label them with the predictor, and train a noisy classifier."""
-    import json
-
-    from molgen.checkpoints.files import CLASSIFIER
-    from molgen.training import distil
-    from molgen.utils.files import replacing
-    from molgen.utils.progress import Bar
-
-    name, folder = f"model:{out}", out / CLASSIFIER
-    with Bar(arguments.classifier_molecules, label="molecules") as bar:
-        drawn = distil.draw(model, arguments.classifier_molecules, arguments.seed, bar.add)
-    labelled = distil.label(
-        model, name, measured, tested.split, arguments.split, drawn, arguments.seed
-    )
-    options.say("classifier: " + ", ".join(f"{n:,} {name}" for name, n in labelled.counts.items()))
-    classifier = distil.train(labelled, model, folder, arguments.classifier_epochs)
-    found = distil.agreement(classifier, labelled.data)
-    record = {"model": arguments.classifier, "labels": labelled.counts, "held_out": found}
-    with replacing(folder / "classifier.json") as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    if "spearman" in found:
-        options.say(
-            f"classifier and predictor on {found['molecules']} clean held-out molecules: rank "
-            f"correlation {found['spearman']:.3f}"
-        )
-    options.say(f"wrote {folder}: a noisy classifier of {name}")
-
-
-def _stage(text: str) -> None:
-    """Print the current stage if standard error is a terminal."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        print(f"{text} ...", file=sys.stderr, flush=True)
 
 
 def _seed(text: str) -> int:

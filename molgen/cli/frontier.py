@@ -27,22 +27,31 @@ Example:
 from __future__ import annotations
 
 import argparse
+<<<<<<< HEAD
 import sys
 from collections.abc import Sequence
+=======
+>>>>>>> w-d
 from typing import TYPE_CHECKING
 
 from molgen.cli import inputs, sweep_progress
 from molgen.cli import sweep_options as sweeping
+<<<<<<< HEAD
 from molgen.errors import MolgenError
+=======
+>>>>>>> w-d
 
 if TYPE_CHECKING:
     import pandas as pd
 
+<<<<<<< HEAD
     from molgen.frontiers.objective import Objective
     from molgen.frontiers.samples import SampleFile, Samples
 
 CONVENTIONS = ("paper", "strict")
 
+=======
+>>>>>>> w-d
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -72,8 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sweep and chart; return the exit status."""
-    import pandas as pd
+    from molgen.api.frontier import frontier
 
+<<<<<<< HEAD
     from molgen.frontiers.frontier import hypervolumes, published_table, ratios, run_table
     from molgen.frontiers.page import frontier_html, plotly_script
     from molgen.frontiers.plot import figure_class, frontier_png
@@ -125,6 +135,15 @@ def run(arguments: argparse.Namespace) -> int:
     frontier_html(store, records, runs, volumes, html, published, conventions, samples)
     print(summary(volumes, against, conventions))
     print(f"{len(records)} runs: {png}, {html}")
+=======
+    given = sweeping.given(arguments)
+    found = frontier(**given, published=arguments.published, conventions=arguments.conventions)
+    sweeping.check_interrupted(found)
+    made = found.output
+    conventions = tuple(dict.fromkeys(w.strip() for w in arguments.conventions.split(",")))
+    print(summary(made.hypervolumes, made.ratios, conventions))
+    print(f"{len(made.records)} runs: {made.figure}, {made.figure.with_suffix('.html')}")
+>>>>>>> w-d
     return 0
 
 
@@ -176,16 +195,3 @@ def summary(volumes: pd.DataFrame, against: pd.DataFrame, conventions: tuple[str
         ].itertuples():
             lines.append(f"{convention:>6}, {row.arm} (file): {row.hypervolume:.3f}")
     return "\n".join(["hypervolume (fraction novel x gain):", *lines])
-
-
-def chosen_conventions(text: str) -> tuple[str, ...]:
-    """Read the conventions to chart.
-
-    Raises:
-        MolgenError: if one is unknown, or none is given.
-    """
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    for name in found:
-        if name not in CONVENTIONS:
-            raise MolgenError(f"conventions has {name!r}, expected {' or '.join(CONVENTIONS)}")
-    return found

@@ -32,23 +32,32 @@ from __future__ import annotations
 
 import argparse
 import sys
+<<<<<<< HEAD
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molgen.cli import inputs, options, outputs, resume, scaffold_options
+=======
+from typing import TYPE_CHECKING
+
+from molgen.cli import options, outputs
+>>>>>>> w-d
 from molgen.cli.outputs import FEWER, SHOWN
-from molgen.errors import MolgenError
-from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
+<<<<<<< HEAD
     from molgen.constraints.likeness import Atoms
     from molgen.data.carried import Columns
     from molgen.discovery.goals import Goals
     from molgen.discovery.leads.report import Optimized
     from molgen.molecules.parsing import Molecule
+=======
+    from molgen.discovery.leads.counts import LeadCounts
+    from molgen.sampling.result import Result
+>>>>>>> w-d
 
 WIDEST = 36  # characters of a molecule in the short table
 
@@ -56,8 +65,13 @@ WIDEST = 36  # characters of a molecule in the short table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
+<<<<<<< HEAD
     parser.add_argument("leads", metavar="LEADS", help=f"a SMILES, or a file: {inputs.FILE}")
     options.add_targets(parser, required=True)
+=======
+    parser.add_argument("leads", metavar="LEADS", help="a SMILES, or a .smi or .csv file of them")
+    options.add_goals(parser)
+>>>>>>> w-d
     parser.add_argument(
         "--similarity", type=float, default=0.4, metavar="S", help="least similarity (default 0.4)"
     )
@@ -109,6 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
+<<<<<<< HEAD
     from molgen.constraints.likeness import Likeness
     from molgen.data.carried import carry
     from molgen.discovery.leads.lead import Refused, read
@@ -142,8 +157,36 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         options.settings(arguments, model),
         {} if arguments.guidance == "none" else None,
+=======
+    outputs.check_files(arguments.out)
+    targets, _ = options.goals(arguments, needed=True)
+    weights = outputs.read_weights(arguments.weight)
+
+    from molgen.api.optimize import optimize
+    from property_models.scorers import STOPPED
+
+    found = optimize(
+        arguments.model,
+        arguments.leads,
+        targets,
+        similarity=arguments.similarity,
+        attempts=arguments.attempts,
+        oracle_calls=arguments.oracle_calls,
+        stop_after=arguments.stop_after,
+        top_k=arguments.top_k,
+        keep=arguments.keep,
+        change=arguments.change,
+        column=arguments.column,
+        filters=arguments.filter,
+        tolerance=arguments.tolerance,
+>>>>>>> w-d
         allow_radicals=arguments.allow_radicals,
+        seed=arguments.seed,
+        progress=Screen(arguments.out),
+        goal_weights=weights,
+        **options.given(arguments),
     )
+<<<<<<< HEAD
     inputs.note(notes)
     options.warn_of_targets(model, goals.targets)
 
@@ -156,29 +199,46 @@ def run(arguments: argparse.Namespace) -> int:
         found = optimize(model, leads, request, screen.add, screen.finished)
     finally:
         screen.close()
+=======
+>>>>>>> w-d
     interrupted = found.reason == "interrupted"
-    if interrupted and not len(found.table):
+    if interrupted and not len(found):
         raise KeyboardInterrupt
+<<<<<<< HEAD
     write(found.table, found.counts, found.reason)
     print(report(found, goals, single))
     print(f"wrote {outputs.place(arguments.out)}")
     inputs.note(outputs.not_computed(goals.learned))
     if not found.every_lead and found.reason != STOPPED:
+=======
+    print(report(found))
+    print(f"wrote {arguments.out}")
+    complete = found.counts.every_lead
+    if not complete and found.reason != STOPPED:
+>>>>>>> w-d
         why = f": {found.reason}" if interrupted else ""
         improved = f"{found.counts.improved} of {found.asked} leads improved"
         print(f"{improved}{why}", file=sys.stderr)
-    return 130 if interrupted else 0 if found.every_lead else FEWER
+    return 130 if interrupted else 0 if complete else FEWER
 
 
-class Screen(Bar):
+class Screen(outputs.Screen):
     """Shows a bar of attempts, and writes finished rows."""
 
+<<<<<<< HEAD
     def __init__(self, attempts: int, write: Callable[[pd.DataFrame], None] | None) -> None:
         super().__init__(attempts, "attempt")
         self.write = write
+=======
+    unit = "attempt"
+
+    def __init__(self, out: str) -> None:
+        super().__init__()
+        self.out = out
+>>>>>>> w-d
         self.tables: list[pd.DataFrame] = []
 
-    def finished(self, rows: pd.DataFrame) -> None:
+    def found(self, rows: pd.DataFrame) -> None:
         """Write the rows of all finished leads."""
         import pandas as pd
 
@@ -187,6 +247,7 @@ class Screen(Bar):
             self.write(pd.concat(self.tables, ignore_index=True))
 
 
+<<<<<<< HEAD
 def read_leads(text: str, column: str | None) -> tuple[list[str], list[str], Columns]:
     """Return the leads, and notes on the file and its other columns, none for a single lead.
 
@@ -246,9 +307,16 @@ def report(found: Optimized, goals: Goals, single: bool) -> str:
     from molgen.molecules.fate import Fate
 
     names = list(goals.computed.targets)
+=======
+def report(found: Result[LeadCounts]) -> str:
+    """Return the short table and the counts."""
+    from molgen.molecules.fate import Fate
+
+    names = list(found.request.goals.targets)
+>>>>>>> w-d
     ok = found.table[found.table["outcome"] == Fate.ACCEPTED]
     ok = ok.sort_values(["gain", "similarity"], ascending=False, kind="stable")
-    if not single:
+    if found.asked > 1:
         ok = ok.drop_duplicates("lead_index").sort_values("lead_index")
     lines = [f"{'lead':<{WIDEST}} {'better':<{WIDEST}} {'similarity':>10}"]
     lines[0] += "".join(f"{name:>18}" for name in names)

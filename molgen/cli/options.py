@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+<<<<<<< HEAD
 from molgen.sampling.settings import DTYPES, METHOD, OPTIONS, from_words
+=======
+from molgen.errors import MolgenError
+from molgen.sampling.settings import DTYPES, OPTIONS
+>>>>>>> w-d
 from molgen.sampling.settings import MOST as MOST
 from molgen.utils.options import COUNT, NUMBER, Option
 
@@ -96,16 +100,23 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_targets(parser: argparse.ArgumentParser, required: bool = False) -> None:
-    """Add ``--target``."""
+def add_goals(parser: argparse.ArgumentParser) -> None:
+    """Add ``--target`` and ``--score``."""
     parser.add_argument(
         "--target",
         action="append",
         default=[],
-        required=required,
         metavar="PROP=VALUE",
         help="target of a property: VALUE is max, min, a number, LO..HI, LO.. or ..HI; "
         "may be repeated",
+    )
+    parser.add_argument(
+        "--score",
+        action="append",
+        default=[],
+        metavar="X[=VALUE]",
+        help="a property, or a function of your own as file.py:function: a column, or with VALUE a "
+        "target; may be repeated",
     )
 
 
@@ -161,15 +172,39 @@ def add_scorers(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def targets(arguments: argparse.Namespace) -> dict[str, Target]:
-    """Return the given targets.
+def goals(arguments: argparse.Namespace, needed: bool = False) -> tuple[dict[str, str], list[str]]:
+    """Return the words of the given targets, and further properties to compute.
+
+    Args:
+        arguments: of the command line.
+        needed: whether there must be a target, and every score needs a direction.
 
     Raises:
         MolgenError: if one is not PROP=VALUE, or a property is given twice.
     """
-    from molgen.targets import read_targets, split_targets
+    from molgen.targets import split_targets
 
-    return read_targets(split_targets(arguments.target))
+    scored = [text for text in arguments.score if _has_value(text)]
+    found = split_targets([*arguments.target, *scored])
+    columns = [text for text in arguments.score if text not in scored]
+    if needed and columns:
+        text = columns[0]
+        raise MolgenError(f"score is {text!r}, expected a direction: {text}=max or {text}=min")
+    if needed and not found:
+        raise MolgenError("a target is missing, expected --target PROP=VALUE or --score X=max")
+    return found, columns
+
+
+def _has_value(text: str) -> bool:
+    """Return whether a score ends in a target; a SMILES in its name may contain ``=``."""
+    from molgen.targets import parse_target, split_targets
+
+    try:
+        (value,) = split_targets([text]).values()
+        parse_target(value)
+    except ValueError:
+        return False
+    return True
 
 
 def settings(
@@ -180,9 +215,6 @@ def settings(
 ) -> Settings:
     """Return the model's recommended settings with the changes of the command line.
 
-    A given remasking strategy has uniform remasking weights, as published, unless weights are given
-    too. With a given method, no preset tuned for the targets is used.
-
     Args:
         arguments: of the command line.
         model: source of the recommended settings.
@@ -192,33 +224,10 @@ def settings(
     Raises:
         MolgenError: if an option is out of range.
     """
-    from molgen.sampling.preset_file import read_preset
-    from molgen.sampling.words import strategy
-
-    chosen = {} if arguments.preset is None else read_preset(arguments.preset)["sampling"]
-    given = {key: getattr(arguments, key) for key in OPTIONS}
-    if unguided := given["guidance"] == "none":
-        given["guidance"] = None
-    changes: dict[str, Any] = {
-        OPTIONS[key].name: OPTIONS[key].read(value)
-        for key, value in given.items()
-        if value is not None and key != "remask"
-    }
-    if arguments.remask is not None or arguments.eta is not None:
-        own = model.preset(purpose) | chosen
-        remask = arguments.remask or own.get("remask", "ancestral")
-        if arguments.remask is not None:
-            changes.setdefault("remask_weights", None)
-        else:  # another eta for the recommended strategy
-            remask = re.sub(r"\beta=[^,]*,?", "", remask)
-        changes["remask"] = strategy(remask, arguments.eta)
-    method_given = set(METHOD) & set(changes) or unguided
-    preset = model.preset(purpose, None if method_given else targets) | chosen
-    found = from_words(preset).changed(**changes)
-    check_device(found.device)
-    return found
+    return model.settings_of(given(arguments), purpose, targets)
 
 
+<<<<<<< HEAD
 def warn_of_targets(model: Model, targets: Mapping[str, Target]) -> None:
     """Print a warning for each target outside the training data, before anything is drawn."""
     for line in model.prior.outside(targets):
@@ -234,3 +243,10 @@ def check_device(device: str) -> None:
     from molgen.utils.threads import check_device
 
     check_device(device)
+=======
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the command line gives, by name."""
+    words = {option.name: getattr(arguments, key) for key, option in OPTIONS.items()}
+    words |= {"preset": arguments.preset, "eta": arguments.eta}
+    return {name: value for name, value in words.items() if value is not None}
+>>>>>>> w-d

@@ -5,20 +5,32 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+<<<<<<< HEAD
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from molgen.cli import options, resume
 from molgen.cli.options import STDOUT, is_piped
+=======
+from typing import TYPE_CHECKING, Any
+
+from molgen.api.progress import Progress
+from molgen.cli import options
+>>>>>>> w-d
 from molgen.errors import MolgenError
+from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
+<<<<<<< HEAD
     from molgen.discovery.goals import Goals
     from molgen.model import Model
     from molgen.sampling.settings import Settings
+=======
+    from molgen.sampling.result import Result
+>>>>>>> w-d
 
 SHOWN = 10  # molecules of the short table
 DRAWN = 20  # structures of the picture
@@ -271,11 +283,18 @@ def short_table(table: pd.DataFrame, names: list[str], widest: int = NARROW) -> 
         names: of properties.
         widest: largest width of a molecule, in characters.
     """
+    names = [name for name in names if table[name].dtype != object]  # not computed
     width = min(widest, max([NARROW, *(len(smiles) for smiles in table["smiles"].head(SHOWN))]))
     wide = {name: max(12, len(name) + 2) for name in names}
+<<<<<<< HEAD
     lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{n:>{wide[n]}}" for n in names)]
     for place, (_, row) in enumerate(table.head(SHOWN).iterrows(), 1):
         values = "".join(f"{row[name]:{wide[name]}.3f}" for name in names)
+=======
+    lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{n:>{w}}" for n, w in wide.items())]
+    for place, (_, row) in enumerate(table.head(SHOWN).iterrows(), 1):
+        values = "".join(f"{row[name]:{w}.3f}" for name, w in wide.items())
+>>>>>>> w-d
         lines.append(f"{place:4d} {row['smiles']:<{width}}{values}")
     if len(table) > SHOWN:
         lines.append(f"{'':>4} ... and {len(table) - SHOWN} more")
@@ -301,23 +320,50 @@ def draw_grid(best: pd.DataFrame, names: list[str], path: str, title: str) -> No
     print(f"wrote {path}")
 
 
-def end(model: Model, delivered: int, asked: int, reason: str, kind: str = "molecules") -> int:
-    """Print warnings and the reason of an incomplete run; return the exit status.
+class Screen(Progress):
+    """Remarks on standard output, warnings and a progress bar on standard error."""
+
+    unit = "molecule"
+
+    def __init__(self) -> None:
+        self.bar = Bar(0, shown=False)  # until the run begins
+
+    def remark(self, line: str) -> None:
+        """Print a remark."""
+        options.say(line)
+
+    def note(self, line: str) -> None:
+        """Print a note, separate from the result."""
+        print(line, file=sys.stderr)
+
+    def warn(self, line: str) -> None:
+        """Print a warning at once."""
+        print(f"warning: {line}", file=sys.stderr, flush=True)
+
+    def begin(self, total: int) -> None:
+        """Show the bar."""
+        self.bar = Bar(total, self.unit)
+
+    def add(self, count: int) -> None:
+        """Move the bar."""
+        self.bar.add(count)
+
+    def end(self) -> None:
+        """Close the bar at its present count."""
+        self.bar.close()
+
+
+def end(result: Result[Any], kind: str = "molecules") -> int:
+    """Print the reason of an incomplete run; return the exit status.
 
     Args:
-        model: the model.
-        delivered: number of items delivered.
-        asked: requested number.
-        reason: of the end of the run.
+        result: of the run.
         kind: plural noun for the items.
     """
-    warning = model.training_index.check() if model.training_index is not None else None
-    if warning:
-        print(f"warning: {warning}", file=sys.stderr)
-    if delivered >= asked:
+    if len(result) >= result.asked:
         return 0
     from property_models.scorers import STOPPED
 
-    if reason != STOPPED:  # its own line follows
-        print(f"{delivered} of {asked} {kind}: {reason}", file=sys.stderr)
-    return 130 if reason == "interrupted" else FEWER
+    if result.reason != STOPPED:  # its own line follows
+        print(f"{len(result)} of {result.asked} {kind}: {result.reason}", file=sys.stderr)
+    return 130 if result.reason == "interrupted" else FEWER

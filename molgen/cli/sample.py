@@ -23,10 +23,10 @@ from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from molgen.model import Model
+    from molgen.sampling.result import Result, SampleCounts
     from molgen.sampling.sampler import Samples
 
 EVENTS = (".csv", ".parquet")  # rows of a trajectory are events, not molecules
@@ -38,8 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n", type=options.positive, required=True, metavar="N", help="rows to draw"
     )
+<<<<<<< HEAD
     options.add_targets(parser)
     outputs.add_out(parser)
+=======
+    options.add_goals(parser)
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
+    )
+>>>>>>> w-d
     parser.add_argument(
         "--property",
         action="append",
@@ -62,17 +69,30 @@ def run(arguments: argparse.Namespace) -> int:
 
     outputs.check_files(arguments)
     check_trajectory(arguments.trajectory, arguments.out)
-    wanted = options.targets(arguments)
-    names = list(dict.fromkeys([*wanted, *arguments.property]))
+    words, columns = options.goals(arguments)
 
+<<<<<<< HEAD
     from property_models import alongside
 
     model = resume.load_model(arguments.model)
     own = model.own_labels(names)
     guided_by = {} if arguments.guidance == "none" else wanted
+=======
+    from molgen import load
+    from molgen.model import SampleRequest
+    from molgen.sampling.keywords import UNGUIDED
+
+    model = load(arguments.model)
+    wanted = model.guidable(words)
+    guided_by = {} if arguments.guidance == UNGUIDED else wanted
+>>>>>>> w-d
     settings = options.settings(arguments, model, targets=guided_by)
+    further = (*arguments.property, *columns)
+    request = SampleRequest(arguments.n, wanted, arguments.seed, 0, further, settings)
+    own = model.own_labels(request.names)
     model.check(guided_by, settings)
-    options.warn_of_targets(model, guided_by)
+    for line in model.prior.outside(guided_by):
+        print(f"warning: {line}", file=sys.stderr, flush=True)
     progress = Progress(arguments.n)
     try:
         samples = model.draw(
@@ -91,8 +111,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise
     finally:
         progress.close()
-    table = model.table(samples, names)
+    found = model.result(samples, request)
     if rows is not None:
+<<<<<<< HEAD
         table["index"] = rows
     reason = "interrupted" if status else "complete"
     outputs.deliver(table, arguments, model, settings, None, reason)
@@ -101,11 +122,24 @@ def run(arguments: argparse.Namespace) -> int:
     shown = [name for name in alongside(names) if name not in own]
     print(summary(table, shown, arguments.n))
     note(outputs.not_computed(own))
+=======
+        found.table["index"] = rows
+    found.save(arguments.out)
+    if samples.trajectory is not None:
+        write_table(samples.trajectory.frame(model.tokenizer), arguments.trajectory)
+    print(summary(found, [name for name in request.names if name not in own]))
+    for name in own:
+        print(
+            f"{name} cannot be computed: the model learned it from a column of its training file; "
+            "draws are guided towards it, without computed values",
+            file=sys.stderr,
+        )
+>>>>>>> w-d
     warning = warn(model)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
     if status:
-        print(f"interrupted: {len(table)} of {arguments.n} rows written", file=sys.stderr)
+        print(f"interrupted: {len(found)} of {arguments.n} rows written", file=sys.stderr)
     return status
 
 
@@ -157,17 +191,13 @@ class Progress(Bar):
         return index[order], Samples(tokens, nfe, None, classifier_nfe)
 
 
-def summary(table: pd.DataFrame, names: list[str], asked: int) -> str:
-    """Return the counts of a table in a few lines; every rate is over all rows."""
-    rows = len(table)
-    if not rows:
-        return f"0 of {asked} rows"
-    valid = table["status"] == "ok"
-    failures = table.loc[~valid, "status"].value_counts()
-    lines = [
-        f"{rows} rows: {share(valid)} valid, {share(table['unique'])} unique, "
-        f"{share(table['novel'])} novel (strict); {table['nfe'].mean():.1f} forwards a row",
-    ]
+def summary(found: Result[SampleCounts], names: list[str]) -> str:
+    """Return the counts of rows in a few lines; every rate is over all rows."""
+    table = found.table
+    if not len(table):
+        return f"0 of {found.asked} rows"
+    failures = table.loc[table["status"] != "ok", "status"].value_counts()
+    lines = [str(found.counts)]
     if len(failures):
         lines.append("invalid: " + ", ".join(f"{n} {name}" for name, n in failures.items()))
     for name in names:
@@ -185,8 +215,3 @@ def warn(model: Model) -> str | None:
     if model.training_index is None:
         return "the model has no training-set index, so no row counts as novel"
     return model.training_index.check()
-
-
-def share(marks: pd.Series) -> str:
-    """Return a share of all rows, in per cent."""
-    return f"{100 * marks.mean():.1f} %"

@@ -7,6 +7,7 @@ argument or a line of a file; see :mod:`molgen.constraints.scaffolds`.
 from __future__ import annotations
 
 import argparse
+<<<<<<< HEAD
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 ATOMS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 MOST_ATOMS = 10_000  # larger indices are typing errors
+=======
+from typing import Any
+>>>>>>> w-d
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+<<<<<<< HEAD
 def read(arguments: argparse.Namespace) -> list[Constraint] | None:
     """Return the given constraints, or None for none.
 
@@ -173,3 +178,9 @@ def atoms(text: str | None) -> Sequence[int] | str | None:
             raise MolgenError(f"atoms are {text!r}, expected numbers such as 0,3,5-8")
         found += range(low, high + 1)
     return found
+=======
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of :func:`molgen.api.design.design` on scaffolds."""
+    names = ("scaffold", "scaffold_file", "superstructure", "keep", "change")
+    return {name: getattr(arguments, name) for name in names}
+>>>>>>> w-d

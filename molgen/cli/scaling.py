@@ -19,8 +19,6 @@ from __future__ import annotations
 import argparse
 
 from molgen.cli import sweep_options as sweeping
-from molgen.cli import sweep_progress
-from molgen.errors import MolgenError
 
 STEPS = "8,16,32,64,128,256,512,1024"
 
@@ -39,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sweep and chart; return the exit status."""
+    from molgen.api.frontier import scaling
     from molgen.frontiers.frontier import over_seeds
+<<<<<<< HEAD
     from molgen.frontiers.plot import figure_class
     from molgen.frontiers.scaling import gains, scaling_png, scaling_table
     from molgen.frontiers.store import Store
@@ -72,4 +72,12 @@ def run(arguments: argparse.Namespace) -> int:
     scaling_png(table, records[0].objective, folder / "scaling.png")
     print(gains(over_seeds(table, ("forwards", "product"))).to_string(index=False))
     print(f"{len(records)} runs: {folder / 'scaling.png'}")
+=======
+    from molgen.frontiers.scaling import gains
+
+    found = scaling(**sweeping.given(arguments), budgets=arguments.budgets)
+    sweeping.check_interrupted(found)
+    print(gains(over_seeds(found.table, ("forwards", "product"))).to_string(index=False))
+    print(f"{len(found.output.records)} runs: {found.output.figure}")
+>>>>>>> w-d
     return 0

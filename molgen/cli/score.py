@@ -29,15 +29,25 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+<<<<<<< HEAD
 from molgen.cli import inputs, options, outputs
+=======
+from molgen.cli import options
+from molgen.cli.outputs import Screen
+>>>>>>> w-d
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+<<<<<<< HEAD
     from molgen.diffusion.score_table import Entry
     from molgen.diffusion.string_likelihood import Ids, Score, Scorer
     from molgen.model import Model
+=======
+STDOUT = "-"
+WRITABLE = (".csv", ".parquet", ".sdf")  # a .smi file has no place for a number
+>>>>>>> w-d
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and write; return the exit status."""
+<<<<<<< HEAD
     from molgen import load
     from molgen.data.carried import carry
     from molgen.data.reading import read_table
@@ -114,6 +125,30 @@ def run(arguments: argparse.Namespace) -> int:
     write(frame, found, arguments, model)
     if interrupted:
         print(f"interrupted: {found['scored']} of {len(frame)} rows scored", file=sys.stderr)
+=======
+    check_out(arguments.out)
+    targets = conditions(arguments.condition)
+
+    from molgen.api.score import score
+
+    found = score(
+        arguments.model,
+        Path(arguments.file),
+        draws=arguments.draws,
+        condition=targets,
+        as_written=arguments.as_written,
+        spellings=arguments.spellings,
+        column=arguments.column,
+        seed=arguments.seed,
+        device=arguments.device or "cpu",
+        dtype=arguments.dtype or "fp32",
+        progress=Screen(),
+    )
+    write(found.table, found.counts, arguments)
+    if found.reason == "interrupted":
+        scored = f"{found.counts['scored']} of {len(found)} rows scored"
+        print(f"interrupted: {scored}", file=sys.stderr)
+>>>>>>> w-d
         return 130
     return 0
 
@@ -139,6 +174,7 @@ def conditions(words: Sequence[str]) -> dict[str, float]:
     return found
 
 
+<<<<<<< HEAD
 def score(
     model: Model, entries: list[Entry], targets: dict[str, float], arguments: argparse.Namespace
 ) -> tuple[dict[Ids, Score], bool]:
@@ -186,6 +222,9 @@ def scorer(
 def write(
     frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namespace, model: Model
 ) -> None:
+=======
+def write(frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namespace) -> None:
+>>>>>>> w-d
     """Write the table and print the summary."""
     if arguments.json and arguments.out == options.STDOUT:
         found = found | {"molecules": json.loads(frame.to_json(orient="records"))}

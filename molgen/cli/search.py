@@ -15,23 +15,26 @@ Example:
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+<<<<<<< HEAD
 from molgen.cli import options, outputs, resume
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
+=======
+from molgen.cli import options, outputs
+>>>>>>> w-d
 
 if TYPE_CHECKING:
-    from molgen.discovery.search import Found, Method, Search
-
-METHODS = ("metropolis", "best-of-n", "smc")
+    from molgen.discovery.counts import SearchCounts
+    from molgen.discovery.search import Search
+    from molgen.sampling.result import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
-    options.add_targets(parser, required=True)
+    options.add_goals(parser)
     outputs.add_arguments(parser)
     parser.add_argument(
         "--method",
@@ -65,14 +68,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search and write; return the exit status."""
+<<<<<<< HEAD
     outputs.check_files(arguments)
     goals = outputs.read_goals(arguments)
     targets = goals.targets
     if arguments.pareto and (arguments.weight or len(targets) < 2):
         raise MolgenError("pareto is given, expected at least two targets and no weights")
+=======
+    from molgen.data.tables import write_table
 
-    from molgen.molecules.filters import Filters
+    outputs.check_files(arguments.out, arguments.grid)
+    targets, _ = options.goals(arguments, needed=True)
+    weights = outputs.read_weights(arguments.weight)
+>>>>>>> w-d
 
+    from molgen.api.search import search
+
+<<<<<<< HEAD
     filters = Filters.read(arguments.filter)
 
     from molgen.discovery.request import Budget, Request
@@ -85,89 +97,57 @@ def run(arguments: argparse.Namespace) -> int:
         settings = replace(settings, gamma=GAMMA)
     request = Request(
         goals,
+=======
+    found = search(
+        arguments.model,
+        targets,
+>>>>>>> w-d
         arguments.n,
-        filters,
-        budget=Budget(nfe=arguments.nfe, oracle_calls=arguments.oracle_calls),
-        seed=arguments.seed,
-        settings=settings,
-        guided_by={} if arguments.guidance == "none" else None,
+        method=arguments.method,
+        oracle_calls=arguments.oracle_calls,
+        nfe=arguments.nfe,
+        pareto=arguments.pareto,
+        filters=arguments.filter,
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
+<<<<<<< HEAD
         novelty=arguments.novelty,
+=======
+        seed=arguments.seed,
+        progress=Screen(),
+        goal_weights=weights,
+        **options.given(arguments),
+>>>>>>> w-d
     )
-    options.warn_of_targets(model, targets)
-    screen = Screen(arguments.n * arguments.nfe, "forward")
-    try:
-        found = search(model, request, chosen, arguments.pareto, screen.round)
-    finally:
-        screen.close()
-    if found.reason == "interrupted" and not len(found.table):
+    if found.reason == "interrupted" and not len(found):
         raise KeyboardInterrupt
     outputs.deliver(found.table, arguments, model, settings, found.counts, found.reason)
     print(report(found, list(targets)))
+<<<<<<< HEAD
     print(f"wrote {outputs.place(arguments.out)}")
     if arguments.grid and len(found.table):
+=======
+    print(f"wrote {arguments.out}")
+    if arguments.grid and len(found):
+>>>>>>> w-d
         names = ", ".join(targets)
         title = f"{arguments.model}: {names}\nfound with an oracle; valid, unique and new"
         outputs.draw_grid(found.table, list(targets), arguments.grid, title)
-    return outputs.end(model, len(found.table), arguments.n, found.reason)
+    return outputs.end(found)
 
 
-def method(text: str) -> Method:
-    """Read ``metropolis``, ``best-of-n`` or ``smc``, or ``NAME:key=value,...``.
-
-    Raises:
-        MolgenError: naming the value and the allowed ones.
-    """
-    import dataclasses
-
-    from molgen.discovery.best_of import BestOf
-    from molgen.discovery.metropolis import Metropolis
-    from molgen.discovery.smc import SequentialMonteCarlo
-
-    name, _, rest = text.partition(":")
-    kinds: dict[str, Any] = dict(
-        zip(METHODS, (Metropolis, BestOf, SequentialMonteCarlo), strict=True)
-    )
-    if name not in kinds:
-        raise MolgenError(f"method is {name!r}, expected one of {', '.join(METHODS)}")
-    allowed = {f.name: f.default for f in dataclasses.fields(kinds[name])}
-    values: dict[str, Any] = {}
-    for pair in filter(None, rest.split(",")):
-        key, equals, value = (part.strip() for part in pair.partition("="))
-        if not equals or key not in allowed:
-            raise MolgenError(
-                f"{name} has no parameter {pair!r}, expected {', '.join(allowed) or 'none'}"
-                " as key=value"
-            )
-        values[key] = _number(f"{name}'s {key}", value, type(allowed[key]))
-    return kinds[name](**values)
-
-
-def _number(name: str, text: str, kind: type) -> Any:
-    """Read a number of a kind: a switch is 0 or 1."""
-    try:
-        value = float(text)
-        if kind is float:
-            return value
-        if value.is_integer() and (kind is int or value in (0, 1)):
-            return kind(value)
-    except ValueError:
-        pass
-    kinds = {float: "a number", int: "a whole number", bool: "0 or 1"}
-    raise MolgenError(f"{name} is {text!r}, expected {kinds[kind]}")
-
-
-class Screen(Bar):
+class Screen(outputs.Screen):
     """Shows a bar of forwards."""
 
-    def round(self, search: Search) -> None:
+    unit = "forward"
+
+    def round(self, state: Search) -> None:
         """Show the forwards and oracle calls so far."""
-        self.to(search.counts.forwards)
-        self.note(f"{search.counts.oracle_calls} oracle calls")
+        self.bar.to(state.counts.forwards)
+        self.bar.note(f"{state.counts.oracle_calls} oracle calls")
 
 
-def report(found: Found, names: list[str]) -> str:
+def report(found: Result[SearchCounts], names: list[str]) -> str:
     """Return the short table and the counts."""
     from molgen.discovery.novelty import tautomers
     from property_models import alongside

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
+<<<<<<< HEAD
 import re
+=======
+import sys
+>>>>>>> w-d
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.cli import default_methods, options
+from molgen.cli import options, outputs
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
-    from molgen.frontiers.plan import Sweep
-    from molgen.frontiers.store import Record, Store
-    from molgen.model import Model
+    from molgen.frontiers.store import Record
+    from molgen.sampling.result import Result
 
 MOST_AXIS = 100  # values of one axis
 USUAL: dict[str, Any] = {"seeds": (0, 1, 2), "n": 1024}
@@ -95,6 +96,7 @@ def _axis(
     return tuple(dict.fromkeys(values))
 
 
+<<<<<<< HEAD
 def complete(arguments: argparse.Namespace) -> None:
     """Fill in the options that were left out: axes, and for a quick sweep property and folder.
 
@@ -170,6 +172,18 @@ def labels(arguments: argparse.Namespace) -> tuple[str, ...]:
     from molgen.frontiers.method import Method
 
     return tuple(Method.parse(text, arguments.model).label for text in arguments.method)
+=======
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments that the functions of sweeps share.
+
+    Raises:
+        MolgenError: if the target is one of another property.
+    """
+    names = ("model", "property", "out", "gamma", "steps", "seeds", "n", "only_charts")
+    found = {name: getattr(arguments, name) for name in (*names, "batch_size", "device", "dtype")}
+    found |= {"methods": arguments.method, "baselines": arguments.baseline}
+    return found | {"target": _target(arguments), "progress": Screen()}
+>>>>>>> w-d
 
 
 def _target(arguments: argparse.Namespace) -> str | None:
@@ -183,18 +197,29 @@ def _target(arguments: argparse.Namespace) -> str | None:
     return str(value)
 
 
-def finished(store: Store, arguments: argparse.Namespace) -> list[Record]:
-    """Return the finished runs of a folder, for charts without a sweep.
+def check_interrupted(found: Result[Any]) -> None:
+    """Print how many runs of an interrupted sweep are finished.
 
     Raises:
-        MolgenError: if there are none, or they are of another property.
+        KeyboardInterrupt: if it was interrupted.
     """
-    records = store.records()
-    if not records:
-        raise MolgenError(f"{str(store.folder)!r} has no finished runs to chart")
-    if records[0].objective.property != arguments.property:
-        raise MolgenError(
-            f"property is {arguments.property}, expected {records[0].objective.property}, that of "
-            f"the runs in {str(store.folder)!r}"
-        )
-    return records
+    name, colon, finished = found.reason.partition(": ")
+    if name == "interrupted":
+        if colon:
+            print(finished, file=sys.stderr)
+        raise KeyboardInterrupt
+
+
+class Screen(outputs.Screen):
+    """Shows a bar over the rows of all runs, so that the remaining time is estimated early."""
+
+    unit = "row"
+
+    def stage(self, label: str) -> None:
+        """Show the run being drawn."""
+        self.bar.label(label)
+
+    def round(self, state: Record) -> None:
+        """Show the cost of the last run."""
+        nfe = state.figures["nfe"] + state.figures["classifier_nfe"]
+        self.bar.note(f"{nfe:.1f} forwards a row")

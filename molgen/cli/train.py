@@ -18,20 +18,9 @@ Example:
 from __future__ import annotations
 
 import argparse
-import os
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
 
-from molgen.cli import inputs, options, train_options
-from molgen.errors import MolgenError
-
-if TYPE_CHECKING:
-    from molgen.model import Model
-    from molgen.nn.config import DenoiserConfig
-    from molgen.nn.denoiser import MoleculeDenoiser
-    from molgen.training.prepared import PreparedDataset
-    from molgen.training.recipe import TrainConfig
+from molgen.cli import options, outputs, train_options
 
 WRITTEN = ("report.csv", "training_log.csv")  # tables in the folder of a run
 
@@ -60,22 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the data set, train and export; return the exit status."""
-    try:
-        return _run(arguments)
-    except ModuleNotFoundError as error:
-        raise MolgenError(
-            f"this needs the package {error.name!r}, which is not installed"
-        ) from error
-    except FloatingPointError as error:
-        raise MolgenError(f"{error}; the last checkpoint is kept: try a lower --lr") from error
-    except RuntimeError as error:
-        if "memory" not in str(error):
-            raise
-        reason = str(error).strip().splitlines()[0]
-        raise MolgenError(
-            f"not enough memory: try a smaller --batch-size, --max-length or network ({reason})"
-        ) from error
+    from molgen.api.train import train
+    from molgen.api.train_options import NAMES
 
+<<<<<<< HEAD
 
 def _run(arguments: argparse.Namespace) -> int:
     from molgen.utils.files import check_folder
@@ -225,55 +202,10 @@ def train(
         named = train_options.changes(arguments).get("properties", ())
         info = compare(init.name, prepared, folder, exports, config, named)
     options.say(outcome(info, folder))
+=======
+    names = (*NAMES, "init", "source", "export", "no_resume", "prepare_only")
+    given = {name: getattr(arguments, name) for name in names}
+    found = train(Path(arguments.file), arguments.out, **given, progress=outputs.Screen())
+    train_options.check_interrupted(found)
+>>>>>>> w-d
     return 0
-
-
-def plan(init: Model, prepared: PreparedDataset, config: TrainConfig, stopping: bool) -> str:
-    """Return a line on the recipe of fine-tuning."""
-    held_out = int(prepared.data.held_out.sum())
-    until = "until the held-out loss stops improving, at most " if stopping else ""
-    return (
-        f"training starts from the weights of {init.name}, on {len(prepared.data) - held_out:,} "
-        f"molecules, {held_out:,} held out: {until}{config.epochs:g} epochs, {config.batch_size} "
-        f"molecules a step, learning rate {config.peak_rate:g}"
-    )
-
-
-def compare(
-    original: str,
-    prepared: PreparedDataset,
-    folder: Path,
-    exports: tuple[Path, ...],
-    config: TrainConfig,
-    named: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """Measure and print learning and forgetting; return ``molgen.json`` of the model."""
-    from molgen import load
-    from molgen.checkpoints.card import fine_tuning as section
-    from molgen.training import fine_tuning
-
-    options.say("measuring learning and forgetting")
-    info = fine_tuning.conclude(
-        load(original),  # again: its weights have been trained in place
-        folder,
-        prepared.data,
-        exports,
-        config.device,
-        config.dtype,
-        config.workers,
-        named,
-    )
-    options.say(section(info["measured"]["fine_tuning"]))
-    return info
-
-
-def outcome(info: dict[str, Any], folder: Path) -> str:
-    """Return a line on the finished model."""
-    found = info["measured"]["held_out"]
-    line = f"model in {folder}: {info['parameters']:,} parameters, {info['steps']:,} steps"
-    if not found["molecules"]:
-        return f"{line}; no held-out molecules to measure it on"
-    return (
-        f"{line}; held out: {found['nats_per_molecule']:.3f} ± {found['standard_error']:.3f} nats "
-        f"per molecule, perplexity {found['perplexity_per_token']:.3f} per token"
-    )

@@ -11,18 +11,10 @@ Example:
 from __future__ import annotations
 
 import argparse
-import math
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
-from molgen.cli import inputs, options, train_options
-from molgen.errors import MolgenError
-
-if TYPE_CHECKING:
-    from molgen.nn.denoiser import MoleculeDenoiser
-
-EPOCHS = 6.0
+from molgen.api.train_classifier import BATCH, EPOCHS, RATE
+from molgen.cli import options, outputs, train_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=float, default=EPOCHS, metavar="E", help=f"(default: {EPOCHS:g})"
     )
-    parser.add_argument("--batch-size", type=options.positive, default=256, metavar="B")
-    parser.add_argument("--lr", type=float, default=2e-3, metavar="R", help="peak learning rate")
+    parser.add_argument("--batch-size", type=options.positive, default=BATCH, metavar="B")
+    parser.add_argument("--lr", type=float, default=RATE, metavar="R", help="peak learning rate")
     parser.add_argument("--seed", type=train_options.seed, default=0, metavar="S")
     parser.add_argument("--workers", type=options.positive, metavar="N", help="CPU threads")
     parser.add_argument("--no-resume", action="store_true", help="start again")
@@ -55,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the data set, train and write; return the exit status."""
+<<<<<<< HEAD
     source, folder = Path(arguments.file), Path(arguments.out)
     if not source.is_file():
         raise MolgenError(f"no file {str(source)!r}")
@@ -73,50 +66,16 @@ def run(arguments: argparse.Namespace) -> int:
             return _run(arguments, source, folder)
     except FloatingPointError as error:
         raise MolgenError(f"{error}; the last checkpoint is kept") from error
+=======
+    from molgen.api.train_classifier import train_classifier
+>>>>>>> w-d
 
-
-def _run(arguments: argparse.Namespace, source: Path, folder: Path) -> int:
-    from molgen import load
-    from molgen.checkpoints.folder import save_network
-    from molgen.nn.denoiser import noise_of
-    from molgen.training.classifier import RECIPE, train_classifier
-    from molgen.training.prepared import prepare
-    from molgen.training.recipe import TrainConfig
-
-    model = load(arguments.model)
-    wanted = {"column": arguments.column} if arguments.column else {}
-    chosen = train_options.data_options(wanted, arguments.seed, model)
-    prepared = prepare(
-        source,
-        folder,
-        chosen,
-        model,
-        processes=arguments.workers or os.cpu_count() or 1,
-        resume=not arguments.no_resume,
-        progress=True,
+    names = (
+        *("column", "epochs", "batch_size", "lr", "seed", "workers", "no_resume"),
+        *("from_scratch", "device", "dtype"),
     )
-    inputs.note(prepared.notes)
-    options.say(prepared.summary)
-    config = TrainConfig(
-        **RECIPE,  # type: ignore[arg-type]
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        peak_rate=arguments.lr,
-        seed=arguments.seed,
-        workers=arguments.workers or 0,
-        device=arguments.device or "cpu",
-        dtype=arguments.dtype or "auto",
+    given = {name: getattr(arguments, name) for name in names}
+    train_classifier(
+        Path(arguments.file), arguments.model, arguments.out, **given, progress=outputs.Screen()
     )
-    kind = noise_of(model.denoiser)
-    start = None if arguments.from_scratch else model.denoiser
-    classifier = train_classifier(
-        prepared.data,
-        folder,
-        kind,
-        config=config,
-        resume=not arguments.no_resume,
-        network=cast("MoleculeDenoiser | None", start),
-    )
-    save_network(classifier, folder)
-    options.say(f"classifier of {', '.join(classifier.properties)} for {kind} noise in {folder}")
     return 0

@@ -1,23 +1,24 @@
-"""The options of ``molgen train``, and the objects made from them."""
+"""The options of ``molgen train``."""
 
 from __future__ import annotations
 
 import argparse
-import math
 from typing import TYPE_CHECKING, Any
 
+from molgen.api.train_options import (
+    BATCH,
+    CHECKPOINT,
+    EPOCHS,
+    HEADS,
+    INIT_RATE,
+    LAYERS,
+    RATE,
+    WIDTH,
+)
 from molgen.cli import options
-from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
-    from molgen.model import Model
-    from molgen.training.ingest import Options
-    from molgen.training.recipe import TrainConfig
-
-RATE = 2e-3
-INIT_RATE = 5e-4  # trained weights are near an optimum, which the full rate would leave at once
-EPOCHS, BATCH, CHECKPOINT = 30.0, 256, 500
-LAYERS, WIDTH, HEADS = 6, 256, 4
+    from molgen.sampling.result import Result
 
 
 def add_data(group: Any) -> None:
@@ -29,7 +30,6 @@ def add_data(group: Any) -> None:
     )
     group.add_argument(
         "--properties",
-        type=names,
         metavar="LIST",
         help="to condition on: NAME,NAME,... or none (default: qed,ring_count,logp,tpsa,mw,sa)",
     )
@@ -117,11 +117,6 @@ def add_training(group: Any) -> None:
     )
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Read names separated by commas; ``none`` is an empty list."""
-    return () if text.strip() == "none" else tuple(name.strip() for name in text.split(","))
-
-
 def seed(text: str) -> int:
     """Read a whole number from 0 to 2^31."""
     value = options.whole(text)
@@ -130,100 +125,13 @@ def seed(text: str) -> int:
     return value
 
 
-def check(arguments: argparse.Namespace) -> None:
-    """Check the numbers of the options.
+def check_interrupted(found: Result[Any]) -> None:
+    """Print what an interrupted run keeps.
 
     Raises:
-        MolgenError: if one is out of range.
+        KeyboardInterrupt: if it was interrupted.
     """
-    for name in ("epochs", "lr"):
-        value = getattr(arguments, name)
-        if value is not None and not (value > 0 and math.isfinite(value)):
-            raise MolgenError(f"--{name} is {value}, expected a number above 0")
-
-
-def recipe(arguments: argparse.Namespace, series: int = 0, correct: bool = False) -> TrainConfig:
-    """Return the recipe of training.
-
-    Args:
-        arguments: checked arguments of the command line.
-        series: number of training molecules if a model is fine-tuned on a series; else 0.
-        correct: the network to start from is self-correcting, and is trained as such.
-    """
-    from molgen.training.recipe import TrainConfig, for_series
-
-    own: dict[str, Any] = {
-        "epochs": EPOCHS,
-        "batch_size": BATCH,
-        "peak_rate": INIT_RATE if arguments.init else RATE,
-        "evaluate_every": CHECKPOINT,
-        "checkpoint_every": CHECKPOINT,
-    }
-    own |= for_series(series, arguments.batch_size) if series else {}
-    every = arguments.checkpoint_every
-    given = {
-        "epochs": arguments.epochs,
-        "batch_size": arguments.batch_size,
-        "peak_rate": arguments.lr,
-        "evaluate_every": every,
-        "checkpoint_every": every,
-    }
-    return TrainConfig(
-        **{**own, **{name: value for name, value in given.items() if value is not None}},
-        self_correct=arguments.self_correct or correct,
-        seed=arguments.seed,
-        workers=arguments.workers or 0,
-        device=arguments.device or "cpu",
-        dtype=arguments.dtype or "auto",
-    )
-
-
-def sizes(arguments: argparse.Namespace) -> tuple[int, int, int]:
-    """Return layers, width and heads."""
-    return arguments.layers or LAYERS, arguments.width or WIDTH, arguments.heads or HEADS
-
-
-def changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the data options that were given, by their names in ``Options``."""
-    given = {
-        "column": arguments.column,
-        "properties": arguments.properties,
-        "representation": arguments.representation,
-        "max_tokens": arguments.max_length,
-        "held_out": arguments.held_out,
-        "keep_salts": arguments.keep_salts,
-        "neutralise": arguments.neutralise,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Options:
-    """Return the options of reading a file; a model to start from defines most of them.
-
-    Raises:
-        MolgenError: if an option is out of range or contradicts the model.
-    """
-    from molgen.training.ingest import MAX_TOKENS, Options
-
-    if init is None:
-        return Options(**wanted, seed=seed)
-    own = {"properties": init.properties, "representation": init.tokenizer.representation}
-    if further := [p for p in wanted.get("properties", ()) if p not in init.properties]:
-        raise MolgenError(
-            f"properties is {', '.join(further)}, expected those of {init.name!r}: "
-            f"{', '.join(init.properties) or 'none'}; for guidance by others use `molgen "
-            "fit-property FILE --column C --classifier MODEL`"
-        )
-    for name, value in own.items():
-        if wanted.get(name, value) != value:
-            raise MolgenError(
-                f"{name} is {wanted[name]!r}, expected {value!r} as in the model {init.name!r}"
-            )
-    longest = init.denoiser.max_length
-    if wanted.get("max_tokens", 0) > longest:
-        raise MolgenError(
-            f"--max-length is {wanted['max_tokens']}, expected at most {longest} as in the model "
-            f"{init.name!r}"
-        )
-    usual = {"max_tokens": min(MAX_TOKENS, longest), "held_out": None}
-    return Options(**{**usual, **wanted, **own}, seed=seed)
+    name, _, kept = found.reason.partition(": ")
+    if name == "interrupted":
+        options.say(kept)
+        raise KeyboardInterrupt

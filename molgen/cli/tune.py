@@ -23,20 +23,15 @@ Example:
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from molgen.cli import options, sweep_progress
+from molgen.cli import options
 from molgen.cli import sweep_options as sweeping
-from molgen.errors import MolgenError
-from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
-    from molgen.frontiers.halving import Rung
     from molgen.frontiers.tune import Standing, Tune
-    from molgen.model import Model
 
 SHOWN = 5  # candidates of the last rung on the screen
 
@@ -89,11 +84,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tune and write; return the exit status."""
+<<<<<<< HEAD
     from molgen.frontiers.tune import Progress, leaderboard, preset, tune
     from molgen.sampling.preset_file import write_preset
     from molgen.utils.files import check_folder, check_writable
+=======
+    from molgen.api.tune import tune
+>>>>>>> w-d
 
+    names = (
+        *("model", "target", "out", "candidates", "start", "n", "seeds", "budget", "adapt"),
+        *("convention", "search_seed", "batch_size", "device", "dtype"),
+    )
+    found = tune(**{name: getattr(arguments, name) for name in names}, progress=sweeping.Screen())
+    sweeping.check_interrupted(found)
+    print(summary(found.request, found.counts))
     out = Path(arguments.out)
+<<<<<<< HEAD
     if out.suffix.lower() != ".json":
         raise MolgenError(f"out is {arguments.out!r}, expected a file ending in .json")
     table, folder = out.with_suffix(".csv"), out.with_name(f"{out.stem}-rungs")
@@ -183,6 +190,12 @@ class RowBar:
         self._bar.close()
 
 
+=======
+    print(f"{len(found.counts)} candidates: {out}, {out.with_suffix('.csv')}")
+    return 0
+
+
+>>>>>>> w-d
 def summary(request: Tune, standings: Sequence[Standing]) -> str:
     """Return the last rung as text, and the comparison of the best with the model's own."""
     best = standings[0]

@@ -1,5 +1,4 @@
 from .best_of import BestOf as BestOf
-from .counts import Designs as Designs
 from .goals import Goals as Goals
 from .goals import read_goals as read_goals
 from .metropolis import Metropolis as Metropolis
@@ -9,7 +8,6 @@ from .objectives import read_objectives as read_objectives
 from .oracle import Oracle as Oracle
 from .request import Budget as Budget
 from .request import Request as Request
-from .search import Found as Found
 from .search import Method as Method
 from .search import Search as Search
 from .smc import SequentialMonteCarlo as SequentialMonteCarlo

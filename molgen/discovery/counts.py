@@ -6,7 +6,6 @@ filters are counted separately, over all rows drawn.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.molecules.fate import Fate, counted
+from molgen.molecules.fate import Fate, Ledger, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,40 +32,6 @@ class Met:
 
     rows: int = 0
     distinct: int = 0
-
-
-@dataclass
-class Ledger:
-    """The costs of a run, and the fates of all rows drawn.
-
-    Attributes:
-        drawn: rows, whole or in part.
-        forwards: of the network.
-        classifier_forwards: of a noisy classifier.
-        oracle_calls: distinct molecules scored while drawing.
-        fates: counts of rows by :class:`molgen.molecules.fate.Fate`, with the name of the filter or
-            the property that a row failed.
-    """
-
-    drawn: int = 0
-    forwards: int = 0
-    classifier_forwards: int = 0
-    oracle_calls: int = 0
-    fates: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def accepted(self) -> int:
-        """Rows that passed every check."""
-        return self.fates[Fate.ACCEPTED]
-
-    @property
-    def rejected(self) -> dict[str, int]:
-        """Counts of rejected rows by reason, in order of first occurrence."""
-        return {fate: count for fate, count in self.fates.items() if fate != Fate.ACCEPTED}
-
-    def because(self) -> str:
-        """Return the counts of rejected rows by reason as text."""
-        return ", ".join(f"{count} {fate}" for fate, count in self.rejected.items() if count)
 
 
 @dataclass
@@ -104,25 +69,6 @@ class DesignCounts(Ledger):
         why, kept = self.because(), self.accepted
         each = f"; {self.forwards / kept:.1f} forwards for each one kept" if kept else ""
         return f"{self.drawn} drawn: {kept} kept" + (f", {why}" if why else "") + each
-
-
-@dataclass(frozen=True)
-class Designs:
-    """The result of a design run.
-
-    Attributes:
-        table: the molecules in order of index, columns as in :meth:`molgen.model.Model.sample` and
-            ``score``, the weighted sum of :meth:`molgen.discovery.goals.Goals.score`. Of a survey,
-            all rows, with the column ``lost``: the reason of a rejection, empty if accepted.
-        counts: of all rows up to the last molecule delivered.
-        asked: requested number of molecules.
-        reason: of the end of the run.
-    """
-
-    table: pd.DataFrame
-    counts: DesignCounts
-    asked: int
-    reason: str
 
 
 @dataclass

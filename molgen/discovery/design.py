@@ -18,15 +18,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.discovery.counts import ALL, DesignCounts, Designs
+from molgen.discovery.counts import ALL, DesignCounts
 from molgen.discovery.goals import Goals, guided_targets
 from molgen.discovery.novelty import Novelty, with_inchikey_novelty
 from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
 from molgen.molecules.filters import RADICALS
+<<<<<<< HEAD
 from molgen.utils import journal
 from molgen.utils.arguments import checked
+=======
+from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
+>>>>>>> w-d
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
@@ -47,7 +51,7 @@ def design(
     on_found: Callable[[pd.DataFrame], None] | None = None,
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
-) -> Designs:
+) -> Result[DesignCounts]:
     """Draw until ``request.n`` molecules are accepted, or the budget ends.
 
     Args:
@@ -59,8 +63,10 @@ def design(
             the source.
 
     Returns:
-        The accepted molecules, fewer than ``n`` if the budget ended, with the counts. An interrupt
-        (Ctrl-C) ends the run with the molecules accepted so far.
+        The accepted molecules by index, fewer than ``n`` if the budget ended: columns as in
+        :meth:`molgen.model.Model.sample` and ``score``, the weighted sum of
+        :meth:`molgen.discovery.goals.Goals.score`; and the counts of all rows up to the last one.
+        An interrupt (Ctrl-C) ends the run with the molecules accepted so far.
 
     Raises:
         MolgenError: if a goal is invalid, no goal affects the result, or novelty is required
@@ -81,13 +87,17 @@ def design(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
+<<<<<<< HEAD
         journal.keep()
         reason = "interrupted"
+=======
+        reason = INTERRUPTED
+>>>>>>> w-d
     if active().stopped:
         reason = STOPPED
     if run.counts.accepted >= n:
-        reason = "complete"
-    return Designs(run.table(found), run.counts, n, reason)
+        reason = COMPLETE
+    return Result(run.table(found), run.counts, n, reason, request)
 
 
 @joined()
@@ -97,12 +107,13 @@ def survey(
     request: Request,
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
-) -> Designs:
+) -> Result[DesignCounts]:
     """Draw ``request.n`` rows, deliver all of them, and count the rows that meet each goal.
 
     No row is filtered or retried (except as the settings require): the rows are those of
     :meth:`molgen.model.Model.sample`. Arguments as of :func:`design`; the settings are by default
     those recommended for sampling, and without a training-set index no row is rejected for novelty.
+    The table has the column ``lost``: the reason of a rejection, empty if accepted.
 
     Raises:
         MolgenError: if a goal is invalid, or no goal affects the result.
@@ -111,7 +122,7 @@ def survey(
         request = replace(request, allow_training_molecules=True)
     run, n = _Run.of(model, request, "sampling", source), request.count
     found: list[pd.DataFrame] = []
-    reason = "complete"
+    reason = COMPLETE
     try:
         while run.counts.drawn < n and not active().stopped:
             size = min(run.most or n, n - run.counts.drawn)
@@ -119,11 +130,15 @@ def survey(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
+<<<<<<< HEAD
         journal.keep()
         reason = "interrupted"
+=======
+        reason = INTERRUPTED
+>>>>>>> w-d
     if run.counts.drawn < n and active().stopped:
         reason = STOPPED
-    return Designs(run.table(found), run.counts, n, reason)
+    return Result(run.table(found), run.counts, n, reason, request)
 
 
 def resolve(model: Model, request: Request, purpose: str = "design") -> Resolved:
@@ -248,7 +263,7 @@ class _Run:
         """Return the delivered rows with their scores."""
         import pandas as pd
 
-        table = self.model.sample(0, properties=[*self.goals.targets])
+        table = self.model.table(self.model.draw(0), self.request.names)
         if parts:
             table = pd.concat(parts, ignore_index=True)
         scores = self.goals.score(table)

@@ -25,7 +25,11 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
+<<<<<<< HEAD
 from molgen.utils.arguments import check_fields
+=======
+from molgen.utils.numbers import whole
+>>>>>>> w-d
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +69,8 @@ class Budget:
         check_fields(self)
         for each in fields(self):
             value, least = getattr(self, each.name), int(each.name != "oracle_calls")
-            if value is not None and value < least:
-                raise MolgenError(f"{each.name} is {value}, expected at least {least}")
+            if value is not None:
+                object.__setattr__(self, each.name, whole(each.name, value, least))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +89,7 @@ class Request:
         settings: of the sampler; None for the model's recommendation.
         guided_by: the targets that guide the draws; None for those of the goals that the model, or
             its noisy classifier, is trained on.
+        properties: further properties to compute for the molecules of the table.
         allow_radicals: whether molecules with unpaired electrons are delivered, too.
         allow_training_molecules: whether molecules of the training set are delivered too.
         novelty: design, search: the convention by which molecules are unique and new, ``strict`` or
@@ -101,6 +106,7 @@ class Request:
     guided_by: Mapping[str, Target] | None = None
     allow_training_molecules: bool = False
     allow_radicals: bool = False
+<<<<<<< HEAD
     novelty: str = STRICT.name
 
     def __post_init__(self) -> None:
@@ -114,6 +120,19 @@ class Request:
             raise MolgenError(f"n is {self.n}, expected at least 1")
         if self.novelty not in CONVENTIONS:
             raise MolgenError(f"novelty is {self.novelty!r}, expected {' or '.join(CONVENTIONS)}")
+=======
+    properties: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the number of molecules and the seed.
+
+        Raises:
+            MolgenError: if one is not a whole number, n below 1 or the seed below 0.
+        """
+        if self.n is not None:
+            object.__setattr__(self, "n", whole("n", self.n))
+        object.__setattr__(self, "seed", whole("seed", self.seed, 0))
+>>>>>>> w-d
         if not self.allow_radicals:
             object.__setattr__(self, "filters", self.filters.without_radicals())
 
@@ -127,6 +146,11 @@ class Request:
         if self.n is None:
             raise MolgenError("n is None, expected the number of molecules to deliver")
         return self.n
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of properties: those of the goals first."""
+        return tuple(dict.fromkeys([*self.goals.targets, *self.properties]))
 
     @property
     def likeness(self) -> Likeness:
@@ -191,7 +215,7 @@ class Resolved:
 
     def source(self, model: Model, request: Request) -> Source:
         """Return the source of rows, with or without constraints."""
-        names = list(self.goals.targets)
+        names = request.names
         if isinstance(request.constraint, tuple) and request.constraint:
             how = self.guided_by, request.seed, self.settings, names
             return constrained.source(model, request.constraint, *how)

@@ -35,6 +35,7 @@ from molgen.molecules.parsing import interpret_all, parse
 from molgen.nn.denoiser import noise_of
 from molgen.sampling import factory
 from molgen.sampling.recipe import Recipe, resolve
+from molgen.sampling.result import INTERRUPTED, Result
 from molgen.sampling.sampler import Samples
 from molgen.sampling.settings import Settings
 from molgen.utils import journal
@@ -50,25 +51,6 @@ if TYPE_CHECKING:
 GAMMA = 1.0
 """Default strength of the guidance: one forward a step instead of two, and fewer molecules of the
 training set; the oracle selects (``docs/experiments.md``)."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """The result of a search.
-
-    Attributes:
-        table: the molecules, best first: the columns of :meth:`molgen.model.Model.sample`, one for
-            each objective, and ``nfe``, the forwards of the draw, chain or particle up to the
-            molecule.
-        counts: of the whole search; its forwards are many times the sum of the table's.
-        asked: requested number of molecules.
-        reason: of the end of the search.
-    """
-
-    table: pd.DataFrame
-    counts: SearchCounts
-    asked: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -251,7 +233,7 @@ class Search:
         return [smiles[i] for i in order], gains[order]
 
     def table(self) -> pd.DataFrame:
-        """Return the best accepted molecules; see :class:`Found`."""
+        """Return the best accepted molecules; see :func:`search`."""
         smiles, _ = self.best()
         denoiser = self.model.denoiser
         costs, rows = np.zeros((2, len(smiles)), dtype=np.int64), []
@@ -259,12 +241,18 @@ class Search:
             row, *costs[:, i] = self._accepted[text]
             rows.append(row)
         tokens = padded(rows, denoiser.pad_id, denoiser.max_length)
-        table = self.model.table(Samples(tokens, costs[0], None, costs[1]))
         names = [objective.name for objective in self.oracle.objectives]
+<<<<<<< HEAD
         table = with_inchikey_novelty(table, self.model.training_index)
         columns = dict(zip(names, self.oracle.values(smiles).T, strict=True))
         columns |= compute([name for name in alongside(names) if name not in columns], smiles)
         return table.assign(**{name: columns[name] for name in alongside(names)})
+=======
+        further = [name for name in self.request.properties if name not in names]
+        samples = Samples(tokens, costs[0], None, costs[1])
+        table = self.model.table(samples, further)
+        return table.assign(**dict(zip(names, self.oracle.values(smiles).T, strict=True)))
+>>>>>>> w-d
 
 
 @joined()
@@ -275,7 +263,7 @@ def search(
     method: Method,
     pareto: bool = False,
     on_round: Callable[[Search], None] | None = None,
-) -> Found:
+) -> Result[SearchCounts]:
     """Search for molecules with an oracle.
 
     Args:
@@ -289,8 +277,11 @@ def search(
         on_round: called with the search after each scoring.
 
     Returns:
-        The ``n`` best molecules, or fewer. An interrupt (Ctrl-C) ends the search with the molecules
-        accepted so far.
+        The ``n`` best molecules, or fewer, best first: the columns of
+        :meth:`molgen.model.Model.sample`, one for each objective, and ``nfe``, the forwards of the
+        draw, chain or particle up to the molecule. The forwards of the counts, of the whole search,
+        are many times their sum. An interrupt (Ctrl-C) ends the search with the molecules accepted
+        so far.
 
     Raises:
         MolgenError: if a target or budget is out of range, novelty is required without a
@@ -312,11 +303,15 @@ def search(
     try:
         reason = method.run(state)
     except KeyboardInterrupt:
+<<<<<<< HEAD
         journal.keep()
         reason = "interrupted"
+=======
+        reason = INTERRUPTED
+>>>>>>> w-d
     table = state.table()
     state.counts.delivered = len(table)
-    return Found(table, state.counts, n, reason)
+    return Result(table, state.counts, n, reason, request)
 
 
 def _guides(model: Model, name: str, settings: Settings) -> bool:

@@ -1,7 +1,12 @@
-"""The fate of a row: one vocabulary of reasons for rejection, for all samplers and searches."""
+"""The fate of a row, and the ledger of a run.
+
+One vocabulary of reasons for rejection, for all samplers and searches, and one set of counts.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -45,3 +50,37 @@ class Fate(StrEnum):
 def counted(fate: str) -> str:
     """Return the fate of a row as it is counted: without the message of a user's function."""
     return fate.partition(" (")[0] if fate.startswith(Fate.SCORER_FAILED) else fate
+
+
+@dataclass
+class Ledger:
+    """The costs of a run, and the fates of all rows drawn.
+
+    Attributes:
+        drawn: rows, whole or in part.
+        forwards: of the network.
+        classifier_forwards: of a noisy classifier.
+        oracle_calls: distinct molecules scored while drawing.
+        fates: counts of rows by :class:`Fate`, with the name of the filter or
+            the property that a row failed.
+    """
+
+    drawn: int = 0
+    forwards: int = 0
+    classifier_forwards: int = 0
+    oracle_calls: int = 0
+    fates: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def accepted(self) -> int:
+        """Rows that passed every check."""
+        return self.fates[Fate.ACCEPTED]
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Counts of rejected rows by reason, in order of first occurrence."""
+        return {fate: count for fate, count in self.fates.items() if fate != Fate.ACCEPTED}
+
+    def because(self) -> str:
+        """Return the counts of rejected rows by reason as text."""
+        return ", ".join(f"{count} {fate}" for fate, count in self.rejected.items() if count)

@@ -8,6 +8,7 @@ from .preset_file import read_preset as read_preset
 from .preset_file import write_preset as write_preset
 from .recipe import Recipe as Recipe
 from .recipe import resolve as resolve
+from .result import Result as Result
 from .retry import Adaptive as Adaptive
 from .retry import Remask as Remask
 from .retry import Restart as Restart

@@ -11,13 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from molgen.errors import MolgenError
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.spec import ClassifierFree, GuidanceSpec
+<<<<<<< HEAD
 from molgen.utils.arguments import check_fields, checked
 from molgen.utils.options import COUNT, EITHER, Option, number, options_of, words
+=======
+from molgen.utils.numbers import whole
+from molgen.utils.options import COUNT, EITHER, WORDS, Option, number, options_of, words
+>>>>>>> w-d
 
 if TYPE_CHECKING:
     from molgen.diffusion.plan import Strategy
@@ -168,12 +174,13 @@ class Settings:
     goal_weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the values that no other class checks.
+        """Read what is given in words, and check the values that no other class checks.
 
         Raises:
-            MolgenError: if steps or batch size is not a whole number of at least 1, gamma not
-                finite, or conditions or dtype unknown.
+            MolgenError: if a value cannot be read, steps or batch size is not a whole number of at
+                least 1, gamma not finite, or conditions or dtype unknown.
         """
+<<<<<<< HEAD
         from molgen.sampling import words
 
         check_fields(self, {name: getattr(words, name) for name in KINDS})
@@ -181,6 +188,12 @@ class Settings:
             value = getattr(self, name)
             if not 1 <= value <= MOST:
                 raise MolgenError(f"{name} is {value!r}, expected a whole number from 1 to {MOST}")
+=======
+        for option in OPTIONS.values():
+            if option.name not in SHAPED:
+                value = read_value(option.name, getattr(self, option.name))
+                object.__setattr__(self, option.name, value)
+>>>>>>> w-d
         if not callable(self.gamma) and not math.isfinite(self.gamma):
             raise MolgenError(f"gamma is {self.gamma}, expected a finite number")
         if self.conditions not in CONDITIONS:
@@ -196,16 +209,24 @@ class Settings:
         corrector unless they are given too, and a new strategy resets the order.
 
         Args:
+<<<<<<< HEAD
             **changes: attributes to change, including those of the shaping; also in words.
+=======
+            **changes: attributes to change, including those of the shaping; words or objects.
+>>>>>>> w-d
 
         Raises:
             MolgenError: if one is unknown or out of range, there is no plan with this number of
                 steps, or remasking weights are given and the plan does not remask.
         """
+<<<<<<< HEAD
         by_name = {option.name: option for option in OPTIONS.values()}
         for name, value in changes.items():
             if isinstance(value, str) and name in by_name:
                 changes[name] = by_name[name].read(value)
+=======
+        changes = {name: read_value(name, value) for name, value in changes.items()}
+>>>>>>> w-d
         shaped = {name: changes.pop(name) for name in SHAPED if name in changes}
         if shaped:
             changes["shaping"] = replace(changes.get("shaping", self.shaping), **shaped)
@@ -236,6 +257,36 @@ def _unused_weights(settings: Settings) -> str:
 
 OPTIONS: Mapping[str, Option] = options_of(Settings, Shaping)
 """The table of settings, by key, including those of the shaping."""
+BY_NAME = {option.name: option for option in OPTIONS.values()}
+OPTIONAL = {each.name for each in fields(Settings) if each.default is None}
+"""Names of settings that may be None."""
+CONTAINERS = (Real, bytes, list, tuple, set, dict)
+
+
+def read_value(name: str, value: Any) -> Any:
+    """Return the value of a setting that is given in words, as a number or as an object.
+
+    Args:
+        name: of the setting; a value of any other name is returned as it is.
+        value: the words, the number or the object.
+
+    Raises:
+        MolgenError: if it is of another kind, or cannot be read.
+    """
+    if name not in BY_NAME or (value is None and name in OPTIONAL):
+        return value
+    option = BY_NAME[name]
+    if option.kind == COUNT:
+        return whole(name, value, 1, MOST)
+    if isinstance(value, str):
+        return option.read(value)
+    if option.kind != WORDS and isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    if option.kind != WORDS and not (option.kind == EITHER and callable(value)):
+        raise MolgenError(f"{name} is {value!r}, expected a number")
+    if value is None or isinstance(value, CONTAINERS):
+        raise MolgenError(f"{name} is {value!r}, expected words: {option.help}")
+    return str(value) if option.write is str else value  # such as torch.device("cuda")
 
 
 @checked

@@ -121,7 +121,9 @@ def compare(
         for name, rows in (("training", ~data.held_out), ("held_out", data.held_out))
     }
     changes: dict[str, Any] = dict(settings)
-    tables = {name: model.sample(ROWS, seed=SEED, **changes) for name, model in models.items()}
+    tables = {
+        name: model.sample(ROWS, seed=SEED, **changes).table for name, model in models.items()
+    }
     source, reference = reference_molecules(original, tables["before"])
     sets = {
         "series, held out": ids(data, data.held_out),

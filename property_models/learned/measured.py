@@ -84,12 +84,28 @@ def read_measured(
         OSError: if the file cannot be opened.
     """
     table = read_table(path, smiles_column, [column], option="smiles-column")
+    found = measured(table, column, progress, str(path))
+    return replace(found, notes=tuple(table.notes()), source=Path(path).name)
+
+
+def measured(table: Table, column: str, progress: bool = False, source: str = "") -> Measured:
+    """Return the distinct molecules of a table with their values.
+
+    Args:
+        table: with the values as numbers, NaN for none.
+        column: of the values.
+        progress: show a bar if standard error is a terminal.
+        source: of the table, for messages.
+
+    Raises:
+        MolgenError: if there is no number, or no row is a molecule.
+    """
     values = table.numbers[column]
     numbered = np.isfinite(values)
     if not numbered.any():
-        raise MolgenError(
-            f"{path}: column {column!r} has no number: {table.accounts[column].summary()}"
-        )
+        read = table.accounts.get(column)
+        why = read.summary() if read else f"{len(values)} values"
+        raise MolgenError(f"{source or table.source}: column {column!r} has no number: {why}")
     missing = [
         (table.lines[i], table.raw[i], NO_NUMBER, "") for i in np.flatnonzero(~numbered).tolist()
     ]
@@ -97,9 +113,7 @@ def read_measured(
     found = _merge(_rows(table, rows), progress)
     left_out = tuple(sorted([*missing, *found.left_out]))
     counts = {"rows": len(table), **found.counts, NO_NUMBER: len(missing)}
-    return replace(
-        found, counts=counts, left_out=left_out, notes=tuple(table.notes()), source=Path(path).name
-    )
+    return replace(found, counts=counts, left_out=left_out, source=table.source)
 
 
 def _rows(table: Table, rows: NDArray[np.int64]) -> Table:

@@ -250,12 +250,12 @@ def test_files_that_cannot_be_read(
         (["--property", "colour"], "property 'colour' is unknown"),
         (["--property", "qed", "--property", "none"], "property none cannot be combined"),
         (["--train", "nosuch"], "no model 'nosuch'"),
-        (["--train-column", "raw"], "train-column is given without --train"),
+        (["--train-column", "raw"], "train-column is given without train"),
         (
             ["--train", "qm9", "--train-column", "raw"],
             "but 'qm9' is a model",
         ),
-        (["--reference-column", "raw"], "reference-column is given without --reference"),
+        (["--reference-column", "raw"], "reference-column is given without reference"),
         (["--reference", "nosuch.csv"], "No such file or directory: nosuch.csv"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rdkit import Chem
 
+from molgen.api.scaffolds import constraints_of
 from molgen.cli import scaffold_options
 from molgen.constraints.scaffolds import Constraint, Task
 
@@ -17,7 +18,8 @@ PARACETAMOL = "CC(=O)Nc1ccc(O)cc1"
 def read(*words: str | Path) -> list[Constraint] | None:
     parser = argparse.ArgumentParser()
     scaffold_options.add_arguments(parser)
-    return scaffold_options.read(parser.parse_args([str(word) for word in words]))
+    given = scaffold_options.given(parser.parse_args([str(word) for word in words]))
+    return list(constraints_of(**given)[0]) or None
 
 
 def constraints(*words: str | Path) -> list[tuple[str, str]]:
@@ -114,10 +116,10 @@ def test_smarts_select_the_free_atoms_of_every_lead() -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--superstructure"], "--superstructure is given without --scaffold or --scaffold-file"),
-        (["--keep", "c"], "--keep is given without --scaffold"),
-        (["--scaffold", "CCO", "--keep", "0", "--change", "1"], "--keep and --change are given"),
-        (["--scaffold", "CCO", "--keep", "0", "--superstructure"], "--keep and --superstructure"),
+        (["--superstructure"], "superstructure is given without scaffold or scaffold-file"),
+        (["--keep", "c"], "keep is given without scaffold"),
+        (["--scaffold", "CCO", "--keep", "0", "--change", "1"], "keep and change are given"),
+        (["--scaffold", "CCO", "--keep", "0", "--superstructure"], "keep and superstructure"),
         (["--scaffold", "*CC", "--superstructure"], "every scaffold has attachment points"),
         (["--scaffold", "*CC", "--keep", "C"], "one whole molecule without attachment points"),
         (["--scaffold", "CCO", "--change", ""], "change is '', which matches nothing"),
@@ -130,7 +132,7 @@ def test_smarts_select_the_free_atoms_of_every_lead() -> None:
         (["--scaffold", "CCO", "--change", "1+2"], "which is not readable SMARTS"),
         (["--scaffold", ""], "scaffold is empty, expected SMILES"),
         (["--scaffold", "c1ccoc1"], "has no attachment point, expected .* superstructure"),
-        (["--scaffold", __file__], "for a file use --scaffold-file"),
+        (["--scaffold", __file__], "for a file use scaffold-file"),
     ],
 )
 def test_conflicting_options_are_rejected_in_one_line(words: list[str], reason: str) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 import molgen.cli
 import tiny
 from commands import Run
-from molgen.cli.search import method
+from molgen.discovery.methods import read_method as method
 from molgen.discovery.metropolis import Metropolis
 from molgen.discovery.smc import SequentialMonteCarlo
 
@@ -87,7 +87,7 @@ def test_an_interrupted_search_keeps_accepted_molecules(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "the following arguments are required: --target"),
+        ([], "a target is missing, expected --target PROP=VALUE"),
         (["--target", "qed=best"], "target qed: value is 'best'"),
         (["--target", "qde=max"], "qde"),
         (["--target", "qed=max", "--method", "smcc"], "method is 'smcc', expected one of metrop"),

@@ -46,7 +46,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_it_samples_the_training_distribution(model: Model) -> None:
-    table = model.sample(256, seed=1, steps=64)
+    table = model.sample(256, seed=1, steps=64).table
     wrote = table["raw"].isin(MOLECULES)
     assert wrote.mean() > 0.7
     assert table.loc[wrote, "raw"].nunique() >= 26
@@ -54,8 +54,8 @@ def test_it_samples_the_training_distribution(model: Model) -> None:
 
 
 def test_forwards_are_counted(model: Model) -> None:
-    free = model.sample(64, seed=2, steps=32)
-    guided = model.sample(64, {"count:O": 2}, seed=2, steps=32, gamma=2.0)
+    free = model.sample(64, seed=2, steps=32).table
+    guided = model.sample(64, {"count:O": 2}, seed=2, steps=32, gamma=2.0).table
     uniform = model.info["network"]["noise"] == "uniform"
     if uniform:  # steps without any change are skipped, but not with guidance
         assert (free["nfe"] <= 32).all()
@@ -72,7 +72,7 @@ def test_both_kinds_of_guidance_shift_the_property(model: Model, guidance: str) 
     def share(gamma: float) -> float:
         how = ClassifierBased() if guidance == "classifier" else ClassifierFree()
         targets = {"count:O": 2} if gamma else None
-        table = model.sample(192, targets, seed=3, steps=48, gamma=gamma or 1.0, guidance=how)
+        table = model.sample(192, targets, seed=3, steps=48, gamma=gamma or 1.0, guidance=how).table
         if gamma and guidance == "classifier":
             assert (table["classifier_nfe"] > 0).all()
         return float((table["raw"].str.count("O") == 2).mean())

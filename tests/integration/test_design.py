@@ -11,9 +11,10 @@ import pytest
 import molgen
 import tiny
 from asking import request
-from molgen.discovery.counts import DesignCounts, Designs
+from molgen.discovery.counts import DesignCounts
 from molgen.discovery.design import design
 from molgen.model import Model
+from molgen.sampling.result import Result
 from molgen.sampling.settings import Settings
 from molgen.targets import Range, Target
 
@@ -31,7 +32,7 @@ def settings(model: Model) -> Settings:
 
 
 def drawn(model: Model, rows: int, targets: dict[str, Target], seed: int = 3) -> pd.DataFrame:
-    return model.sample(rows, targets, seed, steps=6, gamma=2.0)
+    return model.sample(rows, targets, seed, steps=6, gamma=2.0).table
 
 
 def test_it_delivers_the_first_accepted_rows(model: Model, settings: Settings) -> None:
@@ -148,7 +149,7 @@ def test_it_reports_after_each_round_and_can_be_interrupted(
 
     many = request(TARGETS, 400, 3, settings=settings)
     designs = design(model, many, found.append, on_round)
-    assert isinstance(designs, Designs)
+    assert isinstance(designs, Result)
     assert designs.reason == "interrupted"
     assert rounds == sorted(rounds)
     assert rounds[0] == 32, "the first round is small, for a first molecule early"

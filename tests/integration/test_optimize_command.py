@@ -120,7 +120,7 @@ def test_finished_leads_are_written(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["CCO"], "the following arguments are required: --target"),
+        (["CCO"], "a target is missing, expected --target PROP=VALUE"),
         (["CC(", "--target", "qed=max"], "leads is 'CC(', expected a file or a molecule: parse"),
         (["none.smi", "--target", "qed=max"], "leads is 'none.smi', expected a file"),
         (["C", "--target", "qed=max"], "lead too small: 1 atom"),
@@ -136,7 +136,7 @@ def test_finished_leads_are_written(
         (["CCO", "--target", "qed=max", "--keep", "2-0"], "keep: atoms are '2-0', expected"),
         (["CCO", "--target", "qed=max", "--keep", "0-2"], "no atom of lead 'CCO' may change"),
         (["CCO", "--target", "qed=max", "--keep", "C", "--change", "O"], "not allowed with"),
-        (["CCO", "--target", "qed=max", "--column", "a"], "column is 'a', but leads is a molecule"),
+        (["CCO", "--target", "qed=max", "--column", "a"], "column is 'a', but leads is no file"),
         (["CCO", "--target", "qed=max", "--filter", "painz"], "filter is 'painz'"),
         (["CCO", "--target", "qed=max", "--weight", "logp=2"], "weight of logp"),
         (

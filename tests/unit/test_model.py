@@ -29,7 +29,7 @@ COLUMNS = ["index", "raw", "smiles", "status", "unique", "novel", "nfe", "classi
 
 @pytest.fixture(scope="module")
 def table(model: Model) -> pd.DataFrame:
-    return model.sample(60, targets={"qed": "max"}, seed=3, properties=["mw", "qed"])
+    return model.sample(60, targets={"qed": "max"}, seed=3, properties=["mw", "qed"]).table
 
 
 def test_three_lines_give_a_table(table: pd.DataFrame) -> None:
@@ -66,16 +66,19 @@ def test_no_molecules(model: Model) -> None:
 @pytest.mark.parametrize(
     ("targets", "settings", "message"),
     [
-        ({"qet": "max"}, {}, "target qet: the model is not conditioned on it; it knows qed, ring"),
+        ({"qet": "max"}, {}, "property 'qet' is unknown; did you mean 'qed'"),
         ({"qed": "best"}, {}, "target qed: value is 'best'"),
         ({"qed": float("nan")}, {}, "target qed: value is 'nan'"),
-        ({}, {"colour": 1}, "settings: .*colour"),
         ({}, {"steps": 0}, "steps is 0, expected a whole number from 1 to"),
         ({}, {"steps": 2.5}, "steps is 2.5"),
         ({}, {"batch_size": 0}, "batch_size is 0"),
         ({"qed": "max"}, {"gamma": float("nan")}, "gamma is nan, expected a finite number"),
         ({}, {"gamma": float("inf")}, "gamma is inf"),
+<<<<<<< HEAD
         ({}, {"gamma": "strong"}, "gamma is 'strong'"),
+=======
+        ({}, {"gamma": "strong"}, "gamma is 'strong', expected a number"),
+>>>>>>> w-d
         ({}, {"temperature": 0.0}, "temperature is 0.0"),
         ({}, {"top_p": 2.0}, "top_p is 2.0"),
         ({}, {"dtype": "fp8"}, "dtype is 'fp8'"),
@@ -104,12 +107,19 @@ def test_invalid_arguments_are_refused_before_anything_is_drawn(
         model.sample(3, targets, **settings)
 
 
+def test_a_misspelt_argument_is_a_type_error(model: Model) -> None:
+    with pytest.raises(TypeError, match=r"sample\(\) got .*'colour'"):
+        model.sample(3, colour=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"settings\(\) got .*'gama'\. Did you mean 'gamma'"):
+        model.settings(gama=1)  # type: ignore[call-arg]
+
+
 def test_a_model_may_recommend_how_to_sample(tmp_path: Path, model: Model) -> None:
     sampling: dict[str, object] = {"remask": "rescale:eta=0.4", "steps": 10, "temperature": 0.5}
     other = molgen.load(tiny.save(tmp_path / "m", sampling=sampling))
     assert other.settings().remask == plan.Rescale(0.4)
     expected = model.sample(9, temperature=0.5, remask=plan.Rescale(0.4), steps=10)
-    pd.testing.assert_frame_equal(other.sample(9), expected)
+    pd.testing.assert_frame_equal(other.sample(9).table, expected.table)
     assert other.settings(steps=3).steps == 3
 
 
@@ -266,5 +276,5 @@ def test_bundled_models(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert molgen.models() == ("small",)
     assert molgen.load("small").properties == tiny.PROPERTIES
     assert molgen.Range(0, 1).high == 1
-    with pytest.raises(AttributeError, match="no attribute 'Rang'"):
+    with pytest.raises(AttributeError, match="Rang"):
         getattr(molgen, "Rang")  # noqa: B009

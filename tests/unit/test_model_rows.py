@@ -16,7 +16,7 @@ BUSY: dict[str, Any] = {"remask": plan.Rescale(0.4), "steps": 10}
 
 def raws(model: Model, n: int, first: int = 0, **settings: Any) -> list[tuple[str, int]]:
     targets: dict[str, Any] = {"qed": 0.6, "ring_count": "0..1"} if "gamma" in settings else {}
-    table = model.sample(n, targets, seed=5, first=first, **{**BUSY, **settings})
+    table = model.sample(n, targets, seed=5, first=first, **{**BUSY, **settings}).table
     assert table["index"].tolist() == list(range(first, first + n))
     return list(zip(table["raw"], table["nfe"], strict=True))
 
@@ -45,12 +45,12 @@ def test_rows_are_batch_invariant_under_weights_too(model: Model) -> None:
 
 def test_gamma_one_is_the_conditional_prediction_in_one_forward(model: Model) -> None:
     one, near = (
-        model.sample(30, {"qed": 0.8}, gamma=gamma, dtype="fp32", **BUSY)
+        model.sample(30, {"qed": 0.8}, gamma=gamma, dtype="fp32", **BUSY).table
         for gamma in (1.0, 1.0 + 1e-9)
     )
     assert one["raw"].tolist() == near["raw"].tolist()
     assert (2 * one["nfe"] == near["nfe"]).all()
-    unguided = model.sample(30, gamma=3.0, dtype="fp32", **BUSY)
+    unguided = model.sample(30, gamma=3.0, dtype="fp32", **BUSY).table
     assert unguided["nfe"].sum() < near["nfe"].sum(), "without targets there is nothing to mix"
 
 

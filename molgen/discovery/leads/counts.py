@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from molgen.discovery.counts import Ledger
 from molgen.discovery.request import Request
-from molgen.molecules.fate import Fate, counted
+from molgen.molecules.fate import Fate, Ledger, counted
 from molgen.utils.arrays import Floats
 
 if TYPE_CHECKING:
@@ -32,7 +31,12 @@ class LeadCounts(Ledger):
     """The ledger of a run; rows are attempts at leads.
 
     Attributes:
+<<<<<<< HEAD
         request: the request, with goals in units of the training data.
+=======
+        request: the request.
+        asked: requested leads.
+>>>>>>> w-d
         leads: finished.
         refused: rejected leads.
         improved: leads with an attempt that is ``ok``.
@@ -43,6 +47,7 @@ class LeadCounts(Ledger):
     """
 
     request: Request
+    asked: int = 0
     leads: int = 0
     refused: int = 0
     improved: int = 0
@@ -63,6 +68,11 @@ class LeadCounts(Ledger):
     def tier(self) -> str:
         """The tier of the run."""
         return tier(self.calls_allowed)
+
+    @property
+    def every_lead(self) -> bool:
+        """Whether every requested lead was improved."""
+        return self.improved == self.asked
 
     @property
     def tries(self) -> int:

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 from molgen.discovery.goals import Goals, guided_targets
 from molgen.discovery.leads.counts import LeadCounts
 from molgen.discovery.leads.lead import read
-from molgen.discovery.leads.report import Optimized, frame
+from molgen.discovery.leads.report import frame
 from molgen.discovery.leads.search import LeadSearch
 from molgen.discovery.request import Request, Resolved
 from molgen.errors import MolgenError
@@ -44,6 +44,7 @@ from molgen.model import Model
 from molgen.nn.denoiser import noise_of
 from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
+from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils import journal
@@ -66,7 +67,7 @@ def optimize(
     request: Request,
     on_attempts: Callable[[int], None] | None = None,
     on_leads: Callable[[pd.DataFrame], None] | None = None,
-) -> Optimized:
+) -> Result[LeadCounts]:
     """Improve leads.
 
     Args:
@@ -83,8 +84,9 @@ def optimize(
         on_leads: called with the rows of finished leads.
 
     Returns:
-        The rows, in order of lead and attempt. An interrupt (Ctrl-C) ends the run with the finished
-        leads.
+        A row for each attempt, in order of lead and attempt, and one for each rejected lead, with
+        the reason as its outcome and attempt number 0. An interrupt (Ctrl-C) ends the run with the
+        finished leads.
 
     Raises:
         MolgenError: if any part of the request is out of range; nothing has been drawn.
@@ -95,8 +97,8 @@ def optimize(
     request = replace(request, goals=found.goals)
     recipe = resolve(model, found.settings, found.guided_by)
     tables: list[pd.DataFrame] = []
-    counts = LeadCounts(request=request)
-    reason = "complete"
+    counts = LeadCounts(request=request, asked=len(leads))
+    reason = COMPLETE
     with factory.sampler(recipe) as sampler, workers(found.settings.device) as pool:
         search = LeadSearch.over(request, recipe, sampler, pool)
         try:
@@ -116,12 +118,20 @@ def optimize(
                     reason = STOPPED
                     break
         except KeyboardInterrupt:
+<<<<<<< HEAD
             journal.keep()
             reason = "interrupted"
     import pandas as pd
 
     table = pd.concat(tables, ignore_index=True) if tables else frame([], request)
     return Optimized(table, counts, len(leads), reason)
+=======
+            reason = INTERRUPTED
+    import pandas as pd
+
+    table = pd.concat(tables, ignore_index=True) if tables else frame([], found.goals, request)
+    return Result(table, counts, len(leads), reason, request)
+>>>>>>> w-d
 
 
 def _check(model: Model, leads: Sequence[str], request: Request) -> None:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molgen.discovery.goals import Goals
-from molgen.discovery.leads.counts import LeadCounts, tier
+from molgen.discovery.leads.counts import tier
 from molgen.discovery.leads.lead import Lead, Refused
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.model import NOT_COMPUTED
 from molgen.molecules.fate import Fate
 from molgen.utils.arrays import Floats, Mask
+from property_models import compute
 from property_models.scorers import active
 
 if TYPE_CHECKING:
@@ -62,29 +63,6 @@ class Attempt:
     selected: bool = True
 
 
-@dataclass(frozen=True)
-class Optimized:
-    """The result of a run.
-
-    Attributes:
-        table: a row for each attempt, in order of leads and attempts, and one for each rejected
-            lead, with the reason as its outcome and attempt number 0.
-        counts: of attempts, leads and costs.
-        asked: requested leads.
-        reason: of the end of the run: ``complete`` or ``interrupted``.
-    """
-
-    table: pd.DataFrame
-    counts: LeadCounts
-    asked: int
-    reason: str
-
-    @property
-    def every_lead(self) -> bool:
-        """Whether every requested lead was improved."""
-        return self.counts.improved == self.asked
-
-
 def frame(
     leads: Sequence[tuple[Lead | Refused, Oracle, Sequence[Attempt]]],
     request: Request,
@@ -125,7 +103,9 @@ def frame(
             facts |= {"gain": gains[k], "outcome": results[k], "tier": tier(calls)}
             facts["index"] = start["index"] + k
             rows.append(_row(start, names, **facts))
-    return pd.DataFrame(rows, columns=list(_row({}, names)))
+    table = pd.DataFrame(rows, columns=list(_row({}, names)))
+    further = [name for name in request.properties if name not in names]
+    return table.assign(**compute(further, table["smiles"].tolist()))
 
 
 def outcomes(

@@ -49,15 +49,15 @@ def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> 
     model = molgen.load("qm9")
     remask = plan.Rescale(0.1)  # given, so that no preset applies
     given: dict[str, Any] = {"dtype": dtype, "steps": 10, "gamma": 2.0, "seed": 1}
-    whole = model.sample(10, {"qed": "max"}, remask=remask, **given)
+    whole = model.sample(10, {"qed": "max"}, remask=remask, **given).table
     for size, n in ((1, 2), (4, 10)):
-        part = model.sample(n, {"qed": "max"}, batch_size=size, remask=remask, **given)
+        part = model.sample(n, {"qed": "max"}, batch_size=size, remask=remask, **given).table
         assert part["raw"].tolist() == whole["raw"].tolist()[:n]
 
 
 @pytest.mark.usefixtures("small_shards")
 def test_the_bundled_model_samples_valid_molecules() -> None:
-    table = molgen.load("qm9").sample(64, steps=64)
+    table = molgen.load("qm9").sample(64, steps=64).table
     assert (table["status"] == "ok").mean() > 0.8
     assert table["unique"].mean() > 0.75
 
@@ -65,7 +65,7 @@ def test_the_bundled_model_samples_valid_molecules() -> None:
 def test_the_drug_like_model_samples_drug_like_molecules() -> None:
     model = molgen.load("zinc250k")
     assert {"qed", "sa", "hbd", "hba", "rotatable_bonds", "fsp3"} <= set(model.properties)
-    table = model.sample(12, seed=1, properties=["mw"])
+    table = model.sample(12, seed=1, properties=["mw"]).table
     ok = table[table["status"] == "ok"]
     assert len(ok) >= 6
     assert 200 < ok["mw"].mean() < 450

@@ -12,7 +12,7 @@ import pytest
 
 import molgen
 from asking import request
-from molgen.discovery.counts import ALL, Designs, Met
+from molgen.discovery.counts import ALL, DesignCounts, Met
 from molgen.discovery.design import design, survey
 from molgen.discovery.goals import guided_targets, read_goals
 from molgen.discovery.novelty import tautomers
@@ -20,8 +20,12 @@ from molgen.errors import MolgenError
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.molecules.filters import Filters
+<<<<<<< HEAD
 from molgen.molecules.parsing import canonical
 from molgen.molecules.training_index import TrainingIndex
+=======
+from molgen.sampling.result import Result
+>>>>>>> w-d
 from molgen.sampling.settings import Settings
 from molgen.targets import Range
 from property_models import compute
@@ -81,7 +85,7 @@ SMILES = ["!C(", "CCO", "CC", "CCO", "OCO", "CN=O", "CCCC", "OCCO", "CCCO", "NCC
 ROWS = rows_of(SMILES, constraint=["no molecule", *["ok"] * 7, "missing", "ok"])
 
 
-def run(model: Model, n: int, **changes: Any) -> Designs:
+def run(model: Model, n: int, **changes: Any) -> Result[DesignCounts]:
     own = {
         name: changes.pop(name) for name in ("on_found", "on_round", "source") if name in changes
     }
@@ -150,7 +154,7 @@ def test_a_survey_is_a_sample_counted(model: Model, settings: Settings) -> None:
     goals = read_goals(WORDS)
     found = survey(model, request(goals, 300, 3, settings=settings))
     guided_by = {"qed": Range(0.36, np.inf), "logp": Range(-np.inf, 0.6)}
-    table = model.sample(300, guided_by, 3, properties=["hbd"], **FEW)
+    table = model.sample(300, guided_by, 3, properties=["hbd"], **FEW).table
     columns = list(table)
     pd.testing.assert_frame_equal(found.table[columns], table)
     meets = (table["qed"] >= 0.36) & (table["logp"] <= 0.6) & (table["hbd"] <= 1)
@@ -171,7 +175,7 @@ def test_targets_that_are_no_condition_only_filter(model: Model, settings: Setti
     kept = drawn[drawn["lost"] == ""].drop(columns="lost").reset_index(drop=True)
     pd.testing.assert_frame_equal(designs.table, kept)
     alone = design(model, request({"hbd": "..1"}, 3, settings=settings, draws=300))
-    unguided = model.sample(alone.counts.drawn, **FEW)
+    unguided = model.sample(alone.counts.drawn, **FEW).table
     assert alone.counts.forwards == unguided["nfe"].sum(), "without guidance: one forward a step"
 
 
@@ -215,7 +219,7 @@ def test_weights_rank_by_the_score(model: Model, settings: Settings) -> None:
 
 def test_without_goals_every_new_molecule_is_accepted(model: Model, settings: Settings) -> None:
     designs = design(model, request({}, 7, 5, settings=settings))
-    plain = model.sample(designs.counts.drawn, seed=5, **FEW)
+    plain = model.sample(designs.counts.drawn, seed=5, **FEW).table
     assert designs.table["smiles"].tolist() == plain.loc[plain["novel"], "smiles"].tolist()
     assert list(designs.counts.met) == [ALL]
 

@@ -15,16 +15,18 @@ import tiny
 from asking import request
 from molgen.diffusion import plan
 from molgen.discovery.best_of import BestOf
+from molgen.discovery.counts import SearchCounts
 from molgen.discovery.metropolis import Metropolis, accepted
 from molgen.discovery.moves import masked, resized
 from molgen.discovery.objectives import WeightedSum, read_objectives
-from molgen.discovery.search import Found, Method, Search, search
+from molgen.discovery.search import Method, Search, search
 from molgen.discovery.smc import SequentialMonteCarlo
 from molgen.guidance.predictor import Prediction
 from molgen.model import Model
 from molgen.molecules.filters import Filters
 from molgen.molecules.training_index import TrainingIndex
 from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.result import Result
 from molgen.sampling.sampler import Given, Job
 from molgen.utils import randomness
 from molgen.utils.pareto import nondominated
@@ -51,7 +53,7 @@ def model(tiny_model: Path) -> Model:
     return Model.load(str(tiny_model))
 
 
-def run(model: Model, method: Method, n: int = 4, **options: object) -> Found:
+def run(model: Model, method: Method, n: int = 4, **options: Any) -> Result[SearchCounts]:
     settings = model.settings(gamma=2.0, batch_size=options.pop("batch_size", 64))
     words: dict[str, Any] = {"targets": TARGETS, "nfe": 60, "settings": settings, **options}
     own = {name: words.pop(name) for name in ("pareto", "on_round") if name in words}

@@ -344,7 +344,7 @@ def test_a_preset_says_how_it_was_drawn(model: Model, done: Done, tmp_path: Path
     other = {"remask": "cap:eta=0.3", "weights": "confidence", "gamma": 5.0, "steps": 7}
     info = {**model.info, "sampling": {**other, **words}}
     elsewhere = dataclasses.replace(model, info=info)
-    found = [elsewhere.sample(18, {"logp": "min"}, seed) for seed in (0, 1)]
+    found = [elsewhere.sample(18, {"logp": "min"}, seed).table for seed in (0, 1)]
     best = done.standings[0]
     assert np.mean([t["novel"].mean() for t in found]) == pytest.approx(best.mean("novel"))
     assert np.mean([t["nfe"].mean() for t in found]) == pytest.approx(best.mean("nfe"))

@@ -41,9 +41,9 @@ def test_rows_are_retried_until_they_are_likely(qm9: Model) -> None:
     order = words.order("entropy-bounded:gamma=.5")
     how: dict[str, Any] = {"gamma": 0.0, "dtype": "fp32", "order": order}
     targets = {"ring_count": "1"}
-    plain = qm9.sample(8, targets, 0, **how)
+    plain = qm9.sample(8, targets, 0, **how).table
     adapt = words.adapt("restart:until=valid+likely,budget=48")
-    found = qm9.sample(8, targets, 0, **how, adapt=adapt)
+    found = qm9.sample(8, targets, 0, **how, adapt=adapt).table
     assert (plain["ring_count"] == 1).mean() < 0.5
     assert (found["ring_count"] == 1).mean() >= 0.75
     assert (found["nfe"] >= plain["nfe"]).all()

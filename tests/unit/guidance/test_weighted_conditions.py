@@ -137,10 +137,10 @@ def test_an_autoregressive_network_does_the_same() -> None:
 def test_weights_act_on_the_draws_and_equal_ones_do_not(model: Model) -> None:
     few: dict[str, Any] = {"steps": 6, "gamma": 2.0}
     targets = {"qed": "max", "logp": "max"}
-    plain = model.sample(30, targets, 1, **few)
-    same = model.sample(30, targets, 1, **few, goal_weights={"qed": 5.0, "logp": 5.0})
+    plain = model.sample(30, targets, 1, **few).table
+    same = model.sample(30, targets, 1, **few, goal_weights={"qed": 5.0, "logp": 5.0}).table
     assert plain.equals(same)
-    more = model.sample(30, targets, 1, **few, goal_weights={"logp": 5.0})
+    more = model.sample(30, targets, 1, **few, goal_weights={"logp": 5.0}).table
     assert not more["raw"].equals(plain["raw"])
     assert (more["nfe"] % 3 == 0).all()
     assert more["nfe"].sum() / 3 == pytest.approx(plain["nfe"].sum() / 2, rel=0.2)
@@ -154,9 +154,9 @@ def test_a_classifier_weights_its_goals(model: Model, tmp_path: Path) -> None:
         "gamma": 2.0,
         "guidance": ClassifierBased(classifier=str(tmp_path)),
     }
-    plain = model.sample(30, targets, 1, **how)
-    same = model.sample(30, targets, 1, **how, goal_weights={"qed": 2.0, "ring_count": 2.0})
-    more = model.sample(30, targets, 1, **how, goal_weights={"qed": 9.0})
+    plain = model.sample(30, targets, 1, **how).table
+    same = model.sample(30, targets, 1, **how, goal_weights={"qed": 2.0, "ring_count": 2.0}).table
+    more = model.sample(30, targets, 1, **how, goal_weights={"qed": 9.0}).table
     assert plain.equals(same)
     assert not more["raw"].equals(plain["raw"])
     assert more["classifier_nfe"].sum() > 0

@@ -39,9 +39,9 @@ def balanced(text: str) -> bool:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_row_is_well_formed(model: Model, way: str) -> None:
-    free = model.sample(60, seed=4, **WAYS[way])
+    free = model.sample(60, seed=4, **WAYS[way]).table
     assert not free["raw"].map(balanced).all(), "without it, some are not"
-    table = model.sample(60, seed=4, grammar=GRAMMAR, **WAYS[way])
+    table = model.sample(60, seed=4, grammar=GRAMMAR, **WAYS[way]).table
     assert table["raw"].map(balanced).all()
     assert table["raw"].str.contains("[(=]").any(), "atoms are not all there is"
     assert (table["raw"].str.len() == free["raw"].str.len()).all(), "lengths do not change"
@@ -50,9 +50,11 @@ def test_every_row_is_well_formed(model: Model, way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_rows_are_batch_invariant(model: Model, way: str) -> None:
     ways = {**WAYS[way], "grammar": GRAMMAR}
-    whole = model.sample(40, {"qed": "max"}, seed=2, gamma=2.0, **ways)
+    whole = model.sample(40, {"qed": "max"}, seed=2, gamma=2.0, **ways).table
     parts = [
-        model.sample(n, {"qed": "max"}, seed=2, first=first, gamma=2.0, batch_size=size, **ways)
+        model.sample(
+            n, {"qed": "max"}, seed=2, first=first, gamma=2.0, batch_size=size, **ways
+        ).table
         for first, n, size in ((0, 7, 3), (7, 33, 64))
     ]
     pd.testing.assert_frame_equal(
@@ -61,14 +63,14 @@ def test_rows_are_batch_invariant(model: Model, way: str) -> None:
 
 
 def test_one_forward_places_matching_tokens(model: Model) -> None:
-    table = model.sample(100, seed=1, grammar=GRAMMAR, **WAYS["many at once"])
+    table = model.sample(100, seed=1, grammar=GRAMMAR, **WAYS["many at once"]).table
     assert (table["nfe"] == 1).all()
     assert table["raw"].map(balanced).all()
 
 
 def test_retried_rows_stay_well_formed(model: Model) -> None:
     adapt = Adaptive(("valid",), budget=40)
-    table = model.sample(40, seed=3, grammar=GRAMMAR, adapt=adapt, **WAYS["in an order"])
+    table = model.sample(40, seed=3, grammar=GRAMMAR, adapt=adapt, **WAYS["in an order"]).table
     assert table["raw"].map(balanced).all()
 
 

@@ -227,7 +227,7 @@ def test_draws_are_counted_against_both_sets() -> None:
 
 
 def test_reference_molecules_are_data_or_else_draws(original: Model, tmp_path: Path) -> None:
-    drawn = original.sample(32, batch_size=32)
+    drawn = original.sample(32, batch_size=32).table
     source, rows = fine_tuning.reference_molecules(original, drawn)
     valid = drawn[drawn["unique"]]["raw"].tolist()
     assert source == card.DRAWN

@@ -18,9 +18,10 @@ from molgen.constraints.scaffolds import read as read_scaffold
 from molgen.data.tokenizer import padded
 from molgen.diffusion import plan
 from molgen.discovery.leads import optimize as lead_optimization
+from molgen.discovery.leads.counts import LeadCounts
 from molgen.discovery.leads.lead import Lead, Refused, read
 from molgen.discovery.leads.optimize import optimize
-from molgen.discovery.leads.report import Attempt, Optimized, outcomes
+from molgen.discovery.leads.report import Attempt, outcomes
 from molgen.discovery.leads.search import LeadSearch
 from molgen.guidance.target_probability import TargetProbability
 from molgen.model import Model
@@ -29,6 +30,7 @@ from molgen.molecules.fate import Fate
 from molgen.molecules.filters import Filters
 from molgen.molecules.parsing import interpret
 from molgen.sampling.recipe import resolve
+from molgen.sampling.result import Result
 from molgen.sampling.retry import Adaptive
 from property_models import compute
 
@@ -51,23 +53,23 @@ def arguments(targets: Any, words: dict[str, Any]) -> tuple[Any, ...]:
     return request(targets, words.pop("top_k", None), **words), *callbacks
 
 
-def run(model: Model, leads: list[str] | None = None, **options: Any) -> Optimized:
+def run(model: Model, leads: list[str] | None = None, **options: Any) -> Result[LeadCounts]:
     words: dict[str, Any] = {"similarity": 0.3, "attempts": 6, "seed": 1, **options}
     words.setdefault("settings", model.settings(steps=12, gamma=2.0))
     return optimize(model, leads or LEADS, *arguments(words.pop("targets", QED), words))
 
 
 @pytest.fixture(scope="module")
-def plain(tiny: Model) -> Optimized:
+def plain(tiny: Model) -> Result[LeadCounts]:
     return run(tiny)
 
 
 @pytest.fixture(scope="module")
-def searched(tiny: Model) -> Optimized:
+def searched(tiny: Model) -> Result[LeadCounts]:
     return run(tiny, attempts=15, oracle_calls=7)
 
 
-def checked(found: Optimized, targets_met: Any = None) -> None:
+def checked(found: Result[LeadCounts], targets_met: Any = None) -> None:
     """Check every row of a table against RDKit and the definitions of the outcomes."""
     for _, rows in found.table.groupby("lead_index"):
         lead, seen = mol(rows["lead"].iloc[0]), set()
@@ -95,7 +97,7 @@ def checked(found: Optimized, targets_met: Any = None) -> None:
             seen.add(row.smiles)
 
 
-def test_every_attempt_is_a_row_with_its_outcome(plain: Optimized) -> None:
+def test_every_attempt_is_a_row_with_its_outcome(plain: Result[LeadCounts]) -> None:
     assert list(plain.table) == COLUMNS
     assert plain.table["index"].tolist() == list(range(36))
     assert plain.table["try"].tolist() == [1, 2, 3, 4, 5, 6] * 6
@@ -113,7 +115,7 @@ def test_every_attempt_is_a_row_with_its_outcome(plain: Optimized) -> None:
     assert (plain.table.loc[~first, "shared_nfe"] == 0).all()
 
 
-def test_failed_attempts_are_retried(tiny: Model, plain: Optimized) -> None:
+def test_failed_attempts_are_retried(tiny: Model, plain: Result[LeadCounts]) -> None:
     adapt = Adaptive(("valid",), budget=200)
     settings = tiny.settings(steps=12, gamma=2.0, adapt=adapt)
     found = run(tiny, settings=settings)
@@ -127,7 +129,7 @@ def test_failed_attempts_are_retried(tiny: Model, plain: Optimized) -> None:
     pd.testing.assert_frame_equal(run(tiny, LEADS[:2], settings=settings).table, found.table[:12])
 
 
-def test_the_counts_are_those_of_the_table(plain: Optimized) -> None:
+def test_the_counts_are_those_of_the_table(plain: Result[LeadCounts]) -> None:
     table, counts = plain.table, plain.counts
     improved = table[table["outcome"] == "ok"]["lead_index"].nunique()
     assert (counts.leads, counts.refused, counts.improved) == (6, 0, improved)
@@ -139,11 +141,11 @@ def test_the_counts_are_those_of_the_table(plain: Optimized) -> None:
     assert len(counts.gains) == 6
     assert f"{improved} of 6 leads improved" in str(counts)
     assert "tier: no oracle (nothing computed while drawing)" in str(counts)
-    assert plain.every_lead == (improved == 6)
+    assert plain.counts.every_lead == (improved == 6)
 
 
 def test_fewer_attempts_and_leads_are_a_prefix(
-    tiny: Model, plain: Optimized, monkeypatch: pytest.MonkeyPatch
+    tiny: Model, plain: Result[LeadCounts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = run(tiny, attempts=3).table.drop(columns="index")
     part = plain.table[plain.table["try"] <= 3].drop(columns="index").reset_index(drop=True)
@@ -178,7 +180,7 @@ def test_without_an_oracle_nothing_is_computed_while_drawing(
     assert {0, 24, 48} <= set(when)
 
 
-def test_oracle_calls_are_a_budget(searched: Optimized) -> None:
+def test_oracle_calls_are_a_budget(searched: Result[LeadCounts]) -> None:
     checked(searched)
     assert (searched.table["tier"] == "oracle: 7").all()
     for _, rows in searched.table.groupby("lead_index"):
@@ -218,7 +220,7 @@ def test_a_lead_gets_no_attempts_beyond_stop_after(tiny: Model) -> None:
 
 
 def test_search_continues_from_improved_molecules(
-    tiny: Model, searched: Optimized, monkeypatch: pytest.MonkeyPatch
+    tiny: Model, searched: Result[LeadCounts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free, led = (
         run(tiny, attempts=24, oracle_calls=calls, targets={"mw": "max"}, guided_by={})
@@ -229,7 +231,7 @@ def test_search_continues_from_improved_molecules(
     pd.testing.assert_frame_equal(run(tiny, attempts=15, oracle_calls=7).table, searched.table)
 
 
-def guided(model: Model, rings: str = "2", **options: Any) -> Optimized:
+def guided(model: Model, rings: str = "2", **options: Any) -> Result[LeadCounts]:
     """Optimise the ring count with a noisy classifier, from leads with one ring and none."""
     settings = model.settings(steps=8, remask=plan.Ancestral(), remask_weights=None, gamma=1.0)
     leads = ["CC1CC(C#N)O1", "N#CCC1CCO1", "CC1CC1CO", "CCC(C)CO"]
@@ -317,7 +319,7 @@ def test_rejected_leads_are_rows(tiny: Model) -> None:
     ]
     assert found.table["lead"].tolist() == [*leads, "CCO"]
     assert (found.counts.leads, found.counts.refused, found.asked) == (8, 7, 8)
-    assert not found.every_lead
+    assert not found.counts.every_lead
     pd.testing.assert_series_equal(
         found.table["raw"].tail(2).reset_index(drop=True),
         run(tiny, ["CC("] * 7 + ["CCO"], attempts=2).table["raw"].tail(2).reset_index(drop=True),
@@ -436,7 +438,7 @@ def test_models_without_masks_or_smiles_are_rejected(tiny_selfies: Path) -> None
 
 
 def test_an_interrupt_keeps_finished_leads(
-    tiny: Model, plain: Optimized, monkeypatch: pytest.MonkeyPatch
+    tiny: Model, plain: Result[LeadCounts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lead_optimization, "AT_ONCE", 2)
     finished: list[int] = []
@@ -449,4 +451,4 @@ def test_an_interrupt_keeps_finished_leads(
     found = run(tiny, on_leads=stop)
     assert found.reason == "interrupted"
     pd.testing.assert_frame_equal(found.table, plain.table.head(24))
-    assert (found.counts.leads, found.asked, found.every_lead) == (4, 6, False)
+    assert (found.counts.leads, found.asked, found.counts.every_lead) == (4, 6, False)

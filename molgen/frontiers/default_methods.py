@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from molgen.checkpoints.files import CLASSIFIER, find
+from molgen.checkpoints.hub import bundled_names
+from molgen.frontiers.method import Method
+from molgen.nn.denoiser import noise_of
+
 if TYPE_CHECKING:
-    from molgen.frontiers.method import Method
     from molgen.model import Model
 
 REMASKING = "rescale:eta=.1"  # where a model recommends none
@@ -20,9 +23,6 @@ LABELS = {"none": "AR", "uniform": "UDLM"}  # of a baseline, by the noise it was
 
 def of(model: Model) -> list[Method]:
     """Return the default methods of a model."""
-    from molgen.frontiers.method import Method
-    from molgen.nn.denoiser import noise_of
-
     if noise_of(model.denoiser) != "masked":
         return of_baseline(model)
     own = model.preset()
@@ -44,6 +44,7 @@ def of(model: Model) -> list[Method]:
     return [method for method in methods if not (plain and method.label == "ReMDM rescale")]
 
 
+<<<<<<< HEAD:molgen/cli/default_methods.py
 def few(methods: Sequence[Method], baselines: Sequence[str]) -> list[Method]:
     """Return the methods of a small comparison: plain, remasking as recommended, and baselines.
 
@@ -57,28 +58,26 @@ def few(methods: Sequence[Method], baselines: Sequence[str]) -> list[Method]:
 
 def baselines(model: str, named: Sequence[str]) -> list[str]:
     """Return the baselines of a model; a line on standard error names a default one left out.
+=======
+def baselines(model: str, named: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the baselines of a model, and a note for each default one that is left out.
+>>>>>>> w-d:molgen/frontiers/default_methods.py
 
     Args:
         model: name of the model.
         named: baselines named by the user, which must exist.
     """
-    import molgen
-
-    bundled = molgen.models()
-    found = list(named)
+    bundled, found, notes = bundled_names(), list(named), []
     for name in (f"{model}-{kind}" for kind in BASELINES):
         if name in bundled and name not in found:
             found.append(name)
         elif name not in bundled and model in bundled:
-            print(f"baseline {name} is not bundled: left out", file=sys.stderr)
-    return found
+            notes.append(f"baseline {name} is not bundled: left out")
+    return found, notes
 
 
 def of_baseline(model: Model) -> list[Method]:
     """Return a model's unmodified method, named after its kind, and the one with its classifier."""
-    from molgen.frontiers.method import Method
-    from molgen.nn.denoiser import noise_of
-
     label = LABELS.get(noise_of(model.denoiser), Path(model.name).name)
     guided = ("FUDGE", "fudge") if noise_of(model.denoiser) == "none" else ("D-CBG", "cbg")
     methods = [Method(label, model.name)]
@@ -89,6 +88,4 @@ def of_baseline(model: Model) -> list[Method]:
 
 def has_classifier(model: Model) -> bool:
     """Return whether a model has a noisy classifier in its folder."""
-    from molgen.checkpoints.files import CLASSIFIER, find
-
     return model.folder is not None and (find(model.folder, CLASSIFIER) / "config.json").is_file()

@@ -1,0 +1,129 @@
+"""Design: words or objects -> a request -> molecules that meet every goal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Unpack
+
+from molgen.api.goals import (
+    GoalsLike,
+    PropertiesLike,
+    announce,
+    columns_of,
+    filters_of,
+    goals_of,
+    remarks,
+)
+from molgen.api.load import ModelLike, loaded
+from molgen.api.progress import Progress, progress_of
+from molgen.api.scaffolds import AtomsLike, ScaffoldsLike, constraints_of
+from molgen.discovery import design as room
+from molgen.discovery.counts import DesignCounts
+from molgen.discovery.goals import TOLERANCE
+from molgen.discovery.request import Budget, Request
+from molgen.errors import MolgenError
+from molgen.molecules.filters import Filters
+from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
+from molgen.sampling.result import Result
+from molgen.sampling.settings import Settings
+from molgen.utils.numbers import whole
+
+
+@with_settings
+def design(
+    model: ModelLike,
+    goals: GoalsLike = None,
+    n: int = 100,
+    *,
+    filters: Filters | Sequence[str] | str = (),
+    scaffold: ScaffoldsLike = None,
+    scaffold_file: str | Path | None = None,
+    superstructure: bool = False,
+    keep: AtomsLike = None,
+    change: AtomsLike = None,
+    properties: PropertiesLike = (),
+    tolerance: float = TOLERANCE,
+    max_draws: int | None = None,
+    no_filter: bool = False,
+    allow_training_molecules: bool = False,
+    allow_radicals: bool = False,
+    seed: int = 0,
+    settings: Settings | None = None,
+    progress: Progress | bool | None = None,
+    **given: Unpack[SettingWords],
+) -> Result[DesignCounts]:
+    """Draw until ``n`` valid, unique, new molecules meet every goal and pass every filter.
+
+    A range is a filter; a number is met within the tolerance (whole-number properties exactly);
+    ``max`` and ``min`` only guide. Goals on properties that the model is conditioned on guide the
+    draws, the others filter them.
+
+        molgen.design("zinc250k", {"qed": ".6..", "sa": "..3"}, 50, filters=["pains"])
+
+    Args:
+        model: a loaded model, or its name.
+        goals: properties, or functions of a molecule, to a number, ``"max"``, ``"min"``,
+            ``"LO..HI"``, ``"LO.."``, ``"..HI"`` or a ``Range``; or words such as ``"qed=.6.."``.
+        n: molecules to deliver.
+        filters: ``pains``, ``brenk``, ``moses``, ..., ``smarts:PATTERN`` (must not match) or
+            ``need:PATTERN`` (must match).
+        scaffold: SMILES that are grown at their attachment points (``*``); fragments joined by a
+            dot are linked. One or several, over which the rows cycle.
+        scaffold_file: a file of scaffolds.
+        superstructure: whether a scaffold without attachment points may grow anywhere.
+        keep: scaffolds are whole leads of which these atoms are kept: SMARTS, ``"0,3,5-8"`` or a
+            list of numbers.
+        change: atoms that may change, in place of ``keep``.
+        properties: further properties to compute: names, or functions of a molecule.
+        tolerance: around a number, in training standard deviations.
+        max_draws: budget of rows; by default 100 for each molecule.
+        no_filter: deliver the first ``n`` rows without filtering, with the reason of a rejection in
+            the column ``lost``.
+        allow_training_molecules: deliver molecules of the training set, too.
+        allow_radicals: deliver molecules with unpaired electrons, too.
+        seed: the same seed delivers the same molecules.
+        settings: of the sampler, to start from in place of the recommended ones.
+        progress: False for none, or callbacks.
+        **given: settings of sampling.
+
+    Returns:
+        The molecules, fewer than ``n`` if the budget ended, with the counts of all rows drawn.
+
+    Raises:
+        MolgenError: if an argument is invalid, before anything is drawn.
+    """
+    progress = progress_of(progress)
+    wanted = goals_of(goals, given.pop("goal_weights", None), tolerance)
+    if given.get("guidance") == UNGUIDED and len(wanted):
+        raise MolgenError("guidance is none with a target, expected `molgen sample`")
+    if no_filter and max_draws is not None:
+        raise MolgenError("max-draws is given with no-filter, expected one of them")
+    parts, notes = constraints_of(scaffold, scaffold_file, superstructure, keep, change)
+    request = Request(
+        wanted,
+        whole("n", n),
+        filters_of(filters),
+        parts,
+        Budget(max_draws),
+        seed,
+        allow_training_molecules=allow_training_molecules,
+        allow_radicals=allow_radicals,
+    )
+    purpose = "sampling" if no_filter else "design"
+    tuned = None if parts else wanted.targets  # presets are for whole molecules
+    model = loaded(model, progress)
+    chosen = model.settings_of(given, purpose, tuned, settings)
+    request = replace(request, settings=chosen, properties=columns_of(properties, model))
+    request = replace(request, guided_by=room.resolve(model, request, purpose).guided_by)
+    announce(model, request, notes, progress)
+    for line in remarks(request, no_filter):
+        progress.remark(line)
+    progress.begin(request.count)
+    try:
+        if no_filter:
+            return room.survey(model, request, progress.round)
+        return room.design(model, request, progress.found, progress.round)
+    finally:
+        progress.end()

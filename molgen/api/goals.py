@@ -1,0 +1,116 @@
+"""Goals and filters as a caller gives them: words, mappings, functions, objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from molgen.api.progress import Progress
+from molgen.discovery.goals import TOLERANCE, Goals, read_goals
+from molgen.discovery.request import Request
+from molgen.errors import MolgenError
+from molgen.model import Model
+from molgen.molecules.filters import Filters
+from molgen.targets import Range, Target
+from property_models import get
+from property_models.registry import PropertyLike, property_name, property_names
+
+GoalsLike: TypeAlias = Goals | Mapping[Any, Target | str] | Sequence[str] | str | None
+"""Properties to targets, words such as ``"qed=.6.."``, or :class:`Goals`."""
+PropertiesLike: TypeAlias = PropertyLike | Iterable[PropertyLike]
+"""Names of properties, functions of a molecule, or one of either."""
+
+
+def targets_of(goals: Mapping[Any, Target | str] | Sequence[str] | str) -> Any:
+    """Return targets by the names of their properties, or words as they are.
+
+    Raises:
+        MolgenError: if a key is no property, or the goals are of another kind.
+    """
+    if isinstance(goals, str):
+        return [goals]
+    if isinstance(goals, Mapping):
+        property_names(list(goals))
+        return {property_name(key): target for key, target in goals.items()}
+    if not (isinstance(goals, Sequence) and all(isinstance(word, str) for word in goals)):
+        raise MolgenError(f"goals is {goals!r}, expected properties to targets, {{'qed': '.6..'}}")
+    return list(goals)
+
+
+def goals_of(
+    goals: GoalsLike,
+    weights: Mapping[Any, float] | None = None,
+    tolerance: float = TOLERANCE,
+) -> Goals:
+    """Return goals.
+
+    Args:
+        goals: in any form.
+        weights: of some of the properties; the others count 1.
+        tolerance: around a plain number, in training standard deviations.
+
+    Raises:
+        MolgenError: naming the goal or the weight that cannot be read.
+    """
+    if isinstance(goals, Goals):
+        return goals
+    own = {property_name(key): weight for key, weight in (weights or {}).items()}
+    return read_goals(targets_of(goals if goals is not None else ()), own, None, tolerance)
+
+
+def filters_of(filters: Filters | Sequence[str] | str) -> Filters:
+    """Return filters by their words; one word is one filter.
+
+    Raises:
+        MolgenError: naming the word that is none.
+    """
+    if isinstance(filters, Filters):
+        return filters
+    return Filters.read([filters] if isinstance(filters, str) else list(filters))
+
+
+def columns_of(properties: PropertiesLike, model: Model | None = None) -> tuple[str, ...]:
+    """Return the names of properties to compute.
+
+    Args:
+        properties: in any form.
+        model: whose own labels are allowed too: they cannot be computed, as their column states.
+
+    Raises:
+        MolgenError: if one is unknown.
+    """
+    names = property_names(properties)
+    if model is not None:
+        model.own_labels(names)
+    for name in names if model is None else ():
+        get(name)
+    return names
+
+
+def remarks(request: Request, survey: bool = False) -> list[str]:
+    """Return remarks on goals or weights without effect on the draws of a design.
+
+    Args:
+        request: resolved for a model.
+        survey: whether rows that miss a goal are delivered too.
+    """
+    goals, guided_by = request.goals, request.guided_by or {}
+    lines = []
+    idle = [goal for goal in goals if goal.name not in guided_by]
+    if idle:
+        role = {True: "counts" if survey else "filters", False: "ranks"}
+        only = ", ".join(f"{goal.name} {role[goal.bounds]} only" for goal in idle)
+        guides = ", ".join(guided_by) or "no target"
+        lines.append(f"guided by {guides}; {only}: the model is not conditioned on it")
+    weighted = len(set(goals.weights.values())) > 1
+    if weighted and not survey and all(isinstance(goal.target, Range) for goal in goals):
+        lines.append("all targets are ranges, so weights do not affect the ranking")
+    return lines
+
+
+def announce(model: Model, request: Request, notes: Sequence[str], progress: Progress) -> None:
+    """Report notes, and targets outside the training data, before anything is drawn."""
+    for line in notes:
+        progress.note(line)
+    for line in model.prior.outside(request.goals.targets):
+        progress.warn(line)

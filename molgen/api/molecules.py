@@ -1,0 +1,165 @@
+"""Molecules as a caller has them: SMILES, RDKit molecules, arrays, series, frames, files.
+
+One function reads them all. A single SMILES is one molecule, not its letters; a path is a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+from rdkit import Chem
+
+from molgen.data.headings import candidates
+from molgen.data.reading import Table, bare, read_table
+from molgen.errors import MolgenError
+from molgen.molecules.parents import parent
+from molgen.molecules.parsing import LABEL, Molecule, canonical, interpret, interpret_all
+from molgen.sampling.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MoleculesLike: TypeAlias = Union[
+    str, Path, Chem.Mol, Iterable[str | Chem.Mol | None], "pd.DataFrame", Result[Any]
+]
+"""A file, one molecule, several in any container, or a table with a column of them."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """The molecules of a caller, with a record of the reading.
+
+    Attributes:
+        raw: SMILES of each row, possibly empty.
+        single: whether one molecule is given, rather than several or a file.
+        notes: lines on the reading of a file.
+        facts: the same for JSON.
+        table: of a file, with line numbers; None for molecules in memory.
+    """
+
+    raw: list[str]
+    single: bool = False
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    table: Table | None = None
+
+
+def read_molecules(
+    molecules: MoleculesLike,
+    name: str = "molecules",
+    column: str | None = None,
+    *,
+    drawn: bool = False,
+    check: bool = True,
+    option: str = "column",
+) -> Read:
+    """Read molecules.
+
+    Args:
+        molecules: in any form.
+        name: of the argument, for messages.
+        column: of the SMILES in a file or a frame; None for the usual ones.
+        drawn: see :func:`molgen.data.reading.read_table`.
+        check: likewise.
+        option: likewise.
+
+    Raises:
+        MolgenError: if they cannot be read, or there are none.
+        OSError: if the file cannot be opened.
+    """
+    if isinstance(molecules, Path) or is_file(molecules):
+        table = read_table(str(molecules), column, drawn=drawn, check=check, option=option)
+        return Read(list(table.raw), False, table.notes(), table.facts(), table)
+    if isinstance(molecules, Result):
+        molecules = molecules.table
+    if hasattr(molecules, "columns"):
+        molecules = _column(molecules, name, column, drawn)
+    elif column is not None:
+        raise MolgenError(f"{option} is {column!r}, but {name} is no file or table: expected one")
+    if isinstance(molecules, str | Chem.Mol):
+        text = bare(_text(molecules, name))
+        found = parent(interpret(text))  # of a salt the organic fragment
+        if check and not found.ok:
+            raise MolgenError(f"{name} is {text!r}, expected a file or a molecule: {found.status}")
+        return Read([text], True, [], {"rows": 1})
+    try:
+        raw = [_text(one, name) for one in molecules]
+    except TypeError as error:
+        raise MolgenError(f"{name} is {molecules!r}, expected SMILES or molecules") from error
+    if not raw:
+        raise MolgenError(f"{name} is empty, expected at least one molecule")
+    return Read(raw, False, [], {"rows": len(raw)})
+
+
+def is_file(text: object) -> bool:
+    """Return whether a text or a path is that of a file; False for one that no system allows."""
+    try:
+        return isinstance(text, str | Path) and Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def parents(raw: Sequence[str], workers: int = 1, label: str = "molecules") -> list[Molecule]:
+    """Return given (not sampled) molecules: of salts the largest organic fragment."""
+    return [parent(molecule) for molecule in interpret_all(raw, workers, label)]
+
+
+def lead(molecule: Molecule) -> str:
+    """Return a lead with the atom order of the input; of a salt, the organic fragment."""
+    if not molecule.ok or "." not in molecule.raw:
+        return molecule.raw
+    parts = molecule.raw.split(".")
+    return next((part for part in parts if canonical(part) == molecule.smiles), molecule.smiles)
+
+
+def reference(
+    molecules: MoleculesLike, column: str | None = None, workers: int = 1
+) -> tuple[list[str], Read]:
+    """Return the molecules of a reference, as SMILES, and a record of the reading.
+
+    Repeated molecules are kept, and so is the SMILES of a single molecule as written.
+
+    Raises:
+        MolgenError: if none can be read.
+    """
+    read = read_molecules(molecules, "reference", column, option="reference-column")
+    whole = parents(read.raw, workers, "reference")
+    found = [m.smiles if "." in m.raw or LABEL.search(m.raw) else m.raw for m in whole if m.ok]
+    unreadable = len(whole) - len(found)
+    source = read.facts.get("file", "reference")
+    if not found:
+        raise MolgenError(f"{source}: no molecule among its {len(whole):,} rows")
+    notes = list(read.notes)
+    if unreadable:
+        notes.append(f"{source}: {unreadable:,} of {len(whole):,} rows are invalid")
+    return found, Read(read.raw, False, notes, {**read.facts, "unreadable": unreadable})
+
+
+def table_of(read: Read) -> Table:
+    """Return molecules in memory as the table that a file would be."""
+    return Table("molecules", tuple(read.raw), tuple(range(1, len(read.raw) + 1)))
+
+
+def _column(frame: Any, name: str, column: str | None, drawn: bool) -> Any:
+    """Return the column of molecules of a frame."""
+    header = [str(heading) for heading in frame.columns]
+    if column is not None and column not in header:
+        raise MolgenError(f"column is {column!r}, expected one of {', '.join(header)}")
+    places = candidates(tuple(header), drawn)
+    if column is None and not places:
+        raise MolgenError(f"{name} has no column smiles, only {', '.join(header)}: name it: column")
+    return frame.iloc[:, header.index(column) if column is not None else places[0]]
+
+
+def _text(one: Any, name: str) -> str:
+    """Return the SMILES of a molecule; empty for a missing one."""
+    if isinstance(one, str):
+        return one.strip()
+    if isinstance(one, Chem.Mol):
+        return str(Chem.MolToSmiles(one))
+    if one is None or (isinstance(one, float) and one != one):
+        return ""
+    raise MolgenError(f"{name} has {one!r}, expected SMILES or an RDKit molecule")

@@ -1,0 +1,158 @@
+"""Lead optimisation: words or objects -> leads and a request -> attempts with their outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Unpack
+
+from rdkit import Chem
+
+from molgen.api.goals import (
+    GoalsLike,
+    PropertiesLike,
+    announce,
+    columns_of,
+    filters_of,
+    goals_of,
+)
+from molgen.api.load import ModelLike, loaded
+from molgen.api.molecules import MoleculesLike, lead, parents, read_molecules
+from molgen.api.progress import Progress, progress_of
+from molgen.api.scaffolds import AtomsLike, atoms
+from molgen.constraints.likeness import Atoms, Likeness
+from molgen.discovery.goals import TOLERANCE
+from molgen.discovery.leads import optimize as room
+from molgen.discovery.leads.counts import LeadCounts
+from molgen.discovery.leads.lead import Refused, read
+from molgen.discovery.request import Budget, Request
+from molgen.errors import MolgenError
+from molgen.molecules.filters import Filters
+from molgen.molecules.smarts import read_smarts
+from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
+from molgen.sampling.result import Result
+from molgen.sampling.settings import Settings
+
+
+@with_settings
+def optimize(
+    model: ModelLike,
+    leads: MoleculesLike,
+    goals: GoalsLike,
+    *,
+    similarity: float = 0.4,
+    attempts: int = 20,
+    oracle_calls: int = 0,
+    stop_after: int | None = None,
+    top_k: int | None = None,
+    keep: AtomsLike = None,
+    change: AtomsLike = None,
+    column: str | None = None,
+    filters: Filters | Sequence[str] | str = (),
+    properties: PropertiesLike = (),
+    tolerance: float = TOLERANCE,
+    allow_radicals: bool = False,
+    seed: int = 0,
+    settings: Settings | None = None,
+    progress: Progress | bool | None = None,
+    **given: Unpack[SettingWords],
+) -> Result[LeadCounts]:
+    """Improve leads: mask a region, keep the rest, redraw the region, and stay similar to the lead.
+
+    A range or a number is met or missed; ``max`` and ``min`` are met by an improvement over the
+    lead. Without ``oracle_calls`` no property is computed while drawing.
+
+        molgen.optimize("zinc250k", "CC(=O)NCC1CN(c2ccccc2)C(=O)O1", {"qed": ".9.."})
+
+    Args:
+        model: a loaded model, or its name.
+        leads: one SMILES or RDKit molecule, several in a list, an array or a series, a table, or a
+            file.
+        goals: properties, or functions of a molecule, to ``"max"``, ``"min"``, a number,
+            ``"LO..HI"`` or a ``Range``; or words such as ``"qed=.9.."``.
+        similarity: least Tanimoto similarity to the lead.
+        attempts: rows for each lead.
+        oracle_calls: distinct molecules for each lead, itself included, that may be scored while
+            drawing.
+        stop_after: molecules that meet every goal, after which a lead gets no more attempts; needs
+            ``oracle_calls``.
+        top_k: molecules for each lead that the model's noisy classifier selects from all attempts;
+            without ``oracle_calls``.
+        keep: kept atoms: SMARTS, or for one lead ``"0,3,5-8"`` or a list of numbers.
+        change: atoms that may change, in place of ``keep``.
+        column: of a file or table, with the leads.
+        filters: ``pains``, ``brenk``, ``moses``, ..., ``smarts:PATTERN`` or ``need:PATTERN``.
+        properties: further properties to compute: names, or functions of a molecule.
+        tolerance: around a number, in training standard deviations.
+        allow_radicals: whether molecules with unpaired electrons are accepted, too.
+        seed: the same seed draws the same attempts.
+        settings: of the sampler, to start from in place of the recommended ones.
+        progress: False for none, or callbacks.
+        **given: settings of sampling.
+
+    Returns:
+        A row for each attempt with its ``outcome``, ``ok`` for an improved molecule.
+
+    Raises:
+        MolgenError: if an argument is invalid, before anything is drawn.
+    """
+    progress = progress_of(progress)
+    wanted = goals_of(goals, given.pop("goal_weights", None), tolerance)
+    chosen = filters_of(filters)
+    found = read_molecules(leads, "leads", column)
+    texts, order = [lead(molecule) for molecule in parents(found.raw)], _order(leads)
+    likeness = Likeness(
+        similarity,
+        _atoms("keep", keep, found.single, order),
+        _atoms("change", change, found.single, order),
+    )
+    request = Request(
+        wanted,
+        top_k,
+        chosen,
+        likeness,
+        Budget(oracle_calls=oracle_calls, attempts=attempts, stop_after=stop_after),
+        seed,
+        guided_by={} if given.get("guidance") == UNGUIDED else None,
+        allow_radicals=allow_radicals,
+        properties=columns_of(properties),
+    )
+    model = loaded(model, progress)
+    if found.single and isinstance(refused := read(0, texts[0], model, likeness), Refused):
+        raise MolgenError(refused.reason)
+    request = replace(request, settings=model.settings_of(given, base=settings))
+    announce(model, request, found.notes, progress)
+    progress.begin(len(texts) * request.budget.attempts)
+    try:
+        return room.optimize(model, texts, request, progress.add, progress.found)
+    finally:
+        progress.end()
+
+
+def _order(leads: MoleculesLike) -> list[int] | None:
+    """Return the places of an RDKit molecule's atoms in its SMILES; None for anything else."""
+    if not isinstance(leads, Chem.Mol):
+        return None
+    mol = Chem.Mol(leads)
+    Chem.MolToSmiles(mol)
+    written = list(mol.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"])
+    return [written.index(atom) for atom in range(mol.GetNumAtoms())]
+
+
+def _atoms(name: str, given: AtomsLike, single: bool, order: list[int] | None) -> Atoms | None:
+    """Read SMARTS, or indices such as ``0,3,5-8``.
+
+    Raises:
+        MolgenError: if it is neither, or indices are given for several leads.
+    """
+    try:
+        found = atoms(given)
+    except ValueError as error:
+        raise MolgenError(f"{name}: {error}") from error
+    if isinstance(found, str):
+        read_smarts(found, f"{name} {found!r}")
+    elif found is not None and not single:
+        raise MolgenError(f"{name} is {given!r} for a file of leads, expected SMARTS")
+    elif found is not None and order is not None and all(0 <= i < len(order) for i in found):
+        return [order[i] for i in found]
+    return found

@@ -1,0 +1,113 @@
+"""Search: words or objects -> a request -> the best molecules by an oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Unpack
+
+from molgen.api.goals import (
+    GoalsLike,
+    PropertiesLike,
+    announce,
+    columns_of,
+    filters_of,
+    goals_of,
+)
+from molgen.api.load import ModelLike, loaded
+from molgen.api.progress import Progress, progress_of
+from molgen.discovery import search as room
+from molgen.discovery.counts import SearchCounts
+from molgen.discovery.methods import read_method
+from molgen.discovery.request import Budget, Request
+from molgen.errors import MolgenError
+from molgen.molecules.filters import Filters
+from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
+from molgen.sampling.result import Result
+from molgen.sampling.settings import Settings
+from molgen.utils.numbers import whole
+
+
+@with_settings
+def search(
+    model: ModelLike,
+    goals: GoalsLike,
+    n: int = 100,
+    *,
+    method: str | room.Method = "metropolis",
+    oracle_calls: int | None = None,
+    nfe: int = 400,
+    pareto: bool = False,
+    filters: Filters | Sequence[str] | str = (),
+    properties: PropertiesLike = (),
+    allow_training_molecules: bool = False,
+    allow_radicals: bool = False,
+    seed: int = 0,
+    settings: Settings | None = None,
+    progress: Progress | bool | None = None,
+    **given: Unpack[SettingWords],
+) -> Result[SearchCounts]:
+    """Search for the ``n`` best molecules with an oracle: draw, score, and draw from the best.
+
+    Properties are computed while drawing, and the calls are counted: each distinct molecule once.
+    Goals may be any property or function; those that the model is conditioned on also guide the
+    draws, at gamma 1 unless another is given.
+
+        molgen.search("zinc250k", {"qed": "max"}, n=100, oracle_calls=2000)
+        molgen.search(model, {my_function: "max"}, n=50)
+
+    Args:
+        model: a loaded model, or its name.
+        goals: properties, or functions of a molecule, to ``"max"``, ``"min"``, a number,
+            ``"LO..HI"`` or a ``Range``; or words such as ``"qed=max"``.
+        n: molecules to deliver.
+        method: ``metropolis``, ``best-of-n`` or ``smc``; with parameters as
+            ``metropolis:beta=.1,high=.5``, or an object.
+        oracle_calls: budget of distinct molecules to score; None for no limit.
+        nfe: budget of forwards of the network for each of the molecules.
+        pareto: rank by dominance instead of a weighted sum.
+        filters: ``pains``, ``brenk``, ``moses``, ..., ``smarts:PATTERN`` or ``need:PATTERN``.
+        properties: further properties to compute: names, or functions of a molecule.
+        allow_training_molecules: deliver molecules of the training set, too.
+        allow_radicals: deliver molecules with unpaired electrons, too.
+        seed: the same seed delivers the same molecules.
+        settings: of the sampler, to start from in place of the recommended ones.
+        progress: False for none, or callbacks.
+        **given: settings of sampling.
+
+    Returns:
+        The molecules, best first, with the counts of the whole search.
+
+    Raises:
+        MolgenError: if an argument is invalid, before anything is drawn.
+    """
+    progress, n, nfe = progress_of(progress), whole("n", n), whole("nfe", nfe)
+    weights = given.pop("goal_weights", None)
+    wanted = goals_of(goals, weights)
+    if pareto and (weights or len(wanted) < 2):
+        raise MolgenError("pareto is given, expected at least two targets and no weights")
+    request = Request(
+        wanted,
+        n,
+        filters_of(filters),
+        budget=Budget(nfe=nfe, oracle_calls=oracle_calls),
+        seed=seed,
+        guided_by={} if given.get("guidance") == UNGUIDED else None,
+        allow_training_molecules=allow_training_molecules,
+        allow_radicals=allow_radicals,
+    )
+    chosen = read_method(method) if isinstance(method, str) else method
+    if settings is None and "preset" not in given:
+        given.setdefault("gamma", room.GAMMA)
+    model = loaded(model, progress)
+    request = replace(
+        request,
+        settings=model.settings_of(given, "design", None, settings),
+        properties=columns_of(properties, model),
+    )
+    announce(model, request, (), progress)
+    progress.begin(n * nfe)
+    try:
+        return room.search(model, request, chosen, pareto, progress.round)
+    finally:
+        progress.end()

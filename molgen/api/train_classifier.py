@@ -1,0 +1,120 @@
+"""A noisy classifier for a model: a file or molecules -> a data set -> a classifier folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from molgen.api.load import ModelLike, loaded
+from molgen.api.progress import Progress, progress_of
+from molgen.api.train import failures, log
+from molgen.api.train_options import TrainRequest, data_options, source_of
+from molgen.sampling.result import Result
+
+if TYPE_CHECKING:
+    from molgen.api.molecules import MoleculesLike
+    from molgen.nn.denoiser import MoleculeDenoiser
+
+EPOCHS, BATCH, RATE = 6.0, 256, 2e-3
+
+
+def train_classifier(
+    file: str | Path | MoleculesLike,
+    model: ModelLike,
+    out: str | Path,
+    *,
+    column: str | None = None,
+    epochs: float = EPOCHS,
+    batch_size: int = BATCH,
+    lr: float = RATE,
+    seed: int = 0,
+    workers: int | None = None,
+    no_resume: bool = False,
+    from_scratch: bool = False,
+    device: str | None = None,
+    dtype: str | None = None,
+    progress: Progress | bool | None = None,
+) -> Result[dict[str, Any]]:
+    """Train a noisy classifier for a model: properties of the final molecule from noised tokens.
+
+        made = molgen.train_classifier("training.csv", "qm9", "out/classifier")
+        model.sample(100, {"qed": "max"}, guidance=f"cbg:classifier={made.output}")
+
+    Args:
+        file: the training data of the model: a file of SMILES, the dataset.npz of its training
+            folder, a table, or molecules in any container.
+        model: the model to be guided, or its name.
+        out: folder of the classifier.
+        column: of the SMILES; None for the usual ones.
+        epochs: passes over the data.
+        batch_size: molecules in a step.
+        lr: peak learning rate.
+        seed: of the split and of training.
+        workers: CPU threads.
+        no_resume: start again, discarding an earlier run.
+        from_scratch: start from random weights, not from the model's first layers.
+        device: where the network runs.
+        dtype: of the matrix products: ``"auto"``, ``"bf16"`` or ``"fp32"``.
+        progress: False for none, or callbacks.
+
+    Returns:
+        The log as a table; ``output`` is the folder, and ``counts`` has the properties.
+
+    Raises:
+        MolgenError: if an argument or the file is invalid, or training fails.
+    """
+    from molgen.checkpoints.folder import save_network
+    from molgen.nn.denoiser import noise_of
+    from molgen.training.classifier import RECIPE
+    from molgen.training.classifier import train_classifier as fit
+    from molgen.training.prepared import prepare
+    from molgen.training.recipe import TrainConfig
+    from molgen.utils.threads import check_device
+
+    progress, folder = progress_of(progress), Path(out)
+    request = TrainRequest(
+        column=column, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, workers=workers
+    )
+    source = source_of(file, folder)
+    if device is not None:
+        check_device(device)
+    model = loaded(model)
+    with failures():
+        prepared = prepare(
+            source,
+            folder,
+            data_options(request.changes, seed, model),
+            model,
+            processes=request.processes,
+            resume=not no_resume,
+            progress=progress.shown,
+        )
+        for line in prepared.notes:
+            progress.note(line)
+        progress.remark(prepared.summary)
+        config = TrainConfig(
+            **RECIPE,  # type: ignore[arg-type]
+            epochs=epochs,
+            batch_size=batch_size,
+            peak_rate=lr,
+            seed=seed,
+            workers=workers or 0,
+            device=device or "cpu",
+            dtype=dtype or "auto",
+        )
+        kind = noise_of(model.denoiser)
+        start = None if from_scratch else cast("MoleculeDenoiser | None", model.denoiser)
+        classifier = fit(
+            prepared.data,
+            folder,
+            kind,
+            config=config,
+            resume=not no_resume,
+            network=start,
+            progress=progress.shown,
+        )
+    save_network(classifier, folder)
+    names = list(classifier.properties)
+    progress.remark(f"classifier of {', '.join(names)} for {kind} noise in {folder}")
+    counts = {"properties": names, "noise": kind, "molecules": len(prepared.data)}
+    return Result(log(folder), counts, 1, request=request, output=folder)
