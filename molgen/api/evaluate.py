@@ -92,15 +92,15 @@ def evaluate(
         no_fcd: omit the Fréchet ChemNet distance, which takes about 5 ms a molecule and core.
         device: of its network.
         workers: number of processes; None for one a core.
-        rows: whether to make the table of rows, ``output``.
+        rows: whether to keep a row for each molecule, in ``output``.
         progress: False for none, or callbacks.
 
     Returns:
         A table with a row for each metric and a column for each convention; distances of properties
         are over all valid rows, the same in each column. ``counts`` has the same as a dictionary,
-        and how molecules were read. ``output`` is a table with a row for each molecule: its status,
-        unique and novel by the first convention, the properties, and the other columns of the
-        input, ``_input`` behind a name of ours.
+        and how molecules were read. ``output`` is a result with a row for each molecule: its
+        status, unique and novel by the first convention, the properties, and the other columns of
+        the input, ``_input`` behind a name of ours.
 
     Raises:
         MolgenError: if an argument is invalid, or molecules cannot be read.
@@ -152,7 +152,10 @@ def evaluate(
     warning = known.check() if known is not None else None
     if warning:
         found["warning"] = warning
-    output = carry(_rows(parsed, counted[0], values), read.others) if rows else None
+    output = None
+    if rows:
+        own = carry(_rows(parsed, counted[0], values), read.others)
+        output = Result(own, found["status"], len(parsed), request=read.facts)
     return Result(_table(found, chosen), found, len(parsed), request=read.facts, output=output)
 
 

@@ -16,6 +16,7 @@ from molgen.data.carried import Columns, distinct
 from molgen.data.cleaning import clean
 from molgen.data.headings import candidates
 from molgen.data.reading import Table, bare, read_table
+from molgen.data.text_file import STDIN
 from molgen.errors import MolgenError
 from molgen.molecules.parents import parent
 from molgen.molecules.parsing import LABEL, Molecule, canonical, interpret, interpret_all
@@ -107,7 +108,7 @@ def read_molecules(
 def is_file(text: object) -> bool:
     """Return whether a text or a path is that of a file; False for one that no system allows."""
     try:
-        return isinstance(text, str | Path) and Path(text).is_file()
+        return isinstance(text, str | Path) and (str(text) == STDIN or Path(text).is_file())
     except (OSError, ValueError):
         return False
 

@@ -39,12 +39,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from molgen.cli import inputs, options, outputs
+from molgen.cli import options, outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("file", metavar="FILE", help=inputs.FILE)
+    parser.add_argument("file", metavar="FILE", help=options.FILE)
     parser.add_argument("--column", metavar="C", help="the column to read")
     parser.add_argument(
         "--train",
@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         **{name: getattr(arguments, name) for name in names},
     )
     if arguments.out:
-        outputs.deliver(found.output, arguments, counts=found.counts["status"])
+        outputs.deliver(found.output, arguments)
     if arguments.json:
         print(json.dumps(_finite(found.counts), indent=2))
     else:

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.checkpoints.folder import read_info
     from molgen.checkpoints.hub import locate
     from molgen.checkpoints.info import home
-    from molgen.cli.inputs import note
+    from molgen.cli.outputs import Screen
     from molgen.errors import MolgenError
     from molgen.molecules.training_index import TrainingIndex
     from molgen.utils.files import check_writable, replacing
@@ -57,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     smiles = [text for found, _ in read for text in found]
     index = index.with_inchikeys(smiles, workers, "training-set index")
     for _, record in read:
-        note(record.notes)
+        for line in record.notes:
+            Screen().note(line)
     with replacing(path) as part:
         index.save(part)
     keys = 0 if index.inchi_keys is None else len(index.inchi_keys)
