@@ -168,9 +168,7 @@ def _charts(
     if samples:
         volumes.append(samples.volumes)
     every = pd.concat(volumes, ignore_index=True)
-    made = Comparison(
-        folder, records, runs, folder / "frontier.png", every, ratios(every), samples
-    )
+    made = Comparison(folder, records, runs, folder / "frontier.png", every, ratios(every), samples)
     points = beside(runs, samples) if samples else runs
     for table, file in ((points, "frontier"), (every, "hypervolume"), (made.ratios, "ratios")):
         write_figures(table, folder / f"{file}.csv")
@@ -188,8 +186,14 @@ def _sample_files(samples: SamplesLike) -> list[SampleFile]:
         MolgenError: if one is of no such form, or there is no such file.
     """
     if isinstance(samples, Mapping):
-        return [_sample_file(name, given) for name, given in samples.items()]
+        return [_sample_file(str(name), given) for name, given in samples.items()]
     several = [samples] if isinstance(samples, str | SampleFile) else samples
+    if not isinstance(several, Sequence) or not all(
+        isinstance(s, str | SampleFile) for s in several
+    ):
+        raise MolgenError(
+            f"samples is {samples!r}, expected NAME=FILE, or names to files or molecules"
+        )
     return [one if isinstance(one, SampleFile) else SampleFile.parse(one) for one in several]
 
 
