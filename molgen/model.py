@@ -31,14 +31,10 @@ from molgen.sampling.result import Result, SampleCounts
 from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
 from molgen.sampling.settings import Settings, from_words
 from molgen.targets import Target, read_targets
-<<<<<<< HEAD
 from molgen.utils.arguments import checked
-from property_models import alongside, computable, compute, get
-=======
 from molgen.utils.numbers import whole
-from property_models import compute, get
+from property_models import alongside, computable, compute, get
 from property_models.registry import PropertyLike, is_function, property_name, property_names
->>>>>>> w-d
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,13 +167,10 @@ class Model(Checkpoint):
         def recommended(tuned: bool) -> dict[str, Any]:
             return self._preset(purpose, (targets or {}) if tuned else {})
 
-<<<<<<< HEAD
-    @checked
-=======
         return settings_from(given, recommended, base)
 
     @with_settings
->>>>>>> w-d
+    @checked
     def sample(
         self,
         n: int,
@@ -222,7 +215,7 @@ class Model(Checkpoint):
         """Return the result of drawn rows."""
         table = self.table(samples, request.names, request.first)
         counts = SampleCounts.of(table, self.training_index is not None)
-        return Result(table, counts, request.n, request=request)
+        return Result(table, counts, request.n, request=request, model=self)
 
     def guidable(self, targets: Mapping[Any, Target | str]) -> dict[str, Target]:
         """Return targets of draws by the names of their properties.

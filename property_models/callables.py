@@ -22,16 +22,11 @@ so it is read only from the user, never from a file.
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
-=======
-from collections.abc import Callable
 from typing import Any, TypeVar, overload
->>>>>>> w-d
 
 from molgen.errors import MolgenError
 from property_models.property import Direction, Property
@@ -158,7 +153,6 @@ def named(name: str) -> Property:
     return _property(find(name), name, located(name))
 
 
-<<<<<<< HEAD
 @contextmanager
 def refused(source: str) -> Iterator[None]:
     """Refuse functions by name in the block: the names are those of a file.
@@ -180,14 +174,11 @@ def files(scorer: Scorer) -> list[Path]:
     return [Path(source)] if source else []
 
 
-def _marker(mark: dict[str, Any]) -> Callable[[Function], Function]:
-=======
 def _marked(unit: Any, direction: Direction, integer: bool, batched: bool) -> Any:
     """Return a decorator, or the function itself that was decorated without arguments."""
     bare = callable(unit)
     mark = {"unit": "" if bare else unit, "direction": direction, "integer": integer}
 
->>>>>>> w-d
     def decorate(function: Function) -> Function:
         setattr(function, MARK, {**mark, "batched": batched})
         return function

@@ -18,11 +18,7 @@ The requested name is also the heading of the property's column.
 from __future__ import annotations
 
 import functools
-<<<<<<< HEAD
-from collections.abc import Iterable, Sequence
-=======
 from collections.abc import Callable, Iterable, Sequence
->>>>>>> w-d
 from pathlib import Path
 from typing import Any
 

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-from .show import show as show
-=======
 from .compute import compute as compute
 from .design import design as design
 from .evaluate import evaluate as evaluate
@@ -14,7 +11,7 @@ from .optimize import optimize as optimize
 from .progress import Progress as Progress
 from .score import score as score
 from .search import search as search
+from .show import show as show
 from .train import train as train
 from .train_classifier import train_classifier as train_classifier
 from .tune import tune as tune
->>>>>>> w-d

@@ -18,7 +18,7 @@ from molgen.api.goals import (
 )
 from molgen.api.load import ModelLike, loaded
 from molgen.api.progress import Progress, progress_of
-from molgen.api.scaffolds import AtomsLike, ScaffoldsLike, constraints_of
+from molgen.api.scaffolds import AtomsLike, ScaffoldsLike, carry_scaffolds, constraints_of
 from molgen.discovery import design as room
 from molgen.discovery.counts import DesignCounts
 from molgen.discovery.goals import TOLERANCE
@@ -49,6 +49,7 @@ def design(
     no_filter: bool = False,
     allow_training_molecules: bool = False,
     allow_radicals: bool = False,
+    novelty: str = "strict",
     seed: int = 0,
     settings: Settings | None = None,
     progress: Progress | bool | None = None,
@@ -83,6 +84,8 @@ def design(
             the column ``lost``.
         allow_training_molecules: deliver molecules of the training set, too.
         allow_radicals: deliver molecules with unpaired electrons, too.
+        novelty: unique and new by canonical SMILES (``strict``), or by InChIKey (``inchikey``),
+            which rejects tautomers of training molecules and of each other.
         seed: the same seed delivers the same molecules.
         settings: of the sampler, to start from in place of the recommended ones.
         progress: False for none, or callbacks.
@@ -95,12 +98,12 @@ def design(
         MolgenError: if an argument is invalid, before anything is drawn.
     """
     progress = progress_of(progress)
-    wanted = goals_of(goals, given.pop("goal_weights", None), tolerance)
+    wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model)
     if given.get("guidance") == UNGUIDED and len(wanted):
         raise MolgenError("guidance is none with a target, expected `molgen sample`")
     if no_filter and max_draws is not None:
         raise MolgenError("max-draws is given with no-filter, expected one of them")
-    parts, notes = constraints_of(scaffold, scaffold_file, superstructure, keep, change)
+    parts, file = constraints_of(scaffold, scaffold_file, superstructure, keep, change)
     request = Request(
         wanted,
         whole("n", n),
@@ -110,6 +113,7 @@ def design(
         seed,
         allow_training_molecules=allow_training_molecules,
         allow_radicals=allow_radicals,
+        novelty=novelty,
     )
     purpose = "sampling" if no_filter else "design"
     tuned = None if parts else wanted.targets  # presets are for whole molecules
@@ -117,13 +121,16 @@ def design(
     chosen = model.settings_of(given, purpose, tuned, settings)
     request = replace(request, settings=chosen, properties=columns_of(properties, model))
     request = replace(request, guided_by=room.resolve(model, request, purpose).guided_by)
-    announce(model, request, notes, progress)
+    announce(model, request, file.notes() if file else (), progress)
     for line in remarks(request, no_filter):
         progress.remark(line)
     progress.begin(request.count)
     try:
         if no_filter:
-            return room.survey(model, request, progress.round)
-        return room.design(model, request, progress.found, progress.round)
+            found = room.survey(model, request, progress.round)
+        else:
+            found = room.design(model, request, progress.found, progress.round)
     finally:
         progress.end()
+    table = found.table if file is None else carry_scaffolds(found.table, file)
+    return replace(found, table=table, model=model)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from molgen.api.load import ModelLike
 from molgen.api.progress import Progress
+from molgen.checkpoints.hub import locate
 from molgen.discovery.goals import TOLERANCE, Goals, read_goals
 from molgen.discovery.request import Request
 from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.molecules.filters import Filters
-from molgen.targets import Range, Target
-from property_models import get
+from molgen.nn.stored import StoredShape, read_shape
+from molgen.targets import Range, Target, split_targets
+from property_models import computable, get
 from property_models.registry import PropertyLike, property_name, property_names
 
 GoalsLike: TypeAlias = Goals | Mapping[Any, Target | str] | Sequence[str] | str | None
@@ -41,21 +46,47 @@ def goals_of(
     goals: GoalsLike,
     weights: Mapping[Any, float] | None = None,
     tolerance: float = TOLERANCE,
+    model: ModelLike | None = None,
 ) -> Goals:
-    """Return goals.
+    """Return goals; they may be on labels that the model learned from the user's column.
 
     Args:
         goals: in any form.
         weights: of some of the properties; the others count 1.
         tolerance: around a plain number, in training standard deviations.
+        model: or its name; None for properties that can be computed alone.
 
     Raises:
-        MolgenError: naming the goal or the weight that cannot be read.
+        MolgenError: naming the goal or the weight that cannot be read, or the unknown property.
     """
     if isinstance(goals, Goals):
         return goals
     own = {property_name(key): weight for key, weight in (weights or {}).items()}
-    return read_goals(targets_of(goals if goals is not None else ()), own, None, tolerance)
+    targets = targets_of(goals if goals is not None else ())
+    targets = targets if isinstance(targets, dict) else split_targets(targets)
+    learned = [] if all(map(computable, targets)) else _labels(model)
+    return read_goals(targets, own, None, tolerance, learned)
+
+
+def _labels(model: ModelLike | None) -> Sequence[str]:
+    """Return the properties that a model is conditioned on, without loading it."""
+    if model is None:
+        return ()
+    if not isinstance(model, str | Path):
+        return model.properties
+    with contextlib.suppress(ValueError, OSError):  # a network of another kind has no labels
+        return read_shape(locate(model), StoredShape).properties
+    return ()
+
+
+def not_computed(names: Iterable[str]) -> list[str]:
+    """Return notes on targets that the model learned from a column of the user's file."""
+    return [
+        f"{name} cannot be computed: the model learned it from a column of its training file; "
+        f"draws are guided towards it, without values to filter by (`molgen fit-property` makes a "
+        "predictor)"
+        for name in names
+    ]
 
 
 def filters_of(filters: Filters | Sequence[str] | str) -> Filters:
@@ -110,7 +141,7 @@ def remarks(request: Request, survey: bool = False) -> list[str]:
 
 def announce(model: Model, request: Request, notes: Sequence[str], progress: Progress) -> None:
     """Report notes, and targets outside the training data, before anything is drawn."""
-    for line in notes:
+    for line in (*notes, *not_computed(request.goals.learned)):
         progress.note(line)
     for line in model.prior.outside(request.goals.targets):
         progress.warn(line)

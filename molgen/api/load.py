@@ -54,7 +54,29 @@ def loaded(model: ModelLike, progress: Progress | None = None) -> Model:
 
     if not isinstance(model, Model):
         raise MolgenError(f"model is {model!r}, expected a model of molgen.load, or its name")
+    _identify(model)
     warning = model.training_index.check() if model.training_index is not None else None
     if warning and progress is not None:
         progress.warn(warning)
     return model
+
+
+def _identify(model: Model) -> None:
+    """Record the model and the versions in the journal of the run, if one is kept.
+
+    Raises:
+        MolgenError: if the journal is of another model or other versions.
+    """
+    from molgen.utils.journal import active
+
+    journal = active()
+    if journal is None:
+        return
+    import numpy
+    import rdkit
+    import torch
+
+    from molgen.version import __version__
+
+    libraries = {lib.__name__: lib.__version__ for lib in (numpy, rdkit, torch)}
+    journal.identify({"molgen": __version__, **libraries, "content of model": model.digest()})

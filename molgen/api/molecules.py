@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from rdkit import Chem
 
+from molgen.data.carried import Columns
 from molgen.data.headings import candidates
 from molgen.data.reading import Table, bare, read_table
+from molgen.data.text_file import STDIN
 from molgen.errors import MolgenError
 from molgen.molecules.parents import parent
 from molgen.molecules.parsing import LABEL, Molecule, canonical, interpret, interpret_all
@@ -37,6 +39,7 @@ class Read:
         single: whether one molecule is given, rather than several or a file.
         notes: lines on the reading of a file.
         facts: the same for JSON.
+        others: further columns of a file, by heading, if they are to be carried through.
         table: of a file, with line numbers; None for molecules in memory.
     """
 
@@ -44,6 +47,7 @@ class Read:
     single: bool = False
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    others: Columns = field(default_factory=dict)
     table: Table | None = None
 
 
@@ -55,6 +59,7 @@ def read_molecules(
     drawn: bool = False,
     check: bool = True,
     option: str = "column",
+    others: bool = False,
 ) -> Read:
     """Read molecules.
 
@@ -65,14 +70,18 @@ def read_molecules(
         drawn: see :func:`molgen.data.reading.read_table`.
         check: likewise.
         option: likewise.
+        others: likewise.
 
     Raises:
         MolgenError: if they cannot be read, or there are none.
         OSError: if the file cannot be opened.
     """
     if isinstance(molecules, Path) or is_file(molecules):
-        table = read_table(str(molecules), column, drawn=drawn, check=check, option=option)
-        return Read(list(table.raw), False, table.notes(), table.facts(), table)
+        table = read_table(
+            str(molecules), column, drawn=drawn, check=check, option=option, others=others
+        )
+        facts = table.facts()
+        return Read(list(table.raw), False, table.notes(), facts, table.others, table)
     if isinstance(molecules, Result):
         molecules = molecules.table
     if hasattr(molecules, "columns"):
@@ -97,7 +106,7 @@ def read_molecules(
 def is_file(text: object) -> bool:
     """Return whether a text or a path is that of a file; False for one that no system allows."""
     try:
-        return isinstance(text, str | Path) and Path(text).is_file()
+        return isinstance(text, str | Path) and (str(text) == STDIN or Path(text).is_file())
     except (OSError, ValueError):
         return False
 

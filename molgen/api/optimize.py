@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from rdkit import Chem
 
@@ -21,6 +21,7 @@ from molgen.api.molecules import MoleculesLike, lead, parents, read_molecules
 from molgen.api.progress import Progress, progress_of
 from molgen.api.scaffolds import AtomsLike, atoms
 from molgen.constraints.likeness import Atoms, Likeness
+from molgen.data.carried import carry
 from molgen.discovery.goals import TOLERANCE
 from molgen.discovery.leads import optimize as room
 from molgen.discovery.leads.counts import LeadCounts
@@ -32,6 +33,9 @@ from molgen.molecules.smarts import read_smarts
 from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
 from molgen.sampling.result import Result
 from molgen.sampling.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @with_settings
@@ -97,9 +101,9 @@ def optimize(
         MolgenError: if an argument is invalid, before anything is drawn.
     """
     progress = progress_of(progress)
-    wanted = goals_of(goals, given.pop("goal_weights", None), tolerance)
+    wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model)
     chosen = filters_of(filters)
-    found = read_molecules(leads, "leads", column)
+    found = read_molecules(leads, "leads", column, others=True)
     texts, order = [lead(molecule) for molecule in parents(found.raw)], _order(leads)
     likeness = Likeness(
         similarity,
@@ -122,9 +126,17 @@ def optimize(
         raise MolgenError(refused.reason)
     request = replace(request, settings=model.settings_of(given, base=settings))
     announce(model, request, found.notes, progress)
+
+    def carried(rows: pd.DataFrame) -> pd.DataFrame:
+        return carry(rows, found.others, rows["lead_index"].tolist()) if found.others else rows
+
+    def finished(rows: pd.DataFrame) -> None:
+        progress.found(carried(rows))
+
     progress.begin(len(texts) * request.budget.attempts)
     try:
-        return room.optimize(model, texts, request, progress.add, progress.found)
+        result = room.optimize(model, texts, request, progress.add, finished)
+        return replace(result, table=carried(result.table), model=model)
     finally:
         progress.end()
 

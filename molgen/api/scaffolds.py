@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rdkit import Chem
 
 from molgen.constraints import scaffolds
 from molgen.constraints.scaffolds import Constraint, Task
+from molgen.data.carried import carry
 from molgen.data.headings import SCAFFOLD
-from molgen.data.reading import read_table
+from molgen.data.reading import Table, read_table
 from molgen.errors import MolgenError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ATOMS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 MOST_ATOMS = 10_000  # larger indices are typing errors
@@ -30,8 +34,8 @@ def constraints_of(
     superstructure: bool = False,
     keep: AtomsLike = None,
     change: AtomsLike = None,
-) -> tuple[tuple[Constraint, ...], list[str]]:
-    """Return constraints, and notes on the file.
+) -> tuple[tuple[Constraint, ...], Table | None]:
+    """Return constraints, and the file of scaffolds, if there is one.
 
     Args:
         scaffold: one or several.
@@ -47,12 +51,11 @@ def constraints_of(
     """
     several = [scaffold] if isinstance(scaffold, Scaffold) else list(scaffold or ())
     found: list[tuple[str, Scaffold]] = [("", one) for one in several]
-    notes: list[str] = []
+    table = None
     if scaffold_file is not None:
-        table = read_table(scaffold_file, prefer=SCAFFOLD, check=False, option="")
+        table = read_table(scaffold_file, prefer=SCAFFOLD, check=False, option="", others=True)
         places = (f"{scaffold_file}, line {line}" for line in table.lines)
         found += zip(places, table.raw, strict=True)
-        notes = table.notes()
     given = {"keep": keep is not None, "change": change is not None}
     given |= {"superstructure": superstructure}
     flags = [name for name, is_given in given.items() if is_given]
@@ -66,7 +69,18 @@ def constraints_of(
             "scaffold without *"
         )
     how = superstructure, atoms(keep), atoms(change)
-    return tuple(_constraint(place, text, *how) for place, text in found), notes
+    return tuple(_constraint(place, text, *how) for place, text in found), table
+
+
+def carry_scaffolds(frame: pd.DataFrame, file: Table) -> pd.DataFrame:
+    """Return a table with the other columns of the file of scaffolds.
+
+    Args:
+        frame: with the column ``scaffold``, as written in the file.
+        file: of scaffolds.
+    """
+    first = {text: row for row, text in reversed(list(enumerate(file.raw)))}
+    return carry(frame, file.others, [first.get(text, -1) for text in frame[SCAFFOLD]])
 
 
 def _constraint(

@@ -12,6 +12,7 @@ from molgen.api.goals import targets_of
 from molgen.api.load import ModelLike, loaded
 from molgen.api.molecules import MoleculesLike, parents, read_molecules
 from molgen.api.progress import Progress, progress_of
+from molgen.data.carried import carry
 from molgen.diffusion.score_table import entry, summary, table
 from molgen.diffusion.string_likelihood import Ids, Score, Scorer, length_nats
 from molgen.errors import MolgenError
@@ -72,7 +73,7 @@ def score(
         raise MolgenError("as_written and spellings are both given, expected one of them")
     draws, spellings = whole("draws", draws), whole("spellings", spellings, 0)
     targets = {name: _number(name, value) for name, value in targets_of(condition or {}).items()}
-    read = read_molecules(molecules, column=column, drawn=True, check=not as_written)
+    read = read_molecules(molecules, column=column, drawn=True, check=not as_written, others=True)
     model = loaded(model)
     model.prior.check(targets)
     check_device(device)
@@ -97,9 +98,9 @@ def score(
                 scores[ids] = value
         except KeyboardInterrupt:
             reason = INTERRUPTED
-    frame = table(entries, scores)
+    frame = carry(table(entries, scores), read.others)
     counts = {"model": model.name, "read": read.facts, **summary(frame)}
-    return Result(frame, counts, len(frame), reason, request=targets)
+    return Result(frame, counts, len(frame), reason, request=targets, model=model)
 
 
 def _scorer(

@@ -42,6 +42,7 @@ def search(
     properties: PropertiesLike = (),
     allow_training_molecules: bool = False,
     allow_radicals: bool = False,
+    novelty: str = "strict",
     seed: int = 0,
     settings: Settings | None = None,
     progress: Progress | bool | None = None,
@@ -70,6 +71,8 @@ def search(
         properties: further properties to compute: names, or functions of a molecule.
         allow_training_molecules: deliver molecules of the training set, too.
         allow_radicals: deliver molecules with unpaired electrons, too.
+        novelty: unique and new by canonical SMILES (``strict``), or by InChIKey (``inchikey``),
+            which rejects tautomers of training molecules and of each other.
         seed: the same seed delivers the same molecules.
         settings: of the sampler, to start from in place of the recommended ones.
         progress: False for none, or callbacks.
@@ -83,7 +86,7 @@ def search(
     """
     progress, n, nfe = progress_of(progress), whole("n", n), whole("nfe", nfe)
     weights = given.pop("goal_weights", None)
-    wanted = goals_of(goals, weights)
+    wanted = goals_of(goals, weights, model=model)
     if pareto and (weights or len(wanted) < 2):
         raise MolgenError("pareto is given, expected at least two targets and no weights")
     request = Request(
@@ -95,6 +98,7 @@ def search(
         guided_by={} if given.get("guidance") == UNGUIDED else None,
         allow_training_molecules=allow_training_molecules,
         allow_radicals=allow_radicals,
+        novelty=novelty,
     )
     chosen = read_method(method) if isinstance(method, str) else method
     if settings is None and "preset" not in given:
@@ -108,6 +112,7 @@ def search(
     announce(model, request, (), progress)
     progress.begin(n * nfe)
     try:
-        return room.search(model, request, chosen, pareto, progress.round)
+        found = room.search(model, request, chosen, pareto, progress.round)
+        return replace(found, model=model)
     finally:
         progress.end()

@@ -25,14 +25,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
-from molgen.cli import options, outputs, resume, scaffold_options
-from molgen.cli.inputs import note
-from molgen.errors import MolgenError
-from molgen.utils.progress import Bar
-=======
 from molgen.cli import options, outputs, scaffold_options
->>>>>>> w-d
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,28 +67,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Design and write; return the exit status."""
     started = time.monotonic()
-<<<<<<< HEAD
-    goals, filters = _read(arguments)
-    constraints = scaffold_options.read(arguments)
-    from molgen.discovery.design import design, resolve, survey
-    from molgen.discovery.request import Budget, Request
-
-    model = resume.load_model(arguments.model)
-    purpose = "sampling" if arguments.no_filter else "design"
-    whole = goals.targets if constraints is None else None  # presets are for whole molecules
-    request = Request(
-=======
-    outputs.check_files(arguments.out, arguments.grid)
+    outputs.check_files(arguments)
     goals, columns = options.goals(arguments)
     weights = outputs.read_weights(arguments.weight)
 
     from molgen.api.design import design
-    from molgen.data.tables import write_table
 
     screen = Screen(list(goals), started, arguments.no_filter)
     designs = design(
         arguments.model,
->>>>>>> w-d
         goals,
         arguments.n,
         filters=arguments.filter,
@@ -106,96 +86,27 @@ def run(arguments: argparse.Namespace) -> int:
         no_filter=arguments.no_filter,
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
-<<<<<<< HEAD
         novelty=arguments.novelty,
-    )
-    guided_by, names = resolve(model, request, purpose).guided_by, list(goals.computed.targets)
-    request = replace(request, guided_by=guided_by)
-    options.warn_of_targets(model, goals.targets)
-    note(outputs.not_computed(goals.learned))
-    for line in roles(goals, guided_by, arguments.no_filter):
-        options.say(line)
-    screen = Screen(names, arguments.n, started)
-    try:
-        if arguments.no_filter:
-            designs = survey(model, request, screen.drawn)
-        else:
-            designs = design(model, request, screen.found, screen.round)
-    finally:
-        screen.close()
-    if designs.reason == "interrupted" and not len(designs.table):
-=======
         seed=arguments.seed,
         progress=screen,
         goal_weights=weights,
         **options.given(arguments),
     )
     if designs.reason == "interrupted" and not len(designs):
->>>>>>> w-d
         raise KeyboardInterrupt
     names = list(designs.request.names)
     ranked = rank(designs.table)
-<<<<<<< HEAD
-    table = scaffold_options.carry(designs.table, arguments)
-    outputs.deliver(table, arguments, model, request.settings, designs.counts, designs.reason)
-    print(report(designs, ranked, goals))
-    print(f"wrote {outputs.place(arguments.out)}")
-=======
-    write_table(designs.table, arguments.out)
+    outputs.deliver(designs, arguments)
     print(report(designs, ranked))
-    print(f"wrote {arguments.out}")
->>>>>>> w-d
+    print(f"wrote {outputs.place(arguments.out)}")
     if arguments.grid and len(ranked):
-        asked = ", ".join(goals.targets)
+        asked = ", ".join(goals)
         title = f"{arguments.model}: {asked}\nvalid, unique and new to the training set"
         outputs.draw_grid(ranked, names, arguments.grid, title)
     return outputs.end(designs, "rows" if arguments.no_filter else "molecules")
 
 
-<<<<<<< HEAD
-def _read(arguments: argparse.Namespace) -> tuple[Goals, Filters]:
-    """Return goals and filters, with all checks that need no model.
-
-    Raises:
-        MolgenError: naming the argument that is invalid.
-    """
-    outputs.check_files(arguments)
-    if arguments.guidance == "none" and arguments.target:
-        raise MolgenError("guidance is none with a target, expected `molgen sample`")
-    if arguments.no_filter and arguments.max_draws:
-        raise MolgenError("max-draws is given with no-filter, expected one of them")
-    from molgen.molecules.filters import Filters
-
-    return outputs.read_goals(arguments), Filters.read(arguments.filter)
-
-
-def roles(goals: Goals, guided_by: Mapping[str, Target], survey: bool) -> list[str]:
-    """Return notes on targets or weights without effect on the draws.
-
-    Args:
-        goals: the goals.
-        guided_by: targets that guide the draws.
-        survey: whether rows that miss a goal are delivered too.
-    """
-    from molgen.targets import Range
-
-    lines = []
-    idle = [goal for goal in goals if goal.name not in guided_by]
-    if idle:
-        role = {True: "counts" if survey else "filters", False: "ranks"}
-        only = ", ".join(f"{goal.name} {role[goal.bounds]} only" for goal in idle)
-        guides = ", ".join(guided_by) or "no target"
-        lines.append(f"guided by {guides}; {only}: the model is not conditioned on it")
-    weighted = len(set(goals.weights.values())) > 1
-    if weighted and not survey and all(isinstance(goal.target, Range) for goal in goals):
-        lines.append("all targets are ranges, so weights do not affect the ranking")
-    return lines
-
-
-class Screen(Bar):
-=======
 class Screen(outputs.Screen):
->>>>>>> w-d
     """Prints the first molecule, then shows a bar."""
 
     unit = "molecule"
@@ -208,7 +119,8 @@ class Screen(outputs.Screen):
         """Print the first molecule of the run, and count all."""
         if self.first:
             row = rows.iloc[0]
-            values = ", ".join(f"{name} {row[name]:.3g}" for name in self.names)
+            computed = [name for name in self.names if not isinstance(row[name], str)]
+            values = ", ".join(f"{name} {row[name]:.3g}" for name in computed)
             seconds = time.monotonic() - self.started
             shown = f"{row['smiles']} ({values})" if values else row["smiles"]
             options.say(f"first molecule after {seconds:.1f} s: {shown}")
@@ -232,18 +144,13 @@ def rank(table: pd.DataFrame) -> pd.DataFrame:
 
 def report(designs: Result[DesignCounts], ranked: pd.DataFrame) -> str:
     """Return the short table and the counts."""
-<<<<<<< HEAD
     from molgen.discovery.novelty import tautomers
     from property_models import alongside
 
-    lines = outputs.short_table(ranked, alongside(goals.computed.targets), WIDEST_SMILES)
+    goals = designs.request.goals
+    lines = outputs.short_table(ranked, alongside(designs.request.names), WIDEST_SMILES)
     lines += [*counts_table(designs.counts, goals), str(designs.counts), tautomers(ranked)]
     return "\n".join(filter(None, lines))
-=======
-    goals = designs.request.goals
-    lines = outputs.short_table(ranked, list(designs.request.names), WIDEST_SMILES)
-    return "\n".join([*lines, *counts_table(designs.counts, goals), str(designs.counts)])
->>>>>>> w-d
 
 
 def counts_table(counts: DesignCounts, goals: Goals) -> list[str]:

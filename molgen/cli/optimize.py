@@ -32,32 +32,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-<<<<<<< HEAD
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from molgen.cli import inputs, options, outputs, resume, scaffold_options
-=======
 from typing import TYPE_CHECKING
 
 from molgen.cli import options, outputs
->>>>>>> w-d
 from molgen.cli.outputs import FEWER, SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd
 
-<<<<<<< HEAD
-    from molgen.constraints.likeness import Atoms
-    from molgen.data.carried import Columns
-    from molgen.discovery.goals import Goals
-    from molgen.discovery.leads.report import Optimized
-    from molgen.molecules.parsing import Molecule
-=======
     from molgen.discovery.leads.counts import LeadCounts
     from molgen.sampling.result import Result
->>>>>>> w-d
 
 WIDEST = 36  # characters of a molecule in the short table
 
@@ -65,13 +49,8 @@ WIDEST = 36  # characters of a molecule in the short table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
-<<<<<<< HEAD
-    parser.add_argument("leads", metavar="LEADS", help=f"a SMILES, or a file: {inputs.FILE}")
-    options.add_targets(parser, required=True)
-=======
     parser.add_argument("leads", metavar="LEADS", help="a SMILES, or a .smi or .csv file of them")
     options.add_goals(parser)
->>>>>>> w-d
     parser.add_argument(
         "--similarity", type=float, default=0.4, metavar="S", help="least similarity (default 0.4)"
     )
@@ -123,42 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
-<<<<<<< HEAD
-    from molgen.constraints.likeness import Likeness
-    from molgen.data.carried import carry
-    from molgen.discovery.leads.lead import Refused, read
-    from molgen.discovery.request import Budget, Request
-    from molgen.molecules.filters import Filters
-    from property_models.scorers import STOPPED
-
     outputs.check_files(arguments)
-    goals = outputs.read_goals(arguments)
-    filters = Filters.read(arguments.filter)
-    leads, notes, columns = read_leads(arguments.leads, arguments.column)
-    single = not notes
-    keep, change = (_atoms(name, getattr(arguments, name), single) for name in ("keep", "change"))
-    likeness = Likeness(arguments.similarity, keep, change)
-
-    from molgen.discovery.leads.optimize import optimize
-
-    model = resume.load_model(arguments.model)
-    if single and isinstance(lead := read(0, leads[0], model, likeness), Refused):
-        raise MolgenError(lead.reason)
-    request = Request(
-        goals,
-        arguments.top_k,
-        filters,
-        likeness,
-        Budget(
-            oracle_calls=arguments.oracle_calls,
-            attempts=arguments.attempts,
-            stop_after=arguments.stop_after,
-        ),
-        arguments.seed,
-        options.settings(arguments, model),
-        {} if arguments.guidance == "none" else None,
-=======
-    outputs.check_files(arguments.out)
     targets, _ = options.goals(arguments, needed=True)
     weights = outputs.read_weights(arguments.weight)
 
@@ -179,43 +123,20 @@ def run(arguments: argparse.Namespace) -> int:
         column=arguments.column,
         filters=arguments.filter,
         tolerance=arguments.tolerance,
->>>>>>> w-d
         allow_radicals=arguments.allow_radicals,
         seed=arguments.seed,
-        progress=Screen(arguments.out),
+        progress=Screen(None if options.is_piped(arguments) else arguments.out),
         goal_weights=weights,
         **options.given(arguments),
     )
-<<<<<<< HEAD
-    inputs.note(notes)
-    options.warn_of_targets(model, goals.targets)
-
-    def write(table: pd.DataFrame, counts: object = None, reason: str = "unfinished") -> None:
-        table = carry(table, columns, table["lead_index"].tolist())
-        outputs.deliver(table, arguments, model, request.settings, counts, reason)
-
-    screen = Screen(len(leads) * arguments.attempts, None if options.is_piped(arguments) else write)
-    try:
-        found = optimize(model, leads, request, screen.add, screen.finished)
-    finally:
-        screen.close()
-=======
->>>>>>> w-d
     interrupted = found.reason == "interrupted"
     if interrupted and not len(found):
         raise KeyboardInterrupt
-<<<<<<< HEAD
-    write(found.table, found.counts, found.reason)
-    print(report(found, goals, single))
-    print(f"wrote {outputs.place(arguments.out)}")
-    inputs.note(outputs.not_computed(goals.learned))
-    if not found.every_lead and found.reason != STOPPED:
-=======
+    outputs.deliver(found, arguments)
     print(report(found))
-    print(f"wrote {arguments.out}")
+    print(f"wrote {outputs.place(arguments.out)}")
     complete = found.counts.every_lead
     if not complete and found.reason != STOPPED:
->>>>>>> w-d
         why = f": {found.reason}" if interrupted else ""
         improved = f"{found.counts.improved} of {found.asked} leads improved"
         print(f"{improved}{why}", file=sys.stderr)
@@ -225,95 +146,29 @@ def run(arguments: argparse.Namespace) -> int:
 class Screen(outputs.Screen):
     """Shows a bar of attempts, and writes finished rows."""
 
-<<<<<<< HEAD
-    def __init__(self, attempts: int, write: Callable[[pd.DataFrame], None] | None) -> None:
-        super().__init__(attempts, "attempt")
-        self.write = write
-=======
     unit = "attempt"
 
-    def __init__(self, out: str) -> None:
+    def __init__(self, out: str | None) -> None:
         super().__init__()
         self.out = out
->>>>>>> w-d
         self.tables: list[pd.DataFrame] = []
 
     def found(self, rows: pd.DataFrame) -> None:
         """Write the rows of all finished leads."""
         import pandas as pd
 
+        from molgen.data.tables import write_table
+
         self.tables.append(rows)
-        if self.write:
-            self.write(pd.concat(self.tables, ignore_index=True))
+        if self.out is not None:  # else it is written once, at the end
+            write_table(pd.concat(self.tables, ignore_index=True), self.out)
 
 
-<<<<<<< HEAD
-def read_leads(text: str, column: str | None) -> tuple[list[str], list[str], Columns]:
-    """Return the leads, and notes on the file and its other columns, none for a single lead.
-
-    Raises:
-        MolgenError: if the text is neither a file nor a molecule, or the file cannot be read.
-    """
-    from molgen.data.reading import bare, read_table
-    from molgen.data.text_file import STDIN
-
-    try:
-        is_file = text == STDIN or Path(text).is_file()
-    except (OSError, ValueError):  # no system allows such a name
-        is_file = False
-    if is_file:
-        table = read_table(text, column, others=True)
-        leads = [_lead(molecule) for molecule in inputs.given(table.raw)]
-        return leads, table.notes(), table.others
-    (molecule,) = inputs.given([bare(text)])
-    if not molecule.ok:
-        raise MolgenError(f"leads is {text!r}, expected a file or a molecule: {molecule.status}")
-    if column is not None:
-        raise MolgenError(f"column is {column!r}, but leads is a molecule, expected a file")
-    return [_lead(molecule)], [], {}
-
-
-def _lead(molecule: Molecule) -> str:
-    """Return a lead with the atom order of the input; of a salt, the organic fragment."""
-    from molgen.molecules.parsing import canonical
-
-    if not molecule.ok or "." not in molecule.raw:
-        return molecule.raw
-    parts = molecule.raw.split(".")
-    return next((part for part in parts if canonical(part) == molecule.smiles), molecule.smiles)
-
-
-def _atoms(name: str, text: str | None, single: bool) -> Atoms | None:
-    """Read SMARTS, or indices such as ``0,3,5-8``.
-
-    Raises:
-        MolgenError: if it is neither, or indices are given for several leads.
-    """
-    try:
-        found = scaffold_options.atoms(text)
-    except ValueError as error:
-        raise MolgenError(f"{name}: {error}") from error
-    if isinstance(found, str):
-        from molgen.molecules.smarts import read_smarts
-
-        read_smarts(found, f"{name} {text!r}")
-    elif found is not None and not single:
-        raise MolgenError(f"{name} is {text!r} for a file of leads, expected SMARTS")
-    return found
-
-
-def report(found: Optimized, goals: Goals, single: bool) -> str:
-    """Return the short table and the counts."""
-    from molgen.molecules.fate import Fate
-
-    names = list(goals.computed.targets)
-=======
 def report(found: Result[LeadCounts]) -> str:
     """Return the short table and the counts."""
     from molgen.molecules.fate import Fate
 
     names = list(found.request.goals.targets)
->>>>>>> w-d
     ok = found.table[found.table["outcome"] == Fate.ACCEPTED]
     ok = ok.sort_values(["gain", "similarity"], ascending=False, kind="stable")
     if found.asked > 1:

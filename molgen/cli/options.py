@@ -9,12 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
-from molgen.sampling.settings import DTYPES, METHOD, OPTIONS, from_words
-=======
 from molgen.errors import MolgenError
 from molgen.sampling.settings import DTYPES, OPTIONS
->>>>>>> w-d
 from molgen.sampling.settings import MOST as MOST
 from molgen.utils.options import COUNT, NUMBER, Option
 
@@ -25,6 +21,7 @@ if TYPE_CHECKING:
 
 
 STDOUT = "-"  # as an output
+FILE = "csv, tsv, smi, sdf, parquet or xlsx, text also gzipped; - for standard input"
 TRAINING = [dtype for dtype in DTYPES if dtype != "fp64"]  # training does not support fp64
 
 
@@ -227,26 +224,8 @@ def settings(
     return model.settings_of(given(arguments), purpose, targets)
 
 
-<<<<<<< HEAD
-def warn_of_targets(model: Model, targets: Mapping[str, Target]) -> None:
-    """Print a warning for each target outside the training data, before anything is drawn."""
-    for line in model.prior.outside(targets):
-        print(f"warning: {line}", file=sys.stderr, flush=True)
-
-
-def check_device(device: str) -> None:
-    """Check that a device is available.
-
-    Raises:
-        MolgenError: if it is not.
-    """
-    from molgen.utils.threads import check_device
-
-    check_device(device)
-=======
 def given(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that the command line gives, by name."""
     words = {option.name: getattr(arguments, key) for key, option in OPTIONS.items()}
     words |= {"preset": arguments.preset, "eta": arguments.eta}
     return {name: value for name, value in words.items() if value is not None}
->>>>>>> w-d

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-<<<<<<< HEAD
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING
-
-from molgen.cli import options, resume
-from molgen.cli.options import STDOUT, is_piped
-=======
 from typing import TYPE_CHECKING, Any
 
 from molgen.api.progress import Progress
-from molgen.cli import options
->>>>>>> w-d
+from molgen.cli import options, resume
+from molgen.cli.options import STDOUT, is_piped
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
-<<<<<<< HEAD
-    from molgen.discovery.goals import Goals
-    from molgen.model import Model
-    from molgen.sampling.settings import Settings
-=======
     from molgen.sampling.result import Result
->>>>>>> w-d
 
 SHOWN = 10  # molecules of the short table
 DRAWN = 20  # structures of the picture
@@ -141,36 +128,6 @@ def read_weights(texts: list[str]) -> dict[str, float]:
     return found
 
 
-def read_goals(arguments: argparse.Namespace) -> Goals:
-    """Return the goals; they may be on labels that the model learned from the user's column.
-
-    Raises:
-        MolgenError: naming the target or the weight that is invalid, or the unknown property.
-    """
-    from molgen.checkpoints.hub import locate
-    from molgen.discovery import goals
-    from molgen.nn.stored import StoredShape, read_shape
-    from property_models import computable
-
-    targets, weights = options.targets(arguments), read_weights(arguments.weight)
-    learned: list[str] = []
-    if not all(map(computable, targets)):
-        with contextlib.suppress(ValueError, OSError):  # a network of another kind has no labels
-            learned = read_shape(locate(arguments.model), StoredShape).properties
-    tolerance = getattr(arguments, "tolerance", goals.TOLERANCE)
-    return goals.read_goals(targets, weights, tolerance=tolerance, learned=learned)
-
-
-def not_computed(names: Sequence[str]) -> list[str]:
-    """Return notes on targets that the model learned from a column of the user's file."""
-    return [
-        f"{name} cannot be computed: the model learned it from a column of its training file; "
-        f"draws are guided towards it, without values to filter by (`molgen fit-property` makes a "
-        "predictor)"
-        for name in names
-    ]
-
-
 def check_files(arguments: argparse.Namespace, tables: bool = False) -> None:
     """Check that output files can be written, and do not replace the input.
 
@@ -214,49 +171,26 @@ def place(out: str) -> str:
     return "standard output" if out == STDOUT else out
 
 
-def deliver(
-    table: pd.DataFrame,
-    arguments: argparse.Namespace,
-    model: Model | None = None,
-    settings: Settings | None = None,
-    counts: object = None,
-    reason: str = "complete",
-) -> None:
-    """Write a table, and beside a file the record of its run.
-
-    Args:
-        table: the result.
-        arguments: of the command line.
-        model: of the run.
-        settings: of the sampler.
-        counts: of rows and costs: an object with whole numbers, or dictionaries of them.
-        reason: of the end of the run.
-    """
+def deliver(result: Result[Any], arguments: argparse.Namespace) -> None:
+    """Write the table of a result, and beside a file the record of its run."""
     from molgen.data.delimited import write_csv
-    from molgen.data.tables import write_table
 
     if arguments.out == STDOUT:
-        write_csv(table, arguments.stdout)
+        write_csv(result.table, arguments.stdout)
         arguments.stdout.flush()
         return
-    write_table(table, arguments.out)
+    result.save(arguments.out)
     if not (arguments.no_record or is_piped(arguments)):
-        _write_record(len(table), arguments, model, settings, counts, reason)
+        _write_record(result, arguments)
 
 
-def _write_record(
-    rows: int,
-    arguments: argparse.Namespace,
-    model: Model | None,
-    settings: Settings | None,
-    counts: object,
-    reason: str,
-) -> None:
-    """Write the record of a run; arguments as of :func:`deliver`."""
+def _write_record(result: Result[Any], arguments: argparse.Namespace) -> None:
+    """Write the record of a run."""
     from molgen.checkpoints.files import WEIGHTS
     from molgen.sampling.settings import to_words
     from molgen.utils import run_record
 
+    model, settings = result.model, getattr(result.request, "settings", None)
     hashed = None
     if model is not None and model.folder is not None:
         hashed = run_record.ModelHash(model.name, run_record.digest(model.folder / WEIGHTS))
@@ -268,9 +202,9 @@ def _write_record(
         model=hashed,
         settings={} if settings is None else to_words(settings),
         versions=run_record.versions(),
-        counts={} if counts is None else run_record.plain(counts),
-        reason=reason,
-        rows=rows,
+        counts=run_record.plain(result.counts),
+        reason=result.reason,
+        rows=len(result.table),
     )
     run_record.write_record(record, arguments.out)
 
@@ -286,15 +220,9 @@ def short_table(table: pd.DataFrame, names: list[str], widest: int = NARROW) -> 
     names = [name for name in names if table[name].dtype != object]  # not computed
     width = min(widest, max([NARROW, *(len(smiles) for smiles in table["smiles"].head(SHOWN))]))
     wide = {name: max(12, len(name) + 2) for name in names}
-<<<<<<< HEAD
-    lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{n:>{wide[n]}}" for n in names)]
-    for place, (_, row) in enumerate(table.head(SHOWN).iterrows(), 1):
-        values = "".join(f"{row[name]:{wide[name]}.3f}" for name in names)
-=======
     lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{n:>{w}}" for n, w in wide.items())]
     for place, (_, row) in enumerate(table.head(SHOWN).iterrows(), 1):
         values = "".join(f"{row[name]:{w}.3f}" for name, w in wide.items())
->>>>>>> w-d
         lines.append(f"{place:4d} {row['smiles']:<{width}}{values}")
     if len(table) > SHOWN:
         lines.append(f"{'':>4} ... and {len(table) - SHOWN} more")

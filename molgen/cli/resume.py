@@ -18,7 +18,6 @@ from molgen.cli import options
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
-    from molgen.model import Model
     from molgen.utils.journal import Journal
 
 END = ".journal"
@@ -78,28 +77,6 @@ def journaled(arguments: argparse.Namespace) -> Iterator[Journal | None]:
         raise closed
 
 
-def load_model(name: str) -> Model:
-    """Load the model of a command, which must be that of the journal.
-
-    Raises:
-        MolgenError: if there is no such model, or the journal is of another one.
-    """
-    from molgen import load
-    from molgen.utils.journal import active
-    from molgen.version import __version__
-
-    model = load(name)
-    journal = active()
-    if journal is not None:
-        import numpy
-        import rdkit
-        import torch
-
-        libraries = {lib.__name__: lib.__version__ for lib in (numpy, rdkit, torch)}
-        journal.identify({"molgen": __version__, **libraries, "content of model": model.digest()})
-    return model
-
-
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the result of a command depends on, but for the model and the libraries."""
     from molgen.utils.files import digest
@@ -118,14 +95,14 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _files(arguments: argparse.Namespace) -> list[Path]:
     """Return the files that the arguments name, the model's excepted."""
-    from molgen.targets import split_targets
     from property_models.registry import files
 
     named = [str(getattr(arguments, key, None) or "") for key in FILES]
     found = [Path(text) for text in named if text]
     for text in CLASSIFIER.findall(arguments.guidance or ""):
         found += sorted(Path(text).glob("*"))
-    names = [*split_targets(arguments.target), *getattr(arguments, "property", ())]
+    targets, columns = options.goals(arguments)
+    names = [*targets, *columns, *getattr(arguments, "property", ())]
     for name in names:
         found += files(name)
     return [path for path in dict.fromkeys(found) if _is_file(path)]

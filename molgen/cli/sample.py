@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, outputs, resume
-from molgen.cli.inputs import note
+from molgen.cli import options, outputs
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
@@ -38,15 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n", type=options.positive, required=True, metavar="N", help="rows to draw"
     )
-<<<<<<< HEAD
-    options.add_targets(parser)
-    outputs.add_out(parser)
-=======
     options.add_goals(parser)
-    parser.add_argument(
-        "--out", required=True, metavar="FILE", help="a .csv, .parquet, .smi or .sdf file to write"
-    )
->>>>>>> w-d
+    outputs.add_out(parser)
     parser.add_argument(
         "--property",
         action="append",
@@ -71,21 +64,16 @@ def run(arguments: argparse.Namespace) -> int:
     check_trajectory(arguments.trajectory, arguments.out)
     words, columns = options.goals(arguments)
 
-<<<<<<< HEAD
-    from property_models import alongside
-
-    model = resume.load_model(arguments.model)
-    own = model.own_labels(names)
-    guided_by = {} if arguments.guidance == "none" else wanted
-=======
-    from molgen import load
+    from molgen.api.goals import not_computed
+    from molgen.api.load import loaded
     from molgen.model import SampleRequest
     from molgen.sampling.keywords import UNGUIDED
+    from molgen.sampling.result import INTERRUPTED
+    from property_models import alongside
 
-    model = load(arguments.model)
+    model = loaded(arguments.model)
     wanted = model.guidable(words)
     guided_by = {} if arguments.guidance == UNGUIDED else wanted
->>>>>>> w-d
     settings = options.settings(arguments, model, targets=guided_by)
     further = (*arguments.property, *columns)
     request = SampleRequest(arguments.n, wanted, arguments.seed, 0, further, settings)
@@ -113,28 +101,14 @@ def run(arguments: argparse.Namespace) -> int:
         progress.close()
     found = model.result(samples, request)
     if rows is not None:
-<<<<<<< HEAD
-        table["index"] = rows
-    reason = "interrupted" if status else "complete"
-    outputs.deliver(table, arguments, model, settings, None, reason)
-    if samples.trajectory is not None:
-        write_table(samples.trajectory.frame(model.tokenizer), arguments.trajectory)
-    shown = [name for name in alongside(names) if name not in own]
-    print(summary(table, shown, arguments.n))
-    note(outputs.not_computed(own))
-=======
         found.table["index"] = rows
-    found.save(arguments.out)
+        found = replace(found, reason=INTERRUPTED)
+    outputs.deliver(found, arguments)
     if samples.trajectory is not None:
-        write_table(samples.trajectory.frame(model.tokenizer), arguments.trajectory)
-    print(summary(found, [name for name in request.names if name not in own]))
-    for name in own:
-        print(
-            f"{name} cannot be computed: the model learned it from a column of its training file; "
-            "draws are guided towards it, without computed values",
-            file=sys.stderr,
-        )
->>>>>>> w-d
+        write_table(samples.trajectory.frame(), arguments.trajectory)
+    print(summary(found, [name for name in alongside(request.names) if name not in own]))
+    for line in not_computed(own):
+        print(line, file=sys.stderr)
     warning = warn(model)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)

@@ -27,33 +27,21 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
-from molgen.cli import inputs, options, outputs
-=======
-from molgen.cli import options
+from molgen.cli import options, outputs
 from molgen.cli.outputs import Screen
->>>>>>> w-d
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-<<<<<<< HEAD
-    from molgen.diffusion.score_table import Entry
-    from molgen.diffusion.string_likelihood import Ids, Score, Scorer
-    from molgen.model import Model
-=======
-STDOUT = "-"
-WRITABLE = (".csv", ".parquet", ".sdf")  # a .smi file has no place for a number
->>>>>>> w-d
+    pass
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
-    parser.add_argument("file", metavar="FILE", help=inputs.FILE)
+    parser.add_argument("file", metavar="FILE", help=options.FILE)
     parser.add_argument("--column", metavar="C", help="the column to read")
     outputs.add_out(parser, options.STDOUT)
     parser.add_argument(
@@ -94,39 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score and write; return the exit status."""
-<<<<<<< HEAD
-    from molgen import load
-    from molgen.data.carried import carry
-    from molgen.data.reading import read_table
-    from molgen.diffusion.score_table import entry, summary, table
-    from molgen.molecules.parsing import random_spellings
-    from molgen.utils.parallel import cores
-
     outputs.check_files(arguments, tables=True)  # a .smi file has no place for a number
-    targets = conditions(arguments.condition)
-    check = not arguments.as_written
-    rows = read_table(arguments.file, arguments.column, drawn=True, check=check, others=True)
-    model = load(arguments.model)
-    model.prior.check(targets)
-    if arguments.device:
-        options.check_device(arguments.device)
-    inputs.note(rows.notes())
-    longest = model.denoiser.max_length
-    molecules = inputs.given(rows.raw, cores())
-    entries_of = {}
-    for molecule in dict.fromkeys(molecules):  # repeated ones are scored once
-        others = random_spellings(molecule.smiles, arguments.spellings, arguments.seed)
-        written = arguments.as_written
-        entries_of[molecule] = entry(molecule, model.tokenizer, longest, written, others)
-    entries = [entries_of[molecule] for molecule in molecules]
-    scores, interrupted = score(model, entries, targets, arguments)
-    frame = carry(table(entries, scores), rows.others)
-    found = {"model": model.name, "read": rows.facts(), **summary(frame)}
-    write(frame, found, arguments, model)
-    if interrupted:
-        print(f"interrupted: {found['scored']} of {len(frame)} rows scored", file=sys.stderr)
-=======
-    check_out(arguments.out)
     targets = conditions(arguments.condition)
 
     from molgen.api.score import score
@@ -144,11 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
         dtype=arguments.dtype or "fp32",
         progress=Screen(),
     )
-    write(found.table, found.counts, arguments)
+    write(found, arguments)
     if found.reason == "interrupted":
         scored = f"{found.counts['scored']} of {len(found)} rows scored"
         print(f"interrupted: {scored}", file=sys.stderr)
->>>>>>> w-d
         return 130
     return 0
 
@@ -174,62 +129,13 @@ def conditions(words: Sequence[str]) -> dict[str, float]:
     return found
 
 
-<<<<<<< HEAD
-def score(
-    model: Model, entries: list[Entry], targets: dict[str, float], arguments: argparse.Namespace
-) -> tuple[dict[Ids, Score], bool]:
-    """Return the scores of all strings, and whether the run was interrupted."""
-    from molgen.utils.progress import Bar
-    from molgen.utils.threads import workers
-
-    strings = {ids for item in entries for _, ids in item.spellings}
-    device = arguments.device or "cpu"
-    likelihood = scorer(model, targets, arguments, device)
-    scores: dict[Ids, Score] = {}
-    with workers(device) as pool, Bar(len(strings), "string", "scores") as bar:
-        try:
-            for ids, value in likelihood.scores(list(strings), pool, bar.add):
-                scores[ids] = value
-        except KeyboardInterrupt:
-            return scores, True
-    return scores, False
-
-
-def scorer(
-    model: Model, targets: dict[str, float], arguments: argparse.Namespace, device: str
-) -> Scorer:
-    """Return the network with its settings."""
-    import numpy as np
-
-    from molgen.diffusion.string_likelihood import Scorer, length_nats
-    from molgen.utils.threads import resolve_dtype
-
-    network: Any = model.denoiser
-    condition = None
-    if targets:
-        values = [targets.get(name, math.nan) for name in model.properties]
-        condition = np.array(values, dtype=np.float32)
-    return Scorer(
-        network.to(device),
-        length_nats(model.prior, network.max_length, targets),
-        condition,
-        arguments.draws,
-        arguments.seed,
-        resolve_dtype(arguments.dtype or "fp32", device),
-    )
-
-
-def write(
-    frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namespace, model: Model
-) -> None:
-=======
-def write(frame: pd.DataFrame, found: dict[str, Any], arguments: argparse.Namespace) -> None:
->>>>>>> w-d
+def write(result: Result[dict[str, Any]], arguments: argparse.Namespace) -> None:
     """Write the table and print the summary."""
+    found = result.counts
     if arguments.json and arguments.out == options.STDOUT:
-        found = found | {"molecules": json.loads(frame.to_json(orient="records"))}
+        found = found | {"molecules": json.loads(result.table.to_json(orient="records"))}
     else:
-        outputs.deliver(frame, arguments, model)
+        outputs.deliver(result, arguments)
     if arguments.json:
         print(json.dumps(found, indent=2), file=arguments.stdout)
     else:

@@ -17,13 +17,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
-from molgen.cli import options, outputs, resume
-from molgen.errors import MolgenError
-from molgen.utils.progress import Bar
-=======
 from molgen.cli import options, outputs
->>>>>>> w-d
 
 if TYPE_CHECKING:
     from molgen.discovery.counts import SearchCounts
@@ -68,40 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search and write; return the exit status."""
-<<<<<<< HEAD
     outputs.check_files(arguments)
-    goals = outputs.read_goals(arguments)
-    targets = goals.targets
-    if arguments.pareto and (arguments.weight or len(targets) < 2):
-        raise MolgenError("pareto is given, expected at least two targets and no weights")
-=======
-    from molgen.data.tables import write_table
-
-    outputs.check_files(arguments.out, arguments.grid)
     targets, _ = options.goals(arguments, needed=True)
     weights = outputs.read_weights(arguments.weight)
->>>>>>> w-d
 
     from molgen.api.search import search
 
-<<<<<<< HEAD
-    filters = Filters.read(arguments.filter)
-
-    from molgen.discovery.request import Budget, Request
-    from molgen.discovery.search import GAMMA, search
-
-    chosen = method(arguments.method)
-    model = resume.load_model(arguments.model)
-    settings = options.settings(arguments, model, "design")
-    if arguments.gamma is None and arguments.preset is None:
-        settings = replace(settings, gamma=GAMMA)
-    request = Request(
-        goals,
-=======
     found = search(
         arguments.model,
         targets,
->>>>>>> w-d
         arguments.n,
         method=arguments.method,
         oracle_calls=arguments.oracle_calls,
@@ -110,26 +79,18 @@ def run(arguments: argparse.Namespace) -> int:
         filters=arguments.filter,
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,
-<<<<<<< HEAD
         novelty=arguments.novelty,
-=======
         seed=arguments.seed,
         progress=Screen(),
         goal_weights=weights,
         **options.given(arguments),
->>>>>>> w-d
     )
     if found.reason == "interrupted" and not len(found):
         raise KeyboardInterrupt
-    outputs.deliver(found.table, arguments, model, settings, found.counts, found.reason)
+    outputs.deliver(found, arguments)
     print(report(found, list(targets)))
-<<<<<<< HEAD
     print(f"wrote {outputs.place(arguments.out)}")
-    if arguments.grid and len(found.table):
-=======
-    print(f"wrote {arguments.out}")
     if arguments.grid and len(found):
->>>>>>> w-d
         names = ", ".join(targets)
         title = f"{arguments.model}: {names}\nfound with an oracle; valid, unique and new"
         outputs.draw_grid(found.table, list(targets), arguments.grid, title)

@@ -25,12 +25,9 @@ from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
 from molgen.molecules.filters import RADICALS
-<<<<<<< HEAD
+from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
 from molgen.utils import journal
 from molgen.utils.arguments import checked
-=======
-from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
->>>>>>> w-d
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
@@ -87,12 +84,8 @@ def design(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
-<<<<<<< HEAD
         journal.keep()
-        reason = "interrupted"
-=======
         reason = INTERRUPTED
->>>>>>> w-d
     if active().stopped:
         reason = STOPPED
     if run.counts.accepted >= n:
@@ -130,12 +123,8 @@ def survey(
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
-<<<<<<< HEAD
         journal.keep()
-        reason = "interrupted"
-=======
         reason = INTERRUPTED
->>>>>>> w-d
     if run.counts.drawn < n and active().stopped:
         reason = STOPPED
     return Result(run.table(found), run.counts, n, reason, request)

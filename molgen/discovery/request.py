@@ -25,11 +25,8 @@ from molgen.sampling import factory
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
-<<<<<<< HEAD
 from molgen.utils.arguments import check_fields
-=======
 from molgen.utils.numbers import whole
->>>>>>> w-d
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,33 +103,22 @@ class Request:
     guided_by: Mapping[str, Target] | None = None
     allow_training_molecules: bool = False
     allow_radicals: bool = False
-<<<<<<< HEAD
     novelty: str = STRICT.name
-
-    def __post_init__(self) -> None:
-        """Check the number of molecules and the convention.
-
-        Raises:
-            MolgenError: if the number is below 1, or there is no such convention of novelty.
-        """
-        check_fields(self)
-        if self.n is not None and self.n < 1:
-            raise MolgenError(f"n is {self.n}, expected at least 1")
-        if self.novelty not in CONVENTIONS:
-            raise MolgenError(f"novelty is {self.novelty!r}, expected {' or '.join(CONVENTIONS)}")
-=======
     properties: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the number of molecules and the seed.
+        """Check the number of molecules, the seed and the convention.
 
         Raises:
-            MolgenError: if one is not a whole number, n below 1 or the seed below 0.
+            MolgenError: if a number is no whole number, n is below 1 or the seed below 0, or there
+                is no such convention of novelty.
         """
         if self.n is not None:
             object.__setattr__(self, "n", whole("n", self.n))
         object.__setattr__(self, "seed", whole("seed", self.seed, 0))
->>>>>>> w-d
+        check_fields(self)
+        if self.novelty not in CONVENTIONS:
+            raise MolgenError(f"novelty is {self.novelty!r}, expected {' or '.join(CONVENTIONS)}")
         if not self.allow_radicals:
             object.__setattr__(self, "filters", self.filters.without_radicals())
 

@@ -242,17 +242,14 @@ class Search:
             rows.append(row)
         tokens = padded(rows, denoiser.pad_id, denoiser.max_length)
         names = [objective.name for objective in self.oracle.objectives]
-<<<<<<< HEAD
-        table = with_inchikey_novelty(table, self.model.training_index)
+        further = [name for name in self.request.properties if name not in names]
+        samples = Samples(tokens, costs[0], None, costs[1])
+        table = with_inchikey_novelty(
+            self.model.table(samples, further), self.model.training_index
+        )
         columns = dict(zip(names, self.oracle.values(smiles).T, strict=True))
         columns |= compute([name for name in alongside(names) if name not in columns], smiles)
         return table.assign(**{name: columns[name] for name in alongside(names)})
-=======
-        further = [name for name in self.request.properties if name not in names]
-        samples = Samples(tokens, costs[0], None, costs[1])
-        table = self.model.table(samples, further)
-        return table.assign(**dict(zip(names, self.oracle.values(smiles).T, strict=True)))
->>>>>>> w-d
 
 
 @joined()
@@ -303,12 +300,8 @@ def search(
     try:
         reason = method.run(state)
     except KeyboardInterrupt:
-<<<<<<< HEAD
         journal.keep()
-        reason = "interrupted"
-=======
         reason = INTERRUPTED
->>>>>>> w-d
     table = state.table()
     state.counts.delivered = len(table)
     return Result(table, state.counts, n, reason, request)

@@ -33,6 +33,7 @@ class Result(Generic[Counts]):
         request: what was requested.
         output: what the run made, beside the table: the model of a training, the property of a
             fit, the preset of tuning, the charts of a comparison; None for molecules.
+        model: that drew or scored the molecules, if there is one.
     """
 
     table: pd.DataFrame
@@ -41,9 +42,10 @@ class Result(Generic[Counts]):
     reason: str = COMPLETE
     request: Any = None
     output: Any = None
+    model: Any = None
 
     def save(self, path: str | Path) -> None:
-        """Write the table as CSV, Parquet, SMI or SDF, by the extension of the path.
+        """Write the table in the format of the path's suffix; see :mod:`molgen.data.formats`.
 
         Raises:
             MolgenError: for another extension.

@@ -17,13 +17,9 @@ from typing import TYPE_CHECKING, Any
 from molgen.errors import MolgenError
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.spec import ClassifierFree, GuidanceSpec
-<<<<<<< HEAD
 from molgen.utils.arguments import check_fields, checked
-from molgen.utils.options import COUNT, EITHER, Option, number, options_of, words
-=======
 from molgen.utils.numbers import whole
 from molgen.utils.options import COUNT, EITHER, WORDS, Option, number, options_of, words
->>>>>>> w-d
 
 if TYPE_CHECKING:
     from molgen.diffusion.plan import Strategy
@@ -180,20 +176,13 @@ class Settings:
             MolgenError: if a value cannot be read, steps or batch size is not a whole number of at
                 least 1, gamma not finite, or conditions or dtype unknown.
         """
-<<<<<<< HEAD
-        from molgen.sampling import words
-
-        check_fields(self, {name: getattr(words, name) for name in KINDS})
-        for name in ("steps", "batch_size"):
-            value = getattr(self, name)
-            if not 1 <= value <= MOST:
-                raise MolgenError(f"{name} is {value!r}, expected a whole number from 1 to {MOST}")
-=======
         for option in OPTIONS.values():
             if option.name not in SHAPED:
                 value = read_value(option.name, getattr(self, option.name))
                 object.__setattr__(self, option.name, value)
->>>>>>> w-d
+        from molgen.sampling import words as kinds
+
+        check_fields(self, {name: getattr(kinds, name) for name in KINDS})
         if not callable(self.gamma) and not math.isfinite(self.gamma):
             raise MolgenError(f"gamma is {self.gamma}, expected a finite number")
         if self.conditions not in CONDITIONS:
@@ -209,24 +198,13 @@ class Settings:
         corrector unless they are given too, and a new strategy resets the order.
 
         Args:
-<<<<<<< HEAD
-            **changes: attributes to change, including those of the shaping; also in words.
-=======
             **changes: attributes to change, including those of the shaping; words or objects.
->>>>>>> w-d
 
         Raises:
             MolgenError: if one is unknown or out of range, there is no plan with this number of
                 steps, or remasking weights are given and the plan does not remask.
         """
-<<<<<<< HEAD
-        by_name = {option.name: option for option in OPTIONS.values()}
-        for name, value in changes.items():
-            if isinstance(value, str) and name in by_name:
-                changes[name] = by_name[name].read(value)
-=======
         changes = {name: read_value(name, value) for name, value in changes.items()}
->>>>>>> w-d
         shaped = {name: changes.pop(name) for name in SHAPED if name in changes}
         if shaped:
             changes["shaping"] = replace(changes.get("shaping", self.shaping), **shaped)

@@ -54,19 +54,11 @@ def check_device(device: str) -> None:
     """Check that a device is available.
 
     Raises:
-<<<<<<< HEAD
-        MolgenError: if it is not.
-=======
         MolgenError: if it is not, with those that are.
->>>>>>> w-d
     """
     try:
         torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
-<<<<<<< HEAD
-        reason = str(error).strip().splitlines()[0]
-        raise MolgenError(f"device {device!r} cannot be used: {reason}") from error
-=======
         reason = str(error).strip().splitlines()[0].partition(" device type at")[0]
         unknown = reason.startswith("Expected one of")  # of all that torch was ever built for
         found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
@@ -75,7 +67,6 @@ def check_device(device: str) -> None:
             f"device {device!r} cannot be used, expected {' or '.join(found)}"
             + ("" if unknown else f": {reason}")
         ) from error
->>>>>>> w-d
 
 
 class Workers:

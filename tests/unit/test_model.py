@@ -74,11 +74,7 @@ def test_no_molecules(model: Model) -> None:
         ({}, {"batch_size": 0}, "batch_size is 0"),
         ({"qed": "max"}, {"gamma": float("nan")}, "gamma is nan, expected a finite number"),
         ({}, {"gamma": float("inf")}, "gamma is inf"),
-<<<<<<< HEAD
         ({}, {"gamma": "strong"}, "gamma is 'strong'"),
-=======
-        ({}, {"gamma": "strong"}, "gamma is 'strong', expected a number"),
->>>>>>> w-d
         ({}, {"temperature": 0.0}, "temperature is 0.0"),
         ({}, {"top_p": 2.0}, "top_p is 2.0"),
         ({}, {"dtype": "fp8"}, "dtype is 'fp8'"),

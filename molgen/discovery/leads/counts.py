@@ -31,12 +31,8 @@ class LeadCounts(Ledger):
     """The ledger of a run; rows are attempts at leads.
 
     Attributes:
-<<<<<<< HEAD
         request: the request, with goals in units of the training data.
-=======
-        request: the request.
         asked: requested leads.
->>>>>>> w-d
         leads: finished.
         refused: rejected leads.
         improved: leads with an attempt that is ``ok``.

@@ -118,20 +118,12 @@ def optimize(
                     reason = STOPPED
                     break
         except KeyboardInterrupt:
-<<<<<<< HEAD
             journal.keep()
-            reason = "interrupted"
-    import pandas as pd
-
-    table = pd.concat(tables, ignore_index=True) if tables else frame([], request)
-    return Optimized(table, counts, len(leads), reason)
-=======
             reason = INTERRUPTED
     import pandas as pd
 
-    table = pd.concat(tables, ignore_index=True) if tables else frame([], found.goals, request)
+    table = pd.concat(tables, ignore_index=True) if tables else frame([], request)
     return Result(table, counts, len(leads), reason, request)
->>>>>>> w-d
 
 
 def _check(model: Model, leads: Sequence[str], request: Request) -> None:

@@ -20,12 +20,9 @@ from molgen.errors import MolgenError
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.molecules.filters import Filters
-<<<<<<< HEAD
 from molgen.molecules.parsing import canonical
 from molgen.molecules.training_index import TrainingIndex
-=======
 from molgen.sampling.result import Result
->>>>>>> w-d
 from molgen.sampling.settings import Settings
 from molgen.targets import Range
 from property_models import compute
