@@ -3,13 +3,13 @@ from .api.design import design as design
 from .api.evaluate import evaluate as evaluate
 from .api.fit_property import fit_property as fit_property
 from .api.frontier import frontier as frontier
-from .api.frontier import scaling as scaling
 from .api.load import load as load
 from .api.load import models as models
 from .api.optimize import optimize as optimize
 from .api.properties import Property as Property
 from .api.properties import described as described
 from .api.properties import vectorised as vectorised
+from .api.scaling import scaling as scaling
 from .api.score import score as score
 from .api.search import search as search
 from .api.train import train as train

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from molgen.api.load import ModelLike, load, loaded
 from molgen.api.progress import Progress
@@ -15,17 +14,21 @@ from molgen.checkpoints.hub import resolve
 from molgen.errors import MolgenError
 from molgen.frontiers import default_methods
 from molgen.frontiers import sweep as room
+from molgen.frontiers.comparison import Comparison
+from molgen.frontiers.duration import duration
 from molgen.frontiers.method import METHOD, SHAPING, Method
 from molgen.frontiers.plan import Sweep, objective_for, plan
 from molgen.frontiers.store import Record, Run, Store
 from molgen.model import NO_GUIDE, Model
-from molgen.sampling.result import INTERRUPTED
+from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
 from molgen.sampling.settings import BY_NAME, MOST
 from molgen.targets import Target
 from molgen.utils.numbers import whole
 from molgen.utils.threads import check_device
-from property_models import get
 from property_models.registry import PropertyLike, is_function, property_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Words: TypeAlias = Mapping[str, Any]
 MethodsLike: TypeAlias = str | Method | Sequence[str | Method] | Mapping[str, Words]
@@ -90,23 +93,6 @@ def axis(name: str, values: Any, fractions: bool = False, least: int = 1) -> tup
     return found
 
 
-def out_folder(place: str | Path) -> Path:
-    """Return the folder to write to, which need not exist yet.
-
-    Raises:
-        MolgenError: if it is a file, or cannot be made.
-    """
-    path = Path(place)
-    parent = next(p for p in (path, *path.absolute().parents) if p.exists())
-    if not parent.is_dir():
-        raise MolgenError(
-            f"cannot write into {str(place)!r}: {str(parent)!r} is a file, not a folder"
-        )
-    if not os.access(parent, os.W_OK):
-        raise MolgenError(f"cannot write into {str(place)!r}: no permission for {str(parent)!r}")
-    return path
-
-
 def speed_of(batch_size: int | None, device: str | None, dtype: str | None) -> dict[str, Any]:
     """Return the settings that change nothing but speed, and the number format.
 
@@ -120,13 +106,12 @@ def speed_of(batch_size: int | None, device: str | None, dtype: str | None) -> d
 
 
 def guidable(property: PropertyLike) -> str:
-    """Return the name of a property that draws can be guided by.
+    """Return the name of a property, which a model may not know.
 
     Raises:
-        MolgenError: if it is unknown, or a user's function.
+        MolgenError: if it is a user's function, by which draws cannot be guided.
     """
     name = property_name(property)
-    get(name)
     if is_function(name):
         raise MolgenError(f"property {name} {NO_GUIDE}")
     return name
@@ -143,6 +128,7 @@ def prepare(
     budgets: tuple[int, ...],
     speed: Mapping[str, Any],
     progress: Progress,
+    small: bool = False,
 ) -> tuple[Sweep, dict[str, Model]]:
     """Return a sweep and its models, loaded once each.
 
@@ -157,6 +143,7 @@ def prepare(
         budgets: of forwards a row, for methods that retry failed rows.
         speed: see :func:`speed_of`.
         progress: receives a note for each default baseline that is left out.
+        small: whether the default methods are few.
 
     Raises:
         MolgenError: if an argument is out of range.
@@ -165,6 +152,7 @@ def prepare(
     given = methods_of(methods, own)
     base = loaded(own if isinstance(model, str | Path) else model)
     models = {own: base}
+    objective = objective_for(base, name, None if target is None else str(target), whole("n", n))
     chosen = given or default_methods.of(base)
     names = [resolve(baseline) for baseline in baselines]
     notes: list[str] = []
@@ -176,7 +164,8 @@ def prepare(
         models[other] = models.get(other) or load(other)
     further = (default_methods.of_baseline(models[other]) for other in names)
     chosen = [*chosen, *itertools.chain.from_iterable(further)]
-    objective = objective_for(base, name, None if target is None else str(target), whole("n", n))
+    if small and not given:
+        chosen = default_methods.few(chosen, names)
     return Sweep(objective, tuple(chosen), *axes, budgets, speed), models
 
 
@@ -189,6 +178,8 @@ def execute(
 ) -> tuple[list[Record], str]:
     """Draw missing runs; return all runs of the folder, and why it ended early, if it did.
 
+    First a note has the number of rows, and about how long they take.
+
     Args:
         sweep: the request.
         models: by name.
@@ -196,6 +187,10 @@ def execute(
         write_table: writes a table of the finished runs; called after each run.
         progress: callbacks.
     """
+    if progress.shown:  # the estimate takes some draws
+        size = duration(sweep, models, folder)
+        if size.runs:
+            progress.note(str(size))
     store, count, begun = Store(folder), itertools.count(1), []
 
     def start(total: int, finished: int) -> None:
@@ -240,3 +235,29 @@ def finished(folder: Path, name: str) -> list[Record]:
             f"the runs in {str(folder)!r}"
         )
     return records
+
+
+def labels(methods: MethodsLike) -> tuple[str, ...]:
+    """Return the labels of given methods, which is the order of the charts."""
+    return tuple(method.label for method in methods_of(methods, "model"))
+
+
+def result(
+    table: pd.DataFrame,
+    records: Sequence[Record],
+    sweep: Sweep | None,
+    reason: str = COMPLETE,
+    made: Comparison | None = None,
+) -> Result[dict[str, int]]:
+    """Return the result of a comparison.
+
+    Args:
+        table: of the runs.
+        records: of the folder.
+        sweep: the request; None for charts alone.
+        reason: of the end.
+        made: the charts; None if interrupted.
+    """
+    counts = {"runs": len(records), "rows": sum(record.objective.n for record in records)}
+    planned = len(sweep.cells()) if sweep and made is None else len(records)
+    return Result(table, counts, planned, reason, sweep, made)

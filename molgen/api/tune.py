@@ -9,7 +9,7 @@ from typing import Any
 from molgen.api.goals import targets_of
 from molgen.api.load import ModelLike, loaded
 from molgen.api.progress import Progress, progress_of
-from molgen.api.sweeps import axis, guidable, out_folder, speed_of
+from molgen.api.sweeps import axis, guidable, speed_of
 from molgen.errors import MolgenError
 from molgen.frontiers import tune as room
 from molgen.frontiers.comparison import write_figures
@@ -19,7 +19,7 @@ from molgen.frontiers.tune_space import Candidate, candidates, retries
 from molgen.sampling.preset_file import write_preset
 from molgen.sampling.result import INTERRUPTED, Result
 from molgen.targets import Target, split_targets
-from molgen.utils.files import check_writable
+from molgen.utils.files import check_folder, check_writable
 from molgen.utils.numbers import whole
 
 
@@ -83,7 +83,7 @@ def tune(
     table, folder = path.with_suffix(".csv"), path.with_name(f"{path.stem}-rungs")
     for place in (path, table):
         check_writable(place)
-    out_folder(folder)
+    check_folder(folder)
     words = targets_of(target)
     words = words if isinstance(words, dict) else split_targets(words)
     if len(words) != 1:

@@ -27,31 +27,13 @@ Example:
 from __future__ import annotations
 
 import argparse
-<<<<<<< HEAD
-import sys
-from collections.abc import Sequence
-=======
->>>>>>> w-d
 from typing import TYPE_CHECKING
 
-from molgen.cli import inputs, sweep_progress
 from molgen.cli import sweep_options as sweeping
-<<<<<<< HEAD
-from molgen.errors import MolgenError
-=======
->>>>>>> w-d
 
 if TYPE_CHECKING:
     import pandas as pd
 
-<<<<<<< HEAD
-    from molgen.frontiers.objective import Objective
-    from molgen.frontiers.samples import SampleFile, Samples
-
-CONVENTIONS = ("paper", "strict")
-
-=======
->>>>>>> w-d
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -83,90 +65,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Sweep and chart; return the exit status."""
     from molgen.api.frontier import frontier
 
-<<<<<<< HEAD
-    from molgen.frontiers.frontier import hypervolumes, published_table, ratios, run_table
-    from molgen.frontiers.page import frontier_html, plotly_script
-    from molgen.frontiers.plot import figure_class, frontier_png
-    from molgen.frontiers.samples import SampleFile, beside
-    from molgen.frontiers.store import Store
-    from molgen.utils.files import check_folder
-
-    conventions = chosen_conventions(arguments.conventions)
-    sweeping.complete(arguments)
-    files = [SampleFile.parse(text) for text in arguments.samples]
-    folder = check_folder(arguments.out)
-    figure_class()  # missing libraries are reported before hours of sampling
-    plotly_script()
-    store = Store(folder)
-    order = sweeping.labels(arguments)
-    if arguments.only_charts:
-        records = sweeping.finished(store, arguments)
-        objective = records[0].objective
-        samples = read(files, arguments.model, objective, [r.run.label for r in records])
-    else:
-        sweep, models = sweeping.prepare(arguments)
-        if arguments.published:
-            published_table(arguments.published, sweep.objective)
-        order = tuple(method.label for method in sweep.methods)
-        objective = sweep.objective
-        samples = read(files, arguments.model, objective, order)
-        records = sweep_progress.execute(
-            sweep, models, folder,
-            lambda done: sweep_progress.write(run_table(done, order), folder / "frontier.csv"),
-        )  # fmt: skip
-    runs = run_table(records, order)
-    volumes, published = hypervolumes(runs), None
-    if arguments.published:
-        published = published_table(arguments.published, objective)
-        if published.empty:
-            print(f"{arguments.published} has no points of {objective.property}", file=sys.stderr)
-            published = None
-        else:
-            volumes = pd.concat([volumes, hypervolumes(published)], ignore_index=True)
-    if samples:
-        volumes = pd.concat([volumes, samples.volumes], ignore_index=True)
-    against = ratios(volumes)
-    every = beside(runs, samples) if samples else runs
-    for table, name in ((every, "frontier"), (volumes, "hypervolume"), (against, "ratios")):
-        sweep_progress.write(table, folder / f"{name}.csv")
-    png, html = folder / "frontier.png", folder / "frontier.html"
-    read_runs = samples.runs if samples else None
-    frontier_png(runs, volumes, objective, png, published, conventions, read_runs)
-    frontier_html(store, records, runs, volumes, html, published, conventions, samples)
-    print(summary(volumes, against, conventions))
-    print(f"{len(records)} runs: {png}, {html}")
-=======
-    given = sweeping.given(arguments)
-    found = frontier(**given, published=arguments.published, conventions=arguments.conventions)
+    names = ("quick", "samples", "published", "conventions")
+    given = sweeping.given(arguments) | {name: getattr(arguments, name) for name in names}
+    found = frontier(**given)
     sweeping.check_interrupted(found)
     made = found.output
     conventions = tuple(dict.fromkeys(w.strip() for w in arguments.conventions.split(",")))
     print(summary(made.hypervolumes, made.ratios, conventions))
     print(f"{len(made.records)} runs: {made.figure}, {made.figure.with_suffix('.html')}")
->>>>>>> w-d
     return 0
-
-
-def read(
-    files: Sequence[SampleFile], model: str, objective: Objective, labels: Sequence[str]
-) -> Samples | None:
-    """Return the points of files of molecules, noting on standard error what was read.
-
-    Raises:
-        MolgenError: if a file cannot be read, or has the name of a method.
-    """
-    from molgen.frontiers.samples import read_samples
-    from molgen.utils.parallel import cores
-
-    if not files:
-        return None
-    for file in files:
-        if file.name in labels:
-            raise MolgenError(f"samples has the name {file.name!r} of a method, expected another")
-    index, _ = inputs.training_index(model)
-    samples = read_samples(files, objective, index, cores())
-    inputs.note(samples.notes)
-    return samples
 
 
 def summary(volumes: pd.DataFrame, against: pd.DataFrame, conventions: tuple[str, ...]) -> str:

@@ -37,47 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sweep and chart; return the exit status."""
-    from molgen.api.frontier import scaling
+    from molgen.api.scaling import scaling
     from molgen.frontiers.frontier import over_seeds
-<<<<<<< HEAD
-    from molgen.frontiers.plot import figure_class
-    from molgen.frontiers.scaling import gains, scaling_png, scaling_table
-    from molgen.frontiers.store import Store
-    from molgen.utils.files import check_folder
-
-    sweeping.complete(arguments)
-    if len(arguments.gamma) > 1:
-        given = ",".join(f"{gamma:g}" for gamma in arguments.gamma)
-        raise MolgenError(f"gamma is {given}, expected one number: the chart is over steps")
-    folder = check_folder(arguments.out)
-    figure_class()  # a missing library is reported before hours of sampling
-    order = sweeping.labels(arguments)
-    if arguments.only_charts:
-        records = sweeping.finished(Store(folder), arguments)
-    else:
-        sweep, models = sweeping.prepare(arguments)
-        order = tuple(method.label for method in sweep.methods)
-        records = sweep_progress.execute(
-            sweep, models, folder,
-            lambda done: sweep_progress.write(scaling_table(done, order), folder / "scaling.csv"),
-        )  # fmt: skip
-    strengths = {record.run.gamma for record in records}
-    if len(strengths) > 1:
-        raise MolgenError(
-            f"{arguments.out!r} has runs of gamma {', '.join(f'{g:g}' for g in strengths)}, "
-            "expected one: give the sweep another --out"
-        )
-    table = scaling_table(records, order)
-    sweep_progress.write(table, folder / "scaling.csv")
-    scaling_png(table, records[0].objective, folder / "scaling.png")
-    print(gains(over_seeds(table, ("forwards", "product"))).to_string(index=False))
-    print(f"{len(records)} runs: {folder / 'scaling.png'}")
-=======
     from molgen.frontiers.scaling import gains
 
     found = scaling(**sweeping.given(arguments), budgets=arguments.budgets)
     sweeping.check_interrupted(found)
     print(gains(over_seeds(found.table, ("forwards", "product"))).to_string(index=False))
     print(f"{len(found.output.records)} runs: {found.output.figure}")
->>>>>>> w-d
     return 0

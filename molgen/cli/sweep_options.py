@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-<<<<<<< HEAD
-import re
-=======
 import sys
->>>>>>> w-d
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +16,6 @@ if TYPE_CHECKING:
     from molgen.sampling.result import Result
 
 MOST_AXIS = 100  # values of one axis
-USUAL: dict[str, Any] = {"seeds": (0, 1, 2), "n": 1024}
-QUICK: dict[str, Any] = {"gamma": (1.0, 3.0, 5.0), "steps": (32,), "seeds": (0, 1), "n": 256}
-"""Axes of a small frontier: two minutes on two cores for the bundled QM9 model."""
-QUICK_PROPERTY = "ring_count"  # or a model's first property
 
 
 def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> None:
@@ -31,11 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> N
 
     Args:
         parser: of the command.
-        gammas: default strengths.
-        steps: default numbers of steps.
+        gammas: default strengths, for the help.
+        steps: default numbers of steps, likewise.
     """
     options.add_model(parser)
-    parser.set_defaults(usual={**USUAL, "gamma": numbers(gammas), "steps": counts(steps)})
     add = parser.add_argument
     add("--property", metavar="PROP", help="property of the chart")
     add("--out", metavar="DIR", help="folder to write to; made if missing")
@@ -47,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser, gammas: str, steps: str) -> N
     add("--gamma", type=numbers, metavar="G,...", help=f"strengths ({gammas})")
     add("--steps", type=counts, metavar="T,...", help=f"of the plans ({steps})")
     add("--seeds", type=wholes, metavar="S,...", help="of the draws (0,1,2)")
-    add("--n", type=options.positive, metavar="N", help=f"rows a run ({USUAL['n']})")
+    add("--n", type=options.positive, metavar="N", help="rows a run (1024)")
     add(
         "--method", action="append", default=[], metavar="WORDS",
         help="a method of sampling, 'LABEL; remask=...; weights=...; guidance=...; model=...'; may "
@@ -96,105 +87,25 @@ def _axis(
     return tuple(dict.fromkeys(values))
 
 
-<<<<<<< HEAD
-def complete(arguments: argparse.Namespace) -> None:
-    """Fill in the options that were left out: axes, and for a quick sweep property and folder.
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments that the functions of sweeps share, without those that were left out.
 
     Raises:
-        MolgenError: if the property or the folder is missing.
+        MolgenError: if the property or the folder is missing, or the target is one of another
+            property.
     """
-    quick = getattr(arguments, "quick", False)
-    for name, value in {**arguments.usual, **(QUICK if quick else {})}.items():
-        if getattr(arguments, name) is None:
-            setattr(arguments, name, value)
-    if quick:
-        from molgen.checkpoints.hub import locate, resolve
-
-        name = resolve(arguments.model)
-        arguments.property = arguments.property or _quick_property(locate(name))
-        folder = f"frontier-{Path(name).name}-{arguments.property}-quick"
-        arguments.out = arguments.out or re.sub(r"[^\w.-]+", "-", folder)
     for name in ("property", "out"):
-        if getattr(arguments, name) is None:
+        if getattr(arguments, name) is None and not getattr(arguments, "quick", False):
             more = " (or --quick)" if hasattr(arguments, "quick") else ""
             raise MolgenError(f"{name} is missing, expected --{name}{more}")
-
-
-def _quick_property(folder: Path) -> str:
-    """Return the property of a quick sweep of a model."""
-    from molgen.checkpoints.info import read_info
-
-    properties = read_info(folder).get("properties") or [QUICK_PROPERTY]
-    return QUICK_PROPERTY if QUICK_PROPERTY in properties else str(properties[0])
-
-
-def prepare(arguments: argparse.Namespace) -> tuple[Sweep, dict[str, Model]]:
-    """Return the requested sweep and its models, loaded once each.
-
-    Raises:
-        MolgenError: if an argument is out of range.
-    """
-    from molgen import load
-    from molgen.checkpoints.hub import resolve
-    from molgen.frontiers.method import Method
-    from molgen.frontiers.plan import Sweep, objective_for
-
-    arguments.model = resolve(arguments.model)
-    given = [Method.parse(text, arguments.model) for text in arguments.method]
-    models = {arguments.model: load(arguments.model)}
-    base = models[arguments.model]
-    objective = objective_for(base, arguments.property, _target(arguments), arguments.n)
-    methods = given or default_methods.of(base)
-    names = [resolve(name) for name in arguments.baseline]
-    if not given:
-        names = default_methods.baselines(arguments.model, names)
-    for name in [*(method.model for method in given), *names]:
-        models[name] = models.get(name) or load(name)
-    further = (default_methods.of_baseline(models[name]) for name in names)
-    methods = [*methods, *itertools.chain.from_iterable(further)]
-    if getattr(arguments, "quick", False) and not given:
-        methods = default_methods.few(methods, names)
-    named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}
-    speed = {name: value for name, value in named.items() if value is not None}
-    if arguments.device:
-        options.check_device(arguments.device)
-    axes = arguments.gamma, arguments.steps, arguments.seeds
-    sweep = Sweep(objective, tuple(methods), *axes, getattr(arguments, "budgets", ()), speed)
-    return sweep, models
-
-
-def labels(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Return the labels of the methods in the order given, which is that of the charts.
-
-    Raises:
-        MolgenError: if a method cannot be read.
-    """
-    from molgen.frontiers.method import Method
-
-    return tuple(Method.parse(text, arguments.model).label for text in arguments.method)
-=======
-def given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments that the functions of sweeps share.
-
-    Raises:
-        MolgenError: if the target is one of another property.
-    """
     names = ("model", "property", "out", "gamma", "steps", "seeds", "n", "only_charts")
-    found = {name: getattr(arguments, name) for name in (*names, "batch_size", "device", "dtype")}
+    named = {name: getattr(arguments, name) for name in (*names, "batch_size", "device", "dtype")}
+    found = {name: value for name, value in named.items() if value is not None}
+    name, equals, value = (arguments.target or "").rpartition("=")
+    if equals and name.strip() != found.setdefault("property", name.strip()):
+        raise MolgenError(f"target is {arguments.target!r}, expected one of {arguments.property}")
     found |= {"methods": arguments.method, "baselines": arguments.baseline}
-    return found | {"target": _target(arguments), "progress": Screen()}
->>>>>>> w-d
-
-
-def _target(arguments: argparse.Namespace) -> str | None:
-    """Return the target's words; the property of ``PROP=VALUE`` must be that of the sweep."""
-    text = arguments.target
-    if text is None or "=" not in text:
-        return text
-    name, _, value = text.rpartition("=")
-    if name.strip() != arguments.property:
-        raise MolgenError(f"target is {text!r}, expected one of {arguments.property}")
-    return str(value)
+    return found | {"target": value or None, "progress": Screen()}
 
 
 def check_interrupted(found: Result[Any]) -> None:

@@ -84,13 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tune and write; return the exit status."""
-<<<<<<< HEAD
-    from molgen.frontiers.tune import Progress, leaderboard, preset, tune
-    from molgen.sampling.preset_file import write_preset
-    from molgen.utils.files import check_folder, check_writable
-=======
     from molgen.api.tune import tune
->>>>>>> w-d
 
     names = (
         *("model", "target", "out", "candidates", "start", "n", "seeds", "budget", "adapt"),
@@ -100,102 +94,10 @@ def run(arguments: argparse.Namespace) -> int:
     sweeping.check_interrupted(found)
     print(summary(found.request, found.counts))
     out = Path(arguments.out)
-<<<<<<< HEAD
-    if out.suffix.lower() != ".json":
-        raise MolgenError(f"out is {arguments.out!r}, expected a file ending in .json")
-    table, folder = out.with_suffix(".csv"), out.with_name(f"{out.stem}-rungs")
-    for path in (out, table):
-        check_writable(path)
-    check_folder(folder)
-    request, model = prepare(arguments)
-    bar = RowBar(len(request.rungs))
-
-    def write_table(standings: Sequence[Standing]) -> None:
-        sweep_progress.write(leaderboard(request, standings), table)
-
-    try:
-        standings = tune(request, model, folder, Progress(bar.begin, bar.rows, write_table))
-    except KeyboardInterrupt:
-        if bar.rung:
-            print(
-                f"{bar.rung - 1} of {bar.rungs} rungs are finished; the same command continues",
-                file=sys.stderr,
-            )
-        raise
-    finally:
-        bar.close()
-    write_table(standings)
-    write_preset(out, preset(request, model, standings))
-    print(summary(request, standings))
-    print(f"{len(standings)} candidates: {out}, {table}")
-    if not standings[0].score > 0:
-        print(
-            "warning: no candidate has novel molecules that are better than the data, so the "
-            "preset is the model's recommendation",
-            file=sys.stderr,
-        )
-    return 0
-
-
-def prepare(arguments: argparse.Namespace) -> tuple[Tune, Model]:
-    """Return the request and the model.
-
-    Raises:
-        MolgenError: if an argument is out of range.
-    """
-    ((name, _),) = options.targets(argparse.Namespace(target=[arguments.target])).items()
-
-    from molgen import load
-    from molgen.frontiers.plan import objective_for
-    from molgen.frontiers.tune import Tune
-    from molgen.frontiers.tune_space import Candidate, candidates, retries
-
-    model = load(arguments.model)
-    value = arguments.target.rpartition("=")[2]
-    objective = objective_for(model, name, value, arguments.n)
-    present = Candidate.from_words(model.name, model.preset(targets={name: value}))
-    adapt = retries(arguments.budget) if arguments.adapt else ()
-    compared = candidates(model, present, arguments.candidates, arguments.search_seed, adapt)
-    named = {name: getattr(arguments, name) for name in ("batch_size", "device", "dtype")}
-    speed: dict[str, Any] = {name: given for name, given in named.items() if given is not None}
-    if arguments.device:
-        options.check_device(arguments.device)
-    request = Tune(
-        objective, tuple(compared), arguments.start, arguments.seeds, arguments.budget,
-        arguments.convention, speed,
-    )  # fmt: skip
-    return request, model
-
-
-class RowBar:
-    """A progress bar over the rows of each rung."""
-
-    def __init__(self, rungs: int) -> None:
-        self.rungs, self.rung = rungs, 0
-        self._bar = Bar(0, shown=False)  # until the first rung
-
-    def begin(self, rung: Rung, candidates: int, rows: int) -> None:
-        """Begin a rung."""
-        self.close()
-        self.rung = rung.number
-        text = f"{rung.number}/{self.rungs}: {candidates} candidates, {rung.rows} rows"
-        self._bar = Bar(rows, "row", text)
-
-    def rows(self, count: int) -> None:
-        """Count rows that have ended."""
-        self._bar.add(count)
-
-    def close(self) -> None:
-        """Close the bar at its present count."""
-        self._bar.close()
-
-
-=======
     print(f"{len(found.counts)} candidates: {out}, {out.with_suffix('.csv')}")
     return 0
 
 
->>>>>>> w-d
 def summary(request: Tune, standings: Sequence[Standing]) -> str:
     """Return the last rung as text, and the comparison of the best with the model's own."""
     best = standings[0]

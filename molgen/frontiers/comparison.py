@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from molgen.errors import MolgenError
 from molgen.frontiers.frontier import over_seeds
 from molgen.frontiers.objective import Objective
+from molgen.frontiers.samples import Samples
 from molgen.frontiers.store import Record, Store
 from molgen.utils.files import replacing
 
@@ -27,6 +28,7 @@ class Comparison:
         figure: the chart, a .png file.
         hypervolumes: of each method, as a table; None for a chart over steps.
         ratios: of the hypervolumes, likewise.
+        samples: of other generators, beside the runs; None without.
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class Comparison:
     figure: Path
     hypervolumes: pd.DataFrame | None = None
     ratios: pd.DataFrame | None = None
+    samples: Samples | None = None
 
     @property
     def objective(self) -> Objective:
@@ -55,8 +58,8 @@ class Comparison:
         """Return all rows of some runs, failures included.
 
         Args:
-            label: of the method.
-            gamma: of the runs; None for every one.
+            label: of the method, or the name of other samples.
+            gamma: of the runs, or the number of the point; None for every one.
             steps: likewise.
             seed: likewise.
 
@@ -65,6 +68,9 @@ class Comparison:
         """
         import pandas as pd
 
+        other = self.samples.molecules.items() if self.samples else ()
+        if points := [t for (name, at), t in other if name == label and gamma in (None, at)]:
+            return pd.concat(points, ignore_index=True)
         wanted = {"label": label, "gamma": gamma, "steps": steps, "seed": seed}
         wanted = {name: value for name, value in wanted.items() if value is not None}
         chosen = [

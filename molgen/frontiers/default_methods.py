@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from molgen.checkpoints.files import CLASSIFIER, find
 from molgen.checkpoints.hub import bundled_names
-from molgen.frontiers.method import Method
+from molgen.frontiers.method import METHOD, Method
 from molgen.nn.denoiser import noise_of
 
 if TYPE_CHECKING:
@@ -44,24 +44,17 @@ def of(model: Model) -> list[Method]:
     return [method for method in methods if not (plain and method.label == "ReMDM rescale")]
 
 
-<<<<<<< HEAD:molgen/cli/default_methods.py
 def few(methods: Sequence[Method], baselines: Sequence[str]) -> list[Method]:
     """Return the methods of a small comparison: plain, remasking as recommended, and baselines.
 
     Those guided by classifiers are left out.
     """
-    from molgen.frontiers.method import METHOD
-
     plain = [method for method in methods if method.guidance == METHOD["guidance"]]
     return [m for m in plain if m.label in FEW or m.model in baselines] or plain[:2]
 
 
-def baselines(model: str, named: Sequence[str]) -> list[str]:
-    """Return the baselines of a model; a line on standard error names a default one left out.
-=======
 def baselines(model: str, named: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the baselines of a model, and a note for each default one that is left out.
->>>>>>> w-d:molgen/frontiers/default_methods.py
 
     Args:
         model: name of the model.

@@ -45,11 +45,20 @@ class SampleFile:
         name: of the generator, in tables and charts.
         path: of the file.
         column: whose values are points; empty for one point.
+        raw: the rows as SMILES where they are in no file; None for a file.
     """
 
     name: str
-    path: Path
+    path: Path = Path()
     column: str = ""
+    raw: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= LONGEST_LABEL:
+            raise MolgenError(
+                f"samples has the name {self.name!r} of {len(self.name)} characters, expected at "
+                f"most {LONGEST_LABEL}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> SampleFile:
@@ -61,11 +70,6 @@ class SampleFile:
         name, equals, rest = (part.strip() for part in text.partition("="))
         if not equals or not name or not rest or not name.isprintable():
             raise MolgenError(f"samples is {text!r}, expected NAME=FILE or NAME=FILE:COLUMN")
-        if len(name) > LONGEST_LABEL:
-            raise MolgenError(
-                f"samples has the name {name!r} of {len(name)} characters, expected at most "
-                f"{LONGEST_LABEL}"
-            )
         path, colon, column = rest.rpartition(":")
         if Path(rest).is_file() or not colon:
             path, column = rest, ""
@@ -74,6 +78,8 @@ class SampleFile:
         return cls(name, Path(path), column.strip())
 
     def __str__(self) -> str:
+        if self.raw is not None:
+            return "given molecules"
         column = f", a point for each {self.column}" if self.column else ""
         return f"{self.path.name}{column}"
 
@@ -154,6 +160,8 @@ def _read(file: SampleFile) -> tuple[pd.DataFrame, list[str], list[str]]:
     """
     import pandas as pd
 
+    if file.raw is not None:
+        return pd.DataFrame({"raw": list(file.raw)}), [""] * len(file.raw), []
     read = read_table(file.path, drawn=True, option="")
     raw = pd.DataFrame({"raw": list(read.raw)})
     if not file.column:
