@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
 from rdkit import Chem
 
@@ -85,9 +85,10 @@ def read_molecules(
         molecules = molecules.table
     carried: Columns = {}
     if hasattr(molecules, "columns"):
-        place = _column(molecules, name, column, drawn)
-        carried = _others(molecules, place) if others else {}
-        molecules = molecules.iloc[:, place]
+        frame = cast("pd.DataFrame", molecules)
+        place = _column(frame, name, column, drawn)
+        carried = _others(frame, place) if others else {}
+        molecules = frame.iloc[:, place]
     elif column is not None:
         raise MolgenError(f"{option} is {column!r}, but {name} is no file or table: expected one")
     if isinstance(molecules, str | Chem.Mol):

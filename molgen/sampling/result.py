@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from molgen.data.tables import write_table
 from molgen.molecules.fate import Fate, Ledger
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ class Result(Generic[Counts]):
             MolgenError: for another extension.
             OSError: if it cannot be written; no part of a file is left.
         """
+        from molgen.data.tables import write_table  # some formats need RDKit, training does not
+
         write_table(self.table, path)
 
     def __len__(self) -> int:
