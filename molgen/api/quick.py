@@ -27,8 +27,10 @@ def sizes(given: dict[str, Any], quick: bool) -> dict[str, Any]:
 
 def quick_property(model: ModelLike) -> str:
     """Return the property of a small frontier of a model."""
-    named = isinstance(model, str | Path)
-    info = read_info(locate(resolve(model))) if named else loaded(model).info
+    if isinstance(model, str | Path):
+        info = read_info(locate(resolve(model)))
+    else:
+        info = loaded(model).info
     properties = info.get("properties") or [QUICK_PROPERTY]
     return QUICK_PROPERTY if QUICK_PROPERTY in properties else str(properties[0])
 

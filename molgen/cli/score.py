@@ -35,8 +35,7 @@ from molgen.cli.outputs import Screen
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
-    pass
-
+    from molgen.sampling.result import Result
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""

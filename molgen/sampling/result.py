@@ -79,11 +79,15 @@ class Result(Generic[Counts]):
         return f"{self.table!r}\n\n{self.counts}\n{self.reason}"
 
     def _repr_html_(self) -> str:
-        """Return the table, the counts and the reason for a notebook."""
+        """Return the table with drawn structures, the counts and the reason for a notebook."""
         from html import escape
 
+        from molgen.molecules.gallery import html
+
         about = escape(f"{self.counts}\n{self.reason}")
-        return f"{self.table.to_html(max_rows=20)}<pre>{about}</pre>"
+        drawn = "smiles" in self.table
+        table = html(self.table) if drawn else self.table.to_html(max_rows=20, escape=True)
+        return f"{table}<pre>{about}</pre>"
 
 
 @dataclass

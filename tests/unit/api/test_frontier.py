@@ -31,7 +31,7 @@ def test_quick_needs_neither_property_nor_folder(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    small = {"gamma": [1, 2], "steps": 5, "n": 12}
+    small: dict[str, Any] = {"gamma": [1, 2], "steps": 5, "n": 12}
     notes = Notes()
     found = molgen.frontier(model, quick=True, **small, progress=notes)
     assert notes.lines == ["8 runs, 96 rows to draw"]
