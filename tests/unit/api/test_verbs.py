@@ -205,7 +205,7 @@ def test_numbers_of_molecules(model: Model, n: Any) -> None:
         with pytest.raises(MolgenError, match=r"n is .*, expected"):
             verb(model, RANGE, n)
     if n != 0:
-        with pytest.raises(MolgenError, match="n is .*, expected (a whole number|at least 0)"):
+        with pytest.raises(MolgenError, match=r"n is .*, expected (a whole number|at least 0)"):
             model.sample(n)
     assert len(model.sample(np.int64(2), steps=6)) == 2  # type: ignore[arg-type]
 
