@@ -37,6 +37,7 @@ from molgen.errors import MolgenError
 if TYPE_CHECKING:
     from molgen.sampling.result import Result
 
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     options.add_model(parser)
