@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from molgen.frontiers.method import METHOD, Method
 from molgen.frontiers.plan import Sweep, guided_targets, plan, settings_at
 from molgen.frontiers.store import Record, Store, check_compatible
+from molgen.utils.locks import locked
 
 if TYPE_CHECKING:
     from molgen.model import Model
