@@ -24,7 +24,7 @@ export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: help venv design test test-all lint types conformance coverage format bench clean
+.PHONY: help venv design test test-all lint types conformance coverage fuzz format bench clean
 .PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-classifiers
 .PHONY: frontier
 
@@ -80,6 +80,10 @@ test-all: $(READY) ## the same with the slow tests
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory conformance
 	$(PYTEST)
+
+# Ten thousand hostile inputs: about 45 minutes on two cores. A tenth of them is part of test-all.
+fuzz: $(READY) ## hostile options, tables, molecules, model folders and stores
+	OMP_NUM_THREADS=1 $(PY) tests/fuzz --inputs 10000 --out out/fuzz
 
 coverage: $(READY) ## the fast tests, with the lines of the library covered
 	$(PYTEST) -m "not slow" --cov=molgen --cov=property_models --cov-report=term:skip-covered
