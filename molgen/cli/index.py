@@ -23,7 +23,7 @@ from molgen.cli import options
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("folder", metavar="FOLDER", type=options.model_name, help="of the model")
+    parser.add_argument("folder", metavar="FOLDER", help="of the model")
     parser.add_argument(
         "files", metavar="FILE", nargs="+", help="csv, parquet, smi or txt; may be gzipped"
     )

@@ -39,16 +39,19 @@ def execute(
     from molgen.frontiers.store import Store
 
     found = duration(sweep, models, folder)
-    if found.runs:
-        print(found, file=sys.stderr)
     bar, store = RowBar(sweep.objective.n), Store(folder)
+
+    def start(total: int, finished: int) -> None:  # of a sweep that is not refused
+        if found.runs:
+            print(found, file=sys.stderr)
+        bar.start(total, finished)
 
     def end(record: Record) -> None:
         bar.end(record)
         write_table(store.records())
 
     try:
-        progress = sweeps.Progress(bar.start, bar.begin, bar.rows, end)
+        progress = sweeps.Progress(start, bar.begin, bar.rows, end)
         return sweeps.run(sweep, models, folder, progress)
     except KeyboardInterrupt:
         stored = store.records()
