@@ -11,6 +11,7 @@ version is migrated when it is opened.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ from molgen.errors import MolgenError
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 """Ends of the names of the files that SQLite keeps beside an open one."""
+
+
+class InUse(MolgenError):
+    """Another process has the file open."""
 
 
 def connect(path: str | Path, application: int, schema: Sequence[str]) -> sqlite3.Connection:
@@ -35,16 +40,19 @@ def connect(path: str | Path, application: int, schema: Sequence[str]) -> sqlite
 
     Raises:
         MolgenError: if the file is damaged, of another program or a later version, in use, or
-            cannot be opened.
+            cannot be opened; a file that was created is deleted again.
     """
+    created = not os.path.lexists(path)
     with reported(path):
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         with reported(path):
             _lock(connection, path, application)
             _migrate(connection, path, application, schema)
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if created and not isinstance(error, InUse):  # then it is the other process's
+            remove(path)
         raise
     return connection
 
@@ -62,7 +70,7 @@ def reported(path: str | Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", None) or 0
         primary = code & 0xFF
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise MolgenError(f"{path} is in use by another process") from error
+            raise InUse(f"{path} is in use by another process") from error
         if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise MolgenError(f"{path} is damaged or of another program: {error}") from error
         raise MolgenError(f"{path} cannot be read or written: {error}") from error

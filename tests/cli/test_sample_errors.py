@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import Run
+from commands import Run, names
 
 BAD: dict[str, tuple[list[object], str]] = {
     # errors of the library's readers are tested there; here, that they are one line
@@ -93,18 +93,33 @@ def test_a_damaged_checkpoint(molgen: Run, tiny_model: Path, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
 
 
-def test_a_full_disk_leaves_existing_files(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("most", "failed"),
+    [(500, "a.csv.journal"), (9_000, "a.csv.journal"), (60_000, "File too large: ")],
+)
+def test_a_full_disk_leaves_existing_files(
+    molgen: Run,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    failed: str,
+) -> None:
+    monkeypatch.setattr("molgen.utils.journal.SECONDS", 100)  # the table comes first
     out = tmp_path / "a.csv"
     out.write_text("from before\n")
+    words = ("sample", tiny_model, "--n", 2000, "--steps", 2, "--out", out)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
     try:
-        ran = molgen("sample", tiny_model, "--n", 40, "--steps", 4, "--out", out)
+        ran = molgen(*words)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "File too large" in ran.refused()
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    assert failed in ran.refused()
+    assert names(tmp_path) <= {"a.csv", "a.csv.journal"}
     assert out.read_text() == "from before\n"
+    assert molgen(*words, "--resume").status == 0
+    assert names(tmp_path) == {"a.csv", "a.csv.json"}
 
 
 def test_no_memory_is_one_line(

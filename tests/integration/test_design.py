@@ -62,7 +62,7 @@ def test_it_delivers_the_first_accepted_rows(model: Model, settings: Settings) -
     assert counts.drawn == counts.accepted + sum(counts.rejected.values())
     assert counts.forwards == table["nfe"].sum()
     pd.testing.assert_frame_equal(
-        designs.table.drop(columns=["unique", "score"]).reset_index(drop=True),
+        designs.table.drop(columns=["unique", "novel_inchikey", "score"]).reset_index(drop=True),
         table.loc[kept].drop(columns="unique").reset_index(drop=True),
     )
     assert designs.table["unique"].all()
@@ -109,7 +109,9 @@ def test_a_budget_is_exact(model: Model, settings: Settings, budget: int) -> Non
     assert found.counts.drawn == budget
     assert found.reason == f"the budget of {budget} draws ended"
     assert found.asked == 5
-    assert list(found.table) == [*drawn(model, 1, {"qed": "max"}), "score"]
+    columns = list(drawn(model, 1, {"qed": "max"}))
+    columns.insert(columns.index("novel") + 1, "novel_inchikey")
+    assert list(found.table) == [*columns, "score"]
     assert len(found.table) == 0
     assert f"{budget} drawn: 0 kept, " in str(found.counts)
 
@@ -154,7 +156,8 @@ def test_it_reports_after_each_round_and_can_be_interrupted(
     assert rounds == sorted(rounds)
     assert rounds[0] == 32, "the first round is small, for a first molecule early"
     pd.testing.assert_frame_equal(
-        pd.concat(found, ignore_index=True), designs.table.drop(columns="score")
+        pd.concat(found, ignore_index=True),
+        designs.table.drop(columns=["novel_inchikey", "score"]),
     )
     assert len(designs.table) == designs.counts.accepted > 0
 

@@ -110,6 +110,7 @@ def test_finished_leads_are_written(
     assert seen[0] == 0
     assert seen[-1] == 6, "written before the next lead is finished"
     out.unlink()
+    (tmp_path / "a.csv.journal").unlink()
     seen[:] = [0] * 9
     ran = molgen(*words, "--batch-size", 1, "--out", out)
     assert ran.status == 130

@@ -154,7 +154,7 @@ def test_one_size_of_molecule_is_lost(
     valid = [row for row in rows("out.csv") if row["smiles"]]
     sizes = [float(row["scorers.py:size"]) for row in valid]
     assert lost in sizes
-    expected = ["" if size == lost else str(size) for size in sizes]
+    expected = ["" if size == lost else f"{size:g}" for size in sizes]
     assert [row[f"scorers.py:{name}"] for row in valid] == expected
     assert message in ran.err
     assert ran.err.count("\n") == 1

@@ -8,7 +8,7 @@ import re
 from paths import ROOT
 
 NAME = re.compile(r"\b(?:molgen|property_models)(?:\.[A-Za-z_]\w*)+")
-FILES = (".json", ".csv", ".typed")
+FILES = (".json", ".csv", ".typed", ".lock")
 SOURCES = ("molgen", "property_models", "benchmarks", "tests")
 
 
