@@ -139,9 +139,19 @@ def remarks(request: Request, survey: bool = False) -> list[str]:
     return lines
 
 
-def announce(model: Model, request: Request, notes: Sequence[str], progress: Progress) -> None:
-    """Report notes, and targets outside the training data, before anything is drawn."""
-    for line in (*notes, *not_computed(request.goals.learned)):
+def announce(
+    model: Model, request: Request, notes: Sequence[str], progress: Progress, scored: bool = False
+) -> None:
+    """Report notes, and targets outside the training data, before anything is drawn.
+
+    Args:
+        model: of the run.
+        request: of the run.
+        notes: on files.
+        progress: receives them.
+        scored: whether values of all goals are needed while drawing.
+    """
+    for line in (*notes, *(() if scored else not_computed(request.goals.learned))):
         progress.note(line)
     for line in model.prior.outside(request.goals.targets):
         progress.warn(line)

@@ -125,7 +125,7 @@ def optimize(
     if found.single and isinstance(refused := read(0, texts[0], model, likeness), Refused):
         raise MolgenError(refused.reason)
     request = replace(request, settings=model.settings_of(given, base=settings))
-    announce(model, request, found.notes, progress)
+    announce(model, request, found.notes, progress, scored=bool(oracle_calls))
 
     def carried(rows: pd.DataFrame) -> pd.DataFrame:
         return carry(rows, found.others, rows["lead_index"].tolist()) if found.others else rows

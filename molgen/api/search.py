@@ -109,7 +109,7 @@ def search(
         settings=model.settings_of(given, "design", None, settings),
         properties=columns_of(properties, model),
     )
-    announce(model, request, (), progress)
+    announce(model, request, (), progress, scored=True)
     progress.begin(n * nfe)
     try:
         found = room.search(model, request, chosen, pareto, progress.round)

@@ -217,7 +217,7 @@ def short_table(table: pd.DataFrame, names: list[str], widest: int = NARROW) -> 
         names: of properties.
         widest: largest width of a molecule, in characters.
     """
-    names = [name for name in names if table[name].dtype != object]  # not computed
+    names = [name for name in names if table[name].dtype.kind in "fiub"]  # others: not computed
     width = min(widest, max([NARROW, *(len(smiles) for smiles in table["smiles"].head(SHOWN))]))
     wide = {name: max(12, len(name) + 2) for name in names}
     lines = [f"{'':>4} {'SMILES':<{width}}" + "".join(f"{n:>{w}}" for n, w in wide.items())]

@@ -12,6 +12,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def without(words: Sequence[str], *options: str) -> list[str]:
 
 
 def plain(counts: object) -> dict[str, Any]:
-    """Return the whole numbers of a dictionary or of an object, and of the dictionaries in it."""
+    """Return the whole numbers of an object or a dictionary, and of the dictionaries in it."""
     found: dict[str, Any] = {}
     named = counts if isinstance(counts, Mapping) else vars(counts)
     for name, value in named.items():
@@ -150,6 +151,6 @@ def plain(counts: object) -> dict[str, Any]:
             found[str(name)] = int(value)
         elif isinstance(value, Mapping) and value:
             found[str(name)] = plain(value)
-        elif hasattr(value, "__dataclass_fields__"):
-            found[str(name)] = vars(value)
+        elif isinstance(counts, Mapping) and is_dataclass(value):
+            found[str(name)] = plain(vars(value))
     return found

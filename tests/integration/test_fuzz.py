@@ -38,5 +38,5 @@ def test_the_watch_sees_what_it_is_there_for(tmp_path: Path) -> None:
     with watch.over() as seen:
         (tmp_path / "elsewhere").write_text("")
         subprocess.run([sys.executable, "-c", ""], check=True)
-        exec(compile("y = 2", str(module), "exec"))  # noqa: S102
+        exec(compile("y = 2", str(module), "exec"))
     assert [line.split()[0] for line in seen] == ["opened", "subprocess.Popen", "ran"]
