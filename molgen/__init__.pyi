@@ -12,6 +12,7 @@ from .api.properties import vectorised as vectorised
 from .api.scaling import scaling as scaling
 from .api.score import score as score
 from .api.search import search as search
+from .api.show import show as show
 from .api.train import train as train
 from .api.train_classifier import train_classifier as train_classifier
 from .api.tune import tune as tune

@@ -6,32 +6,47 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from molgen.api.goals import PropertiesLike
-from molgen.api.molecules import MoleculesLike, Read, is_file, read_molecules, table_of
+from molgen.api.molecules import (
+    MoleculesLike,
+    Read,
+    is_file,
+    read_molecules,
+    training_molecules,
+)
 from molgen.api.molecules import reference as _reference
 from molgen.api.progress import Progress, progress_of
 from molgen.checkpoints.files import INDEX, find
 from molgen.checkpoints.hub import locate
-from molgen.data.cleaning import clean
+from molgen.data.carried import carry
 from molgen.errors import MolgenError
 from molgen.molecules import evaluate as room
-from molgen.molecules.conventions import Convention, Count, convention, count, wasserstein
+from molgen.molecules.conventions import (
+    INCHIKEY,
+    Convention,
+    Count,
+    convention,
+    count,
+    wasserstein,
+)
 from molgen.molecules.distribution import describe
 from molgen.molecules.evaluate import ChemNet
 from molgen.molecules.parsing import Molecule, interpret_all
-from molgen.molecules.training_index import TrainingIndex
+from molgen.molecules.training_index import NO_INCHIKEYS, TrainingIndex
 from molgen.sampling.result import Result
 from molgen.utils.numbers import whole
 from molgen.utils.parallel import cores
-from property_models import compute, get
+from property_models import alongside, compute, get
 from property_models.registry import property_names
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from molgen.model import Model
 
 DISTANCES = ("logp", "sa", "qed", "mw")  # those that MOSES reports
@@ -43,7 +58,7 @@ def evaluate(
     *,
     train: Model | TrainingIndex | MoleculesLike | None = None,
     reference: MoleculesLike | None = None,
-    conventions: Sequence[str] | str = ("strict", "paper"),
+    conventions: Sequence[str] | str | None = None,
     properties: PropertiesLike = (),
     column: str | None = None,
     train_column: str | None = None,
@@ -52,6 +67,7 @@ def evaluate(
     no_fcd: bool = False,
     device: str = "cpu",
     workers: int | None = None,
+    rows: bool = True,
     progress: Progress | bool | None = None,
 ) -> Result[dict[str, Any]]:
     """Measure molecules by one or several conventions.
@@ -65,7 +81,8 @@ def evaluate(
             row each, invalid ones included.
         train: the training set, for novelty: a model or its name, or molecules in any form.
         reference: molecules to compare with (SNN, Frag, Scaf, FCD), in any form.
-        conventions: of ``strict``, ``paper``, ``moses``, ``guacamol``.
+        conventions: of ``strict``, ``paper``, ``inchikey``, ``moses``, ``guacamol``. By default
+            strict and paper, and with ``train`` inchikey, if its InChIKeys are known.
         properties: whose means, and distances to the reference, are reported: names or functions.
             By default distances of logp, sa, qed and mw; ``"none"`` omits them.
         column: of the SMILES in a file or a table; None for the usual ones.
@@ -75,18 +92,23 @@ def evaluate(
         no_fcd: omit the Fréchet ChemNet distance, which takes about 5 ms a molecule and core.
         device: of its network.
         workers: number of processes; None for one a core.
+        rows: whether to keep a row for each molecule, in ``output``.
         progress: False for none, or callbacks.
 
     Returns:
         A table with a row for each metric and a column for each convention; distances of properties
         are over all valid rows, the same in each column. ``counts`` has the same as a dictionary,
-        and how molecules were read.
+        and how molecules were read. ``output`` is a result with a row for each molecule: its
+        status, unique and novel by the first convention, the properties, and the other columns of
+        the input, ``_input`` behind a name of ours.
 
     Raises:
         MolgenError: if an argument is invalid, or molecules cannot be read.
     """
     progress = progress_of(progress)
-    words = conventions.split(",") if isinstance(conventions, str) else conventions
+    words: Sequence[str] = ("strict", "paper", *(() if train is None else ("inchikey",)))
+    if conventions is not None:
+        words = conventions.split(",") if isinstance(conventions, str) else conventions
     chosen = [convention(name.strip()) for name in words]
     names = _property_names(properties)
     workers = cores() if workers is None else whole("workers", workers)
@@ -96,40 +118,60 @@ def evaluate(
     ):
         if of is not None and given is None:
             raise MolgenError(f"{name}-column is given without {name}")
-    read = read_molecules(molecules, column=column, drawn=True)
+    read = read_molecules(molecules, column=column, drawn=True, others=rows)
     sources = {"file": read}
     others: list[str] = []
     if reference is not None:
         others, sources["reference"] = _reference(reference, reference_column, workers)
     known = None
     if train is not None:
-        known, sources["train"] = training_index(train, train_column, workers)
+        inchi = INCHIKEY in chosen
+        known, sources["train"] = training_index(train, train_column, workers, inchi)
+        if inchi and known.inchi_keys is None:
+            if conventions is not None:
+                raise MolgenError(NO_INCHIKEYS)
+            chosen.remove(INCHIKEY)
+            sources["train"].notes.append(f"inchikey is left out: {NO_INCHIKEYS}")
     network = None if no_fcd or counts_only else _chemnet(device, others, workers)
     for source in sources.values():
         for line in source.notes:
             progress.note(line)
-    rows = interpret_all(read.raw, workers, "molecules")
+    parsed = interpret_all(read.raw, workers, "molecules")
     features = describe(others, workers, "reference") if others and not counts_only else None
     found: dict[str, Any] = {
         "read": {name: source.facts for name, source in sources.items()},
-        "rows": len(rows),
-        "status": dict(Counter(str(molecule.status) for molecule in rows)),
-        **room.evaluate(rows, chosen, known, features, workers, "metrics", network, counts_only),
+        "rows": len(parsed),
+        "status": dict(Counter(str(molecule.status) for molecule in parsed)),
+        **room.evaluate(parsed, chosen, known, features, workers, "metrics", network, counts_only),
     }
     compared = names
     if not properties and {"strict", "paper"} & {c.name for c in chosen}:
         compared = [] if counts_only else list(DISTANCES)
-    _add_properties(found, chosen, (names, compared), (rows, others), known, workers)
+    counted = [count(parsed, c, known, workers) for c in (chosen if names else chosen[:1])]
+    values = _add_properties(found, counted, (names, compared), (parsed, others), workers)
     warning = known.check() if known is not None else None
     if warning:
         found["warning"] = warning
-    return Result(_table(found, chosen), found, len(rows), request=read.facts)
+    output = None
+    if rows:
+        own = carry(_rows(parsed, counted[0], values), read.others)
+        output = Result(own, found["status"], len(parsed), request=read.facts)
+    return Result(_table(found, chosen), found, len(parsed), request=read.facts, output=output)
 
 
 def training_index(
-    train: Model | TrainingIndex | MoleculesLike, column: str | None = None, workers: int = 1
+    train: Model | TrainingIndex | MoleculesLike,
+    column: str | None = None,
+    workers: int = 1,
+    inchi: bool = False,
 ) -> tuple[TrainingIndex, Read]:
     """Return the training-set index of a model, or one made from molecules.
+
+    Args:
+        train: a model or its name, an index, or molecules in any form.
+        column: of a file or table.
+        workers: number of processes.
+        inchi: whether an index made from molecules has InChIKeys.
 
     Returns:
         The index, and a record of the reading.
@@ -144,12 +186,10 @@ def training_index(
     if isinstance(own, TrainingIndex):
         return own, Read([], facts={"model": name})
     if is_file(train) or not isinstance(train, str | Path):
-        read = read_molecules(train, "train", column, option="train-column")  # type: ignore[arg-type]
-        table = read.table or table_of(read)
-        cleaned = clean(table, processes=workers, progress=True)
-        notes = [*read.notes, f"{table.source}: {cleaned.summary()}"]
-        index = TrainingIndex.from_smiles(cleaned.smiles, False, workers, "training-set index")
-        return index, Read([], False, notes, {**read.facts, "cleaned": cleaned.counts})
+        molecules = cast("MoleculesLike", train)
+        smiles, read = training_molecules(molecules, column, workers, "train", "train-column")
+        label = "training-set index"
+        return TrainingIndex.from_smiles(smiles, False, workers, label, inchi), read
     if column is not None:
         raise MolgenError(f"train-column is {column!r}, but {name!r} is a model: expected a file")
     path = find(locate(str(name)), INDEX)
@@ -159,12 +199,12 @@ def training_index(
 
 
 def _property_names(properties: PropertiesLike) -> list[str]:
-    """Return the requested properties, without repetitions.
+    """Return the requested properties with those beside them, without repetitions.
 
     Raises:
         MolgenError: if one is unknown, or ``none`` is given with others.
     """
-    names = list(property_names(properties))
+    names = alongside(property_names(properties))
     if NO_PROPERTY in names:
         if len(names) > 1:
             raise MolgenError(f"property {NO_PROPERTY} cannot be combined: {', '.join(names)}")
@@ -195,35 +235,37 @@ def _chemnet(device: str, others: list[str], workers: int) -> ChemNet | None:
 
 def _add_properties(
     result: dict[str, Any],
-    conventions: Sequence[Convention],
+    counted: Sequence[Count],
     names: tuple[Sequence[str], Sequence[str]],
     sets: tuple[Sequence[Molecule], Sequence[str]],
-    known: TrainingIndex | None,
     workers: int,
-) -> None:
+) -> dict[str, NDArray[np.float64]]:
     """Add means of properties by convention, and distances of their distributions.
 
     Args:
         result: modified in place.
-        conventions: of counting.
+        counted: rows by each convention.
         names: properties for means, and properties for distances.
         sets: the rows, and the SMILES of the reference, possibly none.
-        known: training-set index, for the means over novel rows.
         workers: number of processes.
+
+    Returns:
+        The values of the properties for means, each with shape (rows,).
     """
     averaged, compared = names
     molecules, others = sets
     wanted = list(dict.fromkeys([*averaged, *(compared if others else ())]))
     if not wanted:
-        return
+        return {}
     values = compute(wanted, [m.smiles for m in molecules], workers, "properties")
     means = {name: values[name] for name in averaged}
-    for c in conventions if means else ():
-        result[c.name] |= _property_means(count(molecules, c, known), means)
+    for one in counted if means else ():
+        result[one.convention.name] |= _property_means(one, means)
     if others:
         reference = compute(compared, others, workers, "reference properties")
         for name, column in reference.items():
             result[f"{name}_wasserstein"] = wasserstein(values[name], column)
+    return means
 
 
 def _property_means(counted: Count, values: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
@@ -235,6 +277,30 @@ def _property_means(counted: Count, values: Mapping[str, NDArray[np.float64]]) -
         for which, marks in chosen.items()
         if marks is not None
     }
+
+
+def _rows(
+    molecules: Sequence[Molecule], counted: Count, values: Mapping[str, NDArray[np.float64]]
+) -> pd.DataFrame:
+    """Return a row for each molecule.
+
+    Args:
+        molecules: one a row.
+        counted: ``valid``, ``unique`` and, with an index, ``novel``.
+        values: of properties, each with shape (rows,).
+    """
+    import pandas as pd
+
+    columns = {
+        "index": range(len(molecules)),
+        "raw": [molecule.raw for molecule in molecules],
+        "smiles": [molecule.smiles for molecule in molecules],
+        "status": [str(molecule.status) for molecule in molecules],
+        "valid": counted.valid,
+        "unique": counted.unique,
+        **({} if counted.novel is None else {"novel": counted.novel}),
+    }
+    return pd.DataFrame({**columns, **values})
 
 
 def _table(found: Mapping[str, Any], conventions: Sequence[Convention]) -> Any:

@@ -14,14 +14,15 @@ from numpy.typing import ArrayLike
 from molgen.api.load import ModelLike, loaded
 from molgen.api.molecules import MoleculesLike, is_file, read_molecules, table_of
 from molgen.api.progress import Progress, progress_of
-from molgen.api.train_options import check_folder
+from molgen.api.train_options import check_source
 from molgen.checkpoints.files import CLASSIFIER
 from molgen.data.reading import Table
 from molgen.data.tables import write_table
 from molgen.errors import MolgenError
 from molgen.sampling.result import Result
 from molgen.training.ingest import COLUMN, built_in
-from molgen.utils.files import replacing
+from molgen.utils.files import check_folder, replacing
+from molgen.utils.locks import locked
 from molgen.utils.numbers import whole
 from property_models import get
 from property_models.learned.calibration_plot import calibration_plot
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from molgen.model import Model
 
 MOLECULES, EPOCHS = 20_000, 6.0
+WRITTEN = ("predictions.csv", "left_out.csv")  # tables in the folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,36 +113,38 @@ def fit_property(
     """
     progress = progress_of(progress)
     check_library()
-    folder = Path(out)
-    check_folder(folder)
+    folder = check_folder(out)
+    if is_file(data):
+        check_source(str(data), folder, WRITTEN)
     whole("seed", seed, 0)
     if not 0 < classifier_epochs < float("inf"):
         raise MolgenError(f"classifier-epochs is {classifier_epochs}, expected more than 0")
     model = None if classifier is None else loaded(classifier)
     title = column if isinstance(column, str) else "value"
-    found = _measured(data, column, smiles_column, progress.shown)
-    progress.remark(f"{found.source}: {found.summary()}")
-    try:
-        predictor, tested = fit_predictor(
-            found, name or title, unit, direction, split, seed, on_stage=progress.stage
-        )
-    except ValueError as error:  # often because of rejected rows
-        raise MolgenError("; ".join([str(error), *found.notes])) from error
-    notes = built_in(str(data), {title: COLUMN}) if is_file(data) else []
-    for line in [*found.notes, *notes]:
-        progress.note(line)
-    table = _predictions(tested, found)
-    figure = _write(folder, predictor, tested, found, table, progress)
-    counts = {**found.counts, "test": predictor.card["test"]}
-    place = None
-    if model is not None:
-        place = folder / CLASSIFIER
-        sizes = classifier_molecules, classifier_epochs, classifier_sizes
-        counts["classifier"] = _classifier(
-            model, (found, tested), (split, seed), folder, sizes, progress
-        )
-    own = Fitted(get(f"model:{folder}"), get(f"uncertainty:{folder}"), predictor, figure, place)
-    return Result(table, counts, found.counts["rows"], request=predictor.card, output=own)
+    with locked(folder):
+        found = _measured(data, column, smiles_column, progress.shown)
+        progress.remark(f"{found.source}: {found.summary()}")
+        try:
+            predictor, tested = fit_predictor(
+                found, name or title, unit, direction, split, seed, on_stage=progress.stage
+            )
+        except ValueError as error:  # often because of rejected rows
+            raise MolgenError("; ".join([str(error), *found.notes])) from error
+        notes = built_in(str(data), {title: COLUMN}) if is_file(data) else []
+        for line in [*found.notes, *notes]:
+            progress.note(line)
+        table = _predictions(tested, found)
+        figure = _write(folder, predictor, tested, found, table, progress)
+        counts = {**found.counts, "test": predictor.card["test"]}
+        place = None
+        if model is not None:
+            place = folder / CLASSIFIER
+            sizes = classifier_molecules, classifier_epochs, classifier_sizes
+            counts["classifier"] = _classifier(
+                model, (found, tested), (split, seed), folder, sizes, progress
+            )
+        own = Fitted(get(f"model:{folder}"), get(f"uncertainty:{folder}"), predictor, figure, place)
+        return Result(table, counts, found.counts["rows"], request=predictor.card, output=own)
 
 
 def _measured(
@@ -182,7 +186,6 @@ def _write(
     progress: Progress,
 ) -> Path | None:
     """Write the predictor's folder; the predictor itself last, so that it is never partial."""
-    out.mkdir(parents=True, exist_ok=True)
     write_table(table, out / "predictions.csv")
     left_out = out / "left_out.csv"
     if found.left_out:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
 from rdkit import Chem
 
-from molgen.data.carried import Columns
+from molgen.data.carried import Columns, distinct
+from molgen.data.cleaning import clean
 from molgen.data.headings import candidates
 from molgen.data.reading import Table, bare, read_table
 from molgen.data.text_file import STDIN
@@ -39,16 +40,16 @@ class Read:
         single: whether one molecule is given, rather than several or a file.
         notes: lines on the reading of a file.
         facts: the same for JSON.
-        others: further columns of a file, by heading, if they are to be carried through.
         table: of a file, with line numbers; None for molecules in memory.
+        others: the other columns of a file or table by heading, if requested; else none.
     """
 
     raw: list[str]
     single: bool = False
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
-    others: Columns = field(default_factory=dict)
     table: Table | None = None
+    others: Columns = field(default_factory=dict)
 
 
 def read_molecules(
@@ -70,22 +71,24 @@ def read_molecules(
         drawn: see :func:`molgen.data.reading.read_table`.
         check: likewise.
         option: likewise.
-        others: likewise.
+        others: whether to keep the other columns of a file or table.
 
     Raises:
         MolgenError: if they cannot be read, or there are none.
         OSError: if the file cannot be opened.
     """
     if isinstance(molecules, Path) or is_file(molecules):
-        table = read_table(
-            str(molecules), column, drawn=drawn, check=check, option=option, others=others
-        )
-        facts = table.facts()
-        return Read(list(table.raw), False, table.notes(), facts, table.others, table)
+        path = str(molecules)
+        table = read_table(path, column, drawn=drawn, check=check, option=option, others=others)
+        return Read(list(table.raw), False, table.notes(), table.facts(), table, table.others)
     if isinstance(molecules, Result):
         molecules = molecules.table
+    carried: Columns = {}
     if hasattr(molecules, "columns"):
-        molecules = _column(molecules, name, column, drawn)
+        frame = cast("pd.DataFrame", molecules)
+        place = _column(frame, name, column, drawn)
+        carried = _others(frame, place) if others else {}
+        molecules = frame.iloc[:, place]
     elif column is not None:
         raise MolgenError(f"{option} is {column!r}, but {name} is no file or table: expected one")
     if isinstance(molecules, str | Chem.Mol):
@@ -100,7 +103,7 @@ def read_molecules(
         raise MolgenError(f"{name} is {molecules!r}, expected SMILES or molecules") from error
     if not raw:
         raise MolgenError(f"{name} is empty, expected at least one molecule")
-    return Read(raw, False, [], {"rows": len(raw)})
+    return Read(raw, False, [], {"rows": len(raw)}, None, carried)
 
 
 def is_file(text: object) -> bool:
@@ -147,20 +150,55 @@ def reference(
     return found, Read(read.raw, False, notes, {**read.facts, "unreadable": unreadable})
 
 
+def training_molecules(
+    molecules: MoleculesLike,
+    column: str | None = None,
+    workers: int = 1,
+    name: str = "molecules",
+    option: str = "column",
+) -> tuple[list[str], Read]:
+    """Return the molecules of a training set, as canonical SMILES, and a record of the reading.
+
+    Args:
+        molecules: in any form.
+        column: of the SMILES in a file or a frame.
+        workers: number of processes.
+        name: of the argument, for messages.
+        option: that names the column, for messages.
+
+    Raises:
+        MolgenError: if none can be read.
+    """
+    read = read_molecules(molecules, name, column, option=option)
+    table = read.table or table_of(read)
+    cleaned = clean(table, processes=workers, progress=True)
+    notes = [*read.notes, f"{table.source}: {cleaned.summary()}"]
+    return cleaned.smiles, Read([], False, notes, {**read.facts, "cleaned": cleaned.counts})
+
+
 def table_of(read: Read) -> Table:
     """Return molecules in memory as the table that a file would be."""
     return Table("molecules", tuple(read.raw), tuple(range(1, len(read.raw) + 1)))
 
 
-def _column(frame: Any, name: str, column: str | None, drawn: bool) -> Any:
-    """Return the column of molecules of a frame."""
+def _column(frame: Any, name: str, column: str | None, drawn: bool) -> int:
+    """Return the place of the column of molecules in a frame."""
     header = [str(heading) for heading in frame.columns]
     if column is not None and column not in header:
         raise MolgenError(f"column is {column!r}, expected one of {', '.join(header)}")
     places = candidates(tuple(header), drawn)
     if column is None and not places:
         raise MolgenError(f"{name} has no column smiles, only {', '.join(header)}: name it: column")
-    return frame.iloc[:, header.index(column) if column is not None else places[0]]
+    return header.index(column) if column is not None else places[0]
+
+
+def _others(frame: Any, place: int) -> Columns:
+    """Return the columns of a frame beside that of the molecules."""
+    found: dict[str, Any] = {}
+    for i, heading in enumerate(map(str, frame.columns)):
+        if i != place:
+            found[distinct(heading, found)] = frame.iloc[:, i].tolist()
+    return found
 
 
 def _text(one: Any, name: str) -> str:

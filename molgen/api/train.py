@@ -13,13 +13,15 @@ from molgen.api.progress import Progress, progress_of
 from molgen.api.train_options import (
     NAMES,
     TrainRequest,
-    check_folder,
+    check_source,
     data_options,
     names_of,
     source_of,
 )
 from molgen.errors import MolgenError
 from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
+from molgen.utils.files import check_folder
+from molgen.utils.locks import locked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.training.prepared import PreparedDataset
     from molgen.training.recipe import TrainConfig
+
+
+WRITTEN = ("report.csv", "training_log.csv")  # tables in the folder of a run
 
 
 def train(
@@ -115,6 +120,7 @@ def train(
     exports = [folder] if export is None else [folder, Path(export)]
     if isinstance(file, str | Path):
         file = source_of(file, folder)
+        check_source(file, folder, WRITTEN)
         if file.suffix.lower() == ".npz" and request.changes:
             raise MolgenError(
                 f"{file} is a finished data set, expected no options of "
@@ -129,7 +135,7 @@ def train(
     if init is not None:
         request.without_shape()
     start = None if init is None else loaded(init)
-    with failures():
+    with failures(), locked(folder):
         return _train(
             source_of(file, folder), exports, request, start, source or "",
             (not no_resume, prepare_only), progress,

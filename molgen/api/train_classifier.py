@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from molgen.api.load import ModelLike, loaded
 from molgen.api.progress import Progress, progress_of
-from molgen.api.train import failures, log
-from molgen.api.train_options import TrainRequest, data_options, source_of
+from molgen.api.train import WRITTEN, failures, log
+from molgen.api.train_options import TrainRequest, check_source, data_options, source_of
 from molgen.sampling.result import Result
+from molgen.utils.files import check_folder
+from molgen.utils.locks import locked
 
 if TYPE_CHECKING:
     from molgen.api.molecules import MoleculesLike
@@ -75,11 +77,13 @@ def train_classifier(
     request = TrainRequest(
         column=column, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, workers=workers
     )
-    source = source_of(file, folder)
+    check_folder(folder)
     if device is not None:
         check_device(device)
     model = loaded(model)
-    with failures():
+    with failures(), locked(folder):
+        source = source_of(file, folder)
+        check_source(source, folder, WRITTEN)
         prepared = prepare(
             source,
             folder,
@@ -113,7 +117,7 @@ def train_classifier(
             network=start,
             progress=progress.shown,
         )
-    save_network(classifier, folder)
+        save_network(classifier, folder)
     names = list(classifier.properties)
     progress.remark(f"classifier of {', '.join(names)} for {kind} noise in {folder}")
     counts = {"properties": names, "noise": kind, "molecules": len(prepared.data)}

@@ -181,21 +181,6 @@ def data_options(wanted: dict[str, Any], seed: int, init: Model | None) -> Optio
     return Options(**{**usual, **wanted, **own}, seed=seed)
 
 
-def check_folder(folder: Path) -> None:
-    """Check that a folder exists or can be created, and can be written to.
-
-    Raises:
-        MolgenError: if not.
-    """
-    place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not place.is_dir():
-        raise MolgenError(
-            f"cannot write to {str(folder)!r}: {str(place)!r} is a file, expected a folder"
-        )
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise MolgenError(f"cannot write to {str(folder)!r}: no permission for {str(place)!r}")
-
-
 def source_of(file: Any, folder: Path) -> Path:
     """Return the file to train on; molecules in memory are written to one in the folder.
 
@@ -221,6 +206,21 @@ def source_of(file: Any, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_table(table, folder / "molecules.csv")
     return folder / "molecules.csv"
+
+
+def check_source(file: str | Path, folder: Path, written: Sequence[str]) -> None:
+    """Check that a file to read is none of the tables that a run writes.
+
+    Args:
+        file: that is read.
+        folder: of the run.
+        written: names of the tables.
+
+    Raises:
+        MolgenError: if it is.
+    """
+    if Path(file).resolve() in [(folder / name).resolve() for name in written]:
+        raise MolgenError(f"file is {str(file)!r}, which a run in {str(folder)!r} replaces")
 
 
 def names_of(properties: Sequence[str] | str | None) -> tuple[str, ...] | None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from property_models.learned.predictor import PropertyPredictor
 
 MOLECULES, EPOCHS = 20_000, 6.0
-WRITTEN = ("predictions.csv", "left_out.csv")  # tables in the folder
 SHOWN_COVERAGE = ("0.5", "0.9")
 
 
@@ -77,97 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit and write; return the exit status."""
-<<<<<<< HEAD
-    from molgen.utils.files import check_folder
-    from molgen.utils.locks import locked
-
-    out = check_folder(arguments.out)
-    if Path(arguments.file).resolve() in [(out / name).resolve() for name in WRITTEN]:
-        raise MolgenError(f"file is {arguments.file!r}, which a run in {arguments.out!r} replaces")
-    with locked(out):
-        return _run(arguments, out)
-
-
-def _run(arguments: argparse.Namespace, out: Path) -> int:
-    from molgen.training.ingest import COLUMN, built_in
-    from property_models.learned.fit import fit_predictor
-    from property_models.learned.fitting import check_library
-    from property_models.learned.measured import read_measured
-
-    check_library()
-    if not 0 < arguments.classifier_epochs < float("inf"):
-        raise MolgenError(
-            f"classifier-epochs is {arguments.classifier_epochs}, expected more than 0"
-        )
-    model = None
-    if arguments.classifier:
-        from molgen import load
-
-        model = load(arguments.classifier)
-    measured = read_measured(arguments.file, arguments.column, arguments.smiles_column, True)
-    options.say(f"{Path(arguments.file).name}: {measured.summary()}")
-    try:
-        predictor, tested = fit_predictor(
-            measured,
-            arguments.name or arguments.column,
-            arguments.unit,
-            arguments.direction,
-            arguments.split,
-            arguments.seed,
-            on_stage=_stage,
-        )
-    except ValueError as error:  # often because of rejected rows
-        raise MolgenError(f"{error}; {'; '.join(measured.notes)}") from error
-    note([*measured.notes, *built_in(arguments.file, {arguments.column: COLUMN})])
-    write(out, predictor, tested, measured)
-    options.say(report(predictor))
-    options.say(f"wrote {out}: the property model:{out} and its deviation uncertainty:{out}")
-    if model is not None:
-        _classifier(arguments, model, measured, tested, out)
-    return 0
-
-
-def write(out: Path, predictor: PropertyPredictor, tested: Assessment, measured: Measured) -> None:
-    """Write the predictor's folder; the predictor itself last, so that it is never partial."""
-    from molgen.data.tables import write_table
-    from property_models.learned.calibration_plot import calibration_plot
-
-    out.mkdir(parents=True, exist_ok=True)
-    write_table(predictions(tested, measured), out / "predictions.csv")
-    left_out = out / "left_out.csv"
-    if measured.left_out:
-        measured.write_left_out(left_out)
-    else:
-        left_out.unlink(missing_ok=True)
-    try:
-        calibration_plot(
-            tested, measured.values, predictor.name, out / "calibration.png", predictor.unit
-        )
-    except ValueError as error:  # no matplotlib: only the plot is missing
-        print(f"no calibration.png: {error}", file=sys.stderr)
-    predictor.save(out)
-
-
-def predictions(tested: Assessment, measured: Measured) -> Any:
-    """Return a table of all molecules: measured, predicted, the 90 % interval, and the part."""
-    import numpy as np
-    import pandas as pd
-
-    parts = np.full(len(measured.smiles), "training", dtype=object)
-    parts[tested.split.calibration] = "calibration"
-    parts[tested.split.test] = "test"
-    low, high = tested.conformal.interval(tested.mean, tested.spread, 0.9)
-    return pd.DataFrame(
-        {
-            "smiles": measured.smiles,
-            "measured": measured.values,
-            "predicted": tested.mean,
-            "low_90": low,
-            "high_90": high,
-            "part": parts,
-        }
-    )
-=======
     from molgen.api.fit_property import fit_property
 
     names = (
@@ -190,7 +98,6 @@ class Screen(outputs.Screen):
     def round(self, state: PropertyPredictor) -> None:
         """Print the errors of the predictor."""
         options.say(report(state))
->>>>>>> w-d
 
 
 def report(predictor: PropertyPredictor) -> str:

@@ -17,13 +17,14 @@ Example:
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from molgen.cli import options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("folder", metavar="FOLDER", type=options.model_name, help="of the model")
+    parser.add_argument("folder", metavar="FOLDER", help="of the model")
     parser.add_argument(
         "files", metavar="FILE", nargs="+", help="csv, parquet, smi or txt; may be gzipped"
     )
@@ -35,11 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute and write; return the exit status."""
+    from molgen.api.molecules import training_molecules
     from molgen.checkpoints.files import INDEX, find
     from molgen.checkpoints.folder import read_info
     from molgen.checkpoints.hub import locate
     from molgen.checkpoints.info import home
-    from molgen.cli.inputs import note, training_molecules
+    from molgen.cli.outputs import Screen
     from molgen.errors import MolgenError
     from molgen.molecules.training_index import TrainingIndex
     from molgen.utils.files import check_writable, replacing
@@ -51,11 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise MolgenError(f"model {arguments.folder!r} has no training-set index")
     check_writable(path)
     index, workers = TrainingIndex.load(path), arguments.workers or cores()
-    read = [training_molecules(file, arguments.column, workers) for file in arguments.files]
+    read = [training_molecules(Path(file), arguments.column, workers) for file in arguments.files]
     smiles = [text for found, _ in read for text in found]
     index = index.with_inchikeys(smiles, workers, "training-set index")
     for _, record in read:
-        note(record.notes)
+        for line in record.notes:
+            Screen().note(line)
     with replacing(path) as part:
         index.save(part)
     keys = 0 if index.inchi_keys is None else len(index.inchi_keys)

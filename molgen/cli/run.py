@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli.inputs import note
+from molgen.cli.outputs import Screen
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
@@ -63,13 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     before = build_parser().parse_args([record.command, *_with(record.words, "--out", out)])
     _check_model(record, path, before)
     differing = {name: there for name, there in versions().items() if name in record.versions}
-    note(
-        [
-            f"{path}: made with {name} {record.versions[name]}, this is {there}: rows may differ"
-            for name, there in differing.items()
-            if record.versions[name] != there
-        ]
-    )
+    for name, there in differing.items():
+        if (made := record.versions[name]) != there:
+            Screen().note(f"{path}: made with {name} {made}, this is {there}: rows may differ")
     more = ["--no-record"] if arguments.no_record else []
     for name in BESIDE:
         if given := getattr(before, name, None):

@@ -35,7 +35,7 @@ from molgen.cli.outputs import Screen
 from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
-    pass
+    from molgen.sampling.result import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

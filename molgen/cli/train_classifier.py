@@ -47,28 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the data set, train and write; return the exit status."""
-<<<<<<< HEAD
-    source, folder = Path(arguments.file), Path(arguments.out)
-    if not source.is_file():
-        raise MolgenError(f"no file {str(source)!r}")
-    for name in ("epochs", "lr"):
-        value = getattr(arguments, name)
-        if not (value > 0 and math.isfinite(value)):
-            raise MolgenError(f"--{name} is {value}, expected a number above 0")
-    if arguments.device:
-        options.check_device(arguments.device)
-    from molgen.utils.files import check_folder
-    from molgen.utils.locks import locked
-
-    check_folder(folder)
-    try:
-        with locked(folder):
-            return _run(arguments, source, folder)
-    except FloatingPointError as error:
-        raise MolgenError(f"{error}; the last checkpoint is kept") from error
-=======
     from molgen.api.train_classifier import train_classifier
->>>>>>> w-d
 
     names = (
         *("column", "epochs", "batch_size", "lr", "seed", "workers", "no_resume"),

@@ -8,7 +8,7 @@ A column with the name of one of the result's and other cells gets ``_input`` be
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from molgen.data.cells import DIGITS, INPUT, SPREADSHEET, fuse, text_of
 from molgen.data.delimited import behind
@@ -18,8 +18,8 @@ from molgen.data.sheet import Sheet
 if TYPE_CHECKING:
     import pandas as pd
 
-Columns = Mapping[str, Sequence[str]]
-"""Cells of columns by heading, one for each row of a file."""
+Columns = Mapping[str, Sequence[Any]]
+"""Cells of columns by heading, one for each row: text of a file, values of a table in memory."""
 
 
 def others_of(
@@ -73,10 +73,11 @@ def carry(frame: pd.DataFrame, columns: Columns, rows: Sequence[int] | None = No
     return frame.assign(**found)
 
 
-def _written(column: pd.Series, cells: Sequence[str]) -> bool:
+def _written(column: pd.Series, cells: Sequence[Any]) -> bool:
     """Return whether cells are a column as it is written, in a typed or a text format."""
+    texts = list(map(text_of, cells))
     digits = (None, DIGITS, SPREADSHEET)
-    return any([text_of(value, most) for value in column] == list(cells) for most in digits)
+    return any([text_of(value, most) for value in column] == texts for most in digits)
 
 
 def distinct(name: str, taken: Collection[str]) -> str:

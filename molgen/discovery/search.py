@@ -244,9 +244,7 @@ class Search:
         names = [objective.name for objective in self.oracle.objectives]
         further = [name for name in self.request.properties if name not in names]
         samples = Samples(tokens, costs[0], None, costs[1])
-        table = with_inchikey_novelty(
-            self.model.table(samples, further), self.model.training_index
-        )
+        table = with_inchikey_novelty(self.model.table(samples, further), self.model.training_index)
         columns = dict(zip(names, self.oracle.values(smiles).T, strict=True))
         columns |= compute([name for name in alongside(names) if name not in columns], smiles)
         return table.assign(**{name: columns[name] for name in alongside(names)})

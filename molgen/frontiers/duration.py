@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from molgen.frontiers.method import METHOD, Method
 from molgen.frontiers.plan import Sweep, guided_targets, plan, settings_at
 from molgen.frontiers.store import Record, Store, check_compatible
+from molgen.utils.locks import locked
 
 if TYPE_CHECKING:
     from molgen.model import Model
@@ -63,10 +64,12 @@ def duration(sweep: Sweep, models: Mapping[str, Model], folder: str | Path) -> D
         folder: of the sweep.
 
     Raises:
-        MolgenError: if the request is out of range, or not comparable with the folder's runs.
+        MolgenError: if the request is out of range, or not comparable with the folder's runs, or
+            another run writes to the folder.
     """
     wanted = plan(sweep, models)
-    stored = Store(Path(folder)).records()
+    with locked(folder):  # another run of it is reported before anything is timed
+        stored = Store(Path(folder)).records()
     check_compatible(stored, wanted)
     have = {record.name for record in stored}
     missing = [record for record in wanted if record.name not in have]

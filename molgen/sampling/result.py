@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from molgen.data.tables import write_table
 from molgen.molecules.fate import Fate, Ledger
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ class Result(Generic[Counts]):
             MolgenError: for another extension.
             OSError: if it cannot be written; no part of a file is left.
         """
+        from molgen.data.tables import write_table  # some formats need RDKit, training does not
+
         write_table(self.table, path)
 
     def __len__(self) -> int:
@@ -78,11 +79,15 @@ class Result(Generic[Counts]):
         return f"{self.table!r}\n\n{self.counts}\n{self.reason}"
 
     def _repr_html_(self) -> str:
-        """Return the table, the counts and the reason for a notebook."""
+        """Return the table with drawn structures, the counts and the reason for a notebook."""
         from html import escape
 
+        from molgen.molecules.gallery import html
+
         about = escape(f"{self.counts}\n{self.reason}")
-        return f"{self.table.to_html(max_rows=20)}<pre>{about}</pre>"
+        drawn = "smiles" in self.table
+        table = html(self.table) if drawn else self.table.to_html(max_rows=20, escape=True)
+        return f"{table}<pre>{about}</pre>"
 
 
 @dataclass

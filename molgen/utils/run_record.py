@@ -149,8 +149,7 @@ def plain(counts: object) -> dict[str, Any]:
         if isinstance(value, int):
             found[str(name)] = int(value)
         elif isinstance(value, Mapping) and value:
-            found[name] = {
-                str(key): item if isinstance(item, int) else vars(item)
-                for key, item in value.items()
-            }
+            found[str(name)] = plain(value)
+        elif hasattr(value, "__dataclass_fields__"):
+            found[str(name)] = vars(value)
     return found

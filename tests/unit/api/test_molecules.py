@@ -82,3 +82,11 @@ def test_rows_without_a_molecule_stay(tmp_path: Path) -> None:
 def test_anything_else_is_refused(given: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(MolgenError, match=message):
         read_molecules(given, "leads", **options)
+
+
+def test_other_columns_are_kept_if_requested(tmp_path: Path) -> None:
+    path = tmp_path / "three.csv"
+    FRAME.to_csv(path, index=False)
+    assert read_molecules(FRAME).others == {}
+    assert read_molecules(FRAME, others=True).others == {"id": [1, 2, 3]}
+    assert read_molecules(path, others=True).others == {"id": ("1", "2", "3")}
