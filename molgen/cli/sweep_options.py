@@ -105,7 +105,7 @@ def given(arguments: argparse.Namespace) -> dict[str, Any]:
     if equals and name.strip() != found.setdefault("property", name.strip()):
         raise MolgenError(f"target is {arguments.target!r}, expected one of {arguments.property}")
     found |= {"methods": arguments.method, "baselines": arguments.baseline}
-    return found | {"target": value or None, "progress": Screen()}
+    return found | {"target": None if arguments.target is None else value, "progress": Screen()}
 
 
 def check_interrupted(found: Result[Any]) -> None:
