@@ -152,7 +152,7 @@ def test_inchikeys_join_tautomers_and_a_molecule_without_one_is_counted() -> Non
     found = evaluate(molecules, [STRICT, INCHIKEY], index)
     assert (found["inchikey"]["no_inchikey"], found["inchikey"]["novel_count"]) == (1, 2)
     old = replace(index, inchi_keys=None)
-    assert INCHIKEY.name not in evaluate(molecules, known=old)
+    assert INCHIKEY.name not in evaluate(molecules[:2], known=old)
     with pytest.raises(MolgenError, match="molgen index"):
         count(molecules, INCHIKEY, old)
 
