@@ -168,7 +168,7 @@ def report(found: Result[LeadCounts]) -> str:
     """Return the short table and the counts."""
     from molgen.molecules.fate import Fate
 
-    names = list(found.request.goals.targets)
+    names = list(found.request.goals.computed.targets)
     ok = found.table[found.table["outcome"] == Fate.ACCEPTED]
     ok = ok.sort_values(["gain", "similarity"], ascending=False, kind="stable")
     if found.asked > 1:

@@ -22,8 +22,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from molgen.errors import MolgenError
 from molgen.utils.interrupts import uninterrupted
 
@@ -167,16 +165,20 @@ def naming(path: str | Path, temporary: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except SafetensorError as error:
-        found = _SYSTEM_ERROR.match(str(error))
-        code, reason = (int(found[2]), found[1]) if found else (0, str(error))
-        raise OSError(code, reason, str(path)) from error
     except OSError as error:
         unnamed = error.filename is None and not isinstance(error, BrokenPipeError)
         other = temporary is not None and Path(str(error.filename)).is_relative_to(temporary)
         if not (unnamed or other):
             raise
         raise OSError(error.errno or 0, error.strerror or str(error), str(path)) from error
+    except Exception as error:
+        from safetensors import SafetensorError  # not at the top: --help imports this module
+
+        if not isinstance(error, SafetensorError):
+            raise
+        found = _SYSTEM_ERROR.match(str(error))
+        code, reason = (int(found[2]), found[1]) if found else (0, str(error))
+        raise OSError(code, reason, str(path)) from error
 
 
 def sync(path: str | Path) -> None:

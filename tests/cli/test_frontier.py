@@ -260,7 +260,9 @@ def test_a_full_disk_leaves_complete_runs(molgen: Run, tiny_model: Path, tmp_pat
     assert "4 runs" in molgen(*words).out
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "kind", [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_continues(
     molgen: Run, tiny_model: Path, tmp_path: Path, kind: signal.Signals
 ) -> None:

@@ -109,7 +109,9 @@ def check(ran: Ran, folder: Path) -> None:
     assert not left, "temporary files and locks"
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "kind", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("moment", [0.3])
 def test_a_signal_during_imports(
     tiny_model: Path, tmp_path: Path, kind: signal.Signals, moment: float

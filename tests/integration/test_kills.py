@@ -12,6 +12,7 @@ import kills
 from commands import Run
 
 
+@pytest.mark.slow
 def test_a_killed_run_keeps_what_it_had(
     molgen: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from molgen.constraints.scaffolds import read
 from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.sampling.result import Result
+from property_models import scoring
 
 FEW: dict[str, Any] = {"steps": 6, "batch_size": 64, "allow_training_molecules": True}
 RANGE = {"qed": ".3.."}
@@ -83,6 +84,11 @@ def test_a_model_by_name_and_goals_in_any_form(tiny_model: Path, model: Model) -
 
 
 def test_own_functions_are_columns_and_goals(model: Model) -> None:
+    with scoring(workers=1):  # processes are started once
+        own_functions(model)
+
+
+def own_functions(model: Model) -> None:
     found = molgen.design(model, {oxygens: "1..", **RANGE}, 3, properties=length, **FEW)
     assert list(found["oxygens"]) == [oxygens(Chem.MolFromSmiles(t)) for t in found["smiles"]]
     assert (found["oxygens"] >= 1).all()
