@@ -122,6 +122,7 @@ def test_the_set_of_each_convention(molgen: Run, rows: Path, known: Path) -> Non
     assert counts(counted["strict"]) == counts(found["strict"])
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(molgen: Run, tmp_path: Path) -> None:
     path = tmp_path / "many.smi"
     path.write_text("".join(f"{'C' * (1 + i % 30)}{'ON'[i % 2]}\n" for i in range(600)))

@@ -76,6 +76,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_a_terminated_process_writes_finished_rows(tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.csv"
     words = [

@@ -120,6 +120,7 @@ def test_a_signal_during_imports(
     check(sent(words, tmp_path, kind, moment), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_signal_in_training_keeps_the_checkpoint(tmp_path: Path) -> None:
     prepare(tmp_path)
     out = tmp_path / "folder"
