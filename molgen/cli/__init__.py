@@ -37,6 +37,7 @@ COMMANDS = (
     "run",
 )
 BAD_INPUT = 2
+LONGEST = 1000  # characters of an error
 COMPLETE = (0, 3)
 
 
@@ -157,7 +158,12 @@ def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     text = str(error).strip() or type(error).__name__
-    return text if isinstance(error, TokenError) else " ".join(text.split())
+    if isinstance(error, TokenError):
+        return text
+    text = " ".join(text.split())
+    if len(text) > LONGEST:  # a long input is quoted in it
+        text = f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 3 :]}"
+    return text
 
 
 def _drop_output() -> None:

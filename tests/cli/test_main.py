@@ -180,3 +180,11 @@ def test_no_output_at_all() -> None:
         ["bash", "-c", command], capture_output=True, text=True, env=ONE_CORE, check=False
     )
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_an_error_that_quotes_a_long_input_is_short(molgen: Run, tmp_path: Path) -> None:
+    path = tmp_path / "set.smi"
+    path.write_text("CCO\n")
+    line = molgen("evaluate", path, "--property", "C" * 5000).refused()
+    assert "is unknown" in line
+    assert len(line) < 1100
