@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 
 VALUES: tuple[Any, ...] = (
@@ -126,9 +127,13 @@ def change_file(draw: st.DrawFn, path: Path) -> None:
         path.write_text(change_json(draw, path.read_text()))
         return
     if path.suffix == ".safetensors" and draw(st.integers(0, 2)):
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(path, framework="pt") as file:  # NumPy has no bfloat16
             about = file.metadata()
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        arrays = {
+            name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+            for name, tensor in tensors.items()
+        }
         save_file(change_arrays(draw, arrays), path, about)
         return
     if path.suffix == ".npz" and draw(st.integers(0, 2)):

@@ -124,13 +124,19 @@ def molecule(draw: st.DrawFn, folder: Path, templates: Templates) -> list[str]:
     return ["evaluate", str(path), "--no-fcd", "--reference", str(templates.file)]
 
 
+def names(folder: Path) -> list[str]:
+    """Return the files of a folder that are read, by their names within it."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
+    return sorted(str(path.relative_to(folder)) for path in found)
+
+
 def model_folder(draw: st.DrawFn, folder: Path, templates: Templates) -> list[str]:
     """Draw a damaged model folder, and a command that loads it."""
     model = folder / "model"
     shutil.copytree(templates.model, model)
-    for _ in range(draw(st.integers(1, 2))):
-        names = sorted(path for path in model.rglob("*") if path.suffix != ".md")
-        change_file(draw, draw(st.sampled_from(names)))
+    some = st.lists(st.sampled_from(names(model)), min_size=1, max_size=2, unique=True)
+    for name in draw(some):
+        change_file(draw, model / name)
     out = ["--out", str(folder / "result.csv")]
     words = {
         "sample": ["--n", "2", "--steps", "2", "--target", "qed=max", *out],
@@ -158,8 +164,7 @@ def store(draw: st.DrawFn, folder: Path, templates: Templates) -> list[str]:
     kind = draw(st.sampled_from(STORES))
     copy = folder / kind
     shutil.copytree(templates.stores / kind, copy)
-    names = sorted(path for path in copy.rglob("*") if path.is_file())
-    change_file(draw, draw(st.sampled_from(names)))
+    change_file(draw, copy / draw(st.sampled_from(names(copy))))
     model = str(templates.model)
     sweep = ["--n", "3", "--seeds", "0", "--method", "A; remask=ancestral", "--property", "qed"]
     if kind == "frontier":
