@@ -41,12 +41,19 @@ LONGEST = 1000  # characters of an error
 COMPLETE = (0, 3)
 
 
+def shortened(text: str) -> str:
+    """Return an error without the middle of the long input that is quoted in it."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 3 :]}"
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit with status 2."""
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(BAD_INPUT, f"{self.prog}: {shortened(message)} (see {self.prog} --help)\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -160,10 +167,7 @@ def _message(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     if isinstance(error, TokenError):
         return text
-    text = " ".join(text.split())
-    if len(text) > LONGEST:  # a long input is quoted in it
-        text = f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 3 :]}"
-    return text
+    return shortened(" ".join(text.split()))
 
 
 def _drop_output() -> None:
