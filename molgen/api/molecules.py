@@ -5,6 +5,7 @@ One function reads them all. A single SMILES is one molecule, not its letters; a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,10 +109,7 @@ def read_molecules(
 
 def is_file(text: object) -> bool:
     """Return whether a text or a path is that of a file; False for one that no system allows."""
-    try:
-        return isinstance(text, str | Path) and (str(text) == STDIN or Path(text).is_file())
-    except (OSError, ValueError):
-        return False
+    return isinstance(text, str | Path) and (str(text) == STDIN or os.path.isfile(text))
 
 
 def parents(raw: Sequence[str], workers: int = 1, label: str = "molecules") -> list[Molecule]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ def _constraint(
         core = superstructure and not (isinstance(text, str) and "*" in text)
         return scaffolds.read(text, Task.SUPERSTRUCTURE if core else None)
     except ValueError as error:
-        is_file = not place and isinstance(text, str) and Path(text).is_file()
+        is_file = not place and isinstance(text, str) and os.path.isfile(text)
         hint = "; for a file use scaffold-file" if is_file else ""
         raise MolgenError(f"{place}: {error}" if place else f"{error}{hint}") from error
 

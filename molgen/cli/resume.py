@@ -8,6 +8,7 @@ may differ.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,11 +106,5 @@ def _files(arguments: argparse.Namespace) -> list[Path]:
     names = [*targets, *columns, *getattr(arguments, "property", ())]
     for name in names:
         found += files(name)
-    return [path for path in dict.fromkeys(found) if _is_file(path)]
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # no system allows such a name, as that of a lead
-        return False
+    # os.path: a lead may be a name that no system allows, for which Path raises
+    return [path for path in dict.fromkeys(found) if os.path.isfile(path)]

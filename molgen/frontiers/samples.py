@@ -11,6 +11,7 @@ sweep is compared by its fraction of novel rows. Forwards, steps and seconds are
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +72,9 @@ class SampleFile:
         if not equals or not name or not rest or not name.isprintable():
             raise MolgenError(f"samples is {text!r}, expected NAME=FILE or NAME=FILE:COLUMN")
         path, colon, column = rest.rpartition(":")
-        if Path(rest).is_file() or not colon:
+        if os.path.isfile(rest) or not colon:
             path, column = rest, ""
-        if not Path(path).is_file():
+        if not os.path.isfile(path):
             raise MolgenError(f"samples {name}: there is no file {path!r}")
         return cls(name, Path(path), column.strip())
 

@@ -239,3 +239,8 @@ def test_what_else_is_refused_at_once(model: Model) -> None:
 def test_targets_outside_the_data_are_warnings(model: Model) -> None:
     with pytest.warns(UserWarning, match=r"target qed=\.\.-5 is outside the training data"):
         molgen.design(model, {"qed": "..-5"}, 1, max_draws=8, **FEW)
+
+
+def test_a_scaffold_that_is_no_file_name_is_a_scaffold(model: Model) -> None:
+    with pytest.raises(MolgenError, match="scaffold"):
+        molgen.design(model, RANGE, 1, scaffold="C(" * 3000)
