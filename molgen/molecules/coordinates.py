@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdCoordGen, rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
-from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molgen.errors import MolgenError
+from molgen.molecules.frameworks import framework
 from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
 from molgen.molecules.smarts import read_smarts
@@ -135,9 +135,8 @@ def _match(mol: Chem.Mol, wanted: Chem.Mol, core: list[int]) -> tuple[int, ...]:
 
 def _murcko(mol: Chem.Mol) -> tuple[str, tuple[int, ...]]:
     """Return a molecule's Murcko scaffold and its atoms there; empty if it is small."""
-    with quiet:
-        scaffold = MurckoScaffold.GetScaffoldForMol(mol)
-    if scaffold.GetNumAtoms() < LEAST_COMMON:
+    scaffold = framework(mol)
+    if scaffold is None or scaffold.GetNumAtoms() < LEAST_COMMON:
         return "", ()
     text = Chem.MolToSmiles(scaffold, isomericSmiles=False)
     # atoms in canonical order, so that the scaffolds of two molecules correspond

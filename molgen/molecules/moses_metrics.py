@@ -28,9 +28,9 @@ from collections import Counter
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molgen.molecules.conventions import Count
+from molgen.molecules.frameworks import framework
 from molgen.molecules.logs import quiet
 
 UNIQUE_AT = (1000, 10000)
@@ -57,14 +57,11 @@ def cosine(a: Counter[str], b: Counter[str]) -> float | None:
     return dot / math.prod(norms)
 
 
-@quiet
 def scaffold(mol: Chem.Mol) -> str:
     """Return the Bemis-Murcko scaffold as SMILES; empty if it has fewer than two rings."""
-    try:
-        core = MurckoScaffold.GetScaffoldForMol(mol)
-    except (ValueError, RuntimeError):  # scaffolds of some charged rings do not sanitise
-        return ""
-    return Chem.MolToSmiles(core) if core.GetRingInfo().NumRings() >= MIN_RINGS else ""
+    core = framework(mol)
+    large = core is not None and core.GetRingInfo().NumRings() >= MIN_RINGS
+    return Chem.MolToSmiles(core) if large else ""
 
 
 @quiet

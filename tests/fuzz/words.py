@@ -41,7 +41,9 @@ HOSTILE = (
         "{}",
         "evil.py:run",
         "smarts:[",
-        "hf:a/b",
+        "hf:a",  # not a repository, which would be asked for
+        "hf:",
+        "hf:../b@main",
         "a/b",
         "*",
         "\t",
