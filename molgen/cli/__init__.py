@@ -12,8 +12,10 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from molgen.cli import outputs
 from molgen.cli.former import renamed
@@ -95,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if isinstance(arguments, int):
                 return arguments
             name = f"molgen {arguments.command}"
-            with outputs.messages_apart(arguments):
+            with outputs.messages_apart(arguments), _warnings_in_a_line(name):
                 status = _run(arguments)
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -131,6 +133,23 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
         print(f"molgen: a command is missing: {', '.join(COMMANDS)}", file=sys.stderr)
         return BAD_INPUT
     return arguments
+
+
+@contextmanager
+def _warnings_in_a_line(name: str) -> Iterator[None]:
+    """Print warnings for users without the place in the code within the block."""
+    usual = warnings.formatwarning
+
+    def formatted(message: Warning | str, category: type[Warning], *place: Any) -> str:
+        if category is UserWarning:
+            return f"{name}: {' '.join(str(message).split())}\n"
+        return usual(message, category, *place)
+
+    warnings.formatwarning = formatted  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _interrupted(name: str) -> int:

@@ -150,6 +150,9 @@ class PropertyPredictor:
         """Return a warning if predictions differ from those at the time of the fit, else None.
 
         RDKit's descriptors can change between releases.
+
+        Raises:
+            MolgenError: if they differ with the release of the fit.
         """
         if not self.probes:
             return None
@@ -158,6 +161,11 @@ class PropertyPredictor:
         if off <= CLOSE * self.process.std:
             return None
         made, here = self.card.get("rdkit", "another release"), rdBase.rdkitVersion
+        if made == here:
+            raise MolgenError(
+                f"the predictions of {self.name} differ from those at the time of its fit by up "
+                f"to {off:.2g}: its files are damaged"
+            )
         return (
             f"{self.name} was fitted with RDKit {made}, and its predictions differ with RDKit "
             f"{here} (by up to {off:.2g}): fit it again"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,12 @@ def test_an_error_that_quotes_a_long_input_is_short(molgen: Run, tmp_path: Path)
         line = molgen("evaluate", path, *words).refused()
         assert "is unknown" in line or "unrecognized" in line
         assert len(line) < 1100
+
+
+def test_a_warning_is_one_line_without_a_place_in_the_code() -> None:
+    with cli._warnings_in_a_line("molgen models"):  # pytest takes over how they are printed
+        line = warnings.formatwarning("mind\nthis", UserWarning, "code.py", 3)
+        other = warnings.formatwarning("x", RuntimeWarning, "code.py", 3)
+    assert line == "molgen models: mind this\n"
+    assert "code.py:3" in other
+    assert "code.py" in warnings.formatwarning("x", UserWarning, "code.py", 3)

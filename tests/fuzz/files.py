@@ -104,8 +104,10 @@ def change_arrays(draw: st.DrawFn, arrays: dict[str, np.ndarray]) -> dict[str, n
         return others
     if kind == 1:
         types = [np.float16, np.float64, np.int8, np.uint8, np.int64, np.bool_]
+        wanted = draw(st.sampled_from(types))
+        numbers = array if array.dtype.kind in "biuf" else np.zeros(array.shape, np.uint8)
         with np.errstate(all="ignore"):
-            return {**others, name: array.astype(draw(st.sampled_from(types)))}
+            return {**others, name: numbers.astype(wanted)}
     if kind == 2:
         return {**others, name: array.reshape(-1)[: array.size // 2].copy()}
     if kind == 3:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 import tiny
 from fuzz.files import CELLS, change_file, tables
 from fuzz.words import Places, command_lines
-from molgen.cli import main
+from molgen.cli import build_parser, main
+from molgen.cli.resume import journaled
 from small_data import SMILES
 
 PIECES = (
@@ -24,7 +26,7 @@ PIECES = (
     *("|", "\\n", "[O-]", "[N+]", "[H]", "[2H]", " ", "F", "S(=O)(=O)", "P", "[U]", "[999C]"),
     *("é", "0", "\udcff"),
 )
-STORES = ("frontier", "scaling", "preset", "dataset", "predictor")
+STORES = ("frontier", "scaling", "preset", "dataset", "predictor", "record", "journal")
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,35 @@ class Templates:
             status = main(words)
             if status:
                 raise SystemExit(f"{words}: status {status}")
+        _interrupted(made.design(stores / "journal" / "result.csv"))
+        (stores / "record").mkdir()
+        result = stores / "record" / "result.csv"
+        if main(made.design(result)) not in (0, 3):
+            raise SystemExit("the design of the record failed")
+        result.unlink()  # which is not read
         (stores / "preset").mkdir()
         preset = '{"format": 1, "sampling": {"steps": 4, "remask": "ancestral", "gamma": 2.0}}'
         (stores / "preset" / "preset.json").write_text(preset)
         return made
 
+    def design(self, out: Path) -> list[str]:
+        """Return the words of a short design."""
+        goal = ["--target", "qed=.1..", "--steps", "2", "--n", "3", "--max-draws", "64"]
+        return ["design", str(self.model), *goal, "--allow-training-molecules", "--out", str(out)]
+
     def places(self, folder: Path) -> Places:
         """Return the places of an input in a folder."""
         return Places(self.model, self.file, folder / "result")
+
+
+def _interrupted(words: list[str]) -> None:
+    """Run a command up to its end, and interrupt it there, so that its journal is kept."""
+    arguments = build_parser().parse_args([*words, "--no-record"])
+    Path(arguments.out).parent.mkdir()
+    with suppress(KeyboardInterrupt), journaled(arguments):
+        arguments.run(arguments)
+        Path(arguments.out).unlink()
+        raise KeyboardInterrupt
 
 
 def options(draw: st.DrawFn, folder: Path, templates: Templates) -> list[str]:
@@ -184,6 +207,11 @@ def store(draw: st.DrawFn, folder: Path, templates: Templates) -> list[str]:
     if kind == "scaling":
         return ["scaling", model, *sweep, "--steps", "2,4", "--out", str(copy)]
     out = ["--n", "2", "--out", str(folder / "result.csv")]
+    if kind == "record":
+        return ["run", str(copy / "result.csv.json"), "--out", str(folder / "result.csv")]
+    if kind == "journal":
+        shutil.move(copy / "result.csv.journal", folder)
+        return [*templates.design(folder / "result.csv"), "--resume"]
     if kind == "preset":
         return ["sample", model, "--preset", str(copy / "preset.json"), *out]
     if kind == "dataset":

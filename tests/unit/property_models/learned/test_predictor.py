@@ -117,6 +117,10 @@ def test_another_rdkit_is_detected(folder: Path) -> None:
     info = json.loads((folder / INFO).read_text())
     info["probes"][0][1] += 0.5
     (folder / INFO).write_text(json.dumps(info))
+    with pytest.raises(ValueError, match=r"greasiness differ .* up to 0\.5: its files are damaged"):
+        get(f"model:{folder}")
+    info["card"]["rdkit"] = "2001.03.1"
+    (folder / INFO).write_text(json.dumps(info))
     message = r"greasiness was fitted with RDKit .* \(by up to 0\.5"
     with pytest.warns(UserWarning, match=message):
         get(f"model:{folder}")
