@@ -5,6 +5,7 @@ Every strategy changes a file that is good, so that most of a file is still as a
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ def change_json(draw: st.DrawFn, text: str) -> str:
         if draw(st.integers(0, 3)) == 0:
             del at[last]
         else:
-            at[last] = draw(st.sampled_from(VALUES))
+            at[last] = copy.deepcopy(draw(st.sampled_from(VALUES)))  # which later changes may enter
     return json.dumps(content)
 
 
