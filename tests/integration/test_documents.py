@@ -1,7 +1,7 @@
 """Every block of code in the README and on the pages of the site runs.
 
-``python`` blocks of a page share their names; ``shell`` blocks are commands of molgen, each of which
-must end with exit status 0. Blocks of ``text`` are shown alone: commands of minutes or of other
+``python`` blocks of a page share their names; ``shell`` blocks are commands of molgen, which must all
+end with exit status 0. Blocks of ``text`` are shown alone: commands of minutes or of other
 programs, and files that a reader has.
 """
 
@@ -17,7 +17,9 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from molgen.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "docs" / "tour.md", *(ROOT / "docs" / "how-to").glob("*.md")])
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "docs" / "tour.md", *(ROOT / "docs" / "how-to").glob("*.md")]
+)
 
 
 def run_commands(example: Example) -> None:
