@@ -1,7 +1,7 @@
 """Every block of code in the README and on the pages of the site runs.
 
-``python`` blocks of a page share their names; ``shell`` blocks are commands of molgen, which must all
-end with exit status 0. Blocks of ``text`` are shown alone: commands of minutes or of other
+``python`` blocks of a page share their names; ``shell`` blocks are commands of molgen, all of which
+must end with exit status 0. Blocks of ``text`` are shown alone: commands of minutes or of other
 programs, and files that a reader has.
 """
 
