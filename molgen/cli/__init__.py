@@ -29,6 +29,7 @@ COMMANDS = (
     "tune",
     "evaluate",
     "score",
+    "report",
     "train",
     "train-classifier",
     "fit-property",
