@@ -32,7 +32,7 @@ def content(data: ReportData, workers: int = 1) -> dict[str, Any]:
         workers: number of processes.
     """
     rows = analyse(data, workers)
-    values = _ordered(value_columns(rows), data.goals, data)
+    values = _ordered(value_columns(rows), data)
     return {
         "title": data.title,
         "smiles": rows.strings,
@@ -53,13 +53,11 @@ def content(data: ReportData, workers: int = 1) -> dict[str, Any]:
     }
 
 
-def _ordered(
-    columns: Sequence[Column], goals: Mapping[str, Target], data: ReportData
-) -> list[Column]:
+def _ordered(columns: Sequence[Column], data: ReportData) -> list[Column]:
     """Return columns that have two different values or a training set, those of goals first."""
     trained = data.training.values if data.training is not None else {}
     several = [c for c in columns if c.name in trained or len(set(c.values) - {None}) > 1]
-    first = {name: i for i, name in enumerate((*goals, "score"))}
+    first = {name: i for i, name in enumerate((*data.goals, "score"))}
     return sorted(several, key=lambda c: (first.get(c.name, len(first)), c.name not in trained))
 
 

@@ -163,9 +163,9 @@ def _column(name: str, series: pd.Series, drawn: Structures) -> Column:
     values, bookkeeping = series.tolist(), name.lower() in {*BOOKKEEPING, *CALLS}
     if PARTS.fullmatch(name) or name in DRAWN:
         texts = [text_of(value) for value in values]
-        numbers = [drawn.add(text) for text in texts]
-        if all(n is not None for n, text in zip(numbers, texts, strict=True) if text):
-            return Column(name, "structure", numbers, bookkeeping=bookkeeping)
+        places = [drawn.add(text) for text in texts]
+        if all(n is not None for n, text in zip(places, texts, strict=True) if text):
+            return Column(name, "structure", places, bookkeeping=bookkeeping)
     kept = [value for value in values if text_of(value) != ""]
     if kept and all(isinstance(value, bool | np.bool_) for value in kept):
         flags = [None if text_of(value) == "" else bool(value) for value in values]
