@@ -12,14 +12,13 @@ import numpy as np
 from molgen.molecules.parsing import Status
 from molgen.reports.data import ReportData
 from molgen.reports.record import in_words
-from molgen.reports.rows import PARTS, SCAFFOLD, Column, Rows, analyse, value_columns
+from molgen.reports.rows import MOST_GROUPS, PARTS, SCAFFOLD, Column, Rows, analyse, value_columns
 from molgen.targets import Range, Target, ends
 from molgen.utils.arrays import Floats
 
 BINS = 28
 TAIL = 0.002  # part of the training set beyond each end of a histogram
 MOST_HISTOGRAMS = 12
-MOST_GROUPS = 24  # of a column, the largest
 LOW_IS_GOOD = re.compile(r"sa|dock\b.*|.*_rmse")  # without a goal
 LABELS = {SCAFFOLD: "Scaffolds (Murcko)"}
 

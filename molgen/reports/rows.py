@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,6 +45,7 @@ DRAWN = ("scaffold", "lead")
 LEFT_OUT = ("raw", "tokens", "smiles")
 SCAFFOLD, NEAREST, SIMILARITY = "murcko_scaffold", "nearest", "nearest_similarity"
 DIVERSE = 24  # molecules of the diverse subset
+MOST_GROUPS = 24  # of a column, the largest
 
 Kind = Literal["number", "flag", "text", "structure"]
 
@@ -130,8 +132,13 @@ def _compute(
         rows.columns.append(Column(NEAREST, "structure", _spread(found, valid, len(smiles))))
     if SCAFFOLD not in known:
         chunks = map_chunks(_scaffolds, molecules, workers, "scaffolds")
-        cores = [rows.structures.add(text) for chunk in chunks for text in chunk]
-        rows.columns.append(Column(SCAFFOLD, "structure", _spread(cores, valid, len(smiles))))
+        cores = [text for chunk in chunks for text in chunk]
+        counts = Counter(cores)
+        shared = {text for text, n in counts.most_common(MOST_GROUPS)}
+        shared |= {text for text, n in counts.items() if n > 1}
+        drawn = [rows.structures.add(text, text in shared) for text in cores]
+        spread = _spread(drawn, valid, len(smiles))
+        rows.columns.append(Column(SCAFFOLD, "structure", spread, bookkeeping=True))
     distinct = {text: i for i, text in reversed(list(enumerate(molecules)))}
     places = sorted(distinct.values())
     rows.diverse = [valid[places[i]] for i in diverse(bits[places], DIVERSE)]

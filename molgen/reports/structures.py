@@ -34,12 +34,14 @@ class Structures:
 
     smiles: list[str] = field(default_factory=list)
     _numbers: dict[str, int | None] = field(default_factory=dict, repr=False)
+    _drawn: set[str] = field(default_factory=set, repr=False)
 
-    def add(self, smiles: str) -> int | None:
+    def add(self, smiles: str, drawn: bool = True) -> int | None:
         """Return the number of a structure, None for what cannot be drawn.
 
         Args:
             smiles: several fragments and attachment points are allowed.
+            drawn: whether it is laid out, which takes 5 ms; else the page shows its SMILES.
         """
         if smiles not in self._numbers:
             mol = parse(smiles) if smiles else None
@@ -47,6 +49,8 @@ class Structures:
             self._numbers[smiles] = len(self.smiles) if drawable else None
             if drawable:
                 self.smiles.append(smiles)
+        if drawn:
+            self._drawn.add(smiles)
         return self._numbers[smiles]
 
     def blocks(self, workers: int = 1, progress: str = "") -> list[str]:
@@ -56,8 +60,11 @@ class Structures:
             workers: number of processes.
             progress: label of a progress bar; empty for none.
         """
-        chunks = map_chunks(_texts, self.smiles, workers, progress)
-        found = [text for chunk in chunks for text in chunk]
+        drawn = [text for text in self.smiles if text in self._drawn]
+        chunks = map_chunks(_texts, drawn, workers, progress)
+        laid_out = zip(drawn, (text for chunk in chunks for text in chunk), strict=True)
+        texts = dict.fromkeys(self.smiles, "") | dict(laid_out)
+        found = list(texts.values())
         return [pack(found[i : i + BLOCK]) for i in range(0, len(found), BLOCK)]
 
 

@@ -137,12 +137,20 @@ function drawn(text, width, height, title) {
   return picture;
 }
 
+/** The side of an atom with most room for hydrogens, given the directions of its bonds. */
+function freeSide(directions) {
+  const room = angle => Math.min(Math.PI, ...directions.map(other => Math.acos(Math.cos(angle - other))));
+  const sides = [["right", room(0) + 0.2], ["left", room(Math.PI) + 0.19]];
+  if (directions.length > 1) sides.push(["above", room(-Math.PI / 2)], ["below", room(Math.PI / 2)]);
+  return sides.reduce((best, next) => next[1] > best[1] ? next : best)[0];
+}
+
 /** The label of an atom: isotope, symbol, hydrogens on the side with more room, charge. */
 function label(atom, at, atoms, font) {
   const [x, y] = at(atom), small = font * 0.7;
-  const pull = atom.bonds.map(bond => at(atoms[bond.a] === atom ? atoms[bond.b] : atoms[bond.a]))
-    .reduce((sum, other) => [sum[0] + other[0] - x, sum[1] + other[1] - y], [0, 0]);
-  const left = pull[0] > font * 0.3, upright = atom.bonds.length > 1 && Math.abs(pull[1]) > Math.abs(pull[0]);
+  const side = freeSide(atom.bonds.map(bond => at(atoms[bond.a] === atom ? atoms[bond.b] : atoms[bond.a]))
+    .map(other => Math.atan2(other[1] - y, other[0] - x)));
+  const left = side === "left";
   const symbol = ["*", "R", "R#", "A"].includes(atom.symbol) ? atom.label ? `R${atom.label}` : "✱" : atom.symbol;
   const colour = ORGANIC.has(symbol) ? `var(--atom-${symbol})` : "var(--atom-C)";
   const group = svg("g", { fill: colour });
@@ -152,8 +160,8 @@ function label(atom, at, atoms, font) {
   const wide = symbol.length * font * (symbol === "✱" ? 0.8 : 0.72), base = font * 0.36;
   let right = x + wide / 2, start = x - wide / 2;
   write(symbol, font, x, base, "middle");
-  if (atom.hydrogens && upright) {
-    const row = pull[1] > 0 ? base - font * 0.92 : base + font * 0.92;
+  if (atom.hydrogens && (side === "above" || side === "below")) {
+    const row = side === "above" ? base - font * 0.92 : base + font * 0.92;
     write("H", font, x, row, "middle");
     if (atom.hydrogens > 1) write(String(atom.hydrogens), small, x + font * 0.38, row + small * 0.38);
   } else if (atom.hydrogens) {

@@ -42,7 +42,7 @@ function columnOf(column, index) {
       cellText(column, first.getData().id).localeCompare(cellText(column, second.getData().id)),
     sorterParams: { alignEmptyValues: "bottom" }, hozAlign: numeric ? "right" : "left", vertAlign: "middle",
     cssClass: column.kind, minWidth: column.kind === "structure" ? PICTURE[0] + 16 : 84,
-    width: column.kind === "structure" ? PICTURE[0] + 16 : numeric ? (innerWidth < 700 ? 92 : 108) : undefined,
+    width: column.kind === "structure" ? PICTURE[0] + 16 : numeric ? Math.max(innerWidth < 700 ? 84 : 96, 9 * column.name.length + 40) : undefined,
     maxInitialWidth: 260, visible: !column.aside,
     headerSortStartingDir: numeric ? (data.axes.find(axis => axis.name === column.name)?.sign === -1 ? "asc" : "desc") : "asc",
   };
@@ -71,9 +71,9 @@ function buildTable() {
     data: rows, index: "id", columns: [molecule, ...data.columns.map(columnOf)], layout: "fitDataFill",
     rowHeader: { formatter: "rowSelection", titleFormatter: "rowSelection", titleFormatterParams: { rowRange: "active" },
       headerSort: false, hozAlign: "center", vertAlign: "middle", frozen: !narrow || undefined, width: 40, resizable: false },
-    pagination: true, paginationSize: narrow ? 10 : 25, paginationSizeSelector: [10, 25, 100], paginationCounter: "rows",
+    pagination: true, paginationSize: narrow ? 10 : 25, paginationSizeSelector: [10, 25, 100], paginationCounter: "rows", paginationButtonCount: narrow ? 3 : 5,
     nestedFieldSeparator: false, movableColumns: !narrow, headerSortTristate: true, placeholder: "no rows pass the filters",
-    columnDefaults: { resizable: "header", headerWordWrap: true },
+    columnDefaults: { resizable: "header", headerWordWrap: false },
   });
   table.on("dataFiltered", (_, kept) => show(kept.map(row => row.getData().id)));
   table.on("rowSelectionChanged", toolbarText);
