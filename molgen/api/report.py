@@ -111,7 +111,7 @@ def report(
     others = None
     if reference is not None:
         smiles, read = read_reference(reference, reference_column, workers)
-        others = str(read.facts.get("file", "the reference")), smiles
+        others = Path(str(read.facts.get("file", "the reference"))).name, smiles
         if compared[0] is None:
             compared = training.of_molecules(smiles, others[0], workers), compared[1]
     else:
@@ -184,7 +184,7 @@ def _record_of(molecules: MoleculesLike, source: str, progress: Progress) -> Run
 def _result_record(result: Result[Any]) -> RunRecord:
     """Return the record of a result in memory, without a command."""
     request = result.request
-    targets = getattr(getattr(request, "goals", None), "targets", {})
+    targets = getattr(getattr(request, "goals", request), "targets", {})
     settings = getattr(request, "settings", None)
     return RunRecord(
         molgen_record=FORMAT,

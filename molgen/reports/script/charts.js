@@ -172,7 +172,10 @@ function scatter() {
       chart.at = Math.max(0, Math.min(along.length - 1, chart.at + step));
       move(along[chart.at]);
       event.preventDefault();
-    } else if (event.key === "Enter" && along[chart.at] !== undefined) detail(along[chart.at]);
+    } else if (event.key === "Enter" && along[chart.at] !== undefined) {
+      event.preventDefault();  // it would press the button that is focused next
+      detail(along[chart.at]);
+    }
     else if (event.key === "Escape") leave();
   });
   chart.at = -1;

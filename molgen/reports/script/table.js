@@ -30,14 +30,31 @@ function passes(column, text, row) {
   return cellText(column, row).toLowerCase().includes(wanted.toLowerCase());
 }
 
+/** Call a function with the value of an input, a moment after the last change. */
+function changed(input, apply) {
+  let waiting = 0;
+  input.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => apply(input.value), 250);
+  });
+}
+
+/** The filter above a column; the table's own would miss what is pasted. */
+const filterInput = (placeholder, label) => (cell, _, apply) => {
+  const input = element("input", { type: "search", placeholder, "aria-label": label });
+  input.value = cell.getValue() ?? "";
+  changed(input, apply);
+  for (const kind of ["click", "mousedown", "keydown"]) input.addEventListener(kind, event => event.stopPropagation());
+  return input;
+};
+
 function columnOf(column, index) {
   const numeric = column.kind === "number";
   const placeholder = numeric ? "2..3" : column.kind === "flag" ? "yes" : "contains";
   return {
     title: column.name, field: `c${index}`, titleFormatter: title(words(column.name)), formatter: cell(column),
-    headerFilter: "input", headerFilterPlaceholder: placeholder,
-    headerFilterFunc: (wanted, _, row) => passes(column, wanted, row.id), headerFilterFuncParams: {},
-    headerFilterParams: { elementAttributes: { "aria-label": `filter ${words(column.name)}` } },
+    headerFilter: filterInput(placeholder, `filter ${words(column.name)}`),
+    headerFilterFunc: (wanted, _, row) => passes(column, wanted, row.id),
     sorter: numeric || column.kind === "flag" ? "number" : (a, b, first, second) =>
       cellText(column, first.getData().id).localeCompare(cellText(column, second.getData().id)),
     sorterParams: { alignEmptyValues: "bottom" }, hozAlign: numeric ? "right" : "left", vertAlign: "middle",
@@ -58,8 +75,7 @@ function buildTable() {
   const molecule = {
     title: "molecule", field: "smiles", titleFormatter: title("molecule"), frozen: !narrow || undefined,
     width: narrow ? 148 : 190, vertAlign: "middle", sorter: "string", cssClass: "molecule",
-    headerFilter: "input", headerFilterPlaceholder: "SMILES contains",
-    headerFilterParams: { elementAttributes: { "aria-label": "filter molecule" } },
+    headerFilter: filterInput("SMILES contains", "filter molecule"),
     headerFilterFunc: (wanted, value) => value.includes(wanted.trim()),
     formatter: cell => {
       const { id } = cell.getData(), index = data.molecules[id];
@@ -109,11 +125,7 @@ function chosenRows() {
 
 function toolbar() {
   const search = element("input", { type: "search", id: "search", placeholder: "Search SMILES, names, parts", "aria-label": "search" });
-  let waiting = 0;
-  search.addEventListener("input", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => { query = search.value; applyFilter(); }, 200);
-  });
+  changed(search, value => { query = value; applyFilter(); });
   const boxes = data.columns.map((column, i) => {
     const box = element("input", { type: "checkbox", checked: !column.aside });
     box.addEventListener("change", () => table[box.checked ? "showColumn" : "hideColumn"](`c${i}`));

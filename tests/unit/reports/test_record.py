@@ -58,7 +58,8 @@ def test_the_funnel_counts_every_row() -> None:
 
 
 def test_counts_of_another_kind_make_no_funnel() -> None:
-    for counts in ({}, {"fates": 3}, {"fates": {}}, {"fates": {"ok": "many", "invalid": -4}}):
+    given: list[dict[str, Any]] = [{}, {"fates": 3}, {"fates": {}}]
+    for counts in (*given, {"fates": {"ok": "many", "invalid": -4}}):
         assert record.funnel(run(counts=counts)) is None
 
 
