@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".html", ".htm")
+ROWS = 10_000
+"""Of a page, which then has about 6 MB."""
 SCORE = "score"
 
 
@@ -59,6 +61,7 @@ def report(
     title: str = "",
     column: str | None = None,
     reference_column: str | None = None,
+    rows: int = ROWS,
     workers: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Result[dict[str, int]]:
@@ -84,6 +87,7 @@ def report(
         title: of the page; by default the name of the file.
         column: of the SMILES in a file or a table; None for the usual ones.
         reference_column: the same of ``reference``.
+        rows: of the page at most, the first ones; the funnel counts all.
         workers: number of processes; None for one a core.
         progress: False for none, or callbacks.
 
@@ -101,6 +105,7 @@ def report(
         raise MolgenError(f"out is {str(out)!r}, expected a name ending in .html")
     check_writable(out, source if source and source != STDIN else None)
     workers = cores() if workers is None else whole("workers", workers)
+    rows = whole("rows", rows)
     names = columns_of(properties)
     if reference_column is not None and reference is None:
         raise MolgenError("reference-column is given without reference")
@@ -119,17 +124,21 @@ def report(
             "The nearest training molecule is not shown: a model holds no training molecules, only "
             "an index of them. Give the training file as --reference FILE."
         )
+    shown = table.head(rows)
+    if len(shown) < len(table):
+        notes.append(f"The page has the first {len(shown):,} of {len(table):,} rows.")
     new = [name for name in names if name not in table]
-    table = table.assign(**compute(new, table["smiles"].tolist(), workers, "properties"))
+    shown = shown.assign(**compute(new, shown["smiles"].tolist(), workers, "properties"))
     data = _data(table, source, title, run, compared, others, notes)
+    data = replace(data, table=shown)
     if source:
         command = ["molgen", "report", source, "--out", str(out)]
         command += ["--model", str(model)] if isinstance(model, str | Path) else []
         command += ["--reference", str(reference)] if isinstance(reference, str | Path) else []
         data = replace(data, commands={**data.commands, "this page": shlex.join(command)})
     size = write_page(data, out, workers)
-    counts = {"rows": len(table), "molecules": int((table["smiles"] != "").sum()), "bytes": size}
-    return Result(table, counts, len(table), request=data, output=Path(out))
+    counts = {"rows": len(shown), "molecules": int((shown["smiles"] != "").sum()), "bytes": size}
+    return Result(shown, counts, len(table), request=data, output=Path(out))
 
 
 def _table(molecules: MoleculesLike, source: str, column: str | None, workers: int) -> pd.DataFrame:

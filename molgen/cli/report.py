@@ -50,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--title", default="", metavar="T", help="of the page (default: FILE)")
     parser.add_argument(
+        "--rows",
+        type=options.positive,
+        default=10_000,
+        metavar="N",
+        help="of the page at most, the first ones (default 10,000); the funnel counts all",
+    )
+    parser.add_argument(
         "--workers", type=options.positive, metavar="N", help="processes (default: one a core)"
     )
 
@@ -58,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the page; return the exit status."""
     from molgen.api.report import report
 
-    names = ("column", "model", "reference_column", "title", "workers")
+    names = ("column", "model", "reference_column", "title", "rows", "workers")
     made = report(
         Path(arguments.file),
         arguments.out,

@@ -133,6 +133,13 @@ def test_parts_calls_and_further_properties(molgen: Run, tmp_path: Path) -> None
     assert "rdkit:TPSA" in [axis["name"] for axis in page.data["axes"]]
 
 
+def test_a_long_table_is_cut_and_counted(molgen: Run, table: Path) -> None:
+    page = made(molgen, table, "--out", table.with_suffix(".html"), "--rows", 2)
+    assert page.data["smiles"] == ["CCO", "CCO"]
+    assert "the first 2 of 6 rows" in page.words
+    assert "distinct molecules 3" in funnel(page)
+
+
 WRONG = {
     "out": ("FILE", "--out", "page.csv"),
     "--out": ("FILE", "--out", "no/such/folder/page.html"),
@@ -141,6 +148,7 @@ WRONG = {
     "column": ("FILE", "--out", "PAGE", "--column", "nope"),
     "reference-column": ("FILE", "--out", "PAGE", "--reference-column", "smiles"),
     "nope.smi": ("FILE", "--out", "PAGE", "--reference", "nope.smi"),
+    "rows": ("FILE", "--out", "PAGE", "--rows", "0"),
     "workers": ("FILE", "--out", "PAGE", "--workers", "0"),
 }
 

@@ -125,6 +125,13 @@ def test_columns_are_sorted(page: Opened, table: pd.DataFrame) -> None:
     assert [float(text) for text in column(page, field)] == pytest.approx(worst, abs=0.005)
 
 
+def test_columns_are_sorted_by_keys(page: Opened, table: pd.DataFrame) -> None:
+    field = field_of(page, "activity")
+    page.page.focus(f".tabulator-col[tabulator-field={field}] .sort")
+    page.page.keyboard.press("Enter")
+    assert float(column(page, field)[0]) == pytest.approx(table["activity"].max(), abs=0.005)
+
+
 @pytest.mark.parametrize(
     ("text", "low", "high"),
     [("0.5..", 0.5, 9), ("<=0.4", -9, 0.4), ("0.3..0.5", 0.3, 0.5)],

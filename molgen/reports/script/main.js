@@ -22,6 +22,10 @@ history();
 buildTable();
 for (const link of document.querySelectorAll("#sections a")) link.hidden = $(link.hash.slice(1))?.hidden ?? true;
 $("detail").addEventListener("click", event => { if (event.target === $("detail")) $("detail").close(); });
+// the menu of columns closes as menus do
+const menu = document.querySelector(".columns");
+document.addEventListener("click", event => { if (!menu.contains(event.target)) menu.open = false; });
+menu.addEventListener("keydown", event => { if (event.key === "Escape") menu.open = false; });
 addEventListener("scroll", hideTip, { passive: true });
 let seen = innerWidth;
 addEventListener("resize", () => {

@@ -4,8 +4,8 @@ let table = null;
 let query = "", members = null;  // the search; rows of the chosen group, with its name
 const PICTURE = [150, 96];
 
-/** The title of a column: text, never markup. */
-const title = text => () => element("span", { text });
+/** The title of a column, text and never markup: a button, so that Enter sorts. */
+const title = text => () => element("button", { type: "button", class: "sort", title: text, text });
 
 function cell(column) {
   if (column.kind === "structure") return cell => {
@@ -40,8 +40,8 @@ function changed(input, apply) {
 }
 
 /** The filter above a column; the table's own would miss what is pasted. */
-const filterInput = (placeholder, label) => (cell, _, apply) => {
-  const input = element("input", { type: "search", placeholder, "aria-label": label });
+const filterInput = label => (cell, _, apply) => {
+  const input = element("input", { type: "search", "aria-label": label });
   input.value = cell.getValue() ?? "";
   changed(input, apply);
   for (const kind of ["click", "mousedown", "keydown"]) input.addEventListener(kind, event => event.stopPropagation());
@@ -53,7 +53,7 @@ function columnOf(column, index) {
   const placeholder = numeric ? "2..3" : column.kind === "flag" ? "yes" : "contains";
   return {
     title: column.name, field: `c${index}`, titleFormatter: title(words(column.name)), formatter: cell(column),
-    headerFilter: filterInput(placeholder, `filter ${words(column.name)}`),
+    headerFilter: filterInput(`filter ${words(column.name)}`), headerFilterPlaceholder: placeholder,
     headerFilterFunc: (wanted, _, row) => passes(column, wanted, row.id),
     sorter: numeric || column.kind === "flag" ? "number" : (a, b, first, second) =>
       cellText(column, first.getData().id).localeCompare(cellText(column, second.getData().id)),
@@ -75,7 +75,7 @@ function buildTable() {
   const molecule = {
     title: "molecule", field: "smiles", titleFormatter: title("molecule"), frozen: !narrow || undefined,
     width: narrow ? 148 : 190, vertAlign: "middle", sorter: "string", cssClass: "molecule",
-    headerFilter: filterInput("SMILES contains", "filter molecule"),
+    headerFilter: filterInput("filter molecule"), headerFilterPlaceholder: "SMILES contains",
     headerFilterFunc: (wanted, value) => value.includes(wanted.trim()),
     formatter: cell => {
       const { id } = cell.getData(), index = data.molecules[id];
