@@ -15,11 +15,14 @@ from rdkit import Chem
 from browser import Opened, chromium, opened
 from molgen.api.report import report
 from molgen.data.tables import read_table
+from molgen.frontiers.frontier import hypervolumes, run_table
 from molgen.molecules.parsing import canonical
+from molgen.reports.frontier import frontier_html
 from molgen.utils.pareto import nondominated
 from pages import HOSTILE
 from paths import DATA
 from property_models import compute
+from stored_runs import records
 
 LARGEST = 12_000_000  # bytes of a page of 5,000 molecules
 SECONDS = 3.0  # until a page can be used
@@ -238,6 +241,28 @@ def test_selected_rows_are_downloaded_alone(
     assert "2 selected" in page.text("#saved")
     whole = read_table(page.download("csv", tmp_path))
     assert whole["smiles"].tolist() == [canonical(table["smiles"][i]) for i in (0, 2)]
+
+
+def test_the_page_of_a_frontier_lists_the_molecules_of_a_point(
+    browser: Any, tmp_path: Path
+) -> None:
+    store, found = records(tmp_path / "store", HOSTILE[0], "qed")
+    runs = run_table(found)
+    path = tmp_path / "frontier.html"
+    frontier_html(store, found, runs, hypervolumes(runs), path)
+    with opened(browser, path) as page:
+        assert page.page.locator(".point").count() == 2
+        page.page.locator(".point").first.focus()
+        page.page.wait_for_selector("#tip svg.structure", state="visible")
+        page.page.keyboard.press("Enter")
+        assert page.text("#panel h2").startswith(f"{HOSTILE[0]}, gamma 1")
+        codes = page.page.locator("#panel .tile code").all_inner_texts()
+        assert codes == ["CF", "CN", "CCO"]  # by their values, the best first
+        page.page.click("#conventions button:last-child")
+        assert page.text("#volumes-title") == "Hypervolume (strict)"
+        page.page.click(".method")
+        assert page.page.locator(".point").count() == 0
+        assert page.messages == []
 
 
 @pytest.mark.slow

@@ -1,21 +1,7 @@
-// Data, state, and small helpers. Text is never parsed as markup: elements are made, texts are set.
+// Data and small helpers. Text is never parsed as markup: elements are made, texts are set.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const rowCount = data.smiles.length;
 const $ = id => document.getElementById(id);
-const columnNamed = new Map(data.columns.map((column, i) => [column.name, i]));
-
-/** Rows that pass the table's filters and the search, all at first. */
-let shown = Array.from({ length: rowCount }, (_, i) => i);
-const listeners = [];
-
-/** Call a function whenever other rows are shown. */
-function onShown(listener) { listeners.push(listener); }
-
-function show(rows) {
-  shown = rows;
-  for (const listener of listeners) listener();
-}
 
 /** Make an element with attributes and children; a string child is text. */
 function element(tag, attributes = {}, ...children) {
@@ -44,9 +30,6 @@ function number(value, digits = 0) {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** A mean of a column: of whole numbers with two digits. */
-const meanText = (value, column) => number(value, column.digits || 2);
-
 const count = value => value.toLocaleString("en");
 
 /** Digits behind the point of round numbers at equal distances. */
@@ -58,14 +41,6 @@ function digitsOf(values) {
 /** A name of a column in words. */
 const words = name => name.replaceAll("_", " ");
 
-/** A value of a cell as text: what search, tips and files of text contain. */
-function cellText(column, row) {
-  const value = column.values[row];
-  if (value === null || value === undefined) return "";
-  if (column.kind === "structure") return data.structures.smiles[value];
-  return String(value);
-}
-
 /** Round numbers from low to high for an axis, about as many as wanted. */
 function ticks(low, high, wanted) {
   if (!(high > low)) return [low];
@@ -75,19 +50,6 @@ function ticks(low, high, wanted) {
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++)
     found.push(Number((k * step).toPrecision(10)));
   return found;
-}
-
-/** Read a filter of numbers as molgen writes targets: 0.8, >=0.8, 0.8.., ..3, 2..3. */
-function range(text) {
-  const word = text.trim().replace(/[≥≤]/g, sign => sign === "≥" ? ">=" : "<=");
-  const bound = word.match(/^([<>])(=?)\s*(.+)$/);
-  const [low, high] = bound
-    ? bound[1] === ">" ? [bound[3], ""] : ["", bound[3]]
-    : word.includes("..") ? word.split("..") : [word, word];
-  const least = low.trim() === "" ? -Infinity : Number(low), most = high.trim() === "" ? Infinity : Number(high);
-  if (Number.isNaN(least) || Number.isNaN(most)) return null;
-  const strict = bound && !bound[2];
-  return value => value !== null && (strict ? value > least && value < most : value >= least && value <= most);
 }
 
 /** Give a button that copies a text, where the browser allows it. */

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from molgen.reports.assembly import FOLDER, VENDORED, embedded
 from molgen.reports.data import Funnel, ReportData
-from molgen.reports.page import FOLDER, VENDORED, embedded, write_page
+from molgen.reports.page import write_page
 from pages import HOSTILE, Page, checksum, read_page
 from small_data import SMILES
 
