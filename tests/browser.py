@@ -60,7 +60,7 @@ class Opened:
 
     def shown(self) -> int:
         """Return the number of rows that pass the filters, once they have been applied."""
-        self.page.wait_for_timeout(500)  # what is typed is applied after 0.3 s
+        self.page.wait_for_selector("html:not([data-pending])", state="attached")
         return int(self.text("#shown").split()[0].replace(",", ""))
 
 

@@ -21,7 +21,7 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from rdkit.DataStructs import CreateFromBitString, ExplicitBitVect
 from rdkit.SimDivFilters import MaxMinPicker
 
-from molgen.data.cells import text_of
+from molgen.data.cells import DIGITS, text_of
 from molgen.molecules.captions import BOOKKEEPING, decimals
 from molgen.molecules.fingerprints import Bits, fingerprints, nearest
 from molgen.molecules.logs import quiet
@@ -44,6 +44,7 @@ DRAWN = ("scaffold", "lead")
 """Further columns of SMILES."""
 LEFT_OUT = ("raw", "tokens", "smiles")
 SCAFFOLD, NEAREST, SIMILARITY = "murcko_scaffold", "nearest", "nearest_similarity"
+EXACT = 2**53  # whole numbers below are exact in a browser; identifiers must be
 DIVERSE = 24  # molecules of the diverse subset
 MOST_GROUPS = 24  # of a column, the largest
 
@@ -184,17 +185,18 @@ def _column(name: str, series: pd.Series, drawn: Structures) -> Column:
 
 
 def _numbers(name: str, values: Sequence[float | None], bookkeeping: bool = False) -> Column:
-    """Return a column of numbers with six significant digits."""
-    finite = [
-        None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
-        for value in values
+    """Return a column of numbers: whole ones as they are, others with six significant digits."""
+    found: list[float | None] = [
+        None if value is None or not math.isfinite(value) else _rounded(value) for value in values
     ]
-    integer = all(value is None or value == round(value) for value in finite)
-    whole: list[float | None] = [
-        int(value) if integer and value is not None else value for value in finite
-    ]
-    digits = decimals([value for value in finite if value is not None])
-    return Column(name, "number", whole, integer, digits, bookkeeping)
+    kept = [value for value in found if value is not None]
+    integer = all(isinstance(value, int) for value in kept)
+    return Column(name, "number", found, integer, decimals(kept), bookkeeping)
+
+
+def _rounded(value: float) -> float:
+    whole = value == round(value) and abs(value) < EXACT
+    return int(value) if whole else float(f"{value:.{DIGITS}g}")
 
 
 def _spread(values: Sequence[Any], places: Sequence[int], rows: int) -> list[Any]:

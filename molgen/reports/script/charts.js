@@ -111,7 +111,7 @@ function scatter() {
     ring.setAttribute("cx", px);
     ring.setAttribute("cy", py);
     ring.setAttribute("visibility", "visible");
-    tip(row, client ?? screenPlace(picture, size, px, py));
+    tip(row, client ?? screenPlace(picture, size, px, py), !client);
   };
   const leave = () => { ring.setAttribute("visibility", "hidden"); hideTip(); };
   const nearest = event => {
@@ -152,7 +152,7 @@ function scatter() {
 }
 
 /** Show a molecule beside a place of the screen. */
-function tip(row, [x, y]) {
+function tip(row, [x, y], byKeys) {
   const box = $("tip");
   if (box.dataset.row !== String(row)) {
     box.dataset.row = row;
@@ -166,7 +166,7 @@ function tip(row, [x, y]) {
     })));
     if (index !== null) draw(holder, index, 220, 140);
   }
-  placeTip(x, y);
+  placeTip(x, y, byKeys);
 }
 
 /** Scores in the order of the calls, and the best so far. */

@@ -78,7 +78,7 @@ function marker(point, x, y, colour, file, picture, size) {
   const open = () => { hideTip(); list(point); };
   group.addEventListener("pointerenter", event => tip(point, event.clientX, event.clientY));
   group.addEventListener("pointerleave", hideTip);
-  group.addEventListener("focus", () => tip(point, ...screenPlace(picture, size, x, y)));
+  group.addEventListener("focus", () => tip(point, ...screenPlace(picture, size, x, y), true));
   group.addEventListener("blur", hideTip);
   group.addEventListener("click", open);
   group.addEventListener("keydown", event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(); } });
@@ -118,7 +118,7 @@ const best = point => point.molecules[state.convention].map(i => data.molecules[
 const beside = (entry, digits) => Object.entries(entry.beside).filter(([, value]) => value !== null)
   .map(([name, value]) => ` (${name} ${number(value, digits)})`).join("");
 
-function tip(point, x, y) {
+function tip(point, x, y, byKeys = false) {
   const box = $("tip"), f = point[state.convention];
   const drawings = best(point).slice(0, 3).map(molecule => {
     const holder = element("div", { class: "drawing" });
@@ -129,7 +129,7 @@ function tip(point, x, y) {
   box.replaceChildren(element("b", { text: named(point) }), element("p", { class: "note", text:
     `${spread(f.novel, f.novel_sd, 0)} novel (${state.convention}), mean ${spread(f.mean, f.mean_sd, data.digits)}${beside(f, data.digits)}` }),
   element("div", { class: "three" }, ...drawings), element("p", { class: "note", text: "click to list its molecules" }));
-  placeTip(x, y);
+  placeTip(x, y, byKeys);
 }
 
 /** List the molecules of a point. */
@@ -167,5 +167,4 @@ $("published").hidden = !data.published.length;
 $("published").querySelector("input").addEventListener("change", event => { state.published = event.target.checked; redraw(); });
 redraw();
 new ResizeObserver(chart).observe($("scatter"));
-addEventListener("scroll", hideTip, { passive: true });
 document.documentElement.dataset.ready = "yes";

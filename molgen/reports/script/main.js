@@ -26,7 +26,6 @@ $("detail").addEventListener("click", event => { if (event.target === $("detail"
 const menu = document.querySelector(".columns");
 document.addEventListener("click", event => { if (!menu.contains(event.target)) menu.open = false; });
 menu.addEventListener("keydown", event => { if (event.key === "Escape") menu.open = false; });
-addEventListener("scroll", hideTip, { passive: true });
 let seen = innerWidth;
 addEventListener("resize", () => {
   if (innerWidth === seen) return;  // a telephone's address bar

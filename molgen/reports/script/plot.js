@@ -40,9 +40,12 @@ function screenPlace(picture, size, x, y) {
   return [bounds.left + x * factor, bounds.top + y * factor];
 }
 
+let held = false;  // the tip is of keys, and stays while the page scrolls to their point
+
 /** Show the tip beside a place of the screen. */
-function placeTip(x, y) {
+function placeTip(x, y, byKeys = false) {
   const box = $("tip");
+  held = byKeys;
   box.hidden = false;
   const left = x + 20 + box.offsetWidth > innerWidth ? x - 20 - box.offsetWidth : x + 20;
   box.style.left = `${Math.max(8, left)}px`;
@@ -50,3 +53,5 @@ function placeTip(x, y) {
 }
 
 function hideTip() { $("tip").hidden = true; }
+
+addEventListener("scroll", () => { if (!held) hideTip(); }, { passive: true });

@@ -35,7 +35,11 @@ function changed(input, apply) {
   let waiting = 0;
   input.addEventListener("input", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => apply(input.value), 250);
+    document.documentElement.dataset.pending = "yes";
+    waiting = setTimeout(() => {
+      apply(input.value);
+      delete document.documentElement.dataset.pending;
+    }, 250);
   });
 }
 

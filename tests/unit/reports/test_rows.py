@@ -72,6 +72,15 @@ def test_a_column_of_the_table_is_not_computed_again() -> None:
     assert column(rows, "qed").values == [1, 2, 3, None, 5]
 
 
+def test_identifiers_keep_their_digits() -> None:
+    table = pd.DataFrame({"smiles": DRUGS[:2], "id": [123456789012, 7], "x": [1.23456789, 2.0]})
+    rows = report(table)
+    assert column(rows, "id").values == [123456789012, 7]
+    assert column(rows, "id").integer
+    assert column(rows, "x").values == [1.23457, 2]
+    assert not column(rows, "x").integer
+
+
 def test_parts_are_structures_unless_they_are_no_smiles() -> None:
     table = pd.DataFrame(
         {"smiles": DRUGS[:3], "R1": ["*C", "*O", ""], "R2": ["methyl", "*O", "*C"]}
