@@ -9,6 +9,7 @@ from .api.optimize import optimize as optimize
 from .api.properties import Property as Property
 from .api.properties import described as described
 from .api.properties import vectorised as vectorised
+from .api.report import report as report
 from .api.scaling import scaling as scaling
 from .api.score import score as score
 from .api.search import search as search

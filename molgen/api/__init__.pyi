@@ -8,6 +8,7 @@ from .load import load as load
 from .load import models as models
 from .optimize import optimize as optimize
 from .progress import Progress as Progress
+from .report import report as report
 from .scaling import scaling as scaling
 from .score import score as score
 from .search import search as search

@@ -27,10 +27,10 @@ from molgen.errors import MolgenError
 from molgen.frontiers.comparison import Comparison, write_figures
 from molgen.frontiers.frontier import hypervolumes, published_table, ratios, run_table
 from molgen.frontiers.objective import Objective
-from molgen.frontiers.page import frontier_html, plotly_script
 from molgen.frontiers.plot import figure_class, frontier_png
 from molgen.frontiers.samples import SampleFile, Samples, beside, read_samples
 from molgen.frontiers.store import Record, Store
+from molgen.reports.frontier import frontier_html
 from molgen.sampling.result import Result
 from molgen.targets import Target
 from molgen.utils.files import check_folder
@@ -119,8 +119,7 @@ def frontier(
     size = small.sizes({"gamma": gamma, "steps": steps, "seeds": seeds, "n": n}, quick)
     strengths, seeded = axis("gamma", size["gamma"], True), axis("seeds", size["seeds"], least=0)
     axes = strengths, axis("steps", size["steps"]), seeded
-    figure_class()  # missing libraries are reported before hours of sampling
-    plotly_script()
+    figure_class()  # a missing library is reported before hours of sampling
     sweep, reason = None, ""
     if only_charts:
         records, order = finished(folder, name), labels(methods)

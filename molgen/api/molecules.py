@@ -87,8 +87,8 @@ def read_molecules(
     carried: Columns = {}
     if hasattr(molecules, "columns"):
         frame = cast("pd.DataFrame", molecules)
-        place = _column(frame, name, column, drawn)
-        carried = _others(frame, place) if others else {}
+        place = smiles_column(frame, name, column, drawn)
+        carried = other_columns(frame, place) if others else {}
         molecules = frame.iloc[:, place]
     elif column is not None:
         raise MolgenError(f"{option} is {column!r}, but {name} is no file or table: expected one")
@@ -179,8 +179,12 @@ def table_of(read: Read) -> Table:
     return Table("molecules", tuple(read.raw), tuple(range(1, len(read.raw) + 1)))
 
 
-def _column(frame: Any, name: str, column: str | None, drawn: bool) -> int:
-    """Return the place of the column of molecules in a frame."""
+def smiles_column(frame: Any, name: str, column: str | None, drawn: bool) -> int:
+    """Return the place of the column of molecules in a frame.
+
+    Raises:
+        MolgenError: if there is none.
+    """
     header = [str(heading) for heading in frame.columns]
     if column is not None and column not in header:
         raise MolgenError(f"column is {column!r}, expected one of {', '.join(header)}")
@@ -190,7 +194,7 @@ def _column(frame: Any, name: str, column: str | None, drawn: bool) -> int:
     return header.index(column) if column is not None else places[0]
 
 
-def _others(frame: Any, place: int) -> Columns:
+def other_columns(frame: Any, place: int) -> Columns:
     """Return the columns of a frame beside that of the molecules."""
     found: dict[str, Any] = {}
     for i, heading in enumerate(map(str, frame.columns)):

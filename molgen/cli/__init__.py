@@ -31,6 +31,7 @@ COMMANDS = (
     "tune",
     "evaluate",
     "score",
+    "report",
     "train",
     "train-classifier",
     "fit-property",

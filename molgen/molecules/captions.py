@@ -45,13 +45,13 @@ def formatted(values: Sequence[Any]) -> list[str]:
         isinstance(value, bool | np.bool_) for value in kept
     ):
         return [ABSENT if _missing(value) else _words(value) for value in values]
-    decimals = _decimals([float(value) for value in kept])
-    kind = "e" if decimals > MOST_DECIMALS else "f"
-    digits = SIGNIFICANT - 1 if kind == "e" else decimals
+    places = decimals([float(value) for value in kept])
+    kind = "e" if places > MOST_DECIMALS else "f"
+    digits = SIGNIFICANT - 1 if kind == "e" else places
     return [ABSENT if _missing(v) else f"{float(v):,.{digits}{kind}}" for v in values]
 
 
-def _decimals(numbers: Sequence[float]) -> int:
+def decimals(numbers: Sequence[float]) -> int:
     """Return the number of digits behind the point for all numbers of a column."""
     finite = [abs(number) for number in numbers if math.isfinite(number)]
     largest = max(finite, default=0.0)

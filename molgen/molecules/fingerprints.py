@@ -162,6 +162,33 @@ def nearest_similarity(bits: Bits, reference: Bits, progress: str = "") -> NDArr
     return best
 
 
+def nearest(
+    bits: Bits, reference: Bits, progress: str = ""
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the nearest neighbour of each molecule in a reference set, and its similarity.
+
+    Args:
+        bits: fingerprints with shape (molecules, bits).
+        reference: fingerprints with shape (others, bits), at least one.
+        progress: label of a progress bar over blocks of others; empty for none.
+
+    Returns:
+        Indices in the reference, of equally near ones the first, and similarities, both with shape
+        (molecules,).
+    """
+    best, which = np.full(len(bits), -1.0), np.zeros(len(bits), dtype=np.int64)
+    blocks = [(i, _Block(bits[i : i + BLOCK])) for i in range(0, len(bits), BLOCK)]
+    for j in each(range(0, len(reference), BLOCK), label=progress, shown=bool(progress)):
+        other = _Block(reference[j : j + BLOCK])
+        for i, block in blocks:
+            table = block.tanimoto(other)
+            place = table.argmax(axis=1)
+            here = table[np.arange(len(table)), place]
+            better = np.flatnonzero(here > best[i : i + BLOCK])
+            best[i + better], which[i + better] = here[better], j + place[better]
+    return which, best
+
+
 class _Block:
     """A block of fingerprints in single precision, which is exact for integers up to 2^24."""
 

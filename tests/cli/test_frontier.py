@@ -12,7 +12,6 @@ import tiny
 from commands import Run, interrupted, stopped
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
-pytest.importorskip("plotly", reason="needs the extra 'plots'")
 
 SMALL = ("--property", "qed", "--n", 10, "--steps", 5, "--gamma", "1,2", "--seeds", "0,1")
 METHODS = ("--method", "MDLM", "--method", "ReMDM; remask=rescale:eta=.4; weights=sharpened:tau=.5")

@@ -6,6 +6,7 @@ hatchling leaves out what git ignores: both would show only on a user's machine.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -64,6 +65,18 @@ def test_the_bundled_model_and_the_licence_are_in_the_wheel(site: Path) -> None:
     qm9 = site / BUNDLED.relative_to(ROOT) / "qm9"
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(os.listdir(qm9))
     assert list(site.glob("*.dist-info/licenses/LICENSE"))
+
+
+def test_the_licences_of_what_is_vendored_are_in_the_wheel(site: Path) -> None:
+    vendored = ROOT / "molgen" / "reports" / "vendored"
+    record = json.loads((vendored / "VENDORED.json").read_text(encoding="utf-8"))
+    assert record
+    for folder in record:
+        text = (vendored / folder / "LICENSE").read_text(encoding="utf-8")
+        place = Path("molgen", "reports", "vendored", folder, "LICENSE")
+        (listed,) = site.glob(f"*.dist-info/licenses/{place}")
+        assert listed.read_text(encoding="utf-8") == text
+        assert (site / place).read_text(encoding="utf-8") == text
 
 
 @pytest.mark.parametrize("package", PACKAGES)

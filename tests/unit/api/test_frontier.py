@@ -14,7 +14,6 @@ from molgen.errors import MolgenError
 from molgen.model import Model
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
-pytest.importorskip("plotly", reason="needs the extra 'plots'")
 
 FEW: dict[str, Any] = {"gamma": 1, "steps": 5, "n": 10, "seeds": 0, "methods": ["MDLM"]}
 

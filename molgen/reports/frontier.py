@@ -1,29 +1,22 @@
 """The frontier as one HTML file: hover over a point for molecules, click to list them.
 
-The file is self-contained (chart library, figures, drawings) and works offline. To keep it small, a
-point lists at most :data:`CAP` molecules by each convention, its best first, and each molecule is
-drawn once. The page is ``page.html``; this module fills in its data. Needs plotly (extra
-``plots``).
+To keep the page small, a point lists at most :data:`CAP` molecules by each convention, its best
+first, and each molecule is stored once.
 """
 
 from __future__ import annotations
 
-import html
-import json
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molgen.errors import MolgenError
 from molgen.frontiers.frontier import OURS, PUBLISHED, SAMPLES, over_seeds
 from molgen.frontiers.method import Method
 from molgen.frontiers.plot import LEAST_GAMMAS, method_colours, method_markers, title
 from molgen.frontiers.store import Record, Store
-from molgen.molecules.drawing import svg
-from molgen.utils.files import replacing
-from molgen.utils.imports import install
+from molgen.reports.assembly import write
+from molgen.reports.structures import Structures
 from property_models import alongside, compute, get
 
 if TYPE_CHECKING:
@@ -32,26 +25,12 @@ if TYPE_CHECKING:
     from molgen.frontiers.samples import Samples
 
 CAP = 20  # molecules of a point, by each convention
-TEMPLATE = Path(__file__).with_suffix(".html")
-PLACE = re.compile(r"\{\{([A-Z]+)\}\}")  # of a value in the template
-SYMBOLS = {  # of a published method, by its marker: plotly's name, and a character
-    "o": ("circle", "○"), "s": ("square", "□"), "D": ("diamond", "◇"), "^": ("triangle-up", "△"),
-    "v": ("triangle-down", "▽"), "p": ("pentagon", "⬠"), "h": ("hexagon", "⬡"),
-    "8": ("octagon", "⯃"), "<": ("triangle-left", "◁"), ">": ("triangle-right", "▷"),
+SCRIPTS = ("core", "structure", "plot", "frontier")
+"""Files of the page's own script, in order."""
+SIGNS = {  # of a published method, by its marker
+    "o": "○", "s": "□", "D": "◇", "^": "△", "v": "▽", "p": "⬠", "h": "⬡",
+    "8": "⯃", "<": "◁", ">": "▷",
 }  # fmt: skip
-
-
-def plotly_script() -> str:
-    """Return the source of plotly.js.
-
-    Raises:
-        MolgenError: if plotly is missing.
-    """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MolgenError(f"the page needs plotly: {install('plots')}") from error
-    return str(get_plotlyjs())
 
 
 def frontier_html(
@@ -78,18 +57,21 @@ def frontier_html(
         samples: of files of molecules.
 
     Raises:
-        MolgenError: if plotly is missing, or a file of molecules is damaged.
+        MolgenError: if a file of molecules is damaged.
         OSError: if a file cannot be read or written.
     """
-    script = plotly_script()
     content = page_data(store, records, runs, volumes, published, conventions, samples)
-    # A label must not close the element around it.
-    data = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    values = {"TITLE": html.escape(content["title"]), "PLOTLY": script, "DATA": data}
-    # in one pass, so that a label that looks like a place is none
-    page = PLACE.sub(lambda found: values[found[1]], TEMPLATE.read_text(encoding="utf-8"))
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    mean, digits = records[0].objective.data_mean, 3
+    write(
+        path,
+        "frontier.html.jinja",
+        SCRIPTS,
+        content,
+        styles=("frontier",),
+        data_mean=f"{mean:.{digits}f}",
+        files=bool(samples),
+        **{name: content[name] for name in ("title", "subtitle", "property", "n")},
+    )
 
 
 def page_data(
@@ -142,17 +124,22 @@ def page_data(
         ],
         "points": entries,
         "molecules": molecules.entries,
+        "structures": {
+            "smiles": molecules.structures.smiles,
+            "blocks": molecules.structures.blocks(),
+        },
         **_volumes(volumes),
         **_published(published, objective.n),
     }
 
 
 class Molecules:
-    """The molecules of a page, each stored and drawn once."""
+    """The molecules of a page, each stored once."""
 
     def __init__(self, name: str, sign: int) -> None:
         self.name, self.sign, self.beside = name, sign, alongside([name])[1:]
         self.entries: list[dict[str, Any]] = []
+        self.structures = Structures()
         self._indices: dict[str, int] = {}
 
     def best(self, tables: Sequence[pd.DataFrame], conventions: Sequence[str]) -> dict[str, Any]:
@@ -187,7 +174,7 @@ class Molecules:
             entry: dict[str, Any] = {"smiles": smiles, "value": float(value), "strict": strict}
             further = compute(self.beside, [smiles]).items()
             entry["beside"] = {name: float(values[0]) for name, values in further}
-            self.entries.append({**entry, "svg": svg(smiles)})
+            self.entries.append({**entry, "structure": self.structures.add(smiles)})
         return self._indices[smiles]
 
 
@@ -258,10 +245,7 @@ def _published(published: pd.DataFrame | None, n: int) -> dict[str, Any]:
         for p in published.sort_values("gamma", kind="stable").itertuples()
     ]  # fmt: skip
     markers = method_markers(published)
-    methods = [
-        {"name": name, "symbol": SYMBOLS[marker][0], "sign": SYMBOLS[marker][1]}
-        for name, marker in markers.items()
-    ]
+    methods = [{"name": name, "sign": SIGNS[marker]} for name, marker in markers.items()]
     return {"published": rows, "methods": methods}
 
 
