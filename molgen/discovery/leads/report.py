@@ -141,14 +141,14 @@ def outcomes(
 
 
 def _total(goals: Goals, values: Floats) -> Floats:
-    """Return the weighted sum of the gains, shape (molecules,).
+    """Return the aggregate of the gains, shape (molecules,).
 
     It is NaN where a value is missing, and without goals.
     """
     if not goals:
         return np.full(len(values), np.nan)
-    gains = [goal.weight * goal.gain(values[:, j]) for j, goal in enumerate(goals)]
-    return np.asarray(np.sum(gains, axis=0))
+    scores = goals.aggregated(np.stack([g.gain(values[:, j]) for j, g in enumerate(goals)], 1))
+    return np.where(np.isneginf(scores), np.nan, scores)
 
 
 def _row(start: dict[str, Any], names: Sequence[str], **facts: Any) -> dict[str, Any]:
