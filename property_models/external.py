@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,22 +28,18 @@ from molgen.errors import MolgenError
 from molgen.scorers import command, endpoint
 from molgen.scorers.command import Command
 from molgen.scorers.docking import vina
-from molgen.scorers.docking.vina import Docking
+from molgen.scorers.docking.vina import Docking, Seconds
 from molgen.scorers.endpoint import Endpoint
 from property_models.property import Property
 from property_models.scorers import Scorer, active, pickled
-
-if TYPE_CHECKING:
-    from molgen.scorers.docking.vina import Seconds
 
 EFFICIENCY = "efficiency:"
 FORMS = f"{command.PREFIX}PROGRAM, http://HOST/PATH, {vina.PREFIX}TARGET, {EFFICIENCY}NAME"
 AMPLE = 3.0  # times the usual seconds, which a large ligand takes
 
 
-@functools.lru_cache(maxsize=64)
 def named(name: str) -> Property:
-    """Return the property of a scorer's name; equal names are one scorer.
+    """Return the property of a scorer's name.
 
     Raises:
         MolgenError: naming the part of the name that cannot be used.
@@ -57,6 +53,7 @@ def named(name: str) -> Property:
     return _property(name, docking, about, "kcal/mol", "min")
 
 
+@functools.lru_cache(maxsize=64)  # one scorer, and its processes, for equal ones
 def _property(
     name: str, function: Any, about: str, unit: str = "", direction: Any = "none"
 ) -> Property:
@@ -123,7 +120,10 @@ def costs(names: Iterable[str]) -> list[str]:
 
 def _cost(docking: Docking) -> str:
     run = active()
-    seconds = _seconds(vina.Seconds(docking), run.timeout)
+    try:
+        seconds = docking.exhaustiveness * _seconds(Seconds.of(docking), run.timeout)
+    except MolgenError as error:
+        raise MolgenError(f"property {docking.name!r}: {error}") from error
     about = (
         f"{docking.name}: about {seconds:.1f} s a ligand and core (box "
         f"{' x '.join(f'{side:g}' for side in docking.receptor.size)} angstrom, exhaustiveness "
@@ -154,5 +154,5 @@ def _seconds(timing: Seconds, timeout: float) -> float:
     finally:
         own.close()
     if not isinstance(found, float):
-        raise MolgenError(f"property {timing.docking.name!r}: haloperidol is not docked: {found}")
+        raise MolgenError(f"haloperidol is not docked: {found}")
     return found

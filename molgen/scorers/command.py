@@ -3,6 +3,8 @@
     in   {"smiles": "CCO"}
     out  {"value": -7.1}     or    {"error": "no conformer"}
 
+An answer may repeat the SMILES, which is then compared.
+
 The program is started once, reads a line for each molecule and answers with one line, until its
 input ends. Words are split as by a shell, and no shell runs them. An answer that is late or no such
 line, and an end of the program, cost the molecule its value, unless ``retries`` are left; the next
@@ -43,6 +45,7 @@ class Answer(msgspec.Struct):
 
     value: float | None = None
     error: str | None = None
+    smiles: str | None = None
 
 
 class Failed(Exception):
@@ -132,6 +135,8 @@ class CommandSession:
             answer = msgspec.json.decode(line, type=Answer)
         except msgspec.DecodeError as error:
             raise Failed(f'answered {shown!r}, expected {{"value": NUMBER}}') from error
+        if answer.smiles is not None and answer.smiles != text:
+            raise Failed(f"answered for {answer.smiles[:SHOWN]!r}")
         if answer.error is not None:
             return " ".join(answer.error.split()) or "error"
         return "no value" if answer.value is None else number(answer.value)

@@ -134,7 +134,7 @@ class Docking:
 
 @dataclass(frozen=True)
 class Seconds:
-    """The seconds that a ligand takes, as a function of one RDKit molecule.
+    """The seconds of a search at exhaustiveness 1, as a function of one RDKit molecule.
 
     Attributes:
         docking: the experiment.
@@ -142,13 +142,17 @@ class Seconds:
 
     docking: Docking
 
+    @classmethod
+    def of(cls, docking: Docking) -> Seconds:
+        """Return those of an experiment, equal for experiments of equal searches."""
+        return cls(replace(docking, name=PREFIX, exhaustiveness=1, isomers=1, poses=""))
+
     def __call__(self, mol: Chem.Mol) -> float:
-        """Return the seconds, from a search at exhaustiveness 1."""
-        quick = replace(self.docking, exhaustiveness=1, isomers=1, poses="")
-        _engine(quick.receptor, quick.seed)  # once for a process
+        """Return the seconds, without those for the grid, which is computed once in a process."""
+        _engine(self.docking.receptor, self.docking.seed)
         start = time.perf_counter()
-        quick(mol)
-        return (time.perf_counter() - start) * self.docking.exhaustiveness
+        self.docking(mol)
+        return time.perf_counter() - start
 
 
 @functools.lru_cache(maxsize=4)
