@@ -156,7 +156,7 @@ def test_receptors_of_dockstring() -> None:
 @needs_dockstring
 def test_ten_ligands_thrice_in_one_and_in_four_processes(tmp_path: Path) -> None:
     name = "dock:DRD2,size=14,exhaustiveness=1,evaluations=20000"
-    tables = []
+    tables: list[np.ndarray] = []
     for workers in (1, 4, 4):
         with scoring(timeout=300, workers=workers, folder=tmp_path / str(len(tables))) as run:
             tables.append(compute([name], [*TEN, *UNFIT])[name])
