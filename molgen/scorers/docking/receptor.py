@@ -76,10 +76,25 @@ def read(name: str) -> Receptor:
             f"receptor is {name!r}, expected a .pdbqt file or one of the {len(found)} targets of "
             f"dockstring{near} (ABL1, DRD2, ...)"
         )
-    box = found[name].with_name(name + BOX)
-    values = {f"{kind}_{axis}": float(x) for kind, axis, x in SETTING.findall(box.read_text())}
-    centre, size = (tuple(values[f"{kind}_{a}"] for a in "xyz") for kind in ("center", "size"))
-    return Receptor(str(found[name]), centre, size)  # type: ignore[arg-type]
+    return Receptor(str(found[name]), *box_of(found[name].with_name(name + BOX)))
+
+
+def box_of(path: Path) -> tuple[Point, Point]:
+    """Return the centre and the size in a Vina configuration, ``center_x = 9.2`` and so on.
+
+    Raises:
+        MolgenError: if the file cannot be read or lacks a number.
+    """
+    try:
+        found = SETTING.findall(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError as error:
+        raise MolgenError(f"box {str(path)!r} cannot be read: {error.strerror}") from error
+    values = {kind + axis: float(number) for kind, axis, number in found}
+    names = [kind + axis for kind in ("center", "size") for axis in "xyz"]
+    if missing := [name for name in names if name not in values]:
+        raise MolgenError(f"box {str(path)!r}: {missing[0][:-1]}_{missing[0][-1]} is missing")
+    x, y, z, *sides = (values[name] for name in names)
+    return (x, y, z), (sides[0], sides[1], sides[2])
 
 
 def targets() -> dict[str, Path]:

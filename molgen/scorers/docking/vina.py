@@ -24,7 +24,7 @@ from rdkit import Chem
 from molgen.errors import MolgenError
 from molgen.scorers.docking import ligand, poses, receptor
 from molgen.scorers.docking.ligand import Ligand, NotPrepared
-from molgen.scorers.docking.receptor import Receptor
+from molgen.scorers.docking.receptor import Point, Receptor, box_of
 from molgen.scorers.names import numbers, split, whole
 from molgen.utils.imports import install, installed
 
@@ -166,6 +166,14 @@ def _engine(place: Receptor, seed: int) -> Any:
     return engine
 
 
+def _box(text: str) -> tuple[Point, Point]:
+    """Return the centre and the size of a box, six numbers or the name of a file with them."""
+    if Path(text).is_file():
+        return box_of(Path(text))
+    x, y, z, *sides = numbers("box", text, [6])
+    return (x, y, z), (sides[0], sides[1], sides[2])
+
+
 def _receptor(body: str, given: dict[str, str]) -> Receptor:
     """Return the receptor with its box.
 
@@ -179,15 +187,11 @@ def _receptor(body: str, given: dict[str, str]) -> Receptor:
     if by_file and not Path(body).is_file():
         raise MolgenError(f"there is no file {body!r}")
     if by_file and "box" not in given:
-        raise MolgenError("box is missing, expected box=x,y,z,sx,sy,sz in angstrom")
+        raise MolgenError("box is missing, expected box=x,y,z,sx,sy,sz in angstrom, or box=FILE")
     found = None if by_file else receptor.read(body)
     if "box" in given:
-        x, y, z, *sides = numbers("box", given["box"], [6])
-        found = Receptor(
-            str(Path(body).resolve()) if found is None else found.path,
-            (x, y, z),
-            (sides[0], sides[1], sides[2]),
-        )
+        path = str(Path(body).resolve()) if found is None else found.path
+        found = Receptor(path, *_box(given["box"]))
     assert found is not None
     if "size" in given:
         sides = [*numbers("size", given["size"], [1, 3])] * 3

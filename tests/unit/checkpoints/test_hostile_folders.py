@@ -231,11 +231,15 @@ print("seen", seen)
 """
 
 
-def test_a_folder_that_names_code_runs_none(tmp_path: Path) -> None:
-    """A property that is a file of Python, keys of transformers' own, a pickle beside them."""
+@pytest.mark.parametrize(
+    "name",
+    ["EVIL:score", f"command:{sys.executable} EVIL", "http://127.0.0.1:9/score", "dock:DRD2"],
+)
+def test_a_folder_that_names_code_runs_none(tmp_path: Path, name: str) -> None:
+    """A property that is code or an address, keys of transformers' own, a pickle beside them."""
     folder = tmp_path / "m"
     evil = folder / "evil.py"
-    name = f"{evil}:score"
+    name = name.replace("EVIL", str(evil))
     rename = {"qed": name, "ring_count": "ring_count", "logp": "logp"}
     tiny.save(folder)
     evil.write_text(f"open({str(folder / 'ran')!r}, 'w')\ndef score(mol): return 1.0\n")

@@ -111,6 +111,17 @@ def test_files_are_those_that_the_value_depends_on(place: str) -> None:
     assert get(f"efficiency:{place}").direction == "min"
 
 
+def test_a_box_is_read_from_a_file_of_vina(place: str) -> None:
+    lines = [f"{key} = {i - 2.5}" for i, key in enumerate(("center_x", "center_y", "center_z"))]
+    sides = [f"size_{axis}=1{i}" for i, axis in enumerate("xyz")]
+    Path("box.txt").write_text("\n".join([*lines, *sides]))
+    found = Docking.read("dock:ring.pdbqt,box=box.txt").receptor
+    assert (found.centre, found.size) == ((-2.5, -1.5, -0.5), (10.0, 11.0, 12.0))
+    Path("box.txt").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="size_x is missing"):
+        get("dock:ring.pdbqt,box=box.txt")
+
+
 BOX = "box=0,0,0,9,9,9"
 
 
