@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from rdkit import Chem
 
 from commands import Run
 from molgen.scorers.docking.vina import PACKAGES
@@ -117,6 +119,37 @@ def test_names_with_parameters_and_their_targets(
     assert column in pd.read_csv("a.csv")
 
 
+PAID = """
+import json, os, sys
+for line in sys.stdin:
+    smiles = json.loads(line)["smiles"]
+    paid = open("paid").readlines() if os.path.exists("paid") else []
+    if len(paid) >= 12 and not os.path.exists("licence"):
+        os._exit(1)
+    with open("paid", "a") as file:
+        file.write(smiles + "\\n")
+    print(json.dumps({"value": len(smiles)}), flush=True)
+"""
+
+
+def test_paid_scores_are_not_paid_again(molgen: Run, tiny_model: Path, program: str) -> None:
+    Path("score.py").write_text(PAID)
+    words = ("sample", tiny_model, "--n", 160, "--steps", 6, "--score", program)
+    words = (*words, "--score-workers", 2, "--out", "a.csv")
+    stopped = molgen(*words)
+    assert stopped.status == 2
+    assert "the command ended with exit status 1; stopped" in stopped.err
+    before = Path("paid").read_text().splitlines()
+    assert len(before) in (12, 13)  # two programs count at the same time
+    Path("licence").touch()
+    assert molgen(*words, "--resume").status == 0
+    paid = Path("paid").read_text().splitlines()
+    table = pd.read_csv("a.csv")
+    valid = table[table["status"] == "ok"]
+    assert sorted(paid) == sorted(set(valid["smiles"]))
+    assert valid[program].tolist() == [len(text) for text in valid["smiles"]]
+
+
 @pytest.mark.skipif(not all(map(installed, PACKAGES)), reason="the extra docking is not installed")
 def test_docking_states_its_cost_and_keeps_poses(
     molgen: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -133,3 +166,10 @@ def test_docking_states_its_cost_and_keeps_poses(
     assert len(table) > 0
     assert {name, f"efficiency:{name}"} <= set(table)
     assert len(list(Path("a.csv.poses").iterdir())) >= len(table)
+    lead = ("optimize", tiny_model, "OCCO", "--oracle-calls", 3, "--attempts", 6, "--steps", 6)
+    ran = molgen(*lead, "--similarity", 0.01, "--score", f"{name}=min", "--out", "b.csv")
+    assert ran.status in (0, 3), ran.err
+    attempts = pd.read_csv("b.csv")
+    drawn = attempts[attempts[name].notna()]
+    atoms = [Chem.MolFromSmiles(text).GetNumHeavyAtoms() for text in drawn["smiles"]]
+    np.testing.assert_allclose(drawn[f"efficiency:{name}"], drawn[name] / atoms, rtol=1e-5)

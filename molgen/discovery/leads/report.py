@@ -19,8 +19,9 @@ from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.model import NOT_COMPUTED
 from molgen.molecules.fate import Fate
+from molgen.molecules.parsing import parse
 from molgen.utils.arrays import Floats, Mask
-from property_models import compute
+from property_models import compute, external
 from property_models.scorers import active
 
 if TYPE_CHECKING:
@@ -105,7 +106,15 @@ def frame(
             rows.append(_row(start, names, **facts))
     table = pd.DataFrame(rows, columns=list(_row({}, names)))
     further = [name for name in request.properties if name not in names]
-    return table.assign(**compute(further, table["smiles"].tolist()))
+    columns = compute(further, table["smiles"].tolist())
+    scored = {beside: name for name in names if (beside := external.beside_name(name))}
+    if scored:  # from the values there are: molecules that were not selected are not scored
+        atoms = external.heavy_atoms([parse(text) for text in table["smiles"]])
+        columns |= {
+            beside: table[name].to_numpy(dtype=np.float64) / atoms
+            for beside, name in scored.items()
+        }
+    return table.assign(**columns)
 
 
 def outcomes(
