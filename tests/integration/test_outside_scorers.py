@@ -134,8 +134,8 @@ for line in sys.stdin:
 
 def test_paid_scores_are_not_paid_again(molgen: Run, tiny_model: Path, program: str) -> None:
     Path("score.py").write_text(PAID)
-    words = ("sample", tiny_model, "--n", 160, "--steps", 6, "--score", program)
-    words = (*words, "--score-workers", 2, "--out", "a.csv")
+    drawn = ("sample", tiny_model, "--n", 160, "--steps", 6, "--score", program)
+    words = (*drawn, "--score-workers", 2, "--out", "a.csv")
     stopped = molgen(*words)
     assert stopped.status == 2
     assert "the command ended with exit status 1; stopped" in stopped.err
