@@ -13,6 +13,10 @@ import numpy as np
 
 from molgen.errors import MolgenError
 
+SCHEMES = ("command:", "dock:", "http:", "https:")
+"""Names of scorers that begin so may have parameters, ``dock:DRD2,seed=3``."""
+PARAMETER = re.compile(rf"(?:{'|'.join(SCHEMES)}).*[,?&\s]-*\w[\w-]*", re.DOTALL)
+"""Such a name up to the ``=`` of its last parameter, which is no target."""
 BOUND = re.compile(r"(.+?)=?([<>]=[^<>=]+)")  # a name, which may contain any of these, and a bound
 
 
@@ -107,6 +111,8 @@ def split_targets(words: Sequence[str]) -> dict[str, str]:
         name, _, value = text.rpartition("=")
         if bound:
             name, value = bound.groups()
+        elif PARAMETER.fullmatch(name.strip()):
+            name = ""
         name = name.strip()
         if not name or not value.strip():
             raise MolgenError(f"target is {text!r}, expected PROP=VALUE such as qed=max or sa=..3")

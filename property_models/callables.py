@@ -26,7 +26,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from molgen.errors import MolgenError
 from property_models.property import Direction, Property
@@ -110,7 +110,10 @@ def given(name: str) -> Property | None:
 
 def _function(found: Property) -> Callable[..., Any]:
     """Return the user's own function of a property."""
-    return found.function.function if isinstance(found.function, Scorer) else found.function
+    own: Any = found.function
+    while isinstance(own, Scorer):
+        own = own.function
+    return cast(Callable[..., Any], own)
 
 
 def from_function(function: Callable[..., Any], name: str = "") -> Property:
@@ -142,15 +145,31 @@ def named(name: str) -> Property:
     """Return the property ``module:function`` or ``file.py:function``.
 
     Raises:
-        MolgenError: if there is no such module, file or function, it cannot be imported, or its
-            name is that of a file (:func:`refused`).
+        MolgenError: if there is no such module, file or function, or it cannot be imported.
     """
+    return _property(find(name), name, located(name))
+
+
+def check_named_by_user(name: str, functions: bool = True) -> None:
+    """Check that a function, a command, an endpoint or docking is named by the user.
+
+    Args:
+        name: of the property.
+        functions: whether the name is the user's, and not a file's.
+
+    Raises:
+        MolgenError: if its name is that of a file (also in :func:`refused`).
+    """
+    if not functions:
+        raise MolgenError(
+            f"property {name!r} is a function named in a file, and these are never run: give "
+            "its name as an option, or its values as a column"
+        )
     if _refused_from:
         raise MolgenError(
             f"{_refused_from[-1]}: {name!r} is a function named in a file, expected "
             "--allow-functions to run it"
         )
-    return _property(find(name), name, located(name))
 
 
 @contextmanager

@@ -7,18 +7,16 @@ since it may be due to any of its molecules.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from rdkit import Chem
 
 from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
-
-Outcome = float | str | None
-"""A finite number, the message of a failure, or None for what is not a molecule."""
+from molgen.scorers.outcomes import Outcome as Outcome
+from molgen.scorers.outcomes import message as message
+from molgen.scorers.outcomes import number
 
 
 def call(
@@ -47,15 +45,9 @@ def call(
     return found
 
 
-def message(error: BaseException) -> str:
-    """Return an error as one line: its type and the first line of its text."""
-    lines = str(error).strip().splitlines()
-    return type(error).__name__ + (f": {lines[0].strip()}" if lines else "")
-
-
 def _single(function: Callable[[Any], Any], mol: Chem.Mol) -> float | str:
     try:
-        return _number(function(mol))
+        return number(function(mol))
     except BaseException as error:  # noqa: BLE001 - it may raise anything
         return message(error)
 
@@ -69,19 +61,4 @@ def _batch(function: Callable[[Any], Any], mols: Sequence[Chem.Mol]) -> list[flo
             return f"returned {len(results)} numbers for {len(mols)} molecules"
     except BaseException as error:  # noqa: BLE001 - it may raise anything
         return message(error)
-    return [_number(result) for result in results]
-
-
-def _number(result: Any) -> float | str:
-    """Return a result as a finite number, or a message that it is none."""
-    if result is None:
-        return "returned None"
-    try:
-        shape = np.shape(result)
-        value = math.nan if shape or isinstance(result, (str, bytes)) else float(result)
-    except Exception as error:  # noqa: BLE001 - an object of the user's own may raise anything
-        return f"returned a {type(result).__name__}, expected a number ({message(error)})"
-    if shape or isinstance(result, (str, bytes)):
-        of_shape = f" of shape {shape}" if shape else ""
-        return f"returned a {type(result).__name__}{of_shape}, expected a number"
-    return value if math.isfinite(value) else f"returned {value}, expected a finite number"
+    return [number(result) for result in results]

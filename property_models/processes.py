@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -23,18 +23,16 @@ from typing import Any
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from rdkit import Chem
 
+from molgen.scorers.outcomes import Items, OnOutcome, Outcome, message
 from molgen.utils.interrupts import blocked, ignore_ctrl_c
-from property_models.calls import Outcome, call, message
+from property_models.calls import call
 from property_models.user_functions import find
 
 LEFT = 256  # stands for exit status 0, and is none itself
 
-Items = Sequence[str | Chem.Mol]
 Batch = tuple[int, Items]
 """The number of the first molecule, and the molecules."""
 Running = ProcessFuture[Any]
-OnOutcome = Callable[[int, Outcome], None]
-"""Called with the number of a molecule and its outcome."""
 
 BATCH = 100  # molecules of one call of a vectorised function
 AHEAD = 2  # tasks for each process: one that runs and one that waits

@@ -10,6 +10,7 @@
                       :mod:`property_models.learned.predictor`
 ``module:function``   any Python function, also ``file.py:function``, and the name of a function
                       that was given as it is: :mod:`property_models.callables`
+``command:`` ...      a command, an HTTP endpoint, docking: :mod:`property_models.external`
 ====================  ============================================================================
 
 The requested name is also the heading of the property's column.
@@ -28,9 +29,10 @@ from numpy.typing import NDArray
 from molgen.errors import MolgenError
 from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
+from molgen.scorers.names import is_scorer
 from molgen.utils.arguments import checked
 from molgen.utils.parallel import map_chunks
-from property_models import callables, descriptors, patterns
+from property_models import callables, descriptors, external, patterns
 from property_models.callables import from_function
 from property_models.property import Property
 from property_models.scorers import Scorer, joined
@@ -38,7 +40,7 @@ from property_models.scorers import Scorer, joined
 MODEL, UNCERTAINTY = "model:", "uncertainty:"
 KINDS = (
     f"{descriptors.RDKIT_PREFIX}NAME, {patterns.SIMILARITY}SMILES, {patterns.COUNT}SMARTS, "
-    f"{patterns.HAS}SMARTS, {MODEL}FOLDER, {UNCERTAINTY}FOLDER, module:function"
+    f"{patterns.HAS}SMARTS, {MODEL}FOLDER, {UNCERTAINTY}FOLDER, {external.FORMS}, module:function"
 )
 
 
@@ -99,8 +101,9 @@ def get(name: str, functions: bool = True) -> Property:
 
     Args:
         name: of any of this module's kinds.
-        functions: whether it may be ``module:function``, whose import runs code. Only names given
-            by the user may be; names read from a file may not.
+        functions: whether it may be ``module:function``, whose import runs code, or the name of a
+            command, an endpoint or a docking experiment. Only names given by the user may be;
+            names read from a file may not.
 
     Raises:
         MolgenError: if there is none, with the reason.
@@ -118,17 +121,18 @@ def get(name: str, functions: bool = True) -> Property:
             return make(name)
     if name in names():
         return descriptors.plain(name)
+    if name.startswith(external.EFFICIENCY):
+        return external.per_heavy_atom(get(name.removeprefix(external.EFFICIENCY), functions))
     own = callables.given(name)
     if own is not None and functions:
         return own
+    if is_scorer(name):
+        callables.check_named_by_user(name, functions)
+        return external.named(name)
     if _is_folder(name):
         return _learned(name)
     if ":" in name.strip(":"):
-        if not functions:
-            raise MolgenError(
-                f"property {name!r} is a function named in a file, and these are never run: give "
-                "its name as an option, or its values as a column"
-            )
+        callables.check_named_by_user(name, functions)
         return callables.named(name)
     raise MolgenError(descriptors.unknown(name, KINDS))
 
@@ -145,14 +149,15 @@ def computable(name: str) -> bool:
 def alongside(names: Iterable[str]) -> list[str]:
     """Return the columns of a table of properties: each followed by the one to stand beside it.
 
-    ``rings_cyclomatic`` stands beside ``ring_count``, which counts the rings of cages twice.
+    ``rings_cyclomatic`` stands beside ``ring_count``, which counts the rings of cages twice, the
+    standard deviation beside a learned property, the efficiency per heavy atom beside docking.
 
     Args:
         names: of the properties; a name that is unknown has nothing beside it.
     """
     found: dict[str, None] = {}
     for name in names:
-        own = descriptors.plain(name).beside if name in descriptors.plain_names() else ""
+        own = _beside(name)
         found |= dict.fromkeys([name, own] if own else [name])
     return list(found)
 
@@ -166,8 +171,12 @@ def files(name: str) -> list[Path]:
     folder = name.removeprefix(MODEL).removeprefix(UNCERTAINTY)
     if folder != name or _is_folder(name):
         return sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    if name.startswith(external.EFFICIENCY):
+        return files(name.removeprefix(external.EFFICIENCY))
     function = get(name).function if ":" in name else None
-    return callables.files(function) if isinstance(function, Scorer) else []
+    if not isinstance(function, Scorer):
+        return []
+    return external.files(function) if function.is_external else callables.files(function)
 
 
 @checked
@@ -197,7 +206,8 @@ def compute(
     properties = {name: get(name, functions) for name in names}
     scorers = {name: found.function for name, found in properties.items()}
     own = [name for name in scorers if callables.given(name) is properties[name]]
-    built_in = [n for n in scorers if n not in own and not isinstance(scorers[n], Scorer)]
+    scored = Scorer, external.PerHeavyAtom  # whose values are computed in other processes already
+    built_in = [n for n in scorers if n not in own and not isinstance(scorers[n], scored)]
     work = functools.partial(_compute_chunk, tuple(built_in))
     chunks = map_chunks(work, list(smiles), processes, progress) if built_in else []
     rows = np.concatenate(chunks) if chunks else np.empty((0, len(built_in)))
@@ -209,6 +219,10 @@ def compute(
             if isinstance(scorer, Scorer):
                 values = scorer.values(distinct, distinct, progress)
                 found[name] = values[[row[text] for text in smiles]]
+            elif isinstance(scorer, external.PerHeavyAtom):
+                base = scorer.base.name
+                values = compute([base], smiles, 1, progress, functions)[base]
+                found[name] = values / external.heavy_atoms([parse(text) for text in smiles])
             elif name in own:  # unknown in other processes
                 found[name] = properties[name](smiles)
     return {name: found[name] for name in names}
@@ -221,6 +235,15 @@ def _compute_chunk(names: tuple[str, ...], smiles: Sequence[str]) -> NDArray[np.
         mols = [parse(text) for text in smiles]
     columns = [p.values(mols) for p in properties]
     return np.stack(columns, axis=1) if columns else np.empty((len(smiles), 0))
+
+
+def _beside(name: str) -> str:
+    """Return the name of the property that stands beside another one; empty if none does."""
+    if name in descriptors.plain_names():
+        return descriptors.plain(name).beside
+    if name.startswith(MODEL):
+        return UNCERTAINTY + name.removeprefix(MODEL)
+    return external.beside_name(name)
 
 
 def _is_folder(name: str) -> bool:

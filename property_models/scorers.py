@@ -15,6 +15,10 @@ If all of the first 20 molecules fail, or more than 50 of the last 100, the run 
 is called any more, and the molecules left have no value. Results so far are kept; a call outside of
 a run raises :class:`ScoringStopped`.
 
+Scorers outside of Python (:mod:`property_models.external`) run alike; a command or an endpoint is
+called by threads, without processes of Python between. Their values are kept for the length of a
+run, so a molecule is scored once.
+
 In a run with a journal (:mod:`molgen.utils.journal`) every outcome is stored, and a function is
 called once for each molecule, however often the run is interrupted. Failures that stop a run are
 not stored, since their reason may be gone when it is resumed.
@@ -28,7 +32,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +41,16 @@ from rdkit import Chem
 
 from molgen.errors import MolgenError
 from molgen.molecules.fate import Fate
+from molgen.scorers.command import Command
+from molgen.scorers.docking.vina import Docking
+from molgen.scorers.endpoint import Endpoint
+from molgen.scorers.outcomes import Backend, OnOutcome, Outcome, message
+from molgen.scorers.sessions import Sessions
 from molgen.utils import journal
 from molgen.utils.arguments import check_fields
 from molgen.utils.parallel import cores
 from molgen.utils.progress import Bar
-from property_models.calls import Outcome, message
 from property_models.failures import Failures
-
-if TYPE_CHECKING:
-    from property_models.processes import OnOutcome, Processes
 
 STOPPED = "a scorer failed too often"
 """The reason why a run stopped."""
@@ -57,23 +63,50 @@ class ScoringStopped(MolgenError):
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """A user's function that is called within a run.
+    """A user's function that is called within a run, or a scorer outside of Python.
 
     Attributes:
         name: of its property.
-        function: of one RDKit molecule, or of a list of canonical SMILES.
+        function: of one RDKit molecule, or of a list of canonical SMILES; or a command, an
+            endpoint or a docking experiment of :mod:`molgen.scorers`.
         batched: whether it takes a list.
         source: its name for other processes; empty for a function that is sent to them.
     """
 
     name: str
-    function: Callable[[Any], Any]
+    function: Callable[[Any], Any] | Command | Endpoint
     batched: bool = False
     source: str = ""
+
+    @property
+    def is_external(self) -> bool:
+        """Whether it is a scorer outside of Python, whose values are kept within a run."""
+        return isinstance(self.function, Command | Endpoint | Docking)
 
     def __call__(self, mols: Sequence[Chem.Mol]) -> NDArray[np.float64]:
         """Return the values of molecules, with shape (molecules,); NaN where it fails."""
         return self.values(mols, [Chem.MolToSmiles(mol) for mol in mols])
+
+    def started(self, timeout: float, count: int, folder: str | Path | None = None) -> Backend:
+        """Start processes, or threads for a scorer that runs elsewhere.
+
+        Args:
+            timeout: seconds that a call may take.
+            count: of processes or threads.
+            folder: of what the scorer keeps beside its values; None for nothing.
+
+        Raises:
+            MolgenError: if the function cannot be sent to other processes.
+        """
+        function = self.function
+        if isinstance(function, Command | Endpoint):
+            return Sessions(function, timeout, count)
+        from property_models.processes import Processes
+
+        if isinstance(function, Docking) and folder is not None:
+            function = function.kept_in(folder)
+        source = self.source or pickled(function, self.name)
+        return Processes(source, self.batched, timeout, count)
 
     def values(
         self, items: Sequence[str | Chem.Mol], texts: Sequence[str], progress: str = ""
@@ -102,7 +135,7 @@ class Scorer:
             for done, outcome in enumerate(outcomes, 1):
                 if isinstance(outcome, float):
                     found[done - 1] = outcome
-                failures.add(texts[done - 1], outcome)
+                run.count(self, texts[done - 1], outcome)
                 bar.add()
                 if failures.too_many:
                     run.stopped = f"property {self.name!r}: {failures}; stopped"
@@ -125,6 +158,7 @@ class Scoring:
         failures: of each property.
         stopped: the reason why no function is called any more; empty while they are.
         skipped: SMILES of the molecules that were not scored for that reason.
+        folder: of what scorers keep beside their values, such as poses; None for nothing.
     """
 
     timeout: float = TIMEOUT
@@ -132,7 +166,9 @@ class Scoring:
     failures: dict[str, Failures] = field(default_factory=dict)
     stopped: str = ""
     skipped: set[str] = field(default_factory=set)
-    _processes: dict[str | Scorer, Processes] = field(default_factory=dict, repr=False)
+    folder: str | Path | None = None
+    _processes: dict[str | Scorer, Backend] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, str], float | str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -149,7 +185,9 @@ class Scoring:
     def outcomes(
         self, scorer: Scorer, items: Sequence[str | Chem.Mol], texts: Sequence[str]
     ) -> Generator[Outcome, None, None]:
-        """Yield the outcomes of a function in order; those in the journal of the run are not new.
+        """Yield the outcomes of a function in order; stored ones are not computed again.
+
+        A journal stores all of them, a run without one those of scorers outside of Python.
 
         Args:
             scorer: the function.
@@ -157,17 +195,18 @@ class Scoring:
             texts: the name of each molecule.
         """
         kept = journal.active()
-        if kept is None:
+        if kept is None and not scorer.is_external:
             yield from self._called(scorer, items)
             return
+        scores = self._known if kept is None else kept.scores
         keys = [(scorer.name, text) for text, _ in zip(texts, items, strict=False)]
-        new = [i for i, key in enumerate(keys) if key not in kept.scores]
-        own = {i: kept.scores[key] for i, key in enumerate(keys) if key in kept.scores}
+        new = [i for i, key in enumerate(keys) if key not in scores]
+        own = {i: scores[key] for i, key in enumerate(keys) if key in scores}
 
         waiting = True
 
         def store(number: int, outcome: Outcome) -> None:
-            if waiting and outcome is not None:
+            if kept is not None and waiting and outcome is not None:
                 kept.score(*keys[new[number]], outcome)
 
         with closing(self._called(scorer, [items[i] for i in new], store)) as called:
@@ -186,17 +225,28 @@ class Scoring:
         """Yield the outcomes of a function, from processes that are started if need be."""
         if not len(items):
             return
-        from property_models.processes import Processes
-
         key = scorer.source or scorer
         own = self._processes.get(key)
         if own is None or own.count < min(self.workers, len(items)):
             count = min(self.workers, len(items)) if own is None else self.workers
             if own is not None:
                 own.close()
-            source = scorer.source or _pickled(scorer)
-            own = self._processes[key] = Processes(source, scorer.batched, self.timeout, count)
+            own = self._processes[key] = scorer.started(self.timeout, count, self.folder)
         yield from own.outcomes(items, on_outcome)
+
+    def count(self, scorer: Scorer, text: str, outcome: Outcome) -> None:
+        """Count an outcome, unless it was known; keep that of a scorer outside of Python.
+
+        Args:
+            scorer: of the value.
+            text: the name of the molecule.
+            outcome: of the molecule.
+        """
+        key = scorer.name, text
+        if key not in self._known:
+            self.failures[scorer.name].add(text, outcome)
+        if scorer.is_external and outcome is not None:
+            self._known[key] = outcome
 
     def close(self) -> None:
         """End all processes."""
@@ -235,30 +285,38 @@ class Scoring:
 _active: ContextVar[Scoring | None] = ContextVar("scoring", default=None)
 
 
-def _pickled(scorer: Scorer) -> bytes:
+def pickled(function: Callable[[Any], Any], name: str) -> bytes:
+    """Return a function for other processes.
+
+    Raises:
+        MolgenError: with the name of its property, if it cannot be sent to them.
+    """
     import cloudpickle
 
     try:
-        return bytes(cloudpickle.dumps(scorer.function))
+        return bytes(cloudpickle.dumps(function))
     except Exception as error:
         raise MolgenError(
-            f"property {scorer.name!r}: the function cannot be sent to another process "
-            f"({message(error)})"
+            f"property {name!r}: the function cannot be sent to another process ({message(error)})"
         ) from error
 
 
 @contextmanager
-def scoring(timeout: float = TIMEOUT, workers: int | None = None) -> Iterator[Scoring]:
+def scoring(
+    timeout: float = TIMEOUT, workers: int | None = None, folder: str | Path | None = None
+) -> Iterator[Scoring]:
     """Run user's functions for the length of a block, and report their failures at its end.
 
     Args:
         timeout: seconds that a call may take.
         workers: most processes for each function; None for half of the cores.
+        folder: of what scorers keep beside their values, such as poses; None for nothing.
 
     Raises:
         MolgenError: if a number is out of range.
     """
     run = Scoring(timeout) if workers is None else Scoring(timeout, workers)
+    run.folder = folder
     token = _active.set(run)
     try:
         yield run

@@ -42,6 +42,7 @@ from molgen.sampling.result import Result
 from molgen.utils.numbers import whole
 from molgen.utils.parallel import cores
 from property_models import alongside, compute, get
+from property_models.external import costs
 from property_models.registry import property_names
 
 if TYPE_CHECKING:
@@ -133,9 +134,8 @@ def evaluate(
             chosen.remove(INCHIKEY)
             sources["train"].notes.append(f"inchikey is left out: {NO_INCHIKEYS}")
     network = None if no_fcd or counts_only else _chemnet(device, others, workers)
-    for source in sources.values():
-        for line in source.notes:
-            progress.note(line)
+    for line in (*costs(names), *(line for source in sources.values() for line in source.notes)):
+        progress.note(line)
     parsed = interpret_all(read.raw, workers, "molecules")
     features = describe(others, workers, "reference") if others and not counts_only else None
     found: dict[str, Any] = {

@@ -11,6 +11,7 @@ from molgen.api.load import ModelLike
 from molgen.api.progress import Progress
 from molgen.checkpoints.hub import locate
 from molgen.discovery.goals import TOLERANCE, Goals, read_goals
+from molgen.discovery.objectives import SUM
 from molgen.discovery.request import Request
 from molgen.errors import MolgenError
 from molgen.model import Model
@@ -18,6 +19,7 @@ from molgen.molecules.filters import Filters
 from molgen.nn.stored import StoredShape, read_shape
 from molgen.targets import Range, Target, split_targets
 from property_models import computable, get
+from property_models.external import costs
 from property_models.registry import PropertyLike, property_name, property_names
 
 GoalsLike: TypeAlias = Goals | Mapping[Any, Target | str] | Sequence[str] | str | None
@@ -47,6 +49,7 @@ def goals_of(
     weights: Mapping[Any, float] | None = None,
     tolerance: float = TOLERANCE,
     model: ModelLike | None = None,
+    aggregate: str = SUM,
 ) -> Goals:
     """Return goals; they may be on labels that the model learned from the user's column.
 
@@ -55,6 +58,7 @@ def goals_of(
         weights: of some of the properties; the others count 1.
         tolerance: around a plain number, in training standard deviations.
         model: or its name; None for properties that can be computed alone.
+        aggregate: of the gains of several goals.
 
     Raises:
         MolgenError: naming the goal or the weight that cannot be read, or the unknown property.
@@ -65,7 +69,7 @@ def goals_of(
     targets = targets_of(goals if goals is not None else ())
     targets = targets if isinstance(targets, dict) else split_targets(targets)
     learned = [] if all(map(computable, targets)) else _labels(model)
-    return read_goals(targets, own, None, tolerance, learned)
+    return read_goals(targets, own, None, tolerance, learned, aggregate)
 
 
 def _labels(model: ModelLike | None) -> Sequence[str]:
@@ -142,7 +146,7 @@ def remarks(request: Request, survey: bool = False) -> list[str]:
 def announce(
     model: Model, request: Request, notes: Sequence[str], progress: Progress, scored: bool = False
 ) -> None:
-    """Report notes, and targets outside the training data, before anything is drawn.
+    """Report costs, notes, and targets outside the training data, before anything is drawn.
 
     Args:
         model: of the run.
@@ -150,8 +154,15 @@ def announce(
         notes: on files.
         progress: receives them.
         scored: whether values of all goals are needed while drawing.
+
+    Raises:
+        MolgenError: if a docking experiment cannot be run, or takes too long.
     """
-    for line in (*notes, *(() if scored else not_computed(request.goals.learned))):
+    for line in (
+        *costs(request.names),
+        *notes,
+        *(() if scored else not_computed(request.goals.learned)),
+    ):
         progress.note(line)
     for line in model.prior.outside(request.goals.targets):
         progress.warn(line)

@@ -26,6 +26,7 @@ from molgen.discovery.goals import TOLERANCE
 from molgen.discovery.leads import optimize as room
 from molgen.discovery.leads.counts import LeadCounts
 from molgen.discovery.leads.lead import Refused, read
+from molgen.discovery.objectives import PARETO, SUM
 from molgen.discovery.request import Budget, Request
 from molgen.errors import MolgenError
 from molgen.molecules.filters import Filters
@@ -49,6 +50,7 @@ def optimize(
     oracle_calls: int = 0,
     stop_after: int | None = None,
     top_k: int | None = None,
+    aggregate: str = SUM,
     keep: AtomsLike = None,
     change: AtomsLike = None,
     column: str | None = None,
@@ -82,6 +84,8 @@ def optimize(
             ``oracle_calls``.
         top_k: molecules for each lead that the model's noisy classifier selects from all attempts;
             without ``oracle_calls``.
+        aggregate: of several goals: the weighted ``sum``, or ``product`` or ``weighted-mean`` of
+            desirabilities.
         keep: kept atoms: SMARTS, or for one lead ``"0,3,5-8"`` or a list of numbers.
         change: atoms that may change, in place of ``keep``.
         column: of a file or table, with the leads.
@@ -101,7 +105,9 @@ def optimize(
         MolgenError: if an argument is invalid, before anything is drawn.
     """
     progress = progress_of(progress)
-    wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model)
+    if aggregate == PARETO:
+        raise MolgenError("aggregate is 'pareto', which is for a search")
+    wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model, aggregate)
     chosen = filters_of(filters)
     found = read_molecules(leads, "leads", column, others=True)
     texts, order = [lead(molecule) for molecule in parents(found.raw)], _order(leads)

@@ -19,6 +19,7 @@ from molgen.api.progress import Progress, progress_of
 from molgen.discovery import search as room
 from molgen.discovery.counts import SearchCounts
 from molgen.discovery.methods import read_method
+from molgen.discovery.objectives import PARETO, SUM
 from molgen.discovery.request import Budget, Request
 from molgen.errors import MolgenError
 from molgen.molecules.filters import Filters
@@ -37,6 +38,7 @@ def search(
     method: str | room.Method = "metropolis",
     oracle_calls: int | None = None,
     nfe: int = 400,
+    aggregate: str = SUM,
     pareto: bool = False,
     filters: Filters | Sequence[str] | str = (),
     properties: PropertiesLike = (),
@@ -60,13 +62,16 @@ def search(
     Args:
         model: a loaded model, or its name.
         goals: properties, or functions of a molecule, to ``"max"``, ``"min"``, a number,
-            ``"LO..HI"`` or a ``Range``; or words such as ``"qed=max"``.
+            ``"LO..HI"`` or a ``Range``, or a desirability such as ``"sigmoid(-8,-11)"``, from 0 to
+            1; or words such as ``"qed=max"``.
         n: molecules to deliver.
         method: ``metropolis``, ``best-of-n`` or ``smc``; with parameters as
             ``metropolis:beta=.1,high=.5``, or an object.
         oracle_calls: budget of distinct molecules to score; None for no limit.
         nfe: budget of forwards of the network for each of the molecules.
-        pareto: rank by dominance instead of a weighted sum.
+        aggregate: of several goals: the weighted ``sum``, ``product`` or ``weighted-mean`` of
+            desirabilities, or ``pareto``, the rank by dominance.
+        pareto: the same as ``aggregate="pareto"``.
         filters: ``pains``, ``brenk``, ``moses``, ..., ``smarts:PATTERN`` or ``need:PATTERN``.
         properties: further properties to compute: names, or functions of a molecule.
         allow_training_molecules: deliver molecules of the training set, too.
@@ -86,9 +91,10 @@ def search(
     """
     progress, n, nfe = progress_of(progress), whole("n", n), whole("nfe", nfe)
     weights = given.pop("goal_weights", None)
-    wanted = goals_of(goals, weights, model=model)
-    if pareto and (weights or len(wanted) < 2):
-        raise MolgenError("pareto is given, expected at least two targets and no weights")
+    aggregate = PARETO if pareto else aggregate
+    wanted = goals_of(goals, weights, model=model, aggregate=aggregate)
+    if aggregate == PARETO and (weights or len(wanted) < 2):
+        raise MolgenError("aggregate is pareto, expected at least two targets and no weights")
     request = Request(
         wanted,
         n,
@@ -112,7 +118,7 @@ def search(
     announce(model, request, (), progress, scored=True)
     progress.begin(n * nfe)
     try:
-        found = room.search(model, request, chosen, pareto, progress.round)
+        found = room.search(model, request, chosen, on_round=progress.round)
         return replace(found, model=model)
     finally:
         progress.end()

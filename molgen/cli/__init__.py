@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from molgen.cli import outputs
+from molgen.cli import options, outputs
 from molgen.cli.former import renamed
 from molgen.utils.interrupts import INTERRUPTED, Interrupts, exit_at_once
 
@@ -41,6 +41,7 @@ COMMANDS = (
 )
 BAD_INPUT = 2
 LONGEST = 1000  # characters of an error
+POSES = ".poses"  # after the name of the output: the folder of what scorers keep
 COMPLETE = (0, 3)
 
 
@@ -168,7 +169,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from property_models.scorers import scoring
 
     with journaled(arguments) as journal:
-        with scoring(arguments.score_timeout, arguments.score_workers) as scorers:
+        folder = None if options.is_piped(arguments) else arguments.out + POSES
+        with scoring(arguments.score_timeout, arguments.score_workers, folder) as scorers:
             status = int(arguments.run(arguments))
         status = BAD_INPUT if scorers.stopped else status
         if journal is not None and status not in COMPLETE:

@@ -14,6 +14,7 @@ OPTIONS = {
     "--guide-molecules": "--classifier-molecules",
     "--guide-epochs": "--classifier-epochs",
     "--arm": "--method",
+    "--pareto": "--aggregate=pareto",
 }
 
 

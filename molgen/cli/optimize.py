@@ -93,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--column", metavar="C", help="column of the file with the leads")
     outputs.add_weights(parser, "the guidance and the gain")
+    options.add_aggregate(parser)
     outputs.add_filters(parser)
     outputs.add_allowed(parser, training_molecules=False)
     outputs.add_tolerance(parser)
@@ -127,6 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         progress=Screen(None if options.is_piped(arguments) else arguments.out),
         goal_weights=weights,
+        aggregate=arguments.aggregate,
         **options.given(arguments),
     )
     interrupted = found.reason == "interrupted"

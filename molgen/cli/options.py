@@ -104,16 +104,32 @@ def add_goals(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PROP=VALUE",
-        help="target of a property: VALUE is max, min, a number, LO..HI, LO.. or ..HI; "
-        "may be repeated",
+        help="target of a property: VALUE is max, min, a number, LO..HI, LO.. or ..HI, or a "
+        "desirability, sigmoid(A,B), gaussian(M,S), ... (docs/scorers.md); may be repeated",
     )
     parser.add_argument(
         "--score",
         action="append",
         default=[],
         metavar="X[=VALUE]",
-        help="a property, or a function of your own as file.py:function: a column, or with VALUE a "
-        "target; may be repeated",
+        help="a property, a function of your own as file.py:function, command:PROGRAM, "
+        "http://HOST/PATH or dock:RECEPTOR: a column, or with VALUE a target; may be repeated",
+    )
+
+
+def add_aggregate(parser: argparse.ArgumentParser, pareto: bool = False) -> None:
+    """Add ``--aggregate``.
+
+    Args:
+        parser: of the command.
+        pareto: whether rank by dominance is one.
+    """
+    parser.add_argument(
+        "--aggregate",
+        choices=("sum", "product", "weighted-mean", *(("pareto",) if pareto else ())),
+        default="sum",
+        help="of several targets: the weighted sum (default), product (weighted geometric mean) or "
+        "the weighted mean of desirabilities" + (", or rank by dominance" if pareto else ""),
     )
 
 
@@ -195,10 +211,12 @@ def goals(arguments: argparse.Namespace, needed: bool = False) -> tuple[dict[str
 def _has_value(text: str) -> bool:
     """Return whether a score ends in a target; a SMILES in its name may contain ``=``."""
     from molgen.targets import parse_target, split_targets
+    from molgen.utils.desirability import read_desirability
 
     try:
         (value,) = split_targets([text]).values()
-        parse_target(value)
+        if read_desirability(value) is None:
+            parse_target(value)
     except ValueError:
         return False
     return True

@@ -70,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.sampling.keywords import UNGUIDED
     from molgen.sampling.result import INTERRUPTED
     from property_models import alongside
+    from property_models.external import costs
 
     model = loaded(arguments.model)
     wanted = model.guidable(words)
@@ -79,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     request = SampleRequest(arguments.n, wanted, arguments.seed, 0, further, settings)
     own = model.own_labels(request.names)
     model.check(guided_by, settings)
+    for line in costs(request.names):
+        print(line, file=sys.stderr)
     for line in model.prior.outside(guided_by):
         print(f"warning: {line}", file=sys.stderr, flush=True)
     progress = Progress(arguments.n)

@@ -9,7 +9,9 @@ gamma 1 unless another is given, or guidance is none. Two budgets end a search: 
 Example:
   molgen search qm9 --target qed=max --n 100 --out best.csv --grid best.png
   molgen search qm9 --target ring_count=max --n 50 --method smc:twist=2 --out rings.csv
-  molgen search qm9 --target qed=max --target logp=1 --pareto --n 50 --oracle-calls 2000 --out p.csv
+  molgen search qm9 --target qed=max --target logp=1 --aggregate pareto --n 50 --out front.csv
+  molgen search zinc250k --score 'dock:DRD2=sigmoid(-8,-11)' --target 'qed=sigmoid(.4,.7)' \
+    --aggregate product --n 50 --oracle-calls 1000 --out ligands.csv
 """
 
 from __future__ import annotations
@@ -51,10 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="budget: forwards of the network for each of the N molecules (default 400)",
     )
     outputs.add_filters(parser)
-    outputs.add_weights(parser, "the sum of several")
-    parser.add_argument(
-        "--pareto", action="store_true", help="rank by dominance instead of a weighted sum"
-    )
+    outputs.add_weights(parser, "the aggregate of several")
+    options.add_aggregate(parser, pareto=True)
     outputs.add_allowed(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         method=arguments.method,
         oracle_calls=arguments.oracle_calls,
         nfe=arguments.nfe,
-        pareto=arguments.pareto,
+        aggregate=arguments.aggregate,
         filters=arguments.filter,
         allow_training_molecules=arguments.allow_training_molecules,
         allow_radicals=arguments.allow_radicals,

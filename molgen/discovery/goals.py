@@ -1,13 +1,14 @@
 """Goals: targets of several properties, each with its weight.
 
     met_j(x)  =  v_j(x) in [low_j, high_j]        a value is a range of twice its tolerance
-    score(x)  =  sum_j w_j gain_j(x)
+    score(x)  =  sum_j w_j gain_j(x)              or another aggregate
 
 with the gains of :mod:`molgen.discovery.objectives`, in standard deviations of the training data:
 the distance to a range or a value is a loss; ``max`` and ``min`` have unbounded gains, and are met
-by any number. Any registered property may be a goal, whether or not a model is conditioned on it. A
-label that a model learned from the user's column alone cannot be computed for a molecule: it guides
-the draws, and is neither met nor scored.
+by any number, as is a desirability (:mod:`molgen.utils.desirability`), whose gain is from 0 to 1.
+Any registered property may be a goal, whether or not a model is conditioned on it. A label that a
+model learned from the user's column alone cannot be computed for a molecule: it guides the draws,
+and is neither met nor scored.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.data.prior import Prior
-from molgen.discovery.objectives import Objective, WeightedSum, read_objectives
+from molgen.discovery.objectives import SUM, Objective, Score, aggregated, read_objectives
 from molgen.errors import MolgenError
 from molgen.guidance.classifier import label
 from molgen.guidance.spec import ClassifierBased
@@ -30,6 +31,7 @@ from molgen.sampling.settings import Settings
 from molgen.targets import Range, Target, split_targets
 from molgen.utils.arguments import checked
 from molgen.utils.arrays import Floats
+from molgen.utils.desirability import Desirability
 from property_models import get
 
 if TYPE_CHECKING:
@@ -53,14 +55,14 @@ class Goal(Objective):
 
     def __str__(self) -> str:
         """Return the goal in the notation of the command line."""
-        target = self.target
+        target = self.desirability or self.target
         shown = f"{target:.12g}" if isinstance(target, float | int) else str(target)
         return f"{self.name}={shown}"
 
     @property
     def bounds(self) -> bool:
-        """Whether the goal has bounds: a value or a range has, ``max`` and ``min`` have none."""
-        return not isinstance(self.target, str)
+        """Whether the goal has bounds: a value or a range has; the others grade values."""
+        return not isinstance(self.target, str) and self.desirability is None
 
     def met(self, values: Floats) -> NDArray[np.bool_]:
         """Return which values meet the goal; NaN meets none.
@@ -72,7 +74,7 @@ class Goal(Objective):
             With the same shape.
         """
         target = self.target
-        if isinstance(target, str):
+        if isinstance(target, str) or not self.bounds:
             return ~np.isnan(values)
         if isinstance(target, Range):
             return (values >= target.low) & (values <= target.high)
@@ -87,17 +89,21 @@ class Goals:
     Attributes:
         goals: of different properties.
         tolerance: around a plain number, in training standard deviations.
+        aggregate: of the gains; see :mod:`molgen.discovery.objectives`.
     """
 
     goals: tuple[Goal, ...] = ()
     tolerance: float = TOLERANCE
+    aggregate: str = SUM
 
     def __post_init__(self) -> None:
-        """Check the tolerance.
+        """Check the tolerance and the aggregate.
 
         Raises:
-            MolgenError: if it is not a finite number of at least 0.
+            MolgenError: if it is not a finite number of at least 0, or there is no such aggregate
+                of these goals.
         """
+        aggregated(self.aggregate, self.goals)
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
             raise MolgenError(f"tolerance is {self.tolerance}, expected at least 0")
 
@@ -111,8 +117,13 @@ class Goals:
 
     @property
     def targets(self) -> dict[str, Target]:
-        """The target of each property."""
+        """The target of each property; of a desirability the values to guide draws towards."""
         return {goal.name: goal.target for goal in self.goals}
+
+    @property
+    def words(self) -> dict[str, Target | Desirability]:
+        """The desirability, or else the target, of each property."""
+        return {goal.name: goal.desirability or goal.target for goal in self.goals}
 
     @property
     def computed(self) -> Goals:
@@ -162,7 +173,7 @@ class Goals:
         return met
 
     def score(self, table: pd.DataFrame) -> Floats:
-        """Return the weighted sum of the gains.
+        """Return the aggregate of the gains.
 
         Args:
             table: with a column for each property.
@@ -175,7 +186,12 @@ class Goals:
         if not goals:
             return np.zeros(len(table))
         gains = [goal.gain(_values(table, goal)) for goal in goals]
-        return WeightedSum(tuple(goals.weights.values()))(np.stack(gains, axis=1))
+        return goals.aggregated(np.stack(gains, axis=1))
+
+    @property
+    def aggregated(self) -> Score:
+        """From gains, with shape (molecules, goals), to a score."""
+        return aggregated(self.aggregate, self.goals)
 
     def measured(self, prior: Prior) -> Goals:
         """Return the goals in units of the training data.
@@ -188,27 +204,31 @@ class Goals:
             MolgenError: if the target of a property with real values is a plain number, and its
                 standard deviation is unknown.
         """
-        return read_goals(self.targets, self.weights, prior, self.tolerance, self.learned)
+        how = self.tolerance, self.learned, self.aggregate
+        return read_goals(self.words, self.weights, prior, *how)
 
 
 @checked
 def read_goals(
-    words: Sequence[str] | Mapping[str, Target | str],
+    words: Sequence[str] | Mapping[str, Target | Desirability | str],
     weights: Mapping[str, float] | None = None,
     prior: Prior | None = None,
     tolerance: float = TOLERANCE,
     learned: Collection[str] = (),
+    aggregate: str = SUM,
 ) -> Goals:
     """Read goals.
 
     Args:
         words: ``PROP=VALUE`` each, where VALUE is ``max``, ``min``, a number, ``LO..HI``, ``LO..``
-            or ``..HI``; also ``PROP>=LO`` and ``PROP<=HI``. Or property names to targets.
+            or ``..HI``; also ``PROP>=LO`` and ``PROP<=HI``; or a desirability such as
+            ``sigmoid(A,B)``. Or property names to these.
         weights: of some of the properties; the others count 1.
         prior: of the training data, for units; None for each property's own unit, and no slack
             around plain numbers.
         tolerance: see :class:`Goals`.
         learned: properties of a model, which may be goals even if they cannot be computed.
+        aggregate: see :class:`Goals`.
 
     Raises:
         MolgenError: naming the goal that cannot be read or whose property is unknown, or the weight
@@ -218,12 +238,12 @@ def read_goals(
     if not targets and weights:
         raise MolgenError(f"weight of {next(iter(weights))} is given, expected a goal for it")
     if not targets:
-        return Goals(tolerance=tolerance)
+        return Goals(tolerance=tolerance, aggregate=aggregate)
     objectives = read_objectives(targets, prior or _NOTHING, weights, learned)
     goals = [Goal(**vars(objective)) for objective in objectives]
     if prior is not None:
         goals = [replace(goal, slack=_slack(goal, prior, tolerance)) for goal in goals]
-    return Goals(tuple(goals), tolerance)
+    return Goals(tuple(goals), tolerance, aggregate)
 
 
 def _slack(goal: Goal, prior: Prior, tolerance: float) -> float:

@@ -24,7 +24,7 @@ import numpy as np
 from molgen.data.tokenizer import padded
 from molgen.discovery.counts import SearchCounts
 from molgen.discovery.novelty import Novelty, with_inchikey_novelty
-from molgen.discovery.objectives import Score, WeightedSum, read_objectives
+from molgen.discovery.objectives import PARETO, Score, aggregated, read_objectives
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.errors import MolgenError
@@ -41,7 +41,6 @@ from molgen.sampling.settings import Settings
 from molgen.utils import journal
 from molgen.utils.arguments import checked
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.pareto import ParetoRank
 from property_models import alongside, compute
 from property_models.scorers import STOPPED, active, joined
 
@@ -264,11 +263,11 @@ def search(
     Args:
         model: a loaded model.
         request: the request. Goals may be on any property that can be computed, and are weighted in
-            the sum of the gains; those that the model is conditioned on also guide the draws,
+            the aggregate of the gains; those that the model is conditioned on also guide the draws,
             unless ``guided_by`` is given. Settings are by default the model's recommendation for
             design, at :data:`GAMMA`.
         method: of the search.
-        pareto: rank by non-dominated rank instead of a weighted sum.
+        pareto: rank by non-dominated rank instead of the aggregate of the goals.
         on_round: called with the search after each scoring.
 
     Returns:
@@ -287,13 +286,13 @@ def search(
         raise MolgenError(f"oracle_calls is {calls}, expected at least 1")
     model.check_computable(list(request.goals.targets), "a search")
     novelty = request.novelty_for(model)
-    objectives = read_objectives(request.goals.targets, model.prior, request.goals.weights)
+    objectives = read_objectives(request.goals.words, model.prior, request.goals.weights)
     settings = request.settings or model.settings("design", gamma=GAMMA)
     guided_by = request.guided_by
     if guided_by is None:
         guided_by = {o.name: o.target for o in objectives if _guides(model, o.name, settings)}
     recipe = resolve(model, settings, guided_by)
-    score = ParetoRank() if pareto else WeightedSum(tuple(o.weight for o in objectives))
+    score = aggregated(PARETO if pareto else request.goals.aggregate, objectives)
     state = Search(model, request, recipe, Oracle(objectives, calls), score, novelty, on_round)
     try:
         reason = method.run(state)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.discovery.objectives import WeightedSum
+from molgen.discovery.objectives import SUM, aggregated
 from molgen.discovery.particles import (
     Logarithms,
     ParticleFilter,
@@ -33,6 +33,7 @@ from molgen.sampling.sampler import Samples
 from molgen.utils.arguments import check_fields
 from molgen.utils.arrays import Floats, Ids
 from molgen.utils.journal import recorded
+from molgen.utils.pareto import ParetoRank
 from molgen.utils.threads import Workers, workers
 
 ROUND = 256  # particles between two checks of the budgets
@@ -116,7 +117,9 @@ class SequentialMonteCarlo:
             Unnormalised(settings.gamma) if search.mixes else None,
             Logarithms(),
         )
-        score = WeightedSum(tuple(objective.weight for objective in search.oracle.objectives))
+        score = search.score
+        if isinstance(score, ParetoRank):  # a rank among the rows of one call has no exponential
+            score = aggregated(SUM, search.oracle.objectives)
 
         def reward(tokens: Ids, nfe: Ids) -> Floats:
             scored = search.score_rows(Samples(tokens, np.zeros_like(nfe)), nfe)

@@ -20,6 +20,13 @@ def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def folder_of(package: str) -> Path | None:
+    """Return the folder of an installed package, without importing it; None if there is none."""
+    found = importlib.util.find_spec(package)
+    places = found.submodule_search_locations if found is not None else None
+    return Path(places[0]) if places else None
+
+
 def version(distribution: str) -> str:
     """Return the version of an installed distribution, without importing it; empty if unknown."""
     try:

@@ -96,7 +96,7 @@ def test_an_interrupted_search_keeps_accepted_molecules(
         (["--target", "qed=max", "--method", "metropolis:steps=1.5"], "expected a whole number"),
         (["--target", "qed=max", "--method", "metropolis:exchange=2"], "expected 0 or 1"),
         (["--target", "qed=max", "--method", "best-of-n:k=2"], "parameter 'k=2', expected none"),
-        (["--target", "qed=max", "--pareto"], "pareto is given, expected at least two targets"),
+        (["--target", "qed=max", "--pareto"], "aggregate is pareto, expected at least two targets"),
         (["--target", "qed=max", "--weight", "qed=0"], "weight is 'qed=0', expected PROP=W"),
         (["--target", "qed=max", "--weight", "logp=2"], "weight of logp is given, expected one"),
         (["--target", "qed=max", "--oracle-calls", "0"], "--oracle-calls: expected a whole"),

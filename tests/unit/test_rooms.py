@@ -57,13 +57,14 @@ def test_every_room_is_in_the_contract() -> None:
     contracts = options["tool"]["importlinter"]["contracts"]
     (layers,) = (c["layers"] for c in contracts if c["type"] == "layers")
     listed = {name.strip() for layer in layers for name in layer.split("|")}
+    required = {name for name in listed if not name.startswith("(")}  # the others may be to come
     modules = {
         f"molgen.{name.removesuffix('.py')}"
         for name in HALL
         if "__" not in name and name.endswith(".py")
     }
     rooms = {f"molgen.{path.parent.name}" for path in (ROOT / "molgen").glob("*/__init__.py")}
-    assert listed == {*rooms, *modules, "property_models"}
+    assert required <= {*rooms, *modules, "property_models"} <= {n.strip("()") for n in listed}
 
 
 @pytest.mark.parametrize("room", ROOMS)

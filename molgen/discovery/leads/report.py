@@ -19,8 +19,9 @@ from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.model import NOT_COMPUTED
 from molgen.molecules.fate import Fate
+from molgen.molecules.parsing import parse
 from molgen.utils.arrays import Floats, Mask
-from property_models import compute
+from property_models import compute, external
 from property_models.scorers import active
 
 if TYPE_CHECKING:
@@ -105,7 +106,15 @@ def frame(
             rows.append(_row(start, names, **facts))
     table = pd.DataFrame(rows, columns=list(_row({}, names)))
     further = [name for name in request.properties if name not in names]
-    return table.assign(**compute(further, table["smiles"].tolist()))
+    columns = compute(further, table["smiles"].tolist())
+    scored = {beside: name for name in names if (beside := external.beside_name(name))}
+    if scored:  # from the values there are: molecules that were not selected are not scored
+        atoms = external.heavy_atoms([parse(text) for text in table["smiles"]])
+        columns |= {
+            beside: table[name].to_numpy(dtype=np.float64) / atoms
+            for beside, name in scored.items()
+        }
+    return table.assign(**columns)
 
 
 def outcomes(
@@ -141,14 +150,14 @@ def outcomes(
 
 
 def _total(goals: Goals, values: Floats) -> Floats:
-    """Return the weighted sum of the gains, shape (molecules,).
+    """Return the aggregate of the gains, shape (molecules,).
 
     It is NaN where a value is missing, and without goals.
     """
     if not goals:
         return np.full(len(values), np.nan)
-    gains = [goal.weight * goal.gain(values[:, j]) for j, goal in enumerate(goals)]
-    return np.asarray(np.sum(gains, axis=0))
+    scores = goals.aggregated(np.stack([g.gain(values[:, j]) for j, g in enumerate(goals)], 1))
+    return np.where(np.isneginf(scores), np.nan, scores)
 
 
 def _row(start: dict[str, Any], names: Sequence[str], **facts: Any) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from molgen.discovery.goals import Goals
 from molgen.discovery.leads.lead import Lead
 from molgen.discovery.leads.region_scores import Surrogate
 from molgen.discovery.leads.report import Attempt
-from molgen.discovery.objectives import WeightedSum
 from molgen.discovery.oracle import Oracle
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
@@ -194,7 +193,7 @@ class LeadState:
     def _scores(self, smiles: list[str]) -> Floats:
         if self.surrogate is not None:
             return self.surrogate(smiles)
-        return WeightedSum(tuple(self.goals.weights.values()))(self.oracle(smiles))
+        return self.goals.aggregated(self.oracle(smiles))
 
     def _note(self, smiles: list[str]) -> None:
         """Record molecules that meet every goal; those without values meet none."""

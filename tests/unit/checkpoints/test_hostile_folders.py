@@ -231,14 +231,17 @@ print("seen", seen)
 """
 
 
-def test_a_folder_that_names_code_runs_none(tmp_path: Path) -> None:
-    """A property that is a file of Python, keys of transformers' own, a pickle beside them."""
+@pytest.mark.parametrize("name", ["EVIL:score", "command:EVIL"])
+def test_a_folder_that_names_code_runs_none(tmp_path: Path, name: str) -> None:
+    """A property that is code or a program, keys of transformers' own, a pickle beside them."""
     folder = tmp_path / "m"
     evil = folder / "evil.py"
-    name = f"{evil}:score"
+    name = name.replace("EVIL", str(evil))
     rename = {"qed": name, "ring_count": "ring_count", "logp": "logp"}
     tiny.save(folder)
-    evil.write_text(f"open({str(folder / 'ran')!r}, 'w')\ndef score(mol): return 1.0\n")
+    ran = str(folder / "ran")
+    evil.write_text(f"#!{sys.executable}\nopen({ran!r}, 'w')\ndef score(mol): return 1.0\n")
+    evil.chmod(0o755)
     config = json.loads((folder / CONFIG).read_text())
     keys = {
         "properties": list(rename.values()),

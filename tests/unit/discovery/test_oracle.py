@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 import tiny
 from molgen.discovery import oracle as module
-from molgen.discovery.objectives import Objective, WeightedSum, read_objectives
+from molgen.discovery.goals import read_goals
+from molgen.discovery.objectives import (
+    AGGREGATES,
+    Objective,
+    WeightedSum,
+    aggregated,
+    read_objectives,
+)
 from molgen.discovery.oracle import Oracle
 from molgen.targets import Range
 from molgen.utils.pareto import ParetoRank, crowding, nondominated
@@ -127,3 +134,46 @@ def test_crowding_by_hand() -> None:
 def test_bad_objectives(targets: dict[str, str], weights: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_objectives(targets, tiny.prior(), weights)
+
+
+GRADED = {"qed": "sigmoid(.4,.8)", "logp": "gaussian(2,1)"}
+
+
+def test_aggregates_of_desirabilities_by_hand() -> None:
+    objectives = read_objectives(GRADED, tiny.prior(), {"qed": 3.0})
+    gains = np.stack(
+        [o.gain(np.array(v)) for o, v in zip(objectives, ([0.4, 0.8], [2.0, 9.0]), strict=True)], 1
+    )
+    far = np.exp(-24.5)
+    np.testing.assert_allclose(gains, [[0.05, 1], [0.95, far]])
+    gains = np.concatenate([gains, [[0.0, 1.0], [np.nan, 1.0]]])
+    found = {how: aggregated(how, objectives)(gains) for how in AGGREGATES}
+    np.testing.assert_allclose(found["sum"], [1.15, 2.85 + far, 1, -np.inf])
+    np.testing.assert_allclose(found["weighted-mean"], found["sum"] / 4)
+    expected = [0.05**0.75, 0.95**0.75 * far**0.25, 0, -np.inf]
+    np.testing.assert_allclose(found["product"], expected)
+    assert found["pareto"][2] < found["pareto"][0]  # dominated
+
+
+def test_products_need_desirabilities() -> None:
+    objectives = read_objectives({"qed": "sigmoid(.4,.8)", "logp": "min"}, tiny.prior())
+    for how in ("product", "weighted-mean"):
+        with pytest.raises(ValueError, match=f"aggregate {how} .* target logp=min has none"):
+            aggregated(how, objectives)
+    with pytest.raises(ValueError, match="aggregate is 'best', expected sum, product"):
+        aggregated("best", objectives)
+    with pytest.raises(ValueError, match="target qed: value is 'sigmoid"):
+        read_objectives({"qed": "sigmoid(1)"}, tiny.prior())
+
+
+def test_a_desirability_grades_and_rejects_nothing() -> None:
+    goals = read_goals(["qed=sigmoid(.4,.8)", "logp=..2"], aggregate="sum").measured(tiny.prior())
+    graded, bounded = goals
+    assert not graded.bounds
+    assert str(graded) == "qed=sigmoid(0.4,0.8)"
+    values = np.array([0.1, 0.9, np.nan])
+    np.testing.assert_array_equal(graded.met(values), [True, True, False])
+    assert goals.targets["qed"] == Range(0.8, np.inf)  # guides the draws
+    better = np.array([[0.5, 1.0], [0.3, 1.0], [0.5, 3.0]])
+    np.testing.assert_array_equal(goals.reached(better, better[1]), [True, False, False])
+    assert bounded.bounds

@@ -14,10 +14,15 @@ from rdkit.Chem import rdFingerprintGenerator
 
 import property_models
 from molgen.data.tables import read_table, write_table
-from property_models import compute, described, from_function, get, scoring, vectorised
+from property_models import alongside, compute, described, from_function, get, scoring, vectorised
 
 ASPIRIN, CAFFEINE = "CC(=O)Oc1ccccc1C(=O)O", "CN1C=NC2=C1C(=O)N(C(=O)N2C)C"
 ROWS = [ASPIRIN, CAFFEINE, "OCC", "", "C1CC", "c1ccccc1C(=O)O"]
+BESIDE = {
+    "ring_count": "rings_cyclomatic",
+    "model:my folder": "uncertainty:my folder",
+    "dock:DRD2,seed=3": "efficiency:dock:DRD2,seed=3",
+}
 SCORES = """
 from property_models import described, vectorised
 from rdkit import Chem
@@ -284,3 +289,15 @@ def test_import_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stderr.strip() == "set()"
     assert property_models.names()[0] == "qed"
+
+
+def test_what_stands_beside_a_property() -> None:
+    for name, beside in BESIDE.items():
+        assert alongside([name, "qed"]) == [name, beside, "qed"]
+        assert alongside([beside]) == [beside]
+
+
+def test_a_property_per_heavy_atom() -> None:
+    found = compute(["efficiency:tpsa"], ["OCC", "[H][H]", "C1CC"])["efficiency:tpsa"]
+    np.testing.assert_allclose(found, [20.23 / 3, np.nan, np.nan])
+    assert get("efficiency:qed").direction == "max"

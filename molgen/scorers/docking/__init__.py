@@ -1,0 +1,5 @@
+"""Docking with AutoDock Vina: receptor and box, ligands, poses."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
