@@ -105,7 +105,7 @@ def add_goals(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PROP=VALUE",
         help="target of a property: VALUE is max, min, a number, LO..HI, LO.. or ..HI, or a "
-        "desirability, sigmoid(A,B), gaussian(M,S), ... (docs/scorers.md); may be repeated",
+        "desirability, sigmoid(A,B), gaussian(M,S), ... (docs/how-to/scorers.md); may be repeated",
     )
     parser.add_argument(
         "--score",

@@ -2,17 +2,20 @@
 
 ``python`` blocks of a page share their names; ``shell`` blocks are commands of molgen, all of which
 must end with exit status 0. Blocks of ``text`` are shown alone: commands of minutes or of other
-programs, and files that a reader has.
+programs, and files that a reader has. A ``python`` block that begins with the name of a file, as
+``# score.py``, is written there.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
 import pytest
 from sybil import Example, Sybil
-from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser
 
 from molgen.cli import main
 
@@ -35,8 +38,18 @@ def run_commands(example: Example) -> None:
             assert status == 0, line
 
 
+def run_python(example: Example) -> None:
+    """Run a block, or write it as the file that it names."""
+    name = re.match(r"# (\w+\.py)\n", str(example.parsed))
+    if name:
+        Path(name[1]).write_text(str(example.parsed))
+    else:
+        PythonEvaluator()(example)
+
+
+PYTHON = CodeBlockParser(language="python", evaluator=run_python)
 SHELL = CodeBlockParser(language="shell", evaluator=run_commands)
-SYBIL = Sybil([PythonCodeBlockParser(), SHELL], encoding="utf-8")
+SYBIL = Sybil([PYTHON, SHELL], encoding="utf-8")
 
 
 def run(path: Path) -> int:

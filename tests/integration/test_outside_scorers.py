@@ -1,4 +1,4 @@
-"""Commands, endpoints and docking in the verbs, and the examples of docs/scorers.md."""
+"""Commands, endpoints and docking in the verbs, and the examples of docs/how-to/scorers.md."""
 
 from __future__ import annotations
 
