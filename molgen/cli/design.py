@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_weights(parser, "the guidance and the score")
     outputs.add_filters(parser)
     scaffold_options.add_arguments(parser)
-    outputs.add_arguments(parser)
+    outputs.add_arguments(parser, scaffolds=True)
     parser.add_argument(
         "--max-draws",
         type=options.positive,
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     designs = design(
         arguments.model,
         goals,
-        arguments.n,
+        arguments.n or 1,
         filters=arguments.filter,
         **scaffold_options.given(arguments),
         properties=columns,
@@ -150,6 +150,9 @@ def report(designs: Result[DesignCounts], ranked: pd.DataFrame) -> str:
     goals = designs.request.goals
     lines = outputs.short_table(ranked, alongside(designs.request.names), WIDEST_SMILES)
     lines += [*counts_table(designs.counts, goals), str(designs.counts), tautomers(ranked)]
+    if designs.request.per_scaffold:
+        several = designs.counts.scaffolds.items()
+        lines += [f"{one.accepted} for {name}: {one}" for name, one in several if one.accepted]
     return "\n".join(filter(None, lines))
 
 

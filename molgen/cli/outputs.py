@@ -44,10 +44,23 @@ def add_out(parser: argparse.ArgumentParser, default: str | None = None) -> None
         resume.add_argument(parser)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--n``, ``--out`` and ``--grid``."""
-    parser.add_argument(
-        "--n", type=options.positive, required=True, metavar="N", help="molecules to deliver"
+def add_arguments(parser: argparse.ArgumentParser, scaffolds: bool = False) -> None:
+    """Add ``--n``, with scaffolds ``--per-scaffold`` in place of it, ``--out`` and ``--grid``."""
+    count: Any = parser
+    if scaffolds:
+        count = parser.add_mutually_exclusive_group(required=True)
+        count.add_argument(
+            "--per-scaffold",
+            type=options.positive,
+            metavar="N",
+            help="molecules to deliver for each scaffold, in place of --n",
+        )
+    count.add_argument(
+        "--n",
+        type=options.positive,
+        required=not scaffolds,
+        metavar="N",
+        help="molecules to deliver",
     )
     add_out(parser)
     parser.add_argument("--grid", metavar="PNG", help=f"also draw the best {DRAWN} structures")
@@ -281,6 +294,18 @@ class Screen(Progress):
         self.bar.close()
 
 
+def short_scaffolds(result: Result[Any]) -> list[str]:
+    """Return a line for each scaffold with fewer molecules than requested for each."""
+    if not getattr(result.request, "per_scaffold", False):
+        return []
+    n, several = result.request.n, result.counts.scaffolds
+    return [
+        f"{one.accepted} of {n} for {name}: {one}"
+        for name, one in several.items()
+        if one.accepted < n
+    ]
+
+
 def end(result: Result[Any], kind: str = "molecules") -> int:
     """Print the reason of an incomplete run; return the exit status.
 
@@ -294,4 +319,6 @@ def end(result: Result[Any], kind: str = "molecules") -> int:
 
     if result.reason != STOPPED:  # its own line follows
         print(f"{len(result)} of {result.asked} {kind}: {result.reason}", file=sys.stderr)
+        for line in short_scaffolds(result):
+            print(line, file=sys.stderr)
     return 130 if result.reason == "interrupted" else FEWER

@@ -17,9 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 from rdkit import Chem
 
 from molgen.constraints.open_rows import OpenRows
+from molgen.constraints.parts import parts
 from molgen.constraints.scaffolds import Constraint, read
 from molgen.constraints.span_rules import SpanPredictor, SpanRules
 from molgen.constraints.verify import OK, Verifier
@@ -29,9 +31,10 @@ from molgen.sampling import factory
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.ordered_sampler import OrderedSampler
 from molgen.sampling.recipe import Recipe, resolve
-from molgen.sampling.sampler import AnySampler
+from molgen.sampling.sampler import AnySampler, OnDone
 from molgen.sampling.settings import Settings
 from molgen.targets import Target, read_targets
+from molgen.utils.arrays import Ids
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,16 +66,29 @@ class Source:
     rows: OpenRows
     verifiers: tuple[Verifier, ...]
 
-    def __call__(self, n: int, first: int = 0) -> pd.DataFrame:
-        """Draw rows ``first`` to ``first + n - 1``.
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The columns of what is designed; see :mod:`molgen.constraints.parts`."""
+        return tuple(dict.fromkeys(name for each in self.constraints for name in each.parts))
+
+    def __call__(self, n: int, first: int = 0, on_done: OnDone | None = None) -> pd.DataFrame:
+        """Draw rows ``first`` to ``first + n - 1``; see :meth:`at`."""
+        return self.at(first + np.arange(n), on_done)
+
+    def at(self, index: Ids, on_done: OnDone | None = None) -> pd.DataFrame:
+        """Draw rows by their sample indices, shape (rows,).
+
+        Args:
+            index: of the rows.
+            on_done: called with rows as they end.
 
         Returns:
             A table as of :meth:`molgen.model.Model.sample`, with the columns ``scaffold``, as
-            written in the input, and ``constraint``: ``ok``, or the reason of the violation.
-            Forwards shared by all rows are in ``attrs["shared_nfe"]``: one for each length that
-            is new in this call.
+            written in the input, ``constraint``: ``ok``, or the reason of the violation, and
+            :attr:`parts`, empty where it is violated. Forwards shared by all rows are in
+            ``attrs["shared_nfe"]``: one for each length that is new in this call.
         """
-        found = self.rows(n, first)
+        found = self.rows.at(index)
         with factory.sampler(self.recipe) as free:
             sampler = restrained(free, found.rules)
             if self.recipe.settings.adapt is not None:
@@ -81,12 +97,17 @@ class Source:
                     sampler,
                     keeps=lambda row, smiles: self.verifiers[found.which[row]](smiles) == OK,
                 )
-            samples = sampler.run(found.job(self.seed))
-        table = self.model.table(samples, self.properties, first)
+            samples = sampler.run(found.job(self.seed), on_done)
+        table = self.model.table(samples, self.properties)
         rows = list(zip(found.which.tolist(), table["smiles"], strict=True))
+        faults = [self.verifiers[i](smiles) for i, smiles in rows]
+        kept = zip(rows, faults, strict=True)
+        found_parts = [parts(self.verifiers[i], text) if ok == OK else {} for (i, text), ok in kept]
         table = table.assign(
+            index=index,
             scaffold=[self.constraints[i].source for i, _ in rows],
-            constraint=[self.verifiers[i](smiles) for i, smiles in rows],
+            constraint=faults,
+            **{name: [each.get(name, "") for each in found_parts] for name in self.parts},
         )
         table.attrs["shared_nfe"] = found.forwards
         return table
@@ -129,7 +150,12 @@ def source(
         _unguided_rate(free)
     names = tuple(dict.fromkeys([*wanted, *properties]))
     verifiers = tuple(Verifier(item) for item in constraints)
-    return Source(model, constraints, recipe, names, seed, rows, verifiers)
+    found = Source(model, constraints, recipe, names, seed, rows, verifiers)
+    if taken := set(names) & set(found.parts):
+        raise MolgenError(
+            f"property {min(taken)} has the name of a column of parts, expected another"
+        )
+    return found
 
 
 def draw(

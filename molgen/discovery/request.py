@@ -17,6 +17,7 @@ from molgen.constraints.likeness import Likeness
 from molgen.constraints.scaffolds import Constraint
 from molgen.discovery.goals import Goals, weighed
 from molgen.discovery.novelty import CONVENTIONS, Novelty
+from molgen.discovery.part_targets import PartTarget
 from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.molecules.conventions import STRICT
@@ -42,7 +43,7 @@ class Budget:
     """The budgets of a run.
 
     Attributes:
-        draws: design: rows in all; None for 100 for each molecule.
+        draws: design: rows in all, or for each scaffold; None for 100 for each molecule.
         nfe: search: forwards of the network for each requested molecule.
         oracle_calls: distinct molecules scored while drawing. Search: in all, None for no limit.
             Optimize: for each lead, itself included, None or 0 for none.
@@ -81,6 +82,8 @@ class Request:
         filters: hard filters; that of radicals is one of them unless they are allowed.
         constraint: design: constraints on every molecule; of ``k``, row ``i`` is under number
             ``i mod k``. Optimize: the required likeness to the lead.
+        part_targets: design: of the parts of a molecule beside its scaffold.
+        per_scaffold: design: whether ``n`` is the number of molecules for each scaffold.
         budget: of the run.
         seed: the same seed delivers the same molecules.
         settings: of the sampler; None for the model's recommendation.
@@ -105,6 +108,8 @@ class Request:
     allow_radicals: bool = False
     novelty: str = STRICT.name
     properties: tuple[str, ...] = ()
+    part_targets: tuple[PartTarget, ...] = ()
+    per_scaffold: bool = False
 
     def __post_init__(self) -> None:
         """Check the number of molecules, the seed and the convention.
@@ -132,6 +137,11 @@ class Request:
         if self.n is None:
             raise MolgenError("n is None, expected the number of molecules to deliver")
         return self.n
+
+    @property
+    def scaffolds(self) -> tuple[Constraint, ...]:
+        """The constraints on molecules; none for a likeness."""
+        return self.constraint if isinstance(self.constraint, tuple) else ()
 
     @property
     def names(self) -> tuple[str, ...]:

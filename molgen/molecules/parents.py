@@ -27,6 +27,17 @@ def largest_fragment(smiles: str) -> str:
 
 
 @quiet
+def parent_atoms(mol: Chem.Mol) -> list[int]:
+    """Return the atoms of a molecule's parent, in order: of a salt the organic fragment."""
+    pieces = Chem.GetMolFrags(mol)
+    if len(pieces) < 2:
+        return list(range(mol.GetNumAtoms()))
+    wanted = largest_fragment(Chem.MolToSmiles(mol))
+    texts = [canonical(Chem.MolFragmentToSmiles(mol, piece)) for piece in pieces]
+    return sorted(pieces[texts.index(wanted)] if wanted in texts else max(pieces, key=len))
+
+
+@quiet
 def neutral(smiles: str) -> str:
     """Return canonical SMILES with charges removed where protons can be added or removed.
 
