@@ -22,6 +22,7 @@ from molgen.errors import MolgenError
 from molgen.sampling.result import Result
 from molgen.training.ingest import COLUMN, built_in
 from molgen.utils.files import check_folder, replacing
+from molgen.utils.hints import one_of
 from molgen.utils.locks import locked
 from molgen.utils.numbers import whole
 from property_models import get
@@ -164,7 +165,7 @@ def _measured(
     if isinstance(column, str):
         headings = list(getattr(data, "columns", ()))
         if column not in headings:
-            raise MolgenError(f"column is {column!r}, expected one of {', '.join(headings)}")
+            raise MolgenError(f"column is {column!r}, {one_of(column, headings)}")
         column = data[column]  # type: ignore[index]
     try:
         values = np.asarray(column, dtype=np.float64)

@@ -156,7 +156,7 @@ def _order(leads: MoleculesLike, raw: str, text: str) -> dict[int, int]:
     if mol is None:
         return {}
     own = parent_atoms(mol) if text in raw.split(".") else []
-    given = range(mol.GetNumAtoms())
+    given = list(range(mol.GetNumAtoms()))
     if isinstance(leads, Chem.Mol):
         copy = Chem.Mol(leads)
         Chem.MolToSmiles(copy)

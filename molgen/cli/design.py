@@ -80,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.n or 1,
         filters=arguments.filter,
         **scaffold_options.given(arguments),
+        part_targets=arguments.part_target,
+        per_scaffold=arguments.per_scaffold,
         properties=columns,
         tolerance=arguments.tolerance,
         max_draws=arguments.max_draws,

@@ -57,6 +57,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of :func:`molgen.api.design.design` on scaffolds."""
-    names = ("scaffold", "scaffold_file", "superstructure", "keep", "change", "per_scaffold")
-    found = {name: getattr(arguments, name) for name in names}
-    return found | {"part_targets": arguments.part_target}
+    names = ("scaffold", "scaffold_file", "superstructure", "keep", "change")
+    return {name: getattr(arguments, name) for name in names}

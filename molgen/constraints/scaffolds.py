@@ -27,6 +27,7 @@ from molgen.molecules.logs import quiet
 from molgen.molecules.parents import parent_atoms
 from molgen.molecules.parsing import interpret, parse
 from molgen.utils.arguments import checked
+from molgen.utils.hints import one_of
 
 _POINT = re.compile(r"\[\d*\*(?::\d+)?\]|(?P<other>\[[^\[\]]*\])|\*")
 """A point in any of the four spellings, or another bracket atom."""
@@ -320,7 +321,7 @@ def _task(task: Task | str | None, fragments: int, points: int, shown: str) -> T
     """
     allowed = [str(each) for each in Task if each is not Task.LEAD]
     if task is not None and task not in allowed:
-        raise MolgenError(f"task is {str(task)!r}, expected one of {', '.join(allowed)}")
+        raise MolgenError(f"task is {str(task)!r}, {one_of(task, allowed)}")
     if not points and task != Task.SUPERSTRUCTURE:
         raise MolgenError(
             f"scaffold {shown} has no attachment point, expected * where it may grow, task "

@@ -23,6 +23,7 @@ from molgen.data.prior import Prior
 from molgen.errors import MolgenError
 from molgen.targets import Target, ends, read_targets
 from molgen.utils.arrays import Floats
+from molgen.utils.hints import hint
 from property_models import computable, get
 
 
@@ -95,6 +96,7 @@ def read_objectives(
     if stray:
         raise MolgenError(
             f"weight of {stray[0]} is given, expected one of the targets {', '.join(targets)}"
+            f"{hint(stray[0], targets)}"
         )
     std, mean = prior.std, prior.mean
     spread = {name: value for name, value in std.items() if value > 0}  # without NaN and 0

@@ -27,6 +27,7 @@ from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.arguments import check_fields
+from molgen.utils.hints import one_of
 from molgen.utils.numbers import whole
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Request:
         object.__setattr__(self, "seed", whole("seed", self.seed, 0))
         check_fields(self)
         if self.novelty not in CONVENTIONS:
-            raise MolgenError(f"novelty is {self.novelty!r}, expected {' or '.join(CONVENTIONS)}")
+            raise MolgenError(f"novelty is {self.novelty!r}, {one_of(self.novelty, CONVENTIONS)}")
         if not self.allow_radicals:
             object.__setattr__(self, "filters", self.filters.without_radicals())
 

@@ -8,6 +8,7 @@ MolStandardize. Imports RDKit, never torch.
 
 from __future__ import annotations
 
+import numpy as np
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
@@ -34,7 +35,8 @@ def parent_atoms(mol: Chem.Mol) -> list[int]:
         return list(range(mol.GetNumAtoms()))
     wanted = largest_fragment(Chem.MolToSmiles(mol))
     texts = [canonical(Chem.MolFragmentToSmiles(mol, piece)) for piece in pieces]
-    return sorted(pieces[texts.index(wanted)] if wanted in texts else max(pieces, key=len))
+    at = texts.index(wanted) if wanted in texts else int(np.argmax([len(each) for each in pieces]))
+    return sorted(pieces[at])
 
 
 @quiet

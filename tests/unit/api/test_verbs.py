@@ -232,7 +232,7 @@ def test_what_else_is_refused_at_once(model: Model) -> None:
         molgen.design(5, RANGE, 1, **given)  # type: ignore[arg-type]
     with pytest.raises(MolgenError, match=r"keep is \[0\] for a file of leads, expected SMARTS"):
         molgen.optimize(model, ["OCCO", "CCO"], RANGE, keep=[0], **given)
-    with pytest.raises(TypeError, match=r"search\(\) got .*'methd'\. Did you mean 'method'"):
+    with pytest.raises(TypeError, match=r"search\(\) got .*'methd'; did you mean method"):
         molgen.search(model, RANGE, 1, methd="smc")  # type: ignore[call-arg]
 
 

@@ -65,7 +65,7 @@ def test_files_that_are_refused(tmp_path: Path, case: str) -> None:
     ("change", "message"),
     [
         ({"batch_size": 3}, "sampling 'batch_size' is unknown, expected remask"),
-        ({"remask": "rescal"}, "remask strategy is 'rescal'; did you mean rescale"),
+        ({"remask": "rescal"}, "remask strategy is 'rescal', .*did you mean rescale"),
         ({"remask": 1}, "sampling remask is 1, expected words"),
         ({"weights": "best"}, "weights is 'best'"),
         ({"gamma": "high"}, "gamma is 'high', expected a number or START..END"),
