@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from molgen.api.goals import (
     GoalsLike,
@@ -30,6 +30,9 @@ from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
 from molgen.sampling.result import Result
 from molgen.sampling.settings import Settings
 from molgen.utils.numbers import whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @with_settings
@@ -137,12 +140,26 @@ def design(
     announce(model, request, file.notes() if file else (), progress)
     for line in remarks(request, no_filter):
         progress.remark(line)
-    progress.begin(request.count * (len(parts) if request.per_scaffold else 1))
+    total = request.count * (len(parts) if request.per_scaffold else 1)
+    progress.begin(total, "row" if no_filter else "molecule")
+    drawn = 0
+
+    def ended(rows: int) -> None:
+        nonlocal drawn
+        drawn += rows
+        progress.drawn(drawn)
+        if no_filter:
+            progress.add(rows)
+
+    def accepted(rows: pd.DataFrame) -> None:
+        progress.add(len(rows))
+        progress.found(rows)
+
     try:
         if no_filter:
-            found = room.survey(model, request, progress.round)
+            found = room.survey(model, request, progress.round, on_rows=ended)
         else:
-            found = room.design(model, request, progress.found, progress.round)
+            found = room.design(model, request, accepted, progress.round, on_rows=ended)
     finally:
         progress.end()
     table = found.table if file is None else carry_scaffolds(found.table, file)

@@ -238,7 +238,7 @@ def _classifier(
     (found, tested), (kind, seed), (count, epochs, network) = fitted, how, sizes
     count = whole("classifier_molecules", count)
     name, folder = f"model:{out}", out / CLASSIFIER
-    progress.begin(count)
+    progress.begin(count, "molecule")
     try:
         drawn = distil.draw(model, count, seed, progress.add)
     finally:

@@ -136,7 +136,7 @@ def optimize(
     def finished(rows: pd.DataFrame) -> None:
         progress.found(carried(rows))
 
-    progress.begin(len(texts) * request.budget.attempts)
+    progress.begin(len(texts) * request.budget.attempts, "attempt")
     try:
         result = room.optimize(model, texts, request, progress.add, finished)
         return replace(result, table=carried(result.table), model=model)

@@ -196,7 +196,7 @@ def execute(
 
     def start(total: int, finished: int) -> None:
         begun.extend([total, finished])
-        progress.begin((total - finished) * sweep.objective.n)
+        progress.begin((total - finished) * sweep.objective.n, "row")
 
     def begin(run: Run) -> None:
         progress.stage(f"{begun[1] + next(count)}/{begun[0]} {run}")

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from molgen.api.design import design
 
-    screen = Screen(list(goals), started, arguments.no_filter)
+    screen = Screen(list(goals), started)
     designs = design(
         arguments.model,
         goals,
@@ -111,14 +111,12 @@ def run(arguments: argparse.Namespace) -> int:
 class Screen(outputs.Screen):
     """Prints the first molecule, then shows a bar."""
 
-    unit = "molecule"
-
-    def __init__(self, names: list[str], started: float, survey: bool) -> None:
+    def __init__(self, names: list[str], started: float) -> None:
         super().__init__()
-        self.names, self.started, self.survey, self.first = names, started, survey, True
+        self.names, self.started, self.first = names, started, True
 
     def found(self, rows: pd.DataFrame) -> None:
-        """Print the first molecule of the run, and count all."""
+        """Print the first molecule of the run."""
         if self.first:
             row = rows.iloc[0]
             computed = [name for name in self.names if not isinstance(row[name], str)]
@@ -127,14 +125,6 @@ class Screen(outputs.Screen):
             shown = f"{row['smiles']} ({values})" if values else row["smiles"]
             options.say(f"first molecule after {seconds:.1f} s: {shown}")
             self.first = False
-        self.add(len(rows))
-
-    def round(self, state: DesignCounts) -> None:
-        """Show the number of rows drawn."""
-        if self.survey:
-            self.bar.to(state.drawn)
-        else:
-            self.bar.note(f"{state.drawn} drawn")
 
 
 def rank(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from molgen.api.progress import Progress
 from molgen.cli import options, resume
 from molgen.cli.options import STDOUT, is_piped
 from molgen.errors import MolgenError
-from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -264,11 +263,6 @@ def draw_grid(best: pd.DataFrame, names: list[str], path: str, title: str) -> No
 class Screen(Progress):
     """Remarks on standard output, warnings and a progress bar on standard error."""
 
-    unit = "molecule"
-
-    def __init__(self) -> None:
-        self.bar = Bar(0, shown=False)  # until the run begins
-
     def remark(self, line: str) -> None:
         """Print a remark."""
         options.say(line)
@@ -280,18 +274,6 @@ class Screen(Progress):
     def warn(self, line: str) -> None:
         """Print a warning at once."""
         print(f"warning: {line}", file=sys.stderr, flush=True)
-
-    def begin(self, total: int) -> None:
-        """Show the bar."""
-        self.bar = Bar(total, self.unit)
-
-    def add(self, count: int) -> None:
-        """Move the bar."""
-        self.bar.add(count)
-
-    def end(self) -> None:
-        """Close the bar at its present count."""
-        self.bar.close()
 
 
 def short_scaffolds(result: Result[Any]) -> list[str]:

@@ -26,6 +26,7 @@ from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
 from molgen.molecules.filters import RADICALS
+from molgen.sampling.finished import OnRows
 from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
 from molgen.utils import journal
 from molgen.utils.arguments import checked
@@ -48,6 +49,7 @@ def design(
     on_found: Callable[[pd.DataFrame], None] | None = None,
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
+    on_rows: OnRows | None = None,
 ) -> Result[DesignCounts]:
     """Draw until ``request.n`` molecules are accepted, or the budget ends.
 
@@ -58,6 +60,7 @@ def design(
         on_round: called with the counts after each round.
         source: of the rows, in place of the model's own draws; seed and settings are then those of
             the source.
+        on_rows: called with the number of rows that have ended, within a round.
 
     Returns:
         The accepted molecules by index, fewer than ``n`` if the budget ended: columns as in
@@ -69,15 +72,18 @@ def design(
         MolgenError: if a goal is invalid, no goal affects the result, or novelty is required
             without a training-set index.
     """
-    run, n = _Run.of(model, request, "design", source), request.count
+    run, n = _Run.of(model, request, "design", source, on_rows), request.count
     budget = request.budget.draws or n * DRAWS_PER_MOLECULE
     quotas = Quotas(n, budget, len(request.scaffolds) if request.per_scaffold else 1)
     n *= quotas.count
     found: list[pd.DataFrame] = []
     reason = f"the budget of {budget} draws{' a scaffold' * request.per_scaffold} ended"
     try:
-        while len(quotas.open) and not active().stopped:
-            rows = run.checked(run.rows(quotas.next_rows()), quotas)
+        while len(quotas.open) and not active().stopped and reason != INTERRUPTED:
+            drawn = run.rows(quotas.next_rows())
+            if drawn.attrs.get("interrupted"):
+                reason = INTERRUPTED
+            rows = run.checked(drawn, quotas)
             fitting = rows[rows["lost"] == ""].drop(columns="lost")
             found.append(fitting)
             if on_found and len(fitting):
@@ -101,6 +107,7 @@ def survey(
     request: Request,
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
+    on_rows: OnRows | None = None,
 ) -> Result[DesignCounts]:
     """Draw ``request.n`` rows, deliver all of them, and count the rows that meet each goal.
 
@@ -114,14 +121,16 @@ def survey(
     """
     if model.training_index is None:
         request = replace(request, allow_training_molecules=True)
-    run, n = _Run.of(model, request, "sampling", source), request.count
+    run, n = _Run.of(model, request, "sampling", source, on_rows), request.count
     n *= len(request.scaffolds) if request.per_scaffold else 1
     found: list[pd.DataFrame] = []
     reason = COMPLETE
     try:
-        while run.counts.drawn < n and not active().stopped:
-            size = min(run.most or n, n - run.counts.drawn)
-            found.append(run.checked(run.source(size, run.counts.drawn)))
+        while run.counts.drawn < n and not active().stopped and reason != INTERRUPTED:
+            drawn = run.source(min(run.most or n, n - run.counts.drawn), run.counts.drawn)
+            if drawn.attrs.get("interrupted"):
+                reason = INTERRUPTED
+            found.append(run.checked(drawn))
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
@@ -174,12 +183,19 @@ class _Run:
     seen: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, model: Model, request: Request, purpose: str, source: Source | None) -> _Run:
+    def of(
+        cls,
+        model: Model,
+        request: Request,
+        purpose: str,
+        source: Source | None,
+        on_rows: OnRows | None,
+    ) -> _Run:
         """Prepare a run; arguments as of :func:`design`."""
         novelty = request.novelty_for(model)
         found = resolve(model, request, purpose)
         most = SURVEY_ROUND if found.settings.adapt is None else None
-        rows = source or found.source(model, request)
+        rows = source or found.source(model, request, on_rows)
         run = cls(model, request, found.goals, novelty, rows, most)
         run.counts.scaffolds = scaffold_counts([each.source for each in request.scaffolds])
         return run

@@ -14,7 +14,8 @@ import numpy as np
 
 from molgen.utils.arrays import Ids
 
-FIRST_ROUND = 32  # small, for a first molecule early
+FIRST_ROUND = 8  # small, for a first molecule early: every length in it costs a forward of its own
+LEAST_ROUND = 32  # of all others, which run better in parallel
 LARGEST_ROUND = 2048
 
 
@@ -46,7 +47,8 @@ class Quotas:
 
     def next_rows(self) -> Ids:
         """Return the sample indices of the next round."""
-        least = -(-FIRST_ROUND // max(1, len(self.open)))
+        smallest = LEAST_ROUND if self.drawn.any() else FIRST_ROUND
+        least = -(-smallest // max(1, len(self.open)))
         rows: list[Ids] = []
         total = 0
         for quota in self.open:

@@ -9,7 +9,7 @@ The command line, notebooks and files of runs use the same request; arguments of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from molgen.constraints import draw as constrained
@@ -23,6 +23,7 @@ from molgen.model import Model
 from molgen.molecules.conventions import STRICT
 from molgen.molecules.filters import Filters
 from molgen.sampling import factory
+from molgen.sampling.finished import OnRows, finished
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 Source = Callable[[int, int], "pd.DataFrame"]
 """From a number of rows and the sample index of the first to these rows, with the columns of
 :meth:`molgen.model.Model.table`; under constraints also ``constraint``, which is ``ok`` for rows
-that satisfy theirs."""
+that satisfy theirs. After an interrupt the table has fewer rows, and ``attrs["interrupted"]``."""
 
 
 @dataclass(frozen=True)
@@ -210,17 +211,30 @@ class Resolved:
             guided_by = guide(model, goals, settings)
         return cls(goals, settings, guided_by)
 
-    def source(self, model: Model, request: Request) -> Source:
-        """Return the source of rows, with or without constraints."""
+    def source(self, model: Model, request: Request, on_rows: OnRows | None = None) -> Source:
+        """Return the source of rows, with or without constraints.
+
+        Args:
+            model: a loaded model.
+            request: the request.
+            on_rows: called with the number of rows that have ended, as they do.
+        """
         names = request.names
         if isinstance(request.constraint, tuple) and request.constraint:
             how = self.guided_by, request.seed, self.settings, names
-            return constrained.source(model, request.constraint, *how)
+            return replace(constrained.source(model, request.constraint, *how), on_rows=on_rows)
 
         recipe = resolve(model, self.settings, self.guided_by)
 
         def draw(rows: int, first: int) -> pd.DataFrame:
-            samples = factory.draw(recipe, rows, request.seed, first)
-            return model.table(samples, names, first)
+            samples, ended = finished(
+                lambda on_done: factory.draw(recipe, rows, request.seed, first, on_done=on_done),
+                on_rows,
+            )
+            table = model.table(samples, names, first)
+            if ended is not None:
+                table["index"] = first + ended
+            table.attrs["interrupted"] = ended is not None
+            return table
 
         return draw

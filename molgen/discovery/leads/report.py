@@ -101,7 +101,7 @@ def frame(
             facts |= dict(zip(goals.targets, values[k], strict=True))
             facts |= {f"lead_{n}": value for n, value in zip(goals.targets, own[0], strict=True)}
             facts |= {"gain": gains[k], "outcome": results[k], "tier": tier(calls)}
-            facts["index"] = start["index"] + k
+            facts["index"] = start["index"] + item.number - 1
             rows.append(_row(start, names, **facts))
     table = pd.DataFrame(rows, columns=list(_row({}, names)))
     further = [name for name in request.properties if name not in names]

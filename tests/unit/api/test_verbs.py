@@ -218,7 +218,7 @@ def test_numbers_of_molecules(model: Model, n: Any) -> None:
 
 def test_what_else_is_refused_at_once(model: Model) -> None:
     class Forbidden(Progress):
-        def begin(self, total: int) -> None:
+        def begin(self, total: int, unit: str) -> None:
             raise AssertionError("it began")
 
     given: dict[str, Any] = {"progress": Forbidden()}
