@@ -78,7 +78,7 @@ def test_no_molecules(model: Model) -> None:
         ({}, {"temperature": 0.0}, "temperature is 0.0"),
         ({}, {"top_p": 2.0}, "top_p is 2.0"),
         ({}, {"dtype": "fp8"}, "dtype is 'fp8'"),
-        ({}, {"conditions": "all"}, "conditions is 'all', expected asked or profile"),
+        ({}, {"conditions": "all"}, "conditions is 'all', expected one of asked, profile"),
         (
             {},
             {"conditions": "profile", "guidance": ClassifierBased()},
