@@ -167,6 +167,20 @@ def test_atoms_of_an_rdkit_lead_are_numbered_as_in_the_molecule(model: Model) ->
     kept = found[found["outcome"].isin(["ok", "goal missed"])]
     assert all("O" in text for text in kept["smiles"])
     assert found.request.likeness.keep == [Chem.MolToSmiles(mol).index("O")]
+    for row in found.table.itertuples():
+        assert (row.outside != "") == (row.smiles != "" and row.outcome != "constraint lost")
+        assert all(part.count("*") >= 1 for part in row.outside.split(".") if part)
+
+
+@pytest.mark.parametrize("salt", ["Cl.OCCC", "OCCC.Cl", Chem.MolFromSmiles("Cl.OCCC")])
+def test_atoms_of_a_lead_with_a_salt_are_numbered_as_in_the_input(model: Model, salt: Any) -> None:
+    oxygen = 0 if salt == "OCCC.Cl" else 1
+    found = molgen.optimize(model, salt, {"qed": "max"}, attempts=4, keep=[oxygen], steps=6)
+    assert set(found["lead"].map(Chem.CanonSmiles)) == {"CCCO"}
+    (kept,) = found.request.likeness.keep
+    assert Chem.MolFromSmiles(found["lead"].iloc[0]).GetAtomWithIdx(kept).GetSymbol() == "O"
+    with pytest.raises(MolgenError, match=r"keep has atom \d+, expected indices in"):
+        molgen.optimize(model, salt, {"qed": "max"}, keep=[4 if oxygen == 0 else 0])
 
 
 def test_evaluate_and_score_take_what_a_draw_returns(model: Model, tmp_path: Path) -> None:
