@@ -11,7 +11,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
-READY  := $(VENV)/.ready
+ready  := $(VENV)/.ready-
 
 # Both may be absent: conformance is then skipped, and data is downloaded.
 REFERENCE_VECTORS ?= $(abspath $(wildcard ../shared/reference_vectors))
@@ -24,44 +24,56 @@ export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: help venv design test test-all lint types conformance coverage fuzz format bench clean
+.PHONY: help venv design notebooks test test-all lint types conformance coverage fuzz format bench clean
 .PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-classifiers
 .PHONY: frontier
 
 help: ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 30
 
-venv: $(READY) ## create .venv with all requirements
+venv: $(ready)test ## create .venv with all requirements
 
-# The stamp is newer than the two files when the environment is up to date. An existing environment
-# is completed, not replaced; an incomplete one (without pip) is made again.
-$(READY): pyproject.toml constraints.txt
+# What a target needs, as extras of pyproject.toml: a line each, and the stamp is $(ready)NAME. A
+# stamp is newer than the two files when its part of the environment is up to date.
+EXTRAS.core      :=
+EXTRAS.charts    := plots
+EXTRAS.notebooks := notebooks,plots,learn
+EXTRAS.test      := dev,notebooks,plots,parquet,xlsx,learn,fcd
+
+# An existing environment is completed, not replaced; an incomplete one (without pip) is made again.
+# Any part has the core with it.
+$(ready)%: pyproject.toml constraints.txt
+	$(if $(filter undefined,$(origin EXTRAS.$*)),$(error there is no EXTRAS.$* in the Makefile))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "molgen needs Python 3.11 or newer: make PYTHON=python3.12 venv" >&2; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "$(PYTHON) cannot create environments (no ensurepip): install your system's python3-venv package" >&2; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev,notebooks,plots,parquet,xlsx,learn,fcd]'
-	@touch $@
+	$(PY) -m pip install --quiet -c constraints.txt -e '.$(if $(EXTRAS.$*),[$(EXTRAS.$*)])'
+	@touch $(ready)core $@
 
-design: $(READY) ## design 100 drug-like molecules towards four goals: out/design.csv and out/design.png
+design: $(ready)core ## design 100 drug-like molecules towards four goals: out/design.csv and out/design.png
 	@mkdir -p out
 	$(VENV)/bin/molgen design zinc250k --target qed=0.8.. --target logp=2..3 --target tpsa=60..90 \
 	  --target sa=..3 --n 100 --seed 0 --out out/design.csv --grid out/design.png
 
-lint: $(READY) ## ruff: style and formatting; import-linter: layers
+notebooks: $(ready)notebooks ## run the notebooks: out/notebooks
+	@mkdir -p out/notebooks
+	$(PY) -m nbconvert --execute --to notebook --output-dir out/notebooks notebooks/*.ipynb
+
+lint: $(ready)test ## ruff: style and formatting; import-linter: layers
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo --no-cache
 
-format: $(READY) ## fix formatting with ruff
+format: $(ready)test ## fix formatting with ruff
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-types: $(READY) ## mypy
+types: $(ready)test ## mypy
 	$(PY) -m mypy
 
-conformance: $(READY) ## the kernels against the published numbers, if present
+conformance: $(ready)test ## the kernels against the published numbers, if present
 ifneq ($(REFERENCE_VECTORS),)
 	$(PY) tests/conformance.py $(REFERENCE_VECTORS)
 else
@@ -69,26 +81,26 @@ else
 endif
 
 # In sequence, cheapest first, so that pytest's summary comes last.
-test: $(READY) ## style, types, conformance and the fast tests
+test: $(ready)test ## style, types, conformance and the fast tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory conformance
 	$(PYTEST) -m "not slow"
 
-test-all: $(READY) ## the same with the slow tests
+test-all: $(ready)test ## the same with the slow tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory conformance
 	$(PYTEST)
 
 # Ten thousand hostile inputs: about 45 minutes on two cores. A tenth of them is part of test-all.
-fuzz: $(READY) ## hostile options, tables, molecules, model folders and stores
+fuzz: $(ready)test ## hostile options, tables, molecules, model folders and stores
 	OMP_NUM_THREADS=1 $(PY) tests/fuzz --inputs 10000 --out out/fuzz
 
-coverage: $(READY) ## the fast tests, with the lines of the library covered
+coverage: $(ready)test ## the fast tests, with the lines of the library covered
 	$(PYTEST) -m "not slow" --cov=molgen --cov=property_models --cov-report=term:skip-covered
 
-bench: $(READY) ## speed and quality figures of the bundled model
+bench: $(ready)core ## speed and quality figures of the bundled model
 	$(PY) benchmarks/sampling_speed.py qm9
 	$(PY) benchmarks/quality.py qm9
 
@@ -129,11 +141,11 @@ train-classifiers: out/qm9.csv.gz ## train the noisy classifiers of the bundled 
 	    --from-scratch --batch-size 512 --lr 2.5e-3 --device $(DEVICE) || exit; \
 	done
 
-frontier: $(READY) ## chart both frontiers of all bundled models (hours; resumes)
+frontier: $(ready)charts ## chart both frontiers of all bundled models (hours; resumes)
 	$(VENV)/bin/molgen frontier qm9 --property ring_count --out out/frontier/ring_count
 	$(VENV)/bin/molgen frontier qm9 --property qed --out out/frontier/qed
 
-out/%.csv.gz: data/prepare.py data/sources.py | $(READY)
+out/%.csv.gz: data/prepare.py data/sources.py | $(ready)charts
 	$(PY) data/prepare.py $* --out $@
 
 clean: ## remove all build products, the environment included

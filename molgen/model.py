@@ -24,15 +24,18 @@ from molgen.errors import ModelError, MolgenError
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
+from molgen.sampling.finished import finished
 from molgen.sampling.keywords import UNGUIDED, SettingWords, settings_from, with_settings
 from molgen.sampling.preset_file import check_sampling, match, read_key
 from molgen.sampling.recipe import check_targets, resolve
-from molgen.sampling.result import Result, SampleCounts
+from molgen.sampling.result import COMPLETE, INTERRUPTED, Result, SampleCounts
 from molgen.sampling.sampler import AdaptiveSamples, AnySampler, OnDone, Samples
 from molgen.sampling.settings import Settings, from_words
 from molgen.targets import Target, read_targets
 from molgen.utils.arguments import checked
+from molgen.utils.arrays import Ids
 from molgen.utils.numbers import whole
+from molgen.utils.progress import Bar
 from property_models import alongside, computable, compute, get
 from property_models.registry import PropertyLike, is_function, property_name, property_names
 
@@ -180,6 +183,7 @@ class Model(Checkpoint):
         properties: PropertyLike | Sequence[PropertyLike] = (),
         *,
         settings: Settings | None = None,
+        progress: bool = True,
         **given: Unpack[SettingWords],
     ) -> Result[SampleCounts]:
         """Draw ``n`` rows; none is filtered or left out.
@@ -192,12 +196,14 @@ class Model(Checkpoint):
             properties: properties to compute in addition to those of the targets: names, or
                 functions of a molecule.
             settings: to start from in place of the recommended ones.
+            progress: whether to show a bar.
             **given: settings of sampling.
 
         Returns:
             A table with the columns ``index, raw, smiles, status, unique, novel, nfe,
             classifier_nfe`` and one for each property, followed by the one that stands beside it
-            (:func:`property_models.alongside`); for a SELFIES model also ``tokens``.
+            (:func:`property_models.alongside`); for a SELFIES model also ``tokens``. After an
+            interrupt (Ctrl-C) these are the rows that have ended, and the reason says so.
 
         Raises:
             MolgenError: if a target or a setting is invalid, before anything is drawn.
@@ -208,14 +214,29 @@ class Model(Checkpoint):
         guided_by = {} if given.get("guidance") == UNGUIDED else wanted
         chosen = self.settings_of(given, "sampling", guided_by, settings)
         request, recipe = replace(request, settings=chosen), resolve(self, chosen, guided_by)
-        samples = factory.draw(recipe, request.n, request.seed, request.first)
-        return self.result(samples, request)
+        how = request.n, request.seed, request.first
+        with Bar(request.n, "row", shown=progress) as bar:
+            samples, ended = finished(
+                lambda on_done: factory.draw(recipe, *how, on_done=on_done), bar.add
+            )
+        return self.result(samples, request, ended)
 
-    def result(self, samples: Samples, request: SampleRequest) -> Result[SampleCounts]:
-        """Return the result of drawn rows."""
+    def result(
+        self, samples: Samples, request: SampleRequest, ended: Ids | None = None
+    ) -> Result[SampleCounts]:
+        """Return the result of drawn rows.
+
+        Args:
+            samples: the rows.
+            request: the request.
+            ended: which of the requested rows they are, after an interrupt; None for all.
+        """
         table = self.table(samples, request.names, request.first)
+        if ended is not None:
+            table["index"] = request.first + ended
         counts = SampleCounts.of(table, self.training_index is not None)
-        return Result(table, counts, request.n, request=request, model=self)
+        reason = COMPLETE if ended is None else INTERRUPTED
+        return Result(table, counts, request.n, reason, request, model=self)
 
     def guidable(self, targets: Mapping[Any, Target | str]) -> dict[str, Target]:
         """Return targets of draws by the names of their properties.

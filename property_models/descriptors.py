@@ -11,10 +11,8 @@ molecules", 2009), ``np`` (Ertl, Roggo and Schuffenhauer, "Natural product-liken
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -24,13 +22,13 @@ from rdkit import Chem, RDConfig
 from rdkit.Chem import rdMolDescriptors
 
 from molgen.errors import MolgenError
+from molgen.utils.hints import MOST, hint
 from molgen.utils.imports import from_file
 from property_models.property import Property
 
 RDKIT_PREFIX = "rdkit:"
 CONTRIB = {"sa": ("SA_Score", "sascorer.py"), "np": ("NP_Score", "npscorer.py")}
 COUNTING = ("Num", "fr_", "RingCount", "HeavyAtomCount", "NHOHCount", "NOCount")
-CLOSE = 0.5  # difflib's minimum similarity of a suggested name
 
 
 def plain_names() -> tuple[str, ...]:
@@ -56,9 +54,8 @@ def unknown(name: str, kinds: str) -> str:
         name: as requested.
         kinds: other allowed forms of names.
     """
-    close = _close(name.lower(), plain_names())
-    hint = f"did you mean {close}? " if close else ""
-    return f"property {name!r} is unknown; {hint}Allowed: {', '.join(plain_names())} and {kinds}"
+    near = hint(name, plain_names(), MOST)
+    return f"property {name!r} is unknown, expected {', '.join(plain_names())} or {kinds}{near}"
 
 
 def rdkit_descriptor(name: str) -> Property:
@@ -72,17 +69,10 @@ def rdkit_descriptor(name: str) -> Property:
     functions = dict(Descriptors._descList)
     key = name.removeprefix(RDKIT_PREFIX)
     if key not in functions:
-        close = _close(key, tuple(functions))
-        hint = f"; did you mean {close}?" if close else ""
-        raise MolgenError(f"property {name!r} is unknown: RDKit has no descriptor {key!r}{hint}")
+        near = hint(key, functions, MOST)
+        raise MolgenError(f"property {name!r} is unknown: RDKit has no descriptor {key!r}{near}")
     counts = key.startswith(COUNTING)
     return Property(name, "", "none", functions[key], counts, f"RDKit descriptor {key}")
-
-
-def _close(name: str, candidates: Sequence[str]) -> str:
-    folded = {candidate.lower(): candidate for candidate in candidates}
-    matches = difflib.get_close_matches(name.lower(), list(folded), n=3, cutoff=CLOSE)
-    return " or ".join(repr(folded[match]) for match in matches)
 
 
 def _contrib_file(name: str) -> Path:

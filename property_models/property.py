@@ -20,6 +20,7 @@ from rdkit import Chem
 from molgen.errors import MolgenError
 from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
+from molgen.utils.hints import one_of
 
 Direction = Literal["max", "min", "none"]
 DIRECTIONS = ("max", "min", "none")
@@ -49,7 +50,8 @@ class Property:
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
             raise MolgenError(
-                f"direction of {self.name} is {self.direction!r}, expected one of {DIRECTIONS}"
+                f"direction of {self.name} is {self.direction!r}, "
+                f"{one_of(self.direction, DIRECTIONS)}"
             )
 
     def __call__(self, molecules: Sequence[str | Chem.Mol | None]) -> NDArray[np.float64]:

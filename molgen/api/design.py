@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from molgen.api.goals import (
     GoalsLike,
@@ -14,6 +14,7 @@ from molgen.api.goals import (
     columns_of,
     filters_of,
     goals_of,
+    part_targets_of,
     remarks,
 )
 from molgen.api.load import ModelLike, loaded
@@ -30,6 +31,9 @@ from molgen.sampling.result import Result
 from molgen.sampling.settings import Settings
 from molgen.utils.numbers import whole
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @with_settings
 def design(
@@ -43,6 +47,8 @@ def design(
     superstructure: bool = False,
     keep: AtomsLike = None,
     change: AtomsLike = None,
+    part_targets: GoalsLike = None,
+    per_scaffold: int | None = None,
     properties: PropertiesLike = (),
     tolerance: float = TOLERANCE,
     max_draws: int | None = None,
@@ -71,15 +77,21 @@ def design(
         filters: ``pains``, ``brenk``, ``moses``, ..., ``smarts:PATTERN`` (must not match) or
             ``need:PATTERN`` (must match).
         scaffold: SMILES that are grown at their attachment points (``*``); fragments joined by a
-            dot are linked. One or several, over which the rows cycle.
+            dot or by ``|`` are linked. One or several, over which the rows cycle. What is put at
+            each point is in a column, ``part_1`` or as the point is labelled (``[*:1]``: ``R1``),
+            what links fragments in ``linker``.
         scaffold_file: a file of scaffolds.
         superstructure: whether a scaffold without attachment points may grow anywhere.
         keep: scaffolds are whole leads of which these atoms are kept: SMARTS, ``"0,3,5-8"`` or a
             list of numbers.
         change: atoms that may change, in place of ``keep``.
+        part_targets: limits on the parts beside the scaffold, such as ``{"mw": "..150"}``, or
+            ``{"R1:mw": "..150"}`` for one; a part is computed with hydrogen at its open bonds.
+        per_scaffold: molecules to deliver for each scaffold, in place of ``n``.
         properties: further properties to compute: names, or functions of a molecule.
         tolerance: around a number, in training standard deviations.
-        max_draws: budget of rows; by default 100 for each molecule.
+        max_draws: budget of rows, with ``per_scaffold`` for each scaffold; by default 100 for each
+            molecule.
         no_filter: deliver the first ``n`` rows without filtering, with the reason of a rejection in
             the column ``lost``.
         allow_training_molecules: deliver molecules of the training set, too.
@@ -106,7 +118,7 @@ def design(
     parts, file = constraints_of(scaffold, scaffold_file, superstructure, keep, change)
     request = Request(
         wanted,
-        whole("n", n),
+        whole("n", n) if per_scaffold is None else whole("per-scaffold", per_scaffold),
         filters_of(filters),
         parts,
         Budget(max_draws),
@@ -114,7 +126,11 @@ def design(
         allow_training_molecules=allow_training_molecules,
         allow_radicals=allow_radicals,
         novelty=novelty,
+        part_targets=part_targets_of(part_targets, parts),
+        per_scaffold=per_scaffold is not None,
     )
+    if request.per_scaffold and not parts:
+        raise MolgenError("per-scaffold is given without scaffold or scaffold-file")
     purpose = "sampling" if no_filter else "design"
     tuned = None if parts else wanted.targets  # presets are for whole molecules
     model = loaded(model, progress)
@@ -124,12 +140,26 @@ def design(
     announce(model, request, file.notes() if file else (), progress)
     for line in remarks(request, no_filter):
         progress.remark(line)
-    progress.begin(request.count)
+    total = request.count * (len(parts) if request.per_scaffold else 1)
+    progress.begin(total, "row" if no_filter else "molecule")
+    drawn = 0
+
+    def ended(rows: int) -> None:
+        nonlocal drawn
+        drawn += rows
+        progress.drawn(drawn)
+        if no_filter:
+            progress.add(rows)
+
+    def accepted(rows: pd.DataFrame) -> None:
+        progress.add(len(rows))
+        progress.found(rows)
+
     try:
         if no_filter:
-            found = room.survey(model, request, progress.round)
+            found = room.survey(model, request, progress.round, on_rows=ended)
         else:
-            found = room.design(model, request, progress.found, progress.round)
+            found = room.design(model, request, accepted, progress.round, on_rows=ended)
     finally:
         progress.end()
     table = found.table if file is None else carry_scaffolds(found.table, file)

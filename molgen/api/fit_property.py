@@ -22,6 +22,7 @@ from molgen.errors import MolgenError
 from molgen.sampling.result import Result
 from molgen.training.ingest import COLUMN, built_in
 from molgen.utils.files import check_folder, replacing
+from molgen.utils.hints import one_of
 from molgen.utils.locks import locked
 from molgen.utils.numbers import whole
 from property_models import get
@@ -164,7 +165,7 @@ def _measured(
     if isinstance(column, str):
         headings = list(getattr(data, "columns", ()))
         if column not in headings:
-            raise MolgenError(f"column is {column!r}, expected one of {', '.join(headings)}")
+            raise MolgenError(f"column is {column!r}, {one_of(column, headings)}")
         column = data[column]  # type: ignore[index]
     try:
         values = np.asarray(column, dtype=np.float64)
@@ -237,7 +238,7 @@ def _classifier(
     (found, tested), (kind, seed), (count, epochs, network) = fitted, how, sizes
     count = whole("classifier_molecules", count)
     name, folder = f"model:{out}", out / CLASSIFIER
-    progress.begin(count)
+    progress.begin(count, "molecule")
     try:
         drawn = distil.draw(model, count, seed, progress.add)
     finally:

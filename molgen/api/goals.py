@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 from molgen.api.load import ModelLike
 from molgen.api.progress import Progress
 from molgen.checkpoints.hub import locate
+from molgen.constraints.scaffolds import Constraint
 from molgen.discovery.goals import TOLERANCE, Goals, read_goals
 from molgen.discovery.objectives import SUM
+from molgen.discovery.part_targets import PartTarget, read_part_targets
 from molgen.discovery.request import Request
 from molgen.errors import MolgenError
 from molgen.model import Model
@@ -70,6 +72,26 @@ def goals_of(
     targets = targets if isinstance(targets, dict) else split_targets(targets)
     learned = [] if all(map(computable, targets)) else _labels(model)
     return read_goals(targets, own, None, tolerance, learned, aggregate)
+
+
+def part_targets_of(words: GoalsLike, constraints: Sequence[Constraint]) -> tuple[PartTarget, ...]:
+    """Return targets of the parts beside scaffolds.
+
+    Args:
+        words: properties, possibly of one part (``R1:mw``), to targets.
+        constraints: the scaffolds.
+
+    Raises:
+        MolgenError: naming the target that cannot be read, or if there is no scaffold.
+    """
+    if isinstance(words, Goals):
+        words = words.targets
+    targets = targets_of(words if words is not None else ())
+    targets = targets if isinstance(targets, dict) else split_targets(targets)
+    if targets and not constraints:
+        raise MolgenError("part-target is given without scaffold or scaffold-file")
+    columns = dict.fromkeys(name for each in constraints for name in each.parts)
+    return read_part_targets(targets, list(columns))
 
 
 def _labels(model: ModelLike | None) -> Sequence[str]:

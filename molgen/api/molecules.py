@@ -22,6 +22,7 @@ from molgen.errors import MolgenError
 from molgen.molecules.parents import parent
 from molgen.molecules.parsing import LABEL, Molecule, canonical, interpret, interpret_all
 from molgen.sampling.result import Result
+from molgen.utils.hints import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +188,7 @@ def smiles_column(frame: Any, name: str, column: str | None, drawn: bool) -> int
     """
     header = [str(heading) for heading in frame.columns]
     if column is not None and column not in header:
-        raise MolgenError(f"column is {column!r}, expected one of {', '.join(header)}")
+        raise MolgenError(f"column is {column!r}, {one_of(column, header)}")
     places = candidates(tuple(header), drawn)
     if column is None and not places:
         raise MolgenError(f"{name} has no column smiles, only {', '.join(header)}: name it: column")

@@ -30,6 +30,8 @@ from molgen.discovery.objectives import PARETO, SUM
 from molgen.discovery.request import Budget, Request
 from molgen.errors import MolgenError
 from molgen.molecules.filters import Filters
+from molgen.molecules.parents import parent_atoms
+from molgen.molecules.parsing import parse
 from molgen.molecules.smarts import read_smarts
 from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
 from molgen.sampling.result import Result
@@ -110,7 +112,8 @@ def optimize(
     wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model, aggregate)
     chosen = filters_of(filters)
     found = read_molecules(leads, "leads", column, others=True)
-    texts, order = [lead(molecule) for molecule in parents(found.raw)], _order(leads)
+    texts = [lead(molecule) for molecule in parents(found.raw)]
+    order = _order(leads, found.raw[0], texts[0])
     likeness = Likeness(
         similarity,
         _atoms("keep", keep, found.single, order),
@@ -139,7 +142,7 @@ def optimize(
     def finished(rows: pd.DataFrame) -> None:
         progress.found(carried(rows))
 
-    progress.begin(len(texts) * request.budget.attempts)
+    progress.begin(len(texts) * request.budget.attempts, "attempt")
     try:
         result = room.optimize(model, texts, request, progress.add, finished)
         return replace(result, table=carried(result.table), model=model)
@@ -147,17 +150,27 @@ def optimize(
         progress.end()
 
 
-def _order(leads: MoleculesLike) -> list[int] | None:
-    """Return the places of an RDKit molecule's atoms in its SMILES; None for anything else."""
-    if not isinstance(leads, Chem.Mol):
-        return None
-    mol = Chem.Mol(leads)
-    Chem.MolToSmiles(mol)
-    written = list(mol.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"])
-    return [written.index(atom) for atom in range(mol.GetNumAtoms())]
+def _order(leads: MoleculesLike, raw: str, text: str) -> dict[int, int]:
+    """Return the places, in the SMILES of the lead, of the atoms that a caller numbers.
+
+    Args:
+        leads: as given; the atoms of a molecule are in its own order.
+        raw: its SMILES.
+        text: of the lead, without salts; it is a part of ``raw``.
+    """
+    mol = parse(raw)
+    if mol is None:
+        return {}
+    own = parent_atoms(mol) if text in raw.split(".") else []
+    given = list(range(mol.GetNumAtoms()))
+    if isinstance(leads, Chem.Mol):
+        copy = Chem.Mol(leads)
+        Chem.MolToSmiles(copy)
+        given = list(copy.GetPropsAsDict(True, True)["_smilesAtomOutputOrder"])
+    return {given[atom]: place for place, atom in enumerate(own)}
 
 
-def _atoms(name: str, given: AtomsLike, single: bool, order: list[int] | None) -> Atoms | None:
+def _atoms(name: str, given: AtomsLike, single: bool, order: dict[int, int]) -> Atoms | None:
     """Read SMARTS, or indices such as ``0,3,5-8``.
 
     Raises:
@@ -171,6 +184,10 @@ def _atoms(name: str, given: AtomsLike, single: bool, order: list[int] | None) -
         read_smarts(found, f"{name} {found!r}")
     elif found is not None and not single:
         raise MolgenError(f"{name} is {given!r} for a file of leads, expected SMARTS")
-    elif found is not None and order is not None and all(0 <= i < len(order) for i in found):
-        return [order[i] for i in found]
+    elif found is not None:
+        wrong = [i for i in found if i not in order]
+        if wrong and order:
+            most = f"{min(order)}..{max(order)}"
+            raise MolgenError(f"{name} has atom {wrong[0]}, expected indices in {most}")
+        return [order.get(i, i) for i in found]
     return found

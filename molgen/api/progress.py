@@ -7,21 +7,27 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from molgen.errors import MolgenError
+from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class Progress:
-    """Callbacks of a run; a subclass overrides those it needs.
+    """Callbacks of a run, by default with a bar; a subclass overrides those it needs.
 
-    By default remarks and notes go to the log ``molgen``, and warnings are Python's.
+    By default remarks and notes go to the log ``molgen``, and warnings are Python's. For what a bar
+    is where, see :mod:`molgen.utils.progress`.
 
     Attributes:
-        shown: whether the parts of a run show their own progress on standard error.
+        shown: whether there are bars.
+        bar: of the run.
     """
 
     shown = True
+
+    def __init__(self) -> None:
+        self.bar = Bar(0, shown=False)  # until the run begins
 
     def remark(self, line: str) -> None:
         """Receive a remark on the request, before anything is drawn."""
@@ -35,18 +41,26 @@ class Progress:
         """Receive a warning."""
         warnings.warn(line, stacklevel=4)
 
-    def begin(self, total: int) -> None:
+    def begin(self, total: int, unit: str) -> None:
         """Begin; everything that can be checked has been.
 
         Args:
-            total: of what is counted: molecules, rows, forwards or attempts.
+            total: of what is counted.
+            unit: of it: a molecule, a row, a forward or an attempt.
         """
+        self.bar = Bar(total, unit, shown=self.shown)
 
     def stage(self, label: str) -> None:
         """Receive the name of the part that begins."""
+        self.bar.label(label)
 
     def add(self, count: int) -> None:
         """Count what has ended."""
+        self.bar.add(count)
+
+    def drawn(self, rows: int) -> None:
+        """Receive the number of rows drawn so far, within a round too."""
+        self.bar.note(f"{rows:,} rows drawn")
 
     def found(self, rows: pd.DataFrame) -> None:
         """Receive accepted molecules, or the rows of finished leads."""
@@ -56,6 +70,7 @@ class Progress:
 
     def end(self) -> None:
         """End, also after an error."""
+        self.bar.close()
 
 
 class Quiet(Progress):

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rdkit import Chem
 
@@ -54,7 +54,8 @@ def constraints_of(
     found: list[tuple[str, Scaffold]] = [("", one) for one in several]
     table = None
     if scaffold_file is not None:
-        table = read_table(scaffold_file, prefer=SCAFFOLD, check=False, option="", others=True)
+        how: dict[str, Any] = {"prefer": SCAFFOLD, "check": False, "option": ""}
+        table = read_table(scaffold_file, **how, others=True, extended=True)
         places = (f"{scaffold_file}, line {line}" for line in table.lines)
         found += zip(places, table.raw, strict=True)
     given = {"keep": keep is not None, "change": change is not None}
@@ -69,8 +70,8 @@ def constraints_of(
             "superstructure is given, but every scaffold has attachment points, expected a "
             "scaffold without *"
         )
-    how = superstructure, atoms(keep), atoms(change)
-    return tuple(_constraint(place, text, *how) for place, text in found), table
+    limits = superstructure, atoms(keep), atoms(change)
+    return tuple(_constraint(place, text, *limits) for place, text in found), table
 
 
 def carry_scaffolds(frame: pd.DataFrame, file: Table) -> pd.DataFrame:

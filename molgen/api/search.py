@@ -116,9 +116,21 @@ def search(
         properties=columns_of(properties, model),
     )
     announce(model, request, (), progress, scored=True)
-    progress.begin(n * nfe)
+    progress.begin(n * nfe, "forward")
+
+    forwards = 0
+
+    def spent(count: int) -> None:
+        nonlocal forwards
+        forwards += count
+        progress.add(count)
+
+    def scored(state: room.Search) -> None:
+        spent(state.counts.forwards - forwards)
+        progress.round(state)
+
     try:
-        found = room.search(model, request, chosen, on_round=progress.round)
+        found = room.search(model, request, chosen, on_round=scored, on_forwards=spent)
         return replace(found, model=model)
     finally:
         progress.end()

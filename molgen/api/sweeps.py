@@ -23,6 +23,7 @@ from molgen.model import NO_GUIDE, Model
 from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
 from molgen.sampling.settings import BY_NAME, MOST
 from molgen.targets import Target
+from molgen.utils.hints import one_of
 from molgen.utils.numbers import whole
 from molgen.utils.threads import check_device
 from property_models.registry import PropertyLike, is_function, property_name
@@ -60,7 +61,7 @@ def _method(label: str, given: Words, model: str) -> Method:
         option = BY_NAME.get(name)
         if name != "model" and (option is None or option.key not in {**METHOD, **SHAPING}):
             allowed = [o.name for o in BY_NAME.values() if o.key in {**METHOD, **SHAPING}]
-            raise MolgenError(f"method {label}: {name!r} is unknown, expected {', '.join(allowed)}")
+            raise MolgenError(f"method {label}: {name!r} is unknown, {one_of(name, allowed)}")
         if option is not None:
             words[option.key] = value if isinstance(value, str) else str(option.write(value))
     return Method(label, **words)
@@ -195,7 +196,7 @@ def execute(
 
     def start(total: int, finished: int) -> None:
         begun.extend([total, finished])
-        progress.begin((total - finished) * sweep.objective.n)
+        progress.begin((total - finished) * sweep.objective.n, "row")
 
     def begin(run: Run) -> None:
         progress.stage(f"{begun[1] + next(count)}/{begun[0]} {run}")

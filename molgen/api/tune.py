@@ -109,7 +109,7 @@ def tune(
     def begin(rung: Rung, count: int, rows: int) -> None:
         begun.append(rung.number)
         progress.end()
-        progress.begin(rows)
+        progress.begin(rows, "row")
         text = f"{rung.number}/{len(request.rungs)}: {count} candidates, {rung.rows} rows"
         progress.stage(text)
 

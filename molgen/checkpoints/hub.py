@@ -14,6 +14,7 @@ from pathlib import Path
 
 from molgen.checkpoints.files import ALL, CONFIG, INFO
 from molgen.errors import ModelError
+from molgen.utils.hints import hint
 
 BUNDLED = Path(__file__).parent / "weights"
 HUB = "hf:"
@@ -95,7 +96,7 @@ def locate(name: str | Path) -> Path:
     bundled = ", ".join(bundled_names()) or "none"
     raise ModelError(
         f"no model {text[:SHOWN]!r}: expected a bundled name ({bundled}), a folder, or "
-        f"{HUB}owner/name[@revision]"
+        f"{HUB}owner/name[@revision]{hint(text, bundled_names())}"
     )
 
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from molgen.cli import options, outputs
 from molgen.cli.former import renamed
+from molgen.utils.hints import hint
 from molgen.utils.interrupts import INTERRUPTED, Interrupts, exit_at_once
 
 COMMANDS = (
@@ -52,15 +54,27 @@ def shortened(text: str) -> str:
     return f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 3 :]}"
 
 
+_CHOICE = re.compile(r"invalid choice: '?(?P<name>.*?)'? \(choose from (?P<allowed>.*)\)$")
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, without the usage text."""
 
+    commands: Mapping[str, Parser]
+
     def error(self, message: str) -> NoReturn:
-        """Print the error and exit with status 2."""
+        """Print the error, with the nearest spelling of a wrong word, and exit with status 2."""
+        if found := _CHOICE.search(message):
+            allowed = [word.strip(" '") for word in found["allowed"].split(",")]
+            message += hint(found["name"], allowed)
         self.exit(BAD_INPUT, f"{self.prog}: {shortened(message)} (see {self.prog} --help)\n")
 
+    def known(self) -> list[str]:
+        """Return the long options."""
+        return [name for name in self._option_string_actions if name.startswith("--")]
 
-def build_parser() -> argparse.ArgumentParser:
+
+def build_parser() -> Parser:
     """Return the parser of the whole command line."""
     parser = Parser(
         prog="molgen",
@@ -81,6 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         )
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)
+    parser.commands = parsers.choices
     return parser
 
 
@@ -123,7 +138,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
     """Return the arguments of a command, or an exit status if none is to be run."""
     parser = build_parser()
     words = renamed(sys.argv[1:] if argv is None else argv)
-    arguments = parser.parse_args(words)
+    arguments, rest = parser.parse_known_args(words)
+    if rest:
+        own = parser.commands.get(arguments.command, parser)
+        near = hint(rest[0].partition("=")[0], own.known() if rest[0].startswith("-") else ())
+        own.error(f"unrecognized arguments: {' '.join(rest)}{near}")
     arguments.words = words
     if arguments.version:
         from molgen.version import __version__

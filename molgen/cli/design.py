@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_weights(parser, "the guidance and the score")
     outputs.add_filters(parser)
     scaffold_options.add_arguments(parser)
-    outputs.add_arguments(parser)
+    outputs.add_arguments(parser, scaffolds=True)
     parser.add_argument(
         "--max-draws",
         type=options.positive,
@@ -73,13 +73,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     from molgen.api.design import design
 
-    screen = Screen(list(goals), started, arguments.no_filter)
+    screen = Screen(list(goals), started)
     designs = design(
         arguments.model,
         goals,
-        arguments.n,
+        arguments.n or 1,
         filters=arguments.filter,
         **scaffold_options.given(arguments),
+        part_targets=arguments.part_target,
+        per_scaffold=arguments.per_scaffold,
         properties=columns,
         tolerance=arguments.tolerance,
         max_draws=arguments.max_draws,
@@ -109,14 +111,12 @@ def run(arguments: argparse.Namespace) -> int:
 class Screen(outputs.Screen):
     """Prints the first molecule, then shows a bar."""
 
-    unit = "molecule"
-
-    def __init__(self, names: list[str], started: float, survey: bool) -> None:
+    def __init__(self, names: list[str], started: float) -> None:
         super().__init__()
-        self.names, self.started, self.survey, self.first = names, started, survey, True
+        self.names, self.started, self.first = names, started, True
 
     def found(self, rows: pd.DataFrame) -> None:
-        """Print the first molecule of the run, and count all."""
+        """Print the first molecule of the run."""
         if self.first:
             row = rows.iloc[0]
             computed = [name for name in self.names if not isinstance(row[name], str)]
@@ -125,14 +125,6 @@ class Screen(outputs.Screen):
             shown = f"{row['smiles']} ({values})" if values else row["smiles"]
             options.say(f"first molecule after {seconds:.1f} s: {shown}")
             self.first = False
-        self.add(len(rows))
-
-    def round(self, state: DesignCounts) -> None:
-        """Show the number of rows drawn."""
-        if self.survey:
-            self.bar.to(state.drawn)
-        else:
-            self.bar.note(f"{state.drawn} drawn")
 
 
 def rank(table: pd.DataFrame) -> pd.DataFrame:
@@ -150,6 +142,9 @@ def report(designs: Result[DesignCounts], ranked: pd.DataFrame) -> str:
     goals = designs.request.goals
     lines = outputs.short_table(ranked, alongside(designs.request.names), WIDEST_SMILES)
     lines += [*counts_table(designs.counts, goals), str(designs.counts), tautomers(ranked)]
+    if designs.request.per_scaffold:
+        several = designs.counts.scaffolds.items()
+        lines += [f"{one.accepted} for {name}: {one}" for name, one in several if one.accepted]
     return "\n".join(filter(None, lines))
 
 

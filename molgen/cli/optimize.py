@@ -148,8 +148,6 @@ def run(arguments: argparse.Namespace) -> int:
 class Screen(outputs.Screen):
     """Shows a bar of attempts, and writes finished rows."""
 
-    unit = "attempt"
-
     def __init__(self, out: str | None) -> None:
         super().__init__()
         self.out = out

@@ -12,7 +12,6 @@ from molgen.api.progress import Progress
 from molgen.cli import options, resume
 from molgen.cli.options import STDOUT, is_piped
 from molgen.errors import MolgenError
-from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,10 +43,23 @@ def add_out(parser: argparse.ArgumentParser, default: str | None = None) -> None
         resume.add_argument(parser)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--n``, ``--out`` and ``--grid``."""
-    parser.add_argument(
-        "--n", type=options.positive, required=True, metavar="N", help="molecules to deliver"
+def add_arguments(parser: argparse.ArgumentParser, scaffolds: bool = False) -> None:
+    """Add ``--n``, with scaffolds ``--per-scaffold`` in place of it, ``--out`` and ``--grid``."""
+    count: Any = parser
+    if scaffolds:
+        count = parser.add_mutually_exclusive_group(required=True)
+        count.add_argument(
+            "--per-scaffold",
+            type=options.positive,
+            metavar="N",
+            help="molecules to deliver for each scaffold, in place of --n",
+        )
+    count.add_argument(
+        "--n",
+        type=options.positive,
+        required=not scaffolds,
+        metavar="N",
+        help="molecules to deliver",
     )
     add_out(parser)
     parser.add_argument("--grid", metavar="PNG", help=f"also draw the best {DRAWN} structures")
@@ -251,11 +263,6 @@ def draw_grid(best: pd.DataFrame, names: list[str], path: str, title: str) -> No
 class Screen(Progress):
     """Remarks on standard output, warnings and a progress bar on standard error."""
 
-    unit = "molecule"
-
-    def __init__(self) -> None:
-        self.bar = Bar(0, shown=False)  # until the run begins
-
     def remark(self, line: str) -> None:
         """Print a remark."""
         options.say(line)
@@ -268,17 +275,17 @@ class Screen(Progress):
         """Print a warning at once."""
         print(f"warning: {line}", file=sys.stderr, flush=True)
 
-    def begin(self, total: int) -> None:
-        """Show the bar."""
-        self.bar = Bar(total, self.unit)
 
-    def add(self, count: int) -> None:
-        """Move the bar."""
-        self.bar.add(count)
-
-    def end(self) -> None:
-        """Close the bar at its present count."""
-        self.bar.close()
+def short_scaffolds(result: Result[Any]) -> list[str]:
+    """Return a line for each scaffold with fewer molecules than requested for each."""
+    if not getattr(result.request, "per_scaffold", False):
+        return []
+    n, several = result.request.n, result.counts.scaffolds
+    return [
+        f"{one.accepted} of {n} for {name}: {one}"
+        for name, one in several.items()
+        if one.accepted < n
+    ]
 
 
 def end(result: Result[Any], kind: str = "molecules") -> int:
@@ -294,4 +301,6 @@ def end(result: Result[Any], kind: str = "molecules") -> int:
 
     if result.reason != STOPPED:  # its own line follows
         print(f"{len(result)} of {result.asked} {kind}: {result.reason}", file=sys.stderr)
+        for line in short_scaffolds(result):
+            print(line, file=sys.stderr)
     return 130 if result.reason == "interrupted" else FEWER

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +21,8 @@ from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from molgen.model import Model
     from molgen.sampling.result import Result, SampleCounts
-    from molgen.sampling.sampler import Samples
 
 EVENTS = (".csv", ".parquet")  # rows of a trajectory are events, not molecules
 
@@ -67,8 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.api.goals import not_computed
     from molgen.api.load import loaded
     from molgen.model import SampleRequest
+    from molgen.sampling.finished import finished
     from molgen.sampling.keywords import UNGUIDED
-    from molgen.sampling.result import INTERRUPTED
+    from molgen.utils.interrupts import INTERRUPTED
     from property_models import alongside
     from property_models.external import costs
 
@@ -84,28 +80,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(line, file=sys.stderr)
     for line in model.prior.outside(guided_by):
         print(f"warning: {line}", file=sys.stderr, flush=True)
-    progress = Progress(arguments.n)
-    try:
-        samples = model.draw(
-            arguments.n,
-            guided_by,
-            arguments.seed,
-            settings=settings,
-            record=bool(arguments.trajectory),
-            on_done=progress.keep,
+    n, seed, record = arguments.n, arguments.seed, bool(arguments.trajectory)
+    with Bar(n, "row") as bar:
+        samples, ended = finished(
+            lambda on_done: model.draw(
+                n, guided_by, seed, settings=settings, record=record, on_done=on_done
+            ),
+            bar.add,
         )
-        rows, status = None, 0
-    except KeyboardInterrupt:
-        rows, samples = progress.finished()
-        status = 130
-        if not len(rows):
-            raise
-    finally:
-        progress.close()
-    found = model.result(samples, request)
-    if rows is not None:
-        found.table["index"] = rows
-        found = replace(found, reason=INTERRUPTED)
+    if ended is not None and not len(ended):
+        raise KeyboardInterrupt
+    found = model.result(samples, request, ended)
     outputs.deliver(found, arguments)
     if samples.trajectory is not None:
         write_table(samples.trajectory.frame(), arguments.trajectory)
@@ -115,9 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
     warning = warn(model)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
-    if status:
-        print(f"interrupted: {len(found)} of {arguments.n} rows written", file=sys.stderr)
-    return status
+    if ended is None:
+        return 0
+    print(f"interrupted: {len(found)} of {n} rows written", file=sys.stderr)
+    return INTERRUPTED
 
 
 def check_trajectory(path: str | None, out: str) -> None:
@@ -137,35 +123,6 @@ def check_trajectory(path: str | None, out: str) -> None:
     check_writable(path)
     if Path(path).resolve() == Path(out).resolve():
         raise MolgenError(f"trajectory and out are one file, {path!r}")
-
-
-class Progress(Bar):
-    """A bar over finished rows, which are kept for an interrupted run."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__(n, "molecule")
-        self.done: list[tuple[NDArray[np.int64], Samples]] = []
-
-    def keep(self, index: NDArray[np.int64], ended: Samples) -> None:
-        """Count rows that have ended."""
-        self.done.append((index, ended))
-        self.add(len(index))
-
-    def finished(self) -> tuple[NDArray[np.int64], Samples]:
-        """Return the sample indices of finished rows, in order, and their samples."""
-        import numpy as np
-
-        from molgen.sampling.sampler import Samples
-
-        if not self.done:
-            return np.zeros(0, np.int64), Samples(np.zeros((0, 0), np.int64), np.zeros(0, np.int64))
-        index = np.concatenate([rows for rows, _ in self.done])
-        order = np.argsort(index)
-        tokens, nfe, classifier_nfe = (
-            np.concatenate([getattr(ended, name) for _, ended in self.done])[order]
-            for name in ("tokens", "nfe", "classifier_nfe")
-        )
-        return index[order], Samples(tokens, nfe, None, classifier_nfe)
 
 
 def summary(found: Result[SampleCounts], names: list[str]) -> str:

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="SMILES",
         help="grown at its attachment points, * or [*] or [*:1] or [1*]; fragments joined by a dot "
-        "are linked; may be repeated",
+        "or by | are linked; may be repeated. What is put at a point is in the column part_1, or "
+        "R1 if its label is 1, and what links fragments in the column linker",
     )
     group.add_argument(
         "--scaffold-file",
@@ -43,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--change", metavar="ATOMS", help="atoms that may change, in the same notation"
+    )
+    group.add_argument(
+        "--part-target",
+        action="append",
+        default=[],
+        metavar="PROP=VALUE",
+        help="limit on each part beside the scaffold, such as mw=..150 or heavy_atoms=..8, or on "
+        "one of them, such as R1:mw=..150; open bonds are filled with hydrogen; may be repeated",
     )
 
 

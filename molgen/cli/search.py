@@ -98,13 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Screen(outputs.Screen):
-    """Shows a bar of forwards."""
-
-    unit = "forward"
+    """Shows a bar of forwards, and the oracle calls."""
 
     def round(self, state: Search) -> None:
-        """Show the forwards and oracle calls so far."""
-        self.bar.to(state.counts.forwards)
+        """Show the oracle calls so far."""
         self.bar.note(f"{state.counts.oracle_calls} oracle calls")
 
 

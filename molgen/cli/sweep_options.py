@@ -124,12 +124,6 @@ def check_interrupted(found: Result[Any]) -> None:
 class Screen(outputs.Screen):
     """Shows a bar over the rows of all runs, so that the remaining time is estimated early."""
 
-    unit = "row"
-
-    def stage(self, label: str) -> None:
-        """Show the run being drawn."""
-        self.bar.label(label)
-
     def round(self, state: Record) -> None:
         """Show the cost of the last run."""
         nfe = state.figures["nfe"] + state.figures["classifier_nfe"]

@@ -17,9 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 from rdkit import Chem
 
 from molgen.constraints.open_rows import OpenRows
+from molgen.constraints.parts import parts
 from molgen.constraints.scaffolds import Constraint, read
 from molgen.constraints.span_rules import SpanPredictor, SpanRules
 from molgen.constraints.verify import OK, Verifier
@@ -27,11 +29,13 @@ from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.sampling import factory
 from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.finished import OnRows, finished
 from molgen.sampling.ordered_sampler import OrderedSampler
 from molgen.sampling.recipe import Recipe, resolve
 from molgen.sampling.sampler import AnySampler
 from molgen.sampling.settings import Settings
 from molgen.targets import Target, read_targets
+from molgen.utils.arrays import Ids
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +57,7 @@ class Source:
         seed: of the draws.
         rows: samples templates and span lengths.
         verifiers: of the constraints.
+        on_rows: called with the number of rows that have ended.
     """
 
     model: Model
@@ -62,17 +67,28 @@ class Source:
     seed: int
     rows: OpenRows
     verifiers: tuple[Verifier, ...]
+    on_rows: OnRows | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The columns of what is designed; see :mod:`molgen.constraints.parts`."""
+        return tuple(dict.fromkeys(name for each in self.constraints for name in each.parts))
 
     def __call__(self, n: int, first: int = 0) -> pd.DataFrame:
-        """Draw rows ``first`` to ``first + n - 1``.
+        """Draw rows ``first`` to ``first + n - 1``; see :meth:`at`."""
+        return self.at(first + np.arange(n))
+
+    def at(self, index: Ids) -> pd.DataFrame:
+        """Draw rows by their sample indices, shape (rows,).
 
         Returns:
             A table as of :meth:`molgen.model.Model.sample`, with the columns ``scaffold``, as
-            written in the input, and ``constraint``: ``ok``, or the reason of the violation.
-            Forwards shared by all rows are in ``attrs["shared_nfe"]``: one for each length that
-            is new in this call.
+            written in the input, ``constraint``: ``ok``, or the reason of the violation, and
+            :attr:`parts`, empty where it is violated. Forwards shared by all rows are in
+            ``attrs["shared_nfe"]``: one for each length that is new in this call. After an
+            interrupt these are the rows that have ended, and ``attrs["interrupted"]`` is set.
         """
-        found = self.rows(n, first)
+        found = self.rows.at(index)
         with factory.sampler(self.recipe) as free:
             sampler = restrained(free, found.rules)
             if self.recipe.settings.adapt is not None:
@@ -81,14 +97,21 @@ class Source:
                     sampler,
                     keeps=lambda row, smiles: self.verifiers[found.which[row]](smiles) == OK,
                 )
-            samples = sampler.run(found.job(self.seed))
-        table = self.model.table(samples, self.properties, first)
-        rows = list(zip(found.which.tolist(), table["smiles"], strict=True))
+            job = found.job(self.seed)
+            samples, ended = finished(lambda on_done: sampler.run(job, on_done), self.on_rows)
+        which = found.which if ended is None else found.which[ended]
+        table = self.model.table(samples, self.properties)
+        rows = list(zip(which.tolist(), table["smiles"], strict=True))
+        faults = [self.verifiers[i](smiles) for i, smiles in rows]
+        kept = zip(rows, faults, strict=True)
+        found_parts = [parts(self.verifiers[i], text) if ok == OK else {} for (i, text), ok in kept]
         table = table.assign(
+            index=index if ended is None else index[ended],
             scaffold=[self.constraints[i].source for i, _ in rows],
-            constraint=[self.verifiers[i](smiles) for i, smiles in rows],
+            constraint=faults,
+            **{name: [each.get(name, "") for each in found_parts] for name in self.parts},
         )
-        table.attrs["shared_nfe"] = found.forwards
+        table.attrs |= {"shared_nfe": found.forwards, "interrupted": ended is not None}
         return table
 
 
@@ -129,7 +152,12 @@ def source(
         _unguided_rate(free)
     names = tuple(dict.fromkeys([*wanted, *properties]))
     verifiers = tuple(Verifier(item) for item in constraints)
-    return Source(model, constraints, recipe, names, seed, rows, verifiers)
+    found = Source(model, constraints, recipe, names, seed, rows, verifiers)
+    if taken := set(names) & set(found.parts):
+        raise MolgenError(
+            f"property {min(taken)} has the name of a column of parts, expected another"
+        )
+    return found
 
 
 def draw(

@@ -85,7 +85,10 @@ class OpenRows:
 
     def __call__(self, n: int, first: int = 0) -> ConstrainedRows:
         """Return the input of a sampler for rows ``first`` to ``first + n - 1``."""
-        index = first + np.arange(n)
+        return self.at(first + np.arange(n))
+
+    def at(self, index: Ids) -> ConstrainedRows:
+        """Return the input of a sampler for rows of sample indices, shape (rows,)."""
         which = index % len(self._pools)
         u = randomness.uniform(
             self.seed,
@@ -94,12 +97,14 @@ class OpenRows:
             np.arange(CANDIDATES)[:, None],
             np.arange(self.model.denoiser.max_length + 2),
         )
-        candidates = [[self._pools[which[i]].choose(each) for each in u[i]] for i in range(n)]
+        candidates = [
+            [self._pools[which[i]].choose(each) for each in u[i]] for i in range(len(index))
+        ]
         lengths = {len(item.tokens) for several in candidates for item in several}
         new = sorted(lengths - self._expected.keys())
         self._expected |= _expected(self.recipe, new)
         last = randomness.uniform(self.seed, randomness.SHUFFLE, index, CANDIDATES)
-        chosen = [_pick(candidates[i], self._expected, last[i]) for i in range(n)]
+        chosen = [_pick(candidates[i], self._expected, last[i]) for i in range(len(index))]
         rows = _laid_out(chosen, self.prior_draw, self.model, index)
         return ConstrainedRows(**vars(rows), which=which, forwards=len(new))
 

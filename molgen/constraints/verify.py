@@ -64,6 +64,36 @@ class Verifier:
             return NO_MOLECULE
         if self.constraint.task is Task.SUPERSTRUCTURE:
             return _contains(mol, self.constraint.fragments[0].mol)
+        found = self._found(mol)
+        if isinstance(found, str):
+            return found
+        found = [_distinct(matches) for matches in found]
+        if not any(True for _ in _disjoint(found)):
+            return OVERLAP
+        if self.constraint.task is Task.LINKER:
+            return OK if any(_apart(mol, choice) for choice in _disjoint(found)) else NO_LINKER
+        return OK
+
+    def placements(self, mol: Chem.Mol) -> Iterator[list[Match]]:
+        """Yield the placements of the fragments in a molecule, a match for each.
+
+        They differ in the kept atoms, or in those at attachment points.
+        """
+        if self.constraint.task is Task.SUPERSTRUCTURE:
+            core = self.constraint.fragments[0].mol
+            places = mol.GetSubstructMatches(core, useChirality=True, maxMatches=MOST_MATCHES)
+            yield from ([dict(enumerate(place))] for place in places)
+            return
+        found = self._found(mol)
+        if isinstance(found, str):
+            return
+        ends = ([atom for atom, _ in part.cuts] for part in self.constraint.fragments)
+        found = [_distinct(*one) for one in zip(found, ends, strict=True)]
+        linker = self.constraint.task is Task.LINKER
+        yield from (choice for choice in _disjoint(found) if not linker or _apart(mol, choice))
+
+    def _found(self, mol: Chem.Mol) -> list[list[Match]] | str:
+        """Return the matches of each fragment, or why one has none."""
         found: list[list[Match]] = []
         for number, forms in enumerate(self._patterns, 1):
             results = [form.find(mol) for form in forms]
@@ -71,12 +101,7 @@ class Verifier:
             if not found[-1]:
                 reason = max((reason for _, reason in results), key=_REASONS.index)
                 return f"fragment {number} {reason}" if len(self._patterns) > 1 else reason
-        if not any(True for _ in _disjoint(found)):
-            return OVERLAP
-        if self.constraint.task is Task.LINKER:
-            apart = (_apart(mol, images) for images in _disjoint(found))
-            return OK if any(apart) else NO_LINKER
-        return OK
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,21 +273,27 @@ def _contains(mol: Chem.Mol, core: Chem.Mol) -> str:
     return STEREO if mol.HasSubstructMatch(core) else MISSING
 
 
-def _disjoint(found: Sequence[list[Match]]) -> Iterator[list[set[int]]]:
+def _distinct(matches: Sequence[Match], ends: Sequence[int] = ()) -> list[Match]:
+    """Return matches that differ in their atoms, or in the images of some of them."""
+    keys = ((frozenset(match.values()), *(match[atom] for atom in ends)) for match in matches)
+    return list(dict(zip(keys, matches, strict=True)).values())
+
+
+def _disjoint(found: Sequence[list[Match]]) -> Iterator[list[Match]]:
     """Yield every choice of one match for each fragment such that no two share an atom."""
     if not found:
         yield []
         return
-    distinct = {frozenset(match.values()) for match in found[-1]}
     for rest in _disjoint(found[:-1]):
-        for image in distinct:
-            if not any(image & other for other in rest):
-                yield [*rest, set(image)]
+        taken = {atom for match in rest for atom in match.values()}
+        for match in found[-1]:
+            if taken.isdisjoint(match.values()):
+                yield [*rest, match]
 
 
-def _apart(mol: Chem.Mol, images: Sequence[set[int]]) -> bool:
+def _apart(mol: Chem.Mol, matches: Sequence[Match]) -> bool:
     """Return whether no two fragments are bonded to each other."""
-    place = {atom: i for i, image in enumerate(images) for atom in image}
+    place = {atom: i for i, match in enumerate(matches) for atom in match.values()}
     return not any(
         place.get(bond.GetBeginAtomIdx(), -1) != place.get(bond.GetEndAtomIdx(), -2)
         for bond in mol.GetBonds()

@@ -34,6 +34,7 @@ from molgen.data.text_file import STDIN
 from molgen.data.xlsx import open_xlsx, write_xlsx
 from molgen.errors import MolgenError
 from molgen.utils.files import is_stream
+from molgen.utils.hints import hint, one_of
 from molgen.utils.imports import install, installed
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def open_sheet(path: str | Path, named: Sequence[str] = ()) -> Sheet:
     if found is None or (suffix.endswith(ZIPPED) and not found.text):
         raise MolgenError(
             f"{path}: ends in {suffix!r}, expected one of {', '.join(READ)} (text also with .gz)"
+            f"{hint(suffix, READ)}"
         )
     found.check_installed(f"cannot read {str(path)!r}")
     return found.open(path, named)
@@ -153,8 +155,7 @@ def check_extension(path: str | Path, tables: bool = False) -> Format:
     if found is None or (tables and not found.table):
         allowed = [name for name, each in WRITTEN.items() if each.table or not tables]
         raise MolgenError(
-            f"cannot write {str(path)!r}: its extension is {suffix!r}, expected one of "
-            f"{', '.join(allowed)}"
+            f"cannot write {str(path)!r}: its extension is {suffix!r}, {one_of(suffix, allowed)}"
         )
     found.check_installed(f"cannot write {str(path)!r}")
     return found

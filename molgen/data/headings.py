@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from molgen.errors import MolgenError
+from molgen.utils.hints import hint
 
 DELIMITERS = ",\t;"
 MOST_COLUMNS = 16_384
@@ -110,7 +111,8 @@ def find(path: Path, headings: Sequence[str], name: str) -> int:
     for spelled, there in ((name, list(headings)), (" ".join(name.split()).casefold(), folded)):
         if spelled in there:
             return there.index(spelled)
-    raise MolgenError(f"{path}: no column {name!r}; the columns are {listed(headings)}")
+    near = hint(name, headings)
+    raise MolgenError(f"{path}: no column {name!r}; the columns are {listed(headings)}{near}")
 
 
 def candidates(headings: Sequence[str], drawn: bool = False) -> list[int]:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.data.carried import others_of
+from molgen.data.delimited import EXTENSION
 from molgen.data.formats import open_sheet
 from molgen.data.headings import RAW, candidates, find, fold, listed
 from molgen.data.numbers import Numbers, read_numbers
@@ -86,6 +87,7 @@ def read_table(
     check: bool = True,
     option: str = "column",
     others: bool = False,
+    extended: bool = False,
 ) -> Table:
     """Read the SMILES of a file, and columns of numbers beside them.
 
@@ -99,6 +101,7 @@ def read_table(
         check: whether there must be a SMILES among the rows.
         option: that names the column, for messages; empty for none.
         others: keep the other columns too: names, identifiers, tags.
+        extended: keep CXSMILES extensions behind the SMILES.
 
     Raises:
         MolgenError: if the file cannot be read, lacks a column, has no rows, or none of them has a
@@ -121,7 +124,7 @@ def read_table(
             found.append(row[place] if place < len(row) else "")
         for place, values in zip(wanted.values(), cells, strict=True):
             values.append(None if long else row[place] if place < len(row) else "")
-        if others:
+        if others or extended:
             kept.append(row)
     if not lines:
         raise MolgenError(f"{sheet.path}: a header line and no rows")
@@ -137,7 +140,12 @@ def read_table(
         name: read_numbers(values, lines, sheet.delimiter)
         for name, values in zip(wanted, cells, strict=True)
     }
-    more = others_of(sheet, kept, where[best or 0], raw) if others else {}
+    place, plain = where[best or 0], raw
+    if extended:
+        rows = zip(raw, kept, strict=True)
+        raw = [_with_extension(text, row, place) for text, row in rows]
+    whole = raw if sheet.header else plain
+    more = others_of(sheet, kept, place, whole) if others else {}
     arrays = {name: account.values for name, account in accounts.items()}
     return Table(
         sheet.path.name, tuple(raw), tuple(lines), arrays, name, accounts, odd.counts, more
@@ -157,6 +165,14 @@ def read_header(path: str | Path) -> tuple[str, ...]:
 def bare(cell: str) -> str:
     """Return the SMILES of a cell without the name or CXSMILES extension behind it."""
     return cell.split(None, 1)[0] if cell.strip() else ""
+
+
+def _with_extension(text: str, row: Sequence[str], place: int) -> str:
+    """Return a SMILES with the CXSMILES extension behind it: in its cell, or in a list the next."""
+    own = row[place] if place < len(row) else ""
+    rest = own[len(text) :] or " ".join(row[place + 1 : place + 2])
+    found = EXTENSION.match(rest.strip())
+    return f"{text} {found[0].strip()}" if found else text
 
 
 class _Oddities:

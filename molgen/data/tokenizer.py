@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from molgen.errors import MolgenError
 from molgen.molecules.smiles import PATTERNS, TokenError, split
+from molgen.utils.hints import one_of
 from molgen.utils.json_files import read_json, shown
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Tokenizer:
         """
         if representation not in PATTERNS:
             raise MolgenError(
-                f"representation is {representation!r}, expected one of {sorted(PATTERNS)}"
+                f"representation is {representation!r}, {one_of(representation, PATTERNS)}"
             )
         words = [token for token in vocab if token not in (PAD, MASK)]
         if len(set(words)) != len(words):

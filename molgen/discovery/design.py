@@ -10,31 +10,32 @@ filtering.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.discovery.counts import ALL, DesignCounts
+from molgen.constraints import draw as constrained
+from molgen.discovery.counts import ALL, DesignCounts, scaffold_counts
 from molgen.discovery.goals import Goals, guided_targets
 from molgen.discovery.novelty import Novelty, with_inchikey_novelty
+from molgen.discovery.quotas import Quotas
 from molgen.discovery.request import Request, Resolved, Source
 from molgen.model import Model
 from molgen.molecules.fate import Fate
 from molgen.molecules.filters import RADICALS
+from molgen.sampling.finished import OnRows
 from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
 from molgen.utils import journal
 from molgen.utils.arguments import checked
+from molgen.utils.arrays import Ids
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST_ROUND = 32  # small, for a first molecule early
-LARGEST_ROUND = 2048
 SURVEY_ROUND = 256  # rows between two reports on progress
 DRAWS_PER_MOLECULE = 100  # default budget, for targets met by at least 1 % of the draws
 UNSCORED = str(Fate.SCORER_FAILED)
@@ -48,6 +49,7 @@ def design(
     on_found: Callable[[pd.DataFrame], None] | None = None,
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
+    on_rows: OnRows | None = None,
 ) -> Result[DesignCounts]:
     """Draw until ``request.n`` molecules are accepted, or the budget ends.
 
@@ -58,6 +60,7 @@ def design(
         on_round: called with the counts after each round.
         source: of the rows, in place of the model's own draws; seed and settings are then those of
             the source.
+        on_rows: called with the number of rows that have ended, within a round.
 
     Returns:
         The accepted molecules by index, fewer than ``n`` if the budget ended: columns as in
@@ -69,14 +72,18 @@ def design(
         MolgenError: if a goal is invalid, no goal affects the result, or novelty is required
             without a training-set index.
     """
-    run, n = _Run.of(model, request, "design", source), request.count
+    run, n = _Run.of(model, request, "design", source, on_rows), request.count
     budget = request.budget.draws or n * DRAWS_PER_MOLECULE
+    quotas = Quotas(n, budget, len(request.scaffolds) if request.per_scaffold else 1)
+    n *= quotas.count
     found: list[pd.DataFrame] = []
-    reason = f"the budget of {budget} draws ended"
+    reason = f"the budget of {budget} draws{' a scaffold' * request.per_scaffold} ended"
     try:
-        while run.counts.accepted < n and run.counts.drawn < budget and not active().stopped:
-            size = run.size(n, budget)
-            rows = run.checked(run.source(size, run.counts.drawn), n - run.counts.accepted)
+        while len(quotas.open) and not active().stopped and reason != INTERRUPTED:
+            drawn = run.rows(quotas.next_rows())
+            if drawn.attrs.get("interrupted"):
+                reason = INTERRUPTED
+            rows = run.checked(drawn, quotas)
             fitting = rows[rows["lost"] == ""].drop(columns="lost")
             found.append(fitting)
             if on_found and len(fitting):
@@ -100,6 +107,7 @@ def survey(
     request: Request,
     on_round: Callable[[DesignCounts], None] | None = None,
     source: Source | None = None,
+    on_rows: OnRows | None = None,
 ) -> Result[DesignCounts]:
     """Draw ``request.n`` rows, deliver all of them, and count the rows that meet each goal.
 
@@ -113,13 +121,16 @@ def survey(
     """
     if model.training_index is None:
         request = replace(request, allow_training_molecules=True)
-    run, n = _Run.of(model, request, "sampling", source), request.count
+    run, n = _Run.of(model, request, "sampling", source, on_rows), request.count
+    n *= len(request.scaffolds) if request.per_scaffold else 1
     found: list[pd.DataFrame] = []
     reason = COMPLETE
     try:
-        while run.counts.drawn < n and not active().stopped:
-            size = min(run.most or n, n - run.counts.drawn)
-            found.append(run.checked(run.source(size, run.counts.drawn), size))
+        while run.counts.drawn < n and not active().stopped and reason != INTERRUPTED:
+            drawn = run.source(min(run.most or n, n - run.counts.drawn), run.counts.drawn)
+            if drawn.attrs.get("interrupted"):
+                reason = INTERRUPTED
+            found.append(run.checked(drawn))
             if on_round:
                 on_round(run.counts)
     except KeyboardInterrupt:
@@ -172,43 +183,50 @@ class _Run:
     seen: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, model: Model, request: Request, purpose: str, source: Source | None) -> _Run:
+    def of(
+        cls,
+        model: Model,
+        request: Request,
+        purpose: str,
+        source: Source | None,
+        on_rows: OnRows | None,
+    ) -> _Run:
         """Prepare a run; arguments as of :func:`design`."""
         novelty = request.novelty_for(model)
         found = resolve(model, request, purpose)
         most = SURVEY_ROUND if found.settings.adapt is None else None
-        rows = source or found.source(model, request)
-        return cls(model, request, found.goals, novelty, rows, most)
+        rows = source or found.source(model, request, on_rows)
+        run = cls(model, request, found.goals, novelty, rows, most)
+        run.counts.scaffolds = scaffold_counts([each.source for each in request.scaffolds])
+        return run
 
-    def size(self, n: int, budget: int) -> int:
-        """Return the number of rows of the next round, from the acceptance rate so far."""
-        drawn, kept = self.counts.drawn, self.counts.accepted
-        size = FIRST_ROUND
-        if drawn:
-            rate = (kept + 1) / (drawn + 1)
-            size = min(LARGEST_ROUND, 4 * drawn, math.ceil(1.1 * (n - kept) / rate))
-        return min(max(size, FIRST_ROUND), budget - drawn)
+    def rows(self, index: Ids) -> pd.DataFrame:
+        """Draw rows by their sample indices."""
+        if index[-1] - index[0] == len(index) - 1:
+            return self.source(len(index), int(index[0]))
+        return cast(constrained.Source, self.source).at(index)
 
-    def checked(self, rows: pd.DataFrame, wanted: int) -> pd.DataFrame:
-        """Return rows with reasons of rejection, up to the last one ``wanted``; count these rows.
+    def checked(self, rows: pd.DataFrame, quotas: Quotas | None = None) -> pd.DataFrame:
+        """Return rows with reasons of rejection; count these rows.
 
         ``unique`` (by the convention of novelty) and ``novel`` (strict) are set over all rows drawn
-        so far.
+        so far. Rows beyond the last molecule of a quota are left out.
         """
         smiles = rows["smiles"].tolist()
         unscored = active().missing(self.goals.targets, smiles)
         checks = self._checks(rows, unscored)
-        lost: list[str] = []
-        unique: list[bool] = []
         # fixes their order in the report
         for reason in (Fate.INVALID, Fate.DUPLICATE, *self.novelty.reasons, *checks):
             self.counts.fates.setdefault(reason, 0)
         identities = self.novelty.identities(smiles)
         known = self.novelty.rejected(identities, rows["novel"].to_numpy(bool))
-        kept = 0
+        index = rows["index"].to_numpy()
+        at: list[int] = []
+        lost: list[str] = []
+        unique: list[bool] = []
         for i, (text, identity) in enumerate(zip(smiles, identities, strict=True)):
-            if kept == wanted:
-                break
+            if quotas is not None and quotas.filled(index[i]):
+                continue
             unique.append(bool(text) and (identity or text) not in self.seen)
             failed = {
                 str(Fate.INVALID): not text,
@@ -217,31 +235,42 @@ class _Run:
                 **{name: not passed[i] for name, passed in checks.items()},
             }
             reason = next((name for name, fails in failed.items() if fails), "")
+            at.append(i)
             lost.append(unscored[i] if reason == UNSCORED else reason)
-            kept += lost[-1] == ""
+            if quotas is not None:
+                quotas.add(index[i], not reason)
             self.seen.add(identity or text)
         self.counts.forwards += rows.attrs.get("shared_nfe", 0)
         first = np.array(unique, dtype=bool)
-        rows = rows.iloc[: len(lost)]
+        rows = rows.iloc[at]
         rows = rows.assign(unique=first, novel=first & rows["novel"].to_numpy(bool), lost=lost)
+        self.counts.add(rows, self._named({name: passed[at] for name, passed in checks.items()}))
+        return rows
+
+    def _named(self, checks: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+        """Return checks by their names in the table of counts, and all of them together."""
         shown = {
             Fate.GOAL_MISSED.of(goal.name): str(goal) if goal.bounds else "" for goal in self.goals
+        }
+        shown |= {
+            Fate.PART_MISSED.of(each.name): f"part {each}" for each in self.request.part_targets
         }
         shown |= {Fate.CONSTRAINT_LOST: "constraint", UNSCORED: ""}
         shown |= {
             Fate.FILTERED.of(name): "" if name == RADICALS else f"filter: {name}"
             for name in self.request.filters.names
         }
-        named = {shown.get(name, name): passed[: len(lost)] for name, passed in checks.items()}
-        every = np.logical_and.reduce([passed[: len(lost)] for passed in checks.values()])
-        self.counts.add(rows, {n: passed for n, passed in named.items() if n} | {ALL: every})
-        return rows
+        named = {shown.get(name, name): passed for name, passed in checks.items()}
+        every = np.logical_and.reduce(list(checks.values()))
+        return {name: passed for name, passed in named.items() if name} | {ALL: every}
 
     def _checks(self, rows: pd.DataFrame, unscored: list[str]) -> dict[str, NDArray[np.bool_]]:
         """Return whether rows pass each check, by the reason of a rejection."""
         checks = {}
         if "constraint" in rows:
             checks[str(Fate.CONSTRAINT_LOST)] = rows["constraint"].eq("ok").to_numpy(dtype=bool)
+        for part in self.request.part_targets:
+            checks[Fate.PART_MISSED.of(part.name)] = part.met(rows)
         passed, met = self.request.filters.met(rows["smiles"].tolist()), self.goals.met(rows)
         checks |= {Fate.FILTERED.of(name): passed[name].to_numpy() for name in passed}
         if any(unscored):
@@ -255,6 +284,10 @@ class _Run:
         table = self.model.table(self.model.draw(0), self.request.names)
         if parts:
             table = pd.concat(parts, ignore_index=True)
+        if self.request.per_scaffold:  # those of a scaffold together
+            order = table["index"].to_numpy()
+            count = len(self.request.scaffolds)
+            table = table.iloc[np.lexsort((order, order % count))].reset_index(drop=True)
         scores = self.goals.score(table)
         table = with_inchikey_novelty(table, self.model.training_index)
         return table.assign(score=np.where(np.isneginf(scores), np.nan, scores))

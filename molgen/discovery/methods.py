@@ -10,6 +10,7 @@ from molgen.discovery.metropolis import Metropolis
 from molgen.discovery.search import Method
 from molgen.discovery.smc import SequentialMonteCarlo
 from molgen.errors import MolgenError
+from molgen.utils.hints import hint, one_of
 
 METHODS: dict[str, Any] = {
     "metropolis": Metropolis,
@@ -26,7 +27,7 @@ def read_method(text: str) -> Method:
     """
     name, _, rest = text.partition(":")
     if name not in METHODS:
-        raise MolgenError(f"method is {name!r}, expected one of {', '.join(METHODS)}")
+        raise MolgenError(f"method is {name!r}, {one_of(name, METHODS)}")
     allowed = {f.name: f.default for f in dataclasses.fields(METHODS[name])}
     values: dict[str, Any] = {}
     for pair in filter(None, rest.split(",")):
@@ -34,7 +35,7 @@ def read_method(text: str) -> Method:
         if not equals or key not in allowed:
             raise MolgenError(
                 f"{name} has no parameter {pair!r}, expected {', '.join(allowed) or 'none'}"
-                " as key=value"
+                f" as key=value{hint(key, allowed)}"
             )
         values[key] = _number(f"{name}'s {key}", value, type(allowed[key]))
     return METHODS[name](**values)

@@ -234,9 +234,8 @@ class Metropolis:
         def by_tokens(which: Ids) -> Samples:
             condition = None if prior_draw.condition is None else prior_draw.condition[which]
             lengths, part = (given[which] != pad_id).sum(1), Given(given[which])
-            return sampler.run(
-                Job(lengths, condition, search.seed, rows=numbers[which], given=part)
-            )
+            job = Job(lengths, condition, search.seed, rows=numbers[which], given=part)
+            return sampler.run(job, search.counting())
 
         if not self.fragments:
             return by_tokens(np.arange(rows))
@@ -249,7 +248,9 @@ class Metropolis:
         rest = np.setdiff1d(np.arange(rows), index)
         if not len(index):
             return by_tokens(rest)
-        by_fragments = restrained(sampler, ready.rules).run(ready.job(search.seed))
+        by_fragments = restrained(sampler, ready.rules).run(
+            ready.job(search.seed), search.counting()
+        )
         return _merged([(rest, by_tokens(rest)), (index, by_fragments)], (rows, longest), pad_id)
 
     def _masked(

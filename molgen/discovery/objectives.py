@@ -31,6 +31,7 @@ from molgen.errors import MolgenError
 from molgen.targets import Target, ends, read_targets
 from molgen.utils.arrays import Floats
 from molgen.utils.desirability import FORMS, Desirability, read_desirability
+from molgen.utils.hints import hint
 from molgen.utils.pareto import ParetoRank
 from property_models import computable, get
 
@@ -108,6 +109,7 @@ def read_objectives(
     if stray:
         raise MolgenError(
             f"weight of {stray[0]} is given, expected one of the targets {', '.join(targets)}"
+            f"{hint(stray[0], targets)}"
         )
     std, mean = prior.std, prior.mean
     spread = {name: value for name, value in std.items() if value > 0}  # without NaN and 0

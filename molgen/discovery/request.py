@@ -9,7 +9,7 @@ The command line, notebooks and files of runs use the same request; arguments of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from molgen.constraints import draw as constrained
@@ -17,15 +17,18 @@ from molgen.constraints.likeness import Likeness
 from molgen.constraints.scaffolds import Constraint
 from molgen.discovery.goals import Goals, weighed
 from molgen.discovery.novelty import CONVENTIONS, Novelty
+from molgen.discovery.part_targets import PartTarget
 from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.molecules.conventions import STRICT
 from molgen.molecules.filters import Filters
 from molgen.sampling import factory
+from molgen.sampling.finished import OnRows, finished
 from molgen.sampling.recipe import resolve
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils.arguments import check_fields
+from molgen.utils.hints import one_of
 from molgen.utils.numbers import whole
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 Source = Callable[[int, int], "pd.DataFrame"]
 """From a number of rows and the sample index of the first to these rows, with the columns of
 :meth:`molgen.model.Model.table`; under constraints also ``constraint``, which is ``ok`` for rows
-that satisfy theirs."""
+that satisfy theirs. After an interrupt the table has fewer rows, and ``attrs["interrupted"]``."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Budget:
     """The budgets of a run.
 
     Attributes:
-        draws: design: rows in all; None for 100 for each molecule.
+        draws: design: rows in all, or for each scaffold; None for 100 for each molecule.
         nfe: search: forwards of the network for each requested molecule.
         oracle_calls: distinct molecules scored while drawing. Search: in all, None for no limit.
             Optimize: for each lead, itself included, None or 0 for none.
@@ -81,6 +84,8 @@ class Request:
         filters: hard filters; that of radicals is one of them unless they are allowed.
         constraint: design: constraints on every molecule; of ``k``, row ``i`` is under number
             ``i mod k``. Optimize: the required likeness to the lead.
+        part_targets: design: of the parts of a molecule beside its scaffold.
+        per_scaffold: design: whether ``n`` is the number of molecules for each scaffold.
         budget: of the run.
         seed: the same seed delivers the same molecules.
         settings: of the sampler; None for the model's recommendation.
@@ -105,6 +110,8 @@ class Request:
     allow_radicals: bool = False
     novelty: str = STRICT.name
     properties: tuple[str, ...] = ()
+    part_targets: tuple[PartTarget, ...] = ()
+    per_scaffold: bool = False
 
     def __post_init__(self) -> None:
         """Check the number of molecules, the seed and the convention.
@@ -118,7 +125,7 @@ class Request:
         object.__setattr__(self, "seed", whole("seed", self.seed, 0))
         check_fields(self)
         if self.novelty not in CONVENTIONS:
-            raise MolgenError(f"novelty is {self.novelty!r}, expected {' or '.join(CONVENTIONS)}")
+            raise MolgenError(f"novelty is {self.novelty!r}, {one_of(self.novelty, CONVENTIONS)}")
         if not self.allow_radicals:
             object.__setattr__(self, "filters", self.filters.without_radicals())
 
@@ -132,6 +139,11 @@ class Request:
         if self.n is None:
             raise MolgenError("n is None, expected the number of molecules to deliver")
         return self.n
+
+    @property
+    def scaffolds(self) -> tuple[Constraint, ...]:
+        """The constraints on molecules; none for a likeness."""
+        return self.constraint if isinstance(self.constraint, tuple) else ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -199,17 +211,30 @@ class Resolved:
             guided_by = guide(model, goals, settings)
         return cls(goals, settings, guided_by)
 
-    def source(self, model: Model, request: Request) -> Source:
-        """Return the source of rows, with or without constraints."""
+    def source(self, model: Model, request: Request, on_rows: OnRows | None = None) -> Source:
+        """Return the source of rows, with or without constraints.
+
+        Args:
+            model: a loaded model.
+            request: the request.
+            on_rows: called with the number of rows that have ended, as they do.
+        """
         names = request.names
         if isinstance(request.constraint, tuple) and request.constraint:
             how = self.guided_by, request.seed, self.settings, names
-            return constrained.source(model, request.constraint, *how)
+            return replace(constrained.source(model, request.constraint, *how), on_rows=on_rows)
 
         recipe = resolve(model, self.settings, self.guided_by)
 
         def draw(rows: int, first: int) -> pd.DataFrame:
-            samples = factory.draw(recipe, rows, request.seed, first)
-            return model.table(samples, names, first)
+            samples, ended = finished(
+                lambda on_done: factory.draw(recipe, rows, request.seed, first, on_done=on_done),
+                on_rows,
+            )
+            table = model.table(samples, names, first)
+            if ended is not None:
+                table["index"] = first + ended
+            table.attrs["interrupted"] = ended is not None
+            return table
 
         return draw

@@ -34,9 +34,10 @@ from molgen.molecules.fate import Fate, counted
 from molgen.molecules.parsing import interpret_all, parse
 from molgen.nn.denoiser import noise_of
 from molgen.sampling import factory
+from molgen.sampling.finished import finished
 from molgen.sampling.recipe import Recipe, resolve
 from molgen.sampling.result import INTERRUPTED, Result
-from molgen.sampling.sampler import Samples
+from molgen.sampling.sampler import OnDone, Samples
 from molgen.sampling.settings import Settings
 from molgen.utils import journal
 from molgen.utils.arguments import checked
@@ -89,6 +90,7 @@ class Search:
         score: of several gains.
         novelty: what makes a molecule unique and new.
         on_round: called with the search after each scoring.
+        on_forwards: called with the forwards of rows as they end.
         counts: so far.
     """
 
@@ -99,6 +101,7 @@ class Search:
     score: Score
     novelty: Novelty
     on_round: Callable[[Search], None] | None = None
+    on_forwards: Callable[[int], None] | None = None
     counts: SearchCounts = field(default_factory=SearchCounts)
     _accepted: dict[str, tuple[Ids, int, int]] = field(default_factory=dict, repr=False)
     _seen: set[str] = field(default_factory=set, repr=False)
@@ -161,7 +164,27 @@ class Search:
 
     def draw(self, rows: int, first: int) -> Samples:
         """Draw whole rows from sample index ``first`` on, as in sampling."""
-        return factory.draw(self.recipe, rows, self.seed, first)
+        how = self.recipe, rows, self.seed, first
+        samples, ended = finished(lambda keep: factory.draw(*how, on_done=self.counting(keep)))
+        if ended is None:
+            return samples
+        self.score_rows(samples)  # an interrupt: what has ended is kept
+        raise KeyboardInterrupt
+
+    def counting(self, on_done: OnDone | None = None) -> OnDone:
+        """Return what a sampler is to call with rows as they end, so that they are reported.
+
+        Args:
+            on_done: called as well.
+        """
+
+        def ended(rows: Ids, samples: Samples) -> None:
+            if on_done is not None:
+                on_done(rows, samples)
+            if self.on_forwards is not None:
+                self.on_forwards(int(samples.nfe.sum()))
+
+        return ended
 
     def score_rows(
         self, samples: Samples, nfe: Ids | None = None, classifier_nfe: Ids | None = None
@@ -257,6 +280,7 @@ def search(
     method: Method,
     pareto: bool = False,
     on_round: Callable[[Search], None] | None = None,
+    on_forwards: Callable[[int], None] | None = None,
 ) -> Result[SearchCounts]:
     """Search for molecules with an oracle.
 
@@ -269,6 +293,7 @@ def search(
         method: of the search.
         pareto: rank by non-dominated rank instead of the aggregate of the goals.
         on_round: called with the search after each scoring.
+        on_forwards: called with the forwards of rows as they end, within a round.
 
     Returns:
         The ``n`` best molecules, or fewer, best first: the columns of
@@ -293,7 +318,8 @@ def search(
         guided_by = {o.name: o.target for o in objectives if _guides(model, o.name, settings)}
     recipe = resolve(model, settings, guided_by)
     score = aggregated(PARETO if pareto else request.goals.aggregate, objectives)
-    state = Search(model, request, recipe, Oracle(objectives, calls), score, novelty, on_round)
+    oracle, calling = Oracle(objectives, calls), (on_round, on_forwards)
+    state = Search(model, request, recipe, oracle, score, novelty, *calling)
     try:
         reason = method.run(state)
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass, field
 
 from molgen.errors import MolgenError
+from molgen.utils.hints import one_of
 from molgen.utils.options import UNBOUNDED
 
 MIXES = ("clean", "posterior")
@@ -90,4 +91,4 @@ def takes_whole_steps(guidance: GuidanceSpec) -> bool:
 
 def _check(name: str, word: str, allowed: tuple[str, ...]) -> None:
     if word not in allowed:
-        raise MolgenError(f"{name} is {word!r}, expected one of {', '.join(allowed)}")
+        raise MolgenError(f"{name} is {word!r}, {one_of(word, allowed)}")

@@ -43,6 +43,7 @@ from molgen.molecules.inchi import inchikey
 from molgen.molecules.parents import largest_fragment
 from molgen.molecules.parsing import LABEL, Molecule, canonical, flat, mark_unique
 from molgen.molecules.training_index import Form, TrainingIndex
+from molgen.utils.hints import one_of
 from molgen.utils.parallel import map_chunks
 
 Marks = NDArray[np.bool_]
@@ -171,7 +172,7 @@ def convention(name: str) -> Convention:
         MolgenError: if there is none.
     """
     if name not in CONVENTIONS:
-        raise MolgenError(f"convention is {name!r}, expected one of {', '.join(CONVENTIONS)}")
+        raise MolgenError(f"convention is {name!r}, {one_of(name, CONVENTIONS)}")
     return CONVENTIONS[name]
 
 

@@ -23,6 +23,8 @@ class Fate(StrEnum):
     NO_INCHIKEY = "no InChIKey"
     """InChI has no key for it, and novelty is by InChIKey."""
     CONSTRAINT_LOST = "constraint lost"
+    PART_MISSED = "part missed"
+    """A part beside the scaffold misses its target."""
     DISSIMILAR = "similarity below"
     """Similarity to the lead below the requested minimum."""
     FILTERED = "filter failed"

@@ -17,7 +17,6 @@ each other catalogue.
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from molgen.molecules.moses_filters import pass_filters
 from molgen.molecules.parsing import parse
 from molgen.molecules.smarts import read_smarts
 from molgen.utils.arguments import checked
+from molgen.utils.hints import hint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,11 +159,9 @@ def _filter(word: str) -> Filter:
         return Filter(name, _radical)
     if name in CATALOGUES:
         return Filter(name, functools.partial(_first, _catalogue(name)))
-    close = difflib.get_close_matches(name, names(), 1)
-    hint = f"; did you mean {close[0]}?" if close else ""
     raise MolgenError(
         f"filter is {word!r}, expected {', '.join(names())}, {WITHOUT}PATTERN or {NEED}PATTERN"
-        f"{hint}"
+        f"{hint(name, names())}"
     )
 
 

@@ -8,6 +8,7 @@ MolStandardize. Imports RDKit, never torch.
 
 from __future__ import annotations
 
+import numpy as np
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
@@ -24,6 +25,18 @@ def largest_fragment(smiles: str) -> str:
     """
     chooser = rdMolStandardize.LargestFragmentChooser(preferOrganic=True)
     return canonical(Chem.MolToSmiles(chooser.choose(Chem.MolFromSmiles(smiles))))
+
+
+@quiet
+def parent_atoms(mol: Chem.Mol) -> list[int]:
+    """Return the atoms of a molecule's parent, in order: of a salt the organic fragment."""
+    pieces = Chem.GetMolFrags(mol)
+    if len(pieces) < 2:
+        return list(range(mol.GetNumAtoms()))
+    wanted = largest_fragment(Chem.MolToSmiles(mol))
+    texts = [canonical(Chem.MolFragmentToSmiles(mol, piece)) for piece in pieces]
+    at = texts.index(wanted) if wanted in texts else int(np.argmax([len(each) for each in pieces]))
+    return sorted(pieces[at])
 
 
 @quiet

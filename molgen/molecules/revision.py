@@ -254,7 +254,7 @@ class Revision(Picture):
         return self.gif() if suffix == ".gif" else super().data(suffix)
 
 
-LEGEND_WIDTH = 4 * 88
+LEGEND_WIDTH = 4 * 98
 
 
 def _legend(canvas: Canvas, at: tuple[float, float]) -> None:

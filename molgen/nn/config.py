@@ -7,6 +7,7 @@ from typing import Any
 from transformers import PretrainedConfig
 
 from molgen.errors import MolgenError
+from molgen.utils.hints import one_of
 
 NOISES = ("masked", "uniform", "none")
 
@@ -74,7 +75,7 @@ class DenoiserConfig(PretrainedConfig):
         self.property_mean = property_mean or [0.0] * len(self.properties)
         self.property_std = property_std or [1.0] * len(self.properties)
         if noise not in NOISES:
-            raise MolgenError(f"noise is {noise!r}, expected one of {', '.join(NOISES)}")
+            raise MolgenError(f"noise is {noise!r}, {one_of(noise, NOISES)}")
         self.time_input, self.noise, self.quality = time_input, noise, quality
         kwargs.setdefault("pad_token_id", vocab_size - 2)
         super().__init__(**kwargs)

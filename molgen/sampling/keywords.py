@@ -11,7 +11,6 @@ for type checkers and editors, which cannot run code; a test compares it with th
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import re
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, cast
 
 from molgen.errors import MolgenError
 from molgen.sampling.settings import METHOD, OPTIONS, Settings, from_words, read_value, to_words
+from molgen.utils.hints import hint
 
 if TYPE_CHECKING:
     from molgen.diffusion.plan import Strategy
@@ -107,11 +107,8 @@ def with_settings(function: Callable[Parameters, Returned]) -> Callable[Paramete
     def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
         for name in kwargs:
             if name not in names:
-                close = difflib.get_close_matches(name, names, 1)
-                hint = f". Did you mean {close[0]!r}?" if close else ""
-                raise TypeError(
-                    f"{function.__name__}() got an unexpected keyword argument {name!r}{hint}"
-                )
+                wrong = f"{function.__name__}() got an unexpected keyword argument {name!r}"
+                raise TypeError(f"{wrong}{hint(name, names)}")
         return function(*args, **kwargs)
 
     described = cast(Any, checked)

@@ -23,6 +23,7 @@ from molgen.sampling.settings import OPTIONS, from_words
 from molgen.targets import Range, Target, read_targets
 from molgen.utils.arguments import checked
 from molgen.utils.files import replacing
+from molgen.utils.hints import one_of
 from molgen.utils.json_files import parse_json, read_bytes
 from molgen.utils.options import EITHER, WORDS
 
@@ -153,7 +154,7 @@ def _kinds(targets: Mapping[str, Target]) -> dict[str, str]:
 def _known(where: str, part: Mapping[str, Any], allowed: Iterable[str]) -> None:
     for name in part:
         if name not in allowed:
-            raise MolgenError(f"{where}{name!r} is unknown, expected {', '.join(allowed)}")
+            raise MolgenError(f"{where}{name!r} is unknown, {one_of(name, allowed)}")
 
 
 def _plain(value: object) -> bool:

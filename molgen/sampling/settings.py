@@ -18,6 +18,7 @@ from molgen.errors import MolgenError
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.spec import ClassifierFree, GuidanceSpec
 from molgen.utils.arguments import check_fields, checked
+from molgen.utils.hints import one_of
 from molgen.utils.numbers import whole
 from molgen.utils.options import COUNT, EITHER, WORDS, Option, number, options_of, words
 
@@ -186,10 +187,10 @@ class Settings:
         if not callable(self.gamma) and not math.isfinite(self.gamma):
             raise MolgenError(f"gamma is {self.gamma}, expected a finite number")
         if self.conditions not in CONDITIONS:
-            expected = " or ".join(CONDITIONS)
-            raise MolgenError(f"conditions is {self.conditions!r}, expected {expected}")
+            named = one_of(self.conditions, CONDITIONS)
+            raise MolgenError(f"conditions is {self.conditions!r}, {named}")
         if self.dtype not in DTYPES:
-            raise MolgenError(f"dtype is {self.dtype!r}, expected one of {', '.join(DTYPES)}")
+            raise MolgenError(f"dtype is {self.dtype!r}, {one_of(self.dtype, DTYPES)}")
 
     def changed(self, **changes: Any) -> Settings:
         """Return these settings with some of them changed.

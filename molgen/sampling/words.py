@@ -8,7 +8,6 @@ the fields of a class, and the type of a field is that of its parameter: ``bool`
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from molgen.guidance.smiles_grammar import GRAMMARS, SmilesGrammar
 from molgen.guidance.spec import ClassifierBased, ClassifierFree, GuidanceSpec
 from molgen.sampling.corrector import CORRECTORS, Corrector
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
+from molgen.utils.hints import hint, one_of
 
 SHARED = [f for f in dataclasses.fields(Adaptive) if f.name != "retry"]
 """Parameters of every retry."""
@@ -50,9 +50,7 @@ def strategy(text: str, eta: float | None = None) -> Strategy:
     """
     name, _, rest = text.partition(":")
     if name not in STRATEGIES:
-        close = difflib.get_close_matches(name, STRATEGIES, 1)
-        hint = f"did you mean {close[0]}? Allowed: " if close else "expected one of "
-        raise MolgenError(f"remask strategy is {name!r}; {hint}{', '.join(STRATEGIES)}")
+        raise MolgenError(f"remask strategy is {name!r}, {one_of(name, STRATEGIES)}")
     if eta is not None and not 0 <= eta <= 1:
         raise MolgenError(f"eta is {eta}, expected a number in [0, 1]")
     kind: Any = STRATEGIES[name]
@@ -92,7 +90,7 @@ def _parameters(name: str, text: str, allowed: Iterable[dataclasses.Field[Any]])
         if not equals or key not in fields:
             raise MolgenError(
                 f"{name} has no parameter {pair!r}, expected {', '.join(fields) or 'none'}"
-                " as key=value"
+                f" as key=value{hint(key, fields)}"
             )
         values[key] = _value(fields[key], value)
     return values
@@ -172,7 +170,7 @@ def adapt(text: str) -> Adaptive | None:
     if name == "none" and not rest:
         return None
     if name not in RETRIES:
-        raise MolgenError(f"adapt is {name!r}, expected one of none, {', '.join(RETRIES)}")
+        raise MolgenError(f"adapt is {name!r}, {one_of(name, ['none', *RETRIES])}")
     kind: Any = RETRIES[name]
     values = _parameters(name, rest, [*dataclasses.fields(kind), *SHARED])
     shared = {f.name: values.pop(f.name) for f in SHARED if f.name in values}
@@ -185,7 +183,7 @@ def _optional(setting: str, text: str, kinds: Mapping[str, Any]) -> Any:
     """Read ``NAME:key=value,...`` where a name may mean None."""
     name, _, rest = text.partition(":")
     if name not in kinds:
-        raise MolgenError(f"{setting} is {name!r}, expected one of {', '.join(kinds)}")
+        raise MolgenError(f"{setting} is {name!r}, {one_of(name, kinds)}")
     kind = kinds[name]
     values = _parameters(name, rest, dataclasses.fields(kind) if kind else ())
     return kind(**values) if kind else None
@@ -199,7 +197,7 @@ def guidance(text: str) -> GuidanceSpec:
     """
     name, _, rest = text.partition(":")
     if name not in GUIDANCE:
-        raise MolgenError(f"guidance is {name!r}, expected one of {', '.join(GUIDANCE)}")
+        raise MolgenError(f"guidance is {name!r}, {one_of(name, GUIDANCE)}")
     kind = GUIDANCE[name]
     return kind(**_parameters(name, rest, dataclasses.fields(kind)))
 

@@ -36,6 +36,7 @@ from molgen.errors import MolgenError
 from molgen.nn.denoiser import Denoiser
 from molgen.training.batch import Batch, Noised
 from molgen.training.self_correction import SelfCorrecting
+from molgen.utils.hints import one_of
 
 
 class Objective(Protocol):
@@ -138,5 +139,5 @@ def objective_for(
         "none": NextToken(mask_id),
     }
     if noise not in objectives:
-        raise MolgenError(f"noise is {noise!r}, expected one of {', '.join(objectives)}")
+        raise MolgenError(f"noise is {noise!r}, {one_of(noise, objectives)}")
     return objectives[noise]

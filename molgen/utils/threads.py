@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from molgen.errors import MolgenError
+from molgen.utils.hints import one_of
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -46,7 +47,7 @@ def resolve_dtype(dtype: str, device: str) -> torch.dtype:
     choices = {"bf16": torch.bfloat16, "fp32": torch.float32, "fp64": torch.float64}
     choices["auto"] = torch.bfloat16 if bf16_is_fast(device) else torch.float32
     if dtype not in choices:
-        raise MolgenError(f"dtype is {dtype!r}, expected one of {sorted(choices)}")
+        raise MolgenError(f"dtype is {dtype!r}, {one_of(dtype, choices)}")
     return choices[dtype]
 
 

@@ -22,6 +22,7 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from molgen.errors import MolgenError
 from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import parse
+from molgen.utils.hints import one_of
 
 Kind = Literal["scaffold", "random"]
 KINDS = ("scaffold", "random")
@@ -70,7 +71,7 @@ def split(
         MolgenError: if the kind is unknown, a fraction is out of range, or a part would be empty.
     """
     if kind not in KINDS:
-        raise MolgenError(f"split is {kind!r}, expected one of {', '.join(KINDS)}")
+        raise MolgenError(f"split is {kind!r}, {one_of(kind, KINDS)}")
     if min(calibration, test) <= 0 or calibration + test >= 1:
         raise MolgenError(
             f"calibration and test are {calibration} and {test}, expected fractions above 0 with a "

@@ -14,7 +14,7 @@ from commands import Run, names
 BAD: dict[str, tuple[list[object], str]] = {
     # errors of the library's readers are tested there; here, that they are one line
     "no such model": (["MODEL=nosuch"], "no model 'nosuch'"),
-    "a misspelled property": (["--target", "qet=max"], "did you mean 'qed'"),
+    "a misspelled property": (["--target", "qet=max"], "did you mean qed"),
     "eta above one": (["--remask", "cap", "--eta", "2"], "eta is 2.0"),
     # errors of the command line alone
     "a target twice": (["--target", "qed=1", "--target", "qed=max"], "target qed is given twice"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from commands import Run, cells, names
+from molgen.sampling.finished import Finished
 from molgen.utils.run_record import read_record
 
 
@@ -23,20 +24,18 @@ def test_an_interrupted_run_writes_finished_rows(
     monkeypatch: pytest.MonkeyPatch,
     kind: signal.Signals,
 ) -> None:
-    from molgen.cli.sample import Progress
-
     words = ("sample", tiny_model, "--n", 40, "--steps", 8, "--batch-size", 4, "--property", "mw")
     assert molgen(*words, "--out", tmp_path / "whole.csv").status == 0
-    keep, handler = Progress.keep, signal.getsignal(signal.SIGTERM)
+    keep, handler = Finished.add, signal.getsignal(signal.SIGTERM)
     calls: list[int] = []
 
-    def interrupted(progress: Progress, *rows: Any) -> None:
-        keep(progress, *rows)
+    def interrupted(finished: Finished, *rows: Any) -> None:
+        keep(finished, *rows)
         calls.append(0)
         if len(calls) == 4:
             signal.raise_signal(kind)
 
-    monkeypatch.setattr(Progress, "keep", interrupted)
+    monkeypatch.setattr(Finished, "add", interrupted)
     ran = molgen(*words, "--out", tmp_path / "part.csv", "--trajectory", tmp_path / "events.csv")
     assert ran.status == 130
     part, whole = cells(tmp_path / "part.csv"), cells(tmp_path / "whole.csv")
@@ -66,12 +65,13 @@ def test_interrupted_before_the_first_row_writes_no_file(
 
 REPORTING = """
 import sys
-from molgen.cli import main, sample
-keep = sample.Progress.keep
+from molgen.cli import main
+from molgen.sampling.finished import Finished
+keep = Finished.add
 def report(*rows):
     keep(*rows)
     print("rows", flush=True)
-sample.Progress.keep = report
+Finished.add = report
 sys.exit(main(sys.argv[1:]))
 """
 

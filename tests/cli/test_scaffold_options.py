@@ -45,6 +45,8 @@ FILES = {
     "table.csv": "id,Scaffold,smiles\n1,*c1ccco1,CC\n2,[*:1]CC[*:2],CC\n",
     "other.csv": 'name;smiles\nfuran;*c1ccco1\n"a; b";[*:1]CC[*:2]\n',
     "table.tsv": "scaffold\tname\n*c1ccco1\tfuran\n[*:1]CC[*:2]\tethane\n",
+    "labels.smi": "*c1ccco1 |$Furan;;;;;$| furan\n[*:1]CC[*:2] |$_R3;;;_R4$|\n",
+    "labels.csv": "id,smiles\n1,*c1ccco1\n2,[*:1]CC[*:2] |$_R3;;;_R4$|\n",
     "win.csv": "\ufeffscaffold\r\n*c1ccco1\r\n[*:1]CC[*:2]\r\n",
 }
 
@@ -54,7 +56,9 @@ def test_a_file_of_scaffolds(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(FILES[name], encoding="utf-8", newline="")
     expected = [("*c1ccco1", "motif"), ("[*:1]CC[*:2]", "decoration")]
-    assert constraints("--scaffold-file", path) == expected
+    found = read("--scaffold-file", path) or []
+    assert [(one.source.split()[0], str(one.task)) for one in found] == expected
+    assert found[1].points == (("R3", "R4") if "labels" in name else ("R1", "R2"))
     assert constraints("--scaffold-file", path, "--scaffold", "*C")[0] == ("*C", "motif")
 
 
@@ -121,7 +125,7 @@ def test_smarts_select_the_free_atoms_of_every_lead() -> None:
         (["--scaffold", "CCO", "--keep", "0", "--change", "1"], "keep and change are given"),
         (["--scaffold", "CCO", "--keep", "0", "--superstructure"], "keep and superstructure"),
         (["--scaffold", "*CC", "--superstructure"], "every scaffold has attachment points"),
-        (["--scaffold", "*CC", "--keep", "C"], "one whole molecule without attachment points"),
+        (["--scaffold", "*CC", "--keep", "C"], "a whole molecule without attachment points"),
         (["--scaffold", "CCO", "--change", ""], "change is '', which matches nothing"),
         (["--scaffold", "CCO", "--change", "2-1"], "atoms are '2-1', expected numbers such as"),
         (["--scaffold", "CCO", "--change", "0-99999999"], "atoms are '0-99999999', expected"),

@@ -112,7 +112,7 @@ def test_a_warning_where_no_candidate_is_better_than_the_data(
 
 BAD: dict[str, tuple[list[object], str]] = {
     "no such model": (["MODEL=nosuch"], "no model 'nosuch'"),
-    "a misspelled property": (["--target", "qet=max"], "'qet' is unknown; did you mean 'qed'"),
+    "a misspelled property": (["--target", "qet=max"], "did you mean qed"),
     "an unknown property": (["--target", "sa=max"], "not conditioned on it"),
     "a target without a value": (["--target", "qed"], "target is 'qed', expected PROP=VALUE"),
     "a target that is no number": (["--target", "qed=high"], "target qed: value is 'high'"),
@@ -163,7 +163,7 @@ def test_a_shipped_preset_that_cannot_be_read_is_refused(molgen: Run, tmp_path: 
     info = json.loads(path.read_text())
     path.write_text(json.dumps({**info, "presets": {"logp=min": preset(remask="rescal")}}))
     ran = molgen("tune", model, *SMALL, "--out", tmp_path / "p.json")
-    assert "remask strategy is 'rescal'; did you mean rescale" in ran.refused()
+    assert "did you mean rescale" in ran.refused()
     path.write_text(json.dumps({**info, "presets": {"logp=min": {"remask": "rescale"}}}))
     ran = molgen("tune", model, *SMALL, "--out", tmp_path / "p.json")
     assert "molgen.json is damaged: it lacks the key sampling" in ran.refused()

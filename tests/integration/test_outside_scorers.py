@@ -26,7 +26,7 @@ SEARCH = ("--n", 4, "--nfe", 40, *FEW)
 @pytest.fixture(scope="module")
 def examples() -> dict[str, str]:
     """The programs of the page, by their names."""
-    text = (ROOT / "docs" / "scorers.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "how-to" / "scorers.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n# (\S+)\n(.*?)```", text, re.DOTALL)
     return dict(blocks)
 

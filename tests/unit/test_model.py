@@ -66,7 +66,7 @@ def test_no_molecules(model: Model) -> None:
 @pytest.mark.parametrize(
     ("targets", "settings", "message"),
     [
-        ({"qet": "max"}, {}, "property 'qet' is unknown; did you mean 'qed'"),
+        ({"qet": "max"}, {}, "property 'qet' is unknown, .*did you mean qed"),
         ({"qed": "best"}, {}, "target qed: value is 'best'"),
         ({"qed": float("nan")}, {}, "target qed: value is 'nan'"),
         ({}, {"steps": 0}, "steps is 0, expected a whole number from 1 to"),
@@ -78,7 +78,7 @@ def test_no_molecules(model: Model) -> None:
         ({}, {"temperature": 0.0}, "temperature is 0.0"),
         ({}, {"top_p": 2.0}, "top_p is 2.0"),
         ({}, {"dtype": "fp8"}, "dtype is 'fp8'"),
-        ({}, {"conditions": "all"}, "conditions is 'all', expected asked or profile"),
+        ({}, {"conditions": "all"}, "conditions is 'all', expected one of asked, profile"),
         (
             {},
             {"conditions": "profile", "guidance": ClassifierBased()},
@@ -106,7 +106,7 @@ def test_invalid_arguments_are_refused_before_anything_is_drawn(
 def test_a_misspelt_argument_is_a_type_error(model: Model) -> None:
     with pytest.raises(TypeError, match=r"sample\(\) got .*'colour'"):
         model.sample(3, colour=1)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match=r"settings\(\) got .*'gama'\. Did you mean 'gamma'"):
+    with pytest.raises(TypeError, match=r"settings\(\) got .*'gama'; did you mean gamma"):
         model.settings(gama=1)  # type: ignore[call-arg]
 
 

@@ -86,7 +86,7 @@ def optimize(
     Returns:
         A row for each attempt, in order of lead and attempt, and one for each rejected lead, with
         the reason as its outcome and attempt number 0. An interrupt (Ctrl-C) ends the run with the
-        finished leads.
+        attempts that have ended.
 
     Raises:
         MolgenError: if any part of the request is out of range; nothing has been drawn.
@@ -107,15 +107,15 @@ def optimize(
                     read(start + i, text, model, request.likeness)
                     for i, text in enumerate(leads[start : start + AT_ONCE])
                 ]
-                drawn = search.run(several, on_attempts)
+                drawn, interrupted = search.run(several, on_attempts)
                 rows = frame(drawn, request)
                 with uninterrupted():
                     tables.append(rows)
                     counts.add(rows)
                 if on_leads:
                     on_leads(tables[-1])
-                if active().stopped:
-                    reason = STOPPED
+                if interrupted or active().stopped:
+                    reason = INTERRUPTED if interrupted else STOPPED
                     break
         except KeyboardInterrupt:
             journal.keep()

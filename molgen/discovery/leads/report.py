@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from molgen.constraints.parts import parts
+from molgen.constraints.scaffolds import OUTSIDE
 from molgen.discovery.goals import Goals
 from molgen.discovery.leads.counts import tier
 from molgen.discovery.leads.lead import Lead, Refused
@@ -73,7 +75,8 @@ def frame(
     Args:
         leads: with the oracle of each, and its attempts; values that the oracle has not computed
             while drawing are computed now.
-        request: the request, with goals in units of the training data.
+        request: the request, with goals in units of the training data. If it says which atoms are
+            kept, there is a column ``outside``: what is beside them.
     """
     import pandas as pd
 
@@ -82,6 +85,7 @@ def frame(
     learned = dict.fromkeys(request.goals.learned, NOT_COMPUTED)
     learned |= {f"lead_{name}": NOT_COMPUTED for name in learned}
     rows: list[dict[str, Any]] = []
+    outside: list[str] = []
     for lead, oracle, drawn in leads:
         start: dict[str, Any] = {
             "index": lead.index * request.budget.attempts,
@@ -91,6 +95,7 @@ def frame(
         }
         if isinstance(lead, Refused):
             rows.append(_row(start, names, outcome=lead.reason, tier=tier(calls)))
+            outside.append("")
             continue
         oracle.budget = None  # it limits calls while drawing
         own = oracle.values([lead.smiles])
@@ -102,8 +107,10 @@ def frame(
             facts |= dict(zip(goals.targets, values[k], strict=True))
             facts |= {f"lead_{n}": value for n, value in zip(goals.targets, own[0], strict=True)}
             facts |= {"gain": gains[k], "outcome": results[k], "tier": tier(calls)}
-            facts["index"] = start["index"] + k
+            facts["index"] = start["index"] + item.number - 1
             rows.append(_row(start, names, **facts))
+            cut = parts(lead.verifier, item.smiles) if lead.verifier and item.keeps else {}
+            outside.append(cut.get(OUTSIDE, ""))
     table = pd.DataFrame(rows, columns=list(_row({}, names)))
     further = [name for name in request.properties if name not in names]
     columns = compute(further, table["smiles"].tolist())
@@ -114,7 +121,9 @@ def frame(
             beside: table[name].to_numpy(dtype=np.float64) / atoms
             for beside, name in scored.items()
         }
-    return table.assign(**columns)
+    table = table.assign(**columns)
+    limited = request.likeness.keep is not None or request.likeness.change is not None
+    return table.assign(**{OUTSIDE: outside}) if limited else table
 
 
 def outcomes(

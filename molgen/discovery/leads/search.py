@@ -40,8 +40,10 @@ from molgen.molecules.logs import quiet
 from molgen.molecules.parsing import Molecule, interpret_all, parse
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.factory import adaptive_sampler
+from molgen.sampling.finished import finished
 from molgen.sampling.recipe import Recipe
 from molgen.sampling.sampler import AnySampler, Samples
+from molgen.utils import journal
 from molgen.utils.arrays import Ids
 from molgen.utils.journal import recorded
 from molgen.utils.randomness import SEGMENT, Use, used
@@ -96,7 +98,7 @@ class LeadSearch:
 
     def run(
         self, leads: Sequence[Lead | Refused], on_attempts: Callable[[int], None] | None = None
-    ) -> list[tuple[Lead | Refused, Oracle, list[Attempt]]]:
+    ) -> tuple[list[tuple[Lead | Refused, Oracle, list[Attempt]]], bool]:
         """Draw attempts at leads.
 
         Args:
@@ -104,7 +106,8 @@ class LeadSearch:
             on_attempts: called with the number of attempts that have ended or are skipped.
 
         Returns:
-            For each lead its oracle and its attempts.
+            For each lead its oracle and its attempts, and whether there was an interrupt
+            (Ctrl-C), after which these are the attempts that have ended.
         """
         budget, goals = self.request.budget, self.request.goals.computed
         attempts, stop_after, calls = budget.attempts, budget.stop_after, budget.oracle_calls or 0
@@ -123,8 +126,16 @@ class LeadSearch:
         }
         active = list(states.values())
         step = ROUND if any(state.scored for state in active) else attempts
+        interrupted = False
         for first in range(0, attempts, step):
-            self._round(active, first, min(step, attempts - first), on_attempts)
+            try:
+                count = min(step, attempts - first)
+                interrupted = self._round(active, first, count, on_attempts)
+            except KeyboardInterrupt:  # while regions are scored, or molecules
+                interrupted = True
+            if interrupted:
+                journal.keep()
+                break
             remaining = [
                 state for state in active if not stop_after or len(state.reached) < stop_after
             ]
@@ -137,7 +148,7 @@ class LeadSearch:
         return [
             (lead, oracle, states[lead.index].attempts if lead.index in states else [])
             for lead, oracle in zip(leads, oracles, strict=True)
-        ]
+        ], interrupted
 
     def _round(
         self,
@@ -145,17 +156,23 @@ class LeadSearch:
         first: int,
         count: int,
         on_attempts: Callable[[int], None] | None,
-    ) -> None:
-        """Draw ``count`` attempts at each lead from number ``first`` on, and update the starts."""
+    ) -> bool:
+        """Draw ``count`` attempts at each lead from number ``first`` on, and update the starts.
+
+        Returns:
+            Whether it was interrupted.
+        """
         if not states:
-            return
+            return False
         costs = self._score_regions(states, first)
         masked = [
             (state, number, state.choose(number, self.region_scores.overconfidence))
             for state in states
             for number in range(first, first + count)
         ]
-        samples = self._draw(masked, on_attempts)
+        samples, ended = self._draw(masked, on_attempts)
+        if ended is not None:
+            masked = [masked[i] for i in ended]
         texts = self.model.texts(samples.tokens)
         molecules = interpret_all([self.model.tokenizer.smiles(text) for text in texts])
         for i, (state, number, region) in enumerate(masked):
@@ -163,8 +180,10 @@ class LeadSearch:
             cost = int(samples.nfe[i]), shared[0], int(samples.classifier_nfe[i]) + shared[1]
             state.attempts.append(self._attempt(state, number, region, molecules[i], cost))
         for state in states:
-            if state.scored:
-                state.advance(count, self._writable)
+            new = sum(attempt.number > first for attempt in state.attempts)
+            if state.scored and new and (ended is None or state.surrogate is not None):
+                state.advance(new, self._writable)
+        return ended is not None
 
     def _score_regions(self, states: Sequence[LeadState], first: int) -> dict[int, tuple[int, int]]:
         """Score the regions of new starts; return the forwards taken, by index of the lead."""
@@ -203,8 +222,12 @@ class LeadSearch:
         self,
         masked: Sequence[tuple[LeadState, int, MaskedRegion]],
         on_attempts: Callable[[int], None] | None,
-    ) -> Samples:
-        """Draw masked regions, given with their lead and the number of the attempt."""
+    ) -> tuple[Samples, Ids | None]:
+        """Draw masked regions, given with their lead and the number of the attempt.
+
+        Returns:
+            The rows, and after an interrupt which of them have ended.
+        """
         several = [(state.lead.index, number) for state, number, _ in masked]
         lead, number = np.array(several, dtype=np.int64).T
         place = np.arange(self.model.denoiser.max_length + 1)
@@ -212,16 +235,13 @@ class LeadSearch:
         regions = [region for *_, region in masked]
         ready = rows(self.model, self.prior_draw, regions, lead * SEGMENT + number, u)
 
-        def on_done(ended: Ids, _: Samples) -> None:
-            if on_attempts:
-                on_attempts(len(ended))
-
         sampler = restrained(self.sampler, ready.rules)
         if self.adaptive is not None:
             sampler = self.adaptive.around(
                 sampler, lambda row, smiles: self._acceptable(masked[row][0], smiles)
             )
-        return sampler.run(ready.job(self.request.seed), on_done)
+        job = ready.job(self.request.seed)
+        return finished(lambda on_done: sampler.run(job, on_done), on_attempts)
 
     def _surrogate(self) -> Surrogate | None:
         if not isinstance(self.region_scores, ByClassifier):

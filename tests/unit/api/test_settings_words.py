@@ -122,7 +122,7 @@ def test_methods_of_a_comparison_take_them(model: Model, key: str) -> None:
     for value in (word, option.read(word)):
         (given,) = methods_of({"X": {**further, option.name: value}}, "tiny")
         assert settings_for(model, given, 2.0, 9) == settings_for(model, written, 2.0, 9)
-    with pytest.raises(MolgenError, match="method X: 'colour' is unknown, expected remask"):
+    with pytest.raises(MolgenError, match="method X: 'colour' is unknown, expected one of remask"):
         methods_of({"X": {"colour": 1}}, "tiny")
 
 

@@ -167,6 +167,20 @@ def test_atoms_of_an_rdkit_lead_are_numbered_as_in_the_molecule(model: Model) ->
     kept = found[found["outcome"].isin(["ok", "goal missed"])]
     assert all("O" in text for text in kept["smiles"])
     assert found.request.likeness.keep == [Chem.MolToSmiles(mol).index("O")]
+    for row in found.table.itertuples():
+        assert (row.outside != "") == (row.smiles != "" and row.outcome != "constraint lost")
+        assert all(part.count("*") >= 1 for part in row.outside.split(".") if part)
+
+
+@pytest.mark.parametrize("salt", ["Cl.OCCC", "OCCC.Cl", Chem.MolFromSmiles("Cl.OCCC")])
+def test_atoms_of_a_lead_with_a_salt_are_numbered_as_in_the_input(model: Model, salt: Any) -> None:
+    oxygen = 0 if salt == "OCCC.Cl" else 1
+    found = molgen.optimize(model, salt, {"qed": "max"}, attempts=4, keep=[oxygen], steps=6)
+    assert set(found["lead"].map(Chem.CanonSmiles)) == {"CCCO"}
+    (kept,) = found.request.likeness.keep
+    assert Chem.MolFromSmiles(found["lead"].iloc[0]).GetAtomWithIdx(kept).GetSymbol() == "O"
+    with pytest.raises(MolgenError, match=r"keep has atom \d+, expected indices in"):
+        molgen.optimize(model, salt, {"qed": "max"}, keep=[4 if oxygen == 0 else 0])
 
 
 def test_evaluate_and_score_take_what_a_draw_returns(model: Model, tmp_path: Path) -> None:
@@ -218,7 +232,7 @@ def test_numbers_of_molecules(model: Model, n: Any) -> None:
 
 def test_what_else_is_refused_at_once(model: Model) -> None:
     class Forbidden(Progress):
-        def begin(self, total: int) -> None:
+        def begin(self, total: int, unit: str) -> None:
             raise AssertionError("it began")
 
     given: dict[str, Any] = {"progress": Forbidden()}
@@ -232,7 +246,7 @@ def test_what_else_is_refused_at_once(model: Model) -> None:
         molgen.design(5, RANGE, 1, **given)  # type: ignore[arg-type]
     with pytest.raises(MolgenError, match=r"keep is \[0\] for a file of leads, expected SMARTS"):
         molgen.optimize(model, ["OCCO", "CCO"], RANGE, keep=[0], **given)
-    with pytest.raises(TypeError, match=r"search\(\) got .*'methd'\. Did you mean 'method'"):
+    with pytest.raises(TypeError, match=r"search\(\) got .*'methd'; did you mean method"):
         molgen.search(model, RANGE, 1, methd="smc")  # type: ignore[call-arg]
 
 

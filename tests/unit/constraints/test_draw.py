@@ -14,10 +14,12 @@ from rdkit import Chem
 import molgen
 from molgen.constraints import draw
 from molgen.constraints.open_rows import ConstrainedRows, OpenRows
+from molgen.constraints.parts import parts
 from molgen.constraints.scaffolds import Constraint, read, read_lead
 from molgen.constraints.template import templates
 from molgen.constraints.verify import Verifier
 from molgen.diffusion import plan
+from molgen.errors import MolgenError
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 from molgen.sampling.recipe import Recipe, resolve
@@ -28,6 +30,7 @@ from tiny import save
 SCAFFOLDS = ["*c1ccco1", "[*:1]C1CC1.N#C[*:2]", "[1*]C(=O)N[2*]"]
 QUICK: dict[str, Any] = {"remask": plan.Ancestral(), "remask_weights": None, "steps": 40}
 N = 36
+PARTS = ["part_1", "linker", "R1", "R2"]
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +56,13 @@ def rows(
 
 def test_every_row_has_the_result_of_its_verification(table: pd.DataFrame) -> None:
     assert table["scaffold"].tolist() == SCAFFOLDS * (N // 3)
-    assert list(table.columns[-3:]) == ["qed", "scaffold", "constraint"]
+    assert list(table.columns[-7:]) == ["qed", "scaffold", "constraint", *PARTS]
     cores = {text: Chem.MolFromSmiles(text) for text in ("c1ccco1", "C(=O)N")}
     for row in table.itertuples():
-        assert row.constraint == Verifier(read(row.scaffold))(row.smiles)
+        verifier = Verifier(read(row.scaffold))
+        assert row.constraint == verifier(row.smiles)
+        own = parts(verifier, row.smiles) if row.constraint == "ok" else {}
+        assert [getattr(row, name) for name in PARTS] == [own.get(name, "") for name in PARTS]
         assert (row.constraint == "no molecule") == (row.status != "ok")
         if row.constraint != "ok":
             continue
@@ -66,6 +72,25 @@ def test_every_row_has_the_result_of_its_verification(table: pd.DataFrame) -> No
         if "." in row.scaffold:
             assert mol.HasSubstructMatch(Chem.MolFromSmiles("C1CC1"))
             assert mol.HasSubstructMatch(Chem.MolFromSmiles("C#N"))
+
+
+def test_rows_are_drawn_by_their_indices(qm9: Model, table: pd.DataFrame) -> None:
+    settings = qm9.settings(**QUICK)
+    source = draw.source(qm9, SCAFFOLDS, seed=5, settings=settings, properties=["qed"])
+    index = np.array([1, 4, 5, 32])
+    found = source.at(index)
+    pd.testing.assert_frame_equal(
+        found.drop(columns="unique"),
+        table.iloc[index].reset_index(drop=True).drop(columns="unique"),
+    )
+
+
+def test_a_property_with_the_name_of_a_part_is_refused(qm9: Model) -> None:
+    def linker(mol: Chem.Mol) -> float:
+        return 0.0
+
+    with pytest.raises(MolgenError, match="linker"):
+        molgen.design(qm9, n=1, scaffold="*C1CC1.*C#N", properties=linker)
 
 
 def test_most_rows_keep_the_constraint_and_they_differ(table: pd.DataFrame) -> None:
@@ -92,7 +117,7 @@ def test_a_source_draws_rows_from_any_sample_index(tiny: Model) -> None:
     scaffolds = ["*CO", "*OC*", "*N.*O"]
     source = draw.source(tiny, scaffolds, {"qed": "max"}, **options)
     whole = source(30)
-    assert list(whole.columns[-4:]) == ["qed", "mw", "scaffold", "constraint"]
+    assert list(whole.columns[-7:-3]) == ["qed", "mw", "scaffold", "constraint"]
     assert whole["index"].tolist() == list(range(30))
     assert (whole["constraint"] == "ok").any()
     assert whole.attrs["shared_nfe"] >= 1

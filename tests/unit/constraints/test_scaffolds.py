@@ -72,7 +72,10 @@ REJECTED: dict[tuple[str, str | None], str] = {
     ("[R1]C", None): r"not readable SMILES: parse \(write an R group as \[\*:1\]\)",
     ("c1ccccc1R", None): "write an R group as",
     ("*C name", None): r"not readable SMILES: parse \(expected SMILES alone",
-    ("*C |$_R1;$|", None): "expected SMILES alone, without a name",
+    ("*C |$_R1;$", None): "expected SMILES alone, without a name",
+    ("*C |$_R1;$| name", None): "expected SMILES alone, without a name",
+    ("*C |(1|", None): "not readable CXSMILES",
+    ("*C||*C", None): "not readable SMILES: parse",
     ("[*;!#1]C", None): "not readable SMILES: parse$",  # SMARTS, not SMILES
     ("[*,N]C", None): "not readable SMILES: parse$",
     ("c1ccoc1", None): r"'c1ccoc1' has no attachment point, expected \* where it may grow, task",
@@ -130,8 +133,8 @@ def test_atoms_of_a_lead(chosen: dict[str, str | list[int]], kept: list[set[int]
     [
         ("CC(", {"change": [0]}, r"lead is 'CC\(', expected a molecule: parse"),
         ("", {"change": [0]}, "lead is '', expected a molecule: empty"),
-        ("CC.O", {"change": [0]}, "lead is 'CC.O', expected one whole molecule"),
-        ("*CC", {"change": [0]}, "expected one whole molecule without attachment points"),
+        ("CC.O", {"change": [2]}, r"change has atom 2, expected indices in 0\.\.1"),
+        ("*CC", {"change": [0]}, "expected a whole molecule without attachment points"),
         ("CCO", {}, "change and keep are both given or both missing"),
         ("CCO", {"change": [0], "keep": [1]}, "change and keep are both given or both missing"),
         ("CCO", {"change": [3]}, r"change has atom 3, expected indices in 0\.\.2"),
@@ -149,6 +152,24 @@ def test_unreadable_leads_are_rejected(
     with pytest.raises(ValueError, match=reason) as caught:
         read_lead(lead, **chosen)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("salt", ["{}.Cl", "Cl.{}", "[Na+].{}.[Cl-]"])
+def test_the_salt_of_a_lead_is_left_out_and_its_atoms_keep_their_numbers(salt: str) -> None:
+    text = salt.format(LEAD)
+    first = 0 if salt[0] == "{" else 1
+    for chosen in ({"change": [first + 3]}, {"change": "N"}):
+        constraint = read_lead(text, **chosen)
+        assert constraint.source == text
+        assert constraint.kept == read_lead(LEAD, change=[3]).kept
+        assert Chem.MolToSmiles(constraint.fragments[0].mol) == Chem.CanonSmiles(LEAD)
+
+
+def test_a_bar_between_the_ends_of_a_linker_is_a_dot() -> None:
+    barred, dotted = read("*C1CC1|*C#N"), read("*C1CC1.*C#N")
+    assert barred.task is Task.LINKER
+    assert written(barred) == written(dotted)
+    assert barred.source == "*C1CC1|*C#N"
 
 
 def test_a_lead_that_cannot_be_sanitised_is_rejected() -> None:

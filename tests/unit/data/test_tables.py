@@ -85,7 +85,7 @@ def test_sdf_has_a_record_for_every_row(frame: pd.DataFrame, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["rows", "rows.txt", "rows.parquet.gz", "rows.CSVX"])
 def test_unknown_extension(frame: pd.DataFrame, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=r"expected one of \.csv, \.csv\.gz, .*\.xlsx$"):
+    with pytest.raises(ValueError, match=r"expected one of \.csv, \.csv\.gz, .*\.xlsx"):
         check_extension(name)
     with pytest.raises(ValueError, match="extension"):
         write_table(frame, tmp_path / name)

@@ -122,7 +122,7 @@ def test_an_unknown_spread_leaves_no_tolerance() -> None:
 @pytest.mark.parametrize(
     ("words", "weights", "message"),
     [
-        (["qedd=max"], {}, "property 'qedd' is unknown; did you mean 'qed'?"),
+        (["qedd=max"], {}, "did you mean qed?"),
         (["qed"], {}, "target is 'qed', expected PROP=VALUE such as qed=max or sa=..3"),
         (["=0.8"], {}, "target is '=0.8', expected PROP=VALUE"),
         (["qed="], {}, "target is 'qed=', expected PROP=VALUE"),

@@ -114,10 +114,10 @@ def test_processes_change_nothing_and_nothing_gives_nothing(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("QED", "property 'QED' is unknown; did you mean 'qed'"),
-        ("ringcount", "did you mean 'ring_count'"),
-        ("beauty", "Allowed: qed, ring_count"),
-        ("rdkit:bertz", "RDKit has no descriptor 'bertz'; did you mean 'BertzCT'"),
+        ("QED", "did you mean qed"),
+        ("ringcount", "did you mean ring_count"),
+        ("beauty", "expected qed, ring_count"),
+        ("rdkit:bertz", "RDKit has no descriptor 'bertz'; did you mean BertzCT"),
     ],
 )
 def test_unknown_name(name: str, message: str) -> None:

@@ -38,7 +38,7 @@ BAD: dict[str, tuple[object, str]] = {
     "no object": ([1], "format is None, expected 1"),
     "nested without end": ("[" * 100_000, "deeper"),
     "another format": ({**PRESET, "format": 2}, "format is 2, expected 1"),
-    "a further key": ({**PRESET, "run": "rm"}, "'run' is unknown, expected format, model"),
+    "a further key": ({**PRESET, "run": "rm"}, "'run' is unknown, expected one of format, model"),
     "no model": ({**PRESET, "model": None}, "model is None, expected words"),
     "no target": ({**PRESET, "target": "qed"}, "target is 'qed', expected PROP=VALUE"),
     "a target of nonsense": ({**PRESET, "target": "qed=high"}, "target qed: value is 'high'"),
@@ -64,8 +64,8 @@ def test_files_that_are_refused(tmp_path: Path, case: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_size": 3}, "sampling 'batch_size' is unknown, expected remask"),
-        ({"remask": "rescal"}, "remask strategy is 'rescal'; did you mean rescale"),
+        ({"batch_size": 3}, "sampling 'batch_size' is unknown, expected one of remask"),
+        ({"remask": "rescal"}, "remask strategy is 'rescal', .*did you mean rescale"),
         ({"remask": 1}, "sampling remask is 1, expected words"),
         ({"weights": "best"}, "weights is 'best'"),
         ({"gamma": "high"}, "gamma is 'high', expected a number or START..END"),

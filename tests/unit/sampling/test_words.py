@@ -54,9 +54,13 @@ def test_eta_beside_the_words() -> None:
 @pytest.mark.parametrize(
     ("text", "eta", "message"),
     [
-        ("rescal", None, "strategy is 'rescal'; did you mean rescale. Allowed: ancestral, cap"),
-        ("", None, "strategy is ''; expected one of ancestral"),
-        ("xyz:eta=1", None, "strategy is 'xyz'; expected one of"),
+        (
+            "rescal",
+            None,
+            "strategy is 'rescal', expected one of ancestral, cap.*; did you mean rescale",
+        ),
+        ("", None, "strategy is '', expected one of ancestral"),
+        ("xyz:eta=1", None, "strategy is 'xyz', expected one of"),
         ("cap:et=1", None, "cap has no parameter 'et=1', expected eta as key=value"),
         ("cap:eta", None, "cap has no parameter 'eta', expected eta as key=value"),
         ("ancestral:eta=.1", None, "ancestral has no parameter 'eta=.1', expected none"),
