@@ -24,7 +24,7 @@ export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: help venv design notebooks test test-all lint types conformance coverage fuzz format bench clean
+.PHONY: help venv design notebooks lab docs test test-all lint types conformance coverage fuzz format bench clean
 .PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-classifiers
 .PHONY: frontier
 
@@ -38,7 +38,10 @@ venv: $(ready)test ## create .venv with all requirements
 EXTRAS.core      :=
 EXTRAS.charts    := plots
 EXTRAS.notebooks := notebooks,plots,learn
-EXTRAS.test      := dev,notebooks,plots,parquet,xlsx,learn,fcd
+EXTRAS.lab       := notebooks,plots,learn,parquet,xlsx
+EXTRAS.docs      := docs,plots
+EXTRAS.docking   := docking
+EXTRAS.test      := dev,notebooks,plots,parquet,xlsx,learn,fcd,http,docking
 
 # An existing environment is completed, not replaced; an incomplete one (without pip) is made again.
 # Any part has the core with it.
@@ -60,6 +63,13 @@ design: $(ready)core ## design 100 drug-like molecules towards four goals: out/d
 notebooks: $(ready)notebooks ## run the notebooks: out/notebooks
 	@mkdir -p out/notebooks
 	$(PY) -m nbconvert --execute --to notebook --output-dir out/notebooks notebooks/*.ipynb
+
+lab: $(ready)lab ## JupyterLab on the notebooks
+	@$(PY) -m jupyterlab --version >/dev/null 2>&1 || $(PY) -m pip install --quiet jupyterlab
+	$(PY) -m jupyterlab notebooks
+
+docs: $(ready)docs ## the documentation site: out/site/index.html; warnings are errors
+	$(PY) -m sphinx -b html -q -W --keep-going docs out/site
 
 lint: $(ready)test ## ruff: style and formatting; import-linter: layers
 	$(PY) -m ruff check .
