@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from molgen.discovery.checks import UNSCORED, check_rows
 from molgen.discovery.counts import ALL, DesignCounts
 from molgen.discovery.goals import Goals, guided_targets
 from molgen.discovery.novelty import Novelty, with_inchikey_novelty
@@ -37,7 +37,6 @@ FIRST_ROUND = 32  # small, for a first molecule early
 LARGEST_ROUND = 2048
 SURVEY_ROUND = 256  # rows between two reports on progress
 DRAWS_PER_MOLECULE = 100  # default budget, for targets met by at least 1 % of the draws
-UNSCORED = str(Fate.SCORER_FAILED)
 
 
 @joined()
@@ -195,31 +194,20 @@ class _Run:
         ``unique`` (by the convention of novelty) and ``novel`` (strict) are set over all rows drawn
         so far.
         """
-        smiles = rows["smiles"].tolist()
-        unscored = active().missing(self.goals.targets, smiles)
-        checks = self._checks(rows, unscored)
+        found = check_rows(rows, self.request.filters, self.goals, self.novelty)
         lost: list[str] = []
         unique: list[bool] = []
         # fixes their order in the report
-        for reason in (Fate.INVALID, Fate.DUPLICATE, *self.novelty.reasons, *checks):
+        for reason in (Fate.INVALID, Fate.DUPLICATE, *self.novelty.reasons, *found.passed):
             self.counts.fates.setdefault(reason, 0)
-        identities = self.novelty.identities(smiles)
-        known = self.novelty.rejected(identities, rows["novel"].to_numpy(bool))
         kept = 0
-        for i, (text, identity) in enumerate(zip(smiles, identities, strict=True)):
+        for identity, fate in zip(found.identities, found.fates, strict=True):
             if kept == wanted:
                 break
-            unique.append(bool(text) and (identity or text) not in self.seen)
-            failed = {
-                str(Fate.INVALID): not text,
-                str(Fate.DUPLICATE): not unique[-1],
-                known[i]: bool(known[i]),
-                **{name: not passed[i] for name, passed in checks.items()},
-            }
-            reason = next((name for name, fails in failed.items() if fails), "")
-            lost.append(unscored[i] if reason == UNSCORED else reason)
+            unique.append(bool(identity) and identity not in self.seen)
+            lost.append(fate if unique[-1] or not identity else str(Fate.DUPLICATE))
             kept += lost[-1] == ""
-            self.seen.add(identity or text)
+            self.seen.add(identity)
         self.counts.forwards += rows.attrs.get("shared_nfe", 0)
         first = np.array(unique, dtype=bool)
         rows = rows.iloc[: len(lost)]
@@ -232,21 +220,12 @@ class _Run:
             Fate.FILTERED.of(name): "" if name == RADICALS else f"filter: {name}"
             for name in self.request.filters.names
         }
-        named = {shown.get(name, name): passed[: len(lost)] for name, passed in checks.items()}
-        every = np.logical_and.reduce([passed[: len(lost)] for passed in checks.values()])
+        named = {
+            shown.get(name, name): passed[: len(lost)] for name, passed in found.passed.items()
+        }
+        every = np.logical_and.reduce([passed[: len(lost)] for passed in found.passed.values()])
         self.counts.add(rows, {n: passed for n, passed in named.items() if n} | {ALL: every})
         return rows
-
-    def _checks(self, rows: pd.DataFrame, unscored: list[str]) -> dict[str, NDArray[np.bool_]]:
-        """Return whether rows pass each check, by the reason of a rejection."""
-        checks = {}
-        if "constraint" in rows:
-            checks[str(Fate.CONSTRAINT_LOST)] = rows["constraint"].eq("ok").to_numpy(dtype=bool)
-        passed, met = self.request.filters.met(rows["smiles"].tolist()), self.goals.met(rows)
-        checks |= {Fate.FILTERED.of(name): passed[name].to_numpy() for name in passed}
-        if any(unscored):
-            checks[UNSCORED] = np.array([not reason for reason in unscored], dtype=bool)
-        return checks | {Fate.GOAL_MISSED.of(name): met[name].to_numpy() for name in met}
 
     def table(self, parts: list[pd.DataFrame]) -> pd.DataFrame:
         """Return the delivered rows with their scores."""
