@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from molgen.api.goals import (
     GoalsLike,
@@ -24,11 +25,15 @@ from molgen.discovery.counts import DesignCounts
 from molgen.discovery.goals import TOLERANCE
 from molgen.discovery.request import Budget, Request
 from molgen.errors import MolgenError
+from molgen.model import Model
 from molgen.molecules.filters import Filters
 from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
 from molgen.sampling.result import Result
 from molgen.sampling.settings import Settings
 from molgen.utils.numbers import whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @with_settings
@@ -98,12 +103,83 @@ def design(
         MolgenError: if an argument is invalid, before anything is drawn.
     """
     progress = progress_of(progress)
+    found = prepare(
+        model,
+        goals,
+        n,
+        progress,
+        given,
+        filters=filters,
+        scaffolds=(scaffold, scaffold_file, superstructure, keep, change),
+        properties=properties,
+        tolerance=tolerance,
+        max_draws=max_draws,
+        no_filter=no_filter,
+        allow_training_molecules=allow_training_molecules,
+        allow_radicals=allow_radicals,
+        novelty=novelty,
+        seed=seed,
+        settings=settings,
+    )
+    progress.begin(found.request.count)
+    try:
+        if no_filter:
+            result = room.survey(found.model, found.request, progress.round)
+        else:
+            result = room.design(found.model, found.request, progress.found, progress.round)
+    finally:
+        progress.end()
+    table = result.table if found.carry is None else found.carry(result.table)
+    return replace(result, table=table, model=found.model)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A request that is ready to run.
+
+    Attributes:
+        model: loaded.
+        request: with settings and the targets that guide the draws.
+        carry: adds the other columns of an input file to drawn rows; None without one.
+        leads: SMILES; none for a request without leads.
+    """
+
+    model: Model
+    request: Request
+    carry: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+    leads: tuple[str, ...] = ()
+
+
+def prepare(
+    model: ModelLike,
+    goals: GoalsLike,
+    n: int,
+    progress: Progress,
+    given: dict[str, Any],
+    *,
+    filters: Filters | Sequence[str] | str,
+    scaffolds: tuple[ScaffoldsLike, str | Path | None, bool, AtomsLike, AtomsLike],
+    properties: PropertiesLike,
+    tolerance: float,
+    max_draws: int | None,
+    no_filter: bool,
+    allow_training_molecules: bool,
+    allow_radicals: bool,
+    novelty: str,
+    seed: int,
+    settings: Settings | None,
+) -> Prepared:
+    """Return a request of design; arguments as of :func:`design`.
+
+    Raises:
+        MolgenError: if one is invalid.
+    """
     wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model)
     if given.get("guidance") == UNGUIDED and len(wanted):
         raise MolgenError("guidance is none with a target, expected `molgen sample`")
     if no_filter and max_draws is not None:
         raise MolgenError("max-draws is given with no-filter, expected one of them")
-    parts, file = constraints_of(scaffold, scaffold_file, superstructure, keep, change)
+    parts, file = constraints_of(*scaffolds)
     request = Request(
         wanted,
         whole("n", n),
@@ -124,13 +200,4 @@ def design(
     announce(model, request, file.notes() if file else (), progress)
     for line in remarks(request, no_filter):
         progress.remark(line)
-    progress.begin(request.count)
-    try:
-        if no_filter:
-            found = room.survey(model, request, progress.round)
-        else:
-            found = room.design(model, request, progress.found, progress.round)
-    finally:
-        progress.end()
-    table = found.table if file is None else carry_scaffolds(found.table, file)
-    return replace(found, table=table, model=model)
+    return Prepared(model, request, partial(carry_scaffolds, file=file) if file else None)

@@ -25,7 +25,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, outputs, scaffold_options
+from molgen.cli import campaign_options, options, outputs, scaffold_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,14 +62,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_sampling(parser)
     options.add_scorers(parser)
+    campaign_options.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Design and write; return the exit status."""
     started = time.monotonic()
-    outputs.check_files(arguments)
     goals, columns = options.goals(arguments)
-    weights = outputs.read_weights(arguments.weight)
+    words = {
+        "filters": arguments.filter,
+        **scaffold_options.given(arguments),
+        "properties": columns,
+        "tolerance": arguments.tolerance,
+        "max_draws": arguments.max_draws,
+        "allow_training_molecules": arguments.allow_training_molecules,
+        "allow_radicals": arguments.allow_radicals,
+        "novelty": arguments.novelty,
+        "seed": arguments.seed,
+        "goal_weights": outputs.read_weights(arguments.weight),
+        **options.given(arguments),
+    }
+    if arguments.campaign:
+        return campaign_options.run(arguments, goals, words, "no_filter", "grid")
+    outputs.check_files(arguments)
 
     from molgen.api.design import design
 
@@ -78,19 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.model,
         goals,
         arguments.n,
-        filters=arguments.filter,
-        **scaffold_options.given(arguments),
-        properties=columns,
-        tolerance=arguments.tolerance,
-        max_draws=arguments.max_draws,
         no_filter=arguments.no_filter,
-        allow_training_molecules=arguments.allow_training_molecules,
-        allow_radicals=arguments.allow_radicals,
-        novelty=arguments.novelty,
-        seed=arguments.seed,
         progress=screen,
-        goal_weights=weights,
-        **options.given(arguments),
+        **words,
     )
     if designs.reason == "interrupted" and not len(designs):
         raise KeyboardInterrupt

@@ -1,0 +1,284 @@
+"""Campaigns: a request whose molecules, drawn by many processes, are in one file that survives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from molgen.api.design import Prepared, design, prepare
+from molgen.api.load import ModelLike, identity
+from molgen.api.progress import Progress, progress_of
+from molgen.campaigns import running
+from molgen.campaigns.arguments import restored, stored, stored_arguments
+from molgen.campaigns.plan import Plan, of_one_row
+from molgen.campaigns.running import EngineLike
+from molgen.campaigns.status import Status
+from molgen.campaigns.store import Store
+from molgen.errors import MolgenError
+from molgen.utils.database import remove
+from molgen.utils.numbers import whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BLOCK = 64  # rows: what a lost worker loses
+LEFT_OUT = ("model", "goals", "n", "progress", "settings", "no_filter", "batch_size", "max_draws")
+"""Arguments of commands that are not of the stored request, or are stored beside it."""
+IDLE = ("batch_size",)  # settings without an effect on the rows
+COMMANDS = {"design": design}
+
+
+class Campaign:
+    """A request for many molecules in one file, to be continued at any time.
+
+    The first ``n`` accepted rows by sample index are its molecules. They depend on the request
+    alone: not on the engine, the number of workers, or how often the campaign was interrupted.
+
+        with molgen.Campaign("night.campaign", "design", "zinc250k", {"qed": ".9.."}, 10_000) as c:
+            c.run(workers=8)
+            c.export("night.csv")
+
+    The same call continues an unfinished campaign, and ``molgen.Campaign("night.campaign")`` opens
+    it by its file alone.
+
+    Args:
+        path: of the file, created if there is none.
+        command: ``design``; None to open a file.
+        model: a model, or its name or folder.
+        goals: as of the command.
+        n: molecules to accept.
+        max_draws: budget of rows; by default 100 for each molecule.
+        block: rows that are drawn at once.
+        score_timeout: seconds that a call of a user's function may take.
+        progress: False for none, or callbacks.
+        **words: other arguments of the command, and settings of sampling.
+
+    Raises:
+        MolgenError: if an argument is invalid, or the file is of another request, damaged, or in
+            use; a file that was created is deleted.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        command: str | None = None,
+        model: ModelLike | None = None,
+        goals: Any = None,
+        n: int = 100,
+        *,
+        max_draws: int | None = None,
+        block: int = BLOCK,
+        score_timeout: float = 60.0,
+        progress: Progress | bool | None = None,
+        **words: Any,
+    ) -> None:
+        self.path, self.progress = Path(path), progress_of(progress)
+        self._prepared: Prepared | None = None
+        created = not os.path.lexists(path)
+        if command is None and created:
+            raise MolgenError(f"path is {str(path)!r}, expected the file of a campaign")
+        request, named = {}, dict(words)
+        self._idle = {name: named.pop(name) for name in IDLE if name in named}
+        if command is not None:
+            if command not in COMMANDS:
+                raise MolgenError(f"command is {command!r}, expected {' or '.join(COMMANDS)}")
+            request = {
+                "command": command,
+                "model": str(getattr(model, "name", model)),
+                "goals": stored(goals, "goals"),
+                "block": whole("block", block),
+                "score_timeout": float(score_timeout),
+                **stored_arguments(COMMANDS[command], named, LEFT_OUT),
+            }
+        self._store = Store(path)
+        try:
+            if command is not None:
+                self._store.identify(request)
+                self._limits(n, max_draws)
+                self._prepare(model)
+            elif not self._store.request():
+                raise MolgenError(f"{path} is empty, expected the file of a campaign")
+        except BaseException:
+            self._store.close()
+            if created:
+                with suppress(OSError):
+                    remove(path)
+            raise
+
+    def run(
+        self,
+        engine: EngineLike = "local",
+        workers: int | None = None,
+        address: str | None = None,
+    ) -> Status:
+        """Draw and score until ``n`` molecules are accepted, or the budget of rows ends.
+
+        Everything that workers return is stored at once. An interrupt (Ctrl-C) ends the run; the
+        next one goes on.
+
+        Args:
+            engine: ``local`` for processes on this machine, ``dask`` for those of a cluster.
+            workers: processes of the local engine, or of a cluster on this machine; None for one
+                for each core.
+            address: of the scheduler of a running Dask cluster.
+
+        Raises:
+            MolgenError: if a task fails, or the file cannot be written; what is stored is kept.
+        """
+        found = self._prepare()
+        plan = self._plan(found)
+        n, max_draws = self._facts("n", "max_draws")
+        with (
+            running.engine_of(engine, plan, workers, address) as own,
+            running.Run(self._store, plan, n, max_draws, self._block, own) as run,
+        ):
+            reason = run.to_the_end(self.progress.shown)
+        self._store.set_facts(reason=reason)
+        if run.stopped:
+            self.progress.warn(run.stopped)
+        return self.status()
+
+    def extend(self, n: int, max_draws: int | None = None) -> None:
+        """Raise the number of molecules; :meth:`run` goes on to it.
+
+        Args:
+            n: molecules to accept in all.
+            max_draws: budget of rows in all; by default 100 for each molecule.
+
+        Raises:
+            MolgenError: if one of them is below what it was.
+        """
+        (before,) = self._facts("n")
+        whole("n", n, before)
+        self._store.set_facts(n=whole("n", n), max_draws=max_draws, reason="")
+
+    def status(self) -> Status:
+        """Return the state in numbers."""
+        return running.status(self._store)
+
+    def tables(self, every: bool = False) -> Iterator[pd.DataFrame]:
+        """Yield the molecules, some thousands at a time.
+
+        Args:
+            every: all rows up to the last accepted one, with the reason of a rejection in the
+                column ``lost``.
+        """
+        return running.tables(self._store, every)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The molecules, in the order of their sample indices."""
+        import pandas as pd
+
+        return pd.concat(self.tables(), ignore_index=True)
+
+    def export(self, path: str | Path, every: bool = False) -> int:
+        """Write the molecules in the format of the path's suffix; return their number.
+
+        Args:
+            path: of the file.
+            every: see :meth:`tables`.
+
+        Raises:
+            MolgenError: for another suffix.
+            OSError: if it cannot be written; no part of a file is left.
+        """
+        from molgen.data.tables import write_tables
+
+        return write_tables(self.tables(every), path)
+
+    def close(self) -> None:
+        """Close the file; other processes may open it."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.status().done
+
+    def __repr__(self) -> str:
+        return f"{self.path}\n{self.status()}"
+
+    @property
+    def _block(self) -> int:
+        return int(self._store.request()["block"])
+
+    def _facts(self, *names: str) -> list[Any]:
+        facts = self._store.facts()
+        return [facts.get(name) for name in names]
+
+    def _limits(self, n: int, max_draws: int | None) -> None:
+        """Store the number of molecules and the budget, or compare them.
+
+        Raises:
+            MolgenError: if they differ from those of the file.
+        """
+        given = {"n": whole("n", n), "max_draws": max_draws}
+        facts = self._store.facts()
+        for name, value in given.items():
+            if facts.get(name, value) != value:
+                raise MolgenError(
+                    f"{self.path} is of another request: {name} was {facts[name]} and is {value}; "
+                    "expected molgen campaign extend to change it"
+                )
+        self._store.set_facts(**{name: value for name, value in given.items() if name not in facts})
+
+    def _prepare(self, model: ModelLike | None = None) -> Prepared:
+        """Return the request, ready to run; the file is of the same model, files and versions.
+
+        Raises:
+            MolgenError: if it is not, or an argument is invalid.
+        """
+        if self._prepared is not None:
+            return self._prepared
+        request = self._store.request()
+        (n,) = self._facts("n")
+        names = stored_arguments(COMMANDS[request["command"]], {}, LEFT_OUT)
+        words = restored({name: request[name] for name in names}) | self._idle
+        found = _PREPARE[request["command"]](
+            model or request["model"], request["goals"], n, self.progress, words
+        )
+        self._store.identify(identity(found.model) | running.contents(request))
+        settings = found.request.settings
+        if settings is not None and of_one_row(settings) is not settings:
+            self.progress.remark("until: without unique, so that a row depends on itself alone")
+            found = replace(found, request=replace(found.request, settings=of_one_row(settings)))
+        self._prepared = found
+        return found
+
+    def _plan(self, found: Prepared) -> Plan:
+        request = self._store.request()
+        timeout = request["score_timeout"]
+        return Plan.of(request["command"], found.model, found.request, timeout, found.carry)
+
+
+def _design(
+    model: ModelLike, goals: Any, n: int, progress: Progress, words: dict[str, Any]
+) -> Prepared:
+    parts = ("scaffold", "scaffold_file", "superstructure", "keep", "change")
+    scaffolds = tuple(words.pop(name) for name in parts)
+    names = ("filters", "properties", "tolerance", "allow_training_molecules", "allow_radicals")
+    own = {name: words.pop(name) for name in (*names, "novelty", "seed")}
+    return prepare(
+        model,
+        goals,
+        n,
+        progress,
+        words,
+        scaffolds=scaffolds,
+        max_draws=None,
+        no_filter=False,
+        settings=None,
+        **own,
+    )
+
+
+_PREPARE = {"design": _design}

@@ -1,0 +1,100 @@
+"""The loop of a campaign: give tasks to an engine, and store what they return.
+
+The client alone writes. All results that are there are stored in one transaction, so the disk is
+waited for once; then the next tasks are given out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from molgen.campaigns.engine import Engine
+from molgen.campaigns.plan import Task
+from molgen.campaigns.store import Store
+from molgen.campaigns.worker import Done
+from molgen.errors import MolgenError
+
+PAUSE = 0.5  # seconds between two calls of ``on_progress``, at most
+PROBE_FACT, COLUMNS_FACT = "probe", "columns"
+
+
+class Work(Protocol):
+    """The tasks of a campaign."""
+
+    def next(self, workers: int) -> Task | None:
+        """Return the next task; None if the running ones may be enough."""
+        ...
+
+    def take(self, done: Done) -> None:
+        """Store what a task returned; within a transaction."""
+        ...
+
+    def ended(self) -> str:
+        """Return the reason of the end; empty before it."""
+        ...
+
+
+def run(store: Store, work: Work, engine: Engine, on_progress: Callable[[], None]) -> str:
+    """Run tasks until the campaign ends.
+
+    Args:
+        store: the file.
+        work: its tasks.
+        engine: runs them.
+        on_progress: called after results are stored, and while there are none.
+
+    Returns:
+        The reason of the end.
+
+    Raises:
+        MolgenError: if a task fails, a worker draws other rows than the file has and there is no
+            other one, or the file cannot be written.
+    """
+    running, facts = 0, store.facts()
+    while not (reason := work.ended()):
+        slots = engine.workers + max(1, engine.workers // 2)
+        while running < slots and (task := work.next(max(1, engine.workers))) is not None:
+            engine.submit(task)
+            running += 1
+        if not running and engine.workers:
+            raise MolgenError(f"{store.path}: no task is left before the end")  # cannot happen
+        found = engine.finished(PAUSE)
+        kept: list[Done] = []
+        for one in found:
+            running -= 1
+            if one.done is None:
+                raise one.error or MolgenError(f"{one.task} failed")
+            probe = one.done.probe
+            if probe and probe != facts.setdefault(PROBE_FACT, probe):
+                _refuse(engine, one.done.worker)
+                engine.submit(one.task)
+                running += 1
+                continue
+            kept.append(one.done)
+        if kept:
+            with store.transaction():
+                for done in kept:
+                    if done.columns and COLUMNS_FACT not in facts:
+                        facts[COLUMNS_FACT] = list(done.columns)
+                        store.set_facts(
+                            **{name: facts[name] for name in (PROBE_FACT, COLUMNS_FACT)}
+                        )
+                    work.take(done)
+        on_progress()
+    return reason
+
+
+def _refuse(engine: Engine, worker: str) -> None:
+    """Refuse a worker whose probe differs.
+
+    Raises:
+        MolgenError: if no other worker is left.
+    """
+    try:
+        engine.refuse(worker)
+    except MolgenError as error:
+        raise MolgenError(
+            f"{error}: last bits differ between processors; begin the campaign with --dtype fp32, "
+            "or fp64, under which they agree more often"
+        ) from error
