@@ -33,21 +33,30 @@ EngineLike = str | Callable[[Plan], Engine]
 """The name of an engine, or a function that returns one for a plan."""
 
 
-def engine_of(name: EngineLike, plan: Plan, workers: int | None, address: str | None) -> Engine:
-    """Return an engine by name.
+def check_engine(name: str, workers: int | None, address: str | None) -> None:
+    """Check the name of an engine and its arguments.
 
     Raises:
         MolgenError: if there is none, or it does not take the arguments.
     """
-    if not isinstance(name, str):
-        return name(plan)
     if workers is not None and workers < 1:
         raise MolgenError(f"workers is {workers}, expected at least 1")
-    if name == LOCAL:
-        if address is not None:
-            raise MolgenError(f"address is {address!r} with engine local, expected engine dask")
-        return Local(plan, workers)
-    raise MolgenError(f"engine is {name!r}, expected {LOCAL} or {DASK}")
+    if name not in (LOCAL, DASK):
+        raise MolgenError(f"engine is {name!r}, expected {LOCAL} or {DASK}")
+    if name == LOCAL and address is not None:
+        raise MolgenError(f"address is {address!r} with engine local, expected engine dask")
+
+
+def engine_of(name: EngineLike, plan: Plan, workers: int | None, address: str | None) -> Engine:
+    """Return an engine.
+
+    Raises:
+        MolgenError: as :func:`check_engine`.
+    """
+    if not isinstance(name, str):
+        return name(plan)
+    check_engine(name, workers, address)
+    return Local(plan, workers)
 
 
 class Run:

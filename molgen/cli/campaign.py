@@ -8,7 +8,6 @@ run continues it; functions that the file names are run only with --allow-functi
 watch may be used while it runs.
 
 Example:
-  molgen design zinc250k --target qed=0.9.. --n 10000 --campaign night.campaign --workers 8
   molgen campaign watch night.campaign
   molgen campaign extend night.campaign --n 20000
   molgen campaign run night.campaign --workers 8

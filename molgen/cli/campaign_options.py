@@ -75,6 +75,9 @@ def run(
         outputs.check_files(arguments)
 
     from molgen.api.campaign import Campaign
+    from molgen.campaigns.running import check_engine
+
+    check_engine(arguments.engine, arguments.workers, arguments.address)
 
     screen = outputs.Screen()
     with Campaign(

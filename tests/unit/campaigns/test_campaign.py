@@ -174,12 +174,12 @@ def test_functions_of_a_program_are_scorers(tiny_model: Path) -> None:
     ],
 )
 def test_another_request_is_refused(tiny_model: Path, changed: dict[str, Any], named: str) -> None:
-    ran(begin("a", tiny_model))
+    begin("a", tiny_model).close()
     before = Path("a.campaign").read_bytes()
     with pytest.raises(MolgenError, match=named):
         begin("a", tiny_model, **changed)
     assert Path("a.campaign").read_bytes() == before
-    ran(begin("a", tiny_model, batch_size=7))  # without an effect on the rows
+    begin("a", tiny_model, batch_size=7).close()  # without an effect on the rows
 
 
 def test_bad_input_leaves_no_file(tiny_model: Path, folder: Path) -> None:
