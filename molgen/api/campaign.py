@@ -9,27 +9,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from molgen.api.design import Prepared, design, prepare
+from molgen.api.commands import COMMANDS
 from molgen.api.load import ModelLike, identity
+from molgen.api.prepared import Prepared
 from molgen.api.progress import Progress, progress_of
 from molgen.campaigns import running
 from molgen.campaigns.arguments import restored, stored, stored_arguments
-from molgen.campaigns.plan import Plan, of_one_row
+from molgen.campaigns.designing import Designing
+from molgen.campaigns.improving import Improving
+from molgen.campaigns.plan import LEADS, SEARCH, Plan, of_one_row, place_of
 from molgen.campaigns.running import EngineLike
 from molgen.campaigns.status import Status
 from molgen.campaigns.store import Store
+from molgen.discovery.design import DRAWS_PER_MOLECULE
 from molgen.errors import MolgenError
+from molgen.sampling.result import COMPLETE
 from molgen.utils.database import remove
 from molgen.utils.numbers import whole
+from molgen.utils.parallel import cores
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK = 64  # rows: what a lost worker loses
 LEFT_OUT = ("model", "goals", "n", "progress", "settings", "no_filter", "batch_size", "max_draws")
 """Arguments of commands that are not of the stored request, or are stored beside it."""
 IDLE = ("batch_size",)  # settings without an effect on the rows
-COMMANDS = {"design": design}
 
 
 class Campaign:
@@ -47,12 +51,12 @@ class Campaign:
 
     Args:
         path: of the file, created if there is none.
-        command: ``design``; None to open a file.
+        command: ``design``, ``search`` or ``optimize``; None to open a file.
         model: a model, or its name or folder.
         goals: as of the command.
-        n: molecules to accept.
+        n: molecules to accept; for ``optimize`` the number of leads.
         max_draws: budget of rows; by default 100 for each molecule.
-        block: rows that are drawn at once.
+        block: rows, or leads, of one task.
         score_timeout: seconds that a call of a user's function may take.
         progress: False for none, or callbacks.
         **words: other arguments of the command, and settings of sampling.
@@ -71,7 +75,7 @@ class Campaign:
         n: int = 100,
         *,
         max_draws: int | None = None,
-        block: int = BLOCK,
+        block: int | None = None,
         score_timeout: float = 60.0,
         progress: Progress | bool | None = None,
         **words: Any,
@@ -88,11 +92,10 @@ class Campaign:
                 raise MolgenError(f"command is {command!r}, expected {' or '.join(COMMANDS)}")
             request = {
                 "command": command,
-                "model": str(getattr(model, "name", model)),
                 "goals": stored(goals, "goals"),
-                "block": whole("block", block),
+                "block": whole("block", COMMANDS[command][2] if block is None else block),
                 "score_timeout": float(score_timeout),
-                **stored_arguments(COMMANDS[command], named, LEFT_OUT),
+                **stored_arguments(COMMANDS[command][0], named, LEFT_OUT),
             }
         self._store = Store(path)
         try:
@@ -129,17 +132,33 @@ class Campaign:
         Raises:
             MolgenError: if a task fails, or the file cannot be written; what is stored is kept.
         """
-        found = self._prepare()
-        plan = self._plan(found)
-        n, max_draws = self._facts("n", "max_draws")
-        with (
-            running.engine_of(engine, plan, workers, address) as own,
-            running.Run(self._store, plan, n, max_draws, self._block, own) as run,
-        ):
-            reason = run.to_the_end(self.progress.shown)
-        self._store.set_facts(reason=reason)
-        if run.stopped:
-            self.progress.warn(run.stopped)
+        command, (reason, n, max_draws) = self._command, self._facts("reason", "n", "max_draws")
+        running.check_engine(engine, workers, address)
+        if reason == COMPLETE:
+            return self.status()
+        found, store, shown = self._prepare(), self._store, self.progress.shown
+        request = store.request()
+        plan = Plan.of(command, found.model, found.request, request["score_timeout"], found.carry)
+        if command == SEARCH and engine == running.LOCAL:
+            what = store, plan, found.model, found.method, request["pareto"]
+            reason = running.run_search(*what, None, workers or cores(), shown)
+            store.set_facts(reason=reason)
+            return self.status()
+        work: Designing | Improving
+        with running.engine_of(engine, plan, workers, address) as own:
+            if command == SEARCH:
+                what = store, plan, found.model, found.method, request["pareto"]
+                reason = running.run_search(*what, own, own.workers, shown)
+            elif command == LEADS:
+                work = Improving(store, found.leads, request["block"])
+                reason = running.run_tasks(store, plan, work, own, shown)
+            else:
+                budget = max_draws or n * DRAWS_PER_MOLECULE
+                work = Designing(store, plan, n, budget, request["block"])
+                reason = running.run_tasks(store, plan, work, own, shown)
+                if work.stopped:
+                    self.progress.warn(work.stopped)
+        store.set_facts(reason=reason)
         return self.status()
 
     def extend(self, n: int, max_draws: int | None = None) -> None:
@@ -153,6 +172,8 @@ class Campaign:
             MolgenError: if one of them is below what it was.
         """
         (before,) = self._facts("n")
+        if self._command == LEADS:
+            raise MolgenError("a campaign of leads cannot be extended: begin one for further leads")
         whole("n", n, before)
         self._store.set_facts(n=whole("n", n), max_draws=max_draws, reason="")
 
@@ -205,11 +226,11 @@ class Campaign:
         return self.status().done
 
     def __repr__(self) -> str:
-        return f"{self.path}\n{self.status()}"
+        return f"Campaign({str(self.path)!r})"
 
     @property
-    def _block(self) -> int:
-        return int(self._store.request()["block"])
+    def _command(self) -> str:
+        return str(self._store.request()["command"])
 
     def _facts(self, *names: str) -> list[Any]:
         facts = self._store.facts()
@@ -240,45 +261,20 @@ class Campaign:
         if self._prepared is not None:
             return self._prepared
         request = self._store.request()
-        (n,) = self._facts("n")
-        names = stored_arguments(COMMANDS[request["command"]], {}, LEFT_OUT)
+        facts = self._store.facts()
+        function, prepared, _ = COMMANDS[self._command]
+        names = stored_arguments(function, {}, LEFT_OUT)
         words = restored({name: request[name] for name in names}) | self._idle
-        found = _PREPARE[request["command"]](
-            model or request["model"], request["goals"], n, self.progress, words
+        found = prepared(
+            model or facts["model"], request["goals"], facts["n"], self.progress, words
         )
         self._store.identify(identity(found.model) | running.contents(request))
+        self._store.set_facts(model=place_of(found.model))
         settings = found.request.settings
         if settings is not None and of_one_row(settings) is not settings:
             self.progress.remark("until: without unique, so that a row depends on itself alone")
             found = replace(found, request=replace(found.request, settings=of_one_row(settings)))
+        if found.leads:
+            self._store.set_facts(n=len(found.leads))
         self._prepared = found
         return found
-
-    def _plan(self, found: Prepared) -> Plan:
-        request = self._store.request()
-        timeout = request["score_timeout"]
-        return Plan.of(request["command"], found.model, found.request, timeout, found.carry)
-
-
-def _design(
-    model: ModelLike, goals: Any, n: int, progress: Progress, words: dict[str, Any]
-) -> Prepared:
-    parts = ("scaffold", "scaffold_file", "superstructure", "keep", "change")
-    scaffolds = tuple(words.pop(name) for name in parts)
-    names = ("filters", "properties", "tolerance", "allow_training_molecules", "allow_radicals")
-    own = {name: words.pop(name) for name in (*names, "novelty", "seed")}
-    return prepare(
-        model,
-        goals,
-        n,
-        progress,
-        words,
-        scaffolds=scaffolds,
-        max_draws=None,
-        no_filter=False,
-        settings=None,
-        **own,
-    )
-
-
-_PREPARE = {"design": _design}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from molgen.api.goals import (
     GoalsLike,
@@ -18,6 +18,7 @@ from molgen.api.goals import (
     remarks,
 )
 from molgen.api.load import ModelLike, loaded
+from molgen.api.prepared import Prepared
 from molgen.api.progress import Progress, progress_of
 from molgen.api.scaffolds import AtomsLike, ScaffoldsLike, carry_scaffolds, constraints_of
 from molgen.discovery import design as room
@@ -25,15 +26,11 @@ from molgen.discovery.counts import DesignCounts
 from molgen.discovery.goals import TOLERANCE
 from molgen.discovery.request import Budget, Request
 from molgen.errors import MolgenError
-from molgen.model import Model
 from molgen.molecules.filters import Filters
 from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
 from molgen.sampling.result import Result
 from molgen.sampling.settings import Settings
 from molgen.utils.numbers import whole
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @with_settings
@@ -108,7 +105,7 @@ def design(
         goals,
         n,
         progress,
-        given,
+        dict(given),
         filters=filters,
         scaffolds=(scaffold, scaffold_file, superstructure, keep, change),
         properties=properties,
@@ -129,25 +126,7 @@ def design(
             result = room.design(found.model, found.request, progress.found, progress.round)
     finally:
         progress.end()
-    table = result.table if found.carry is None else found.carry(result.table)
-    return replace(result, table=table, model=found.model)
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A request that is ready to run.
-
-    Attributes:
-        model: loaded.
-        request: with settings and the targets that guide the draws.
-        carry: adds the other columns of an input file to drawn rows; None without one.
-        leads: SMILES; none for a request without leads.
-    """
-
-    model: Model
-    request: Request
-    carry: Callable[[pd.DataFrame], pd.DataFrame] | None = None
-    leads: tuple[str, ...] = ()
+    return replace(result, table=found.carried(result.table), model=found.model)
 
 
 def prepare(

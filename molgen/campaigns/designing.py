@@ -69,7 +69,7 @@ class Designing:
         return math.ceil(self.budget / self.size)
 
     @property
-    def accepted(self) -> int:
+    def done(self) -> int:
         """Number of molecules accepted so far, by any row."""
         return self.store.fates[OK]
 

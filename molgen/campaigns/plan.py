@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from molgen.checkpoints.hub import bundled_names
+from molgen.checkpoints.hub import HUB, bundled_names
 from molgen.discovery.goals import Goals
 from molgen.discovery.request import Request
 from molgen.errors import MolgenError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNIQUE, VALID = "unique", "valid"
-DESIGN, LEADS = "design", "optimize"
+DESIGN, LEADS, SEARCH = "design", "optimize", "search"
 PROBE = 32  # rows that every worker draws again before its first task
 
 Carry = Callable[["pd.DataFrame"], "pd.DataFrame"]
@@ -84,7 +84,7 @@ class Plan:
     """What workers do for a campaign.
 
     Attributes:
-        kind: ``design`` or ``optimize``.
+        kind: ``design``, ``optimize`` or ``search``; workers of a search score, and do not draw.
         model: its name, or its absolute folder.
         digest: of its files.
         request: resolved: with settings and the targets that guide the draws.
@@ -127,14 +127,11 @@ class Plan:
         Raises:
             MolgenError: if the model was made in memory, or a goal is invalid.
         """
-        if model.folder is None:
-            raise MolgenError(f"model {model.name!r} is in memory, expected a folder or a name")
-        known = model.name in bundled_names() or model.name.startswith("hf:")
         named = {name: callables.given(name) for name in request.names}
         paid = tuple(name for name in request.names if is_function(name))
         return cls(
             kind,
-            model.name if known else str(model.folder.resolve()),
+            place_of(model),
             model.digest(),
             request,
             request.goals.measured(model.prior),
@@ -161,6 +158,19 @@ class Plan:
         value = np.array([outcome])
         missed = "" if goal.met(value)[0] else Fate.GOAL_MISSED.of(name)
         return missed, 0.0 if missed else goal.weight * float(goal.gain(value)[0])
+
+
+def place_of(model: Model) -> str:
+    """Return the name by which other processes load a model: its own, or its absolute folder.
+
+    Raises:
+        MolgenError: if it was made in memory.
+    """
+    if model.folder is None:
+        raise MolgenError(f"model {model.name!r} is in memory, expected a folder or a name")
+    if model.name in bundled_names() or model.name.startswith(HUB):
+        return str(model.name)
+    return str(model.folder.resolve())
 
 
 def of_one_row(settings: Settings) -> Settings:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from molgen.campaigns import scheduler
+from molgen.campaigns import scheduler, searching
 from molgen.campaigns.designing import Designing
 from molgen.campaigns.engine import Engine
+from molgen.campaigns.improving import Improving
 from molgen.campaigns.local import Local
-from molgen.campaigns.plan import Plan
+from molgen.campaigns.plan import LEADS, SEARCH, Plan
 from molgen.campaigns.scheduler import COLUMNS_FACT
+from molgen.campaigns.searching import Spread
 from molgen.campaigns.status import Rate, Status
 from molgen.campaigns.store import OK, Store
 from molgen.campaigns.tables import tables as rows
 from molgen.campaigns.watch import Published
-from molgen.discovery.design import DRAWS_PER_MOLECULE
+from molgen.discovery.search import Method, Search
 from molgen.errors import MolgenError
+from molgen.model import Model
 from molgen.utils.files import digest
 from property_models.registry import files
 
@@ -33,7 +39,7 @@ EngineLike = str | Callable[[Plan], Engine]
 """The name of an engine, or a function that returns one for a plan."""
 
 
-def check_engine(name: str, workers: int | None, address: str | None) -> None:
+def check_engine(name: EngineLike, workers: int | None, address: str | None) -> None:
     """Check the name of an engine and its arguments.
 
     Raises:
@@ -41,7 +47,7 @@ def check_engine(name: str, workers: int | None, address: str | None) -> None:
     """
     if workers is not None and workers < 1:
         raise MolgenError(f"workers is {workers}, expected at least 1")
-    if name not in (LOCAL, DASK):
+    if isinstance(name, str) and name not in (LOCAL, DASK):
         raise MolgenError(f"engine is {name!r}, expected {LOCAL} or {DASK}")
     if name == LOCAL and address is not None:
         raise MolgenError(f"address is {address!r} with engine local, expected engine dask")
@@ -56,75 +62,113 @@ def engine_of(name: EngineLike, plan: Plan, workers: int | None, address: str | 
     if not isinstance(name, str):
         return name(plan)
     check_engine(name, workers, address)
-    return Local(plan, workers)
+    if name == LOCAL:
+        return Local(plan, workers)
+    from molgen.campaigns.dask import Dask  # an extra
+
+    return Dask(plan, workers, address)
 
 
-class Run:
-    """A run of a design campaign; a context manager.
+def run_tasks(
+    store: Store, plan: Plan, work: Designing | Improving, engine: Engine, shown: bool
+) -> str:
+    """Run the tasks of a campaign to its end; return the reason.
 
     Args:
         store: the file.
         plan: of the campaign.
-        n: molecules to accept.
-        max_draws: budget of rows; None for the default.
-        block: rows of a block.
-        engine: runs the tasks.
+        work: its tasks.
+        engine: runs them.
+        shown: whether the state is shown on stderr.
+
+    Raises:
+        MolgenError: as :func:`molgen.campaigns.scheduler.run`.
     """
+    rate = Rate(work.done)
+    n = int(store.facts()["n"])
+    store.set_facts(paid=list(plan.paid), reason="")
 
-    def __init__(
-        self, store: Store, plan: Plan, n: int, max_draws: int | None, block: int, engine: Engine
-    ) -> None:
-        self.store, self.engine = store, engine
-        self.work = Designing(store, plan, n, max_draws or n * DRAWS_PER_MOLECULE, block)
-        self.store.set_facts(paid=list(plan.paid), reason="")
-        self._n, self._rate = n, Rate(self.work.accepted)
-
-    def to_the_end(self, shown: bool) -> str:
-        """Run to the end; return its reason.
-
-        Args:
-            shown: whether the state is shown on stderr.
-        """
-        with Published(self.store.path, self.status, shown) as published:
-            return scheduler.run(self.store, self.work, self.engine, published)
-
-    @property
-    def stopped(self) -> str:
-        """Why user's functions are not called any more; empty while they are."""
-        return self.work.stopped
-
-    def status(self) -> Status:
-        """Return the state, without a look at all rows."""
-        store, accepted = self.store, self.work.accepted
+    def state() -> Status:
         return Status(
-            "design",
-            self._n,
-            accepted,
+            plan.kind,
+            n,
+            store.fates[OK],
             sum(store.fates.values()),
             dict(store.fates),
-            self.work.waiting,
+            work.waiting,
             best=store.best(),
-            workers=self.engine.workers,
-            rate=self._rate(accepted),
-            done=min(accepted, self._n),
+            workers=engine.workers,
+            rate=rate(work.done),
+            done=min(work.done, n),
         )
 
-    def __enter__(self) -> Self:
-        return self
+    with Published(store.path, state, shown) as published:
+        return scheduler.run(store, work, engine, published)
 
-    def __exit__(self, *_: object) -> None: ...
+
+def run_search(
+    store: Store,
+    plan: Plan,
+    model: Model,
+    method: Method,
+    pareto: bool,
+    engine: Engine | None,
+    workers: int,
+    shown: bool,
+) -> str:
+    """Run a search to its end; return the reason.
+
+    Args:
+        store: the file.
+        plan: of the campaign.
+        model: that draws, in this process.
+        method: of the search.
+        pareto: see :func:`molgen.discovery.search.search`.
+        engine: runs the user's functions; None for processes on this machine.
+        workers: number of these.
+        shown: whether the state is shown on stderr.
+
+    Raises:
+        MolgenError: as :func:`molgen.campaigns.searching.search`.
+    """
+    n, states = int(store.facts()["n"]), list[Search]()
+    store.set_facts(reason="")
+
+    def state() -> Status:
+        if not states:
+            return Status(SEARCH, n, 0, 0, workers=workers)
+        counts = states[-1].counts
+        facts = counts.drawn, dict(counts.fates), 0, counts.forwards, counts.classifier_forwards
+        return Status(SEARCH, n, counts.accepted, *facts, workers=workers)
+
+    with (
+        Published(store.path, state, shown) as published,
+        closing(Spread(plan.timeout, workers, engine=engine)) as scoring,
+    ):
+
+        def on_round(search: Search) -> None:
+            states[:] = [search]
+            published()
+
+        reason = searching.search(store, model, plan.request, method, pareto, scoring, on_round)
+    for line in scoring.report():
+        print(line, file=sys.stderr)
+    return reason
 
 
 def status(store: Store) -> Status:
     """Return the state of a campaign that is not running: of the rows up to the last accepted."""
-    facts, request = store.facts(), store.request()
-    n, end = facts["n"], _end(store, facts["n"])
+    facts, command = store.facts(), store.request()["command"]
+    n, end = facts["n"], EVERY_ROW if command == LEADS else _end(store, facts["n"])
     fates, forwards, classifier_forwards = store.counts(end)
+    accepted = fates[OK]
+    if command == SEARCH:
+        fates = Counter(facts.get("counts", {}))
     return Status(
-        request["command"],
+        command,
         n,
-        fates[OK],
-        sum(fates.values()),
+        accepted,
+        facts.get("drawn", sum(fates.values())),
         dict(fates),
         sum(row < end for row, _ in store.waiting()),
         forwards,
@@ -132,7 +176,7 @@ def status(store: Store) -> Status:
         store.scored(),
         store.best(),
         facts.get("reason", ""),
-        done=min(fates[OK], n),
+        done=facts.get("done", min(accepted, n)),
     )
 
 
@@ -141,9 +185,12 @@ def tables(store: Store, every: bool = False) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     facts = store.facts()
-    columns, paid = facts.get(COLUMNS_FACT, []), facts.get("paid", [])
-    end, found = _end(store, facts["n"]), False
-    for table in rows(store, columns, paid, end, EVERY_ROW, every):
+    columns, found = facts.get(COLUMNS_FACT, []), False
+    if "outcome" in columns:  # of leads: all attempts, each with its properties
+        parts = rows(store, columns, (), EVERY_ROW, True)
+    else:
+        parts = rows(store, columns, facts.get("paid", ()), _end(store, facts["n"]), every)
+    for table in parts:
         found = True
         yield table
     if not found:

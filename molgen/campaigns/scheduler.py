@@ -7,9 +7,9 @@ waited for once; then the next tasks are given out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-from molgen.campaigns.engine import Engine
+from molgen.campaigns.engine import Engine, Finished
 from molgen.campaigns.plan import Task
 from molgen.campaigns.store import Store
 from molgen.campaigns.worker import Done
@@ -64,7 +64,7 @@ def run(store: Store, work: Work, engine: Engine, on_progress: Callable[[], None
         for one in found:
             running -= 1
             if one.done is None:
-                raise one.error or MolgenError(f"{one.task} failed")
+                _fail(one)
             probe = one.done.probe
             if probe and probe != facts.setdefault(PROBE_FACT, probe):
                 _refuse(engine, one.done.worker)
@@ -83,6 +83,15 @@ def run(store: Store, work: Work, engine: Engine, on_progress: Callable[[], None
                     work.take(done)
         on_progress()
     return reason
+
+
+def _fail(finished: Finished) -> NoReturn:
+    """Raise the error of a task, as one of the request or the machine if it is another."""
+    error = finished.error
+    if isinstance(error, ValueError | OSError | MemoryError):
+        raise error
+    text = f"{type(error).__name__}: {error}"
+    raise MolgenError(f"{type(finished.task).__name__} failed: {text}") from error
 
 
 def _refuse(engine: Engine, worker: str) -> None:

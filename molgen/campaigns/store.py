@@ -247,6 +247,12 @@ class Store:
             fates.append(fate)
         return fates
 
+    def clear_rows(self) -> None:
+        """Delete all rows: another run of a search replaces them."""
+        for table in ("rows", "draws", "identities"):
+            self._connection.execute(f"DELETE FROM {table}")
+        self.walked, self.fates = 0, Counter()
+
     def decide(self, row: int, fate: str, gain: float) -> None:
         """Set the fate of a row that has waited, and add a gain to its score."""
         self._connection.execute(
@@ -322,12 +328,11 @@ class Store:
         )
         return fates, int(costs[0]), int(costs[1])
 
-    def rows(self, end: int, limit: int, every: bool = False) -> Iterator[list[tuple[Any, ...]]]:
+    def rows(self, end: int, every: bool = False) -> Iterator[list[tuple[Any, ...]]]:
         """Yield rows in order, some at a time.
 
         Args:
             end: rows before this one.
-            limit: most rows.
             every: whether rejected rows are included.
 
         Yields:
@@ -335,16 +340,16 @@ class Store:
         """
         fate = "fate != ''" if every else "fate = 'ok'"
         first = -1
-        while limit > 0:
+        while True:
             found = self._all(
                 f"SELECT row, smiles, fate, score, cells FROM rows WHERE {fate} AND row > ? "
                 "AND row < ? ORDER BY row LIMIT ?",
-                *(first, end, min(limit, CHUNK)),
+                *(first, end, CHUNK),
             )
             if not found:
                 return
             yield found
-            first, limit = found[-1][0], limit - len(found)
+            first = found[-1][0]
 
     def scored(self) -> dict[str, int]:
         """Return the number of molecules with a score, by property."""

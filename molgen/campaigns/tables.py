@@ -19,7 +19,7 @@ SCORE, LOST = "score", "lost"
 
 
 def tables(
-    store: Store, columns: Sequence[str], paid: Sequence[str], end: int, n: int, every: bool = False
+    store: Store, columns: Sequence[str], paid: Sequence[str], end: int, every: bool = False
 ) -> Iterator[pd.DataFrame]:
     """Yield tables of consecutive rows.
 
@@ -28,13 +28,12 @@ def tables(
         columns: of the stored rows.
         paid: properties whose values are stored for each molecule.
         end: rows before this one.
-        n: most rows.
         every: rejected rows too, with the reason in the column ``lost``.
     """
     import pandas as pd
 
     own = [name for name in columns if name not in OWN_COLUMNS]
-    for rows in store.rows(end, n, every):
+    for rows in store.rows(end, every):
         cells = [json.loads(row[-1]) for row in rows]
         table = pd.DataFrame(cells, columns=own)
         smiles, fates = [row[1] for row in rows], [row[2] for row in rows]
@@ -46,7 +45,7 @@ def tables(
             scores = [store.score(name, text) if text else None for text in smiles]
             added[name] = [x if isinstance(x, float) else np.nan for x in scores]
         table = table.assign(**added)[list(columns)]
-        if "outcome" not in columns:
+        if "unique" in columns and any(row[3] is not None for row in rows):
             table[SCORE] = [np.nan if row[3] is None else row[3] for row in rows]
         if every and "outcome" not in columns:
             table[LOST] = ["" if fate == OK else fate for fate in fates]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -82,7 +83,11 @@ def run(packed: bytes, task: Task) -> Done:
     Raises:
         MolgenError: if the model of this process has other files than the plan's.
     """
-    worker = _worker(packed)
+    with _one_at_a_time:
+        return _run(_worker(packed), task)
+
+
+def _run(worker: Worker, task: Task) -> Done:
     started = time.perf_counter()
     name = f"{socket.gethostname()}:{os.getpid()}"
     if isinstance(task, Scoring):
@@ -92,6 +97,9 @@ def run(packed: bytes, task: Task) -> Done:
     started = time.perf_counter()
     found = worker.draw(task) if isinstance(task, Draw) else worker.improve(task)
     return replace(found, worker=name, probe=probe, seconds=time.perf_counter() - started)
+
+
+_one_at_a_time = threading.Lock()  # a worker of a cluster may have several threads
 
 
 @lru_cache(maxsize=1)
@@ -161,7 +169,7 @@ class Worker:
         table = with_inchikey_novelty(table, model.training_index)
         table = table if plan.carry is None else plan.carry(table)
         smiles = table["smiles"].tolist()
-        columns, cells = _cells(self._placed(table))
+        columns, cells = cells_of(self._placed(table))
         rows = [
             Row(task.first + i, smiles[i], checked.identities[i], checked.fates[i], score, cells[i])
             for i, score in enumerate(np.where(np.isneginf(gains), np.nan, gains).tolist())
@@ -180,7 +188,7 @@ class Worker:
         if scoring.stopped:
             raise MolgenError(scoring.stopped)
         table = found.table if self.plan.carry is None else self.plan.carry(found.table)
-        columns, cells = _cells(table)
+        columns, cells = cells_of(table)
         parts = (table[name].tolist() for name in ("index", "smiles", "outcome", "gain"))
         rows = [
             Row(index, smiles, "", "" if fate == Fate.ACCEPTED else fate, gain, text)
@@ -256,7 +264,7 @@ class Worker:
         return table.assign(**dict.fromkeys(self.plan.paid, np.nan))[order]
 
 
-def _cells(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+def cells_of(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Return the columns of a table, and each row without :data:`OWN_COLUMNS` as a JSON list."""
     own = table.drop(columns=[name for name in OWN_COLUMNS if name in table])
     parts = [own[name].tolist() for name in own]

@@ -58,9 +58,9 @@ def ran(campaign: Campaign, **how: Any) -> pd.DataFrame:
 
 @pytest.mark.parametrize("novelty", ["strict", "inchikey"])
 def test_the_molecules_of_a_campaign_are_those_of_design(tiny_model: Path, novelty: str) -> None:
-    words = {"novelty": novelty, "filters": ["smarts:OO"], "seed": 3}
+    words: dict[str, Any] = {"novelty": novelty, "filters": ["smarts:OO"], "seed": 3}
     found = ran(begin("a", tiny_model, **words))
-    designed = molgen.design(tiny_model, GOALS, 20, **words)  # type: ignore[arg-type]
+    designed = molgen.design(tiny_model, GOALS, 20, **words)
     pd.testing.assert_frame_equal(found, designed.table)
     with Campaign("a.campaign") as campaign:
         status = campaign.status()
@@ -227,3 +227,57 @@ def test_parts_are_exported_as_one_table(
         assert [len(part) for part in campaign.tables()] == [7, 7, 6]
         campaign.export(f"parts.{suffix}")
     pd.testing.assert_frame_equal(read_table(f"parts.{suffix}"), read_table(f"whole.{suffix}"))
+
+
+def test_leads_of_a_campaign_are_those_of_optimize(tiny_model: Path) -> None:
+    leads = ["CCOC", "NCC=O", "CCCO", "OCCN", "C", "CCNC"]
+    words: dict[str, Any] = {"attempts": 4, "similarity": 0.2, "oracle_calls": 6}
+    with Campaign(
+        "a.campaign", "optimize", tiny_model, {"qed": "max"}, leads=leads, block=2, **words
+    ) as campaign:
+        with suppress(OSError):
+            campaign.run(shuffled(last=1))
+        assert campaign.status().reason == ""
+    with Campaign("a.campaign") as campaign:
+        status = campaign.run(shuffled(seed=1))
+        found = campaign.table
+        with pytest.raises(MolgenError, match="extend"):
+            campaign.extend(9)
+    expected = molgen.optimize(tiny_model, leads, {"qed": "max"}, **words)
+    pd.testing.assert_frame_equal(found, expected.table)
+    assert (status.reason, status.done, status.n) == ("complete", 6, 6)
+
+
+@pytest.mark.parametrize("engine", [None, "shuffled"])
+def test_molecules_of_a_search_are_those_of_search(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, engine: str | None
+) -> None:
+    how: dict[str, Any] = {"workers": 1} if engine is None else {"engine": shuffled(2)}
+    goals = {SIZE: "max"}
+    asked: dict[str, Any] = {"n": 4, "nfe": 60, "method": "metropolis"}
+    expected = molgen.search(tiny_model, goals, **asked)
+    Path("calls.log").unlink()
+
+    def begun() -> Campaign:
+        return Campaign("a.campaign", "search", tiny_model, goals, **asked)
+
+    from molgen.discovery.search import Search
+
+    scored, rounds = Search.score_rows, []
+
+    def cut(search: Search, *arguments: Any) -> Any:
+        if len(rounds) == 2:
+            raise OSError("power cut")
+        rounds.append(1)
+        return scored(search, *arguments)
+
+    monkeypatch.setattr(Search, "score_rows", cut)
+    with begun() as campaign, pytest.raises(OSError, match="power cut"):
+        campaign.run(**how)
+    monkeypatch.setattr(Search, "score_rows", scored)
+    assert len(calls()) > 0
+    with begun() as campaign:
+        assert campaign.run(**how).reason == "complete"
+        pd.testing.assert_frame_equal(campaign.table, expected.table)
+        assert campaign.run(**how).done == 4  # nothing runs again
+    assert set(calls().values()) == {1}
