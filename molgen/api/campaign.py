@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -212,6 +212,44 @@ class Campaign:
 
         return write_tables(self.tables(every), path)
 
+    def simulate(
+        self, workers: Sequence[int], n: int | None = None, lost_per_hour: float = 0.0
+    ) -> pd.DataFrame:
+        """Return how long a design campaign would take with more workers, as this one measured.
+
+        Args:
+            workers: of each simulated campaign.
+            n: molecules to accept; None for those of this campaign.
+            lost_per_hour: workers lost in an hour, of all.
+
+        Returns:
+            A row for each: ``workers, hours, drawn``, the shares ``redrawn`` and ``rescored`` that
+            were lost with their workers, ``writer``, the share of the time that the client writes,
+            ``idle``, that of the workers without a task, and ``writer_is_limit``.
+
+        Raises:
+            MolgenError: if this campaign has measured too little, or a number is out of range.
+        """
+        import pandas as pd
+
+        from molgen.campaigns.simulate import Measured, simulate
+
+        measured, wanted = Measured.of(self._store), n or self._facts("n")[0]
+        rows = [
+            {
+                "workers": one.workers,
+                "hours": one.seconds / 3600,
+                "drawn": one.drawn,
+                "redrawn": one.redrawn / one.drawn,
+                "rescored": one.rescored / max(1.0, one.drawn * measured.scored),
+                "writer": one.busy,
+                "idle": one.idle,
+                "writer_is_limit": one.limited,
+            }
+            for one in simulate(measured, wanted, workers, lost_per_hour)
+        ]
+        return pd.DataFrame(rows)
+
     def close(self) -> None:
         """Close the file; other processes may open it."""
         self._store.close()
@@ -244,6 +282,8 @@ class Campaign:
         """
         given = {"n": whole("n", n), "max_draws": max_draws}
         facts = self._store.facts()
+        if self._command == LEADS and "n" in facts:
+            return  # it is the number of leads
         for name, value in given.items():
             if facts.get(name, value) != value:
                 raise MolgenError(

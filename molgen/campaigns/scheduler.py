@@ -6,7 +6,9 @@ waited for once; then the next tasks are given out.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from molgen.campaigns.engine import Engine, Finished
@@ -16,7 +18,45 @@ from molgen.campaigns.worker import Done
 from molgen.errors import MolgenError
 
 PAUSE = 0.5  # seconds between two calls of ``on_progress``, at most
-PROBE_FACT, COLUMNS_FACT = "probe", "columns"
+PROBE_FACT, COLUMNS_FACT, START_FACT, WRITE_FACT = "probe", "columns", "start", "write"
+
+
+@dataclass
+class Line:
+    """A least-squares line of seconds over items, from sums.
+
+    Attributes:
+        count: of the points.
+        items: their sum.
+        seconds: their sum.
+        squares: sum of the squares of items.
+        products: sum of items times seconds.
+    """
+
+    count: int = 0
+    items: int = 0
+    seconds: float = 0.0
+    squares: int = 0
+    products: float = 0.0
+
+    def add(self, items: int, seconds: float) -> None:
+        """Add a point."""
+        self.count, self.items, self.seconds = (
+            self.count + 1,
+            self.items + items,
+            self.seconds + seconds,
+        )
+        self.squares, self.products = self.squares + items**2, self.products + items * seconds
+
+    @property
+    def fitted(self) -> tuple[float, float]:
+        """The seconds at no item, and for each item; neither is below 0."""
+        if not self.count:
+            return 0.0, 0.0
+        spread = self.count * self.squares - self.items**2
+        slope = self.count * self.products - self.items * self.seconds
+        slope = max(0.0, slope / spread) if spread else 0.0
+        return max(0.0, (self.seconds - slope * self.items) / self.count), slope
 
 
 class Work(Protocol):
@@ -52,6 +92,7 @@ def run(store: Store, work: Work, engine: Engine, on_progress: Callable[[], None
             other one, or the file cannot be written.
     """
     running, facts = 0, store.facts()
+    line, began = Line(**facts.get(WRITE_FACT, {})), time.monotonic()
     while not (reason := work.ended()):
         slots = engine.workers + max(1, engine.workers // 2)
         while running < slots and (task := work.next(max(1, engine.workers))) is not None:
@@ -73,7 +114,12 @@ def run(store: Store, work: Work, engine: Engine, on_progress: Callable[[], None
                 continue
             kept.append(one.done)
         if kept:
+            written = time.perf_counter()
+            if START_FACT not in facts and kept[0].probe:
+                facts[START_FACT] = max(0.0, time.monotonic() - began - kept[0].seconds)
+                store.set_facts(start=facts[START_FACT])
             with store.transaction():
+                store.set_facts(write=vars(line))
                 for done in kept:
                     if done.columns and COLUMNS_FACT not in facts:
                         facts[COLUMNS_FACT] = list(done.columns)
@@ -81,6 +127,8 @@ def run(store: Store, work: Work, engine: Engine, on_progress: Callable[[], None
                             **{name: facts[name] for name in (PROBE_FACT, COLUMNS_FACT)}
                         )
                     work.take(done)
+            items = sum(len(done.rows) + sum(map(len, done.scores.values())) for done in kept)
+            line.add(items, time.perf_counter() - written)
         on_progress()
     return reason
 

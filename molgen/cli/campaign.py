@@ -12,6 +12,7 @@ Example:
   molgen campaign extend night.campaign --n 20000
   molgen campaign run night.campaign --workers 8
   molgen campaign export night.campaign --out night.csv
+  molgen campaign simulate night.campaign --workers 10,100,1000 --molecules 1000000
 """
 
 from __future__ import annotations
@@ -66,6 +67,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run the Python functions that the file names",
     )
     campaign_options.add_engine(going)
+    simulated = action("simulate", "compute how long it would take with more workers")
+    simulated.add_argument(
+        "--workers",
+        type=_counts,
+        default=[1, 10, 100, 1000],
+        metavar="K,K",
+        help="numbers of workers (default 1,10,100,1000)",
+    )
+    simulated.add_argument(
+        "--molecules",
+        type=options.positive,
+        metavar="N",
+        help="to accept (default: those of the campaign)",
+    )
+    simulated.add_argument(
+        "--lost-per-hour",
+        type=float,
+        default=0.0,
+        metavar="R",
+        help="workers lost in an hour, of all (default 0)",
+    )
+
+
+def _counts(text: str) -> list[int]:
+    return [options.positive(part) for part in text.split(",")]
 
 
 def _add_out(parser: argparse.ArgumentParser, required: bool) -> None:
@@ -103,6 +129,11 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.action == "extend":
             campaign.extend(arguments.n, arguments.max_draws)
             print(campaign.status())
+        elif arguments.action == "simulate":
+            found = campaign.simulate(
+                arguments.workers, arguments.molecules, arguments.lost_per_hour
+            )
+            print(found.to_string(index=False, float_format=lambda x: f"{x:.4g}"))
         elif arguments.action == "export":
             count = campaign.export(arguments.other, arguments.every)
             print(f"wrote {count} rows to {arguments.other}")

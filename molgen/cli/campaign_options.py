@@ -28,9 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--block",
         type=options.positive,
-        default=64,
         metavar="ROWS",
-        help="rows that a worker draws at once (default 64)",
+        help="rows that a worker draws at once (default 64), or leads (default 8)",
     )
     add_engine(group)
 
@@ -85,7 +84,7 @@ def run(
         arguments.command,
         arguments.model,
         goals,
-        arguments.n,
+        getattr(arguments, "n", 1),  # leads have their own number
         block=arguments.block,
         score_timeout=arguments.score_timeout,
         progress=screen,
@@ -109,5 +108,5 @@ def go_on(campaign: Campaign, arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         print(f"wrote {campaign.export(arguments.out)} rows to {arguments.out}")
     if status.reason != COMPLETE:
-        print(f"{status.done} of {status.n} molecules: {status.reason}", file=sys.stderr)
+        print(f"{status.done} of {status.n}: {status.reason}", file=sys.stderr)
     return 0 if status.reason == COMPLETE else 2 if status.reason == STOPPED else outputs.FEWER

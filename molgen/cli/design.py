@@ -10,6 +10,9 @@ molecule is accepted. The exit status is 0 with N molecules and 3 with fewer.
 
 With --no-filter, the first N rows are delivered without filtering, and counted in the same way.
 
+With --campaign, all rows and scores are kept in a file from which the same command goes on after an
+interruption; see `molgen campaign --help`.
+
 Example:
   molgen design qm9 --target qed=max --n 100 --out designs.csv --grid designs.png
   molgen design qm9 --target ring_count=3 --target logp=0..1 --n 50 --out rings.csv
@@ -17,6 +20,7 @@ Example:
       --target hbd=1 --filter brenk --filter 'smarts:[N+](=O)[O-]' --n 50 --out several.csv
   molgen design qm9 --target qed=max --target sa=min --weight qed=2 --n 50 --out ranked.csv
   molgen design qm9 --target qed=0.5.. --target logp=0..1 --no-filter --n 1000 --out rows.csv
+  molgen design zinc250k --target qed=0.9.. --n 10000 --campaign night.campaign --workers 8
 """
 
 from __future__ import annotations
