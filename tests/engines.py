@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from typing import Self
 
@@ -44,6 +45,9 @@ class Shuffled:
     def finished(self, seconds: float) -> list[Finished]:
         if self.last is not None and len(self.ran) >= self.last:
             raise OSError("power cut")
+        if not self._tasks:
+            time.sleep(seconds)
+            return []
         task = self._tasks.pop(self._rng.randrange(len(self._tasks)))
         if self._rng.random() < self.lost:
             worker.run(self._packed, task)

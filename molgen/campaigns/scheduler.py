@@ -1,14 +1,16 @@
 """The loop of a campaign: give tasks to an engine, and store what they return.
 
-The client alone writes. All results that are there are stored in one transaction, so the disk is
-waited for once; then the next tasks are given out.
+The client alone writes. All results of a moment are stored in one transaction, so that the disk is
+waited for once.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from molgen.campaigns.engine import Engine, Finished
@@ -17,6 +19,7 @@ from molgen.campaigns.store import Store
 from molgen.campaigns.worker import Done
 from molgen.errors import MolgenError
 
+TOGETHER = 0.1  # seconds whose results are one transaction: the disk takes some time for each
 PAUSE = 0.5  # seconds between two calls of ``on_progress``, at most
 PROBE_FACT, COLUMNS_FACT, START_FACT, WRITE_FACT = "probe", "columns", "start", "write"
 
@@ -91,46 +94,84 @@ def run(store: Store, work: Work, engine: Engine, on_progress: Callable[[], None
         MolgenError: if a task fails, a worker draws other rows than the file has and there is no
             other one, or the file cannot be written.
     """
-    running, facts = 0, store.facts()
-    line, began = Line(**facts.get(WRITE_FACT, {})), time.monotonic()
-    while not (reason := work.ended()):
-        slots = engine.workers + max(1, engine.workers // 2)
-        while running < slots and (task := work.next(max(1, engine.workers))) is not None:
-            engine.submit(task)
-            running += 1
-        if not running and engine.workers:
-            raise MolgenError(f"{store.path}: no task is left before the end")  # cannot happen
-        found = engine.finished(PAUSE)
-        kept: list[Done] = []
-        for one in found:
-            running -= 1
+    loop = _Loop(store, work, engine)
+    try:
+        while not (reason := work.ended()):
+            loop.give()
+            loop.collect()
+            if loop.due:
+                loop.write()
+            on_progress()
+    except BaseException:
+        with suppress(MolgenError):  # the first error is raised
+            loop.write()
+        raise
+    return reason
+
+
+@dataclass(eq=False)
+class _Loop:
+    """The state of :func:`run`: tasks that were given out, and results that are to be written."""
+
+    store: Store
+    work: Work
+    engine: Engine
+    running: int = 0
+    found: list[Done] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.facts = self.store.facts()
+        self.line = Line(**self.facts.get(WRITE_FACT, {}))
+        self.began, self.written = time.monotonic(), -math.inf
+
+    @property
+    def due(self) -> bool:
+        """Whether there are results, and the last transaction is not a moment ago."""
+        return bool(self.found) and time.monotonic() >= self.written + TOGETHER
+
+    def give(self) -> None:
+        """Give out tasks: one for each worker, and some that wait."""
+        workers = self.engine.workers
+        slots = workers + max(1, workers // 2)
+        while self.running < slots and (task := self.work.next(max(1, workers))) is not None:
+            self.engine.submit(task)
+            self.running += 1
+        if not (self.running or self.found) and workers:
+            raise MolgenError(f"{self.store.path}: no task is left before the end")
+
+    def collect(self) -> None:
+        """Take results that are there; those of a worker that draws other rows are dropped."""
+        wait = self.written + TOGETHER - time.monotonic() if self.found else PAUSE
+        for one in self.engine.finished(max(0.0, wait)):
             if one.done is None:
                 _fail(one)
             probe = one.done.probe
-            if probe and probe != facts.setdefault(PROBE_FACT, probe):
-                _refuse(engine, one.done.worker)
-                engine.submit(one.task)
-                running += 1
-                continue
-            kept.append(one.done)
-        if kept:
-            written = time.perf_counter()
-            if START_FACT not in facts and kept[0].probe:
-                facts[START_FACT] = max(0.0, time.monotonic() - began - kept[0].seconds)
-                store.set_facts(start=facts[START_FACT])
-            with store.transaction():
-                store.set_facts(write=vars(line))
-                for done in kept:
-                    if done.columns and COLUMNS_FACT not in facts:
-                        facts[COLUMNS_FACT] = list(done.columns)
-                        store.set_facts(
-                            **{name: facts[name] for name in (PROBE_FACT, COLUMNS_FACT)}
-                        )
-                    work.take(done)
-            items = sum(len(done.rows) + sum(map(len, done.scores.values())) for done in kept)
-            line.add(items, time.perf_counter() - written)
-        on_progress()
-    return reason
+            if probe and probe != self.facts.setdefault(PROBE_FACT, probe):
+                _refuse(self.engine, one.done.worker)
+                self.engine.submit(one.task)
+            else:
+                self.running -= 1
+                self.found.append(one.done)
+
+    def write(self) -> None:
+        """Write all results in one transaction."""
+        if not self.found:
+            return
+        found, self.found = self.found, []
+        started, first = time.perf_counter(), found[0]
+        with self.store.transaction():
+            if first.probe and START_FACT not in self.facts:
+                self.facts[START_FACT] = max(0.0, time.monotonic() - self.began - first.seconds)
+            if first.columns:
+                self.facts.setdefault(COLUMNS_FACT, list(first.columns))
+            names = (PROBE_FACT, COLUMNS_FACT, START_FACT)
+            known = {name: self.facts[name] for name in names if name in self.facts}
+            self.store.set_facts(**known, write=vars(self.line))
+            for done in found:
+                self.work.take(done)
+        items = sum(len(done.rows) + sum(map(len, done.scores.values())) for done in found)
+        self.line.add(items, time.perf_counter() - started)
+        self.written = time.monotonic()
 
 
 def _fail(finished: Finished) -> NoReturn:

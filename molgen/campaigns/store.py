@@ -61,6 +61,7 @@ SCHEMA = (
 ``own`` is the fate of a row as far as it depends on the row alone, empty if it is accepted;
 ``fate`` is null before the row is walked and empty while it waits for scores."""
 OK = str(Fate.ACCEPTED)
+CACHE_KIB = 16384  # of pages: the index of molecules is written at random places
 CHUNK = 5000  # rows in memory at once
 
 
@@ -126,6 +127,7 @@ class Store:
         """
         self.path = Path(path)
         self._connection = connect(self.path, APPLICATION, SCHEMA)
+        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._own = JournalFile(self.path, self._connection)
         self.staged = False
         with reported(self.path):

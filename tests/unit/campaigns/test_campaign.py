@@ -56,7 +56,7 @@ def ran(campaign: Campaign, **how: Any) -> pd.DataFrame:
         return campaign.table
 
 
-@pytest.mark.parametrize("novelty", ["strict", "inchikey"])
+@pytest.mark.parametrize("novelty", ["strict", pytest.param("inchikey", marks=pytest.mark.slow)])
 def test_the_molecules_of_a_campaign_are_those_of_design(tiny_model: Path, novelty: str) -> None:
     words: dict[str, Any] = {"novelty": novelty, "filters": ["smarts:OO"], "seed": 3}
     found = ran(begin("a", tiny_model, **words))
@@ -71,7 +71,12 @@ def test_the_molecules_of_a_campaign_are_those_of_design(tiny_model: Path, novel
 
 
 @pytest.mark.parametrize(
-    "how", [{"workers": 1}, {"workers": 7, "seed": 1}, {"workers": 3, "seed": 2, "lost": 0.3}]
+    "how",
+    [
+        {"workers": 3, "seed": 2, "lost": 0.3},
+        pytest.param({"workers": 1}, marks=pytest.mark.slow),
+        pytest.param({"workers": 7, "seed": 1}, marks=pytest.mark.slow),
+    ],
 )
 def test_molecules_and_scores_do_not_depend_on_workers(
     tiny_model: Path, how: dict[str, Any]
@@ -216,17 +221,17 @@ def workers_alone(plan: Any) -> Any:
     return engine
 
 
-@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "tsv", "smi", "sdf", "parquet", "xlsx"])
-def test_parts_are_exported_as_one_table(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
+def test_parts_are_exported_as_one_table(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran(begin("a", tiny_model))
     with Campaign("a.campaign") as campaign:
-        assert campaign.export(f"whole.{suffix}") == 20
-        monkeypatch.setattr("molgen.campaigns.store.CHUNK", 7)
-        assert [len(part) for part in campaign.tables()] == [7, 7, 6]
-        campaign.export(f"parts.{suffix}")
-    pd.testing.assert_frame_equal(read_table(f"parts.{suffix}"), read_table(f"whole.{suffix}"))
+        for suffix in ("csv", "csv.gz", "tsv", "smi", "sdf", "parquet", "xlsx"):
+            with monkeypatch.context() as patch:
+                assert campaign.export(f"whole.{suffix}") == 20
+                patch.setattr("molgen.campaigns.store.CHUNK", 7)
+                assert [len(part) for part in campaign.tables()] == [7, 7, 6]
+                campaign.export(f"parts.{suffix}")
+            parts = read_table(f"parts.{suffix}")
+            pd.testing.assert_frame_equal(parts, read_table(f"whole.{suffix}"))
 
 
 def test_leads_of_a_campaign_are_those_of_optimize(tiny_model: Path) -> None:
@@ -248,7 +253,7 @@ def test_leads_of_a_campaign_are_those_of_optimize(tiny_model: Path) -> None:
     assert (status.reason, status.done, status.n) == ("complete", 6, 6)
 
 
-@pytest.mark.parametrize("engine", [None, "shuffled"])
+@pytest.mark.parametrize("engine", [None, pytest.param("shuffled", marks=pytest.mark.slow)])
 def test_molecules_of_a_search_are_those_of_search(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, engine: str | None
 ) -> None:
