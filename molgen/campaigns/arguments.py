@@ -39,11 +39,13 @@ def stored_arguments(
     unknown = [name for name in given if name not in parameters or name in left_out]
     if unknown:
         raise TypeError(f"a campaign got an unexpected keyword argument {unknown[0]!r}")
-    return {
-        name: stored(given.get(name, parameter.default), name)
-        for name, parameter in parameters.items()
-        if name not in left_out
-    }
+    found = {}
+    for name, parameter in parameters.items():
+        if name not in left_out:
+            value = stored(given.get(name, parameter.default), name)
+            # an empty list of the command line is no list at all
+            found[name] = stored(parameter.default, name) if value in ([], {}) else value
+    return found
 
 
 def restored(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from molgen.api.campaign import Campaign
-from molgen.campaigns.local import Local
 
 distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
 
@@ -46,7 +45,7 @@ def test_a_lost_worker_changes_nothing(
                 campaign.run("dask", workers=2)
                 killer.join()
             else:
-                campaign.run(lambda plan, k=int(name[-1]): Local(plan, k))
+                campaign.run(workers=int(name[-1]))
             tables.append(campaign.table)
             scored = campaign.status().scored
         calls = Counter(Path(f"{name}.log").read_text().split())

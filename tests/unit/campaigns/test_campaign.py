@@ -268,7 +268,7 @@ def test_molecules_of_a_search_are_those_of_search(
 
     from molgen.discovery.search import Search
 
-    scored, rounds = Search.score_rows, []
+    scored, rounds = Search.score_rows, list[int]()
 
     def cut(search: Search, *arguments: Any) -> Any:
         if len(rounds) == 2:
