@@ -41,7 +41,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "$(PYTHON) cannot create environments (no ensurepip): install your system's python3-venv package" >&2; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev,notebooks,plots,parquet,xlsx,learn,fcd]'
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev,notebooks,plots,parquet,xlsx,learn,fcd,dask]'
 	@touch $@
 
 design: $(READY) ## design 100 drug-like molecules towards four goals: out/design.csv and out/design.png

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from molgen.utils.progress import Bar
 
 LINE_SECONDS = 30.0  # between two lines in a pipe, at least
 STATUS_SECONDS = 2.0  # between two statuses beside the file, at least
+STALE_SECONDS = 60.0  # after which the process that wrote a status has ended
 NOTIFY_SECONDS = 60.0  # that the command at the end may take
 
 
@@ -91,10 +93,18 @@ def follow(path: Path, read: Callable[[], Status]) -> Status:
     """
     first = read()
     with Watch(first.n, first.done) as watch:
-        while (status := read_status(path)) is not None:
+        while _age(path) < STALE_SECONDS and (status := read_status(path)) is not None:
             watch.show(status)
             time.sleep(STATUS_SECONDS)
     return read()
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since the status beside a file was written; of a killed run it stays."""
+    try:
+        return time.time() - status_path(path).stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def notify(command: str, status: Status) -> str:

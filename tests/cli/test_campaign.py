@@ -30,17 +30,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_from_the_request_to_the_table(molgen: Run, tiny_model: Path, folder: Path) -> None:
-    words: tuple[object, ...] = (
-        "design",
-        tiny_model,
-        "--score",
-        f"{OWN}=5..",
-        "--n",
-        8,
-        "--campaign",
-        "a.campaign",
-    )
-    words = (*words, "--block", 16, "--workers", 1)
+    words = ["design", tiny_model, "--score", f"{OWN}=5..", "--n", 8, "--campaign", "a.campaign"]
+    words += ["--block", 16, "--workers", 1]
     ran = molgen(*words, "--out", "a.csv", "--notify", "cat > note.txt")
     assert ran.status == 0, ran.err
     assert "8 of 8 molecules: complete" in ran.out
