@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import re
 import sys
 from collections import Counter
@@ -26,7 +28,9 @@ from molgen.discovery.search import Method, Search
 from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.utils.files import digest
+from property_models import callables
 from property_models.registry import files
+from property_models.scorers import Scorer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,6 +207,18 @@ def _end(store: Store, n: int) -> int:
     return EVERY_ROW if last is None else last + 1
 
 
+def _source(name: str) -> str:
+    """Return a digest of a function that a program gave; empty if there is no text of it."""
+    given = callables.given(name)
+    if given is None:
+        return ""
+    function = given.function.function if isinstance(given.function, Scorer) else given.function
+    try:
+        return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()
+    except (OSError, TypeError):  # it was typed, or is no Python function
+        return ""
+
+
 CLASSIFIER = re.compile(r"\bclassifier=([^,]+)")
 
 
@@ -219,7 +235,7 @@ def contents(request: Mapping[str, Any]) -> dict[str, str]:
     for name in names:
         found += files(name)
     paths = [path for path in dict.fromkeys(found) if path.is_file()]
-    return {
+    return {f"content of {name}": text for name in names if (text := _source(name))} | {
         f"content of {name}": digest(path for path in paths if path.name == name)
         for name in {path.name for path in paths}
     }

@@ -160,6 +160,12 @@ def test_functions_of_a_program_are_scorers(tiny_model: Path) -> None:
 
     found = ran(begin("a", tiny_model, {atoms: "6.."}))
     assert (found["atoms"] >= 6).all()
+    with begin("a", tiny_model, {atoms: "6.."}):
+        pass
+    same, atoms.__code__ = atoms.__code__, (lambda mol: 1.0).__code__
+    with pytest.raises(MolgenError, match="content of atoms"):
+        begin("a", tiny_model, {atoms: "6.."})
+    atoms.__code__ = same
     found = ran(begin("b", tiny_model, GOALS, properties=[atoms]))
     assert found["atoms"].notna().all()
     pd.testing.assert_frame_equal(
