@@ -41,7 +41,8 @@ EXTRAS.notebooks := notebooks,plots,learn
 EXTRAS.lab       := notebooks,plots,learn,parquet,xlsx
 EXTRAS.docs      := docs,plots
 EXTRAS.docking   := docking
-EXTRAS.test      := dev,notebooks,plots,parquet,xlsx,learn,fcd,http,docking
+EXTRAS.campaigns := dask
+EXTRAS.test      := dev,notebooks,plots,parquet,xlsx,learn,fcd,http,docking,dask
 
 # An existing environment is completed, not replaced; an incomplete one (without pip) is made again.
 # Any part has the core with it.

@@ -1,3 +1,4 @@
+from .api.campaign import Campaign as Campaign
 from .api.compute import compute as compute
 from .api.design import design as design
 from .api.evaluate import evaluate as evaluate

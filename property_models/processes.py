@@ -10,8 +10,10 @@ not run again in them.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -141,7 +143,7 @@ class Processes:
             self.count,
             initializer=_start,
             initargs=(self.source, self.batched),
-            context=_Context(),
+            context=Context(),
         )
 
 
@@ -150,6 +152,15 @@ class _Process(SpawnProcess):
 
     pebble takes exit status 0 for the end of a process that nobody waits for, so it never is.
     """
+
+    def start(self) -> None:
+        config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+        daemon = config.pop("daemon", None)  # of a worker of a pool, which may start none
+        try:
+            super().start()
+        finally:
+            if daemon is not None:
+                config["daemon"] = daemon
 
     @property
     def exitcode(self) -> int | None:
@@ -167,7 +178,9 @@ class _Process(SpawnProcess):
             sys.modules["__main__"] = main
 
 
-class _Context(SpawnContext):
+class Context(SpawnContext):
+    """Starts processes afresh, also from worker processes of a pool."""
+
     Process = _Process
 
 
@@ -180,6 +193,18 @@ def _pass_on(start: int, on_outcome: OnOutcome, future: Running) -> None:
         on_outcome(start + i, outcome)
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, in whatever way."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 _loaded: Callable[[Any], Any] | str = "not loaded"
 _batched = False
 
@@ -188,6 +213,7 @@ def _start(source: str | bytes, batched: bool) -> None:
     """Load the function in a new process; what it prints goes to stderr."""
     global _loaded, _batched
     ignore_ctrl_c()  # it ends the run, not a call, whose failure would count
+    end_with_parent()
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     try:

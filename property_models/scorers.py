@@ -317,14 +317,23 @@ def scoring(
     """
     run = Scoring(timeout) if workers is None else Scoring(timeout, workers)
     run.folder = folder
+    try:
+        with entered(run):
+            yield run
+    finally:
+        run.close()
+        for line in run.report() if not isinstance(sys.exc_info()[1], ScoringStopped) else ():
+            print(line, file=sys.stderr)
+
+
+@contextmanager
+def entered(run: Scoring) -> Iterator[Scoring]:
+    """Make a run the active one in a block; its processes go on after it."""
     token = _active.set(run)
     try:
         yield run
     finally:
         _active.reset(token)
-        run.close()
-        for line in run.report() if not isinstance(sys.exc_info()[1], ScoringStopped) else ():
-            print(line, file=sys.stderr)
 
 
 @contextmanager

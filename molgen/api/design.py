@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from molgen.api.goals import (
     GoalsLike,
@@ -18,6 +19,7 @@ from molgen.api.goals import (
     remarks,
 )
 from molgen.api.load import ModelLike, loaded
+from molgen.api.prepared import Prepared
 from molgen.api.progress import Progress, progress_of
 from molgen.api.scaffolds import AtomsLike, ScaffoldsLike, carry_scaffolds, constraints_of
 from molgen.discovery import design as room
@@ -110,12 +112,83 @@ def design(
         MolgenError: if an argument is invalid, before anything is drawn.
     """
     progress = progress_of(progress)
+    found = prepare(
+        model,
+        goals,
+        n,
+        progress,
+        dict(given),
+        filters=filters,
+        scaffolds=(scaffold, scaffold_file, superstructure, keep, change),
+        part_targets=part_targets,
+        per_scaffold=per_scaffold,
+        properties=properties,
+        tolerance=tolerance,
+        max_draws=max_draws,
+        no_filter=no_filter,
+        allow_training_molecules=allow_training_molecules,
+        allow_radicals=allow_radicals,
+        novelty=novelty,
+        seed=seed,
+        settings=settings,
+    )
+    request, drawn = found.request, 0
+    total = request.count * (len(request.scaffolds) if request.per_scaffold else 1)
+    progress.begin(total, "row" if no_filter else "molecule")
+
+    def ended(rows: int) -> None:
+        nonlocal drawn
+        drawn += rows
+        progress.drawn(drawn)
+        if no_filter:
+            progress.add(rows)
+
+    def accepted(rows: pd.DataFrame) -> None:
+        progress.add(len(rows))
+        progress.found(rows)
+
+    try:
+        if no_filter:
+            result = room.survey(found.model, request, progress.round, on_rows=ended)
+        else:
+            result = room.design(found.model, request, accepted, progress.round, on_rows=ended)
+    finally:
+        progress.end()
+    return replace(result, table=found.carried(result.table), model=found.model)
+
+
+def prepare(
+    model: ModelLike,
+    goals: GoalsLike,
+    n: int,
+    progress: Progress,
+    given: dict[str, Any],
+    *,
+    filters: Filters | Sequence[str] | str,
+    scaffolds: tuple[ScaffoldsLike, str | Path | None, bool, AtomsLike, AtomsLike],
+    part_targets: GoalsLike,
+    per_scaffold: int | None,
+    properties: PropertiesLike,
+    tolerance: float,
+    max_draws: int | None,
+    no_filter: bool,
+    allow_training_molecules: bool,
+    allow_radicals: bool,
+    novelty: str,
+    seed: int,
+    settings: Settings | None,
+) -> Prepared:
+    """Return a request of design; arguments as of :func:`design`.
+
+    Raises:
+        MolgenError: if one is invalid.
+    """
     wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model)
     if given.get("guidance") == UNGUIDED and len(wanted):
         raise MolgenError("guidance is none with a target, expected `molgen sample`")
     if no_filter and max_draws is not None:
         raise MolgenError("max-draws is given with no-filter, expected one of them")
-    parts, file = constraints_of(scaffold, scaffold_file, superstructure, keep, change)
+    parts, file = constraints_of(*scaffolds)
     request = Request(
         wanted,
         whole("n", n) if per_scaffold is None else whole("per-scaffold", per_scaffold),
@@ -140,27 +213,4 @@ def design(
     announce(model, request, file.notes() if file else (), progress)
     for line in remarks(request, no_filter):
         progress.remark(line)
-    total = request.count * (len(parts) if request.per_scaffold else 1)
-    progress.begin(total, "row" if no_filter else "molecule")
-    drawn = 0
-
-    def ended(rows: int) -> None:
-        nonlocal drawn
-        drawn += rows
-        progress.drawn(drawn)
-        if no_filter:
-            progress.add(rows)
-
-    def accepted(rows: pd.DataFrame) -> None:
-        progress.add(len(rows))
-        progress.found(rows)
-
-    try:
-        if no_filter:
-            found = room.survey(model, request, progress.round, on_rows=ended)
-        else:
-            found = room.design(model, request, accepted, progress.round, on_rows=ended)
-    finally:
-        progress.end()
-    table = found.table if file is None else carry_scaffolds(found.table, file)
-    return replace(found, table=table, model=model)
+    return Prepared(model, request, partial(carry_scaffolds, file=file) if file else None)

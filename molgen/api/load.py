@@ -70,8 +70,12 @@ def _identify(model: Model) -> None:
     from molgen.utils.journal import active
 
     journal = active()
-    if journal is None:
-        return
+    if journal is not None:
+        journal.identify(identity(model))
+
+
+def identity(model: Model) -> dict[str, str]:
+    """Return the versions and the content of the model, which rows depend on."""
     import numpy
     import rdkit
     import torch
@@ -79,4 +83,4 @@ def _identify(model: Model) -> None:
     from molgen.version import __version__
 
     libraries = {lib.__name__: lib.__version__ for lib in (numpy, rdkit, torch)}
-    journal.identify({"molgen": __version__, **libraries, "content of model": model.digest()})
+    return {"molgen": __version__, **libraries, "content of model": model.digest()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rdkit import Chem
 
@@ -18,10 +19,11 @@ from molgen.api.goals import (
 )
 from molgen.api.load import ModelLike, loaded
 from molgen.api.molecules import MoleculesLike, lead, parents, read_molecules
+from molgen.api.prepared import Prepared
 from molgen.api.progress import Progress, progress_of
 from molgen.api.scaffolds import AtomsLike, atoms
 from molgen.constraints.likeness import Atoms, Likeness
-from molgen.data.carried import carry
+from molgen.data.carried import Columns, carry
 from molgen.discovery.goals import TOLERANCE
 from molgen.discovery.leads import optimize as room
 from molgen.discovery.leads.counts import LeadCounts
@@ -107,6 +109,60 @@ def optimize(
         MolgenError: if an argument is invalid, before anything is drawn.
     """
     progress = progress_of(progress)
+    found = prepare_leads(
+        model,
+        leads,
+        goals,
+        progress,
+        dict(given),
+        budget=Budget(oracle_calls=oracle_calls, attempts=attempts, stop_after=stop_after),
+        likeness=(similarity, keep, change),
+        top_k=top_k,
+        column=column,
+        filters=filters,
+        properties=properties,
+        tolerance=tolerance,
+        aggregate=aggregate,
+        allow_radicals=allow_radicals,
+        seed=seed,
+        settings=settings,
+    )
+
+    def finished(rows: pd.DataFrame) -> None:
+        progress.found(found.carried(rows))
+
+    progress.begin(len(found.leads) * found.request.budget.attempts, "attempt")
+    try:
+        result = room.optimize(found.model, found.leads, found.request, progress.add, finished)
+        return replace(result, table=found.carried(result.table), model=found.model)
+    finally:
+        progress.end()
+
+
+def prepare_leads(
+    model: ModelLike,
+    leads: MoleculesLike,
+    goals: GoalsLike,
+    progress: Progress,
+    given: dict[str, Any],
+    *,
+    budget: Budget,
+    likeness: tuple[float, AtomsLike, AtomsLike],
+    top_k: int | None,
+    column: str | None,
+    filters: Filters | Sequence[str] | str,
+    properties: PropertiesLike,
+    tolerance: float,
+    aggregate: str,
+    allow_radicals: bool,
+    seed: int,
+    settings: Settings | None,
+) -> Prepared:
+    """Return leads and a request that is ready to run; arguments as of :func:`optimize`.
+
+    Raises:
+        MolgenError: if one is invalid.
+    """
     if aggregate == PARETO:
         raise MolgenError("aggregate is 'pareto', which is for a search")
     wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model, aggregate)
@@ -114,7 +170,8 @@ def optimize(
     found = read_molecules(leads, "leads", column, others=True)
     texts = [lead(molecule) for molecule in parents(found.raw)]
     order = _order(leads, found.raw[0], texts[0])
-    likeness = Likeness(
+    similarity, keep, change = likeness
+    like = Likeness(
         similarity,
         _atoms("keep", keep, found.single, order),
         _atoms("change", change, found.single, order),
@@ -123,31 +180,25 @@ def optimize(
         wanted,
         top_k,
         chosen,
-        likeness,
-        Budget(oracle_calls=oracle_calls, attempts=attempts, stop_after=stop_after),
+        like,
+        budget,
         seed,
         guided_by={} if given.get("guidance") == UNGUIDED else None,
         allow_radicals=allow_radicals,
         properties=columns_of(properties),
     )
     model = loaded(model, progress)
-    if found.single and isinstance(refused := read(0, texts[0], model, likeness), Refused):
+    if found.single and isinstance(refused := read(0, texts[0], model, like), Refused):
         raise MolgenError(refused.reason)
     request = replace(request, settings=model.settings_of(given, base=settings))
-    announce(model, request, found.notes, progress, scored=bool(oracle_calls))
+    announce(model, request, found.notes, progress, scored=bool(budget.oracle_calls))
+    carried = partial(_carry, found.others) if found.others else None
+    return Prepared(model, request, carried, tuple(texts))
 
-    def carried(rows: pd.DataFrame) -> pd.DataFrame:
-        return carry(rows, found.others, rows["lead_index"].tolist()) if found.others else rows
 
-    def finished(rows: pd.DataFrame) -> None:
-        progress.found(carried(rows))
-
-    progress.begin(len(texts) * request.budget.attempts, "attempt")
-    try:
-        result = room.optimize(model, texts, request, progress.add, finished)
-        return replace(result, table=carried(result.table), model=model)
-    finally:
-        progress.end()
+def _carry(others: Columns, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the other columns of the file of their leads."""
+    return carry(rows, others, rows["lead_index"].tolist())
 
 
 def _order(leads: MoleculesLike, raw: str, text: str) -> dict[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Unpack
+from typing import Any, Unpack
 
 from molgen.api.goals import (
     GoalsLike,
@@ -15,6 +15,7 @@ from molgen.api.goals import (
     goals_of,
 )
 from molgen.api.load import ModelLike, loaded
+from molgen.api.prepared import Prepared
 from molgen.api.progress import Progress, progress_of
 from molgen.discovery import search as room
 from molgen.discovery.counts import SearchCounts
@@ -89,17 +90,76 @@ def search(
     Raises:
         MolgenError: if an argument is invalid, before anything is drawn.
     """
-    progress, n, nfe = progress_of(progress), whole("n", n), whole("nfe", nfe)
+    progress = progress_of(progress)
+    found = prepare_search(
+        model,
+        goals,
+        n,
+        progress,
+        dict(given),
+        method=method,
+        aggregate=PARETO if pareto else aggregate,
+        budget=Budget(nfe=whole("nfe", nfe), oracle_calls=oracle_calls),
+        filters=filters,
+        properties=properties,
+        allow_training_molecules=allow_training_molecules,
+        allow_radicals=allow_radicals,
+        novelty=novelty,
+        seed=seed,
+        settings=settings,
+    )
+    progress.begin(found.request.count * found.request.budget.nfe, "forward")
+    forwards = 0
+
+    def spent(count: int) -> None:
+        nonlocal forwards
+        forwards += count
+        progress.add(count)
+
+    def scored(state: room.Search) -> None:
+        spent(state.counts.forwards - forwards)
+        progress.round(state)
+
+    try:
+        what = found.model, found.request, found.method
+        result = room.search(*what, on_round=scored, on_forwards=spent)
+        return replace(result, model=found.model)
+    finally:
+        progress.end()
+
+
+def prepare_search(
+    model: ModelLike,
+    goals: GoalsLike,
+    n: int,
+    progress: Progress,
+    given: dict[str, Any],
+    *,
+    method: str | room.Method,
+    aggregate: str,
+    budget: Budget,
+    filters: Filters | Sequence[str] | str,
+    properties: PropertiesLike,
+    allow_training_molecules: bool,
+    allow_radicals: bool,
+    novelty: str,
+    seed: int,
+    settings: Settings | None,
+) -> Prepared:
+    """Return a request of search that is ready to run; arguments as of :func:`search`.
+
+    Raises:
+        MolgenError: if one is invalid.
+    """
     weights = given.pop("goal_weights", None)
-    aggregate = PARETO if pareto else aggregate
     wanted = goals_of(goals, weights, model=model, aggregate=aggregate)
     if aggregate == PARETO and (weights or len(wanted) < 2):
         raise MolgenError("aggregate is pareto, expected at least two targets and no weights")
     request = Request(
         wanted,
-        n,
+        whole("n", n),
         filters_of(filters),
-        budget=Budget(nfe=nfe, oracle_calls=oracle_calls),
+        budget=budget,
         seed=seed,
         guided_by={} if given.get("guidance") == UNGUIDED else None,
         allow_training_molecules=allow_training_molecules,
@@ -116,21 +176,4 @@ def search(
         properties=columns_of(properties, model),
     )
     announce(model, request, (), progress, scored=True)
-    progress.begin(n * nfe, "forward")
-
-    forwards = 0
-
-    def spent(count: int) -> None:
-        nonlocal forwards
-        forwards += count
-        progress.add(count)
-
-    def scored(state: room.Search) -> None:
-        spent(state.counts.forwards - forwards)
-        progress.round(state)
-
-    try:
-        found = room.search(model, request, chosen, on_round=scored, on_forwards=spent)
-        return replace(found, model=model)
-    finally:
-        progress.end()
+    return Prepared(model, request, method=chosen)

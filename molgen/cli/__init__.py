@@ -40,6 +40,7 @@ COMMANDS = (
     "index",
     "models",
     "run",
+    "campaign",
 )
 BAD_INPUT = 2
 LONGEST = 1000  # characters of an error
@@ -114,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if isinstance(arguments, int):
                 return arguments
             name = f"molgen {arguments.command}"
+            outputs.check_out(arguments)
             with outputs.messages_apart(arguments), _warnings_in_a_line(name):
                 status = _run(arguments)
             if sys.stdout is not None:

@@ -10,6 +10,9 @@ molecule is accepted. The exit status is 0 with N molecules and 3 with fewer.
 
 With --no-filter, the first N rows are delivered without filtering, and counted in the same way.
 
+With --campaign, all rows and scores are kept in a file from which the same command goes on after an
+interruption; see `molgen campaign --help`.
+
 Example:
   molgen design qm9 --target qed=max --n 100 --out designs.csv --grid designs.png
   molgen design qm9 --target ring_count=3 --target logp=0..1 --n 50 --out rings.csv
@@ -17,6 +20,7 @@ Example:
       --target hbd=1 --filter brenk --filter 'smarts:[N+](=O)[O-]' --n 50 --out several.csv
   molgen design qm9 --target qed=max --target sa=min --weight qed=2 --n 50 --out ranked.csv
   molgen design qm9 --target qed=0.5.. --target logp=0..1 --no-filter --n 1000 --out rows.csv
+  molgen design zinc250k --target qed=0.9.. --n 10000 --campaign night.campaign --workers 8
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, outputs, scaffold_options
+from molgen.cli import campaign_options, options, outputs, scaffold_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,14 +66,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_sampling(parser)
     options.add_scorers(parser)
+    campaign_options.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Design and write; return the exit status."""
     started = time.monotonic()
-    outputs.check_files(arguments)
     goals, columns = options.goals(arguments)
-    weights = outputs.read_weights(arguments.weight)
+    words = {
+        "filters": arguments.filter,
+        **scaffold_options.given(arguments),
+        "part_targets": arguments.part_target,
+        "per_scaffold": arguments.per_scaffold,
+        "properties": columns,
+        "tolerance": arguments.tolerance,
+        "max_draws": arguments.max_draws,
+        "allow_training_molecules": arguments.allow_training_molecules,
+        "allow_radicals": arguments.allow_radicals,
+        "novelty": arguments.novelty,
+        "seed": arguments.seed,
+        "goal_weights": outputs.read_weights(arguments.weight),
+        **options.given(arguments),
+    }
+    if arguments.campaign:
+        return campaign_options.run(arguments, goals, words, "no_filter", "grid")
+    outputs.check_files(arguments)
 
     from molgen.api.design import design
 
@@ -78,21 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.model,
         goals,
         arguments.n or 1,
-        filters=arguments.filter,
-        **scaffold_options.given(arguments),
-        part_targets=arguments.part_target,
-        per_scaffold=arguments.per_scaffold,
-        properties=columns,
-        tolerance=arguments.tolerance,
-        max_draws=arguments.max_draws,
         no_filter=arguments.no_filter,
-        allow_training_molecules=arguments.allow_training_molecules,
-        allow_radicals=arguments.allow_radicals,
-        novelty=arguments.novelty,
-        seed=arguments.seed,
         progress=screen,
-        goal_weights=weights,
-        **options.given(arguments),
+        **words,
     )
     if designs.reason == "interrupted" and not len(designs):
         raise KeyboardInterrupt

@@ -34,7 +34,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, outputs
+from molgen.cli import campaign_options, options, outputs
 from molgen.cli.outputs import FEWER, SHOWN
 
 if TYPE_CHECKING:
@@ -99,38 +99,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_tolerance(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
+    campaign_options.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Improve and write; return the exit status."""
-    outputs.check_files(arguments)
     targets, _ = options.goals(arguments, needed=True)
-    weights = outputs.read_weights(arguments.weight)
+    words = {
+        "similarity": arguments.similarity,
+        "attempts": arguments.attempts,
+        "oracle_calls": arguments.oracle_calls,
+        "stop_after": arguments.stop_after,
+        "top_k": arguments.top_k,
+        "keep": arguments.keep,
+        "change": arguments.change,
+        "column": arguments.column,
+        "filters": arguments.filter,
+        "tolerance": arguments.tolerance,
+        "allow_radicals": arguments.allow_radicals,
+        "seed": arguments.seed,
+        "goal_weights": outputs.read_weights(arguments.weight),
+        "aggregate": arguments.aggregate,
+        **options.given(arguments),
+    }
+    if arguments.campaign:
+        return campaign_options.run(arguments, targets, {"leads": arguments.leads, **words})
+    outputs.check_files(arguments)
 
     from molgen.api.optimize import optimize
     from property_models.scorers import STOPPED
 
-    found = optimize(
-        arguments.model,
-        arguments.leads,
-        targets,
-        similarity=arguments.similarity,
-        attempts=arguments.attempts,
-        oracle_calls=arguments.oracle_calls,
-        stop_after=arguments.stop_after,
-        top_k=arguments.top_k,
-        keep=arguments.keep,
-        change=arguments.change,
-        column=arguments.column,
-        filters=arguments.filter,
-        tolerance=arguments.tolerance,
-        allow_radicals=arguments.allow_radicals,
-        seed=arguments.seed,
-        progress=Screen(None if options.is_piped(arguments) else arguments.out),
-        goal_weights=weights,
-        aggregate=arguments.aggregate,
-        **options.given(arguments),
-    )
+    screen = Screen(None if options.is_piped(arguments) else arguments.out)
+    found = optimize(arguments.model, arguments.leads, targets, progress=screen, **words)
     interrupted = found.reason == "interrupted"
     if interrupted and not len(found):
         raise KeyboardInterrupt

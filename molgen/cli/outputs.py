@@ -25,10 +25,9 @@ NARROW = 28  # least width of a molecule in the short table, in characters
 
 
 def add_out(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add ``--out``, required without a default, then with ``--resume``, and ``--no-record``."""
+    """Add ``--out``, with ``--resume`` if it has no default, and ``--no-record``."""
     parser.add_argument(
         "--out",
-        required=default is None,
         default=default,
         metavar="FILE",
         help="a .csv, .tsv, .smi, .sdf, .parquet or .xlsx file to write, text also with .gz; - for "
@@ -138,6 +137,17 @@ def read_weights(texts: list[str]) -> dict[str, float]:
             raise MolgenError(f"weight is {text!r}, expected PROP=W with W above 0, once each")
         found[name] = weight
     return found
+
+
+def check_out(arguments: argparse.Namespace) -> None:
+    """Check that there is a place for the result.
+
+    Raises:
+        MolgenError: if not.
+    """
+    if getattr(arguments, "out", "") is None and not getattr(arguments, "campaign", None):
+        either = " or --campaign" if hasattr(arguments, "campaign") else ""
+        raise MolgenError(f"the following arguments are required: --out{either}")
 
 
 def check_files(arguments: argparse.Namespace, tables: bool = False) -> None:

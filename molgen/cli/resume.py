@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 END = ".journal"
 IDLE = {
     *("run", "version", "out", "grid", "resume", "score_workers", "batch_size", "no_record"),
-    *("words", "stdout"),
+    *("words", "stdout", "campaign", "block", "engine", "workers", "address", "notify"),
 }
 """Arguments without an effect on the result."""
 PLACED = ("command", "model", "leads")  # arguments that are no options
@@ -50,7 +50,7 @@ def journaled(arguments: argparse.Namespace) -> Iterator[Journal | None]:
         MolgenError: if the output cannot be written, or there is a journal that is not to be, or
             cannot be, resumed.
     """
-    if not hasattr(arguments, "resume"):
+    if not hasattr(arguments, "resume") or getattr(arguments, "campaign", None):
         yield None
         return
     if options.is_piped(arguments):

@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, outputs
+from molgen.cli import campaign_options, options, outputs
 
 if TYPE_CHECKING:
     from molgen.discovery.counts import SearchCounts
@@ -58,33 +58,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_allowed(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
+    campaign_options.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Search and write; return the exit status."""
-    outputs.check_files(arguments)
     targets, _ = options.goals(arguments, needed=True)
-    weights = outputs.read_weights(arguments.weight)
+    words = {
+        "method": arguments.method,
+        "oracle_calls": arguments.oracle_calls,
+        "nfe": arguments.nfe,
+        "aggregate": arguments.aggregate,
+        "filters": arguments.filter,
+        "allow_training_molecules": arguments.allow_training_molecules,
+        "allow_radicals": arguments.allow_radicals,
+        "novelty": arguments.novelty,
+        "seed": arguments.seed,
+        "goal_weights": outputs.read_weights(arguments.weight),
+        **options.given(arguments),
+    }
+    if arguments.campaign:
+        return campaign_options.run(arguments, targets, words, "grid")
+    outputs.check_files(arguments)
 
     from molgen.api.search import search
 
-    found = search(
-        arguments.model,
-        targets,
-        arguments.n,
-        method=arguments.method,
-        oracle_calls=arguments.oracle_calls,
-        nfe=arguments.nfe,
-        aggregate=arguments.aggregate,
-        filters=arguments.filter,
-        allow_training_molecules=arguments.allow_training_molecules,
-        allow_radicals=arguments.allow_radicals,
-        novelty=arguments.novelty,
-        seed=arguments.seed,
-        progress=Screen(),
-        goal_weights=weights,
-        **options.given(arguments),
-    )
+    found = search(arguments.model, targets, arguments.n, progress=Screen(), **words)
     if found.reason == "interrupted" and not len(found):
         raise KeyboardInterrupt
     outputs.deliver(found, arguments)

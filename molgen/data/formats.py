@@ -55,6 +55,7 @@ class Format:
         package: that library.
         needs: a column without which a table cannot be written.
         table: whether it has a place for any column.
+        headed: whether its first line names the columns.
     """
 
     suffixes: tuple[str, ...]
@@ -64,6 +65,7 @@ class Format:
     package: str = ""
     needs: tuple[str, ...] = ()
     table: bool = True
+    headed: bool = False
 
     @property
     def text(self) -> bool:
@@ -92,10 +94,10 @@ LIST = Format(
     needs=("raw", "smiles"),
     table=False,
 )
-CSV = Format((".csv",), open_table, write_csv)
+CSV = Format((".csv",), open_table, write_csv, headed=True)
 FORMATS = (
     CSV,
-    Format((".tsv", ".tab"), open_tsv, write_tsv),
+    Format((".tsv", ".tab"), open_tsv, write_tsv, headed=True),
     LIST,
     Format((".sdf", ".sd", ".mol"), open_sdf, write_sdf, needs=("smiles",)),
     Format((".parquet",), open_parquet, write_parquet, "parquet", "pyarrow"),

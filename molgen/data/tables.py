@@ -10,7 +10,7 @@ The format is that of the suffix (:mod:`molgen.data.formats`).
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from gzip import GzipFile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -41,21 +41,46 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         MolgenError: for another suffix, or if a column is missing.
         OSError: if the disk is full or the place cannot be written; no part of a file is left.
     """
-    form = check_extension(path)
-    if form.needs and not any(name in frame for name in form.needs):
-        raise MolgenError(
-            f"cannot write {str(path)!r}: no column {form.needs[-1]!r}, only "
-            f"{', '.join(map(str, frame.columns))}"
-        )
+    write_tables([frame], path)
+
+
+def write_tables(frames: Iterable[pd.DataFrame], path: str | Path) -> int:
+    """Write consecutive parts of a table; text formats have one of them in memory at a time.
+
+    Args:
+        frames: with the same columns, at least one; see :func:`write_table`.
+        path: of the file.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        MolgenError: as :func:`write_table`.
+        OSError: likewise.
+    """
+    import pandas as pd
+
+    form, count = check_extension(path), 0
+    if not form.text:
+        frames = [pd.concat(list(frames), ignore_index=True)]
     with replacing(path) as temporary, temporary.open("wb") as file:
-        if not form.text:
-            form.write(frame, file)
-        elif suffix_of(path).endswith(ZIPPED):
-            # without a name and a time stamp the same molecules give the same bytes
-            with GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-                _write_text(form.write, frame, packed)
-        else:
-            _write_text(form.write, frame, file)
+        # without a name and a time stamp the same molecules give the same bytes
+        zipped = suffix_of(path).endswith(ZIPPED)
+        packed = GzipFile("", "wb", fileobj=file, mtime=0) if zipped else file
+        for frame in frames:
+            if form.needs and not any(name in frame for name in form.needs):
+                raise MolgenError(
+                    f"cannot write {str(path)!r}: no column {form.needs[-1]!r}, only "
+                    f"{', '.join(map(str, frame.columns))}"
+                )
+            if form.text:
+                _write_text(form.write, frame, packed, bool(count) and form.headed)
+            else:
+                form.write(frame, file)
+            count += len(frame)
+        if zipped:
+            packed.close()
+    return count
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -91,10 +116,20 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def _write_text(
-    write: Callable[[pd.DataFrame, IO[Any]], None], frame: pd.DataFrame, file: IO[bytes] | GzipFile
+    write: Callable[[pd.DataFrame, IO[Any]], None],
+    frame: pd.DataFrame,
+    file: IO[bytes] | GzipFile,
+    headless: bool,
 ) -> None:
+    """Write a table as text; headless, without the names of its columns."""
     text: io.TextIOWrapper[Any] = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    write(frame, text)
+    if headless:
+        head, whole = io.StringIO(newline=""), io.StringIO(newline="")
+        write(frame.iloc[:0], head)
+        write(frame, whole)
+        text.write(whole.getvalue()[len(head.getvalue()) :])
+    else:
+        write(frame, text)
     text.flush()
     text.detach()  # the file is closed by its own block
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from molgen.constraints import draw as constrained
+from molgen.discovery.checks import UNSCORED, check_rows
 from molgen.discovery.counts import ALL, DesignCounts, scaffold_counts
 from molgen.discovery.goals import Goals, guided_targets
 from molgen.discovery.novelty import Novelty, with_inchikey_novelty
@@ -30,7 +30,7 @@ from molgen.sampling.finished import OnRows
 from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
 from molgen.utils import journal
 from molgen.utils.arguments import checked
-from molgen.utils.arrays import Ids
+from molgen.utils.arrays import Ids, Mask
 from property_models.scorers import STOPPED, active, joined
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 SURVEY_ROUND = 256  # rows between two reports on progress
 DRAWS_PER_MOLECULE = 100  # default budget, for targets met by at least 1 % of the draws
-UNSCORED = str(Fate.SCORER_FAILED)
 
 
 @joined()
@@ -212,42 +211,33 @@ class _Run:
         ``unique`` (by the convention of novelty) and ``novel`` (strict) are set over all rows drawn
         so far. Rows beyond the last molecule of a quota are left out.
         """
-        smiles = rows["smiles"].tolist()
-        unscored = active().missing(self.goals.targets, smiles)
-        checks = self._checks(rows, unscored)
+        found = check_rows(rows, self.request, self.goals, self.novelty)
         # fixes their order in the report
-        for reason in (Fate.INVALID, Fate.DUPLICATE, *self.novelty.reasons, *checks):
+        for reason in (Fate.INVALID, Fate.DUPLICATE, *self.novelty.reasons, *found.passed):
             self.counts.fates.setdefault(reason, 0)
-        identities = self.novelty.identities(smiles)
-        known = self.novelty.rejected(identities, rows["novel"].to_numpy(bool))
         index = rows["index"].to_numpy()
         at: list[int] = []
         lost: list[str] = []
         unique: list[bool] = []
-        for i, (text, identity) in enumerate(zip(smiles, identities, strict=True)):
+        for i, (identity, fate) in enumerate(zip(found.identities, found.fates, strict=True)):
             if quotas is not None and quotas.filled(index[i]):
                 continue
-            unique.append(bool(text) and (identity or text) not in self.seen)
-            failed = {
-                str(Fate.INVALID): not text,
-                str(Fate.DUPLICATE): not unique[-1],
-                known[i]: bool(known[i]),
-                **{name: not passed[i] for name, passed in checks.items()},
-            }
-            reason = next((name for name, fails in failed.items() if fails), "")
             at.append(i)
-            lost.append(unscored[i] if reason == UNSCORED else reason)
+            unique.append(bool(identity) and identity not in self.seen)
+            lost.append(fate if unique[-1] or not identity else str(Fate.DUPLICATE))
             if quotas is not None:
-                quotas.add(index[i], not reason)
-            self.seen.add(identity or text)
+                quotas.add(index[i], not lost[-1])
+            self.seen.add(identity)
         self.counts.forwards += rows.attrs.get("shared_nfe", 0)
         first = np.array(unique, dtype=bool)
         rows = rows.iloc[at]
         rows = rows.assign(unique=first, novel=first & rows["novel"].to_numpy(bool), lost=lost)
-        self.counts.add(rows, self._named({name: passed[at] for name, passed in checks.items()}))
+        self.counts.add(
+            rows, self._named({name: passed[at] for name, passed in found.passed.items()})
+        )
         return rows
 
-    def _named(self, checks: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+    def _named(self, checks: dict[str, Mask]) -> dict[str, Mask]:
         """Return checks by their names in the table of counts, and all of them together."""
         shown = {
             Fate.GOAL_MISSED.of(goal.name): str(goal) if goal.bounds else "" for goal in self.goals
@@ -263,19 +253,6 @@ class _Run:
         named = {shown.get(name, name): passed for name, passed in checks.items()}
         every = np.logical_and.reduce(list(checks.values()))
         return {name: passed for name, passed in named.items() if name} | {ALL: every}
-
-    def _checks(self, rows: pd.DataFrame, unscored: list[str]) -> dict[str, NDArray[np.bool_]]:
-        """Return whether rows pass each check, by the reason of a rejection."""
-        checks = {}
-        if "constraint" in rows:
-            checks[str(Fate.CONSTRAINT_LOST)] = rows["constraint"].eq("ok").to_numpy(dtype=bool)
-        for part in self.request.part_targets:
-            checks[Fate.PART_MISSED.of(part.name)] = part.met(rows)
-        passed, met = self.request.filters.met(rows["smiles"].tolist()), self.goals.met(rows)
-        checks |= {Fate.FILTERED.of(name): passed[name].to_numpy() for name in passed}
-        if any(unscored):
-            checks[UNSCORED] = np.array([not reason for reason in unscored], dtype=bool)
-        return checks | {Fate.GOAL_MISSED.of(name): met[name].to_numpy() for name in met}
 
     def table(self, parts: list[pd.DataFrame]) -> pd.DataFrame:
         """Return the delivered rows with their scores."""

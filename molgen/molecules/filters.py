@@ -20,7 +20,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rdkit import Chem
 from rdkit.Chem.FilterCatalog import FilterCatalog, FilterCatalogParams
@@ -80,6 +80,10 @@ class Filters:
             if names.count(name) > 1:
                 raise MolgenError(f"filter {name} is given twice")
         return cls(filters)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how other processes make them: by name."""
+        return Filters.read, (self.names,)
 
     def without_radicals(self) -> Filters:
         """Return these filters, after that of radicals."""

@@ -256,7 +256,13 @@ def journal(
         MolgenError: if there is a file and it is not to be resumed, or it is damaged, in use, or of
             another request; nothing has run, and the file is unchanged.
     """
-    own = _opened(path, request, resume)
+    with entered(_opened(path, request, resume)) as own:
+        yield own
+
+
+@contextmanager
+def entered(own: Journal) -> Iterator[Journal]:
+    """Make an open journal that of the run in the block, and close it at the end."""
     token = _active.set(own)
     try:
         yield own

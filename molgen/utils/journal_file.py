@@ -7,6 +7,7 @@ and a damaged block is recognised.
 from __future__ import annotations
 
 import json
+import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -51,14 +52,18 @@ class JournalFile:
         path: of the file.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, connection: sqlite3.Connection | None = None) -> None:
         """Open or create the file.
+
+        Args:
+            path: of the file.
+            connection: to it, if it is open and has the tables of a journal beside others.
 
         Raises:
             MolgenError: if it is damaged, of another program, in use, or cannot be opened.
         """
         self.path = Path(path)
-        self._connection = connect(self.path, APPLICATION, SCHEMA)
+        self._connection = connection or connect(self.path, APPLICATION, SCHEMA)
 
     def identify(self, request: Mapping[str, Any]) -> None:
         """Store parts of the request, or compare them with the stored ones.
@@ -137,7 +142,8 @@ class JournalFile:
                     (len(next(iter(arrays.values()))), zlib.crc32(packed), packed, *key),
                 )
             self._connection.executemany(
-                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO scores (property, molecule, value, message) "
+                "VALUES (?, ?, ?, ?)",
                 [
                     (*map(_text, key), *((None, _text(x)) if isinstance(x, str) else (x, None)))
                     for key, x in scores.items()

@@ -24,7 +24,7 @@ SMALL_BATCHES = nbformat.v4.new_code_cell(
 )  # as the fixture small_shards: quicker for so few rows
 ANY_BATCH = "01_quickstart"
 """The notebook that draws a row again by itself, which needs padded micro-batches."""
-SLOW = {"03_property_models"}  # it fits a property, labels draws and trains a classifier on them
+SLOW = {"03_property_models", "06_campaign"}  # they train, or start processes again and again
 REPORTS = {"03_property_models": ["property 'first_atom'"]}
 """What notebooks are meant to print on stderr: the failures of a user's function."""
 PICTURES = {
@@ -32,6 +32,7 @@ PICTURES = {
     "02_frontier": 3,
     "03_property_models": 2,
     "04_scaffold_and_lead": 5,
+    "06_campaign": 2,
 }
 
 

@@ -67,6 +67,7 @@ def optimize(
     request: Request,
     on_attempts: Callable[[int], None] | None = None,
     on_leads: Callable[[pd.DataFrame], None] | None = None,
+    first: int = 0,
 ) -> Result[LeadCounts]:
     """Improve leads.
 
@@ -82,6 +83,7 @@ def optimize(
             invalid, equal to the lead, not similar enough, or fails another check of ``adapt``.
         on_attempts: called with the number of attempts that have ended or are skipped.
         on_leads: called with the rows of finished leads.
+        first: index of the first lead, of several calls for parts of a list.
 
     Returns:
         A row for each attempt, in order of lead and attempt, and one for each rejected lead, with
@@ -104,7 +106,7 @@ def optimize(
         try:
             for start in range(0, len(leads), AT_ONCE):
                 several = [
-                    read(start + i, text, model, request.likeness)
+                    read(first + start + i, text, model, request.likeness)
                     for i, text in enumerate(leads[start : start + AT_ONCE])
                 ]
                 drawn, interrupted = search.run(several, on_attempts)
