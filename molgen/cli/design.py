@@ -17,6 +17,8 @@ Example:
       --target hbd=1 --filter brenk --filter 'smarts:[N+](=O)[O-]' --n 50 --out several.csv
   molgen design qm9 --target qed=max --target sa=min --weight qed=2 --n 50 --out ranked.csv
   molgen design qm9 --target qed=0.5.. --target logp=0..1 --no-filter --n 1000 --out rows.csv
+  molgen design zinc250k --scaffold-file cores.smi --part-target mw=..150 \
+      --per-scaffold 10 --out parts.csv
 """
 
 from __future__ import annotations
