@@ -14,7 +14,7 @@ from molgen.api.load import ModelLike, identity
 from molgen.api.prepared import Prepared
 from molgen.api.progress import Progress, progress_of
 from molgen.campaigns import running
-from molgen.campaigns.arguments import restored, stored, stored_arguments
+from molgen.campaigns.arguments import LEFT, restored, stored, stored_arguments
 from molgen.campaigns.designing import Designing
 from molgen.campaigns.improving import Improving
 from molgen.campaigns.plan import LEADS, SEARCH, Plan, of_one_row, place_of
@@ -24,15 +24,19 @@ from molgen.campaigns.store import Store
 from molgen.discovery.design import DRAWS_PER_MOLECULE
 from molgen.errors import MolgenError
 from molgen.sampling.result import COMPLETE
+from molgen.sampling.settings import BY_NAME
 from molgen.utils.database import remove
 from molgen.utils.numbers import whole
 from molgen.utils.parallel import cores
+from molgen.utils.run_record import FORMAT, RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LEFT_OUT = ("model", "goals", "n", "progress", "settings", "no_filter", "batch_size", "max_draws")
 """Arguments of commands that are not of the stored request, or are stored beside it."""
+POSES = ".poses"  # after the name of the file: the folder of what scorers keep
+VERSIONS = ("molgen", "numpy", "rdkit", "torch")  # in the request
 IDLE = ("batch_size",)  # settings without an effect on the rows
 
 
@@ -138,7 +142,9 @@ class Campaign:
             return self.status()
         found, store, shown = self._prepare(), self._store, self.progress.shown
         request = store.request()
-        plan = Plan.of(command, found.model, found.request, request["score_timeout"], found.carry)
+        kept = str(self.path.resolve()) + POSES
+        what = found.model, found.request, request["score_timeout"], found.carry, kept
+        plan = Plan.of(command, *what)
         if command == SEARCH and engine == running.LOCAL:
             what = store, plan, found.model, found.method, request["pareto"]
             reason = running.run_search(*what, None, workers or cores(), shown)
@@ -211,6 +217,42 @@ class Campaign:
         from molgen.data.tables import write_tables
 
         return write_tables(self.tables(every), path)
+
+    def record(self) -> RunRecord:
+        """Return the record of the campaign, as one would lie beside the table of a command."""
+        request, status, facts = self._store.request(), self.status(), self._store.facts()
+        goals = request["goals"] or {}
+        words = (
+            [f"{name}={value}" for name, value in goals.items()]
+            if isinstance(goals, dict)
+            else [str(word) for word in ([goals] if isinstance(goals, str) else goals)]
+        )
+        named = [("--target", word) for word in words] + [("--n", str(status.n))]
+        named += [("--filter", str(word)) for word in request.get("filters") or ()]
+        settings = {name: request[name] for name in BY_NAME if request.get(name, LEFT) != LEFT}
+        versions = {name: request[name] for name in VERSIONS if name in request}
+        return RunRecord(
+            molgen_record=FORMAT,
+            command=status.command,
+            words=[str(facts["model"]), *(word for pair in named for word in pair)],
+            seed=request.get("seed"),
+            settings=settings,
+            versions=versions,
+            counts={
+                "drawn": status.drawn,
+                "fates": dict(status.fates),
+                "forwards": status.forwards,
+                "classifier_forwards": status.classifier_forwards,
+                "oracle_calls": sum(status.scored.values()),
+            },
+            reason=status.reason or "not ended",
+            rows=status.done,
+        )
+
+    @property
+    def model(self) -> str:
+        """The name or the folder of the model."""
+        return str(self._store.facts()["model"])
 
     def simulate(
         self, workers: Sequence[int], n: int | None = None, lost_per_hour: float = 0.0

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from molgen.api.campaign import Campaign
 from molgen.api.goals import PropertiesLike, columns_of
 from molgen.api.load import ModelLike
 from molgen.api.molecules import (
@@ -21,6 +22,7 @@ from molgen.api.molecules import (
 )
 from molgen.api.molecules import reference as read_reference
 from molgen.api.progress import Progress, progress_of
+from molgen.campaigns.store import is_campaign
 from molgen.checkpoints.hub import HUB, locate
 from molgen.data.cells import INPUT, text_of
 from molgen.data.tables import read_table
@@ -52,7 +54,7 @@ SCORE = "score"
 
 
 def report(
-    molecules: MoleculesLike,
+    molecules: MoleculesLike | Campaign,
     out: str | Path,
     *,
     model: ModelLike | None = None,
@@ -74,10 +76,11 @@ def report(
 
         molgen.report("designs.csv", "designs.html")
         molgen.report(found, "found.html", reference="train.csv.gz")
+        molgen.report("night.campaign", "night.html")
 
     Args:
-        molecules: a file, a result, a table, or molecules in any form. The record of the run is
-            read where it is beside the file.
+        molecules: a file, a result, a campaign, a table, or molecules in any form. The record of
+            the run is read where it is beside the file.
         out: of the page, ``.html``.
         model: whose training set the properties are compared with, or its name; by default that of
             the record.
@@ -100,7 +103,23 @@ def report(
         OSError: if the page cannot be written; no part of a file is left.
     """
     progress = progress_of(progress)
-    source = str(molecules) if isinstance(molecules, Path) or is_file(molecules) else ""
+    if not isinstance(molecules, Campaign) and is_campaign(str(molecules)):
+        with Campaign(str(molecules)) as opened:
+            return report(
+                opened,
+                out,
+                model=model,
+                reference=reference,
+                properties=properties,
+                title=title,
+                column=column,
+                reference_column=reference_column,
+                rows=rows,
+                workers=workers,
+                progress=progress,
+            )
+    own = molecules if isinstance(molecules, Campaign) else None
+    source = "" if own else _file(molecules)
     if Path(out).suffix.lower() not in SUFFIXES:
         raise MolgenError(f"out is {str(out)!r}, expected a name ending in .html")
     check_writable(out, source if source and source != STDIN else None)
@@ -109,10 +128,17 @@ def report(
     names = columns_of(properties)
     if reference_column is not None and reference is None:
         raise MolgenError("reference-column is given without reference")
-    table = _table(molecules, source, column, workers)
-    run = _record_of(molecules, source, progress)
     notes: list[str] = []
-    compared = _compared(model, run, molecules, reference is None, notes)
+    if own is not None:
+        run: RunRecord | None = own.record()
+        given: Any = _first(own, rows)
+        title, model = title or own.path.name, own.model if model is None else model
+        if own.status().done > len(given):
+            notes.append(f"The page has the first {len(given):,} of {own.status().done:,} rows.")
+    else:
+        given, run = molecules, _record_of(molecules, source, progress)
+    table = _table(given, source, column, workers)
+    compared = _compared(model, run, given, reference is None, notes)
     others = None
     if reference is not None:
         smiles, read = read_reference(reference, reference_column, workers)
@@ -131,6 +157,10 @@ def report(
     shown = shown.assign(**compute(new, shown["smiles"].tolist(), workers, "properties"))
     data = _data(table, source, title, run, compared, others, notes)
     data = replace(data, table=shown)
+    if own is not None:
+        going_on = shlex.join(["molgen", "campaign", "run", str(own.path)])
+        data = replace(data, commands={"the campaign": going_on}, history=_history(own))
+        source = str(own.path)
     if source:
         command = ["molgen", "report", source, "--out", str(out)]
         command += ["--model", str(model)] if isinstance(model, str | Path) else []
@@ -139,6 +169,37 @@ def report(
     size = write_page(data, out, workers)
     counts = {"rows": len(shown), "molecules": int((shown["smiles"] != "").sum()), "bytes": size}
     return Result(shown, counts, len(table), request=data, output=Path(out))
+
+
+def _file(molecules: Any) -> str:
+    """Return the path of molecules in a file, empty for others."""
+    return str(molecules) if isinstance(molecules, Path) or is_file(molecules) else ""
+
+
+def _first(campaign: Campaign, rows: int) -> pd.DataFrame:
+    """Return the first rows of a campaign."""
+    import pandas as pd
+
+    parts: list[pd.DataFrame] = []
+    for part in campaign.tables():
+        parts.append(part)
+        if sum(map(len, parts)) >= rows:
+            break
+    return pd.concat(parts, ignore_index=True).head(rows)
+
+
+def _history(campaign: Campaign) -> pd.DataFrame | None:
+    """Return the score of each molecule that was scored, in the order of rows; None for none."""
+    import pandas as pd
+
+    scored = campaign.status().scored
+    if not scored:
+        return None
+    parts = [part[[*scored]].dropna() for part in campaign.tables(True) if {*scored} <= {*part}]
+    if not parts:
+        return None
+    values = pd.concat(parts, ignore_index=True)[next(iter(scored))].astype(float)
+    return pd.DataFrame({"calls": range(1, len(values) + 1), SCORE: values})
 
 
 def _table(molecules: MoleculesLike, source: str, column: str | None, workers: int) -> pd.DataFrame:

@@ -94,6 +94,7 @@ class Plan:
         functions: properties that were given as Python functions, by name.
         timeout: seconds that a call of a user's function may take.
         carry: adds columns to drawn rows; None for none.
+        folder: of what scorers keep beside their values, such as poses; None for nothing.
     """
 
     kind: str
@@ -105,6 +106,7 @@ class Plan:
     functions: Mapping[str, Property] = field(default_factory=dict)
     timeout: float = 60.0
     carry: Carry | None = None
+    folder: str | None = None
 
     @classmethod
     def of(
@@ -114,6 +116,7 @@ class Plan:
         request: Request,
         timeout: float,
         carry: Carry | None = None,
+        folder: str | None = None,
     ) -> Plan:
         """Return the plan of a request.
 
@@ -123,6 +126,7 @@ class Plan:
             request: with settings and the targets that guide the draws.
             timeout: see :class:`Plan`.
             carry: see :class:`Plan`.
+            folder: see :class:`Plan`.
 
         Raises:
             MolgenError: if the model was made in memory, or a goal is invalid.
@@ -139,6 +143,7 @@ class Plan:
             {name: found for name, found in named.items() if found is not None},
             timeout,
             carry,
+            folder,
         )
 
     @property

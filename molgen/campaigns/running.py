@@ -147,7 +147,7 @@ def run_search(
 
     with (
         Published(store.path, state, shown) as published,
-        closing(Spread(plan.timeout, workers, engine=engine)) as scoring,
+        closing(Spread(plan.timeout, workers, folder=plan.folder, engine=engine)) as scoring,
     ):
 
         def on_round(search: Search) -> None:

@@ -107,6 +107,16 @@ class Block:
     worker: str
 
 
+def is_campaign(path: str | Path) -> bool:
+    """Return whether a file is that of a campaign, by its header."""
+    try:
+        with open(path, "rb") as file:
+            header = file.read(72)
+    except (OSError, ValueError):
+        return False
+    return header.startswith(b"SQLite format 3\0") and header[68:] == APPLICATION.to_bytes(4, "big")
+
+
 class Store:
     """An open file, locked for this process.
 

@@ -147,7 +147,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         """Prepare calls of user's functions, in one process for each."""
-        self._scoring = Collected(self.plan.timeout, 1)
+        self._scoring = Collected(self.plan.timeout, 1, folder=self.plan.folder)
 
     def probe(self) -> str:
         """Return the digest of the first rows of the request; they are drawn once."""

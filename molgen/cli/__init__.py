@@ -190,7 +190,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from property_models.scorers import scoring
 
     with journaled(arguments) as journal:
-        folder = None if options.is_piped(arguments) else arguments.out + POSES
+        beside = None if options.is_piped(arguments) else arguments.out
+        folder = None if beside is None else beside + POSES
         with scoring(arguments.score_timeout, arguments.score_workers, folder) as scorers:
             status = int(arguments.run(arguments))
         status = BAD_INPUT if scorers.stopped else status

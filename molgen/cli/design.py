@@ -21,6 +21,8 @@ Example:
   molgen design qm9 --target qed=max --target sa=min --weight qed=2 --n 50 --out ranked.csv
   molgen design qm9 --target qed=0.5.. --target logp=0..1 --no-filter --n 1000 --out rows.csv
   molgen design zinc250k --target qed=0.9.. --n 10000 --campaign night.campaign --workers 8
+  molgen design zinc250k --scaffold-file cores.smi --part-target mw=..150 \
+      --per-scaffold 10 --out parts.csv
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ def is_piped(arguments: argparse.Namespace) -> bool:
     """Return whether the output is no file: it is written once, at the end, without a record."""
     from molgen.utils.files import is_stream
 
-    return arguments.out == STDOUT or is_stream(arguments.out)
+    out = arguments.out  # None for a campaign without a table
+    return out is not None and (out == STDOUT or is_stream(out))
 
 
 def positive(text: str) -> int:

@@ -1,6 +1,6 @@
 """Write one HTML page on a table of molecules, which needs no network.
 
-FILE is any table or list of molecules that molgen reads. If the record of a run (FILE.json) is
+FILE is a campaign, or any table or list of molecules that molgen reads. If the record of a run (FILE.json) is
 beside it, the page has its request in words, the funnel from drawn to accepted, and the command
 that repeats it, and compares properties with the training set of its model.
 
@@ -12,6 +12,7 @@ be mailed: everything is in one file.
 Example:
   molgen report designs.csv --out designs.html
   molgen report designs.csv --out designs.html --reference zinc250k.csv.gz
+  molgen report night.campaign --out night.html
   molgen report series.sdf --out series.html --model zinc250k --title 'Series 7'
 """
 

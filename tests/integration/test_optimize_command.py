@@ -106,13 +106,19 @@ def test_finished_leads_are_written(
     ran = molgen(*words, "--batch-size", 1, "--out", out)
     assert ran.status == 130
     assert ran.err.endswith("of 3 leads improved: interrupted\n")
-    assert pd.read_csv(out)["lead"].tolist() == ["CCO"] * 6
+    assert pd.read_csv(out)["lead_index"].tolist() == [0] * 6 + [1] * 3, "of the second lead too"
     assert seen[0] == 0
     assert seen[-1] == 6, "written before the next lead is finished"
     out.unlink()
     (tmp_path / "a.csv.journal").unlink()
     seen[:] = [0] * 9
     ran = molgen(*words, "--batch-size", 1, "--out", out)
+    assert ran.status == 130
+    assert pd.read_csv(out)["try"].size == 1
+    out.unlink()
+    (tmp_path / "a.csv.journal").unlink()
+    monkeypatch.setattr("molgen.guidance.predictor.NetworkPredictor.__call__", interrupt)
+    ran = molgen(*words, "--out", out)
     assert ran.status == 130
     assert ran.err.endswith("\nmolgen optimize: interrupted\n")
     assert not out.exists()

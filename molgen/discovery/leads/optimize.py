@@ -114,7 +114,7 @@ def optimize(
                 with uninterrupted():
                     tables.append(rows)
                     counts.add(rows)
-                if on_leads:
+                if on_leads and len(rows):
                     on_leads(tables[-1])
                 if interrupted or active().stopped:
                     reason = INTERRUPTED if interrupted else STOPPED
