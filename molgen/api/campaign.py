@@ -143,8 +143,8 @@ class Campaign:
         found, store, shown = self._prepare(), self._store, self.progress.shown
         request = store.request()
         kept = str(self.path.resolve()) + POSES
-        what = found.model, found.request, request["score_timeout"], found.carry, kept
-        plan = Plan.of(command, *what)
+        calls = request["score_timeout"], found.carry, kept
+        plan = Plan.of(command, found.model, found.request, *calls)
         if command == SEARCH and engine == running.LOCAL:
             what = store, plan, found.model, found.method, request["pareto"]
             reason = running.run_search(*what, None, workers or cores(), shown)
