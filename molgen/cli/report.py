@@ -1,8 +1,8 @@
 """Write one HTML page on a table of molecules, which needs no network.
 
 FILE is a campaign, or any table or list of molecules that molgen reads. If the record of a run
-(FILE.json) is beside it, the page has its request in words, the funnel from drawn to accepted, and the command
-that repeats it, and compares properties with the training set of its model.
+(FILE.json) is beside it, the page has its request in words, the funnel from drawn to accepted, and
+the command that repeats it, and compares properties with the training set of its model.
 
 The page has histograms, a chart of any two properties with its frontier, a diverse subset, groups
 by scaffold and by what was put at attachment points (columns R1, R2, part_1, linker), and a table
