@@ -1,4 +1,4 @@
-"""The methods of a search, in words: ``metropolis``, ``best-of-n``, ``smc:twist=2``."""
+"""The methods of a search, in words: ``metropolis``, ``best-of-n``, ``surrogate:batch=5``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from molgen.discovery.best_of import BestOf
 from molgen.discovery.metropolis import Metropolis
 from molgen.discovery.search import Method
 from molgen.discovery.smc import SequentialMonteCarlo
+from molgen.discovery.surrogate import Surrogate
 from molgen.errors import MolgenError
 from molgen.utils.hints import hint, one_of
 
@@ -16,11 +17,12 @@ METHODS: dict[str, Any] = {
     "metropolis": Metropolis,
     "best-of-n": BestOf,
     "smc": SequentialMonteCarlo,
+    "surrogate": Surrogate,
 }
 
 
 def read_method(text: str) -> Method:
-    """Read ``metropolis``, ``best-of-n`` or ``smc``, or ``NAME:key=value,...``.
+    """Read ``metropolis``, ``best-of-n``, ``smc`` or ``surrogate``, or ``NAME:key=value,...``.
 
     Raises:
         MolgenError: naming the value and the allowed ones.

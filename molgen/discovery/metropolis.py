@@ -30,6 +30,7 @@ from molgen.discovery.search import ScoredRows, Search
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import mark_unique
 from molgen.sampling.sampler import AnySampler, Given, Job, Samples
+from molgen.sampling.settings import Settings
 from molgen.utils.arguments import check_fields
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import SEGMENT, Use, used
@@ -180,18 +181,9 @@ class Metropolis:
         if rows < 1:
             return search.out_of_forwards()
         chains = Chains.start(search, search.draw(rows, 0))
-        moves = replace(
-            search.recipe.settings,
-            remask=Ancestral(),
-            steps=self.steps,
-            remask_weights=None,
-            corrector=None,
-            order=None,
-            adapt=None,
-        )
         move_forwards = self.steps * (2 if search.mixes else 1)
         round = 0
-        with search.model.sampler(moves, search.recipe.targets) as sampler:
+        with search.model.sampler(self.settings(search), search.recipe.targets) as sampler:
             while not (reason := search.ended()):
                 round += 1
                 rows = min(len(chains.smiles), search.left // move_forwards)
@@ -200,11 +192,23 @@ class Metropolis:
                 self._move(search, chains, sampler, rows, round)
         return reason
 
+    def settings(self, search: Search) -> Settings:
+        """Return the settings of a redraw: those of the search, with a plan of few steps."""
+        return replace(
+            search.recipe.settings,
+            remask=Ancestral(),
+            steps=self.steps,
+            remask_weights=None,
+            corrector=None,
+            order=None,
+            adapt=None,
+        )
+
     def _move(
         self, search: Search, chains: Chains, sampler: AnySampler, rows: int, round: int
     ) -> None:
         """Propose a move for each of the first rows, and accept or reject it."""
-        samples = self._redrawn(search, chains, sampler, rows, round)
+        samples = self.redrawn(search, chains, sampler, rows, round)
         chains.nfe[:rows] += samples.nfe
         chains.classifier_nfe[:rows] += samples.classifier_nfe
         proposals = search.score_rows(samples, chains.nfe[:rows], chains.classifier_nfe[:rows])
@@ -216,7 +220,7 @@ class Metropolis:
         takes = accepted(scores[:rows], scores[rows:], self.beta, u)
         chains.decide(proposals, takes)
 
-    def _redrawn(
+    def redrawn(
         self, search: Search, chains: Chains, sampler: AnySampler, rows: int, round: int
     ) -> Samples:
         """Return the first rows with a part of each redrawn."""

@@ -187,7 +187,11 @@ class Search:
         return ended
 
     def score_rows(
-        self, samples: Samples, nfe: Ids | None = None, classifier_nfe: Ids | None = None
+        self,
+        samples: Samples,
+        nfe: Ids | None = None,
+        classifier_nfe: Ids | None = None,
+        only: set[str] | None = None,
     ) -> ScoredRows:
         """Count rows, score those that may be delivered, and keep them.
 
@@ -195,19 +199,18 @@ class Search:
             samples: rows and their costs.
             nfe: forwards to record for each molecule, if they differ from the row's own.
             classifier_nfe: the same for a noisy classifier.
+            only: canonical SMILES of the molecules to score; None for all.
         """
-        model, counts = self.model, self.counts
+        counts = self.counts
         counts.drawn += len(samples.tokens)
         counts.forwards += int(samples.nfe.sum())
         counts.classifier_forwards += int(samples.classifier_nfe.sum())
-        raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
-        smiles = [molecule.smiles for molecule in interpret_all(raw)]
-        identities = self.novelty.identities(smiles)
-        known = self.novelty.rejected(identities)
-        failed = [
-            "" if old else self._failed(text) for text, old in zip(smiles, known, strict=True)
-        ]
+        smiles, identities, known, failed = self._read(samples)
         passed = [not (old or name) for old, name in zip(known, failed, strict=True)]
+        left_out: set[str] = set()
+        if only is not None:
+            left_out = {*smiles} - only - {*self._accepted}
+            passed = [yes and t not in left_out for t, yes in zip(smiles, passed, strict=True)]
         gains = self.oracle([text if yes else "" for text, yes in zip(smiles, passed, strict=True)])
         fits = np.asarray(~np.isnan(gains).any(1), dtype=bool)
         nfe = samples.nfe if nfe is None else nfe
@@ -215,7 +218,9 @@ class Search:
         unscored = active().missing(self.request.goals.targets, smiles)
         for i, text in enumerate(smiles):
             fate = self._fate(text, identities[i], known[i], failed[i])
-            if fate == Fate.ACCEPTED and not fits[i]:
+            if fate == Fate.ACCEPTED and text in left_out:
+                fate = Fate.NOT_SELECTED
+            elif fate == Fate.ACCEPTED and not fits[i]:
                 fate = counted(unscored[i]) or Fate.NOT_SCORED
             counts.fates[fate] += 1
             if fate != Fate.ACCEPTED:
@@ -226,6 +231,25 @@ class Search:
         if self.on_round:
             self.on_round(self)
         return ScoredRows(samples.tokens, smiles, fits, gains)
+
+    def candidates(self, samples: Samples) -> list[str]:
+        """Return the distinct molecules of rows that may be delivered and are not scored yet."""
+        smiles, _, known, failed = self._read(samples)
+        rows = zip(smiles, known, failed, strict=True)
+        found = dict.fromkeys(text for text, old, name in rows if text and not (old or name))
+        return [text for text in found if text not in self._accepted]
+
+    def _read(self, samples: Samples) -> tuple[list[str], list[str], list[str], list[str]]:
+        """Return SMILES and identities of rows, why they are known, and the filter they fail."""
+        model = self.model
+        raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
+        smiles = [molecule.smiles for molecule in interpret_all(raw)]
+        identities = self.novelty.identities(smiles)
+        known = self.novelty.rejected(identities)
+        failed = [
+            "" if old else self._failed(text) for text, old in zip(smiles, known, strict=True)
+        ]
+        return smiles, identities, known, failed
 
     def _failed(self, smiles: str) -> str:
         """Return the name of the first filter that a molecule fails; empty if it passes all."""
@@ -242,6 +266,15 @@ class Search:
         if known:
             return known
         return Fate.FILTERED.of(failed) if failed else Fate.ACCEPTED
+
+    def tokens_of(self, smiles: str) -> Ids:
+        """Return the tokens of an accepted molecule as it was drawn, shape (length,)."""
+        return self._accepted[smiles][0]
+
+    @property
+    def accepted(self) -> list[str]:
+        """Canonical SMILES of all accepted molecules, in the order in which they were scored."""
+        return list(self._accepted)
 
     def best(self) -> tuple[list[str], Floats]:
         """Return the best accepted molecules, ``n`` at most, best first.
