@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="qm9")
     parser.add_argument("--n", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--atoms", type=int, default=8, help="least heavy atoms of a molecule")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder, predicted = Path(name), {}
@@ -38,11 +39,11 @@ def main() -> None:
         if arguments.seconds:
             file = folder / "scorers.py"
             file.write_text(SCORER.replace("SECONDS", str(arguments.seconds)))
-            goals = {f"{file}:waits": "9.."}
+            goals = {f"{file}:waits": f"{arguments.atoms}.."}
         for workers in (1, 2):
             path = folder / f"{workers}.campaign"
             words = path, "design", arguments.model, goals, arguments.n
-            with Campaign(*words, block=32, progress=False) as campaign:
+            with Campaign(*words, block=32, max_draws=10**6, progress=False) as campaign:
                 started = time.monotonic()
                 campaign.run(workers=workers)
                 seconds = time.monotonic() - started
