@@ -66,8 +66,8 @@ def search(
             ``"LO..HI"`` or a ``Range``, or a desirability such as ``"sigmoid(-8,-11)"``, from 0 to
             1; or words such as ``"qed=max"``.
         n: molecules to deliver.
-        method: ``metropolis``, ``best-of-n`` or ``smc``; with parameters as
-            ``metropolis:beta=.1,high=.5``, or an object.
+        method: ``metropolis``, ``best-of-n``, ``smc``, or for expensive scorers ``surrogate``; with
+            parameters as ``metropolis:beta=.1,high=.5``, or an object.
         oracle_calls: budget of distinct molecules to score; None for no limit.
         nfe: budget of forwards of the network for each of the molecules.
         aggregate: of several goals: the weighted ``sum``, ``product`` or ``weighted-mean`` of

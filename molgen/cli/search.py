@@ -36,8 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--method",
         default="metropolis",
         metavar="METHOD",
-        help="metropolis (default), best-of-n, or smc; parameters as metropolis:beta=.1,high=.5; "
-        "metropolis:fragments=.5 replaces whole fragments in half of the moves",
+        help="metropolis (default), best-of-n, smc, or for expensive scorers surrogate; parameters "
+        "as metropolis:beta=.1,high=.5; metropolis:fragments=.5 replaces whole fragments in half of "
+        "the moves",
     )
     parser.add_argument(
         "--oracle-calls",

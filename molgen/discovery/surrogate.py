@@ -32,6 +32,7 @@ from molgen.discovery.search import Search
 from molgen.errors import MolgenError
 from molgen.molecules.fingerprints import fingerprints, nearest_similarity
 from molgen.sampling.sampler import AnySampler, Samples
+from molgen.targets import Range
 from molgen.utils.arguments import check_fields
 from molgen.utils.arrays import Floats
 from property_models import compute
@@ -207,9 +208,12 @@ class _Rounds:
         known = self.search.accepted
         gains = self.search.oracle(known) if known else np.empty((0, len(objectives)))
         columns, features = [], None
+        missed = np.zeros(len(candidates), dtype=bool)
         for j, objective in enumerate(objectives):
             if not predicted[j]:
                 columns.append(objective.gain(values[objective.name]))
+                if isinstance(objective.target, Range):
+                    missed |= ~(columns[-1] >= 0)  # outside, or undefined
             elif len(known) < LEAST:
                 columns.append(np.zeros(len(candidates)))
             else:
@@ -217,4 +221,4 @@ class _Rounds:
                     features = Features.of_smiles(known), Features.of_smiles(candidates)
                 mean, deviation = fitted(features[0], gains[:, j]).predict(features[1])
                 columns.append(mean + self.method.kappa * deviation)
-        return np.asarray(self.search.score(np.array(columns).T))
+        return np.where(missed, -np.inf, self.search.score(np.array(columns).T))
