@@ -145,6 +145,8 @@ def check_out(arguments: argparse.Namespace) -> None:
     Raises:
         MolgenError: if not.
     """
+    if not hasattr(arguments, "no_record"):
+        return  # not a table: argparse checks whether it is needed
     if getattr(arguments, "out", "") is None and not getattr(arguments, "campaign", None):
         either = " or --campaign" if hasattr(arguments, "campaign") else ""
         raise MolgenError(f"the following arguments are required: --out{either}")
