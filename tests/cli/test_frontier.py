@@ -260,7 +260,12 @@ def test_a_full_disk_leaves_complete_runs(molgen: Run, tiny_model: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "kind", [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    "kind",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_continues(
     molgen: Run, tiny_model: Path, tmp_path: Path, kind: signal.Signals

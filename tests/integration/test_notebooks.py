@@ -24,7 +24,7 @@ SMALL_BATCHES = nbformat.v4.new_code_cell(
 )  # as the fixture small_shards: quicker for so few rows
 ANY_BATCH = "01_quickstart"
 """The notebook that draws a row again by itself, which needs padded micro-batches."""
-SLOW = {"03_property_models", "06_campaign"}  # they train, or start processes again and again
+SLOW = {"02_frontier", "03_property_models", "06_campaign"}  # they sweep, train, start processes
 REPORTS = {"03_property_models": ["property 'first_atom'"]}
 """What notebooks are meant to print on stderr: the failures of a user's function."""
 PICTURES = {

@@ -44,7 +44,7 @@ def test_bundled_indices_have_inchikeys(name: str) -> None:
     assert index.contains([inchikey(text) for text in index.probes], "inchi_keys").all()
 
 
-@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("dtype", [pytest.param("fp32", marks=pytest.mark.slow), "bf16"])
 def test_the_bundled_model_draws_the_same_molecules_in_any_batch(dtype: str) -> None:
     model = molgen.load("qm9")
     remask = plan.Rescale(0.1)  # given, so that no preset applies

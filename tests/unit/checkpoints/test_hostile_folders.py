@@ -231,7 +231,9 @@ print("seen", seen)
 """
 
 
-@pytest.mark.parametrize("name", ["EVIL:score", "command:EVIL"])
+@pytest.mark.parametrize(
+    "name", ["EVIL:score", pytest.param("command:EVIL", marks=pytest.mark.slow)]
+)
 def test_a_folder_that_names_code_runs_none(tmp_path: Path, name: str) -> None:
     """A property that is code or a program, keys of transformers' own, a pickle beside them."""
     folder = tmp_path / "m"

@@ -36,6 +36,7 @@ def test_rows_are_scored_with_their_masks(qm9: Model) -> None:
     assert found[0] > np.log(0.5) > found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
 def test_rows_are_retried_until_they_are_likely(qm9: Model) -> None:
     order = words.order("entropy-bounded:gamma=.5")

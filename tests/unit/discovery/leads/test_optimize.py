@@ -287,6 +287,7 @@ def test_a_noisy_classifier_selects_the_top_k(qm9: Model, monkeypatch: pytest.Mo
     assert "3.0 selected a lead, at most 3, by the noisy classifier" in str(counts)
 
 
+@pytest.mark.slow
 def test_search_continues_from_the_surrogates_best_molecules(
     qm9: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
