@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from molgen.discovery.metropolis import Metropolis
 from molgen.discovery.request import Request
-from molgen.discovery.search import Method
+from molgen.discovery.search_state import Method
 from molgen.model import Model
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from molgen.discovery.counts import SearchCounts
 from molgen.discovery.methods import read_method
 from molgen.discovery.objectives import PARETO, SUM
 from molgen.discovery.request import Budget, Request
+from molgen.discovery.search_state import Method, Search
 from molgen.errors import MolgenError
 from molgen.molecules.filters import Filters
 from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
@@ -36,7 +37,7 @@ def search(
     goals: GoalsLike,
     n: int = 100,
     *,
-    method: str | room.Method = "metropolis",
+    method: str | Method = "metropolis",
     oracle_calls: int | None = None,
     nfe: int = 400,
     aggregate: str = SUM,
@@ -116,7 +117,7 @@ def search(
         forwards += count
         progress.add(count)
 
-    def scored(state: room.Search) -> None:
+    def scored(state: Search) -> None:
         spent(state.counts.forwards - forwards)
         progress.round(state)
 
@@ -135,7 +136,7 @@ def prepare_search(
     progress: Progress,
     given: dict[str, Any],
     *,
-    method: str | room.Method,
+    method: str | Method,
     aggregate: str,
     budget: Budget,
     filters: Filters | Sequence[str] | str,

@@ -24,7 +24,7 @@ from molgen.campaigns.status import Rate, Status
 from molgen.campaigns.store import OK, Store
 from molgen.campaigns.tables import tables as rows
 from molgen.campaigns.watch import Published
-from molgen.discovery.search import Method, Search
+from molgen.discovery.search_state import Method, Search
 from molgen.errors import MolgenError
 from molgen.model import Model
 from molgen.utils.files import digest

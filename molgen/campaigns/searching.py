@@ -18,6 +18,7 @@ from molgen.campaigns.store import Block, Row, Store
 from molgen.campaigns.worker import NO_VALUE, cells_of
 from molgen.discovery import search as room
 from molgen.discovery.request import Request
+from molgen.discovery.search_state import Method, Search
 from molgen.model import Model
 from molgen.sampling.result import COMPLETE, INTERRUPTED
 from molgen.scorers.outcomes import OnOutcome
@@ -76,10 +77,10 @@ def search(
     store: Store,
     model: Model,
     request: Request,
-    method: room.Method,
+    method: Method,
     pareto: bool,
     scoring: scorers.Scoring,
-    on_round: Callable[[room.Search], None],
+    on_round: Callable[[Search], None],
 ) -> str:
     """Run or continue a search; its molecules are stored at the end.
 

@@ -23,7 +23,7 @@ from molgen.cli import campaign_options, options, outputs
 
 if TYPE_CHECKING:
     from molgen.discovery.counts import SearchCounts
-    from molgen.discovery.search import Search
+    from molgen.discovery.search_state import Search
     from molgen.sampling.result import Result
 
 
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="metropolis",
         metavar="METHOD",
         help="metropolis (default), best-of-n, smc, or for expensive scorers surrogate; parameters "
-        "as metropolis:beta=.1,high=.5; metropolis:fragments=.5 replaces whole fragments in half of "
-        "the moves",
+        "as metropolis:beta=.1,high=.5; metropolis:fragments=.5 replaces whole fragments in half "
+        "of the moves",
     )
     parser.add_argument(
         "--oracle-calls",

@@ -8,6 +8,6 @@ from .objectives import read_objectives as read_objectives
 from .oracle import Oracle as Oracle
 from .request import Budget as Budget
 from .request import Request as Request
-from .search import Method as Method
-from .search import Search as Search
+from .search_state import Method as Method
+from .search_state import Search as Search
 from .smc import SequentialMonteCarlo as SequentialMonteCarlo

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from molgen.discovery.search import Search
+from molgen.discovery.search_state import Search
 
 ROUND = 256  # rows between two checks of the budgets
 

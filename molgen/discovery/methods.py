@@ -7,7 +7,7 @@ from typing import Any
 
 from molgen.discovery.best_of import BestOf
 from molgen.discovery.metropolis import Metropolis
-from molgen.discovery.search import Method
+from molgen.discovery.search_state import Method
 from molgen.discovery.smc import SequentialMonteCarlo
 from molgen.discovery.surrogate import Surrogate
 from molgen.errors import MolgenError

@@ -26,7 +26,7 @@ import numpy as np
 from molgen.constraints.draw import restrained
 from molgen.diffusion.plan import Ancestral
 from molgen.discovery.moves import masked, masked_fragments, resized
-from molgen.discovery.search import ScoredRows, Search
+from molgen.discovery.search_state import ScoredRows, Search
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import mark_unique
 from molgen.sampling.sampler import AnySampler, Given, Job, Samples

@@ -24,7 +24,7 @@ from molgen.discovery.particles import (
     merged,
     normalised,
 )
-from molgen.discovery.search import Search
+from molgen.discovery.search_state import Search
 from molgen.errors import MolgenError
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.spec import ClassifierFree

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from molgen.discovery.metropolis import Chains, Metropolis
-from molgen.discovery.search import Search
+from molgen.discovery.search_state import Search
 from molgen.errors import MolgenError
 from molgen.molecules.fingerprints import fingerprints, nearest_similarity
 from molgen.sampling.sampler import AnySampler, Samples

@@ -272,7 +272,7 @@ def test_molecules_of_a_search_are_those_of_search(
     def begun() -> Campaign:
         return Campaign("a.campaign", "search", tiny_model, goals, **asked)
 
-    from molgen.discovery.search import Search
+    from molgen.discovery.search_state import Search
 
     scored, rounds = Search.score_rows, list[int]()
 

@@ -19,7 +19,8 @@ from molgen.discovery.counts import SearchCounts
 from molgen.discovery.metropolis import Metropolis, accepted
 from molgen.discovery.moves import masked, resized
 from molgen.discovery.objectives import WeightedSum, read_objectives
-from molgen.discovery.search import Method, Search, search
+from molgen.discovery.search import search
+from molgen.discovery.search_state import Method, Search
 from molgen.discovery.smc import SequentialMonteCarlo
 from molgen.guidance.predictor import Prediction
 from molgen.model import Model
