@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from pages import write_pages  # noqa: E402  a file beside this one
-
 from molgen.version import __version__  # noqa: E402
+from pages import write_pages  # noqa: E402  a file beside this one
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
