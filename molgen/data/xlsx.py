@@ -148,6 +148,10 @@ def _cells(path: Path) -> Iterator[tuple[int, tuple[Any, ...]]]:
             book.close()
     except MolgenError:
         raise
+    except OSError as error:
+        if error.errno is not None:  # of the system; openpyxl's own have no number
+            raise
+        raise MolgenError(f"{path}: damaged xlsx file ({_line(error)})") from error
     except DAMAGED as error:
         raise MolgenError(f"{path}: damaged xlsx file ({_line(error)})") from error
 

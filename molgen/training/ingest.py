@@ -201,7 +201,8 @@ def further_numbers(path: Path, options: Options) -> list[str]:
     for i, name in enumerate(sheet.header):
         cells = [row[i] if i < len(row) else "" for row in rows]
         numbers = read_numbers(cells, range(len(cells)), sheet.delimiter).values
-        if name and name not in options.properties and np.isfinite(numbers).mean() > MOSTLY:
+        known = not name or name in options.properties
+        if not known and np.isfinite(numbers).sum() > MOSTLY * len(numbers):
             found.append(name)
     return found
 

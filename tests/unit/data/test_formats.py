@@ -313,6 +313,14 @@ def test_any_change_to_the_xml_of_a_sheet_is_a_table_or_one_line(
     _is_table_or_one_line(path)
 
 
+@pytest.mark.parametrize("content", [b"", b"<Types/>"])
+def test_a_workbook_that_names_no_sheets_is_damaged(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(edited(TABLE, "[Content_Types].xml", content))
+    with pytest.raises(ValueError, match=r"a\.xlsx: damaged xlsx file"):
+        read_table(path)
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_of_an_sdf_are_a_table_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
