@@ -58,12 +58,12 @@ class Surrogate:
         kappa: weight of the deviation.
     """
 
-    first: float = 0.3
+    first: float = 0.2
     batch: int = 10
     pool: int = 256
-    moves: float = 0.5
+    moves: float = 0.7
     fragments: float = 0.5
-    kappa: float = 1.0
+    kappa: float = 0.5
 
     def __post_init__(self) -> None:
         """Check the numbers.
