@@ -54,6 +54,7 @@ from property_models.failures import Failures
 
 STOPPED = "a scorer failed too often"
 """The reason why a run stopped."""
+POSES = ".poses"  # after the name of the output: the folder of what scorers keep
 TIMEOUT = 60.0  # seconds that a call may take
 
 

@@ -29,13 +29,13 @@ from molgen.utils.database import remove
 from molgen.utils.numbers import whole
 from molgen.utils.parallel import cores
 from molgen.utils.run_record import FORMAT, RunRecord
+from property_models.scorers import POSES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LEFT_OUT = ("model", "goals", "n", "progress", "settings", "no_filter", "batch_size", "max_draws")
 """Arguments of commands that are not of the stored request, or are stored beside it."""
-POSES = ".poses"  # after the name of the file: the folder of what scorers keep
 VERSIONS = ("molgen", "numpy", "rdkit", "torch")  # in the request
 IDLE = ("batch_size",)  # settings without an effect on the rows
 

@@ -103,8 +103,8 @@ def report(
         OSError: if the page cannot be written; no part of a file is left.
     """
     progress = progress_of(progress)
-    if not isinstance(molecules, Campaign) and is_campaign(str(molecules)):
-        with Campaign(str(molecules)) as opened:
+    if isinstance(molecules, str | Path) and is_campaign(molecules):
+        with Campaign(molecules) as opened:
             return report(
                 opened,
                 out,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.campaigns import scheduler, searching
@@ -24,12 +22,12 @@ from molgen.campaigns.status import Rate, Status
 from molgen.campaigns.store import OK, Store
 from molgen.campaigns.tables import tables as rows
 from molgen.campaigns.watch import Published
+from molgen.discovery import request_files
+from molgen.discovery.request_files import NAMED
 from molgen.discovery.search_state import Method, Search
 from molgen.errors import MolgenError
 from molgen.model import Model
-from molgen.utils.files import digest
 from property_models import callables
-from property_models.registry import files
 from property_models.scorers import Scorer
 
 if TYPE_CHECKING:
@@ -221,23 +219,12 @@ def _source(name: str) -> str:
         return ""
 
 
-CLASSIFIER = re.compile(r"\bclassifier=([^,]+)")
-
-
 def contents(request: Mapping[str, Any]) -> dict[str, str]:
     """Return digests of the files that a request names, by their names."""
-    named = [request.get(name) for name in ("leads", "preset", "scaffold_file")]
-    found = [Path(text) for text in named if isinstance(text, str)]
-    guidance = request.get("guidance")
-    for text in CLASSIFIER.findall(guidance) if isinstance(guidance, str) else ():
-        found += sorted(Path(text).glob("*"))
-    goals = request["goals"] or []
+    named = [text for name in NAMED if isinstance(text := request.get(name), str)]
+    guidance, goals = request.get("guidance"), request["goals"] or []
     names = list(goals) if isinstance(goals, dict) else []
     names += request.get("properties") or []
-    for name in names:
-        found += files(name)
-    paths = [path for path in dict.fromkeys(found) if path.is_file()]
-    return {f"content of {name}": text for name in names if (text := _source(name))} | {
-        f"content of {name}": digest(path for path in paths if path.name == name)
-        for name in {path.name for path in paths}
-    }
+    words = guidance if isinstance(guidance, str) else ""
+    own = {f"content of {name}": text for name in names if (text := _source(name))}
+    return own | request_files.contents(named, words, names)

@@ -44,7 +44,6 @@ COMMANDS = (
 )
 BAD_INPUT = 2
 LONGEST = 1000  # characters of an error
-POSES = ".poses"  # after the name of the output: the folder of what scorers keep
 COMPLETE = (0, 3)
 
 
@@ -187,7 +186,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if not hasattr(arguments, "score_timeout"):
         return int(arguments.run(arguments))
     from molgen.cli.resume import journaled
-    from property_models.scorers import scoring
+    from property_models.scorers import POSES, scoring
 
     with journaled(arguments) as journal:
         beside = None if options.is_piped(arguments) else arguments.out

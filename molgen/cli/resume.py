@@ -8,11 +8,8 @@ may differ.
 from __future__ import annotations
 
 import argparse
-import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen.cli import options
@@ -28,8 +25,6 @@ IDLE = {
 }
 """Arguments without an effect on the result."""
 PLACED = ("command", "model", "leads")  # arguments that are no options
-FILES = ("leads", "preset", "scaffold_file")
-CLASSIFIER = re.compile(r"\bclassifier=([^,]+)")
 
 
 def add_argument(parser: argparse.ArgumentParser) -> None:
@@ -80,31 +75,14 @@ def journaled(arguments: argparse.Namespace) -> Iterator[Journal | None]:
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the result of a command depends on, but for the model and the libraries."""
-    from molgen.utils.files import digest
+    from molgen.discovery.request_files import NAMED, contents
 
     words = {key: value for key, value in vars(arguments).items() if key not in IDLE}
     named = {
         key if key in PLACED else "--" + key.replace("_", "-"): value
         for key, value in words.items()
     }
-    files = _files(arguments)
-    return named | {
-        f"content of {name}": digest(path for path in files if path.name == name)
-        for name in {path.name for path in files}
-    }
-
-
-def _files(arguments: argparse.Namespace) -> list[Path]:
-    """Return the files that the arguments name, the model's excepted."""
-    from property_models.registry import files
-
-    named = [str(getattr(arguments, key, None) or "") for key in FILES]
-    found = [Path(text) for text in named if text]
-    for text in CLASSIFIER.findall(arguments.guidance or ""):
-        found += sorted(Path(text).glob("*"))
     targets, columns = options.goals(arguments)
     names = [*targets, *columns, *getattr(arguments, "property", ())]
-    for name in names:
-        found += files(name)
-    # os.path: a lead may be a name that no system allows, for which Path raises
-    return [path for path in dict.fromkeys(found) if os.path.isfile(path)]
+    paths = [str(getattr(arguments, key, None) or "") for key in NAMED]
+    return named | contents(paths, arguments.guidance or "", names)
