@@ -42,6 +42,7 @@ def train(
     out: str | Path,
     *,
     init: ModelLike | None = None,
+    few_step: ModelLike | None = None,
     column: str | None = None,
     properties: Sequence[str] | str | None = None,
     representation: str | None = None,
@@ -80,6 +81,8 @@ def train(
         file: a file of SMILES, a finished dataset.npz, a table, or molecules in any container.
         out: folder of the run and its model.
         init: start from this model's weights.
+        few_step: train a joint block for this model, whose network does not change: the result is
+            the model with the block, for ``joint="block"`` and few steps.
         column: of the SMILES; None for the usual ones.
         properties: to condition on, or ``"none"`` (default: qed, ring_count, logp, tpsa, mw, sa).
         representation: ``"smiles"`` (default) or ``"selfies"``.
@@ -132,6 +135,14 @@ def train(
         from molgen.utils.threads import check_device
 
         check_device(device)
+    if few_step is not None:
+        from molgen.api.few_step import train_few_step
+
+        if init is not None or prepare_only or self_correct:
+            raise MolgenError("few_step is given, expected no init, prepare_only or self_correct")
+        with failures(), locked(folder):
+            source_file = source_of(file, folder)
+            return train_few_step(source_file, few_step, exports, request, not no_resume, progress)
     if init is not None:
         request.without_shape()
     start = None if init is None else loaded(init)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from molgen.checkpoints.files import ALL, CARD, CLASSIFIER, CONFIG, INDEX, PRIOR, find
-from molgen.checkpoints.folder import load_classifier, load_network
+from molgen.checkpoints.files import ALL, CARD, CLASSIFIER, CONFIG, INDEX, JOINT, PRIOR, find
+from molgen.checkpoints.folder import load_classifier, load_joint_block, load_network
 from molgen.checkpoints.hub import locate, resolve
 from molgen.checkpoints.info import home, read_info
 from molgen.data.prior import Prior
@@ -22,6 +22,7 @@ from property_models.registry import MODEL
 if TYPE_CHECKING:
     from molgen.molecules.training_index import TrainingIndex
     from molgen.nn.denoiser import Denoiser
+    from molgen.nn.joint_block import JointBlock
     from molgen.targets import Target
     from property_models.classifiers.network import NoisyClassifier
 
@@ -132,6 +133,20 @@ class Checkpoint:
                 else f"no classifier in {folder!r}: expected a folder with {CONFIG}"
             )
         return load_classifier(place, self.denoiser.vocab_size)
+
+    def joint_block(self) -> JointBlock:
+        """Return the joint block of the denoiser.
+
+        Raises:
+            MolgenError: if there is none, or it does not fit the network.
+        """
+        place = self.folder and self.folder / JOINT
+        if place is None or not (place / CONFIG).is_file():
+            raise ModelError(
+                f"model {self.name!r} has no joint block: expected one trained by "
+                f"`molgen train FILE --few-step {self.name} --out DIR`"
+            )
+        return load_joint_block(place, self.denoiser)
 
     def has_classifier(self, targets: Mapping[str, Target]) -> bool:
         """Return whether the model's own classifier predicts all properties of the targets."""

@@ -10,13 +10,13 @@ from molgen.nn.stored import WEIGHTS as WEIGHTS
 INFO, CARD = "molgen.json", "README.md"
 TOKENIZER = "tokenizer.json"
 PRIOR, INDEX = "prior.safetensors", "training_index.safetensors"
-CLASSIFIER = "classifier"  # a folder
+CLASSIFIER, JOINT = "classifier", "joint"  # folders
 FORMER = {INDEX: "known.safetensors", CLASSIFIER: "guide"}
 """Former names, which are still read."""
 
 ALL = (
     *(CONFIG, WEIGHTS, TOKENIZER, "tokenizer_config.json", PRIOR, INDEX, INFO, CARD),
-    *(f"{CLASSIFIER}/{name}" for name in (CONFIG, WEIGHTS)),
+    *(f"{folder}/{name}" for folder in (CLASSIFIER, JOINT) for name in (CONFIG, WEIGHTS)),
     FORMER[INDEX],
     *(f"{FORMER[CLASSIFIER]}/{name}" for name in (CONFIG, WEIGHTS)),
 )

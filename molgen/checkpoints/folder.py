@@ -9,6 +9,7 @@
 | ``molgen.json`` | representation, data, recipe, default sampling, measured numbers |
 | ``README.md`` | the model card |
 | ``classifier/`` | a noisy classifier for guidance (optional) |
+| ``joint/`` | a joint block for draws of several tokens at once (optional) |
 
 Baselines of one data set share one prior and one index: ``shares`` in ``molgen.json`` is the name
 of the sibling folder that has them.
@@ -33,12 +34,14 @@ from molgen.utils.files import staged
 if TYPE_CHECKING:
     # imports RDKit, which training and saving do not need
     from molgen.molecules.training_index import TrainingIndex
-    from molgen.nn.denoiser import MoleculeDenoiser
+    from molgen.nn.denoiser import Denoiser, MoleculeDenoiser
+    from molgen.nn.joint_block import JointBlock
     from molgen.nn.trunk import Trunk
     from property_models.classifiers.network import NoisyClassifier
 
 __all__ = [
     "load_classifier",
+    "load_joint_block",
     "load_network",
     "read_info",
     "save_checkpoint",
@@ -134,6 +137,32 @@ def load_classifier(folder: Path, vocab_size: int) -> NoisyClassifier:
             f"expected the network's {vocab_size}"
         )
     return classifier
+
+
+def load_joint_block(folder: Path, denoiser: Denoiser) -> JointBlock:
+    """Load a joint block.
+
+    Args:
+        folder: of the block.
+        denoiser: that it was trained for.
+
+    Raises:
+        MolgenError: if it cannot be read, or was trained for a denoiser of another shape.
+    """
+    from molgen.nn.joint_block import JointBlock, shape_for
+
+    try:
+        block = load_network(JointBlock, folder)
+    except (OSError, ValueError) as error:
+        raise MolgenError(f"joint block {str(folder)!r} cannot be read: {error}") from error
+    expected = shape_for(cast("MoleculeDenoiser", denoiser).config)
+    for name in ("vocab_size", "max_position_embeddings", "denoiser_size", "properties"):
+        found = getattr(block.config, name), getattr(expected, name)
+        if found[0] != found[1]:
+            raise MolgenError(
+                f"{name} of joint block {str(folder)!r} is {found[0]}, expected {found[1]}"
+            )
+    return block
 
 
 def load_network(kind: type[Network], folder: Path) -> Network:

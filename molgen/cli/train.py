@@ -13,6 +13,7 @@ Example:
   molgen train molecules.csv --out my_model
   molgen train molecules.smi --out my_model --properties qed,logp --representation selfies
   molgen train actives.csv --out tuned --init qm9
+  molgen train qm9.csv --out few_step --few-step qm9
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", metavar="MODEL", type=options.model_name, help="start from this model's weights"
     )
+    parser.add_argument(
+        "--few-step",
+        metavar="MODEL",
+        type=options.model_name,
+        help="train a joint block for this model, for sampling with --joint block and few steps",
+    )
     train_options.add_data(parser.add_argument_group("data"))
     train_options.add_training(parser.add_argument_group("training"))
     parser.add_argument(
@@ -50,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.api.train import train
     from molgen.api.train_options import NAMES
 
-    names = (*NAMES, "init", "source", "export", "no_resume", "prepare_only")
+    names = (*NAMES, "init", "few_step", "source", "export", "no_resume", "prepare_only")
     given = {name: getattr(arguments, name) for name in names}
     found = train(Path(arguments.file), arguments.out, **given, progress=outputs.Screen())
     train_options.check_interrupted(found)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.checkpoints.files import CLASSIFIER, FORMER, INFO, find
+from molgen.checkpoints.files import CLASSIFIER, FORMER, INFO, JOINT, find
 from molgen.errors import MolgenError
 from molgen.frontiers.method import METHOD, OWN, SHAPING, Method
 from molgen.frontiers.objective import TOP, Objective
@@ -145,7 +145,9 @@ def origin(model: Model, settings: Settings) -> dict[str, Any]:
         classifier = digest(
             Path(guidance.classifier) if guidance.classifier else find(folder, CLASSIFIER)
         )
+    joint = {} if settings.joint == "none" else {"joint digest": digest(folder / JOINT)}
     return {
+        **joint,
         "model digest": digest(folder),
         "guide digest": classifier,
         **_shaped(settings.shaping),

@@ -31,10 +31,13 @@ class DenoiserOutput:
             (rows, length, classes).
         log_quality: likewise, the log-probability that each placed token is right given the
             others, each with shape (rows, length); empty for a network without a quality head.
+        branches: logits and input of the heads of every forward, each with shape (forwards x rows,
+            length, vocab or hidden); on the device. None unless requested.
     """
 
     log_p: tuple[Tensor, ...]
     log_quality: tuple[Tensor, ...]
+    branches: tuple[Tensor, Tensor] | None = None
 
 
 class MicroBatchedDenoiser:
@@ -68,7 +71,12 @@ class MicroBatchedDenoiser:
         """Forwards of a conditional prediction per row; the unconditional one is one more."""
 
     def predict(
-        self, tokens: Tensor, condition: Tensor | None, alpha_t: Tensor, both: bool = False
+        self,
+        tokens: Tensor,
+        condition: Tensor | None,
+        alpha_t: Tensor,
+        both: bool = False,
+        branches: bool = False,
     ) -> DenoiserOutput:
         """Return ``log p(x_0 | x_t, y)`` and, if both are requested, ``log p(x_0 | x_t)``.
 
@@ -79,36 +87,58 @@ class MicroBatchedDenoiser:
             condition: property values with shape (rows, properties), NaN where left out, or None.
             alpha_t: fraction kept at the step of each row, shape (rows,).
             both: whether the unconditional prediction is requested too.
+            branches: whether the output of the trunk is requested, from a
+                :class:`molgen.nn.denoiser.MoleculeDenoiser`.
 
         Raises:
             MolgenError: if both are requested without a condition.
         """
         rows = len(tokens)
-        if both and condition is None:
-            raise MolgenError("condition is None, but guidance needs one")
-        conditional = 1
+        condition = self.conditions(condition, both)
         if condition is not None:
-            conditional = self.forwards
-            branches = branch_conditions(self.goal_weights, condition, both)
-            tokens, alpha_t = tokens.repeat(len(branches), 1), alpha_t.repeat(len(branches))
-            condition = torch.cat(branches)
+            parts = len(condition) // rows
+            tokens, alpha_t = tokens.repeat(parts, 1), alpha_t.repeat(parts)
         alpha = alpha_t.float().to(self.device) if self.denoiser.time_input else None
-        condition = None if condition is None else condition.to(self.device)
         with precision(self.device, self.dtype):
-            logits, quality = self._forward(tokens.to(self.device), condition, alpha)
-        log_p = wide(logits)[..., : self.classes].log_softmax(-1).cpu().split(rows)
-        if self.goal_weights is not None and conditional > 1:
-            log_p = (self.goal_weights.combine(log_p[:conditional]), *log_p[conditional:])
+            logits, quality, read = self._forward(tokens.to(self.device), condition, alpha)
+        log_p = self.combine(logits, rows)
+        kept = (logits, read) if branches and read is not None else None
         if quality is None:
-            return DenoiserOutput(log_p, ())
+            return DenoiserOutput(log_p, (), kept)
+        first = 1 if condition is None else self.forwards
         log_quality = F.logsigmoid(quality).cpu().split(rows)
-        return DenoiserOutput(log_p, (log_quality[0], *log_quality[conditional:]))
+        return DenoiserOutput(log_p, (log_quality[0], *log_quality[first:]), kept)
+
+    def conditions(self, condition: Tensor | None, both: bool) -> Tensor | None:
+        """Return the conditions of every forward, (forwards x rows, properties), on the device.
+
+        Raises:
+            MolgenError: if both predictions are requested without a condition.
+        """
+        if condition is None:
+            if both:
+                raise MolgenError("condition is None, but guidance needs one")
+            return None
+        return torch.cat(branch_conditions(self.goal_weights, condition, both)).to(self.device)
+
+    def combine(self, logits: Tensor, rows: int) -> tuple[Tensor, ...]:
+        """Return ``log p`` with the condition and, if there is a forward without, without it.
+
+        Args:
+            logits: of every forward, shape (forwards x rows, length, vocab).
+            rows: of the micro-batch.
+        """
+        log_p = wide(logits)[..., : self.classes].log_softmax(-1).cpu().split(rows)
+        if self.goal_weights is not None and self.forwards > 1 and len(log_p) > 1:
+            return (self.goal_weights.combine(log_p[: self.forwards]), *log_p[self.forwards :])
+        return log_p
 
     def _forward(
         self, tokens: Tensor, condition: Tensor | None, alpha: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return logits and the output of the quality head, if there is one."""
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return logits, and the output of the quality head and of the trunk, if there are any."""
         if isinstance(self.denoiser, MoleculeDenoiser):
-            found = self.denoiser.answer(tokens, condition, alpha)
-            return found.logits, found.quality
-        return self.denoiser.logits(tokens, condition, alpha), None
+            read = self.denoiser.read(tokens, condition, alpha)
+            found = self.denoiser.heads(read)
+            return found.logits, found.quality, read
+        return self.denoiser.logits(tokens, condition, alpha), None, None

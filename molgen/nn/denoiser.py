@@ -131,10 +131,19 @@ class MoleculeDenoiser(Trunk):
 
         Arguments and errors are those of :meth:`logits`.
         """
-        x = self.features(self.token(tokens), tokens != self.pad_id, condition, alpha)
+        return self.heads(self.read(tokens, condition, alpha))
+
+    def read(
+        self, tokens: Tensor, condition: Tensor | None = None, alpha: Tensor | None = None
+    ) -> Tensor:
+        """Return the input of the heads, shape (batch, length, hidden); see :meth:`logits`."""
+        return self.features(self.token(tokens), tokens != self.pad_id, condition, alpha)
+
+    def heads(self, x: Tensor) -> Answer:
+        """Return the output of the heads for the output of :meth:`read`."""
         logits = wide(self.head(x))
         first_special = self.mask_id if self.causal else self.pad_id
-        special = torch.arange(self.vocab_size, device=tokens.device) >= first_special
+        special = torch.arange(self.vocab_size, device=x.device) >= first_special
         logits = logits.masked_fill(special, float("-inf"))
         if self.quality_head is None:
             return Answer(logits)

@@ -30,6 +30,7 @@ def check(
     _check_order(kind, settings, plan)
     _check_context(kind, settings)
     _check_grammar(model, settings)
+    _check_joint(model, settings)
     _check_quality_head(model, settings, mixture)
 
 
@@ -72,6 +73,25 @@ def _check_grammar(model: Checkpoint, settings: Settings) -> None:
             "grammar is smiles, expected none: it needs masked noise and no guidance that acts on "
             "the mask entry"
         )
+
+
+def _check_joint(model: Checkpoint, settings: Settings) -> None:
+    """Check that the model and the settings are compatible with joint draws.
+
+    Raises:
+        MolgenError: if they are not.
+    """
+    if settings.joint == "none":
+        return
+    conflicts = {
+        f"noise {noise_of(model.denoiser)}": noise_of(model.denoiser) != "masked",
+        "guidance that acts on the mask entry": takes_whole_steps(settings.guidance),
+        "context guidance": settings.context is not None,
+        "a corrector": settings.corrector is not None,
+    }
+    for name in (name for name, given in conflicts.items() if given):
+        raise MolgenError(f"joint is block, expected none: it is incompatible with {name}")
+    model.joint_block()
 
 
 def _check_context(noise: str, settings: Settings) -> None:

@@ -22,6 +22,7 @@ from dataclasses import replace
 
 from molgen.errors import MolgenError
 from molgen.guidance.classifier import classifier_targets
+from molgen.guidance.joint_predictor import JointPredictor
 from molgen.guidance.next_token import ClassifierFreeModel, FudgeModel, number
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.prefix_classifier import PrefixClassifierScores
@@ -92,6 +93,11 @@ def sampler(recipe: Recipe) -> Iterator[AnySampler]:
 def _predictor(recipe: Recipe, pool: Workers) -> NetworkPredictor:
     settings = recipe.settings
     network = recipe.network(recipe.goal_weights)
+    if settings.joint == "block":
+        block = recipe.model.joint_block()
+        return JointPredictor(
+            network, block, pool, recipe.mixture, settings.shaping, recipe.tilts
+        )
     how = settings.shaping, recipe.tilts, settings.context
     return NetworkPredictor(network, pool, recipe.mixture, *how)
 

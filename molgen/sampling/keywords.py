@@ -52,6 +52,7 @@ class SettingWords(TypedDict, total=False):
     corrector: str | Corrector | None
     order: str | Order | None
     grammar: str | SmilesGrammar | None
+    joint: str
     adapt: str | Adaptive | None
     conditions: str
     batch_size: int

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from molgen.sampling.retry import Adaptive
 
 CONDITIONS = "asked", "profile"
+JOINT = "none", "block"
 MOST = 10_000_000  # rows or steps of one run, limited by memory
 KINDS = (
     *("Strategy", "TokenWeights", "Order", "Context", "Strength"),
@@ -40,7 +41,7 @@ KINDS = (
 )
 """Types of fields that are imported where they are used."""
 DTYPES = "auto", "bf16", "fp32", "fp64"
-METHOD = ("remask", "remask_weights", "guidance", "context", "corrector", "order")
+METHOD = ("remask", "remask_weights", "guidance", "context", "corrector", "order", "joint")
 """Settings that define the method: if one of them is given, presets tuned for a target are not
 used, since their numbers belong to the method they were tuned with."""
 
@@ -90,6 +91,8 @@ class Settings:
         corrector: when rows are corrected during sampling, by a network trained for it.
         order: unmasking order; None for the random order of the plan.
         grammar: language of well-formed texts to condition on; None for any text.
+        joint: joint draws of the tokens of a step: ``"none"``, or ``"block"``, by the model's joint
+            block (:mod:`molgen.nn.joint_block`), for few steps.
         adapt: retries of failed rows; None for one draw a row.
         goal_weights: of the guidance, 1 where left out; only their proportions matter. In
             classifier-free guidance, each further weight takes one forward more
@@ -148,6 +151,11 @@ class Settings:
         "G", "none", _reader("grammar"), _writer("write", "GRAMMARS"),
         value=None, method=True, preset=True,
     )  # fmt: skip
+    joint: str = words(
+        "joint draws of the tokens of a step: none, or block: by the model's joint block, for few "
+        "steps (models trained with --few-step)",
+        "", "none", value="none", method=True, preset=True, choices=JOINT,
+    )  # fmt: skip
     adapt: Adaptive | None = words(
         "retry or remask rows that are no new molecule, up to a budget of forwards a row: none, "
         "restart:budget=128, or remask:share=.4,budget=128,until=valid+unique+novel; with "
@@ -175,7 +183,7 @@ class Settings:
 
         Raises:
             MolgenError: if a value cannot be read, steps or batch size is not a whole number of at
-                least 1, gamma not finite, or conditions or dtype unknown.
+                least 1, gamma not finite, or conditions, joint or dtype unknown.
         """
         for option in OPTIONS.values():
             if option.name not in SHAPED:
@@ -189,6 +197,8 @@ class Settings:
         if self.conditions not in CONDITIONS:
             named = one_of(self.conditions, CONDITIONS)
             raise MolgenError(f"conditions is {self.conditions!r}, {named}")
+        if self.joint not in JOINT:
+            raise MolgenError(f"joint is {self.joint!r}, {one_of(self.joint, JOINT)}")
         if self.dtype not in DTYPES:
             raise MolgenError(f"dtype is {self.dtype!r}, {one_of(self.dtype, DTYPES)}")
 

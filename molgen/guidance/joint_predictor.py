@@ -1,0 +1,308 @@
+"""Joint draws: a denoiser's prediction with its joint block, guided as the product is.
+
+    trunk, once  ->  for each token to draw, from left to right:
+                     joint block  ->  classifier-free mixture  ->  tilts  ->  shaping  ->  draw
+
+Every forward of the guidance has its own pass of the block, and their predictions of each token are
+mixed as those of the product are. The tilt of a classifier is computed once a step, for ``x_t``: a
+factor of each token's value that does not depend on the tokens drawn with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
+from molgen.guidance.kernels import ClassifierFree, Guidance, nest
+from molgen.guidance.predictor import NetworkPredictor
+from molgen.guidance.shaping import Shaping
+from molgen.nn.joint_block import JointBlock, Sweep
+from molgen.nn.micro_batches import filling, micro_batches, precision, prepared
+from molgen.utils.arrays import Floats, Ids, Mask
+from molgen.utils.randomness import inverse_cdf
+from molgen.utils.threads import Workers
+
+# Rows of a sweep are filled up to a multiple of WHOLE_ROWS and to LEAST_ROWS, for batch invariance:
+# a matrix product of few rows sums in another order.
+LEAST_ROWS, WHOLE_ROWS = 64, 8
+LANG = None
+
+
+class JointPredictor(NetworkPredictor):
+    """A denoiser with a joint block, optional guidance and shaping; called, it is the product."""
+
+    def __init__(
+        self,
+        network: MicroBatchedDenoiser,
+        block: JointBlock,
+        workers: Workers,
+        guidance: ClassifierFree | None = None,
+        shaping: Shaping = Shaping(),
+        tilts: Sequence[Guidance] = (),
+    ) -> None:
+        """Prepare the block; the other arguments are those of :class:`NetworkPredictor`."""
+        super().__init__(network, workers, guidance, shaping, tilts)
+        self.block = prepared(block, network.device, network.dtype)
+
+    def begin(
+        self,
+        tokens: Ids,
+        wanted: Mask,
+        condition: NDArray[np.float32] | None,
+        alpha_t: Floats,
+        allowed: Mask | None = None,
+    ) -> JointStep:
+        """Run the trunk.
+
+        Args:
+            tokens: noised ids with shape (rows, longest), padded.
+            wanted: masked positions of which some are to be drawn, same shape.
+            condition: property values with shape (rows, properties), NaN where left out.
+            alpha_t: fraction kept at the step of each row, shape (rows,).
+            allowed: values that each token may have, (rows, longest, vocab); None for all.
+
+        Raises:
+            MolgenError: if there is guidance and no condition.
+        """
+        lengths = (tokens != self.pad_id).sum(1)
+
+        def run(rows: Ids) -> Part:
+            length = int(lengths[rows[0]])
+            return self._part(
+                rows,
+                torch.from_numpy(tokens[rows, :length]),
+                torch.from_numpy(wanted[rows, :length]),
+                None if condition is None else torch.from_numpy(condition[rows]),
+                torch.from_numpy(alpha_t[rows]),
+                None if allowed is None else allowed[rows, :length],
+            )
+
+        parts = self.workers.map(run, micro_batches(lengths, self.network.device))
+        return JointStep(self, list(parts), tokens.shape)
+
+    @torch.inference_mode()
+    def _part(
+        self,
+        rows: Ids,
+        tokens: Tensor,
+        wanted: Tensor,
+        condition: Tensor | None,
+        alpha_t: Tensor,
+        allowed: Mask | None,
+    ) -> Part:
+        """Return the prediction of a micro-batch."""
+        count, network, both = len(rows), self.network, self.guidance is not None
+        fill = filling(count, tokens.shape[1], network.device, self._whole)
+        filled, alpha = tokens[fill], alpha_t[fill]
+        given = None if condition is None else condition[fill]
+        found = network.predict(filled, given, alpha, both, branches=True)
+        log_p = self.mix(found.log_p, alpha)
+        cost, offset = torch.zeros(len(fill), dtype=torch.int64), None
+        if self.tilts:
+            plain = self._step(log_p, filled, wanted[fill])
+            log_p, cost = nest(self.tilts, plain, filled, alpha)
+            offset = torch.where(plain > -torch.inf, log_p - plain, 0.0)[:count]
+        assert found.branches is not None  # the network is a MoleculeDenoiser
+        least = LEAST_ROWS if network.device.type == "cpu" else 1
+        again = torch.arange(-(-max(count, least) // WHOLE_ROWS) * WHOLE_ROWS).clamp(max=count - 1)
+        forwards = len(found.branches[0]) // len(fill)
+        every = torch.cat([again + i * len(fill) for i in range(forwards)])
+        own, read = (values[every.to(values.device)] for values in found.branches)
+        given = None if condition is None else condition[again]
+        return Part(
+            rows, tokens, again, forwards, own, read, network.conditions(given, both),
+            alpha_t[again], log_p[:count], offset, cost[:count].numpy(), allowed,
+        )  # fmt: skip
+
+    def mix(self, log_p: Sequence[Tensor], alpha_t: Tensor) -> Tensor:
+        """Return the classifier-free mixture of predictions, or the only one."""
+        if self.guidance is None:
+            return log_p[0]
+        conditional, unconditional = (branch.double() for branch in log_p)
+        return self.guidance.combine(conditional, unconditional, alpha_t)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A micro-batch after the trunk; its rows are filled with copies of the last.
+
+    Attributes:
+        rows: of the batch, shape (rows,).
+        tokens: ids of the rows, shape (rows, length).
+        fill: the row of each filled row, shape (filled rows,).
+        forwards: of the network for each row.
+        own: logits of the denoiser, shape (forwards x filled rows, length, vocab).
+        read: output of its trunk, shape (forwards x filled rows, length, hidden).
+        conditions: of every forward, shape (forwards x filled rows, properties), or None.
+        alpha_t: fraction kept, shape (filled rows,).
+        log_p: the guided product, shape (rows, length, vocab).
+        offset: what tilts add to log-probabilities, same shape; or None.
+        classifier_forwards: of each row, shape (rows,).
+        allowed: values that each token may have, (rows, length, vocab), or None.
+    """
+
+    rows: Ids
+    tokens: Tensor
+    fill: Tensor
+    forwards: int
+    own: Tensor
+    read: Tensor
+    conditions: Tensor | None
+    alpha_t: Tensor
+    log_p: Tensor
+    offset: Tensor | None
+    classifier_forwards: Ids
+    allowed: Mask | None
+
+    def filled(self, values: Tensor) -> Tensor:
+        """Return values of each row for all forwards and filled rows."""
+        repeated = values[self.fill]
+        return repeated.repeat(self.forwards, *(1,) * (values.ndim - 1)).to(self.own.device)
+
+
+Weigh = Callable[[Ids, Floats], Floats]
+"""From positions, shape (rows,), and their distributions, (rows, vocab), to other ones."""
+
+
+class PartSweep:
+    """A draw from a micro-batch, token by token; every row is at a position of its own."""
+
+    def __init__(self, predictor: JointPredictor, part: Part, place: Mask) -> None:
+        """Start a draw of the tokens of ``place``, shape (rows, length)."""
+        self.predictor, self.part = predictor, part
+        self._rows = torch.arange(len(part.rows))
+        network = predictor.network
+        with precision(network.device, network.dtype):
+            self._sweep = Sweep(
+                predictor.block,
+                part.filled(part.tokens),
+                part.read,
+                part.filled(torch.from_numpy(place)),
+                part.conditions,
+            )
+
+    def read(self, at: Ids) -> Floats:
+        """Return the distribution of a token of each row, shape (rows, vocab).
+
+        Args:
+            at: its position, shape (rows,); all tokens to draw on its left have been put.
+        """
+        part, predictor, network = self.part, self.predictor, self.predictor.network
+        position = torch.from_numpy(at)
+        where = part.filled(position)
+        with precision(network.device, network.dtype):
+            change = self._sweep.read(where)
+        logits = part.own[torch.arange(len(where), device=where.device), where] + change
+        branches = network.combine(logits[:, None], len(part.fill))
+        log_p = predictor.mix(branches, part.alpha_t)[: len(at), 0]
+        if part.offset is not None:
+            log_p = log_p + part.offset[self._rows, position]
+        p: Floats = predictor.shaping(log_p).numpy()
+        return p if part.allowed is None else restricted(p, part.allowed[self._rows, at])
+
+    def put(self, at: Ids, token: Ids, use: Mask) -> None:
+        """Set a token of each row that is used, all with shape (rows,)."""
+        network = self.predictor.network
+        with precision(network.device, network.dtype):
+            self._sweep.put(*(self.part.filled(torch.from_numpy(v)) for v in (at, token, use)))
+
+
+@dataclass(frozen=True)
+class JointStep:
+    """The distribution of masked tokens after a forward.
+
+    Attributes:
+        predictor: that ran the forward.
+        parts: its micro-batches.
+        shape: of the tokens, (rows, longest).
+    """
+
+    predictor: JointPredictor
+    parts: list[Part]
+    shape: tuple[int, ...]
+
+    @property
+    def classifier_forwards(self) -> Ids:
+        """Classifier forwards of each row, shape (rows,)."""
+        found = np.zeros(self.shape[0], dtype=np.int64)
+        for part in self.parts:
+            found[part.rows] = part.classifier_forwards
+        return found
+
+    def marginals(self) -> Floats:
+        """Return the guided product, shape (rows, longest, vocab); zero at padding."""
+        found = np.zeros((*self.shape, self.predictor.network.classes))
+        for part in self.parts:
+            p = self.predictor.shaping(part.log_p.flatten(0, 1)).view(part.log_p.shape).numpy()
+            if part.allowed is not None:
+                p = restricted(p, part.allowed)
+            found[part.rows, : p.shape[1]] = p
+        return found
+
+    def draw(self, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
+        """Draw tokens jointly, from left to right.
+
+        Args:
+            place: the tokens to draw, shape (rows, longest).
+            quantile: of each token in its distribution given the tokens to its left; in [0, 1),
+                same shape.
+
+        Returns:
+            Tokens and their probabilities, both with the shape of ``place``; 0 elsewhere.
+        """
+        token, psi = np.zeros(self.shape, dtype=np.int64), np.zeros(self.shape)
+
+        def run(part: Part) -> tuple[Ids, Floats]:
+            here = part.rows, slice(part.tokens.shape[1])
+            return self._draw(part, place[here], quantile[here])
+
+        found = self.predictor.workers.map(run, self.parts)
+        for part, (drawn, chance) in zip(self.parts, found, strict=True):
+            token[part.rows, : drawn.shape[1]] = drawn
+            psi[part.rows, : drawn.shape[1]] = chance
+        return token, psi
+
+    @torch.inference_mode()
+    def _draw(self, part: Part, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
+        """Draw the tokens of a micro-batch."""
+        token, psi = np.zeros(place.shape, dtype=np.int64), np.zeros(place.shape)
+        sweep, count = PartSweep(self.predictor, part, place), place.sum(1)
+        order = np.argsort(~place, axis=1, kind="stable")  # the tokens to draw first
+        walk = None
+        if LANG is not None:
+            import sys; sys.path.insert(0,'/tmp/s')
+            from walk import Walk
+            tk = part.tokens.numpy(); mk = tk == self.predictor.mask_id
+            pm = self.predictor.shaping(part.log_p.flatten(0, 1)).view(part.log_p.shape).numpy()
+            walk = Walk(LANG.given(tk, mk, pm * mk[..., None]))
+        for i in range(int(count.max(initial=0))):
+            at, use = order[:, i], i < count
+            rows = np.flatnonzero(use)
+            p = sweep.read(at)
+            if walk is not None:
+                p = walk.weigh(at, use, p)
+            drawn = np.zeros(len(at), dtype=np.int64)
+            drawn[use] = inverse_cdf(p[use], quantile[rows, at[use]])
+            token[rows, at[use]], psi[rows, at[use]] = drawn[use], p[rows, drawn[use]]
+            sweep.put(at, drawn, use)
+            if walk is not None:
+                walk.put(at, drawn, use)
+        return token, psi
+
+
+def restricted(p: Floats, allowed: Mask) -> Floats:
+    """Return distributions over allowed values alone, unchanged where those have no mass.
+
+    Args:
+        p: probabilities with shape (..., vocab).
+        allowed: of at least as many values, shape (..., vocab).
+    """
+    kept = np.where(allowed[..., : p.shape[-1]], p, 0.0)
+    total = kept.sum(-1, keepdims=True)
+    return np.where(total > 0, kept / np.where(total > 0, total, 1.0), p)
