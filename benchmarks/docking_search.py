@@ -52,13 +52,13 @@ def main() -> None:
 
 def compared(given: argparse.Namespace, seed: int) -> dict[str, float]:
     """Return the figures of a seed."""
+    molecules = picked(given, seed)
     start = time.perf_counter()
-    found, fitting, calls = searched(given, seed)
-    between = time.perf_counter()
-    random = compute([given.docking], picked(given, seed))[given.docking]
+    random = compute([given.docking], molecules)[given.docking]
     random = np.sort(random[np.isfinite(random)])
-    seconds = given.workers * (time.perf_counter() - between) / given.calls
-    print(f"search {between - start:.0f} s", flush=True)
+    seconds = given.workers * (time.perf_counter() - start) / given.calls
+    print(f"random: best ten {random[:BEST].mean():.2f}, {seconds:.1f} s a ligand", flush=True)
+    found, fitting, calls = searched(given, seed)
     best, other = float(found[:BEST].mean()), float(random[:BEST].mean())
     return {
         "search_best_ten": best,

@@ -6,6 +6,7 @@ distribution of every masked token ``l``, with entropy ``H_l`` in nats.
 ==================  =============================================================================
 random              any masked token
 left-to-right       the leftmost masked token
+chunks              the leftmost masked tokens, so many that a row takes a number of forwards
 entropy             the lowest ``H_l``
 margin              the largest gap between the two likeliest values
 entropy-bounded     by increasing ``H_l``, as many as keep ``sum H_l - max H_l <= gamma``
@@ -33,6 +34,7 @@ Kim et al., "Train for the Worst, Plan for the Best" (2025), for the margin.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -40,8 +42,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from molgen.errors import MolgenError
-from molgen.utils.arrays import Floats, Mask
+from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.options import UNBOUNDED
+
+ROUNDING = 1e-9  # of powers of shares
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,14 @@ class UnmaskingState:
             longest, vocab); NaN where there was none.
         u: uniforms of this row and step, independent of those that tokens are drawn with, shape
             (rows, longest).
+        lengths: tokens of each row, shape (rows,); None if all rows are of the longest length.
     """
 
     masked: Mask
     p: Floats
     past: Floats
     u: Floats
+    lengths: Ids | None = None
 
 
 class Order(Protocol):
@@ -114,6 +120,45 @@ class LeftToRight(Ranked):
     def rank(self, now: UnmaskingState) -> Floats:
         """Return positions."""
         return np.broadcast_to(np.arange(now.u.shape[1], dtype=np.float64), now.u.shape)
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Consecutive tokens from left to right, a row in a given number of forwards.
+
+    After ``k`` of ``n`` forwards a share ``(k / n) ** growth`` of the row is placed. Tokens of a
+    chunk depend on each other more than scattered ones: for joint draws
+    (:mod:`molgen.guidance.joint_predictor`).
+
+    Attributes:
+        forwards: ``n``; a row of fewer tokens takes fewer.
+        growth: 1 for chunks of equal size; above, the first ones are smaller, which are drawn with
+            the least context.
+    """
+
+    forwards: int = 4
+    growth: float = field(default=1.5, metadata=UNBOUNDED)
+    memory = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            MolgenError: naming the one that is out of range.
+        """
+        _check_count("forwards", self.forwards)
+        if not 0 < self.growth < math.inf:
+            raise MolgenError(f"growth is {self.growth}, expected a finite number above 0")
+
+    def __call__(self, now: UnmaskingState) -> Mask:
+        """Return the tokens to place; see `Order`."""
+        masked, n = now.masked, self.forwards
+        lengths = np.full(len(masked), masked.shape[1]) if now.lengths is None else now.lengths
+        placed = lengths - masked.sum(1)
+        k = np.floor(n * (placed / lengths) ** (1 / self.growth) + ROUNDING)
+        until = np.ceil(lengths * ((k + 1) / n) ** self.growth - ROUNDING)
+        count = np.maximum(until - placed, 1)
+        return np.asarray(masked & (masked.cumsum(1) <= count[:, None]))
 
 
 class LowestEntropy(Ranked):
@@ -249,6 +294,7 @@ def _check_count(name: str, value: Any) -> None:
 ORDERS: dict[str, type[Order]] = {
     "random": Random,
     "left-to-right": LeftToRight,
+    "chunks": Chunks,
     "entropy": LowestEntropy,
     "margin": LargestMargin,
     "entropy-bounded": EntropyBounded,

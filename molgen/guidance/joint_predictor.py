@@ -30,7 +30,7 @@ from molgen.utils.threads import Workers
 
 # Rows of a sweep are filled up to a multiple of WHOLE_ROWS and to LEAST_ROWS, for batch invariance:
 # a matrix product of few rows sums in another order.
-LEAST_ROWS, WHOLE_ROWS = 64, 8
+LEAST_ROWS, WHOLE_ROWS = 32, 8
 LANG = None
 
 

@@ -141,7 +141,7 @@ class Settings:
     )  # fmt: skip
     order: Order | None = words(
         "unmasking order instead of a plan: none, random, left-to-right, entropy, margin, "
-        "entropy-bounded:gamma=.1, klass",
+        "entropy-bounded:gamma=.1, klass, or with --joint chunks:forwards=4",
         "O", "none", _reader("order"), _writer("write", "OPTIONAL_ORDERS"),
         value=None, method=True, preset=True,
     )  # fmt: skip
