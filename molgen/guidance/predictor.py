@@ -170,9 +170,7 @@ class NetworkPredictor:
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Return probabilities at the wanted positions of rows of one length, cost, quality."""
         rows, length = tokens.shape
-        fill = filling(
-            rows, length, self.network.device, whole_rows(length, self._whole)
-        )
+        fill = filling(rows, length, self.network.device, whole_rows(length, self._whole))
         filled, alpha = tokens[fill], alpha_t[fill]
         condition = None if condition is None else condition[fill]
         log_p, log_quality = self._mixture(filled, condition, alpha)
