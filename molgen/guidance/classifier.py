@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from molgen.errors import MolgenError
 from molgen.guidance.kernels import Strength, strength
 from molgen.guidance.weighted_conditions import scaled
-from molgen.nn.micro_batches import FEW_ROWS, filling, precision, prepared
+from molgen.nn.micro_batches import filling, precision, prepared, whole_rows
 from molgen.targets import Target
 from molgen.utils.threads import resolve_dtype
 from property_models.classifiers.network import NoisyClassifier
@@ -166,7 +166,8 @@ class PropertyClassifier:
         Returns:
             Log-probabilities with shape (batch,), on the CPU.
         """
-        count, fill = len(tokens), filling(len(tokens), tokens.shape[1], self.device, FEW_ROWS)
+        count, length = tokens.shape[:2]
+        fill = filling(count, length, self.device, whole_rows(length))
         tokens, alpha_t = tokens[fill], alpha_t[fill]
         if tokens.is_floating_point():
             classes = self.network.vocab_size - tokens.shape[-1]
@@ -193,7 +194,7 @@ class PropertyClassifier:
         if not len(at):
             return scores
         count, length = len(at), tokens.shape[1]
-        fill = filling(len(tokens), length, self.device, FEW_ROWS)
+        fill = filling(len(tokens), length, self.device, whole_rows(length))
         places = at[filling(count, self.network.vocab_size, self.device)].to(self.device)
         ids, alpha = tokens[fill].to(self.device), self._alpha(alpha_t[fill])
         with precision(self.device, self.dtype):

@@ -25,7 +25,13 @@ from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.context_contrast import Context
 from molgen.guidance.kernels import ClassifierFree, Guidance, nest
 from molgen.guidance.shaping import Shaping
-from molgen.nn.micro_batches import filling, micro_batches, whole_rows
+from molgen.nn.micro_batches import (
+    filling,
+    micro_batches,
+    padded_lengths,
+    whole_rows,
+    whole_tokens,
+)
 from molgen.utils.threads import Workers
 
 
@@ -107,7 +113,7 @@ class NetworkPredictor:
         self.guidance, self.shaping, self.workers = guidance, shaping, workers
         self.tilts, self.context = tuple(tilts), context
         self.mask_id, self.pad_id = denoiser.mask_id, denoiser.pad_id
-        self.max_length, self._whole = denoiser.max_length, whole_rows(denoiser)
+        self.max_length, self._whole = denoiser.max_length, whole_tokens(denoiser)
         self.branches = 1 if guidance is None else 2
         forwards = self.network.forwards + self.branches - 1
         self.forwards = forwards * (1 if context is None else 2)
@@ -125,7 +131,12 @@ class NetworkPredictor:
         Raises:
             MolgenError: if there is guidance and no condition.
         """
-        lengths = (tokens != self.pad_id).sum(1)
+        lengths, width = (tokens != self.pad_id).sum(1), tokens.shape[1]
+        if self.context is None:  # what that hides depends on the length
+            lengths = padded_lengths(lengths, self.max_length)
+            beyond = ((0, 0), (0, max(int(lengths.max(initial=0)) - width, 0)))
+            tokens = np.pad(tokens, beyond, constant_values=self.pad_id)
+            wanted = np.pad(wanted, beyond)
         parts = micro_batches(lengths, self.network.device)
 
         def run(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
@@ -149,6 +160,7 @@ class NetworkPredictor:
                 branch[rows, : values.shape[1]] = values.numpy()
         if not self.network.has_quality_head:
             return Prediction(p, forwards)
+        log_quality = log_quality[..., :width]
         delta = log_quality[1] - log_quality[0] if self.guidance is not None else None
         return Prediction(p, forwards, np.exp(log_quality[0]), delta)
 
@@ -158,7 +170,7 @@ class NetworkPredictor:
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Return probabilities at the wanted positions of rows of one length, cost, quality."""
         rows, length = tokens.shape
-        fill = filling(rows, length, self.network.device, self._whole)
+        fill = filling(rows, length, self.network.device, whole_rows(length, self._whole))
         filled, alpha = tokens[fill], alpha_t[fill]
         condition = None if condition is None else condition[fill]
         log_p, log_quality = self._mixture(filled, condition, alpha)

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,9 +39,30 @@ from molgen.utils.randomness import inverse_cdf
 DOT = LABEL  # kinds of this module; each label is a kind of its own
 FIRST_LABEL = DOT + 1
 OUTSIDE = -1  # of tokens that are in no text of the language
-CHUNK = 32  # rows at once; it changes memory, not results
+CHUNK = 128  # rows at once; it changes memory and speed, not results
 # kinds of the last token, which determine the possible next ones
 WANTS_ATOM, OPENED, BONDED, PLACED, CLOSED = range(5)
+NEXT = {
+    WANTS_ATOM: {ATOM: PLACED},
+    OPENED: {ATOM: PLACED, BOND: WANTS_ATOM},
+    BONDED: {ATOM: PLACED, FIRST_LABEL: PLACED},
+    PLACED: {
+        ATOM: PLACED,
+        BOND: BONDED,
+        OPENING: OPENED,
+        CLOSING: CLOSED,
+        DOT: WANTS_ATOM,
+        FIRST_LABEL: PLACED,
+    },
+    CLOSED: {ATOM: PLACED, BOND: WANTS_ATOM, OPENING: OPENED},
+}
+"""The kind after each kind of last token and each kind of token, all labels alike."""
+DEAD = -1
+_NEXT = np.array(
+    [[NEXT[last].get(kind, DEAD) for kind in (*range(FIRST_LABEL + 1), OUTSIDE)] for last in NEXT]
+    + [[DEAD] * (FIRST_LABEL + 2)]
+)
+_DEPTH = np.array([{OPENING: 1, CLOSING: -1}.get(kind, 0) for kind in range(FIRST_LABEL + 2)])
 
 
 @dataclass(frozen=True)
@@ -78,6 +99,20 @@ class SmilesGrammar:
         return Language(kinds, self.depth, min(self.labels, len(used)))
 
 
+class FixedState(NamedTuple):
+    """One state of each row.
+
+    Attributes:
+        last: kind of the last token; :data:`DEAD` after a text outside the language.
+        depth: of nested parentheses.
+        labels: bits of the open labels.
+    """
+
+    last: Ids
+    depth: Ids
+    labels: Ids
+
+
 GRAMMARS = {"none": None, "smiles": SmilesGrammar}
 
 
@@ -108,7 +143,8 @@ class Language:
     def start(self, rows: int) -> Floats:
         """Return the weight of each state before the first token.
 
-        The shape of states is (5, rows, depth + 1, 2, ..., 2); the last axes are open labels.
+        The shape of states is (5, depth + 1, 2, ..., 2, rows); the axes of length 2 are open
+        labels. Rows are last, so that operations run over whole vectors.
         """
         return self._closed(rows, WANTS_ATOM)
 
@@ -118,63 +154,78 @@ class Language:
 
     def _closed(self, rows: int, last: int) -> Floats:
         """Return the state with this last kind in which nothing is open."""
-        states = np.zeros((5, rows, self.depth + 1, *(2,) * self.labels))
-        states[last].reshape(rows, -1)[:, 0] = 1.0
+        states = np.zeros((5, self.depth + 1, *(2,) * self.labels, rows))
+        states[last, 0][(0,) * self.labels] = 1.0
         return states
 
-    def toggled(self, states: Floats, label: int) -> Floats:
-        """Return states, shape (rows, depth + 1, 2, ..., 2), with a label opened or closed."""
-        return np.flip(states, 2 + label)
+    def after(self, before: FixedState, kinds: Ids) -> FixedState:
+        """Return the states after fixed tokens, as :meth:`forward` for one state a row.
+
+        Args:
+            before: the states; one that is dead stays dead.
+            kinds: of the tokens, of the same shape.
+        """
+        last = _NEXT[before.last, np.minimum(kinds, FIRST_LABEL)]
+        depth = before.depth + _DEPTH[np.minimum(kinds, FIRST_LABEL)]
+        dead = (depth < 0) | (depth > self.depth) | ((kinds == DOT) & (depth > 0))
+        bit = np.where(kinds >= FIRST_LABEL, 1 << np.maximum(kinds - FIRST_LABEL, 0), 0)
+        return FixedState(np.where(dead, DEAD, last), depth, before.labels ^ bit)
+
+    def states(self, fixed: FixedState) -> Floats:
+        """Return the states of :meth:`start` of rows that may be in several, shape (any, rows)."""
+        rows = fixed.last.shape[1]
+        found = np.zeros((5, self.depth + 1, *(2,) * self.labels, rows))
+        each, row = np.nonzero(fixed.last != DEAD)
+        last, depth, labels = (array[each, row] for array in fixed)
+        bits = ((labels >> label) & 1 for label in range(self.labels))
+        found[(last, depth, *bits, row)] = 1.0
+        return found
 
     def forward(self, states: Floats, w: Floats) -> Floats:
         """Return the weight of states after a token.
 
         Args:
             states: before it.
-            w: weight of each kind of token there, shape (rows, kinds).
+            w: weight of each kind of token there, shape (kinds, rows).
         """
-        weight = w.reshape(*w.shape, *(1,) * (states.ndim - 2))
+        used, placed, closed = w.any(1), states[PLACED], states[CLOSED]
         found = np.zeros_like(states)
-        found[PLACED] = weight[:, ATOM] * states.sum(0)
-        bound = states[PLACED] + states[BONDED]
-        for label in range(self.labels):
-            if w[:, FIRST_LABEL + label].any():
-                found[PLACED] += weight[:, FIRST_LABEL + label] * self.toggled(bound, label)
-        if w[:, BOND].any():
-            found[BONDED] = weight[:, BOND] * states[PLACED]
-            found[WANTS_ATOM] = weight[:, BOND] * (states[OPENED] + states[CLOSED])
-        if w[:, OPENING].any():
-            branching = states[PLACED, :, :-1] + states[CLOSED, :, :-1]
-            found[OPENED, :, 1:] = weight[:, OPENING] * branching
-        if w[:, CLOSING].any():
-            found[CLOSED, :, :-1] = weight[:, CLOSING] * states[PLACED, :, 1:]
-        if w[:, DOT].any():
-            found[WANTS_ATOM, :, :1] += weight[:, DOT] * states[PLACED, :, :1]
+        np.multiply(w[ATOM], states.sum(0), out=found[PLACED])
+        if used[FIRST_LABEL:].any():
+            found[PLACED] += self._label_sum(placed + states[BONDED], w, used)
+        if used[BOND]:
+            np.multiply(w[BOND], placed, out=found[BONDED])
+            np.multiply(w[BOND], states[OPENED] + closed, out=found[WANTS_ATOM])
+        if used[OPENING]:
+            np.multiply(w[OPENING], placed[:-1] + closed[:-1], out=found[OPENED, 1:])
+        if used[CLOSING]:
+            np.multiply(w[CLOSING], placed[1:], out=found[CLOSED, :-1])
+        if used[DOT]:
+            found[WANTS_ATOM, 0] += w[DOT] * placed[0]
         return found
 
     def backward(self, states: Floats, w: Floats) -> Floats:
         """Return the weight of all continuations of states before a token, given those after it."""
-        weight = w.reshape(*w.shape, *(1,) * (states.ndim - 2))
-        placed = states[PLACED]
-        found = np.broadcast_to(weight[:, ATOM] * placed, states.shape).copy()
-        for label in range(self.labels):
-            if w[:, FIRST_LABEL + label].any():
-                paired = weight[:, FIRST_LABEL + label] * self.toggled(placed, label)
-                found[PLACED] += paired
-                found[BONDED] += paired
-        if w[:, BOND].any():
-            wants = weight[:, BOND] * states[WANTS_ATOM]
-            found[OPENED] += wants
-            found[CLOSED] += wants
-            found[PLACED] += weight[:, BOND] * states[BONDED]
-        if w[:, OPENING].any():
-            branch = weight[:, OPENING] * states[OPENED, :, 1:]
-            found[PLACED, :, :-1] += branch
-            found[CLOSED, :, :-1] += branch
-        if w[:, CLOSING].any():
-            found[PLACED, :, 1:] += weight[:, CLOSING] * states[CLOSED, :, :-1]
-        if w[:, DOT].any():
-            found[PLACED, :, :1] += weight[:, DOT] * states[WANTS_ATOM, :, :1]
+        used, placed = w.any(1), states[PLACED]
+        found = np.empty_like(states)
+        found[:] = w[ATOM] * placed
+        if used[FIRST_LABEL:].any():
+            paired = self._label_sum(placed, w, used)
+            found[PLACED] += paired
+            found[BONDED] += paired
+        if used[BOND]:
+            bonded = w[BOND] * states[WANTS_ATOM]
+            found[OPENED] += bonded
+            found[CLOSED] += bonded
+            found[PLACED] += w[BOND] * states[BONDED]
+        if used[OPENING]:
+            branch = w[OPENING] * states[OPENED, 1:]
+            found[PLACED, :-1] += branch
+            found[CLOSED, :-1] += branch
+        if used[CLOSING]:
+            found[PLACED, 1:] += w[CLOSING] * states[CLOSED, :-1]
+        if used[DOT]:
+            found[PLACED, 0] += w[DOT] * states[WANTS_ATOM, 0]
         return found
 
     def reach(self, before: Floats, behind: Floats) -> Floats:
@@ -185,51 +236,65 @@ class Language:
             behind: weight of all continuations of states after it.
 
         Returns:
-            Weights with shape (rows, kinds), without the token's own weight.
+            Weights with shape (kinds, rows), without the token's own weight.
         """
         placed, bound = behind[PLACED], before[PLACED] + before[BONDED]
-        found = np.empty((before.shape[1], FIRST_LABEL + self.labels))
-        found[:, ATOM] = _dot(before.sum(0), placed)
-        found[:, BOND] = _dot(before[PLACED], behind[BONDED])
-        found[:, BOND] += _dot(before[OPENED] + before[CLOSED], behind[WANTS_ATOM])
-        branching = before[PLACED, :, :-1] + before[CLOSED, :, :-1]
-        found[:, OPENING] = _dot(branching, behind[OPENED, :, 1:])
-        found[:, CLOSING] = _dot(before[PLACED, :, 1:], behind[CLOSED, :, :-1])
-        found[:, DOT] = _dot(before[PLACED, :, :1], behind[WANTS_ATOM, :, :1])
-        for label in range(self.labels):
-            found[:, FIRST_LABEL + label] = _dot(bound, self.toggled(placed, label))
+        found = np.empty((FIRST_LABEL + self.labels, before.shape[-1]))
+        found[ATOM] = _dot(before.sum(0), placed)
+        found[BOND] = _dot(before[PLACED], behind[BONDED])
+        found[BOND] += _dot(before[OPENED] + before[CLOSED], behind[WANTS_ATOM])
+        branching = before[PLACED, :-1] + before[CLOSED, :-1]
+        found[OPENING] = _dot(branching, behind[OPENED, 1:])
+        found[CLOSING] = _dot(before[PLACED, 1:], behind[CLOSED, :-1])
+        found[DOT] = _dot(before[PLACED, 0], behind[WANTS_ATOM, 0])
+        for label, toggle in enumerate(self._toggles):
+            found[FIRST_LABEL + label] = _dot(bound, placed[toggle])
+        return found
+
+    @cached_property
+    def _toggles(self) -> list[tuple[slice, ...]]:
+        """Indices of states of one last kind that open or close each label."""
+        every, reverse = slice(None), slice(None, None, -1)
+        return [(*[every] * (1 + label), reverse) for label in range(self.labels)]
+
+    def _label_sum(self, states: Floats, w: Floats, used: Mask) -> Floats:
+        """Return the weight of states of one last kind with any label opened or closed."""
+        found, product = np.zeros_like(states), np.empty_like(states)
+        for kind, toggle in enumerate(self._toggles, FIRST_LABEL):
+            if used[kind]:
+                found += np.multiply(w[kind], states[toggle], out=product)
         return found
 
 
 class Completions:
-    """Completions of rows: ``q`` of this module for each row."""
+    """Completions of rows: ``q`` of this module for each row.
+
+    The recursion runs from the first masked token of a row to its last; fixed tokens outside of
+    this span have one state each.
+    """
 
     def __init__(self, language: Language, tokens: Ids, masked: Mask, p: Floats) -> None:
         """Sum over completions; see :meth:`Language.given`."""
         self.language, self.masked, self.p = language, masked, p
-        kinds = language.kinds[: p.shape[-1]]
-        self._kinds = kinds
-        each = kinds == np.arange(FIRST_LABEL + language.labels)[:, None]  # (kinds, vocab)
-        here = language.kinds[tokens][..., None] == np.arange(len(each))
-        weights = np.stack([p[..., one].sum(-1) for one in each], -1)
-        self._weights = np.where(masked[..., None], weights, here)
-        count = len(tokens)
-        self._chunks = [np.arange(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
-        self._past = tokens == len(language.kinds) - 2  # padding, at the end, changes no state
+        self._kinds = language.kinds[: p.shape[-1]]
+        each = np.arange(FIRST_LABEL + language.labels)
+        fixed = language.kinds[tokens]
+        self._weights = (fixed[..., None] == each).astype(np.float64)
+        own = p[masked]
+        self._weights[masked] = np.stack([own[:, self._kinds == k].sum(1) for k in each], 1)
+        self._first = masked.argmax(1)
+        self._span = masked.shape[1] - masked[:, ::-1].argmax(1) - self._first
+        real = tokens != len(language.kinds) - 2
+        self._before = self._prefixes(fixed)
+        self._behind_span = self._suffixes(fixed, real.sum(1))
+        # the longest first: the rows of a chunk that have a token at a position are a slice
+        order = np.argsort(-self._span, kind="stable")
+        order = order[masked[order].any(1)]
+        self._chunks = [order[i : i + CHUNK] for i in range(0, len(order), CHUNK)]
 
     def marginals(self) -> Floats:
         """Return the marginals of ``q`` where a token is masked, shape (rows, longest, vocab)."""
-        found = self.p.copy()
-        for rows, behind in zip(self._chunks, self._behind, strict=True):
-            states = self.language.start(len(rows))
-            for at in range(self.masked.shape[1]):
-                now = self.masked[rows, at]
-                if now.any():
-                    q, possible = self._at(rows, at, states, behind[at + 1])
-                    use = now & possible
-                    found[rows[use], at] = q[use]
-                states = self._step(rows, at, states)
-        return found
+        return self._marginals
 
     def draw(self, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
         """Draw some masked tokens jointly, marginalised over the others.
@@ -243,45 +308,134 @@ class Completions:
             Tokens and their probabilities, both with the shape of ``place``; 0 elsewhere.
         """
         token, psi = np.zeros(place.shape, dtype=np.int64), np.zeros(place.shape)
-        for rows, behind in zip(self._chunks, self._behind, strict=True):
-            states = self.language.start(len(rows))
-            columns = np.flatnonzero(place[rows].any(0))
-            for at in range(columns[-1] + 1 if len(columns) else 0):
-                w = self._weights[rows, at].copy()
-                now = np.flatnonzero(place[rows, at])
-                if len(now):
-                    q, _ = self._at(rows, at, states, behind[at + 1])
-                    drawn = inverse_cdf(q[now], quantile[rows[now], at])
-                    token[rows[now], at], psi[rows[now], at] = drawn, q[now, drawn]
-                    w[now] = self._kinds[drawn][:, None] == np.arange(w.shape[1])
-                states = self._step(rows, at, states, w)
+        jointly = place.any(1)
+        if "_marginals" in vars(self):  # a token alone is drawn from its marginal
+            alone = place.sum(1) == 1
+            at = np.nonzero(place & alone[:, None])
+            q = self._marginals[at]
+            token[at] = inverse_cdf(q, quantile[at])
+            psi[at] = q[np.arange(len(q)), token[at]]
+            jointly &= ~alone
+        for chunk, behind in zip(self._chunks, self._behind, strict=True):
+            chosen = np.flatnonzero(jointly[chunk])
+            if len(chosen):
+                self._draw(chunk, chosen, behind, place, quantile, token, psi)
         return token, psi
+
+    def _draw(
+        self,
+        chunk: Ids,
+        chosen: Ids,
+        behind: list[Floats],
+        place: Mask,
+        quantile: Floats,
+        token: Ids,
+        psi: Floats,
+    ) -> None:
+        """Draw tokens of the chosen rows of a chunk, into ``token`` and ``psi``."""
+        rows = chunk[chosen]
+        states = self._start(rows)
+        end = place.shape[1] - place[rows, ::-1].argmax(1) - self._first[rows]
+        for i in range(end.max()):
+            rows = rows[: (self._span[rows] > i).sum()]
+            at, states = self._first[rows] + i, states[..., : len(rows)]
+            w = self._weights[rows, at].T.copy()
+            now = np.flatnonzero(place[rows, at])
+            if len(now):
+                here = rows[now], at[now]
+                after = behind[i][..., chosen[now]]
+                q = self._at(here, self.language.reach(states[..., now], after))
+                drawn = inverse_cdf(q, quantile[here])
+                token[here], psi[here] = drawn, q[np.arange(len(drawn)), drawn]
+                w[:, now] = np.arange(len(w))[:, None] == self._kinds[drawn]
+            states = self.language.forward(states, w / _largest(states))
+
+    @cached_property
+    def _marginals(self) -> Floats:
+        found = self.p.copy()
+        for rows, behind in zip(self._chunks, self._behind, strict=True):
+            states = self._start(rows)
+            for i, after in enumerate(behind):
+                rows = rows[: after.shape[-1]]
+                at, states = self._first[rows] + i, states[..., : len(rows)]
+                now = np.flatnonzero(self.masked[rows, at])
+                if len(now):
+                    here = rows[now], at[now]
+                    found[here] = self._at(here, self.language.reach(states, after)[:, now])
+                w = self._weights[rows, at].T / _largest(states)
+                states = self.language.forward(states, w)
+        return found
 
     @cached_property
     def _behind(self) -> list[list[Floats]]:
-        """Weight of all continuations of states before each token, and at the end, by chunk."""
+        """Weight of all continuations of states after each token of the span, by chunk.
+
+        The last axis has the rows of the chunk whose span has a token there.
+        """
         return [self._backward(rows) for rows in self._chunks]
 
     def _backward(self, rows: Ids) -> list[Floats]:
-        found = [self.language.end(len(rows))]
-        for at in reversed(range(self.masked.shape[1])):
-            states = self.language.backward(found[-1], self._weights[rows, at])
-            found.append(_normalised(_where(self._past[rows, at], found[-1], states)))
+        found: list[Floats] = []
+        end = self.language.states(FixedState(*(x[:, rows] for x in self._behind_span)))
+        states = end[..., :0]
+        for i in reversed(range(self._span[rows[0]])):
+            here = rows[: (self._span[rows] > i).sum()]
+            if len(here) > states.shape[-1]:  # spans that end here
+                states = np.concatenate([states, end[..., states.shape[-1] : len(here)]], -1)
+            found.append(states)
+            # what may follow another state may follow PLACED, so its weights are the largest
+            w = self._weights[here, self._first[here] + i].T / _largest(states[PLACED])
+            states = self.language.backward(states, w)
         return found[::-1]
 
-    def _step(self, rows: Ids, at: int, states: Floats, w: Floats | None = None) -> Floats:
-        """Return the states after a token."""
-        now = self.language.forward(states, self._weights[rows, at] if w is None else w)
-        return _normalised(_where(self._past[rows, at], states, now))
+    def _start(self, rows: Ids) -> Floats:
+        """Return the states before the spans of rows."""
+        return self.language.states(FixedState(*(x[None, rows] for x in self._before)))
 
-    def _at(self, rows: Ids, at: int, before: Floats, behind: Floats) -> tuple[Floats, Mask]:
-        """Return ``q`` of a token, (rows, vocab), and whether there is a completion, (rows,)."""
-        reach = np.pad(self.language.reach(before, behind), ((0, 0), (0, 1)))  # OUTSIDE is last
-        own = self.p[rows, at]
-        q = own * reach[:, self._kinds]
+    def _at(self, at: tuple[Ids, Ids], reach: Floats) -> Floats:
+        """Return ``q`` of tokens, (tokens, vocab); ``p`` where there is no completion.
+
+        Args:
+            at: rows and positions of the tokens.
+            reach: weight of all texts with each kind of token there, shape (kinds, tokens).
+        """
+        own = self.p[at]
+        outside = np.zeros_like(reach[:1])  # OUTSIDE is last
+        q = own * np.concatenate([reach, outside]).T[:, self._kinds]
         total = q.sum(1, keepdims=True)
-        possible = total[:, 0] > 0
-        return np.where(total > 0, q / np.where(total > 0, total, 1.0), own), possible
+        return np.where(total > 0, q / np.where(total > 0, total, 1.0), own)
+
+    def _prefixes(self, kinds: Ids) -> FixedState:
+        """Return the state of each row before its span."""
+        none = np.zeros(len(kinds), dtype=np.int64)
+        state = FixedState(none + WANTS_ATOM, none, none)
+        for at in range(self._first.max(initial=0)):
+            state = _where(at < self._first, self.language.after(state, kinds[:, at]), state)
+        return state
+
+    def _suffixes(self, kinds: Ids, lengths: Ids) -> FixedState:
+        """Return the states after the span of each row from which its text is well-formed.
+
+        All of them have the same depth and labels. Shape (5, rows); :data:`DEAD` where there is
+        none.
+        """
+        end = self._first + self._span
+        columns = np.arange(kinds.shape[1])
+        behind = (columns >= end[:, None]) & (columns < lengths[:, None])
+        change = np.where(behind, _DEPTH[np.minimum(kinds, FIRST_LABEL)], 0).sum(1)
+        bits = np.where(behind & (kinds >= FIRST_LABEL), 1 << np.maximum(kinds - FIRST_LABEL, 0), 0)
+        last = np.broadcast_to(np.arange(5)[:, None], (5, len(kinds)))
+        deep = (change > 0) | (change < -self.language.depth)
+        first = FixedState(
+            np.where(deep, DEAD, last),
+            np.broadcast_to(-change, last.shape),
+            np.broadcast_to(np.bitwise_xor.reduce(bits, axis=1), last.shape),
+        )
+        state = first
+        for at in np.flatnonzero(behind.any(0)):
+            now = self.language.after(state, np.broadcast_to(kinds[:, at], last.shape))
+            state = _where(behind[:, at], now, state)
+        return first._replace(last=np.where(state.last == PLACED, first.last, DEAD))
 
 
 def spread(p: Floats, masked: Mask) -> Floats:
@@ -292,16 +446,19 @@ def spread(p: Floats, masked: Mask) -> Floats:
 
 
 def _dot(a: Floats, b: Floats) -> Floats:
-    """Return the sums of products over all but the first axis."""
-    return np.asarray((a * b).reshape(len(a), -1).sum(1))
+    """Return the sums of products over all but the last axis, for each row alike in any batch."""
+    if a.shape[-1] == 1:  # a single row would be summed in another order
+        return _dot(np.repeat(a, 2, -1), np.repeat(b, 2, -1))[:1]
+    axes = list(range(a.ndim))
+    return np.asarray(np.einsum(a, axes, b, axes, axes[-1:]))
 
 
-def _where(rows: Mask, a: Floats, b: Floats) -> Floats:
+def _largest(states: Floats) -> Floats:
+    """Return the largest weight of each row, 1 where all are zero."""
+    most = states.max(tuple(range(states.ndim - 1)))
+    return np.where(most > 0, most, 1.0)
+
+
+def _where(rows: Mask, a: FixedState, b: FixedState) -> FixedState:
     """Return the states of ``a`` in the marked rows and of ``b`` in the others."""
-    return np.where(rows.reshape(1, -1, *(1,) * (a.ndim - 2)), a, b) if rows.any() else b
-
-
-def _normalised(states: Floats) -> Floats:
-    """Return states whose largest weight is one in each row, or that are all zero."""
-    most = states.max(axis=(0, *range(2, states.ndim)), keepdims=True)
-    return np.asarray(states / np.where(most > 0, most, 1.0))
+    return FixedState(*(np.where(rows, x, y) for x, y in zip(a, b, strict=True)))

@@ -1,16 +1,17 @@
 """Micro-batches: rows of one length in one forward of a network.
 
-Micro-batches have no padding, so a row's numbers do not depend on its neighbours; they run in
-parallel on worker threads. On a CPU a micro-batch is filled with copies of its last row, for batch
-invariance: matrix kernels change the order of summation for few tokens, and the remainder after
-whole vectors (two of 16 floats) is computed by another exp. One exception remains: in fp32, with a
-number of heads that is not a multiple of four, the rounding of attention's products depends on a
-row's memory alignment (1e-7).
+The padding of a row depends on its own length alone (:func:`padded_lengths`), so its numbers do not
+depend on its neighbours; micro-batches run in parallel on worker threads. On a CPU a micro-batch is
+filled with copies of its last row, for batch invariance: matrix kernels change the order of
+summation for few rows or tokens, and the remainder after whole vectors (of 16 floats) is computed by
+another exp. One exception remains: in fp32, with a number of heads that is not a multiple of four,
+the rounding of attention's products depends on a row's memory alignment (1e-7).
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -25,9 +26,17 @@ from molgen.nn.trunk import Block
 
 MICRO_BATCH = 64  # rows of a forward on a CPU; larger micro-batches are hardly faster
 MICRO_BATCH_GPU = 8192
-LEAST_TOKENS, WHOLE_ROWS, FEW_ROWS = 256, 32, 8
+LEAST_TOKENS, LEAST_ROWS = 256, 4
+WHOLE_ROWS = 32  # whole vectors, whatever a row has
+WHOLE_TOKENS, FEW_TOKENS = 32, 16  # whole vectors of one number a token, and of many
+LENGTH_STEP = 4  # rows of similar length share a micro-batch; more pads more than it fills less
 
 Network = TypeVar("Network")
+
+
+def padded_lengths(lengths: NDArray[np.int64], longest: int) -> NDArray[np.int64]:
+    """Return the padded length of each row, at most that of the longest row of a network."""
+    return np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, longest)
 
 
 def micro_batches(lengths: NDArray[np.int64], device: torch.device) -> list[NDArray[np.int64]]:
@@ -51,19 +60,23 @@ def filling(rows: int, length: int, device: torch.device, whole: int = WHOLE_ROW
     """
     full = rows
     if device.type == "cpu":
-        full = max(rows, LEAST_TOKENS // length)
+        full = max(rows, -(-LEAST_TOKENS // length))
         full = -(-full // whole) * whole
     return torch.arange(full).clamp(max=rows - 1)
 
 
-def whole_rows(network: Denoiser) -> int:
-    """Return the number of rows that fills whole vectors at any length.
+def whole_tokens(network: Denoiser) -> int:
+    """Return the number of tokens that fills whole vectors.
 
-    A quality head computes one number a token; all other layers compute many, so that their vectors
-    end at the end of a row.
+    A quality head computes one number a token; all other layers compute many.
     """
     has_quality = getattr(network, "quality_head", None) is not None
-    return WHOLE_ROWS if has_quality else FEW_ROWS
+    return WHOLE_TOKENS if has_quality else FEW_TOKENS
+
+
+def whole_rows(length: int, tokens: int = FEW_TOKENS) -> int:
+    """Return the number of rows of a length that fills whole vectors; see :func:`whole_tokens`."""
+    return max(LEAST_ROWS, tokens // math.gcd(tokens, length))
 
 
 def prepared(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
