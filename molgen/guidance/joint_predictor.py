@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,11 +20,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
+from molgen.guidance.grammar_walk import Walk
 from molgen.guidance.kernels import ClassifierFree, Guidance, nest
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.shaping import Shaping
+from molgen.guidance.smiles_grammar import Completions, Language
 from molgen.nn.joint_block import JointBlock, Sweep
-from molgen.nn.micro_batches import filling, micro_batches, precision, prepared
+from molgen.nn.micro_batches import (
+    filling,
+    micro_batches,
+    padded_lengths,
+    precision,
+    prepared,
+    whole_rows,
+)
 from molgen.utils.arrays import Floats, Ids, Mask
 from molgen.utils.randomness import inverse_cdf
 from molgen.utils.threads import Workers
@@ -31,7 +41,6 @@ from molgen.utils.threads import Workers
 # Rows of a sweep are filled up to a multiple of WHOLE_ROWS and to LEAST_ROWS, for batch invariance:
 # a matrix product of few rows sums in another order.
 LEAST_ROWS, WHOLE_ROWS = 32, 8
-LANG = None
 
 
 class JointPredictor(NetworkPredictor):
@@ -56,6 +65,8 @@ class JointPredictor(NetworkPredictor):
         wanted: Mask,
         condition: NDArray[np.float32] | None,
         alpha_t: Floats,
+        rows: Ids | None = None,
+        language: Language | None = None,
         allowed: Mask | None = None,
     ) -> JointStep:
         """Run the trunk.
@@ -65,12 +76,19 @@ class JointPredictor(NetworkPredictor):
             wanted: masked positions of which some are to be drawn, same shape.
             condition: property values with shape (rows, properties), NaN where left out.
             alpha_t: fraction kept at the step of each row, shape (rows,).
+            rows: sample index of each row; not used, see :class:`Predictor`.
+            language: of the texts to draw; None for any text.
             allowed: values that each token may have, (rows, longest, vocab); None for all.
 
         Raises:
             MolgenError: if there is guidance and no condition.
         """
-        lengths = (tokens != self.pad_id).sum(1)
+        shape = tokens.shape
+        lengths = padded_lengths((tokens != self.pad_id).sum(1), self.max_length)
+        beyond = ((0, 0), (0, max(int(lengths.max(initial=0)) - shape[1], 0)))
+        tokens = np.pad(tokens, beyond, constant_values=self.pad_id)
+        wanted = np.pad(wanted, beyond)
+        allowed = None if allowed is None else np.pad(allowed, (*beyond, (0, 0)))
 
         def run(rows: Ids) -> Part:
             length = int(lengths[rows[0]])
@@ -84,7 +102,7 @@ class JointPredictor(NetworkPredictor):
             )
 
         parts = self.workers.map(run, micro_batches(lengths, self.network.device))
-        return JointStep(self, list(parts), tokens.shape)
+        return JointStep(self, list(parts), shape, language)
 
     @torch.inference_mode()
     def _part(
@@ -98,7 +116,8 @@ class JointPredictor(NetworkPredictor):
     ) -> Part:
         """Return the prediction of a micro-batch."""
         count, network, both = len(rows), self.network, self.guidance is not None
-        fill = filling(count, tokens.shape[1], network.device, self._whole)
+        length = tokens.shape[1]
+        fill = filling(count, length, network.device, whole_rows(length, self._whole))
         filled, alpha = tokens[fill], alpha_t[fill]
         given = None if condition is None else condition[fill]
         found = network.predict(filled, given, alpha, both, branches=True)
@@ -221,11 +240,15 @@ class JointStep:
         predictor: that ran the forward.
         parts: its micro-batches.
         shape: of the tokens, (rows, longest).
+        language: of the texts to draw; None for any text.
     """
 
+    quality: ClassVar[None] = None
+    delta: ClassVar[None] = None
     predictor: JointPredictor
     parts: list[Part]
     shape: tuple[int, ...]
+    language: Language | None = None
 
     @property
     def classifier_forwards(self) -> Ids:
@@ -236,14 +259,29 @@ class JointStep:
         return found
 
     def marginals(self) -> Floats:
-        """Return the guided product, shape (rows, longest, vocab); zero at padding."""
+        """Return the guided product at masked tokens, given the language; 0 elsewhere.
+
+        Its shape is (rows, longest, vocab).
+        """
         found = np.zeros((*self.shape, self.predictor.network.classes))
         for part in self.parts:
-            p = self.predictor.shaping(part.log_p.flatten(0, 1)).view(part.log_p.shape).numpy()
-            if part.allowed is not None:
-                p = restricted(p, part.allowed)
-            found[part.rows, : p.shape[1]] = p
+            p = self._product(part) if self.language is None else self._given(part).marginals()
+            found[part.rows, : p.shape[1]] = p[:, : self.shape[1]]
         return found
+
+    def _product(self, part: Part) -> Floats:
+        """Return the guided product at the masked tokens of a micro-batch."""
+        masked = (part.tokens == self.predictor.mask_id).numpy()
+        p = np.zeros(part.log_p.shape)
+        p[masked] = self.predictor.shaping(part.log_p[torch.from_numpy(masked)]).numpy()
+        return p if part.allowed is None else restricted(p, part.allowed)
+
+    def _given(self, part: Part) -> Completions:
+        """Return the completions of a micro-batch in the language."""
+        assert self.language is not None
+        tokens = part.tokens.numpy()
+        masked = tokens == self.predictor.mask_id
+        return self.language.given(tokens, masked, self._product(part))
 
     def draw(self, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
         """Draw tokens jointly, from left to right.
@@ -259,13 +297,14 @@ class JointStep:
         token, psi = np.zeros(self.shape, dtype=np.int64), np.zeros(self.shape)
 
         def run(part: Part) -> tuple[Ids, Floats]:
-            here = part.rows, slice(part.tokens.shape[1])
-            return self._draw(part, place[here], quantile[here])
+            beyond = ((0, 0), (0, max(part.tokens.shape[1] - self.shape[1], 0)))
+            own = (np.pad(every[part.rows], beyond) for every in (place, quantile))
+            return self._draw(part, *(each[:, : part.tokens.shape[1]] for each in own))
 
         found = self.predictor.workers.map(run, self.parts)
         for part, (drawn, chance) in zip(self.parts, found, strict=True):
-            token[part.rows, : drawn.shape[1]] = drawn
-            psi[part.rows, : drawn.shape[1]] = chance
+            width = min(drawn.shape[1], self.shape[1])
+            token[part.rows, :width], psi[part.rows, :width] = drawn[:, :width], chance[:, :width]
         return token, psi
 
     @torch.inference_mode()
@@ -274,13 +313,7 @@ class JointStep:
         token, psi = np.zeros(place.shape, dtype=np.int64), np.zeros(place.shape)
         sweep, count = PartSweep(self.predictor, part, place), place.sum(1)
         order = np.argsort(~place, axis=1, kind="stable")  # the tokens to draw first
-        walk = None
-        if LANG is not None:
-            import sys; sys.path.insert(0,'/tmp/s')
-            from walk import Walk
-            tk = part.tokens.numpy(); mk = tk == self.predictor.mask_id
-            pm = self.predictor.shaping(part.log_p.flatten(0, 1)).view(part.log_p.shape).numpy()
-            walk = Walk(LANG.given(tk, mk, pm * mk[..., None]))
+        walk = None if self.language is None else Walk(self._given(part))
         for i in range(int(count.max(initial=0))):
             at, use = order[:, i], i < count
             rows = np.flatnonzero(use)

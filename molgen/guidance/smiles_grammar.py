@@ -271,26 +271,35 @@ class Completions:
 
     The recursion runs from the first masked token of a row to its last; fixed tokens outside of
     this span have one state each.
+
+    Attributes:
+        language: of the texts.
+        masked: masked tokens, shape (rows, longest).
+        p: the prediction there, shape (rows, longest, vocab).
+        kinds: of each token, shape (vocab,).
+        weights: of each kind at each position, shape (rows, longest, kinds).
+        first: position of the first masked token of each row, shape (rows,).
+        chunks: rows that are computed together, those with masked tokens.
     """
 
     def __init__(self, language: Language, tokens: Ids, masked: Mask, p: Floats) -> None:
         """Sum over completions; see :meth:`Language.given`."""
         self.language, self.masked, self.p = language, masked, p
-        self._kinds = language.kinds[: p.shape[-1]]
+        self.kinds = language.kinds[: p.shape[-1]]
         each = np.arange(FIRST_LABEL + language.labels)
         fixed = language.kinds[tokens]
-        self._weights = (fixed[..., None] == each).astype(np.float64)
+        self.weights = (fixed[..., None] == each).astype(np.float64)
         own = p[masked]
-        self._weights[masked] = np.stack([own[:, self._kinds == k].sum(1) for k in each], 1)
-        self._first = masked.argmax(1)
-        self._span = masked.shape[1] - masked[:, ::-1].argmax(1) - self._first
+        self.weights[masked] = np.stack([own[:, self.kinds == k].sum(1) for k in each], 1)
+        self.first = masked.argmax(1)
+        self._span = masked.shape[1] - masked[:, ::-1].argmax(1) - self.first
         real = tokens != len(language.kinds) - 2
         self._before = self._prefixes(fixed)
-        self._behind_span = self._suffixes(fixed, real.sum(1))
+        self._suffix = self._suffixes(fixed, real.sum(1))
         # the longest first: the rows of a chunk that have a token at a position are a slice
         order = np.argsort(-self._span, kind="stable")
         order = order[masked[order].any(1)]
-        self._chunks = [order[i : i + CHUNK] for i in range(0, len(order), CHUNK)]
+        self.chunks = [order[i : i + CHUNK] for i in range(0, len(order), CHUNK)]
 
     def marginals(self) -> Floats:
         """Return the marginals of ``q`` where a token is masked, shape (rows, longest, vocab)."""
@@ -316,7 +325,7 @@ class Completions:
             token[at] = inverse_cdf(q, quantile[at])
             psi[at] = q[np.arange(len(q)), token[at]]
             jointly &= ~alone
-        for chunk, behind in zip(self._chunks, self._behind, strict=True):
+        for chunk, behind in zip(self.chunks, self.behind, strict=True):
             chosen = np.flatnonzero(jointly[chunk])
             if len(chosen):
                 self._draw(chunk, chosen, behind, place, quantile, token, psi)
@@ -334,12 +343,12 @@ class Completions:
     ) -> None:
         """Draw tokens of the chosen rows of a chunk, into ``token`` and ``psi``."""
         rows = chunk[chosen]
-        states = self._start(rows)
-        end = place.shape[1] - place[rows, ::-1].argmax(1) - self._first[rows]
+        states = self.start(rows)
+        end = place.shape[1] - place[rows, ::-1].argmax(1) - self.first[rows]
         for i in range(end.max()):
             rows = rows[: (self._span[rows] > i).sum()]
-            at, states = self._first[rows] + i, states[..., : len(rows)]
-            w = self._weights[rows, at].T.copy()
+            at, states = self.first[rows] + i, states[..., : len(rows)]
+            w = self.weights[rows, at].T.copy()
             now = np.flatnonzero(place[rows, at])
             if len(now):
                 here = rows[now], at[now]
@@ -347,36 +356,36 @@ class Completions:
                 q = self._at(here, self.language.reach(states[..., now], after))
                 drawn = inverse_cdf(q, quantile[here])
                 token[here], psi[here] = drawn, q[np.arange(len(drawn)), drawn]
-                w[:, now] = np.arange(len(w))[:, None] == self._kinds[drawn]
-            states = self.language.forward(states, w / _largest(states))
+                w[:, now] = np.arange(len(w))[:, None] == self.kinds[drawn]
+            states = self.language.forward(states, w / largest(states))
 
     @cached_property
     def _marginals(self) -> Floats:
         found = self.p.copy()
-        for rows, behind in zip(self._chunks, self._behind, strict=True):
-            states = self._start(rows)
+        for rows, behind in zip(self.chunks, self.behind, strict=True):
+            states = self.start(rows)
             for i, after in enumerate(behind):
                 rows = rows[: after.shape[-1]]
-                at, states = self._first[rows] + i, states[..., : len(rows)]
+                at, states = self.first[rows] + i, states[..., : len(rows)]
                 now = np.flatnonzero(self.masked[rows, at])
                 if len(now):
                     here = rows[now], at[now]
                     found[here] = self._at(here, self.language.reach(states, after)[:, now])
-                w = self._weights[rows, at].T / _largest(states)
+                w = self.weights[rows, at].T / largest(states)
                 states = self.language.forward(states, w)
         return found
 
     @cached_property
-    def _behind(self) -> list[list[Floats]]:
+    def behind(self) -> list[list[Floats]]:
         """Weight of all continuations of states after each token of the span, by chunk.
 
         The last axis has the rows of the chunk whose span has a token there.
         """
-        return [self._backward(rows) for rows in self._chunks]
+        return [self._backward(rows) for rows in self.chunks]
 
     def _backward(self, rows: Ids) -> list[Floats]:
         found: list[Floats] = []
-        end = self.language.states(FixedState(*(x[:, rows] for x in self._behind_span)))
+        end = self.language.states(FixedState(*(x[:, rows] for x in self._suffix)))
         states = end[..., :0]
         for i in reversed(range(self._span[rows[0]])):
             here = rows[: (self._span[rows] > i).sum()]
@@ -384,11 +393,11 @@ class Completions:
                 states = np.concatenate([states, end[..., states.shape[-1] : len(here)]], -1)
             found.append(states)
             # what may follow another state may follow PLACED, so its weights are the largest
-            w = self._weights[here, self._first[here] + i].T / _largest(states[PLACED])
+            w = self.weights[here, self.first[here] + i].T / largest(states[PLACED])
             states = self.language.backward(states, w)
         return found[::-1]
 
-    def _start(self, rows: Ids) -> Floats:
+    def start(self, rows: Ids) -> Floats:
         """Return the states before the spans of rows."""
         return self.language.states(FixedState(*(x[None, rows] for x in self._before)))
 
@@ -399,9 +408,17 @@ class Completions:
             at: rows and positions of the tokens.
             reach: weight of all texts with each kind of token there, shape (kinds, tokens).
         """
-        own = self.p[at]
+        return self.weighted(self.p[at], reach)
+
+    def weighted(self, own: Floats, reach: Floats) -> Floats:
+        """Return distributions times the weight of each kind, normalised.
+
+        Args:
+            own: distributions with shape (tokens, vocab); they stay where nothing is possible.
+            reach: see :meth:`Language.reach`, shape (kinds, tokens).
+        """
         outside = np.zeros_like(reach[:1])  # OUTSIDE is last
-        q = own * np.concatenate([reach, outside]).T[:, self._kinds]
+        q = own * np.concatenate([reach, outside]).T[:, self.kinds]
         total = q.sum(1, keepdims=True)
         return np.where(total > 0, q / np.where(total > 0, total, 1.0), own)
 
@@ -409,8 +426,8 @@ class Completions:
         """Return the state of each row before its span."""
         none = np.zeros(len(kinds), dtype=np.int64)
         state = FixedState(none + WANTS_ATOM, none, none)
-        for at in range(self._first.max(initial=0)):
-            state = _where(at < self._first, self.language.after(state, kinds[:, at]), state)
+        for at in range(self.first.max(initial=0)):
+            state = _where(at < self.first, self.language.after(state, kinds[:, at]), state)
         return state
 
     def _suffixes(self, kinds: Ids, lengths: Ids) -> FixedState:
@@ -419,7 +436,7 @@ class Completions:
         All of them have the same depth and labels. Shape (5, rows); :data:`DEAD` where there is
         none.
         """
-        end = self._first + self._span
+        end = self.first + self._span
         columns = np.arange(kinds.shape[1])
         behind = (columns >= end[:, None]) & (columns < lengths[:, None])
         change = np.where(behind, _DEPTH[np.minimum(kinds, FIRST_LABEL)], 0).sum(1)
@@ -453,7 +470,7 @@ def _dot(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.einsum(a, axes, b, axes, axes[-1:]))
 
 
-def _largest(states: Floats) -> Floats:
+def largest(states: Floats) -> Floats:
     """Return the largest weight of each row, 1 where all are zero."""
     most = states.max(tuple(range(states.ndim - 1)))
     return np.where(most > 0, most, 1.0)

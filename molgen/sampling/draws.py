@@ -5,7 +5,8 @@
     block     jointly, by a causal block trained for it                         learned dependence
 
 All of them are a distribution over the masked tokens of rows, with marginals that an unmasking
-order reads, and draws of any subset of the tokens.
+order reads, and draws of any subset of the tokens. A block and a grammar combine: each token of the
+block is weighted by the completions in the language (:mod:`molgen.guidance.grammar_walk`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from molgen.errors import MolgenError
-from molgen.guidance.joint_predictor import JointPredictor, JointStep
+from molgen.guidance.joint_predictor import JointStep
 from molgen.guidance.predictor import Prediction, Predictor
 from molgen.guidance.smiles_grammar import Completions, Language, spread
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -121,3 +121,37 @@ class WellFormed(_Predicted):
     def draw(self, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
         """See :class:`Draws`."""
         return self.completions.draw(place, quantile)
+
+
+def predict(
+    predictor: Predictor,
+    language: Language | None,
+    tokens: Ids,
+    place: Mask | None,
+    condition: NDArray[np.float32] | None,
+    alpha_t: Floats,
+    index: Ids,
+) -> Draws:
+    """Run the network; return the distribution of the masked tokens.
+
+    Args:
+        predictor: the network with its guidance; a joint one draws jointly.
+        language: of the texts to draw; None for any text.
+        tokens: noised ids with shape (rows, longest), padded.
+        place: the tokens to draw if they are known, same shape; None for any masked ones.
+        condition: property values with shape (rows, properties), NaN where left out.
+        alpha_t: fraction kept at the step of each row, shape (rows,).
+        index: sample index of each row, shape (rows,).
+    """
+    masked = tokens == predictor.mask_id
+    joint = getattr(predictor, "begin", None)
+    if joint is not None:
+        wanted = masked if place is None else place
+        found: JointStep = joint(tokens, wanted, condition, alpha_t, index, language)
+        return found
+    wanted = place if place is not None and language is None else masked
+    prediction = predictor(tokens, wanted, condition, alpha_t, index)
+    if language is None:
+        return Product(prediction, wanted)
+    p = spread(prediction.p, masked)
+    return WellFormed(prediction, masked, language.given(tokens, masked, p))

@@ -26,7 +26,6 @@ from molgen.diffusion.plan import Plan
 from molgen.diffusion.posterior import chance_to_change
 from molgen.diffusion.token_weights import TokenWeights
 from molgen.errors import MolgenError
-from molgen.guidance.joint_predictor import JointPredictor
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
 from molgen.sampling.corrector import Corrector, correct
@@ -162,9 +161,6 @@ class Sampler(RowSampler):
         wanted = events.place if self.language is None else masked
         alpha_t = self.plan.alpha_t[active.step[rows]]
         condition, index = state.job.conditions(molecules), state.job.indices(molecules)
-        if isinstance(self.predictor, JointPredictor):
-            self._apply_jointly(active, events, state)
-            return
         found = self.predictor(active.tokens[rows], wanted, condition, alpha_t, index)
         placed = ~masked
         if found.quality is not None:
@@ -179,35 +175,6 @@ class Sampler(RowSampler):
             completions = self.language.given(active.tokens[rows], masked, spread(found.p, masked))
             drawn, chance = completions.draw(events.place, events.quantile)
             token, psi = drawn[i, position], chance[i, position]
-        active.tokens[rows[i], position] = token
-        active.psi[rows[i], position] = active.quality[rows[i], position] = psi
-        if state.recorder:
-            state.recorder.place(molecules[i], active.step[rows[i]], position, token, psi)
-        active.settled[rows] = False
-        self._remove(active, rows, events.remove, state)
-        active.step[rows] += 1
-        active.nfe[rows] += self.predictor.forwards
-        active.classifier_nfe[rows] += found.classifier_forwards
-
-    def _apply_jointly(self, active: ActiveRows, events: _Events, state: State) -> None:
-        rows = events.rows
-        molecules = active.molecule[rows]
-        alpha_t = self.plan.alpha_t[active.step[rows]]
-        condition = state.job.conditions(molecules)
-        import os
-        place, quantile = events.place, events.quantile
-        if os.environ.get("LTR"):
-            T = len(self.plan)
-            real = active.tokens[rows] != self.pad_id
-            L = real.sum(1)
-            power = float(os.environ["LTR"])
-            upto = np.ceil(L * ((active.step[rows] + 1) / T) ** power)
-            place = (active.tokens[rows] == self.mask_id) & (np.arange(real.shape[1]) < upto[:, None])
-            quantile = randomness.uniform(state.job.seed + 77, randomness.STEP, state.job.indices(molecules)[:, None], active.step[rows][:, None], np.arange(real.shape[1]))
-        found = self.predictor.begin(active.tokens[rows], place, condition, alpha_t)
-        i, position = np.nonzero(place)
-        drawn, chance = found.draw(place, quantile)
-        token, psi = drawn[i, position], chance[i, position]
         active.tokens[rows[i], position] = token
         active.psi[rows[i], position] = active.quality[rows[i], position] = psi
         if state.recorder:

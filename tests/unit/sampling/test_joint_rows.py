@@ -128,7 +128,7 @@ def test_values_that_are_not_allowed_are_not_drawn() -> None:
     with workers() as pool:
         network = MicroBatchedDenoiser(denoiser, dtype="fp32")
         predictor = JointPredictor(network, tiny_joint.block(denoiser), pool)
-        step = predictor.begin(tokens, place, None, np.zeros(200), allowed)
+        step = predictor.begin(tokens, place, None, np.zeros(200), allowed=allowed)
         drawn, _ = step.draw(place, np.random.default_rng(0).random(tokens.shape))
     assert set(drawn[:, 2]) == {3, 4}
     np.testing.assert_allclose(step.marginals()[:, 2, :3], 0)
