@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from molgen.diffusion.continuous_plan import ContinuousPlan
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.posterior import Scalar
 from molgen.guidance.predictor import Prediction
@@ -90,6 +91,42 @@ def trace(step: Transition, plan: Plan, condition: float | None = None) -> list[
         state = state @ transition(kernel.q, states)
         found.append(state)
     return found
+
+
+def generated(rates: ContinuousPlan, prediction: Tensor, steps: int = 800) -> tuple[Tensor, Tensor]:
+    """Solve the Kolmogorov forward equation of a plan in continuous time, from all mask.
+
+    Args:
+        rates: of the events.
+        prediction: the denoiser, with shape (27, 3, 3).
+        steps: intervals of equal length in the clock, with the rates of their middles.
+
+    Returns:
+        The clock up to 1e-9 of the time left, and the distributions over states, (steps, 27).
+    """
+    place, remask = torch.zeros(2, len(STATES), len(STATES), dtype=torch.float64)
+    rows = torch.arange(len(STATES))
+    for at in range(LENGTH):
+        masked = STATES[:, at] == MASK
+        for token in range(MASK + 1):
+            then = STATES.clone()
+            then[:, at] = token
+            jump = remask if token == MASK else place
+            jump[rows, number(then)] += (
+                (~masked).double() if token == MASK else masked * prediction[:, at, token]
+            )
+    clock = torch.linspace(0, 21, steps + 1, dtype=torch.float64)
+    found = rates.hazard(((clock[1:] + clock[:-1]) / 2).numpy())
+    width = -torch.exp(-clock).diff()
+    both = ((place, found.place + found.compensate), (remask, found.remask))
+    generator = sum(
+        (jump - jump.sum(1).diag()) * (torch.from_numpy(rate) * width)[:, None, None]
+        for jump, rate in both
+    )
+    states = [follow([])]
+    for step in torch.matrix_exp(torch.as_tensor(generator)):
+        states.append(states[-1] @ step)
+    return clock[1:], torch.stack(states[1:])
 
 
 def distance(state: Tensor, target: Tensor) -> float:

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from molgen.diffusion import remasking_rates as strength
+from molgen.diffusion.continuous_plan import ContinuousPlan, Rate
 from molgen.diffusion.noise import LogLinear, Schedule
 from molgen.errors import MolgenError
 from molgen.utils.options import UNBOUNDED
@@ -81,6 +82,15 @@ class Plan:
     def __len__(self) -> int:
         return len(self.alpha_t)
 
+    @property
+    def remasks(self) -> bool:
+        """Whether tokens are remasked."""
+        return bool(self.sigma.any())
+
+    def start(self, placed: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the last step before which this fraction of tokens is kept, same shape."""
+        return np.searchsorted(self.alpha_t, placed, side="right") - 1
+
     def rows(self) -> list[Row]:
         """Return the table as plain tuples."""
         columns = (self.alpha_t.tolist(), self.alpha_s.tolist(), self.sigma.tolist())
@@ -97,6 +107,10 @@ class Strategy(Protocol):
 
     def plan(self, steps: int, schedule: Schedule = ...) -> Plan:
         """Return the plan of ``steps`` steps."""
+        ...
+
+    def continuous(self, steps: int) -> ContinuousPlan:
+        """Return the plan in continuous time with the remasking rates of ``steps`` steps."""
         ...
 
 
@@ -119,6 +133,14 @@ class _Stepwise:
 
     def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
         raise AttributeError("a strategy defines sigma")
+
+    def pieces(self, steps: int) -> list[tuple[float, Rate]]:
+        """Return the ends and rates of the pieces of the plan in continuous time."""
+        return [(1.0, Rate())]
+
+    def continuous(self, steps: int) -> ContinuousPlan:
+        """Return the plan in continuous time along ``alpha = u``."""
+        return ContinuousPlan.linear(self.pieces(steps))
 
     def plan(self, steps: int, schedule: Schedule = LogLinear()) -> Plan:
         """Return the plan of ``steps`` steps along a schedule."""
@@ -144,6 +166,10 @@ class Cap(_Stepwise):
         """Return the capped strength."""
         return strength.cap(alpha_t, alpha_s, self.eta)
 
+    def pieces(self, steps: int) -> list[tuple[float, Rate]]:
+        """Return the capped rates."""
+        return Rescale(1.0, self.eta).pieces(steps)
+
 
 @dataclass(frozen=True)
 class Rescale(_Stepwise):
@@ -156,6 +182,14 @@ class Rescale(_Stepwise):
         """Return the rescaled strength."""
         return strength.rescale(alpha_t, alpha_s, self.eta, self.cap)
 
+    def pieces(self, steps: int) -> list[tuple[float, Rate]]:
+        """Return the rescaled rates: ``sigma_max`` is below the cap from ``1 / (1 + cap)`` on."""
+        most = self.eta * steps
+        return [
+            (1 / (1 + self.cap), Rate(constant=most * self.cap)),
+            (1.0, Rate(constant=-most, inverse=most)),
+        ]
+
 
 @dataclass(frozen=True)
 class ForwardBackward(_Stepwise):
@@ -164,6 +198,10 @@ class ForwardBackward(_Stepwise):
     def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
         """Return the forward-backward strength."""
         return strength.forward_backward(alpha_t, alpha_s)
+
+    def pieces(self, steps: int) -> list[tuple[float, Rate]]:
+        """Return the rates of the discrete-flow corrector at 1."""
+        return DiscreteFlow(1.0).pieces(steps)
 
 
 @dataclass(frozen=True)
@@ -176,6 +214,10 @@ class DiscreteFlow(_Stepwise):
         """Return the corrector's strength."""
         return strength.discrete_flow(alpha_t, alpha_s, self.beta)
 
+    def pieces(self, steps: int) -> list[tuple[float, Rate]]:
+        """Return ``beta / alpha``, the limit of many steps."""
+        return [(1.0, Rate(inverse=self.beta))]
+
 
 @dataclass(frozen=True)
 class Psi(_Stepwise):
@@ -186,6 +228,11 @@ class Psi(_Stepwise):
     def sigma(self, t: float, alpha_t: float, alpha_s: float) -> float:
         """Return ``(1 - kappa)(1 - alpha_s)``."""
         return strength.psi(alpha_t, alpha_s, self.kappa)
+
+    def pieces(self, steps: int) -> list[tuple[float, Rate]]:
+        """Return ``(1 - kappa)(1 - alpha)`` times the steps."""
+        most = (1 - self.kappa) * steps
+        return [(1.0, Rate(constant=most, linear=-most))]
 
 
 @dataclass(frozen=True)
@@ -208,6 +255,12 @@ class Switch(_Stepwise):
         """Return 0 early, the other strategy's strength late."""
         return self.then.sigma(t, alpha_t, alpha_s) if t <= self.t_switch + ROUNDING else 0.0
 
+    def pieces(self, steps: int) -> list[tuple[float, Rate]]:
+        """Return no rate early, the other strategy's rates late."""
+        begin = 1 - self.t_switch
+        late = [piece for piece in self.then.pieces(steps) if piece[0] > begin]
+        return [(begin, Rate()), *late]
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -228,10 +281,7 @@ class Loop:
         Raises:
             MolgenError: if the plateau is empty or there are too few steps for the three parts.
         """
-        if not 0 < self.t_off < self.t_on < 1:
-            raise MolgenError(
-                f"loop needs 0 < t_off < t_on < 1, got t_on={self.t_on} and t_off={self.t_off}"
-            )
+        self._check()
         on, off = round(self.t_on * steps), round(self.t_off * steps)
         on, off = min(on, steps - 1), max(off, 1)
         if steps < 3:
@@ -246,6 +296,23 @@ class Loop:
         return Plan.from_rows(
             strength.loop(t, s, self.eta, t_on, t_off, self.alpha_on) for t, s in pairwise(times)
         )
+
+    def continuous(self, steps: int) -> ContinuousPlan:
+        """Return the plan in continuous time.
+
+        Raises:
+            MolgenError: if the plateau is empty.
+        """
+        self._check()
+        progress, on = (0.0, 1 - self.t_on, 1 - self.t_off, 1.0), self.alpha_on
+        rate = Rate(constant=steps * strength.cap(on, on, self.eta))
+        return ContinuousPlan(progress, (0.0, on, on, 1.0), (Rate(), rate, Rate()))
+
+    def _check(self) -> None:
+        if not 0 < self.t_off < self.t_on < 1:
+            raise MolgenError(
+                f"loop needs 0 < t_off < t_on < 1, got t_on={self.t_on} and t_off={self.t_off}"
+            )
 
 
 STRATEGIES: dict[str, type[Strategy]] = {

@@ -116,11 +116,9 @@ class Search:
     @property
     def max_row_forwards(self) -> int:
         """The highest expected number of forwards for a row."""
-        settings, longest = self.recipe.settings, self.model.denoiser.max_length
-        one = (settings.steps if self.recipe.plan.sigma.any() else longest) * (
-            2 if self.mixes else 1
-        )
-        return one + (settings.adapt.budget if settings.adapt else 0)
+        adapt = self.recipe.settings.adapt
+        one = self.recipe.max_predictions * (2 if self.mixes else 1)
+        return one + (adapt.budget if adapt else 0)
 
     def ended(self) -> str:
         """Return the reason of the end: no oracle calls left, or a stop; empty if there is none."""

@@ -25,7 +25,6 @@ from typing import cast
 
 import numpy as np
 
-from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import PSI
 from molgen.errors import MolgenError
 from molgen.molecules.fate import Fate
@@ -109,8 +108,8 @@ class AdaptiveRows:
         parts = Given(self.tokens[rows], self.quality[rows], self.fixed[rows], step)
         return self._draw(rows, seed, self.ids[rows], parts)
 
-    def _restart(self, rows: Ids, seed: int) -> Ids:
-        """Reset rows to their initial state; return the step they start at, shape (rows,)."""
+    def _restart(self, rows: Ids, seed: int) -> Ids | Floats:
+        """Reset rows to their initial state; return where they begin, shape (rows,)."""
         self.failures[rows] = 0
         if self.job.given is not None:
             width = self.job.given.tokens.shape[1]
@@ -129,10 +128,9 @@ class AdaptiveRows:
         self.quality[rows] = 1.0
         return np.zeros_like(rows)
 
-    def _step(self, placed: Floats) -> Ids:
-        """Return the step of the plan at which this share of tokens is placed, shape (rows,)."""
-        plan: Plan = self.sampler.inner.plan  # type: ignore[attr-defined]
-        return np.searchsorted(plan.alpha_t, placed, side="right") - 1
+    def _step(self, placed: Floats) -> Ids | Floats:
+        """Return where in the plan this share of tokens is placed, shape (rows,)."""
+        return cast(RowSampler, self.sampler.inner).start_at(placed)
 
     def _draw(
         self, rows: Ids, seed: int, index: Ids | None = None, given: Given | None = None

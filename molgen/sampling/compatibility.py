@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from molgen.checkpoints.checkpoint import Checkpoint
+from molgen.diffusion.continuous_plan import ContinuousPlan
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import PROPERTY, PSI
 from molgen.errors import MolgenError
 from molgen.guidance.kernels import ClassifierFree
 from molgen.guidance.spec import takes_whole_steps
 from molgen.nn.denoiser import noise_of
-from molgen.sampling.settings import Settings
+from molgen.sampling.settings import CONTINUOUS, Settings
 
 
 def check(
-    model: Checkpoint, settings: Settings, plan: Plan, mixture: ClassifierFree | None
+    model: Checkpoint,
+    settings: Settings,
+    plan: Plan | ContinuousPlan,
+    mixture: ClassifierFree | None,
 ) -> None:
     """Check that settings are compatible with each other and with a model.
 
@@ -28,13 +32,14 @@ def check(
     """
     kind = noise_of(model.denoiser)
     _check_order(kind, settings, plan)
+    _check_events(kind, settings)
     _check_context(kind, settings)
     _check_grammar(model, settings)
     _check_joint(model, settings)
     _check_quality_head(model, settings, mixture)
 
 
-def _check_order(noise: str, settings: Settings, plan: Plan) -> None:
+def _check_order(noise: str, settings: Settings, plan: Plan | ContinuousPlan) -> None:
     """Check that the settings are compatible with an unmasking order.
 
     Raises:
@@ -44,7 +49,8 @@ def _check_order(noise: str, settings: Settings, plan: Plan) -> None:
         return
     conflicts = {
         f"noise {noise}": noise != "masked",
-        "remasking": bool(plan.sigma.any()),
+        "remasking": plan.remasks,
+        "continuous time": settings.time == CONTINUOUS,
         "a corrector": settings.corrector is not None,
         "guidance that acts on the mask entry": takes_whole_steps(settings.guidance),
     }
@@ -53,6 +59,28 @@ def _check_order(noise: str, settings: Settings, plan: Plan) -> None:
             f"order is incompatible with {name}: expected masked noise, remask ancestral, and no "
             "other setting that acts on the steps"
         )
+
+
+def _check_events(noise: str, settings: Settings) -> None:
+    """Check that the settings are compatible with continuous time and with blocks.
+
+    Raises:
+        MolgenError: naming the incompatible setting.
+    """
+    continuous = settings.time == CONTINUOUS
+    for given, name in (
+        (continuous, "time is continuous, expected grid"),
+        (settings.blocks is not None, f"blocks is {settings.blocks}, expected none"),
+    ):
+        if given and noise != "masked":
+            raise MolgenError(f"{name}: the network has noise {noise}, and it needs masked noise")
+        if given and takes_whole_steps(settings.guidance):
+            raise MolgenError(
+                f"{name}: it needs guidance that keeps the reveal rate, not one that acts on the "
+                "mask entry"
+            )
+    if continuous and settings.corrector is not None:
+        raise MolgenError("time is continuous, expected grid: a corrector runs between steps")
 
 
 def _check_grammar(model: Checkpoint, settings: Settings) -> None:

@@ -18,6 +18,7 @@ Reference: Wang et al., "Remasking Discrete Diffusion Models with Inference-Time
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ from molgen.diffusion.token_weights import TokenWeights
 from molgen.errors import MolgenError
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
+from molgen.sampling.blocks import in_block, placed_fraction
 from molgen.sampling.corrector import Corrector, correct
 from molgen.sampling.row_sampler import LOOK_AHEAD, ActiveRows, RowSampler, State
 from molgen.sampling.sampler import Samples
@@ -39,7 +41,7 @@ __all__ = ["Sampler", "Samples"]
 
 
 @dataclass(frozen=True)
-class _Events:
+class Events:
     """The events of the next step of rows that wait for a forward.
 
     Attributes:
@@ -57,33 +59,22 @@ class _Events:
     due: Ids
 
 
-@dataclass
-class Sampler(RowSampler):
-    """Draws molecules' tokens along a plan.
-
-    Attributes:
-        predictor: the network with its guidance.
-        plan: the steps.
-        weights: remasking weights; None for uniform ones, which are exact.
-        batch_size: rows in the active batch; it changes speed and memory, not results.
-        corrector: when to correct rows during sampling; None for never.
-        plain_predictor: the conditional network without guidance, for the corrector.
-        language: the language of the texts to draw; None for any text.
-    """
+class EventSampler(RowSampler):
+    """A sampler that predicts a row only where one of its tokens is placed."""
 
     predictor: Predictor
-    plan: Plan
-    weights: TokenWeights | None = None
-    batch_size: int = 256
-    corrector: Corrector | None = None
-    plain_predictor: Predictor | None = None
-    language: Language | None = None
+    language: Language | None
 
-    def __post_init__(self) -> None:
-        """Initialise attributes of the network and the plan."""
-        self.mask_id, self.pad_id = self.predictor.mask_id, self.predictor.pad_id
-        self.max_length = self.predictor.max_length
-        self._prepare()
+    @abstractmethod
+    def _run_ahead(self, active: ActiveRows, state: State) -> Events:
+        """Advance every row to its next step that places a token, or to its end.
+
+        Steps that only remask are applied here; the step that places is applied by :meth:`_apply`.
+        """
+
+    @abstractmethod
+    def _alpha(self, active: ActiveRows, rows: Ids) -> Floats:
+        """Return the fraction of tokens kept at the present step of rows, shape (rows,)."""
 
     def _advance(self, active: ActiveRows, state: State) -> None:
         """Advance every row past its next step that places a token, or to its end."""
@@ -93,73 +84,16 @@ class Sampler(RowSampler):
         if len(events.due):
             self._correct(active, events.due, state)
 
-    def _run_ahead(self, active: ActiveRows, state: State) -> _Events:
-        """Advance every row to its next step that places a token, or to its end.
+    def _correct(self, active: ActiveRows, rows: Ids, state: State) -> None:
+        """Correct rows; their step does not change."""
 
-        Steps that only remask are applied here; the step that places is applied by :meth:`_apply`.
-        """
-        count, width = active.tokens.shape
-        place, remove = np.zeros((2, count, width), dtype=bool)
-        quantile = np.zeros((count, width))
-        waiting, due = np.zeros((2, count), dtype=bool)
-        while True:
-            rows = np.flatnonzero(~waiting & ~due & (active.step < len(self.plan)))
-            if not len(rows):
-                break
-            masked = active.tokens[rows] == self.mask_id
-            real = active.tokens[rows] != self.pad_id
-            steps = active.step[rows, None] + np.arange(LOOK_AHEAD)
-            chance = self._chances(active, rows, steps, masked)
-            u = randomness.uniform(
-                state.job.seed,
-                randomness.STEP,
-                state.job.indices(active.molecule[rows])[:, None, None],
-                steps[:, :, None],
-                np.arange(width),
-            )
-            event = (u < chance) & real[:, None, :] & (steps < len(self.plan))[:, :, None]
-            stop = self._due(active, rows, steps, real & ~masked)
-            hit = event.any(2) | stop
-            ahead = np.where(hit.any(1), hit.argmax(1), LOOK_AHEAD - 1)
-            at = np.arange(len(rows))
-            active.step[rows] = np.minimum(steps[at, ahead], len(self.plan))
-            stopped = stop[at, ahead]
-            due[rows[stopped]] = True
-            rows, masked, at, ahead = (x[~stopped] for x in (rows, masked, at, ahead))
-            now = event[at, ahead]
-            places = (now & masked).any(1)
-            waiting[rows[places]] = True
-            place[rows], remove[rows] = now & masked, now & ~masked
-            with np.errstate(divide="ignore", invalid="ignore"):
-                quantile[rows] = np.where(now, u[at, ahead] / chance[at, ahead], 0.0)
-            moved = rows[~places]
-            self._remove(active, moved, remove[moved], state)
-            active.step[moved] += 1
-        rows = np.flatnonzero(waiting)
-        return _Events(rows, place[rows], remove[rows], quantile[rows], np.flatnonzero(due))
-
-    def _due(self, active: ActiveRows, rows: Ids, steps: Ids, placed: Mask) -> Mask:
-        """Return the steps before which rows are corrected, with the shape of ``steps``."""
-        if self.corrector is None:
-            return np.zeros(steps.shape, dtype=bool)
-        waits = (~active.settled[rows] & placed.any(1))[:, None]
-        return waits & self.corrector.due(steps) & (steps < len(self.plan))
-
-    def _chances(self, active: ActiveRows, rows: Ids, steps: Ids, masked: Mask) -> Floats:
-        """Return the probability that each token changes in each step: (rows, steps, longest)."""
-        k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
-        sigma = self._sigma(active, rows, steps)
-        return chance_to_change(
-            masked[:, None, :], self.plan.alpha_t[k], self.plan.alpha_s[k], sigma
-        )
-
-    def _apply(self, active: ActiveRows, events: _Events, state: State) -> None:
+    def _apply(self, active: ActiveRows, events: Events, state: State) -> None:
         """Apply the next step of each waiting row."""
         rows = events.rows
         molecules = active.molecule[rows]
         masked = active.tokens[rows] == self.mask_id
         wanted = events.place if self.language is None else masked
-        alpha_t = self.plan.alpha_t[active.step[rows]]
+        alpha_t = self._alpha(active, rows)
         condition, index = state.job.conditions(molecules), state.job.indices(molecules)
         found = self.predictor(active.tokens[rows], wanted, condition, alpha_t, index)
         placed = ~masked
@@ -201,6 +135,112 @@ class Sampler(RowSampler):
         active.delta[rows[i], position] = 0.0
         active.settled[rows[i]] = False
 
+
+@dataclass
+class Sampler(EventSampler):
+    """Draws molecules' tokens along a plan.
+
+    Attributes:
+        predictor: the network with its guidance.
+        plan: the steps.
+        weights: remasking weights; None for uniform ones, which are exact.
+        batch_size: rows in the active batch; it changes speed and memory, not results.
+        corrector: when to correct rows during sampling; None for never.
+        plain_predictor: the conditional network without guidance, for the corrector.
+        language: the language of the texts to draw; None for any text.
+        blocks: tokens of a block, each of which runs the plan; None for one block.
+    """
+
+    predictor: Predictor
+    plan: Plan
+    weights: TokenWeights | None = None
+    batch_size: int = 256
+    corrector: Corrector | None = None
+    plain_predictor: Predictor | None = None
+    language: Language | None = None
+    blocks: int | None = None
+
+    def __post_init__(self) -> None:
+        """Initialise attributes of the network and the plan."""
+        self.mask_id, self.pad_id = self.predictor.mask_id, self.predictor.pad_id
+        self.max_length = self.predictor.max_length
+        self._prepare()
+
+    def _alpha(self, active: ActiveRows, rows: Ids) -> Floats:
+        """Return the fraction kept; see :class:`EventSampler`."""
+        alpha = self.plan.alpha_t[active.step[rows] % len(self.plan)]
+        lengths = (active.tokens[rows] != self.pad_id).sum(1)
+        return placed_fraction(alpha, active.block[rows], lengths, self.blocks)
+
+    def _run_ahead(self, active: ActiveRows, state: State) -> Events:
+        """Advance rows along the grid; see :class:`EventSampler`."""
+        count, width = active.tokens.shape
+        place, remove = np.zeros((2, count, width), dtype=bool)
+        quantile = np.zeros((count, width))
+        waiting, due = np.zeros((2, count), dtype=bool)
+        while True:
+            rows = np.flatnonzero(~waiting & ~due & ~self._over(active))
+            if not len(rows):
+                break
+            masked = active.tokens[rows] == self.mask_id
+            real = active.tokens[rows] != self.pad_id
+            steps = active.step[rows, None] + np.arange(LOOK_AHEAD)
+            active.block[rows] = active.step[rows] // len(self.plan)
+            # steps of the next block are examined when the row is there
+            within = steps // len(self.plan) == active.block[rows, None]
+            chance = self._chances(active, rows, steps, masked)
+            u = randomness.uniform(
+                state.job.seed,
+                randomness.STEP,
+                state.job.indices(active.molecule[rows])[:, None, None],
+                steps[:, :, None],
+                np.arange(width),
+            )
+            open = real & in_block(active.block[rows], width, self.blocks)
+            runs = within & (steps % len(self.plan) >= self._first(active, rows, state))
+            event = (u < chance) & open[:, None, :] & runs[:, :, None]
+            stop = self._due(active, rows, steps, real & ~masked) & within
+            hit = event.any(2) | stop
+            ahead = np.where(hit.any(1), hit.argmax(1), within.sum(1) - 1)
+            at = np.arange(len(rows))
+            active.step[rows] = steps[at, ahead]
+            stopped = stop[at, ahead]
+            due[rows[stopped]] = True
+            rows, masked, at, ahead = (x[~stopped] for x in (rows, masked, at, ahead))
+            now = event[at, ahead]
+            places = (now & masked).any(1)
+            waiting[rows[places]] = True
+            place[rows], remove[rows] = now & masked, now & ~masked
+            with np.errstate(divide="ignore", invalid="ignore"):
+                quantile[rows] = np.where(now, u[at, ahead] / chance[at, ahead], 0.0)
+            moved = rows[~places]
+            self._remove(active, moved, remove[moved], state)
+            active.step[moved] += 1
+        rows = np.flatnonzero(waiting)
+        return Events(rows, place[rows], remove[rows], quantile[rows], np.flatnonzero(due))
+
+    def _due(self, active: ActiveRows, rows: Ids, steps: Ids, placed: Mask) -> Mask:
+        """Return the steps before which rows are corrected, with the shape of ``steps``."""
+        if self.corrector is None:
+            return np.zeros(steps.shape, dtype=bool)
+        waits = (~active.settled[rows] & placed.any(1))[:, None]
+        return waits & self.corrector.due(steps)
+
+    def _first(self, active: ActiveRows, rows: Ids, state: State) -> Ids:
+        """Return the step of the plan at which each block of rows begins, shape (rows, 1)."""
+        given = state.job.given
+        if self.blocks is None or given is None or given.step is None:
+            return np.zeros((len(rows), 1), dtype=np.int64)
+        return given.step[active.molecule[rows], None].astype(np.int64)
+
+    def _chances(self, active: ActiveRows, rows: Ids, steps: Ids, masked: Mask) -> Floats:
+        """Return the probability that each token changes in each step: (rows, steps, longest)."""
+        k = (steps % len(self.plan))[:, :, None]
+        sigma = self._sigma(active, rows, steps)
+        return chance_to_change(
+            masked[:, None, :], self.plan.alpha_t[k], self.plan.alpha_s[k], sigma
+        )
+
     def _correct(self, active: ActiveRows, rows: Ids, state: State) -> None:
         """Correct rows; their step does not change."""
         if self.corrector is None or self.plain_predictor is None:
@@ -211,9 +251,9 @@ class Sampler(RowSampler):
             self.plain_predictor,
             self.corrector.rounds,
             before,
-            active.fixed[rows],
+            active.fixed[rows] | ~in_block(active.block[rows], before.shape[1], self.blocks),
             state.job.conditions(molecules),
-            self.plan.alpha_t[active.step[rows]],
+            self._alpha(active, rows),
             state.job.indices(molecules),
         )
         changed = found.tokens != before

@@ -5,6 +5,7 @@ noise        guidance                                            sampler
 ===========  ==================================================  ===============================
 masked       any, with an unmasking order                        ``ordered_sampler``
 masked       any that keeps the reveal rate                      ``event_sampler``
+masked       the same, in continuous time                        ``continuous_sampler``
 masked       tilted mask entries, guided remasking, mixed log q  ``kernel_sampler``
 uniform      any                                                 ``kernel_sampler``
 none         any                                                 ``autoregressive``
@@ -19,7 +20,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
+from molgen.diffusion.continuous_plan import ContinuousPlan
+from molgen.diffusion.plan import Plan
 from molgen.errors import MolgenError
 from molgen.guidance.classifier import classifier_targets
 from molgen.guidance.joint_predictor import JointPredictor
@@ -33,7 +37,8 @@ from molgen.nn.language_model import LanguageModel
 from molgen.sampling.acceptance import LIKELY, Keeps, MoleculeCheck
 from molgen.sampling.adaptive import AdaptiveSampler
 from molgen.sampling.autoregressive import AutoregressiveSampler
-from molgen.sampling.event_sampler import Sampler
+from molgen.sampling.continuous_sampler import ContinuousSampler
+from molgen.sampling.event_sampler import EventSampler, Sampler
 from molgen.sampling.kernel_sampler import DenseSampler
 from molgen.sampling.ordered_sampler import OrderedSampler
 from molgen.sampling.recipe import Recipe
@@ -82,8 +87,8 @@ def sampler(recipe: Recipe) -> Iterator[AnySampler]:
             yield _left_to_right(recipe, pool)
         elif settings.order is not None:
             predictor = _predictor(recipe, pool)
-            size = settings.batch_size
-            yield OrderedSampler(predictor, settings.order, size, recipe.language)
+            how = settings.order, settings.batch_size, recipe.language, settings.blocks
+            yield OrderedSampler(predictor, *how)
         elif recipe.noise == "uniform" or takes_whole_steps(settings.guidance):
             yield _dense(recipe, pool)
         else:
@@ -102,13 +107,15 @@ def _predictor(recipe: Recipe, pool: Workers) -> NetworkPredictor:
     return NetworkPredictor(network, pool, recipe.mixture, *how)
 
 
-def _by_events(recipe: Recipe, pool: Workers) -> Sampler:
-    settings, predictor = recipe.settings, _predictor(recipe, pool)
-    how = settings.remask_weights, settings.batch_size, settings.corrector
-    sampler = Sampler(predictor, recipe.plan, *how, language=recipe.language)
+def _by_events(recipe: Recipe, pool: Workers) -> EventSampler:
+    settings, predictor, plan = recipe.settings, _predictor(recipe, pool), recipe.plan
+    how, parts = (settings.remask_weights, settings.batch_size), (recipe.language, settings.blocks)
+    if isinstance(plan, ContinuousPlan):
+        return ContinuousSampler(predictor, plan, *how, *parts)
+    plain = None
     if settings.corrector is not None:
-        sampler.plain_predictor = NetworkPredictor(recipe.network(), pool)
-    return sampler
+        plain = NetworkPredictor(recipe.network(), pool)
+    return Sampler(predictor, plan, *how, settings.corrector, plain, *parts)
 
 
 def _dense(recipe: Recipe, pool: Workers) -> DenseSampler:
@@ -122,12 +129,13 @@ def _dense(recipe: Recipe, pool: Workers) -> DenseSampler:
     else:
         mix_steps = getattr(settings.guidance, "mix", "") == "posterior"
         transition = MaskedTransition(*how, mix_steps)
-    return DenseSampler(transition, recipe.plan, pool, settings.remask_weights, settings.batch_size)
+    plan = cast(Plan, recipe.plan)  # continuous time has been refused
+    return DenseSampler(transition, plan, pool, settings.remask_weights, settings.batch_size)
 
 
 def _left_to_right(recipe: Recipe, pool: Workers) -> AutoregressiveSampler:
     settings, model = recipe.settings, recipe.model
-    if recipe.plan.sigma.any() or settings.remask_weights is not None:
+    if recipe.plan.remasks or settings.remask_weights is not None:
         raise MolgenError(
             f"model {model.name!r} is autoregressive and has no remasking: expected remask "
             "ancestral and weights uniform"

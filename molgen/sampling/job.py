@@ -52,14 +52,15 @@ class Given:
         tokens: ids with shape (molecules, longest), padded, with masks at missing tokens.
         psi: probability that each placed token is right, same shape; ones if left out.
         fixed: tokens that must not be remasked, same shape; none if left out.
-        step: the first step of the plan for each row, shape (molecules,); 0 if left out. A plan
-            without remasking places tokens in a random order wherever it begins.
+        step: the first step of the plan for each row, shape (molecules,); 0 if left out. In
+            continuous time it is the progress, in [0, 1). With blocks, every block begins there.
+            A plan without remasking places tokens in a random order wherever it begins.
     """
 
     tokens: Ids
     psi: Floats | None = None
     fixed: Mask | None = None
-    step: Ids | None = None
+    step: Ids | Floats | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes against that of the tokens.

@@ -45,6 +45,8 @@ class SettingWords(TypedDict, total=False):
 
     remask: str | Strategy
     steps: int
+    time: str
+    blocks: str | int | None
     remask_weights: str | TokenWeights | None
     gamma: float | str | Strength
     guidance: str | GuidanceSpec

@@ -22,6 +22,7 @@ from molgen.diffusion.plan import Ancestral
 from molgen.diffusion.unmasking_order import Order, UnmaskingState
 from molgen.guidance.predictor import Predictor
 from molgen.guidance.smiles_grammar import Language, spread
+from molgen.sampling.blocks import in_block
 from molgen.sampling.row_sampler import ActiveRows, RowSampler, State
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -43,12 +44,14 @@ class OrderedSampler(RowSampler):
         batch_size: rows in the active batch; it changes speed and memory, not results.
         language: the language of the texts to draw; None for any text. The order then depends on
             the marginals of the prediction given the language.
+        blocks: tokens of a block; the order selects in the leftmost one with a mask. None for one.
     """
 
     predictor: Predictor
     order: Order
     batch_size: int = 256
     language: Language | None = None
+    blocks: int | None = None
 
     def __post_init__(self) -> None:
         """Initialise attributes of the network and the plan."""
@@ -72,7 +75,7 @@ class OrderedSampler(RowSampler):
         if len(rows):
             self._place(active, rows, masked[rows], state)
         over = np.flatnonzero(~(active.tokens == self.mask_id).any(1))
-        active.step[over] = len(self.plan)
+        active.step[over] = self._ends(active)[over]
         for molecule in active.molecule[over].tolist():
             state.memory.pop(molecule, None)
 
@@ -92,7 +95,9 @@ class OrderedSampler(RowSampler):
             randomness.uniform(state.job.seed, randomness.STEP, row, at[:, None], position)
             for at in (step, step + ORDER)
         )
-        chosen = self.order(UnmaskingState(masked, p, self._past(molecules, p, state), u_order))
+        first = np.ones_like(step) if self.blocks is None else masked.argmax(1) // self.blocks
+        open = masked & in_block(first, masked.shape[1], self.blocks)
+        chosen = self.order(UnmaskingState(open, p, self._past(molecules, p, state), u_order))
         i, at = np.nonzero(chosen)
         if completions is None:
             token = inverse_cdf(p[i, at], u[i, at])

@@ -7,11 +7,13 @@ resolved only once.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from molgen.checkpoints.checkpoint import Checkpoint
 from molgen.data.prior import PriorDraw
+from molgen.diffusion.continuous_plan import ContinuousPlan
 from molgen.diffusion.plan import Plan
 from molgen.errors import MolgenError
 from molgen.guidance.candidate_scores import AmortisedScores, ExactScores, TaylorScores
@@ -42,7 +44,7 @@ class Recipe:
         settings: of the draw.
         targets: of the guidance; empty for an unguided draw.
         noise: of the network: ``"masked"``, ``"uniform"``, ``"none"``.
-        plan: the steps.
+        plan: the steps, or the rates of continuous time; of each block, where there are several.
         mixture: the classifier-free part of the guidance, None for the plain prediction.
         goal_weights: weights of the goals that the network is conditioned on.
         language: the language that draws are conditioned on, None for all texts.
@@ -52,7 +54,7 @@ class Recipe:
     settings: Settings
     targets: Mapping[str, Target]
     noise: str
-    plan: Plan
+    plan: Plan | ContinuousPlan
     mixture: ClassifierFree | None
     goal_weights: GoalWeights | None
     language: Language | None
@@ -62,6 +64,15 @@ class Recipe:
         """Whether the network itself is conditioned on the targets."""
         guidance = self.settings.guidance
         return isinstance(guidance, Mixed) or bool(guidance.cfg)
+
+    @property
+    def max_predictions(self) -> int:
+        """The highest expected number of predictions for a row, of its first draw."""
+        longest, plan = self.model.denoiser.max_length, self.plan
+        if isinstance(plan, ContinuousPlan):
+            return math.ceil(longest * (1 + plan.remasked))
+        blocks = -(-longest // (self.settings.blocks or longest))
+        return len(plan) * blocks if plan.remasks else longest
 
     def draw_prior(self, n: int, seed: int, first: int = 0) -> PriorDraw:
         """Draw the lengths and conditions of rows from the prior.
@@ -172,7 +183,7 @@ def resolve(model: Checkpoint, settings: Settings, targets: Mapping[str, Target]
             or with each other.
     """
     check_targets(model, settings, targets)
-    mixture, plan = _mixture(settings, targets), settings.remask.plan(settings.steps)
+    mixture, plan = _mixture(settings, targets), settings.plan()
     check(model, settings, plan, mixture)
     grammar = settings.grammar
     language = None if grammar is None else grammar.language(model.tokenizer.vocab)

@@ -16,6 +16,7 @@ import numpy as np
 from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import Evidence, TokenWeights, token_sigma
 from molgen.errors import MolgenError
+from molgen.sampling.blocks import count_blocks, in_block
 from molgen.sampling.sampler import Given, Info, Job, Samples, Stepping
 from molgen.sampling.trajectory import Recorder
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -40,7 +41,9 @@ class ActiveRows:
             head; same shape.
         fixed: tokens that are never remasked, same shape.
         settled: whether the row is unchanged since its last correction, shape (rows,).
-        step: the next step of each row, shape (rows,).
+        step: the next step of each row, shape (rows,); in continuous time the next event.
+        clock: moment of each row in a plan in continuous time, shape (rows,); 0 on a grid.
+        block: block in which the tokens of each row are placed, likewise.
         nfe: forwards so far, shape (rows,).
         classifier_nfe: classifier forwards so far, shape (rows,).
     """
@@ -53,6 +56,8 @@ class ActiveRows:
     fixed: Mask
     settled: Mask
     step: Ids
+    clock: Floats
+    block: Ids
     nfe: Ids
     classifier_nfe: Ids
 
@@ -60,15 +65,15 @@ class ActiveRows:
     def start(cls, molecule: Ids, tokens: Ids, given: Given | None = None) -> ActiveRows:
         """Return rows before their first step, from given rows if there are any."""
         psi, fixed = np.ones(tokens.shape), np.zeros(tokens.shape, dtype=bool)
-        step, *zeros = np.zeros((3, len(molecule)), dtype=np.int64)
+        step, *zeros = np.zeros((4, len(molecule)), dtype=np.int64)
         if given is not None:
             tokens = given.tokens[molecule]
             psi = psi if given.psi is None else given.psi[molecule]
             fixed = fixed if given.fixed is None else given.fixed[molecule]
-            step = step if given.step is None else given.step[molecule]
+            step = step if given.step is None else given.step[molecule].astype(np.int64)
         settled = np.zeros(len(molecule), dtype=bool)
-        delta = np.zeros(tokens.shape)
-        return cls(molecule, tokens, psi, psi.copy(), delta, fixed, settled, step, *zeros)
+        delta, clock = np.zeros(tokens.shape), np.zeros(len(molecule))
+        return cls(molecule, tokens, psi, psi.copy(), delta, fixed, settled, step, clock, *zeros)
 
     def take(self, rows: Ids | Mask) -> ActiveRows:
         """Return some of the rows."""
@@ -138,6 +143,8 @@ class RowSampler(Stepping[State]):
     max_length: int
     plan_masks: bool = True
     """Whether the noise is masked, so that rows may be partially given."""
+    blocks: int | None = None
+    """Tokens of a block; see :mod:`molgen.sampling.blocks`. None for one block, all of a row."""
     _bound: Floats
 
     def _prepare(self) -> None:
@@ -146,11 +153,32 @@ class RowSampler(Stepping[State]):
         Raises:
             MolgenError: if the batch size is below 1.
         """
-        if self.batch_size < 1:
-            raise MolgenError(f"batch_size is {self.batch_size}, expected at least 1")
+        self._check_size()
         placed = self.plan.alpha_t > 0
         safe = np.where(placed, self.plan.alpha_t, 1.0)
         self._bound = np.where(placed, np.minimum(1, (1 - self.plan.alpha_s) / safe), 0.0)
+
+    def _check_size(self) -> None:
+        """Check the batch size.
+
+        Raises:
+            MolgenError: if it is below 1.
+        """
+        if self.batch_size < 1:
+            raise MolgenError(f"batch_size is {self.batch_size}, expected at least 1")
+
+    def start_at(self, placed: Floats) -> Ids | Floats:
+        """Return where a row begins of which this fraction is placed; see :class:`Given`."""
+        return self.plan.start(placed)
+
+    def _over(self, active: ActiveRows) -> Mask:
+        """Return whether each row is at its end."""
+        return active.step >= self._ends(active)
+
+    def _ends(self, active: ActiveRows) -> Ids:
+        """Return the number of steps of each row: a plan for each block."""
+        lengths = (active.tokens != self.pad_id).sum(1)
+        return len(self.plan) * count_blocks(lengths, self.blocks)
 
     def _begin(self, molecules: Ids, real: Mask, state: State) -> Ids:
         """Return the initial tokens of rows, with the shape of ``real``, (rows, longest)."""
@@ -190,7 +218,7 @@ class RowSampler(Stepping[State]):
         active = state.active.join(self._start(state.queue[:room], state))
         state.queue = state.queue[room:]
         self._advance(active, state)
-        done = active.step >= len(self.plan)
+        done = self._over(active)
         ended, state.active = active.take(done), active.take(~done)
         costs = ended.nfe, None, ended.classifier_nfe
         info = Info(ended.molecule, Samples(ended.tokens, *costs, ended.quality))
@@ -227,9 +255,10 @@ class RowSampler(Stepping[State]):
             Probabilities with shape (rows, steps, longest).
         """
         tokens = active.tokens[rows]
-        k = np.minimum(steps, len(self.plan) - 1)[:, :, None]
+        k = (steps % len(self.plan))[:, :, None]
         sigma = np.broadcast_to(self.plan.sigma[k], (*steps.shape, tokens.shape[1]))
-        fixed = active.fixed[rows]
+        closed = ~in_block(active.block[rows], tokens.shape[1], self.blocks)
+        fixed = active.fixed[rows] | closed
         if self.weights is not None:
             clean = (tokens != self.mask_id) & (tokens != self.pad_id) & ~fixed
             evidence = Evidence(active.psi[rows], active.quality[rows], active.delta[rows])

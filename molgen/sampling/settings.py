@@ -23,7 +23,8 @@ from molgen.utils.numbers import whole
 from molgen.utils.options import COUNT, EITHER, WORDS, Option, number, options_of, words
 
 if TYPE_CHECKING:
-    from molgen.diffusion.plan import Strategy
+    from molgen.diffusion.continuous_plan import ContinuousPlan
+    from molgen.diffusion.plan import Plan, Strategy
     from molgen.diffusion.token_weights import TokenWeights
     from molgen.diffusion.unmasking_order import Order
     from molgen.guidance.context_contrast import Context
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 CONDITIONS = "asked", "profile"
 JOINT = "none", "block"
+GRID, CONTINUOUS = "grid", "continuous"
+TIMES = GRID, CONTINUOUS
 MOST = 10_000_000  # rows or steps of one run, limited by memory
 KINDS = (
     *("Strategy", "TokenWeights", "Order", "Context", "Strength"),
@@ -41,7 +44,10 @@ KINDS = (
 )
 """Types of fields that are imported where they are used."""
 DTYPES = "auto", "bf16", "fp32", "fp64"
-METHOD = ("remask", "remask_weights", "guidance", "context", "corrector", "order", "joint")
+METHOD = (
+    *("remask", "time", "remask_weights", "blocks"),
+    *("guidance", "context", "corrector", "order", "joint"),
+)
 """Settings that define the method: if one of them is given, presets tuned for a target are not
 used, since their numbers belong to the method they were tuned with."""
 
@@ -79,6 +85,10 @@ class Settings:
     Attributes:
         remask: remasking strategy, which computes the plan.
         steps: of the plan.
+        time: of the plan: ``"grid"``, its steps; or ``"continuous"``, events drawn at the
+            remasking rates of that many steps (:mod:`molgen.diffusion.continuous_plan`).
+        blocks: tokens of a block; blocks are drawn from left to right, each by a plan of its own.
+            None for one block (:mod:`molgen.sampling.blocks`).
         remask_weights: remasking weights; None for uniform ones.
         gamma: strength of the guidance, a number or a function of ``alpha_t``. For classifier-free
             guidance, 1 is the conditional prediction itself and takes one forward instead of two.
@@ -109,6 +119,17 @@ class Settings:
         method=True, preset=True,
     )  # fmt: skip
     steps: int = number("steps of the plan", "T", 128, COUNT, preset=True, tries=(8, 32, 128))
+    time: str = words(
+        "of the plan: grid, its T steps; or continuous, one event at a time at the rates of T "
+        "steps, without the error of tokens placed together",
+        "", GRID, value=GRID, choices=TIMES, method=True, preset=True,
+    )  # fmt: skip
+    blocks: int | None = words(
+        "draw block by block from the left, each by a plan of its own: tokens of a block, 1 for "
+        "token by token; none: all at once",
+        "B", "none", _reader("blocks"), _writer("write_blocks"),
+        value=None, kind=EITHER, method=True, preset=True,
+    )  # fmt: skip
     remask_weights: TokenWeights | None = words(
         "remasking weights: uniform, confidence, sharpened, and for models with a quality head "
         "quality and property; parameters as sharpened:tau=.5",
@@ -197,16 +218,16 @@ class Settings:
         if self.conditions not in CONDITIONS:
             named = one_of(self.conditions, CONDITIONS)
             raise MolgenError(f"conditions is {self.conditions!r}, {named}")
-        if self.joint not in JOINT:
-            raise MolgenError(f"joint is {self.joint!r}, {one_of(self.joint, JOINT)}")
-        if self.dtype not in DTYPES:
-            raise MolgenError(f"dtype is {self.dtype!r}, {one_of(self.dtype, DTYPES)}")
+        for name, words in (("joint", JOINT), ("dtype", DTYPES), ("time", TIMES)):
+            if (value := getattr(self, name)) not in words:
+                raise MolgenError(f"{name} is {value!r}, {one_of(value, words)}")
 
     def changed(self, **changes: Any) -> Settings:
         """Return these settings with some of them changed.
 
-        An unmasking order excludes a plan: a new order resets the remasking strategy, weights and
-        corrector unless they are given too, and a new strategy resets the order.
+        An unmasking order excludes a plan: a new order resets the remasking strategy, its time,
+        weights and corrector unless they are given too, and a new strategy or continuous time
+        resets the order.
 
         Args:
             **changes: attributes to change, including those of the shaping; words or objects.
@@ -221,18 +242,29 @@ class Settings:
             changes["shaping"] = replace(changes.get("shaping", self.shaping), **shaped)
         if changes.get("order") is not None:
             ancestral = OPTIONS["remask"].read("ancestral")
-            changes = {"remask": ancestral, "remask_weights": None, "corrector": None, **changes}
-        elif "remask" in changes:
+            plain = {"remask": ancestral, "time": GRID, "remask_weights": None, "corrector": None}
+            changes = plain | changes
+        elif "remask" in changes or changes.get("time") == CONTINUOUS:
             changes = {"order": None, **changes}
         try:
             found = replace(self, **changes)
         except TypeError as error:
             raise MolgenError(f"settings: {error}") from error
-        if {"remask", "steps", "remask_weights"} & set(changes):
-            masks = found.remask.plan(found.steps).sigma.any()
+        if {"remask", "steps", "time", "remask_weights"} & set(changes):
+            masks = found.plan().remasks
             if changes.get("remask_weights") and not masks:
                 raise MolgenError(_unused_weights(found))
         return found
+
+    def plan(self) -> Plan | ContinuousPlan:
+        """Return the plan of a draw, or of each of its blocks.
+
+        Raises:
+            MolgenError: if there is none with this number of steps.
+        """
+        if self.time == CONTINUOUS:
+            return self.remask.continuous(self.steps)
+        return self.remask.plan(self.steps)
 
 
 def _unused_weights(settings: Settings) -> str:
@@ -269,6 +301,8 @@ def read_value(name: str, value: Any) -> Any:
         return whole(name, value, 1, MOST)
     if isinstance(value, str):
         return option.read(value)
+    if option.kind == EITHER and name in OPTIONAL:
+        return whole(name, value, 1, MOST)
     if option.kind != WORDS and isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
     if option.kind != WORDS and not (option.kind == EITHER and callable(value)):

@@ -24,6 +24,7 @@ from molgen.sampling.corrector import CORRECTORS, Corrector
 from molgen.sampling.retry import Adaptive, Remask, Restart, Retry
 from molgen.utils.hints import hint, one_of
 
+DIGITS = 9  # of a whole number
 SHARED = [f for f in dataclasses.fields(Adaptive) if f.name != "retry"]
 """Parameters of every retry."""
 FORMER = {"guide": "classifier", "odds": "probability"}
@@ -110,6 +111,19 @@ def _value(field: dataclasses.Field[Any], text: str) -> Any:
     if field.type == "bool":
         return bool(value)
     return int(value) if field.type == "int" and value.is_integer() else value
+
+
+def blocks(text: str) -> int | None:
+    """Read ``none`` or the tokens of a block.
+
+    Raises:
+        MolgenError: naming the value and what is allowed.
+    """
+    if text == "none":
+        return None
+    if not (text.isdecimal() and len(text) < DIGITS and int(text)):
+        raise MolgenError(f"blocks is {text!r}, expected none or a whole number of at least 1")
+    return int(text)
 
 
 def token_weights(text: str) -> TokenWeights | None:
@@ -256,6 +270,11 @@ def write_adapt(value: Adaptive | None) -> str:
     text = write(value.retry, RETRIES)
     shared = write_parameters("", value, ("retry",)).removeprefix(":")
     return f"{text}{',' if ':' in text else ':'}{shared}" if shared else text
+
+
+def write_blocks(value: int | None) -> int | str:
+    """Return the text form for :func:`blocks`."""
+    return "none" if value is None else value
 
 
 def write_gamma(value: Strength) -> float | str:
