@@ -23,9 +23,10 @@ from rdkit import Chem
 from molgen.constraints.open_rows import OpenRows
 from molgen.constraints.parts import parts
 from molgen.constraints.scaffolds import Constraint, read
-from molgen.constraints.span_rules import SpanPredictor, SpanRules
+from molgen.constraints.span_rules import JointSpanPredictor, SpanPredictor, SpanRules
 from molgen.constraints.verify import OK, Verifier
 from molgen.errors import MolgenError
+from molgen.guidance.joint_predictor import JointPredictor
 from molgen.model import Model
 from molgen.sampling import factory
 from molgen.sampling.event_sampler import Sampler
@@ -198,7 +199,9 @@ def restrained(sampler: AnySampler, rules: SpanRules) -> AnySampler:
         MolgenError: if guidance changes the sampler's reveal rate.
     """
     found = _unguided_rate(sampler)
-    changed = {"predictor": SpanPredictor(found.predictor, rules)}
+    joint = isinstance(found.predictor, JointPredictor)
+    restrict = JointSpanPredictor if joint else SpanPredictor
+    changed = {"predictor": restrict(found.predictor, rules)}
     if isinstance(found, Sampler) and found.plain_predictor is not None:
         changed["plain_predictor"] = SpanPredictor(found.plain_predictor, rules)
     return replace(found, **changed)  # type: ignore[arg-type]

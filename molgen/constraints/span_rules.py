@@ -28,7 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molgen.errors import MolgenError
+from molgen.guidance.joint_predictor import JointPredictor, JointStep, restricted
 from molgen.guidance.predictor import Prediction, Predictor
+from molgen.guidance.smiles_grammar import Language
 from molgen.molecules.smiles import BOND, CLOSING, END, LABEL, OPENING, kind
 from molgen.utils.arrays import Ids, Mask
 
@@ -196,8 +198,23 @@ class SpanPredictor:
         if rows is None:
             raise MolgenError("rows is None, expected the sample index of each row")
         found = self.inner(tokens, wanted, condition, alpha_t, rows)
-        allowed = self.rules.allowed(rows, tokens)[wanted]
-        p = np.where(allowed[:, : found.p.shape[1]], found.p, 0.0)
-        total = p.sum(1, keepdims=True)
-        p = np.where(total > 0, p / np.where(total > 0, total, 1.0), found.p)
-        return replace(found, p=p)
+        return replace(found, p=restricted(found.p, self.rules.allowed(rows, tokens)[wanted]))
+
+
+class JointSpanPredictor(SpanPredictor):
+    """The same for joint draws: every token of a step is drawn from the allowed ones."""
+
+    inner: JointPredictor
+
+    def begin(
+        self,
+        tokens: NDArray[np.int64],
+        wanted: NDArray[np.bool_],
+        condition: NDArray[np.float32] | None,
+        alpha_t: NDArray[np.float64],
+        rows: NDArray[np.int64],
+        language: Language | None = None,
+    ) -> JointStep:
+        """Run the trunk; see :class:`molgen.guidance.joint_predictor.JointPredictor`."""
+        allowed = self.rules.allowed(rows, tokens)
+        return self.inner.begin(tokens, wanted, condition, alpha_t, rows, language, allowed)

@@ -28,14 +28,14 @@ from molgen.diffusion.posterior import chance_to_change
 from molgen.diffusion.token_weights import TokenWeights
 from molgen.errors import MolgenError
 from molgen.guidance.predictor import Predictor
-from molgen.guidance.smiles_grammar import Language, spread
+from molgen.guidance.smiles_grammar import Language
 from molgen.sampling.blocks import in_block, placed_fraction
 from molgen.sampling.corrector import Corrector, correct
+from molgen.sampling.draws import predict
 from molgen.sampling.row_sampler import LOOK_AHEAD, ActiveRows, RowSampler, State
 from molgen.sampling.sampler import Samples
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.randomness import inverse_cdf
 
 __all__ = ["Sampler", "Samples"]
 
@@ -91,24 +91,23 @@ class EventSampler(RowSampler):
         """Apply the next step of each waiting row."""
         rows = events.rows
         molecules = active.molecule[rows]
-        masked = active.tokens[rows] == self.mask_id
-        wanted = events.place if self.language is None else masked
-        alpha_t = self._alpha(active, rows)
-        condition, index = state.job.conditions(molecules), state.job.indices(molecules)
-        found = self.predictor(active.tokens[rows], wanted, condition, alpha_t, index)
-        placed = ~masked
+        placed = active.tokens[rows] != self.mask_id
+        found = predict(
+            self.predictor,
+            self.language,
+            active.tokens[rows],
+            events.place,
+            state.job.conditions(molecules),
+            self._alpha(active, rows),
+            state.job.indices(molecules),
+        )
         if found.quality is not None:
             active.quality[rows] = np.where(placed, found.quality, 1.0)
         if found.delta is not None:
             active.delta[rows] = np.where(placed, found.delta, 0.0)
         i, position = np.nonzero(events.place)
-        if self.language is None:
-            token = inverse_cdf(found.p, events.quantile[i, position])
-            psi = found.p[np.arange(len(token)), token]
-        else:
-            completions = self.language.given(active.tokens[rows], masked, spread(found.p, masked))
-            drawn, chance = completions.draw(events.place, events.quantile)
-            token, psi = drawn[i, position], chance[i, position]
+        drawn, chance = found.draw(events.place, events.quantile)
+        token, psi = drawn[i, position], chance[i, position]
         active.tokens[rows[i], position] = token
         active.psi[rows[i], position] = active.quality[rows[i], position] = psi
         if state.recorder:

@@ -21,12 +21,12 @@ import torch
 from molgen.diffusion.plan import Ancestral
 from molgen.diffusion.unmasking_order import Order, UnmaskingState
 from molgen.guidance.predictor import Predictor
-from molgen.guidance.smiles_grammar import Language, spread
+from molgen.guidance.smiles_grammar import Language
 from molgen.sampling.blocks import in_block
+from molgen.sampling.draws import predict
 from molgen.sampling.row_sampler import ActiveRows, RowSampler, State
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.randomness import inverse_cdf
 
 ORDER = 2**61  # added to the step: the uniforms of an order
 
@@ -85,11 +85,8 @@ class OrderedSampler(RowSampler):
         real = tokens != self.pad_id
         alpha_t = 1 - masked.sum(1) / real.sum(1)
         condition, index = state.job.conditions(molecules), state.job.indices(molecules)
-        found = self.predictor(tokens, masked, condition, alpha_t, index)
-        p = spread(found.p, masked)
-        language = self.language
-        completions = None if language is None else language.given(tokens, masked, p)
-        p = p if completions is None else completions.marginals()
+        found = predict(self.predictor, self.language, tokens, None, condition, alpha_t, index)
+        p = found.marginals()
         row, position = index[:, None], np.arange(masked.shape[1])
         u, u_order = (
             randomness.uniform(state.job.seed, randomness.STEP, row, at[:, None], position)
@@ -97,14 +94,11 @@ class OrderedSampler(RowSampler):
         )
         first = np.ones_like(step) if self.blocks is None else masked.argmax(1) // self.blocks
         open = masked & in_block(first, masked.shape[1], self.blocks)
-        chosen = self.order(UnmaskingState(open, p, self._past(molecules, p, state), u_order))
+        past = self._past(molecules, p, state)
+        chosen = self.order(UnmaskingState(open, p, past, u_order, real.sum(1)))
         i, at = np.nonzero(chosen)
-        if completions is None:
-            token = inverse_cdf(p[i, at], u[i, at])
-            psi = p[i, at, token]
-        else:
-            drawn, chance = completions.draw(chosen, u)
-            token, psi = drawn[i, at], chance[i, at]
+        drawn, chance = found.draw(chosen, u)
+        token, psi = drawn[i, at], chance[i, at]
         if found.quality is not None:
             placed = real & ~masked
             active.quality[rows] = np.where(placed, found.quality[:, : masked.shape[1]], 1.0)

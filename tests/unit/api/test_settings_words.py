@@ -31,6 +31,7 @@ WORDS: dict[str, Any] = {
     "corrector": "likeliest:every=3",
     "order": "entropy-bounded:gamma=.5",
     "grammar": "smiles",
+    "joint": "block",
     "adapt": "remask:share=.4,budget=40,until=valid+unique",
     "conditions": "profile",
     "batch_size": 8,

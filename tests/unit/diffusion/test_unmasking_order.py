@@ -11,6 +11,7 @@ import pytest
 import chains
 from molgen.diffusion.unmasking_order import (
     ORDERS,
+    Chunks,
     EntropyBounded,
     LargestMargin,
     LeftToRight,
@@ -30,6 +31,7 @@ PREDICTION = chains.denoise(chains.TARGET).numpy()
 ONE_AT_A_TIME: dict[str, Order] = {
     "random": Random(),
     "left-to-right": LeftToRight(),
+    "chunks": Chunks(100, growth=1.0),
     "entropy": LowestEntropy(),
     "margin": LargestMargin(),
     "entropy-bounded": EntropyBounded(0.0),
@@ -38,6 +40,7 @@ ONE_AT_A_TIME: dict[str, Order] = {
 SEVERAL: dict[str, Order] = {
     "random": Random(2),
     "left-to-right": LeftToRight(2),
+    "chunks": Chunks(2),
     "entropy": LowestEntropy(2),
     "margin": LargestMargin(2),
     "entropy-bounded": EntropyBounded(1.0),
@@ -236,3 +239,30 @@ def test_bad_parameters() -> None:
         Stable(kl=0)
     with pytest.raises(ValueError, match="forwards is 0, expected a whole number"):
         Stable(forwards=0)
+
+
+@pytest.mark.parametrize("growth", [1.0, 1.2, 2.0])
+@pytest.mark.parametrize("forwards", [1, 3, 4])
+def test_chunks_take_a_number_of_forwards_whatever_the_length(
+    growth: float, forwards: int
+) -> None:
+    order, lengths = Chunks(forwards, growth), np.arange(8, 30)
+    real = np.arange(30) < lengths[:, None]
+    masked, taken = real.copy(), np.zeros(len(lengths), dtype=int)
+    while masked.any():
+        p = masked[..., None] * np.full(4, 0.25)
+        u = np.zeros(masked.shape)
+        chosen = order(UnmaskingState(masked, p, np.zeros((0, *p.shape)), u, lengths))
+        assert (chosen & ~masked).sum() == 0
+        assert chosen[masked.any(1)].any(1).all()
+        for row, mask in zip(chosen, masked, strict=True):  # the leftmost masked tokens
+            assert not row[mask].any() or row[mask].argmin() in (0, row.sum())
+        taken += masked.any(1)
+        masked &= ~chosen
+    assert set(taken) == {forwards}
+
+
+def test_chunks_of_growth_1_have_equal_size() -> None:
+    masked = np.ones((1, 12), dtype=bool)
+    chosen = Chunks(4, 1.0)(unmasking_state(np.full((1, 12, 3), 1 / 3), masked))
+    assert chosen.sum() == 3

@@ -62,9 +62,8 @@ def plain(
                 randomness.uniform(seed, randomness.STEP, rows[m], step + far, np.arange(width))
                 for far in (0, ORDER)
             )
-            for at in np.flatnonzero(
-                order(UnmaskingState(masked[None], p[None], past, v[None]))[0]
-            ):
+            now = UnmaskingState(masked[None], p[None], past, v[None], np.array([length]))
+            for at in np.flatnonzero(order(now)[0]):
                 cdf = np.cumsum(p[at])
                 row[at] = np.searchsorted(cdf, u[at] * cdf[-1], side="right")
             before.insert(0, p)
