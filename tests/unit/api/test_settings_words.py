@@ -33,6 +33,8 @@ WORDS: dict[str, Any] = {
     "grammar": "smiles",
     "adapt": "remask:share=.4,budget=40,until=valid+unique",
     "conditions": "profile",
+    "time": "continuous",
+    "blocks": 4,
     "batch_size": 8,
     "device": "cpu",
     "dtype": "fp64",
