@@ -50,7 +50,8 @@ def every(
     recipe = resolve(model, settings, targets)
     transition = MaskedTransition(MicroBatchedDenoiser(model.denoiser), None, recipe.tilts)
     with workers() as pool:
-        return DenseSampler(transition, recipe.plan, pool, settings.remask_weights).run(
+        plan = settings.remask.plan(settings.steps)
+        return DenseSampler(transition, plan, pool, settings.remask_weights).run(
             Job(lengths, None, seed)
         )
 

@@ -85,10 +85,6 @@ class Settings:
     Attributes:
         remask: remasking strategy, which computes the plan.
         steps: of the plan.
-        time: of the plan: ``"grid"``, its steps; or ``"continuous"``, events drawn at the
-            remasking rates of that many steps (:mod:`molgen.diffusion.continuous_plan`).
-        blocks: tokens of a block; blocks are drawn from left to right, each by a plan of its own.
-            None for one block (:mod:`molgen.sampling.blocks`).
         remask_weights: remasking weights; None for uniform ones.
         gamma: strength of the guidance, a number or a function of ``alpha_t``. For classifier-free
             guidance, 1 is the conditional prediction itself and takes one forward instead of two.
@@ -110,6 +106,10 @@ class Settings:
         conditions: conditions of a row: ``"asked"``, the targets; or ``"profile"``, every other
             property as well, from the training molecule that the length of the row is drawn with
             (:mod:`molgen.data.prior`). Rows of many profiles are more diverse.
+        time: of the plan: ``"grid"``, its steps; or ``"continuous"``, events drawn at the
+            remasking rates of that many steps (:mod:`molgen.diffusion.continuous_plan`).
+        blocks: tokens of a block; blocks are drawn from left to right, each by a plan of its own.
+            None for one block (:mod:`molgen.sampling.blocks`).
     """
 
     remask: Strategy = words(
@@ -119,17 +119,6 @@ class Settings:
         method=True, preset=True,
     )  # fmt: skip
     steps: int = number("steps of the plan", "T", 128, COUNT, preset=True, tries=(8, 32, 128))
-    time: str = words(
-        "of the plan: grid, its T steps; or continuous, one event at a time at the rates of T "
-        "steps, without the error of tokens placed together",
-        "", GRID, value=GRID, choices=TIMES, method=True, preset=True,
-    )  # fmt: skip
-    blocks: int | None = words(
-        "draw block by block from the left, each by a plan of its own: tokens of a block, 1 for "
-        "token by token; none: all at once",
-        "B", "none", _reader("blocks"), _writer("write_blocks"),
-        value=None, kind=EITHER, method=True, preset=True,
-    )  # fmt: skip
     remask_weights: TokenWeights | None = words(
         "remasking weights: uniform, confidence, sharpened, and for models with a quality head "
         "quality and property; parameters as sharpened:tau=.5",
@@ -189,6 +178,17 @@ class Settings:
         "conditions of a row: asked, the targets alone; or profile, every other property, too, "
         "from a training molecule that meets the targets: more diverse",
         "C", "asked", value="asked",
+    )  # fmt: skip
+    time: str = words(
+        "of the plan: grid, its T steps; or continuous, one event at a time at the rates of T "
+        "steps, without the error of tokens placed together",
+        "", GRID, value=GRID, choices=TIMES, method=True, preset=True,
+    )  # fmt: skip
+    blocks: int | None = words(
+        "draw block by block from the left, each by a plan of its own: tokens of a block, 1 for "
+        "token by token; none: all at once",
+        "B", "none", _reader("blocks"), _writer("write_blocks"),
+        value=None, kind=EITHER, method=True, preset=True,
     )  # fmt: skip
     shaping: Shaping = field(default_factory=Shaping)
     batch_size: int = number("rows in the active batch; speed only", "B", 256, COUNT)

@@ -34,6 +34,8 @@ WORDS: dict[str, Any] = {
     "joint": "block",
     "adapt": "remask:share=.4,budget=40,until=valid+unique",
     "conditions": "profile",
+    "time": "continuous",
+    "blocks": 4,
     "batch_size": 8,
     "device": "cpu",
     "dtype": "fp64",

@@ -198,6 +198,7 @@ WRITTEN: list[dict[str, Any]] = [
     {"order": "klass:forwards=3,confidence=0.8", "grammar": "smiles:depth=4", "dtype": "fp64"},
     {"adapt": "remask:share=0.3,rising=1,until=valid+novel,budget=64", "conditions": "profile"},
     {"adapt": "restart:budget=9", "corrector": "likeliest:every=4", "batch_size": 7},
+    {"remask": "forward-backward", "time": "continuous", "blocks": 4},
 ]
 
 
