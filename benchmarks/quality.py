@@ -11,6 +11,10 @@ deviation. All rates are over the N rows requested: no row is repaired, filtered
   training set; a training molecule written as another string counts, so it is the larger number.
 - the *property* is the target's, or QED where there is none: its mean over the distinct valid
   molecules, and over the novel ones of either count.
+- *hypervolume* (with a target): of the point (novel by the strict count, mean of these), from (0,
+  data mean), scaled to 1,024 rows.
+- *quality*: unique with QED >= 0.6 and SA <= 4.
+- *CPU*: seconds of all threads.
 - *drift* (unguided settings alone): Wasserstein distance between the valid rows and the training
   molecules, in standard deviations of training; ``length`` is in tokens of the raw string. The
   setting ``training`` draws from the training table itself: the contribution of sampling noise.
@@ -46,6 +50,7 @@ Floats = NDArray[np.float64]
 DRIFT = ("qed", "logp", "mw", "ring_count")  # and the length
 QUANTILES = 20_000  # points that approximate the training table's distribution
 TRAINING = "training"
+ROWS = 1024  # that a hypervolume is scaled to
 
 
 class Reference:
@@ -57,6 +62,10 @@ class Reference:
         columns = {name: prior.values[:, prior.properties.index(name)] for name in names}
         columns["length"] = prior.lengths.astype(np.float64)
         self.quantiles = {name: quantiles(v, prior.weight) for name, v in columns.items()}
+
+    def mean(self, name: str) -> float:
+        """Return the mean of a property, NaN if the table has no such property."""
+        return float(self.quantiles[name].mean()) if name in self.quantiles else float("nan")
 
     def drift(self, values: Mapping[str, Floats]) -> dict[str, float]:
         """Return each distance in standard deviations of training."""
@@ -93,14 +102,14 @@ def figures(
     model: Model, setting: Setting, reference: Reference, settings: Settings, n: int, seed: int
 ) -> dict[str, float]:
     """Draw once and measure."""
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     samples = model.draw(n, setting.targets, seed, settings=settings)
-    seconds = time.perf_counter() - start
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
     raw = [model.tokenizer.smiles(text) for text in model.texts(samples.tokens)]
     molecules = interpret_all(raw)
     strict, paper = (count(molecules, c, model.training_index) for c in (STRICT, PAPER))
     name = next(iter(setting.targets), "qed")
-    names = list(dict.fromkeys([name, *DRIFT]))
+    names = list(dict.fromkeys([name, *DRIFT, "qed", "sa"]))
     values = compute(names, [m.smiles for m in molecules])
     found = {
         "valid": strict.valid.mean(),
@@ -112,7 +121,12 @@ def figures(
         "mean novel paper": mean(values[name], paper.novel),
         "NFE": samples.nfe.mean(),
         "seconds": seconds,
+        "CPU": busy,
+        "quality": (strict.unique & (values["qed"] >= 0.6) & (values["sa"] <= 4)).mean(),
     }
+    if setting.targets and strict.novel is not None:
+        gain = found["mean novel"] - reference.mean(name)
+        found["hypervolume"] = ROWS * found["novel"] * gain if strict.novel.any() else 0.0
     if not setting.targets:
         lengths = (samples.tokens != model.tokenizer.pad_id).sum(1).astype(np.float64)
         values["length"] = np.where(strict.valid, lengths, np.nan)
@@ -173,8 +187,12 @@ PERCENT = {
     "unique": "unique (strict) %",
     "novel": "novel (strict) %",
     "novel paper": "novel (paper) %",
+    "quality": "quality %",
 }
-NUMBERS = ("mean unique", "mean novel", "mean novel paper", "NFE", "seconds")
+NUMBERS = (
+    *("mean unique", "mean novel", "mean novel paper"),
+    *("hypervolume", "NFE", "seconds", "CPU"),
+)
 
 
 def markdown(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
@@ -187,7 +205,7 @@ def markdown(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
         cells = [row["setting"], f"{row['N']} × {len(options.seeds)}", str(row.get("steps", ""))]
         cells += [cell(row, key, 100, 1) for key in PERCENT]
         cells.append(row["target"] or row["property"])
-        cells += [cell(row, key, 1, 1 if key in ("NFE", "seconds") else 3) for key in NUMBERS]
+        cells += [cell(row, key, 1, 3 if key.startswith("mean") else 1) for key in NUMBERS]
         cells += [cell(row, key, 1, 3) for key in drift]
         lines.append(" | ".join(cells))
     return "\n".join(f"| {line} |" for line in lines)

@@ -22,6 +22,7 @@ class Setting:
         temperature: divides log-probabilities.
         gamma: strength of classifier-free guidance.
         targets: as on the command line; empty for unguided.
+        more: further settings, in words.
     """
 
     remask: str = "ancestral"
@@ -29,19 +30,28 @@ class Setting:
     temperature: float = 1.0
     gamma: float = 1.0
     targets: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self, model: Model, steps: int, batch_size: int) -> Settings:
         """Return the settings; the model's own recommendation has its own steps."""
         if not self.remask:
             own: dict[str, Any] = {"gamma": self.gamma} if self.targets else {}
             return model.settings(batch_size=batch_size, **own)
-        return Settings(
+        found = Settings(
             strategy(self.remask), steps, token_weights(self.weights), gamma=self.gamma,
             shaping=Shaping(self.temperature), batch_size=batch_size,
         )  # fmt: skip
+        return found.changed(**self.more) if self.more else found
 
 
-QED, RINGS = {"qed": "max"}, {"ring_count": "5"}
+def few(forwards: int, grammar: str = "none", **more: Any) -> dict[str, Any]:
+    """Return the settings of a draw in few forwards with a joint block."""
+    return {"joint": "block", "order": f"chunks:forwards={forwards}", "grammar": grammar, **more}
+
+
+QED, RINGS, SEVEN = {"qed": "max"}, {"ring_count": "5"}, {"ring_count": "7"}
+SURE = {"order": "entropy-bounded:gamma=.5"}
+SMILES = {"grammar": "smiles"}
 SETTINGS: dict[str, Setting] = {
     "default": Setting(""),
     "ancestral": Setting(),
@@ -66,4 +76,19 @@ SETTINGS: dict[str, Setting] = {
     "rings-1": Setting(gamma=1.0, targets=RINGS),
     "rings-3": Setting(gamma=3.0, targets=RINGS),
     "rings-3-rescale-0.1": Setting("rescale:eta=0.1", gamma=3.0, targets=RINGS),
+    # few steps: what is drawn together, in which order, in how many forwards
+    "steps-4": Setting(more={"steps": 4}),
+    "steps-4-grammar": Setting(more={"steps": 4, **SMILES}),
+    "steps-4-block": Setting(more={"steps": 4, "joint": "block"}),
+    "steps-4-block-grammar": Setting(more={"steps": 4, "joint": "block", **SMILES}),
+    "chunks-4": Setting(more={"order": "chunks:forwards=4"}),
+    "chunks-4-grammar": Setting(more={"order": "chunks:forwards=4", **SMILES}),
+    **{f"few-{k}": Setting(more=few(k)) for k in (1, 2, 3, 4, 6, 8)},
+    **{f"few-{k}-grammar": Setting(more=few(k, "smiles")) for k in (1, 2, 3, 4, 6, 8)},
+    "ancestral-grammar": Setting(more=SMILES),
+    "seven-order": Setting(gamma=2.0, targets=SEVEN, more=SURE),
+    "seven-order-grammar": Setting(gamma=2.0, targets=SEVEN, more={**SURE, **SMILES}),
+    "seven-few-4": Setting(targets=SEVEN, more=few(4)),
+    "seven-few-4-grammar": Setting(targets=SEVEN, more=few(4, "smiles")),
+    "seven-few-2-grammar": Setting(gamma=2.0, targets=SEVEN, more=few(2, "smiles")),
 }

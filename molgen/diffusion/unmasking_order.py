@@ -137,7 +137,7 @@ class Chunks:
     """
 
     forwards: int = 4
-    growth: float = field(default=1.5, metadata=UNBOUNDED)
+    growth: float = field(default=1.2, metadata=UNBOUNDED)
     memory = 0
 
     def __post_init__(self) -> None:
