@@ -103,7 +103,9 @@ class Completions:
                 drawn = inverse_cdf(q, quantile[here])
                 token[here], psi[here] = drawn, q[np.arange(len(drawn)), drawn]
                 w[:, now] = np.arange(len(w))[:, None] == self._kinds[drawn]
-            states = self.language.forward(states, w / _largest(states), levels[i + 1])
+            sums = self.language.sums(states)
+            w /= _largest(sums.every)
+            states = self.language.forward(states, w, levels[i + 1], sums)
 
     @cached_property
     def _marginals(self) -> Floats:
@@ -113,12 +115,12 @@ class Completions:
             for i, after in enumerate(behind):
                 rows = rows[: after.shape[-1]]
                 at, states = self._first[rows] + i, states[..., : len(rows)]
-                now = np.flatnonzero(self.masked[rows, at])
+                now, sums = np.flatnonzero(self.masked[rows, at]), self.language.sums(states)
                 if len(now):
                     here = rows[now], at[now]
-                    found[here] = self._at(here, self.language.reach(states, after)[:, now])
-                w = self._weights[rows, at].T / _largest(states)
-                states = self.language.forward(states, w, levels[i + 1])
+                    found[here] = self._at(here, self.language.reach(states, after, sums)[:, now])
+                w = self._weights[rows, at].T / _largest(sums.every)
+                states = self.language.forward(states, w, levels[i + 1], sums)
         return found
 
     @cached_property

@@ -66,6 +66,22 @@ class FixedState(NamedTuple):
     labels: Ids
 
 
+class Sums(NamedTuple):
+    """Weight of states summed over some kinds of last token, shape (levels, 2, ..., 2, rows).
+
+    Attributes:
+        every: over all kinds, behind which an atom may follow.
+        bound: placed or bonded, behind which a label may follow.
+        open: opened or closed, behind which a bond to an atom may follow.
+        branch: placed or closed, behind which a branch may follow.
+    """
+
+    every: Floats
+    bound: Floats
+    open: Floats
+    branch: Floats
+
+
 @dataclass(frozen=True, eq=False)
 class SmilesStates:
     """The states of texts over a vocabulary.
@@ -116,27 +132,34 @@ class SmilesStates:
         found[(last, depth, *bits, row)] = 1.0
         return found
 
-    def forward(self, states: Floats, w: Floats, levels: int = 0) -> Floats:
+    def sums(self, states: Floats) -> Sums:
+        """Return the sums of states that :meth:`forward` and :meth:`reach` share."""
+        wants, opened, bonded, placed, closed = states
+        bound, either = placed + bonded, opened + closed
+        return Sums(bound + either + wants, bound, either, placed + closed)
+
+    def forward(
+        self, states: Floats, w: Floats, levels: int = 0, sums: Sums | None = None
+    ) -> Floats:
         """Return the weight of states after a token.
 
         Args:
             states: before it.
             w: weight of each kind of token there, shape (kinds, rows).
             levels: of the result; 0 for all.
+            sums: of the states, if they are known.
         """
-        found = self._empty(w, levels)
+        found, sums = self._zeros(w, levels), sums or self.sums(states)
         same, up, down = _levels(states.shape[1], found.shape[1])
-        used, placed, closed = w.any(1), states[PLACED], states[CLOSED]
-        np.multiply(w[ATOM], states[:, :same].sum(0), out=found[PLACED, :same])
+        used, placed = w.any(1), states[PLACED]
+        np.multiply(w[ATOM], sums.every[:same], out=found[PLACED, :same])
         if used[FIRST_LABEL:].any():
-            bound = placed[:same] + states[BONDED, :same]
-            found[PLACED, :same] += self._label_sum(bound, w, used)
+            found[PLACED, :same] += self._label_sum(sums.bound[:same], w, used)
         if used[BOND]:
             np.multiply(w[BOND], placed[:same], out=found[BONDED, :same])
-            wants = states[OPENED, :same] + closed[:same]
-            np.multiply(w[BOND], wants, out=found[WANTS_ATOM, :same])
+            np.multiply(w[BOND], sums.open[:same], out=found[WANTS_ATOM, :same])
         if used[OPENING]:
-            np.multiply(w[OPENING], placed[:up] + closed[:up], out=found[OPENED, 1 : up + 1])
+            np.multiply(w[OPENING], sums.branch[:up], out=found[OPENED, 1 : up + 1])
         if used[CLOSING]:
             np.multiply(w[CLOSING], placed[1 : down + 1], out=found[CLOSED, :down])
         if used[DOT]:
@@ -148,7 +171,7 @@ class SmilesStates:
 
         Arguments are those of :meth:`forward`.
         """
-        found = self._empty(w, levels)
+        found = self._zeros(w, levels)
         same, up, down = _levels(found.shape[1], states.shape[1])
         used, placed = w.any(1), states[PLACED, :same]
         found[:, :same] = w[ATOM] * placed
@@ -171,32 +194,32 @@ class SmilesStates:
             found[PLACED, 0] += w[DOT] * states[WANTS_ATOM, 0]
         return found
 
-    def reach(self, before: Floats, behind: Floats) -> Floats:
+    def reach(self, before: Floats, behind: Floats, sums: Sums | None = None) -> Floats:
         """Return the weight of all texts with each kind of token between two sets of states.
 
         Args:
             before: weight of states before the token.
             behind: weight of all continuations of states after it.
+            sums: of ``before``, if they are known.
 
         Returns:
             Weights with shape (kinds, rows), without the token's own weight.
         """
+        sums = sums or self.sums(before)
         same, up, down = _levels(before.shape[1], behind.shape[1])
-        wants, opened, bonded, placed, closed = before[:, :same]
-        bound, after = placed + bonded, behind[PLACED, :same]
+        before_placed, placed, bound = before[PLACED], behind[PLACED, :same], sums.bound[:same]
         found = np.empty((FIRST_LABEL + self.labels, before.shape[-1]))
-        found[ATOM] = _dot(bound + wants + opened + closed, after)
-        found[BOND] = _dot(placed, behind[BONDED, :same])
-        found[BOND] += _dot(opened + closed, behind[WANTS_ATOM, :same])
-        branching = before[PLACED, :up] + before[CLOSED, :up]
-        found[OPENING] = _dot(branching, behind[OPENED, 1 : up + 1])
-        found[CLOSING] = _dot(before[PLACED, 1 : down + 1], behind[CLOSED, :down])
-        found[DOT] = _dot(placed[0], behind[WANTS_ATOM, 0])
+        found[ATOM] = _dot(sums.every[:same], placed)
+        found[BOND] = _dot(before_placed[:same], behind[BONDED, :same])
+        found[BOND] += _dot(sums.open[:same], behind[WANTS_ATOM, :same])
+        found[OPENING] = _dot(sums.branch[:up], behind[OPENED, 1 : up + 1])
+        found[CLOSING] = _dot(before_placed[1 : down + 1], behind[CLOSED, :down])
+        found[DOT] = _dot(before_placed[0], behind[WANTS_ATOM, 0])
         for label, toggle in enumerate(self._toggles):
-            found[FIRST_LABEL + label] = _dot(bound, after[toggle])
+            found[FIRST_LABEL + label] = _dot(bound, placed[toggle])
         return found
 
-    def _empty(self, w: Floats, levels: int) -> Floats:
+    def _zeros(self, w: Floats, levels: int) -> Floats:
         """Return states of weight zero."""
         levels = levels or self.depth + 1
         return np.zeros((5, levels, *(2,) * self.labels, w.shape[1]), w.dtype)
