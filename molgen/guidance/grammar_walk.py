@@ -4,7 +4,7 @@
 
 where ``Z`` is the weight of all completions with this token, with the drawn tokens on its left and
 the product of marginals at all other masked tokens. With ``p`` a product this is the exact joint
-draw of :meth:`molgen.guidance.smiles_grammar.Completions.draw`; with another ``p`` every text is
+draw of :meth:`molgen.guidance.completions.Completions.draw`; with another ``p`` every text is
 still well-formed wherever one is possible, and ``Z`` is an estimate of the tokens to come.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from molgen.guidance.smiles_grammar import Completions, largest
+from molgen.guidance.completions import Completions, largest
 from molgen.utils.arrays import Floats, Ids, Mask
 
 
@@ -49,11 +49,11 @@ class Walk:
             weight = self._weights[behind, place].T / largest(states)
             self._states[..., behind] = self.language.forward(states, weight)
             self._offset[behind] += 1
-        after = np.empty((*self._states.shape[:-1], len(rows)))
+        after = np.zeros((*self._states.shape[:-1], len(rows)))
         for chunk, offset in {*zip(self._chunk[rows].tolist(), target.tolist(), strict=True)}:
             here = (self._chunk[rows] == chunk) & (target == offset)
             states = self.completions.behind[chunk][offset]
-            after[..., here] = states[..., self._place[rows[here]]]
+            after[:, : states.shape[1], ..., here] = states[..., self._place[rows[here]]]
         reach = self.language.reach(self._states[..., rows], after)
         found = p.copy()
         found[rows] = self.completions.weighted(p[rows], reach)

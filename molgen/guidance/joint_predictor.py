@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from molgen.guidance.completions import Completions
 from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.grammar_walk import Walk
 from molgen.guidance.kernels import ClassifierFree, Guidance, nest
 from molgen.guidance.predictor import NetworkPredictor
 from molgen.guidance.shaping import Shaping
-from molgen.guidance.smiles_grammar import Completions, Language
+from molgen.guidance.smiles_grammar import Language
 from molgen.nn.joint_block import JointBlock, Sweep
 from molgen.nn.micro_batches import (
     filling,

@@ -3,9 +3,9 @@
 The padding of a row depends on its own length alone (:func:`padded_lengths`), so its numbers do not
 depend on its neighbours; micro-batches run in parallel on worker threads. On a CPU a micro-batch is
 filled with copies of its last row, for batch invariance: matrix kernels change the order of
-summation for few rows or tokens, and the remainder after whole vectors (of 16 floats) is computed by
-another exp. One exception remains: in fp32, with a number of heads that is not a multiple of four,
-the rounding of attention's products depends on a row's memory alignment (1e-7).
+summation for few rows or tokens, and the remainder after whole vectors (of 16 floats) is computed
+by another exp. One exception remains: in fp32, with a number of heads that is not a multiple of
+four, the rounding of attention's products depends on a row's memory alignment (1e-7).
 """
 
 from __future__ import annotations
