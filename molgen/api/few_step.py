@@ -107,9 +107,7 @@ def _facts(
     return {**info, "measured": {**info.get("measured", {}), "few_step": few_step}}
 
 
-def _write(
-    place: Path, run: Path, model: Model, block: JointBlock, info: dict[str, Any]
-) -> None:
+def _write(place: Path, run: Path, model: Model, block: JointBlock, info: dict[str, Any]) -> None:
     """Write the model with the block, and its classifier if it has one."""
     from molgen.checkpoints.card import card
     from molgen.checkpoints.files import CLASSIFIER, INDEX, JOINT, find

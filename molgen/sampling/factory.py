@@ -100,9 +100,7 @@ def _predictor(recipe: Recipe, pool: Workers) -> NetworkPredictor:
     network = recipe.network(recipe.goal_weights)
     if settings.joint == "block":
         block = recipe.model.joint_block()
-        return JointPredictor(
-            network, block, pool, recipe.mixture, settings.shaping, recipe.tilts
-        )
+        return JointPredictor(network, block, pool, recipe.mixture, settings.shaping, recipe.tilts)
     how = settings.shaping, recipe.tilts, settings.context
     return NetworkPredictor(network, pool, recipe.mixture, *how)
 

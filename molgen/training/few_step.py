@@ -145,7 +145,15 @@ def train_block(
 
     if not resume:
         state.remove(Path(folder))
-    train(data, folder, block, config, progress, export=end, objective=JointDraws(frozen, prefixes, product))
+    train(
+        data,
+        folder,
+        block,
+        config,
+        progress,
+        export=end,
+        objective=JointDraws(frozen, prefixes, product),
+    )
     return block.eval()
 
 

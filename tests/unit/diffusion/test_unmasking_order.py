@@ -243,9 +243,7 @@ def test_bad_parameters() -> None:
 
 @pytest.mark.parametrize("growth", [1.0, 1.2, 2.0])
 @pytest.mark.parametrize("forwards", [1, 3, 4])
-def test_chunks_take_a_number_of_forwards_whatever_the_length(
-    growth: float, forwards: int
-) -> None:
+def test_chunks_take_a_number_of_forwards_whatever_the_length(growth: float, forwards: int) -> None:
     order, lengths = Chunks(forwards, growth), np.arange(8, 30)
     real = np.arange(30) < lengths[:, None]
     masked, taken = real.copy(), np.zeros(len(lengths), dtype=int)

@@ -68,9 +68,7 @@ def test_a_sweep_reads_what_the_block_computes_at_once(denoiser: MoleculeDenoise
     x_t = torch.where(masked, denoiser.mask_id, x_0)
     x_s = torch.where(masked & ~place, denoiser.mask_id, x_0)
     read = denoiser.read(x_t, condition)
-    want = block.logits(
-        torch.zeros(1), read, previous(x_s, denoiser.mask_id), place, condition
-    )
+    want = block.logits(torch.zeros(1), read, previous(x_s, denoiser.mask_id), place, condition)
     sweep, rows = Sweep(block, x_t, read, place, condition), torch.arange(ROWS)
     order = torch.argsort((~place).int(), dim=1, stable=True)
     for i in range(int(place.sum(1).max())):
