@@ -40,8 +40,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return molgen.load(path)
 
 
-@pytest.mark.parametrize("axes", AXES)
-@pytest.mark.parametrize("further", FURTHER)
+@pytest.mark.parametrize(
+    ("axes", "further"),
+    [
+        *((axes, further) for axes in ("continuous", "both") for further in FURTHER),
+        *(("blocks", further) for further in ("grammar", "weights", "retries")),
+    ],
+)
 def test_rows_end_and_fewer_are_a_prefix(model: Model, axes: str, further: str) -> None:
     words = {"remask": "rescale:eta=.2", "steps": 6, "dtype": "fp64", **AXES[axes]}
     settings = model.settings(**{**words, **FURTHER[further]})
