@@ -2,8 +2,8 @@
 
     python benchmarks/continuous_time.py --n 256 --seeds 0,1,2
 
-Prints means over seeds with standard deviations: valid, novel (strict), rings of the novel, forwards
-a row and processor seconds a run, the network included.
+Prints means over seeds with standard deviations: valid, novel (strict), rings of the novel,
+forwards a row and processor seconds a run, the network included.
 """
 
 from __future__ import annotations

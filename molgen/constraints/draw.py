@@ -29,6 +29,7 @@ from molgen.errors import MolgenError
 from molgen.guidance.joint_predictor import JointPredictor
 from molgen.model import Model
 from molgen.sampling import factory
+from molgen.sampling.continuous_sampler import ContinuousSampler
 from molgen.sampling.event_sampler import Sampler
 from molgen.sampling.finished import OnRows, finished
 from molgen.sampling.ordered_sampler import OrderedSampler
@@ -207,13 +208,13 @@ def restrained(sampler: AnySampler, rules: SpanRules) -> AnySampler:
     return replace(found, **changed)  # type: ignore[arg-type]
 
 
-def _unguided_rate(sampler: AnySampler) -> Sampler | OrderedSampler:
+def _unguided_rate(sampler: AnySampler) -> Sampler | ContinuousSampler | OrderedSampler:
     """Return the sampler if its reveal rate is not guided.
 
     Raises:
         MolgenError: if it is.
     """
-    if not isinstance(sampler, Sampler | OrderedSampler):
+    if not isinstance(sampler, Sampler | ContinuousSampler | OrderedSampler):
         raise MolgenError(
             "under a constraint, guidance must keep the reveal rate: expected no mix=posterior, "
             "tilt_mask or guided_remasking"

@@ -54,7 +54,7 @@ def plane_sweeps(
     single = [m for m in sweep.methods if noise_of(models[m.model].denoiser) == "none"]
     wide = [m for m in sweep.methods if m not in single]
     if 1 in sweep.steps:  # one step does not remask, and would refuse weights
-        wide = [dataclasses.replace(m, weights=METHOD["weights"]) for m in wide]
+        wide = [dataclasses.replace(m, **{"weights": METHOD["weights"]}) for m in wide]
     once = dataclasses.replace(sweep, methods=tuple(single), steps=(1,)) if single else None
     cells = in_blocks(wide, blocks)
     plane = dataclasses.replace(sweep, methods=tuple(cells)) if cells else None
@@ -63,15 +63,13 @@ def plane_sweeps(
 
 def in_blocks(methods: Sequence[Method], blocks: Sequence[int | None]) -> list[Method]:
     """Return every method at every size of a block, None for all of a row."""
-    return [
-        dataclasses.replace(
-            method,
-            label=f"{method.label}{SEPARATOR}{ALL if size is None else size}",
-            blocks="none" if size is None else str(size),
-        )
-        for method in methods
-        for size in blocks
-    ]
+    found = []
+    for method in methods:
+        for size in blocks:
+            words = {"blocks": "none" if size is None else str(size)}
+            words["label"] = f"{method.label}{SEPARATOR}{ALL if size is None else size}"
+            found.append(dataclasses.replace(method, **words))
+    return found
 
 
 def plane_means(table: pd.DataFrame) -> pd.DataFrame:

@@ -170,6 +170,29 @@ def test_scaling(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     assert "has runs of gamma 2, 3, expected one" in other.err
 
 
+def test_a_plane(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    """Tokens of a block x steps: one command, which draws no run twice."""
+    out = tmp_path / "out"
+    further = tiny.save(tmp_path / "left-to-right", noise="none")
+    words = ("--property", "qed", "--n", 6, "--seeds", 0, "--method", "MDLM", "--out", out)
+    plane = ("scaling", tiny_model, *words, "--plane", "--baseline", further, "--gamma", 1)
+    ran = molgen(*plane, "--blocks", "1,all", "--steps", "1,4")
+    assert (ran.status, ran.err) == (0, "1 runs, 6 rows to draw\n4 runs, 24 rows to draw\n")
+    assert names(out) == ["plane.png", "points", "scaling.csv"]
+    table = pd.read_csv(out / "scaling.csv", dtype={"blocks": str}, keep_default_na=False)
+    strict = table[table["convention"] == "strict"].set_index(["arm", "steps"])
+    assert set(strict.index) == {
+        ("AR", 1), *((f"MDLM, blocks {size}", steps) for size in (1, "all") for steps in (1, 4)),
+    }  # fmt: skip
+    assert strict.loc[("MDLM, blocks all", 1), "nfe"] == 1
+    # token by token: a forward a token, whatever the steps
+    assert strict.loc[("MDLM, blocks 1", 1), "nfe"] == strict.loc[("MDLM, blocks 1", 4), "nfe"] > 1
+    again = molgen(*plane, "--blocks", "1,all,2", "--steps", "1,4")
+    assert again.err == "2 runs, 12 rows to draw (4 more are finished)\n"
+    assert molgen(*plane, "--only-charts").status == 0
+    assert "--blocks: expected whole" in molgen(*plane, "--blocks", "0").refused()
+
+
 def test_unguided_draws(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
     words = ("--property", "logp", "--n", 8, "--seeds", 0, "--steps", 5, "--method", "MDLM")
     ran = molgen("scaling", tiny_model, *words, "--target", "none", "--out", tmp_path / "out")

@@ -32,7 +32,24 @@ BAD: dict[str, tuple[list[object], str]] = {
     "a device that holds no numbers": (["--device", "meta"], "device 'meta'"),
     "no such dtype": (["--dtype", "fp8"], "--dtype: invalid choice: 'fp8'"),
     "no such option": (["--colour", "red"], "unrecognized arguments: --colour red"),
+    "blocks of nothing": (["--blocks", "0"], "blocks is '0', expected none or a whole number"),
     # what the network or the settings together rule out
+    "an order in continuous time": (
+        ["--time", "continuous", "--order", "entropy"],
+        "incompatible with continuous time",
+    ),
+    "whole kernels in continuous time": (
+        ["--time", "continuous", "--guidance", "cfg:mix=posterior"],
+        "time is continuous, expected grid",
+    ),
+    "whole kernels in blocks": (
+        ["--blocks", "4", "--guidance", "cfg:mix=posterior"],
+        "blocks is 4, expected none",
+    ),
+    "a corrector in continuous time": (
+        ["--time", "continuous", "--corrector", "likeliest"],
+        "time is continuous, expected grid",
+    ),
     "a corrector without a head": (["--corrector", "likeliest"], "needs a quality head"),
     "weights without a head": (["--remask", "rescale", "--weights", "quality"], "quality head"),
     "weights by a property": (
