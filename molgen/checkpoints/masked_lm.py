@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from molgen.checkpoints.files import CONFIG, TOKENIZER, WEIGHTS
+from molgen.checkpoints.files import CONFIG, INFO, TOKENIZER, WEIGHTS
 from molgen.checkpoints.folder import quiet
-from molgen.checkpoints.hub import HUB, fetch, resolve
+from molgen.checkpoints.hub import HUB, bundled_names, fetch, resolve
 from molgen.errors import ModelError
 from molgen.nn.masked_lm import MODEL_TYPES
 from molgen.utils.array_files import safetensors_layout
@@ -70,6 +70,8 @@ def folder_of(name: str | Path) -> tuple[str, Path]:
     """
     text = resolve(name)
     folder = fetch(text, FILES) if text.startswith(HUB) else Path(text)
+    if text in bundled_names() or (folder / INFO).is_file():
+        raise ModelError(f"{text!r} is a model of molecules, expected a masked language model")
     if not (folder / CONFIG).is_file():
         raise ModelError(f"no {CONFIG} in {text!r}, expected the folder of a masked language model")
     return text, folder

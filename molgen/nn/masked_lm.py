@@ -27,8 +27,9 @@ MODEL_TYPES = (
     *("mpnet", "roberta", "roformer", "xlm-roberta"),
 )
 """Model types of ``transformers``, of which tests draw from a network each."""
-AFTER_PADDING = ("camembert", "esm", "mpnet", "roberta", "xlm-roberta")
+AFTER_PADDING = ("camembert", "esm", "roberta", "xlm-roberta")
 """Model types that number positions from the id behind the padding token's."""
+FIRST_OF_MPNET = 2  # its number of the first position, whatever the id of the padding token
 
 
 class MaskedLM(nn.Module):
@@ -108,4 +109,6 @@ def longest_row(model: PreTrainedModel) -> int:
         raise MolgenError(f"max_position_embeddings is {found!r}, expected a whole number")
     if config.model_type in AFTER_PADDING:
         found -= int(config.pad_token_id) + 1
+    if config.model_type == "mpnet":
+        found -= FIRST_OF_MPNET
     return found
