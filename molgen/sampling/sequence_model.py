@@ -66,6 +66,9 @@ class SequenceModel(Checkpoint):
         prior = Prior(nothing.astype(np.int64), nothing.reshape(0, 0), (), nothing)
         return cls(name, denoiser, tokenizer, prior, None, {}, folder)
 
+    def __repr__(self) -> str:
+        return f"SequenceModel({self.name!r})"
+
     def digest(self) -> str:
         """Return a digest of the files that rows depend on; empty for a model in memory."""
         if self.folder is None:

@@ -97,7 +97,7 @@ def test_a_damaged_folder_is_one_line(
 ) -> None:
     folder = Path(shutil.copytree(whole, tmp_path / "model"))
     change(folder)
-    with pytest.raises(ValueError, match="model|tokenizer") as caught:
+    with pytest.raises(ValueError, match=r"model|tokenizer") as caught:
         molgen.denoiser_from(folder)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
