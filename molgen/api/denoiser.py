@@ -77,12 +77,18 @@ def _with_mask(tokenizer: Any) -> PreTrainedTokenizerBase:
 
 
 def _wrapped(model: PreTrainedModel | PublishedDenoiser, tokenizer: SequenceTokenizer) -> MaskedLM:
-    """Return a network as a denoiser that draws no special token."""
+    """Return a network as a denoiser that draws no special token.
+
+    Raises:
+        MolgenError: if the longest row is no number.
+    """
     from molgen.nn.masked_lm import MaskedLM, PublishedLM, longest_row
     from molgen.nn.published import PublishedDenoiser
 
     pad, mask, never = tokenizer.pad_id, tokenizer.mask_id, sorted(tokenizer.special)
     if isinstance(model, PublishedDenoiser):
         return PublishedLM(model, pad, mask, never)
-    longest = min(longest_row(model), int(tokenizer.backend.model_max_length))
-    return MaskedLM(model, pad, mask, longest, never)
+    longest, limit = longest_row(model), tokenizer.backend.model_max_length
+    if not isinstance(limit, int | float) or not limit >= 1:
+        raise MolgenError(f"model_max_length of the tokenizer is {limit!r}, expected a number")
+    return MaskedLM(model, pad, mask, int(min(longest, limit)), never)

@@ -98,7 +98,7 @@ def load_network(folder: Path) -> PreTrainedModel | PublishedDenoiser:
             )
         safetensors_layout(folder / WEIGHTS)
         return _pretrained(kind, values, folder)
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
+    except Exception as error:  # of a library, which checks few of the keys
         raise ModelError(f"model {str(folder)!r} cannot be read: {_line(error)}") from error
 
 
@@ -139,9 +139,9 @@ def _pretrained(kind: str, values: dict[str, Any], folder: Path) -> PreTrainedMo
     from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig
 
     own = {key: value for key, value in values.items() if key not in ELSEWHERE}
-    config = AutoConfig.for_model(kind, **own)
-    network: Any = MODEL_FOR_MASKED_LM_MAPPING[type(config)]
     with quiet():
+        config = AutoConfig.for_model(kind, **own)
+        network: Any = MODEL_FOR_MASKED_LM_MAPPING[type(config)]
         model, found = network.from_pretrained(
             folder,
             config=config,
@@ -153,7 +153,11 @@ def _pretrained(kind: str, values: dict[str, Any], folder: Path) -> PreTrainedMo
     missing = sorted(found["missing_keys"])
     if missing:
         raise ModelError(f"{WEIGHTS} has no {missing[0]}, expected all weights of {kind}")
-    return model.eval()  # type: ignore[no-any-return]
+    with torch.inference_mode():  # keys that make no network are found by running it
+        shape = tuple(model.eval()(input_ids=torch.ones(1, 2, dtype=torch.long)).logits.shape)
+    if shape != (1, 2, config.vocab_size):
+        raise ModelError(f"its output has shape {shape}, expected (1, 2, {config.vocab_size})")
+    return model  # type: ignore[no-any-return]
 
 
 def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
@@ -170,10 +174,12 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
         raise ModelError(f"no tokenizer in {text!r}, expected {TOKENIZER} or vocab.txt")
     try:
         with quiet():
-            return AutoTokenizer.from_pretrained(  # type: ignore[no-any-return]
+            found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True
             )
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError) as error:
+            found.decode(found.all_special_ids)  # what is no special token is found by using it
+            return found
+    except Exception as error:  # of a library, which raises nothing more special
         raise ModelError(f"tokenizer of {text!r} cannot be read: {_line(error)}") from error
 
 

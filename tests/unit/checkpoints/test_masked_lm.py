@@ -57,9 +57,9 @@ def test_a_model_of_the_hub_is_fetched_by_its_commit(
     assert not [name for name in FILES if name.endswith((".py", ".bin")) or "*" in name]
 
 
-def config(key: str, value: Any) -> Callable[[Path], None]:
+def config(key: str, value: Any, name: str = "config.json") -> Callable[[Path], None]:
     def change(folder: Path) -> None:
-        path = folder / "config.json"
+        path = folder / name
         path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
 
     return change
@@ -85,6 +85,11 @@ def pickled(folder: Path) -> None:
         (config("vocab_size", 10**9), "vocab_size"),
         (config("hidden_size", "64"), "hidden_size"),
         (config("hidden_size", 64), "mismatch"),
+        (config("num_attention_heads", 0), "zero"),
+        (config("layer_norm_eps", {}), "layer_norm_eps"),
+        (config("model", {}, "tokenizer.json"), "tokenizer"),
+        (config("unk_token", "", "tokenizer_config.json"), "tokenizer"),
+        (config("model_max_length", float("nan"), "tokenizer_config.json"), "model_max_length"),
         (without_head, "cls.predictions.transform"),
         (pickled, "model.safetensors"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 99), "safetensors"),
@@ -122,9 +127,14 @@ def test_code_and_kernels_that_a_folder_names_are_not_used(whole: Path, tmp_path
 def test_other_objects_are_refused_by_name() -> None:
     tokenizer = tiny_masked.tokenizer()
     gpt = GPT2LMHeadModel(GPT2Config(vocab_size=9, n_embd=8, n_layer=1, n_head=1, n_positions=8))
-    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    sizes: dict[str, Any] = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     classifier = BertForSequenceClassification(BertConfig(vocab_size=9, **sizes))
-    for model, part in ((gpt, "gpt2"), (classifier, "expected BertForMaskedLM"), (3, "int")):
+    refused: list[tuple[Any, str]] = [
+        (gpt, "gpt2"),
+        (classifier, "expected BertForMaskedLM"),
+        (3, "int"),
+    ]
+    for model, part in refused:
         with pytest.raises(ValueError, match="model") as caught:
             molgen.denoiser_from(model, tokenizer)
         assert part in str(caught.value)
