@@ -226,6 +226,18 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return grouped.mean().join(grouped.std(), rsuffix=" sd")
 
 
+def markdown(table: pd.DataFrame) -> str:
+    """Return the means over seeds, with standard deviations, as a table of a document."""
+    names = ["pll", "diversity", "distinct", "recovery"]
+    lines = [f"| method | rows | forwards | {' | '.join(names)} |", f"|{'---|' * (len(names) + 3)}"]
+    rows = table.groupby(["method", "budget"], sort=False)["rows"].sum()
+    for key, means in summary(table).iterrows():
+        method = key[0] if isinstance(key, tuple) else key
+        cells = [f"{means[name]:.2f} ± {means[f'{name} sd']:.2f}" for name in names]
+        lines.append(f"| {method} | {rows[key]} | {means['forwards']:.1f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def plot(table: pd.DataFrame, path: Path) -> None:
     """Draw pseudo-log-likelihood, diversity and recovery against forwards."""
     import matplotlib.pyplot as plt
@@ -270,7 +282,7 @@ def main() -> None:
     if options.model is not None:
         compare(options)
     table = pd.read_csv(options.out)
-    print(summary(table).round(3).to_string())
+    print(markdown(table))
     if options.plot is not None:
         plot(table, options.plot)
 
