@@ -223,7 +223,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Return means and standard deviations over seeds."""
     names = ["forwards", "pll", "diversity", "distinct", "recovery", "seconds"]
     grouped = table.groupby(["method", "budget"], sort=False)[names]
-    return grouped.mean().join(grouped.std(), rsuffix=" sd")
+    return grouped.mean().join(grouped.std().add_suffix(" sd"))
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -233,7 +233,9 @@ def markdown(table: pd.DataFrame) -> str:
     rows = table.groupby(["method", "budget"], sort=False)["rows"].sum()
     for key, means in summary(table).iterrows():
         method = key[0] if isinstance(key, tuple) else key
-        cells = [f"{means[name]:.2f} ± {means[f'{name} sd']:.2f}" for name in names]
+        cells = [
+            f"{means[name]:.2f} ± {means[f'{name} sd']:.2f}".replace("nan", "-") for name in names
+        ]
         lines.append(f"| {method} | {rows[key]} | {means['forwards']:.1f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
