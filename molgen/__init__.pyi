@@ -1,5 +1,6 @@
 from .api.campaign import Campaign as Campaign
 from .api.compute import compute as compute
+from .api.denoiser import denoiser_from as denoiser_from
 from .api.design import design as design
 from .api.evaluate import evaluate as evaluate
 from .api.fit_property import fit_property as fit_property

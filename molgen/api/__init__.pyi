@@ -1,4 +1,5 @@
 from .compute import compute as compute
+from .denoiser import denoiser_from as denoiser_from
 from .design import design as design
 from .evaluate import evaluate as evaluate
 from .fit_property import Fitted as Fitted

@@ -10,6 +10,7 @@ from molgen.errors import MolgenError
 
 if TYPE_CHECKING:
     from molgen.api.progress import Progress
+    from molgen.checkpoints.checkpoint import Checkpoint
     from molgen.model import Model
 
 ModelLike: TypeAlias = Union["Model", str, Path]
@@ -54,14 +55,14 @@ def loaded(model: ModelLike, progress: Progress | None = None) -> Model:
 
     if not isinstance(model, Model):
         raise MolgenError(f"model is {model!r}, expected a model of molgen.load, or its name")
-    _identify(model)
+    identify(model)
     warning = model.training_index.check() if model.training_index is not None else None
     if warning and progress is not None:
         progress.warn(warning)
     return model
 
 
-def _identify(model: Model) -> None:
+def identify(model: Checkpoint) -> None:
     """Record the model and the versions in the journal of the run, if one is kept.
 
     Raises:
@@ -74,7 +75,7 @@ def _identify(model: Model) -> None:
         journal.identify(identity(model))
 
 
-def identity(model: Model) -> dict[str, str]:
+def identity(model: Checkpoint) -> dict[str, str]:
     """Return the versions and the content of the model, which rows depend on."""
     import numpy
     import rdkit

@@ -52,7 +52,7 @@ Network = TypeVar("Network", bound="Trunk")
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Suppress progress bars and warnings of transformers.
 
     A damaged checkpoint, which it warns about, is raised as an error.
@@ -109,7 +109,7 @@ def save_network(network: Trunk, folder: Path) -> None:
     import torch
     from torch import nn
 
-    with _quiet(), staged(folder) as aside:
+    with quiet(), staged(folder) as aside:
         rounded: nn.Module = copy.deepcopy(network)
         cast(Any, rounded.to(torch.bfloat16)).save_pretrained(aside)
 

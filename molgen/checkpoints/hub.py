@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from molgen.checkpoints.files import ALL, CONFIG, INFO
@@ -39,8 +40,20 @@ def check_name(name: str | Path) -> None:
     """
     if str(name).startswith(HUB):
         _parts(str(name))
-    else:
+    elif not is_masked_lm(name):
         locate(name)
+
+
+def is_masked_lm(name: str | Path) -> bool:
+    """Return whether a name is that of a folder with a network alone, without molgen's files."""
+    text = str(name)
+    return (
+        "\0" not in text and text not in bundled_names() and _has(text, CONFIG) > _has(text, INFO)
+    )
+
+
+def _has(folder: str, name: str) -> bool:
+    return os.path.isfile(os.path.join(folder, name))
 
 
 def resolve(name: str | Path) -> str:
@@ -85,10 +98,15 @@ def locate(name: str | Path) -> Path:
     if text in bundled_names():
         return BUNDLED / text
     if text.startswith(HUB):
-        return _download(resolve(text))
+        return locate(fetch(resolve(text), ALL))
     folder = Path(name)
     if os.path.isfile(folder / CONFIG) and os.path.isfile(folder / INFO):
         return folder
+    if is_masked_lm(text):
+        raise ModelError(
+            f"{text!r} is a masked language model without {INFO}, expected a molgen model; "
+            "`molgen sample` draws from it with --template or --length, and molgen.denoiser_from"
+        )
     if os.path.exists(folder):
         raise ModelError(f"{text!r} is not a molgen model: it has no {CONFIG} and {INFO}")
     if _NAME.fullmatch(HUB + text):
@@ -108,16 +126,23 @@ def _parts(text: str) -> tuple[str, str]:
     return match["repository"], match["revision"] or ""
 
 
-def _download(resolved: str) -> Path:
-    """Return the folder of a commit, after fetching the files that are not cached."""
+def fetch(resolved: str, names: Sequence[str]) -> Path:
+    """Return the folder of a commit, after fetching the files that are not cached.
+
+    Args:
+        resolved: of :func:`resolve`.
+        names: of the files.
+
+    Raises:
+        MolgenError: if the hub cannot be reached, or has no such model.
+    """
     from huggingface_hub import snapshot_download
 
     repository, commit = _parts(resolved)
     try:
-        place = snapshot_download(repository, revision=commit, allow_patterns=list(ALL))
+        return Path(snapshot_download(repository, revision=commit, allow_patterns=list(names)))
     except Exception as error:  # of the library, its transport or the system
         raise ModelError(f"model {resolved!r} cannot be fetched: {_reason(error)}") from error
-    return locate(Path(place))
 
 
 def _reason(error: Exception) -> str:

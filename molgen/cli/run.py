@@ -103,11 +103,14 @@ def _check_model(record: RunRecord, path: Path, arguments: argparse.Namespace) -
     """
     from molgen.checkpoints.files import WEIGHTS
     from molgen.checkpoints.hub import locate, resolve
+    from molgen.checkpoints.masked_lm import folder_of
     from molgen.utils.run_record import digest
 
     if record.model is None or not hasattr(arguments, "model"):
         return
-    found = digest(locate(resolve(arguments.model)) / WEIGHTS)
+    named = resolve(arguments.model)
+    texts = getattr(arguments, "template", None) or getattr(arguments, "length", None)
+    found = digest((folder_of(named)[1] if texts else locate(named)) / WEIGHTS)
     if found != record.model.sha256:
         raise MolgenError(
             f"{path}: model {arguments.model!r} has weights {found[:12]}..., expected those of the "

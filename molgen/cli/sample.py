@@ -4,9 +4,13 @@ Row i is one draw: never rejected, retried, repaired or filtered. The same seed 
 and a smaller N is a prefix of a larger one. A property that the model learned from a column of its
 training file can be a target like any other; its values cannot be computed, as its column states.
 
+With --template or --length, MODEL is a pretrained masked language model of any text (a folder of
+transformers, or hf:owner/name), and the columns are index, raw, nfe.
+
 Example:
   molgen sample qm9 --n 1000 --out samples.csv
   molgen sample qm9 --n 1000 --target qed=max --gamma 3 --remask rescale --eta 0.1 --out high.csv
+  molgen sample hf:owner/name --template texts.txt --n 20 --out texts.csv
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from molgen.cli import options, outputs
+from molgen.cli import options, outputs, sample_sequences
 from molgen.errors import MolgenError
 from molgen.utils.progress import Bar
 
@@ -47,12 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also write every event: which token was placed, removed, replaced, and when (.csv)",
     )
+    sample_sequences.add_arguments(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw and write; return the exit status."""
+    if arguments.template is not None or arguments.length is not None:
+        return sample_sequences.run(arguments)
+
     from molgen.data.tables import write_table
 
     outputs.check_files(arguments)

@@ -1,9 +1,10 @@
 from .config import DenoiserConfig as DenoiserConfig
 from .denoiser import Denoiser as Denoiser
-from .denoiser import MaskedLM as MaskedLM
 from .denoiser import MoleculeDenoiser as MoleculeDenoiser
 from .denoiser import noise_of as noise_of
 from .kv_cache import KVCache as KVCache
 from .language_model import LanguageModel as LanguageModel
+from .masked_lm import MaskedLM as MaskedLM
+from .masked_lm import PublishedLM as PublishedLM
 from .published import PublishedDenoiser as PublishedDenoiser
 from .trunk import Trunk as Trunk

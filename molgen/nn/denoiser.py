@@ -2,9 +2,9 @@
 
 :class:`Denoiser` is the protocol that guidance and sampling use; :class:`MoleculeDenoiser` is
 the compact bidirectional transformer that molgen trains, a ``transformers`` ``PreTrainedModel`` so
-that ``save_pretrained``, ``from_pretrained`` and ``push_to_hub`` work; :class:`MaskedLM` adapts any
-Hugging Face masked language model to the protocol. The network up to its heads is in
-:mod:`molgen.nn.trunk`.
+that ``save_pretrained``, ``from_pretrained`` and ``push_to_hub`` work. The network up to its heads
+is in :mod:`molgen.nn.trunk`; pretrained masked language models are denoisers by
+:mod:`molgen.nn.masked_lm`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,14 @@ from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForMaskedLM,
-    PreTrainedModel,
-)
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 from transformers.modeling_outputs import MaskedLMOutput
 
-from molgen.errors import MolgenError
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.trunk import Block, Trunk
 from molgen.utils.threads import wide
 
-__all__ = ["Block", "Denoiser", "DenoiserConfig", "MaskedLM", "MoleculeDenoiser", "noise_of"]
+__all__ = ["Block", "Denoiser", "DenoiserConfig", "MoleculeDenoiser", "noise_of"]
 
 
 @dataclass(frozen=True)
@@ -170,35 +164,6 @@ def with_quality_head(model: MoleculeDenoiser) -> MoleculeDenoiser:
         found = MoleculeDenoiser(config)
     found.load_state_dict(model.state_dict(), strict=False)
     return found
-
-
-class MaskedLM:
-    """Any Hugging Face masked language model as a :class:`Denoiser`, unconditional.
-
-    The ids of its padding and mask tokens are arguments.
-    """
-
-    time_input = False
-
-    def __init__(self, model: PreTrainedModel, pad_id: int, mask_id: int, max_length: int) -> None:
-        self.model, self.pad_id, self.mask_id, self.max_length = model, pad_id, mask_id, max_length
-        self.vocab_size = int(model.config.vocab_size)
-
-    def logits(
-        self, tokens: Tensor, condition: Tensor | None = None, alpha: Tensor | None = None
-    ) -> Tensor:
-        """Return unnormalised ``log p(x_0 | x_t)``; see :class:`Denoiser`.
-
-        Raises:
-            MolgenError: if a condition is given.
-        """
-        if condition is not None and not bool(condition.isnan().all()):
-            raise MolgenError("condition is given, expected None for a masked language model")
-        attention_mask = (tokens != self.pad_id).long()
-        logits = self.model(input_ids=tokens, attention_mask=attention_mask).logits.float()
-        special = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-        special[[self.pad_id, self.mask_id]] = True
-        return cast(Tensor, logits.masked_fill(special, float("-inf")))
 
 
 # After importing molgen.nn.denoiser, from_pretrained of transformers' auto classes works.

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, BertConfig, BertForMaskedLM
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
-from molgen.nn.denoiser import DenoiserConfig, MaskedLM, MoleculeDenoiser
+from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.training.trainer import new_model
 from small_data import dataset, shape
 
@@ -134,24 +134,3 @@ def test_auto_classes_of_transformers_work(tmp_path: Path) -> None:
     for auto in (AutoModel, AutoModelForMaskedLM):
         again = auto.from_pretrained(tmp_path).eval()
         assert torch.equal(again(rows()).logits, model.logits(rows()))
-
-
-def test_any_masked_language_model_is_a_denoiser() -> None:
-    config = BertConfig(
-        vocab_size=9,
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=8,
-        max_position_embeddings=12,
-    )
-    torch.manual_seed(0)
-    model = MaskedLM(BertForMaskedLM(config).eval(), pad_id=0, mask_id=4, max_length=12)
-    tokens = torch.tensor([[5, 4, 6, 0], [4, 4, 7, 8]])
-    logits = model.logits(tokens)
-    assert (logits[..., [0, 4]] == -math.inf).all()
-    assert logits[..., [1, 2, 3, 5, 6, 7, 8]].isfinite().all()
-    torch.testing.assert_close(logits[:1, :3], model.logits(tokens[:1, :3]), atol=1e-5, rtol=1e-5)
-    assert torch.equal(logits, model.logits(tokens, torch.full((2, 1), math.nan)))
-    with pytest.raises(ValueError, match="condition is given, expected None"):
-        model.logits(tokens, torch.ones(2, 1))
