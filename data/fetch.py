@@ -3,9 +3,9 @@
     python data/fetch.py qm9
 
 Sources in this order: the folder in MOLGEN_DATA_DIR (files ``<name>.csv.gz``), this folder, the
-cache, the network. A file must have the expected content; a download is written under a temporary name and
-moved after it has been checked, so an interruption leaves no partial file. The cached file has one
-column, ``smiles``. Exit status 0, or 2 with one line on standard error.
+cache, the network. A file must have the expected content; a download is written under a temporary
+name and moved after it has been checked, so an interruption leaves no partial file. The cached file
+has one column, ``smiles``. Exit status 0, or 2 with one line on standard error.
 """
 
 from __future__ import annotations

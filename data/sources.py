@@ -4,7 +4,7 @@ A checksum is that of the *content*, independent of mirrors, compression and fur
 SHA-256 of the SMILES column, in file order, joined by newlines (no newline at the end), as UTF-8.
 The MOSES files were also checked byte for byte against the published ones.
 
-A bundled set lies beside this module as ``NAME.csv.gz``, all of its columns with it: a small one that
+A bundled set lies beside this module as ``NAME.csv.gz`` with all of its columns: a small one that
 notebooks and examples need.
 """
 
