@@ -92,11 +92,13 @@ class Settings:
         grammar: language of well-formed texts to condition on; None for any text.
         adapt: retries of failed rows; None for one draw a row.
         goal_weights: of the guidance, 1 where left out; only their proportions matter. In
-            classifier-free guidance, each further weight takes one forward more
-            (:mod:`molgen.guidance.weighted_conditions`).
+            classifier-free guidance, each further weight takes one forward more.
         conditions: conditions of a row: ``"asked"``, the targets; or ``"profile"``, every other
-            property as well, from the training molecule that the length of the row is drawn with
-            (:mod:`molgen.data.prior`). Rows of many profiles are more diverse.
+            property as well, from the training molecule that the length of the row is drawn with.
+            Rows of many profiles are more diverse.
+
+    Raises:
+        MolgenError: if a value cannot be read, or is out of range.
     """
 
     remask: Strategy = words(
