@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 UNDOCUMENTED = (
-    "AnySampler|Canvas|Checkpoint|Engine|EngineLike|Filter|Function|Kind|Plan|Request|RunRecord|"
-    "SampleRequest|TrainingIndex|Trajectory"
+    "AnySampler|Canvas|Checkpoint|Engine|EngineLike|Filter|Function|Kind|Objective|Plan|PropertyPredictor|"
+    "Record|Request|RunRecord|SampleRequest|TrainingIndex|Trajectory"
 )
 """Classes of the library in signatures of the reference, which are no part of it."""
 SECTION = re.compile(r"[A-Z][a-z]+:")  # of a docstring
@@ -47,7 +47,8 @@ smartquotes = False  # options begin with two hyphens
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": False}
-autodoc_type_aliases = {name.rpartition(".")[2]: name for name in (*ARGUMENTS, *RESULTS)}
+LINKED = [name for name in (*ARGUMENTS, *RESULTS) if not name.endswith(".Samples")]  # two have it
+autodoc_type_aliases = {name.rpartition(".")[2]: name for name in LINKED}
 python_use_unqualified_type_names = True
 # Every name of molgen in a docstring's role must be documented; types of signatures may be others.
 nitpicky = True

@@ -25,6 +25,8 @@ RESULTS = (
     "molgen.sampling.result.SampleCounts",
     "molgen.discovery.counts.SearchCounts",
     "molgen.discovery.leads.counts.LeadCounts",
+    "molgen.api.fit_property.Fitted",
+    "molgen.frontiers.comparison.Comparison",
     "molgen.sampling.job.Samples",
     "molgen.campaigns.status.Status",
     "molgen.molecules.picture.Picture",

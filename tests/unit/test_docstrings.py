@@ -19,7 +19,7 @@ from molgen.errors import MolgenError
 from site_pages import ARGUMENTS, RESULTS
 
 OURS = ("molgen", "property_models")
-ARRAY = re.compile(r"\b(NDArray|ndarray|ArrayLike|Tensor|Ids|Floats|Mask|Samples)\b")
+ARRAY = re.compile(r"\b(NDArray|ndarray|ArrayLike|Tensor|Ids|Floats|Mask)\b")
 SHAPE = re.compile(r"\bshapes? |\(\w+(, \w+)*,?\)")
 CONSTANT = {"Filters.without_radicals"}  # reads a pattern of its own
 
