@@ -58,7 +58,7 @@ def main(out: Path) -> None:
         SystemExit: if a step fails.
     """
     outside = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out.resolve()]
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out.resolve())]
     run(build, ROOT, outside)
     wheel, source = (max(out.glob(kind), key=os.path.getmtime) for kind in ("*.whl", "*.tar.gz"))
     for path in (wheel, source):
