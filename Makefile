@@ -24,7 +24,7 @@ export MOLGEN_DATA_DIR ?= $(abspath $(wildcard ../shared/datasets))
 PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PY) -m pytest -n 2 --dist loadfile \
   --no-loadscope-reorder
 
-.PHONY: help venv design notebooks lab docs test test-all lint types conformance coverage fuzz format bench clean
+.PHONY: help venv design notebooks lab docs release-check test test-all lint types conformance coverage fuzz format bench clean
 .PHONY: train-qm9 train-baselines train-self-correcting train-selfies train-zinc250k train-classifiers
 .PHONY: frontier
 
@@ -42,7 +42,7 @@ EXTRAS.lab       := notebooks,plots,learn,parquet,xlsx
 EXTRAS.docs      := docs,plots
 EXTRAS.docking   := docking
 EXTRAS.campaigns := dask
-EXTRAS.test      := dev,notebooks,plots,parquet,xlsx,learn,fcd,http,docking,dask
+EXTRAS.test      := dev,docs,notebooks,plots,parquet,xlsx,learn,fcd,http,docking,dask
 
 # An existing environment is completed, not replaced; an incomplete one (without pip) is made again.
 # Any part has the core with it.
@@ -61,9 +61,8 @@ design: $(ready)core ## design 100 drug-like molecules towards four goals: out/d
 	$(VENV)/bin/molgen design zinc250k --target qed=0.8.. --target logp=2..3 --target tpsa=60..90 \
 	  --target sa=..3 --n 100 --seed 0 --out out/design.csv --grid out/design.png
 
-notebooks: $(ready)notebooks ## run the notebooks: out/notebooks
-	@mkdir -p out/notebooks
-	$(PY) -m nbconvert --execute --to notebook --output-dir out/notebooks notebooks/*.ipynb
+notebooks: $(ready)notebooks ## run the notebooks and store their outputs in them (minutes)
+	$(PY) notebooks/renew.py
 
 lab: $(ready)lab ## JupyterLab on the notebooks
 	@$(PY) -m jupyterlab --version >/dev/null 2>&1 || $(PY) -m pip install --quiet jupyterlab
@@ -103,6 +102,9 @@ test-all: $(ready)test ## the same with the slow tests
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory conformance
 	$(PYTEST)
+
+release-check: $(ready)test ## sdist and wheel in out/dist, and the wheel tried in an empty environment
+	$(PY) tests/release.py out/dist
 
 # Ten thousand hostile inputs: about 45 minutes on two cores. A tenth of them is part of test-all.
 fuzz: $(ready)test ## hostile options, tables, molecules, model folders and stores

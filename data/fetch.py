@@ -2,10 +2,10 @@
 
     python data/fetch.py qm9
 
-Sources in this order: the folder in MOLGEN_DATA_DIR (files ``<name>.csv.gz``), the cache, the
-network. A file must have the expected content; a download is written under a temporary name and
-moved after it has been checked, so an interruption leaves no partial file. The cached file has one
-column, ``smiles``. Exit status 0, or 2 with one line on standard error.
+Sources in this order: the folder in MOLGEN_DATA_DIR (files ``<name>.csv.gz``), this folder, the
+cache, the network. A file must have the expected content; a download is written under a temporary
+name and moved after it has been checked, so an interruption leaves no partial file. The cached file
+has one column, ``smiles``. Exit status 0, or 2 with one line on standard error.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from molgen.errors import MolgenError
 from molgen.utils.files import replacing
 from sources import SOURCES, Source, checksum
 
+HERE = Path(__file__).resolve().parent
 TIMEOUT = 60  # seconds without a byte before a download fails
 
 
@@ -54,10 +55,13 @@ def fetch(name: str, cache: Path | None = None) -> Path:
         raise FetchError(f"no data set {name!r}, expected one of {', '.join(SOURCES)}")
     given = os.environ.get("MOLGEN_DATA_DIR")
     kept = (cache or cache_folder()) / f"{name}.csv.gz"
-    for path in (Path(given) / kept.name if given else None, kept):
-        if path is not None and path.is_file():
+    for folder in (*([Path(given)] if given else []), HERE, kept.parent):
+        path = folder / kept.name
+        if path.is_file():
             verify(path, SOURCES[name])
             return path
+    if not SOURCES[name].url:
+        raise FetchError(f"{name}: {HERE / kept.name} is missing; it belongs to the repository")
     download(name, SOURCES[name], kept)
     return kept
 

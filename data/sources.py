@@ -3,6 +3,9 @@
 A checksum is that of the *content*, independent of mirrors, compression and further columns: the
 SHA-256 of the SMILES column, in file order, joined by newlines (no newline at the end), as UTF-8.
 The MOSES files were also checked byte for byte against the published ones.
+
+A bundled set lies beside this module as ``NAME.csv.gz`` with all of its columns: a small one that
+notebooks and examples need.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ class Source:
     """One published data set."""
 
     url: str
-    """Public address of a CSV or a plain list, gzipped or not."""
+    """Public address of a CSV or a plain list, gzipped or not; empty for a bundled set."""
     rows: int
     sha256: str
     """Checksum of the SMILES column, see the module's docstring."""
@@ -29,6 +32,12 @@ class Source:
 
 
 SOURCES = {
+    "esol": Source(
+        url="",
+        rows=1_128,
+        sha256="6e824fa5533c5e6d166ed18efe17f76400e9ce0fcba00f097aadcd6903df3868",
+        terms="ESOL, Delaney 2004, of MoleculeNet, as in aspuru-guzik-group/selfies (Apache-2.0)",
+    ),
     "qm9": Source(
         url=f"{GITHUB}/aspuru-guzik-group/selfies/master/tests/test_sets/qm9.csv",
         rows=133_885,

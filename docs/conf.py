@@ -11,11 +11,17 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from molgen.version import __version__  # noqa: E402
-from pages import write_pages  # noqa: E402  a file beside this one
+from rooms import draw_rooms  # noqa: E402  files beside this one
+from site_pages import ARGUMENTS, RESULTS, write_pages  # noqa: E402
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
+UNDOCUMENTED = (
+    "AnySampler|Canvas|Checkpoint|Engine|EngineLike|Filter|Function|Kind|Objective|Plan|PropertyPredictor|"
+    "Record|Request|RunRecord|SampleRequest|TrainingIndex|Trajectory"
+)
+"""Classes of the library in signatures of the reference, which are no part of it."""
 SECTION = re.compile(r"[A-Z][a-z]+:")  # of a docstring
 project = "molgen"
 author = "the molgen authors"
@@ -41,6 +47,16 @@ smartquotes = False  # options begin with two hyphens
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": False}
+LINKED = [name for name in (*ARGUMENTS, *RESULTS) if not name.endswith(".Samples")]  # two have it
+autodoc_type_aliases = {name.rpartition(".")[2]: name for name in LINKED}
+python_use_unqualified_type_names = True
+# Every name of molgen in a docstring's role must be documented; types of signatures may be others.
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:class", r"(?!(molgen|property_models)\.).*"),
+    ("py:obj", r".*\.Counts"),  # the type variable of Result
+    ("py:class", rf".*\.({UNDOCUMENTED})"),
+]
 autosummary_generate = True
 autosummary_imported_members = True
 napoleon_google_docstring = True
@@ -55,7 +71,8 @@ html_css_files = ["molgen.css"]
 html_show_sphinx = False
 html_theme_options = {"source_directory": "docs/"}
 
-write_pages(HERE / "reference")
+write_pages(HERE)
+draw_rooms(HERE.parent / "pyproject.toml", HERE / "generated" / "rooms.svg")
 
 
 def show_examples(*given: Any) -> None:

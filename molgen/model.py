@@ -91,10 +91,15 @@ class Model(Checkpoint):
 
     @classmethod
     def load(cls, name: str | Path, folder: Path | None = None) -> Self:
-        """Load a checkpoint; see :meth:`molgen.checkpoints.checkpoint.Checkpoint.load`.
+        """Load a checkpoint.
+
+        Args:
+            name: a bundled name, a folder, or ``hf:owner/name[@revision]``.
+            folder: of the checkpoint, if it has been located.
 
         Raises:
-            MolgenError: likewise, and if its recommended settings are invalid.
+            MolgenError: if there is no such model, one of its files is missing or damaged, or its
+                recommended settings are invalid.
         """
         found = super().load(name, folder)
         presets = found.info.get("presets", {})
@@ -118,6 +123,9 @@ class Model(Checkpoint):
                 retried and the objective is forwards per accepted molecule.
             targets: of complete molecules: for sampling, a preset tuned for them is preferred. None
                 for other draws, such as the completion of a scaffold.
+
+        Raises:
+            MolgenError: if a target cannot be read.
         """
         return self._preset(purpose, read_targets(targets or {}))
 
@@ -139,8 +147,8 @@ class Model(Checkpoint):
 
         Args:
             purpose: see :meth:`preset`.
-            targets: likewise, unless a method is given
-                (:data:`molgen.sampling.settings.METHOD`).
+            targets: likewise, unless a method is given: any of ``remask``, ``guidance``, ``order``
+                and the like.
             **given: settings of sampling.
 
         Raises:
@@ -155,7 +163,10 @@ class Model(Checkpoint):
         targets: Mapping[str, Target] | None = None,
         base: Settings | None = None,
     ) -> Settings:
-        """Return settings by name; see :func:`molgen.sampling.keywords.settings_from`.
+        """Return recommended settings with those that are given by name.
+
+        A given remasking strategy has uniform remasking weights, as published, unless weights are
+        given too. With a given method, no preset tuned for the targets is used.
 
         Args:
             given: words or objects by name.
@@ -201,9 +212,10 @@ class Model(Checkpoint):
 
         Returns:
             A table with the columns ``index, raw, smiles, status, unique, novel, nfe,
-            classifier_nfe`` and one for each property, followed by the one that stands beside it
-            (:func:`property_models.alongside`); for a SELFIES model also ``tokens``. After an
-            interrupt (Ctrl-C) these are the rows that have ended, and the reason says so.
+            classifier_nfe`` and one for each property, in its unit, followed by the one that stands
+            beside it (another definition of the same quantity); for a SELFIES model also
+            ``tokens``. After an interrupt (Ctrl-C) these are the rows that have ended, and the
+            reason says so.
 
         Raises:
             MolgenError: if a target or a setting is invalid, before anything is drawn.
@@ -227,9 +239,13 @@ class Model(Checkpoint):
         """Return the result of drawn rows.
 
         Args:
-            samples: the rows.
+            samples: the rows: ids with shape (molecules, longest).
             request: the request.
-            ended: which of the requested rows they are, after an interrupt; None for all.
+            ended: which of the requested rows they are, with shape (molecules,), after an
+                interrupt; None for all.
+
+        Raises:
+            MolgenError: if a property of the request is unknown.
         """
         table = self.table(samples, request.names, request.first)
         if ended is not None:
@@ -263,7 +279,25 @@ class Model(Checkpoint):
         record: bool = False,
         on_done: OnDone | None = None,
     ) -> Samples:
-        """Draw tokens; see :meth:`sample` and :meth:`molgen.sampling.event_sampler.Sampler.run`."""
+        """Draw tokens.
+
+        Args:
+            n: rows.
+            targets: properties to a value, ``"max"``, ``"min"``, a ``Range`` or ``"LO..HI"``.
+            seed: the same seed gives the same rows, and fewer rows are a prefix of more.
+            first: index of the first row.
+            settings: of the sampler; None for the recommended ones.
+            record: whether to record every event, as ``trajectory`` of the result.
+            on_done: receives rows that have ended: their indices, with shape (rows,), and their
+                result.
+
+        Returns:
+            Ids with shape (n, longest), padded, and the forwards of each row, with shape (n,);
+            :meth:`table` makes molecules of them.
+
+        Raises:
+            MolgenError: if a target or a setting is invalid, before anything is drawn.
+        """
         wanted = read_targets(targets or {})
         settings = settings or self.settings_of({}, "sampling", wanted)
         return factory.draw(resolve(self, settings, wanted), n, seed, first, record, on_done)
@@ -312,14 +346,32 @@ class Model(Checkpoint):
     def sampler(
         self, settings: Settings, targets: Mapping[str, Target] | None = None
     ) -> AbstractContextManager[AnySampler]:
-        """A sampler with these settings, with its threads, as a context manager."""
+        """A sampler with these settings, with its threads, as a context manager.
+
+        Args:
+            settings: of the sampler.
+            targets: by property; none for unguided draws.
+
+        Raises:
+            MolgenError: if the model cannot be guided towards a target, or lacks what a setting
+                needs.
+        """
         return factory.sampler(resolve(self, settings, targets or {}))
 
     @checked
     def table(
         self, samples: Samples, properties: Sequence[str] = (), first: int = 0
     ) -> pd.DataFrame:
-        """Return the table of drawn rows; see :meth:`sample` for its columns."""
+        """Return the table of drawn rows; see :meth:`sample` for its columns.
+
+        Args:
+            samples: the rows: ids with shape (molecules, longest).
+            properties: names of further columns.
+            first: index of the first row.
+
+        Raises:
+            MolgenError: if a property is unknown.
+        """
         import pandas as pd
 
         texts = self.texts(samples.tokens)

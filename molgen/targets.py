@@ -22,7 +22,15 @@ BOUND = re.compile(r"(.+?)=?([<>]=[^<>=]+)")  # a name, which may contain any of
 
 @dataclass(frozen=True)
 class Range:
-    """Any value from ``low`` to ``high``, both included."""
+    """Any value from ``low`` to ``high``, both included.
+
+    Attributes:
+        low: in the unit of the property; minus infinity for a range open below.
+        high: likewise.
+
+    Raises:
+        MolgenError: if the range is empty, or a bound is no number.
+    """
 
     low: float
     high: float

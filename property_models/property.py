@@ -28,7 +28,11 @@ DIRECTIONS = ("max", "min", "none")
 
 @dataclass(frozen=True)
 class Property:
-    """A named function of a molecule."""
+    """A named function of a molecule.
+
+    Raises:
+        MolgenError: if the direction is none of the three.
+    """
 
     name: str
     """As on the command line and in column headers."""
@@ -90,7 +94,11 @@ class Property:
         return found
 
     def value(self, mol: Chem.Mol | None) -> float:
-        """Return the value of one RDKit molecule, NaN for None or a molecule without atoms."""
+        """Return the value of one RDKit molecule, NaN for None or a molecule without atoms.
+
+        Raises:
+            MolgenError: if a batched function does not return one number.
+        """
         return float(self.values([mol])[0])
 
     def _single(self, mol: Chem.Mol) -> float:

@@ -89,7 +89,7 @@ def fit_property(
 
     Args:
         data: a file or a table with a column of values, or molecules in any container.
-        column: of the values, or the values themselves, one for each molecule.
+        column: of the values, or the values themselves, with shape (molecules,).
         out: folder to write.
         smiles_column: of the SMILES in a file or table; None for the usual ones.
         name: of the property; by default the column's.

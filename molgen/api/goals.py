@@ -25,7 +25,7 @@ from property_models.external import costs
 from property_models.registry import PropertyLike, property_name, property_names
 
 GoalsLike: TypeAlias = Goals | Mapping[Any, Target | str] | Sequence[str] | str | None
-"""Properties to targets, words such as ``"qed=.6.."``, or :class:`Goals`."""
+"""Properties to targets, ``{"qed": ".6..", "sa": "..3"}``, or words such as ``"qed=.6.."``."""
 PropertiesLike: TypeAlias = PropertyLike | Iterable[PropertyLike]
 """Names of properties, functions of a molecule, or one of either."""
 

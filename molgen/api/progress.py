@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Progress:
     """Callbacks of a run, by default with a bar; a subclass overrides those it needs.
 
-    By default remarks and notes go to the log ``molgen``, and warnings are Python's. For what a bar
-    is where, see :mod:`molgen.utils.progress`.
+    By default remarks and notes go to the log ``molgen``, and warnings are Python's. A bar is drawn
+    on a terminal and in a notebook; elsewhere there is a line every 30 seconds at most.
 
     Attributes:
         shown: whether there are bars.

@@ -25,6 +25,7 @@ MOST_ATOMS = 10_000  # larger indices are typing errors
 
 Scaffold: TypeAlias = Constraint | str | Chem.Mol
 ScaffoldsLike: TypeAlias = Scaffold | Sequence[Scaffold] | None
+"""One or several: SMILES with attachment points ``*``, or RDKit molecules with dummy atoms."""
 AtomsLike: TypeAlias = str | Sequence[int] | None
 """SMARTS, or numbers from 0 in the order of the SMILES: ``[0, 3, 5]`` or ``"0,3,5-8"``."""
 

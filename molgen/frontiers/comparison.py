@@ -24,7 +24,7 @@ class Comparison:
     Attributes:
         folder: of the runs and the charts.
         records: the runs.
-        runs: as a table; see :func:`molgen.frontiers.frontier.run_table`.
+        runs: as a table: a row for each run and convention, as in frontier.csv.
         figure: the chart, a .png file.
         hypervolumes: of each method, as a table; None for a chart over steps.
         ratios: of the hypervolumes, likewise.

@@ -44,7 +44,10 @@ class Result(Generic[Counts]):
     model: Any = None
 
     def save(self, path: str | Path) -> None:
-        """Write the table in the format of the path's suffix; see :mod:`molgen.data.formats`.
+        """Write the table in the format of the path's suffix.
+
+        Args:
+            path: a file ending in .csv, .tsv, .smi, .sdf, .parquet or .xlsx; some also .gz.
 
         Raises:
             MolgenError: for another extension.
@@ -106,7 +109,7 @@ class SampleCounts(Ledger):
 
     @classmethod
     def of(cls, table: pd.DataFrame, novelty: bool = True) -> SampleCounts:
-        """Count the rows of :meth:`molgen.model.Model.table`.
+        """Count the rows of :meth:`molgen.Model.table`.
 
         Args:
             table: of the rows.

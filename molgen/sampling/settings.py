@@ -98,18 +98,20 @@ class Settings:
         order: unmasking order; None for the random order of the plan.
         grammar: language of well-formed texts to condition on; None for any text.
         joint: joint draws of the tokens of a step: ``"none"``, or ``"block"``, by the model's joint
-            block (:mod:`molgen.nn.joint_block`), for few steps.
+            block, for few steps.
         adapt: retries of failed rows; None for one draw a row.
         goal_weights: of the guidance, 1 where left out; only their proportions matter. In
-            classifier-free guidance, each further weight takes one forward more
-            (:mod:`molgen.guidance.weighted_conditions`).
+            classifier-free guidance, each further weight takes one forward more.
         conditions: conditions of a row: ``"asked"``, the targets; or ``"profile"``, every other
-            property as well, from the training molecule that the length of the row is drawn with
-            (:mod:`molgen.data.prior`). Rows of many profiles are more diverse.
+            property as well, from the training molecule that the length of the row is drawn with.
+            Rows of many profiles are more diverse.
         time: of the plan: ``"grid"``, its steps; or ``"continuous"``, events drawn at the
-            remasking rates of that many steps (:mod:`molgen.diffusion.continuous_plan`).
+            remasking rates of that many steps.
         blocks: tokens of a block; blocks are drawn from left to right, each by a plan of its own.
-            None for one block (:mod:`molgen.sampling.blocks`).
+            None for one block.
+
+    Raises:
+        MolgenError: if a value cannot be read, or is out of range.
     """
 
     remask: Strategy = words(

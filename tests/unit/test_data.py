@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import fetch
 import prepare
 from molgen.data.reading import read_table
+from paths import ROOT
 from sources import SOURCES, Source, checksum
 
 SMILES = ("CCO", "c1ccccc1", "N")
@@ -67,7 +69,7 @@ def test_the_data_folder_comes_first(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["qm8"], "no data set 'qm8', expected one of qm9, zinc250k"),
+        (["qm8"], "no data set 'qm8', expected one of esol, qm9"),
         (["tiny"], "tiny: no download from"),
     ],
 )
@@ -108,6 +110,30 @@ def test_prepared_files_hold_distinct_canonical_molecules_with_properties(
     assert table.numbers["mw"] == pytest.approx([46.069, 78.114, 42.081], abs=1e-3)  # g/mol
     assert table.numbers["tpsa"] == pytest.approx([20.23, 0, 0], abs=1e-9)  # one hydroxyl
     assert os.listdir(out.parent) == [out.name]
+
+
+def test_esol_is_bundled_with_its_measurements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page of the folder has the checksum of all columns, not of the SMILES alone."""
+    monkeypatch.delenv("MOLGEN_DATA_DIR", raising=False)
+    path = fetch.fetch("esol", tmp_path / "cache")
+    assert path == ROOT / "data" / "esol.csv.gz"
+    content = hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+    assert content in (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    column = "measured log solubility in mols per litre"
+    measured = read_table(path, numbers=[column]).numbers[column]
+    assert len(measured) == SOURCES["esol"].rows
+    assert measured.mean() == pytest.approx(-3.05, abs=0.005)  # that of MoleculeNet's table
+
+
+def test_a_bundled_set_that_was_deleted_is_not_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MOLGEN_DATA_DIR", raising=False)
+    monkeypatch.setattr(fetch, "HERE", tmp_path)
+    with pytest.raises(fetch.FetchError, match=r"esol.*esol\.csv\.gz is missing"):
+        fetch.fetch("esol", tmp_path / "cache")
 
 
 DRUG_LIKE = (

@@ -1,6 +1,6 @@
-"""Pages of the reference that are written at build time: the verbs, commands, settings and models.
+"""Pages that are written at build time: verbs, commands, settings, models; copies of notebooks.
 
-They follow from the library, so that the site never differs from it.
+They follow from the repository, so that the site never differs from it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,59 @@ from molgen.utils.options import options_of
 from property_models.descriptors import plain_names
 from property_models.registry import get
 
-NOTE = "<!-- Written by docs/pages.py. -->\n"
+RESULTS = (
+    "molgen.sampling.result.Result",
+    "molgen.molecules.fate.Ledger",
+    "molgen.sampling.result.SampleCounts",
+    "molgen.discovery.counts.SearchCounts",
+    "molgen.discovery.leads.counts.LeadCounts",
+    "molgen.api.fit_property.Fitted",
+    "molgen.frontiers.comparison.Comparison",
+    "molgen.sampling.job.Samples",
+    "molgen.campaigns.status.Status",
+    "molgen.molecules.picture.Picture",
+    "molgen.api.progress.Progress",
+    "molgen.molecules.filters.Filters",
+)
+"""Classes that verbs return or take, in the order of their page."""
+ARGUMENTS = (
+    "molgen.api.load.ModelLike",
+    "molgen.api.molecules.MoleculesLike",
+    "molgen.targets.Target",
+    "molgen.api.goals.GoalsLike",
+    "property_models.registry.PropertyLike",
+    "molgen.api.goals.PropertiesLike",
+    "molgen.api.scaffolds.ScaffoldsLike",
+    "molgen.api.scaffolds.AtomsLike",
+    "molgen.api.sweeps.MethodsLike",
+    "molgen.api.frontier.SamplesLike",
+)
+"""Types of arguments, in the order of their page."""
+ROOT = Path(__file__).resolve().parents[1]
+NOTE = "<!-- Written by docs/site_pages.py. -->\n"
 
 
-def write_pages(folder: Path) -> None:
-    """Write the generated pages into a folder of the reference, which they have to themselves."""
-    out = folder / "generated"
-    shutil.rmtree(out, ignore_errors=True)
+def write_pages(docs: Path) -> None:
+    """Write the generated pages into two folders, which they have to themselves.
+
+    Args:
+        docs: folder of the site's sources.
+    """
+    out, notebooks = docs / "reference" / "generated", docs / "notebooks" / "generated"
+    for folder in (out, notebooks):
+        shutil.rmtree(folder, ignore_errors=True)
+    notebooks.mkdir(parents=True)
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copy(path, notebooks)
     (out / "commands").mkdir(parents=True)
     (out / "api").mkdir()
     (out / "models").mkdir()
     for name in COMMANDS:
         (out / "commands" / f"{name}.md").write_text(_command(name))
-    for name in molgen.__all__:
+    for name in vars(molgen)["__all__"]:
         if not name.startswith("_"):
             (out / "api" / f"{name}.md").write_text(_api(name))
+    (out / "results.md").write_text(_results())
     (out / "settings.md").write_text(_settings())
     (out / "properties.md").write_text(_properties())
     for card in sorted(BUNDLED.glob("*/README.md")):
@@ -82,6 +120,28 @@ def _api(name: str) -> str:
 
 ```{{eval-rst}}
 .. {kind}:: molgen.{name}
+```
+"""
+
+
+def _results() -> str:
+    classes = "\n\n".join(f".. autoclass:: {name}" for name in RESULTS)
+    types = "\n\n".join(f".. autodata:: {name}\n   :no-value:" for name in ARGUMENTS)
+    return f"""{NOTE}
+# Results, and forms of arguments
+
+Every verb returns a result, and takes molecules, models, goals and methods in several forms.
+
+## Results
+
+```{{eval-rst}}
+{classes}
+```
+
+## Forms of arguments
+
+```{{eval-rst}}
+{types}
 ```
 """
 
