@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -27,17 +29,13 @@ TESTS = Path(__file__).resolve().parent.parent / "tests"
 FEW, BLOCK = 1_000, 64
 
 
-def microseconds(rows: int, path: Path, seed: int = 0) -> float:
-    """Return the time to store a row: with its identity, its fate and ten cells.
-
-    A tenth of the rows are duplicates; what is there after a moment is a transaction, as in a
-    campaign whose workers are as fast.
-    """
+def blocks_of(rows: int, seed: int = 0) -> list[Block]:
+    """Return blocks of rows with an identity, a fate and ten cells; a tenth are duplicates."""
     rng = random.Random(seed)
     texts = ["".join(rng.choices("CNOc1()=", k=40)) for _ in range(rows)]
     texts = [text if rng.random() < 0.9 else texts[0] for text in texts]
     cells = json.dumps([1, texts[0], "ok", True, True, 128, 0, 0.51234567, 2.3456789, 77.123])
-    blocks = [
+    return [
         Block(
             number,
             [
@@ -48,14 +46,25 @@ def microseconds(rows: int, path: Path, seed: int = 0) -> float:
         )
         for number, first in enumerate(range(0, rows, BLOCK))
     ]
+
+
+def store_all(blocks: Sequence[Block], path: Path) -> None:
+    """Store blocks; what is there after a moment is a transaction, as with workers as fast."""
+    waiting = deque(blocks)
     with closing(Store(path)) as store:
-        started = time.perf_counter()
-        while blocks:
+        while waiting:
             with store.transaction():
                 moment = time.perf_counter()
-                while blocks and time.perf_counter() < moment + TOGETHER:
-                    store.add_block(blocks.pop(0))
-        return 1e6 * (time.perf_counter() - started) / rows
+                while waiting and time.perf_counter() < moment + TOGETHER:
+                    store.add_block(waiting.popleft())
+
+
+def microseconds(rows: int, path: Path) -> float:
+    """Return the time to store a row."""
+    blocks = blocks_of(rows)
+    started = time.perf_counter()
+    store_all(blocks, path)
+    return 1e6 * (time.perf_counter() - started) / rows
 
 
 def drawn(rows: int, folder: Path) -> dict[str, float]:

@@ -30,7 +30,7 @@ from molgen.nn.denoiser import DenoiserConfig, MoleculeDenoiser
 from molgen.training.few_step import previous, train_block
 from molgen.training.recipe import TrainConfig
 from molgen.training.trainer import train
-from molgen.utils.arrays import Floats, Ids
+from molgen.utils.arrays import Floats
 
 LENGTH = VALUES = 3
 MASK = VALUES
@@ -79,7 +79,7 @@ def by_mixture(joint: Floats, k: int, rng: np.random.Generator) -> Floats:
             share = joint[:, None] * each / np.where(total > 0, total, 1)
             weight = share.sum(0)
             for value in range(VALUES):
-                p[:, :, value] = np.einsum("sk,sl->kl", share, CLEAN == value)
+                p[:, :, value] = np.einsum("sk,sl->kl", share, value == CLEAN)
             p /= np.maximum(p.sum(-1, keepdims=True), 1e-300)
         found = (weight * p[:, np.arange(LENGTH), CLEAN].prod(-1).T).sum(1)
         if distance(found, joint) < least:

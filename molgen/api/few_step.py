@@ -43,9 +43,9 @@ def train_few_step(
     Raises:
         MolgenError: if an argument or the file is invalid, or the model has no masked noise.
     """
-    from molgen.api.train import log
     from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.training.few_step import RECIPE, check_denoiser, mean_nats, train_block
+    from molgen.training.log import read_log
     from molgen.training.prepared import prepare
     from molgen.training.recipe import TrainConfig
 
@@ -84,7 +84,7 @@ def train_few_step(
         f"joint block in {folder}: {nats['block']:.3f} nats a token drawn, {nats['product']:.3f} as "
         "a product; sample with joint=block and few steps"
     )
-    return Result(log(folder), info, 1, request=request, output=folder)
+    return Result(read_log(folder), info, 1, request=request, output=folder)
 
 
 def _facts(

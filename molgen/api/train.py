@@ -20,12 +20,11 @@ from molgen.api.train_options import (
 )
 from molgen.errors import MolgenError
 from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
+from molgen.training.log import read_log
 from molgen.utils.files import check_folder
 from molgen.utils.locks import locked
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from molgen.api.molecules import MoleculesLike
     from molgen.model import Model
     from molgen.nn.config import DenoiserConfig
@@ -200,7 +199,7 @@ def _train(
             progress.note(line)
         path = folder / "dataset.npz"
         progress.remark(f"{len(data.data):,} molecules in {path}")
-        return Result(log(folder), {"molecules": len(data.data)}, 1, COMPLETE, request, path)
+        return Result(read_log(folder), {"molecules": len(data.data)}, 1, COMPLETE, request, path)
     return _fit(request, data, folders, init, resume, progress)
 
 
@@ -292,21 +291,11 @@ def _fit(
         place = find(folder)
         kept = f"the checkpoint of step {read_meta(place)['step']:,} is" if place else "nothing is"
         reason = f"{INTERRUPTED}: {kept} kept in {folder}; the same command resumes the run"
-        return Result(log(folder), {}, 1, reason, request)
+        return Result(read_log(folder), {}, 1, reason, request)
     if init is not None:
         info = _compare(init.name, prepared, folder, exports, config, request, progress)
     progress.remark(_outcome(info, folder))
-    return Result(log(folder), info, 1, COMPLETE, request, folder)
-
-
-def log(folder: Path) -> pd.DataFrame:
-    """Return the log of a run."""
-    import pandas as pd
-
-    from molgen.training.log import COLUMNS, FILE
-
-    path = folder / FILE
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
+    return Result(read_log(folder), info, 1, COMPLETE, request, folder)
 
 
 def _plan(init: Model, prepared: PreparedDataset, config: TrainConfig, stopping: bool) -> str:

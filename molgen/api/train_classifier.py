@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from molgen.api.load import ModelLike, loaded
 from molgen.api.progress import Progress, progress_of
-from molgen.api.train import WRITTEN, failures, log
+from molgen.api.train import WRITTEN, failures
 from molgen.api.train_options import TrainRequest, check_source, data_options, source_of
 from molgen.sampling.result import Result
+from molgen.training.log import read_log
 from molgen.utils.files import check_folder
 from molgen.utils.locks import locked
 
@@ -121,4 +122,4 @@ def train_classifier(
     names = list(classifier.properties)
     progress.remark(f"classifier of {', '.join(names)} for {kind} noise in {folder}")
     counts = {"properties": names, "noise": kind, "molecules": len(prepared.data)}
-    return Result(log(folder), counts, 1, request=request, output=folder)
+    return Result(read_log(folder), counts, 1, request=request, output=folder)

@@ -299,8 +299,9 @@ class JointStep:
 
         def run(part: Part) -> tuple[Ids, Floats]:
             beyond = ((0, 0), (0, max(part.tokens.shape[1] - self.shape[1], 0)))
-            own = (np.pad(every[part.rows], beyond) for every in (place, quantile))
-            return self._draw(part, *(each[:, : part.tokens.shape[1]] for each in own))
+            own, width = part.rows, part.tokens.shape[1]
+            here = np.pad(place[own], beyond)[:, :width], np.pad(quantile[own], beyond)[:, :width]
+            return self._draw(part, *here)
 
         found = self.predictor.workers.map(run, self.parts)
         for part, (drawn, chance) in zip(self.parts, found, strict=True):

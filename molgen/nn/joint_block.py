@@ -67,7 +67,7 @@ class JointBlockConfig(DenoiserConfig):
 class JointBlock(Trunk):
     """Logits of each token given the tokens to its left that are drawn with it."""
 
-    config_class = JointBlockConfig
+    config_class = JointBlockConfig  # type: ignore[assignment]
     config: JointBlockConfig
     base_model_prefix = "joint"
     stored: ClassVar[type[StoredShape]] = StoredBlockShape

@@ -220,9 +220,9 @@ class Settings:
         if self.conditions not in CONDITIONS:
             named = one_of(self.conditions, CONDITIONS)
             raise MolgenError(f"conditions is {self.conditions!r}, {named}")
-        for name, words in (("joint", JOINT), ("dtype", DTYPES), ("time", TIMES)):
-            if (value := getattr(self, name)) not in words:
-                raise MolgenError(f"{name} is {value!r}, {one_of(value, words)}")
+        for name, known in (("joint", JOINT), ("dtype", DTYPES), ("time", TIMES)):
+            if (value := getattr(self, name)) not in known:
+                raise MolgenError(f"{name} is {value!r}, {one_of(value, known)}")
 
     def changed(self, **changes: Any) -> Settings:
         """Return these settings with some of them changed.

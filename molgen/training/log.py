@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from molgen.utils.figures import save_figure
 from molgen.utils.files import naming, replacing
 from molgen.utils.imports import install
 from molgen.utils.progress import Bar
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FILE = "training_log.csv"
 COLUMNS = ["step", "epoch", "loss", "learning_rate", "molecules_per_second", "held_out_nats"]
@@ -97,6 +101,14 @@ class TrainingLog:
     def close(self) -> None:
         """Remove the bar."""
         self.bar.close()
+
+
+def read_log(folder: Path) -> pd.DataFrame:
+    """Return the log of a run's folder as a table, without rows if there is none."""
+    import pandas as pd
+
+    path = folder / FILE
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
 
 
 def read_rows(path: Path) -> list[Sequence[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_a_few_step_model_is_the_model_with_a_joint_block(model: Path, molgen: R
     few_step = few.info["measured"]["few_step"]
     assert set(few_step["nats_per_token"]) == {"block", "product"}
     assert few_step["recipe"]["epochs"] == 1
-    options: dict = {"seed": 3, "steps": 4}
+    options: dict[str, Any] = {"seed": 3, "steps": 4}
     assert few.sample(16, **options)["raw"].tolist() == plain.sample(16, **options)["raw"].tolist()
     out = model / "rows.csv"
     found = molgen(

@@ -1,4 +1,4 @@
-"""The floor of draws of several tokens at once, by the enumeration of ``benchmarks/joint_draws.py``."""
+"""The floor of draws of several tokens at once, enumerated by ``benchmarks/joint_draws.py``."""
 
 from __future__ import annotations
 
