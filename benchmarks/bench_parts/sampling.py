@@ -7,7 +7,7 @@ precision, and in fp32 for a comparison of equals.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from plain_loop import plain_loop
@@ -16,17 +16,18 @@ import molgen
 from bench_parts.part import Part, Seconds, scaled, timed
 from molgen.diffusion.plan import Ancestral, Rescale, Strategy
 from molgen.sampling.settings import from_words
+from molgen.targets import Target
 
 STEPS, ROWS, PLAIN_ROWS = 128, 192, 8
-TARGETS = {"qed": "max"}
-PLAIN: dict[str, tuple[dict[str, str], float, Strategy]] = {
+TARGETS: dict[str, Target] = {"qed": "max"}
+PLAIN: dict[str, tuple[dict[str, Target], float, Strategy]] = {
     "plain loop": ({}, 1.0, Ancestral()),
     "plain loop, cfg": (TARGETS, 3.0, Ancestral()),
     "plain loop, cfg and rescale": (TARGETS, 3.0, Rescale(0.1)),
 }
 RESCALE = {"remask": "rescale:eta=0.1"}
 CBG = {"guidance": "cbg"}
-DRAWN: dict[str, tuple[str, dict[str, str], dict[str, object]]] = {
+DRAWN: dict[str, tuple[str, Mapping[str, Target | str], dict[str, object]]] = {
     "unguided": ("qm9", {}, {}),
     "unguided, fp32": ("qm9", {}, {"dtype": "fp32"}),
     "cfg": ("qm9", TARGETS, {"gamma": 3.0}),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +17,12 @@ from bench_parts.part import Part, Seconds, scaled, timed
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.nn.kv_cache import CachedRows
 from molgen.sampling.settings import from_words
+from molgen.targets import Target
 from property_models.classifiers.network import NoisyClassifier
 
-ROWS, RECOMMENDED = 96, "as recommended"
+ROWS = 96
 STEPS = {"remask": "ancestral", "steps": 128}
-DRAWN: dict[str, tuple[str, dict[str, str], dict[str, object] | None]] = {
+DRAWN: dict[str, tuple[str, Mapping[str, Target | str], dict[str, object] | None]] = {
     "events": ("qm9", {}, STEPS),
     "cfg": ("qm9", {"qed": "max"}, {**STEPS, "gamma": 2.0}),
     "cbg": ("qm9", {"qed": "0.5.."}, {**STEPS, "gamma": 2.0, "guidance": "cbg"}),

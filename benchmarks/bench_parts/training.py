@@ -9,6 +9,7 @@ import numpy as np
 import molgen
 from bench_parts.part import Part, Seconds, molecules, scaled, timed
 from molgen.data.dataset import TokenDataset
+from molgen.nn.config import DenoiserConfig
 from molgen.training.recipe import TrainConfig
 from molgen.training.trainer import Trainer, new_model
 from molgen.utils.threads import workers
@@ -19,7 +20,7 @@ BATCH = 256
 def start(size: float) -> Callable[[int], Seconds]:
     """Return the measurement."""
     model, batch = molgen.load("qm9"), scaled(BATCH, size)
-    shape, tokenizer = model.denoiser.config, model.tokenizer
+    shape, tokenizer = DenoiserConfig.from_pretrained(str(model.folder)), model.tokenizer
     encoded = [tokenizer.encode(text) for text in molecules(batch)]
     rng = np.random.default_rng(0)
     values = {

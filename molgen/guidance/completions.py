@@ -73,9 +73,9 @@ class Completions:
             Tokens and their probabilities, both with the shape of ``place``; 0 elsewhere.
         """
         token, psi = np.zeros(place.shape, dtype=np.int64), np.zeros(place.shape)
-        jointly = place.any(1)
+        jointly = np.asarray(place.any(1))
         if "_marginals" in vars(self):  # a token alone is drawn from its marginal
-            alone = place.sum(1) == 1
+            alone = np.asarray(place.sum(1) == 1)
             at = np.nonzero(place & alone[:, None])
             q = self._marginals[at]
             token[at] = inverse_cdf(q, quantile[at])

@@ -15,6 +15,7 @@ the right.
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -151,7 +152,7 @@ class SmilesStates:
         """
         found, sums = self._zeros(w, levels), sums or self.sums(states)
         same, up, down = _levels(states.shape[1], found.shape[1])
-        used, placed = w.any(1), states[PLACED]
+        used, placed = np.asarray(w.any(1)), states[PLACED]
         np.multiply(w[ATOM], sums.every[:same], out=found[PLACED, :same])
         if used[FIRST_LABEL:].any():
             found[PLACED, :same] += self._label_sum(sums.bound[:same], w, used)
@@ -173,7 +174,7 @@ class SmilesStates:
         """
         found = self._zeros(w, levels)
         same, up, down = _levels(found.shape[1], states.shape[1])
-        used, placed = w.any(1), states[PLACED, :same]
+        used, placed = np.asarray(w.any(1)), states[PLACED, :same]
         found[:, :same] = w[ATOM] * placed
         if used[FIRST_LABEL:].any():
             paired = self._label_sum(placed, w, used)
@@ -247,5 +248,5 @@ def _dot(a: Floats, b: Floats) -> Floats:
     """Return the sums of products over all but the last axis, for each row alike in any batch."""
     if a.shape[-1] == 1:  # a single row would be summed in another order
         return _dot(np.repeat(a, 2, -1), np.repeat(b, 2, -1))[:1]
-    axes = list(range(a.ndim))
-    return np.asarray(np.einsum(a, axes, b, axes, axes[-1:]))
+    axes = string.ascii_lowercase[: a.ndim]
+    return np.asarray(np.einsum(f"{axes},{axes}->{axes[-1]}", a, b))

@@ -107,6 +107,47 @@ def test_marginals_are_sums_over_all_completions(row: int) -> None:
             np.testing.assert_allclose(found[at], expected[at], atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["C1__C1", "C(__)C", "___C)C", "C(=_)_", "_=_CC1", "1_C___", "__(C)C", "C1_)__", "___==C"],
+)
+def test_fixed_tokens_before_and_behind_the_masks(text: str) -> None:
+    tokens = [MASK_ID if c == "_" else VOCAB.index(c) for c in text]
+    masked, p = np.array([tokens]) == MASK_ID, prediction(1, 6, 4)
+    every = LANGUAGE.given(np.array([tokens]), masked, p)
+    found = every.marginals()[0]
+    try:
+        texts_of_row = posterior(tokens, p[0])
+    except ZeroDivisionError:  # there is no completion
+        texts_of_row = {}
+    for at in np.flatnonzero(masked[0]):
+        expected = np.zeros(len(VOCAB)) if texts_of_row else p[0, at].copy()
+        for ids, w in texts_of_row.items():
+            expected[ids[at]] += w
+        np.testing.assert_allclose(found[at], expected, atol=1e-12)
+        place = np.arange(6)[None] == at
+        u = np.full((1, 6), 0.4)
+        alone = LANGUAGE.given(np.array([tokens]), masked, p).draw(place, u)
+        for a, b in zip(every.draw(place, u), alone, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_steps_from_left_to_right_give_the_probability_of_a_text() -> None:
+    ids, p = [VOCAB.index(c) for c in "C=1C1O"], prediction(1, 6, 6)
+    kinds = np.arange(LANGUAGE.kinds.max() + 1)
+    w = np.stack([p[0, :, kind == LANGUAGE.kinds].sum(0) for kind in kinds])[..., None]
+    behind = [LANGUAGE.end(1)]
+    for at in reversed(range(1, 6)):
+        behind.insert(0, LANGUAGE.backward(behind[0], w[:, at]))
+    states, chance = LANGUAGE.start(1), 1.0
+    for at, token in enumerate(ids):
+        reach = LANGUAGE.reach(states, behind[at])
+        q = np.where(LANGUAGE.kinds < 0, 0.0, p[0, at] * reach[LANGUAGE.kinds, 0])
+        chance *= q[token] / q.sum()
+        states = LANGUAGE.forward(states, (kinds == LANGUAGE.kinds[token])[:, None].astype(float))
+    assert chance == pytest.approx(posterior([MASK_ID] * 6, p[0])[tuple(ids)], rel=1e-12)
+
+
 def test_draws_have_the_joint_distribution() -> None:
     n, tokens = 20_000, ROWS[2]
     p = prediction(1, 6, 3)
