@@ -81,8 +81,8 @@ def train_few_step(
     for place in folders:
         _write(place, folder, model, block, info)
     progress.remark(
-        f"joint block in {folder}: {nats['block']:.3f} nats a token drawn, {nats['product']:.3f} as "
-        "a product; sample with joint=block and few steps"
+        f"joint block in {folder}: {nats['block']:.3f} nats a token drawn, {nats['product']:.3f} "
+        "as a product; sample with joint=block and few steps"
     )
     return Result(read_log(folder), info, 1, request=request, output=folder)
 
