@@ -20,7 +20,6 @@ from molgen.api.train_options import (
 )
 from molgen.errors import MolgenError
 from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
-from molgen.training.log import read_log
 from molgen.utils.files import check_folder
 from molgen.utils.locks import locked
 
@@ -186,6 +185,8 @@ def _train(
     progress: Progress,
 ) -> Result[dict[str, Any]]:
     """Make the data set, train and export."""
+    from molgen.training.log import read_log
+
     resume, prepare_only = how
     folder = folders[0]
     data = _prepare(request, file, folder, source, init, resume, progress.shown)
@@ -254,6 +255,7 @@ def _fit(
 ) -> Result[dict[str, Any]]:
     """Train and export."""
     from molgen.nn.denoiser import MoleculeDenoiser, with_quality_head
+    from molgen.training.log import read_log
     from molgen.training.pipeline import fit, shape_for
     from molgen.training.recipe import SERIES
     from molgen.training.state import find, read_meta

@@ -10,7 +10,6 @@ from molgen.api.progress import Progress, progress_of
 from molgen.api.train import WRITTEN, failures
 from molgen.api.train_options import TrainRequest, check_source, data_options, source_of
 from molgen.sampling.result import Result
-from molgen.training.log import read_log
 from molgen.utils.files import check_folder
 from molgen.utils.locks import locked
 
@@ -70,6 +69,7 @@ def train_classifier(
     from molgen.nn.denoiser import noise_of
     from molgen.training.classifier import RECIPE
     from molgen.training.classifier import train_classifier as fit
+    from molgen.training.log import read_log
     from molgen.training.prepared import prepare
     from molgen.training.recipe import TrainConfig
     from molgen.utils.threads import check_device

@@ -24,7 +24,7 @@ from molgen.training.recipe import TrainConfig
 from molgen.training.trainer import train
 from molgen.utils.threads import workers
 
-ROWS = 40_000
+ROWS = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[MoleculeDenoiser,
     """A network and a block trained on the three dependent tokens of `chains`."""
     folder = tmp_path_factory.mktemp("chain")
     rng = np.random.default_rng(0)
-    rows = chains.CLEAN.numpy()[rng.choice(8, 4096, p=chains.TARGET.numpy())]
+    rows = chains.CLEAN.numpy()[rng.choice(8, 2048, p=chains.TARGET.numpy())]
     data = TokenDataset.build(rows.tolist(), {}, ["A", "B", "[PAD]", "[MASK]"], "smiles", 0)
     shape = DenoiserConfig(
         vocab_size=4, max_position_embeddings=16, hidden_size=32, num_layers=1, num_heads=4,
         condition_size=8,
     )  # fmt: skip
-    config = TrainConfig(epochs=12, batch_size=128, peak_rate=5e-3, workers=1)
+    config = TrainConfig(epochs=10, batch_size=128, peak_rate=1e-2, workers=1)
     denoiser = train(data, folder / "trunk", shape, config, progress=False).model
     assert isinstance(denoiser, MoleculeDenoiser)
     return denoiser, train_block(data, denoiser, folder / "block", config, progress=False)
@@ -64,7 +64,7 @@ def test_one_joint_step_reaches_a_distribution_that_no_product_can(
     block, product = joint(*trained)
     assert float(block.sum()) == pytest.approx(1, abs=1e-6)
     assert chains.distance(product, chains.TARGET) > 0.25
-    assert chains.distance(block, chains.TARGET) < 0.06
+    assert chains.distance(block, chains.TARGET) < 0.08
 
 
 def test_drawn_rows_have_the_enumerated_distribution(
@@ -81,7 +81,7 @@ def test_drawn_rows_have_the_enumerated_distribution(
     exact = joint(denoiser, block)[0].numpy()
     state = drawn @ (2 ** np.arange(chains.LENGTH)[::-1])
     share = np.bincount(state, minlength=8) / ROWS
-    assert np.abs(share - exact).sum() / 2 < 0.01
+    assert np.abs(share - exact).sum() / 2 < 0.02
     np.testing.assert_allclose(psi.prod(1), exact[state], rtol=1e-3)  # a known log-probability
 
 
