@@ -86,6 +86,8 @@ SETTINGS: dict[str, Setting] = {
     **{f"few-{k}": Setting(more=few(k)) for k in (1, 2, 3, 4, 6, 8)},
     **{f"few-{k}-grammar": Setting(more=few(k, "smiles")) for k in (1, 2, 3, 4, 6, 8)},
     "ancestral-grammar": Setting(more=SMILES),
+    "seven-ancestral": Setting(targets=SEVEN),
+    "seven-ancestral-grammar": Setting(targets=SEVEN, more=SMILES),
     "seven-order": Setting(gamma=2.0, targets=SEVEN, more=SURE),
     "seven-order-grammar": Setting(gamma=2.0, targets=SEVEN, more={**SURE, **SMILES}),
     "seven-few-4": Setting(targets=SEVEN, more=few(4)),
