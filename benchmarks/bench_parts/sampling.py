@@ -27,6 +27,7 @@ PLAIN: dict[str, tuple[dict[str, Target], float, Strategy]] = {
 }
 RESCALE = {"remask": "rescale:eta=0.1"}
 CBG = {"guidance": "cbg"}
+FEW = {"joint": "block", "order": "chunks:forwards=4", "grammar": "smiles"}
 DRAWN: dict[str, tuple[str, Mapping[str, Target | str], dict[str, object]]] = {
     "unguided": ("qm9", {}, {}),
     "unguided, fp32": ("qm9", {}, {"dtype": "fp32"}),
@@ -34,6 +35,8 @@ DRAWN: dict[str, tuple[str, Mapping[str, Target | str], dict[str, object]]] = {
     "cfg and rescale": ("qm9", TARGETS, {"gamma": 3.0, **RESCALE}),
     "cbg, amortised": ("qm9", {"qed": "0.5.."}, {"gamma": 3.0, **CBG}),
     "autoregressive with cache": ("qm9-ar", {}, {}),
+    "four forwards": ("qm9", {}, FEW),
+    "four forwards, conditional": ("qm9", TARGETS, FEW),
 }
 
 
@@ -77,6 +80,11 @@ PART = Part(
         "autoregressive with cache against the plain loop": (
             "plain loop",
             "autoregressive with cache",
+        ),
+        "four forwards against the plain loop": ("plain loop", "four forwards"),
+        "four conditional forwards against the plain loop with cfg": (
+            "plain loop, cfg",
+            "four forwards, conditional",
         ),
         "cbg, amortised, against unguided": ("unguided", "cbg, amortised"),
     },
