@@ -88,6 +88,12 @@ def show_examples(*given: Any) -> None:
         at += 1
 
 
+def keep_together(_app: Sphinx, _name: str, source: list[str]) -> None:
+    """Keep a number and its spread on one line."""
+    source[0] = source[0].replace(" ± ", "\u00a0±\u00a0")
+
+
 def setup(app: Sphinx) -> None:
     """Connect the hooks of this file; before napoleon's, which reads sections."""
+    app.connect("source-read", keep_together)
     app.connect("autodoc-process-docstring", show_examples, priority=400)

@@ -31,9 +31,8 @@ def denoiser_from(
     No code of a folder runs, and weights are read from safetensors alone.
 
     Args:
-        model: a masked language model of ``transformers`` of a type in
-            :data:`molgen.nn.masked_lm.MODEL_TYPES`, such as BERT, RoBERTa or ESM; its folder, or
-            ``hf:owner/name[@revision]``; or a network in the published layout of masked discrete
+        model: a masked language model of ``transformers``, such as BERT, RoBERTa, ESM or ModernBERT
+            (an error lists the types); its folder, or ``hf:owner/name[@revision]``; or a network in the published layout of masked discrete
             diffusion, ``mdlm``.
         tokenizer: its tokenizer, or the folder or name of one; by default that of the model's
             folder.
