@@ -67,7 +67,7 @@ def main() -> None:
             )
         groups = pd.DataFrame(rows).groupby(["method", "time"], sort=False)
         print(
-            groups.mean().round(4).join(groups.std().round(4), rsuffix="_sd").to_string(),
+            groups.mean().round(4).join(groups.std().round(4).add_suffix("_sd")).to_string(),
             flush=True,
         )
 
