@@ -15,6 +15,7 @@ from typing import Any
 import molgen
 from bench_parts.part import Part, Seconds, scaled, timed
 from molgen.nn.denoiser import MoleculeDenoiser
+from molgen.nn.joint_block import Sweep
 from molgen.nn.kv_cache import CachedRows
 from molgen.sampling.settings import from_words
 from molgen.targets import Target
@@ -26,11 +27,16 @@ DRAWN: dict[str, tuple[str, Mapping[str, Target | str], dict[str, object] | None
     "events": ("qm9", {}, STEPS),
     "cfg": ("qm9", {"qed": "max"}, {**STEPS, "gamma": 2.0}),
     "cbg": ("qm9", {"qed": "0.5.."}, {**STEPS, "gamma": 2.0, "guidance": "cbg"}),
+    "joint block": ("qm9", {}, {"joint": "block", "order": "chunks:forwards=4"}),
     "order and grammar (zinc250k)": ("zinc250k", {}, None),
     "autoregressive": ("qm9-ar", {}, {"steps": 128}),
 }
 NETWORKS: tuple[tuple[type, str], ...] = (
-    (MoleculeDenoiser, "answer"),
+    (MoleculeDenoiser, "read"),
+    (MoleculeDenoiser, "heads"),
+    (Sweep, "__init__"),
+    (Sweep, "read"),
+    (Sweep, "put"),
     (CachedRows, "append"),
     (NoisyClassifier, "log_prob"),
     (NoisyClassifier, "candidate_log_prob"),
