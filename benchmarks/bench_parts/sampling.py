@@ -27,7 +27,7 @@ PLAIN: dict[str, tuple[dict[str, Target], float, Strategy]] = {
 }
 RESCALE = {"remask": "rescale:eta=0.1"}
 CBG = {"guidance": "cbg"}
-FEW = {"joint": "block", "order": "chunks:forwards=4", "grammar": "smiles"}
+FEW: dict[str, object] = {"joint": "block", "order": "chunks:forwards=4", "grammar": "smiles"}
 DRAWN: dict[str, tuple[str, Mapping[str, Target | str], dict[str, object]]] = {
     "unguided": ("qm9", {}, {}),
     "unguided, fp32": ("qm9", {}, {"dtype": "fp32"}),

@@ -32,8 +32,8 @@ def denoiser_from(
 
     Args:
         model: a masked language model of ``transformers``, such as BERT, RoBERTa, ESM or ModernBERT
-            (an error lists the types); its folder, or ``hf:owner/name[@revision]``; or a network in the published layout of masked discrete
-            diffusion, ``mdlm``.
+            (an error lists the types); its folder, or ``hf:owner/name[@revision]``; or a network in
+            the published layout of masked discrete diffusion, ``mdlm``.
         tokenizer: its tokenizer, or the folder or name of one; by default that of the model's
             folder.
 
