@@ -20,7 +20,7 @@ from molgen.guidance.smiles_states import (
     SmilesStates,
 )
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.randomness import inverse_cdf
+from molgen.utils.randomness import inverse_cdf, normalised
 
 CHUNK = 128  # rows at once; it changes memory and speed, not results
 
@@ -190,8 +190,7 @@ class Completions:
         """
         outside = np.zeros_like(reach[:1])  # OUTSIDE is last
         q = own * np.concatenate([reach, outside]).T[:, self.kinds]
-        total = q.sum(1, keepdims=True)
-        return np.where(total > 0, q / np.where(total > 0, total, 1.0), own)
+        return normalised(q, own)
 
     def _prefixes(self, kinds: Ids) -> FixedState:
         """Return the state of each row before its span."""

@@ -10,8 +10,8 @@ factor of each token's value that does not depend on the tokens drawn with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -36,7 +36,7 @@ from molgen.nn.micro_batches import (
     whole_rows,
 )
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.randomness import inverse_cdf
+from molgen.utils.randomness import inverse_cdf, normalised
 from molgen.utils.threads import Workers
 
 # Rows of a sweep are filled up to a multiple of WHOLE_ROWS and to LEAST_ROWS, for batch invariance:
@@ -140,13 +140,6 @@ class JointPredictor(NetworkPredictor):
             alpha_t[again], log_p[:count], offset, cost[:count].numpy(), allowed,
         )  # fmt: skip
 
-    def mix(self, log_p: Sequence[Tensor], alpha_t: Tensor) -> Tensor:
-        """Return the classifier-free mixture of predictions, or the only one."""
-        if self.guidance is None:
-            return log_p[0]
-        conditional, unconditional = (branch.double() for branch in log_p)
-        return self.guidance.combine(conditional, unconditional, alpha_t)
-
 
 @dataclass(frozen=True)
 class Part:
@@ -184,10 +177,6 @@ class Part:
         """Return values of each row for all forwards and filled rows."""
         repeated = values[self.fill]
         return repeated.repeat(self.forwards, *(1,) * (values.ndim - 1)).to(self.own.device)
-
-
-Weigh = Callable[[Ids, Floats], Floats]
-"""From positions, shape (rows,), and their distributions, (rows, vocab), to other ones."""
 
 
 class PartSweep:
@@ -242,6 +231,8 @@ class JointStep:
         parts: its micro-batches.
         shape: of the tokens, (rows, longest).
         language: of the texts to draw; None for any text.
+        completions: of micro-batches, by their first row: an order reads marginals of the same
+            ones that a draw follows.
     """
 
     quality: ClassVar[None] = None
@@ -250,6 +241,7 @@ class JointStep:
     parts: list[Part]
     shape: tuple[int, ...]
     language: Language | None = None
+    completions: dict[int, Completions] = field(default_factory=dict, repr=False)
 
     @property
     def classifier_forwards(self) -> Ids:
@@ -280,9 +272,12 @@ class JointStep:
     def _given(self, part: Part) -> Completions:
         """Return the completions of a micro-batch in the language."""
         assert self.language is not None
-        tokens = part.tokens.numpy()
-        masked = tokens == self.predictor.mask_id
-        return self.language.given(tokens, masked, self._product(part))
+        first = int(part.rows[0])
+        if first not in self.completions:
+            tokens = part.tokens.numpy()
+            masked = tokens == self.predictor.mask_id
+            self.completions[first] = self.language.given(tokens, masked, self._product(part))
+        return self.completions[first]
 
     def draw(self, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
         """Draw tokens jointly, from left to right.
@@ -338,6 +333,4 @@ def restricted(p: Floats, allowed: Mask) -> Floats:
         p: probabilities with shape (..., vocab).
         allowed: of at least as many values, shape (..., vocab).
     """
-    kept = np.where(allowed[..., : p.shape[-1]], p, 0.0)
-    total = kept.sum(-1, keepdims=True)
-    return np.where(total > 0, kept / np.where(total > 0, total, 1.0), p)
+    return normalised(np.where(allowed[..., : p.shape[-1]], p, 0.0), p)

@@ -189,10 +189,14 @@ class NetworkPredictor:
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the classifier-free mixture of a filled micro-batch, and quality by branch."""
         found = self.network.predict(tokens, condition, alpha_t, self.guidance is not None)
+        return self.mix(found.log_p, alpha_t), found.log_quality
+
+    def mix(self, log_p: Sequence[Tensor], alpha_t: Tensor) -> Tensor:
+        """Return the classifier-free mixture of predictions, or the only one."""
         if self.guidance is None:
-            return found.log_p[0], found.log_quality
-        cond, uncond = (branch.double() for branch in found.log_p)
-        return self.guidance.combine(cond, uncond, alpha_t), found.log_quality
+            return log_p[0]
+        cond, uncond = (branch.double() for branch in log_p)
+        return self.guidance.combine(cond, uncond, alpha_t)
 
     def _step(self, log_p: Tensor, tokens: Tensor, wanted: Tensor) -> Tensor:
         """Return the step given which tokens it places: the others are unchanged.

@@ -201,9 +201,7 @@ def train_classifier(
     objective = ClassifierObjective(noise, data.pad_id, data.mask_id, classifier.bins)
 
     def end(trainer: Trainer) -> None:
-        with torch.no_grad():
-            for name, parameter in classifier.named_parameters():
-                parameter.copy_(trainer.average.weights[name])
+        trainer.average.write(classifier)
 
     if not resume:
         state.remove(Path(folder))

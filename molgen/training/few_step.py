@@ -42,13 +42,10 @@ class JointDraws:
     Attributes:
         denoiser: the frozen network.
         prefixes: share of the rows in which tokens are placed from left to right.
-        product: train on the product of marginals instead, for comparison: the block then reads
-            no token of ``B``.
     """
 
     denoiser: MoleculeDenoiser
     prefixes: float = 0.5
-    product: bool = False
     drops_values = True
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
@@ -88,8 +85,8 @@ class JointDraws:
         with torch.no_grad():
             features = self.denoiser.read(batch.x_t, batch.values)
             own = self.denoiser.heads(features).logits
-        after = batch.x_t if self.product else batch.x_s
-        logits = model.logits(own, features, previous(after, model.mask_id), place, batch.values)
+        before = previous(batch.x_s, model.mask_id)
+        logits = model.logits(own, features, before, place, batch.values)
         target = torch.where(place, batch.x_0, 0)[..., None]
         joint, product = (
             torch.where(place, -each.log_softmax(-1).gather(-1, target).squeeze(-1), 0.0).sum(1)
@@ -112,7 +109,6 @@ def train_block(
     progress: bool = True,
     resume: bool = True,
     prefixes: float = 0.5,
-    product: bool = False,
 ) -> JointBlock:
     """Train a joint block for a denoiser; the same call resumes an interrupted run.
 
@@ -124,7 +120,6 @@ def train_block(
         progress: show progress.
         resume: from a checkpoint in the folder.
         prefixes: see :class:`JointDraws`.
-        product: see :class:`JointDraws`.
 
     Returns:
         The block with averaged weights, in evaluation mode.
@@ -139,9 +134,7 @@ def train_block(
     frozen = denoiser.eval().requires_grad_(False).to(config.device)
 
     def end(trainer: Trainer) -> None:
-        with torch.no_grad():
-            for name, parameter in block.named_parameters():
-                parameter.copy_(trainer.average.weights[name])
+        trainer.average.write(block)
 
     if not resume:
         state.remove(Path(folder))
@@ -152,7 +145,7 @@ def train_block(
         config,
         progress,
         export=end,
-        objective=JointDraws(frozen, prefixes, product),
+        objective=JointDraws(frozen, prefixes),
     )
     return block.eval()
 

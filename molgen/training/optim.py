@@ -232,6 +232,12 @@ class WeightAverage:
             self._swap(model)
 
     @torch.no_grad()
+    def write(self, model: nn.Module) -> None:
+        """Set the model's weights to the average, for good."""
+        for name, p in model.named_parameters():
+            p.copy_(self.weights[name])
+
+    @torch.no_grad()
     def _swap(self, model: nn.Module) -> None:
         for name, p in model.named_parameters():
             kept = p.detach().clone()

@@ -104,6 +104,17 @@ def used(seed: int, use: Use, *coordinates: ArrayLike) -> NDArray[np.float64]:
     return uniform(seed, SHUFFLE, use, *coordinates)
 
 
+def normalised(weight: NDArray[np.float64], otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return distributions in proportion to weights.
+
+    Args:
+        weight: at least 0, shape (..., classes).
+        otherwise: the distributions where all weights are 0, same shape.
+    """
+    total = weight.sum(-1, keepdims=True)
+    return np.where(total > 0, weight / np.where(total > 0, total, 1.0), otherwise)
+
+
 def inverse_cdf(p: NDArray[np.float64], quantile: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the category at each quantile.
 
