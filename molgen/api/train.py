@@ -57,6 +57,7 @@ def train(
     heads: int | None = None,
     noise: str | None = None,
     self_correct: bool = False,
+    prefix_masks: float = 0.0,
     seed: int = 0,
     device: str | None = None,
     dtype: str | None = None,
@@ -97,6 +98,8 @@ def train(
         heads: of the network (default: 4).
         noise: ``"masked"`` (default), ``"uniform"``, or ``"none"``: an autoregressive network.
         self_correct: also train to correct its own draws and predict their errors.
+        prefix_masks: share of the rows, 0 to 1, with every mask behind a clean prefix, for sampling
+            block by block (0.15 is usual).
         seed: of the split and of training.
         device: where the network runs.
         dtype: of the matrix products: ``"auto"``, ``"bf16"`` or ``"fp32"``.
@@ -136,8 +139,10 @@ def train(
     if few_step is not None:
         from molgen.api.few_step import train_few_step
 
-        if init is not None or prepare_only or self_correct:
-            raise MolgenError("few_step is given, expected no init, prepare_only or self_correct")
+        if init is not None or prepare_only or self_correct or prefix_masks:
+            raise MolgenError(
+                "few_step is given, expected no init, prepare_only, self_correct or prefix_masks"
+            )
         with failures(), locked(folder):
             source_file = source_of(file, folder)
             return train_few_step(source_file, few_step, exports, request, not no_resume, progress)

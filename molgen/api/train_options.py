@@ -53,6 +53,7 @@ class TrainRequest:
     heads: int | None = None
     noise: str | None = None
     self_correct: bool = False
+    prefix_masks: float = 0.0
     seed: int = 0
     device: str | None = None
     dtype: str | None = None
@@ -126,6 +127,7 @@ class TrainRequest:
         return TrainConfig(
             **{**own, **{name: value for name, value in given.items() if value is not None}},
             self_correct=self.self_correct or correct,
+            prefix_masks=self.prefix_masks,
             seed=self.seed,
             workers=self.workers or 0,
             device=self.device or "cpu",

@@ -98,6 +98,14 @@ def add_training(group: Any) -> None:
         "the time a step)",
     )
     group.add_argument(
+        "--prefix-masks",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="share of the rows with every mask behind a clean prefix, for sampling with --blocks "
+        "or an order (masked noise; 0.15 is usual, default: 0)",
+    )
+    group.add_argument(
         "--seed",
         type=seed,
         default=0,

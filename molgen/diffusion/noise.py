@@ -127,3 +127,17 @@ def mask_exactly(x_0: Tensor, real: Tensor, counts: Tensor, generator: torch.Gen
     u = torch.rand(x_0.shape, generator=generator, device=x_0.device).masked_fill(~real, 2.0)
     rank = u.argsort(dim=1).argsort(dim=1)
     return rank < counts[:, None]
+
+
+def mask_suffix(real: Tensor, counts: Tensor) -> Tensor:
+    """Choose the last ``counts`` real positions of every row, those behind a clean prefix.
+
+    Args:
+        real: True where a token is not padding, shape (batch, length), padding last.
+        counts: positions to choose, shape (batch,).
+
+    Returns:
+        True at the chosen positions, shape (batch, length).
+    """
+    at = torch.arange(real.shape[1], device=real.device)
+    return real & (at >= (real.sum(1) - counts)[:, None])

@@ -55,12 +55,10 @@ class JointDraws:
         part = noise.exact_counts(counts, generator)
         placed = noise.mask_exactly(x_0, masked, part, generator)
         u = torch.rand((len(x_0), 1), generator=generator, device=x_0.device)
-        at = torch.arange(x_0.shape[1], device=x_0.device)
-        begin = (real.sum(1) - counts)[:, None]
-        masked = torch.where(u < self.prefixes, real & (at >= begin), masked)
-        placed = torch.where(
-            u < self.prefixes, (at >= begin) & (at < begin + part[:, None]), placed
-        )
+        suffix = noise.mask_suffix(real, counts)
+        rest = noise.mask_suffix(real, counts - part)
+        masked = torch.where(u < self.prefixes, suffix, masked)
+        placed = torch.where(u < self.prefixes, suffix & ~rest, placed)
         mask_id = self.denoiser.mask_id
         return Noised(
             torch.where(masked, mask_id, x_0), x_s=torch.where(masked & ~placed, mask_id, x_0)

@@ -56,16 +56,27 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Masked:
-    """Masked diffusion: an exact number of tokens is masked, uniform in 1..length."""
+    """Masked diffusion: an exact number of tokens is masked, uniform in 1..length.
+
+    Attributes:
+        mask_id: id of the mask.
+        time_input: whether the network has one.
+        prefix_masks: share of the rows whose mask is all behind a clean prefix, as sampling block
+            by block meets it and random places almost never do.
+    """
 
     mask_id: int
     time_input: bool = False
+    prefix_masks: float = 0.0
     drops_values = True
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
         """Mask; see :class:`molgen.training.batch.Corruption`."""
         counts = noise.exact_counts(real.sum(1), generator)
         masked = noise.mask_exactly(x_0, real, counts, generator)
+        if self.prefix_masks:
+            u = torch.rand((len(x_0), 1), generator=generator, device=x_0.device)
+            masked = torch.where(u < self.prefix_masks, noise.mask_suffix(real, counts), masked)
         alpha = alpha_given_counts(real, counts, generator) if self.time_input else None
         return Noised(torch.where(masked, self.mask_id, x_0), alpha)
 
@@ -116,15 +127,23 @@ class NextToken:
 
 
 def objective_for(
-    noise: str, pad_id: int, mask_id: int, time_input: bool, self_correct: bool = False
+    noise: str,
+    pad_id: int,
+    mask_id: int,
+    time_input: bool,
+    self_correct: bool = False,
+    prefix_masks: float = 0.0,
 ) -> Objective:
     """Return the objective of a denoiser for this noise.
 
     Raises:
-        MolgenError: if there is none, the network of uniform noise has no time input, or
+        MolgenError: if there is none, the network of uniform noise has no time input,
             self-correction is requested for a network with other than masked noise or with a time
-            input.
+            input, or prefix masks for other than masked noise or beside self-correction.
     """
+    if prefix_masks and (noise != "masked" or self_correct):
+        found = "self_correct is given" if self_correct else f"noise is {noise!r}"
+        raise MolgenError(f"{found}, expected masked noise alone for prefix_masks")
     if self_correct:
         if noise != "masked" or time_input:
             raise MolgenError(
@@ -134,7 +153,7 @@ def objective_for(
     if noise == "uniform" and not time_input:
         raise MolgenError("time_input is False, expected True for uniform noise")
     objectives: dict[str, Objective] = {
-        "masked": Masked(mask_id, time_input),
+        "masked": Masked(mask_id, time_input, prefix_masks),
         "uniform": Uniform(pad_id),
         "none": NextToken(mask_id),
     }

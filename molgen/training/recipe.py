@@ -32,6 +32,7 @@ class TrainConfig:
             for the row and every property is kept independently at that rate.
         self_correct: whether the network is also trained to correct its own draws and to predict
             their errors (:mod:`molgen.training.self_correction`), at twice the time.
+        prefix_masks: share of the rows with every mask behind a clean prefix (masked noise).
         seed: of all random numbers.
         evaluate_every: steps between held-out estimates.
         checkpoint_every: steps between exact checkpoints.
@@ -51,6 +52,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     drop_all: float = 0.35
     self_correct: bool = False
+    prefix_masks: float = 0.0
     seed: int = 0
     evaluate_every: int = 500
     checkpoint_every: int = 500
@@ -72,6 +74,8 @@ class TrainConfig:
         for name in ("seed", "workers", "warmup", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise MolgenError(f"{name} is {getattr(self, name)}, expected at least 0")
+        if not 0 <= self.prefix_masks <= 1:
+            raise MolgenError(f"prefix_masks is {self.prefix_masks}, expected 0 to 1")
 
 
 SERIES = 10_000  # maximum number of training molecules of a series for fine-tuning

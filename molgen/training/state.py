@@ -37,6 +37,7 @@ FIXED = (
     "muon",
     "drop_all",
     "self_correct",
+    "prefix_masks",
 )  # of the recipe: equal in a resumed run
 
 

@@ -76,7 +76,12 @@ class Trainer:
         check_fit(data, model.config)
         self.data, self.config, self.pool = data, config, pool
         self.objective: Objective = objective or objective_for(
-            model.config.noise, model.pad_id, model.mask_id, model.time_input, config.self_correct
+            model.config.noise,
+            model.pad_id,
+            model.mask_id,
+            model.time_input,
+            config.self_correct,
+            config.prefix_masks,
         )
         self.dtype = resolve_dtype(config.dtype, config.device)
         self.model = model.float().to(config.device).train()
