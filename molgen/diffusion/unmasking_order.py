@@ -78,6 +78,11 @@ class Order(Protocol):
         """Number of past forwards that it depends on."""
         ...
 
+    @property
+    def reads_prediction(self) -> bool:
+        """Whether it depends on the prediction; if not, ``p`` may have no values."""
+        ...
+
     def __call__(self, now: UnmaskingState) -> Mask:
         """Return the tokens to place, shape (rows, longest): masked ones, at least one a row.
 
@@ -92,6 +97,7 @@ class Ranked(ABC):
 
     at_once: int = 1
     memory = 0
+    reads_prediction = True
 
     def __post_init__(self) -> None:
         """Check the count."""
@@ -109,6 +115,8 @@ class Ranked(ABC):
 class Random(Ranked):
     """Any token: the order of ancestral sampling in the limit of infinitely many steps."""
 
+    reads_prediction = False
+
     def rank(self, now: UnmaskingState) -> Floats:
         """Return uniforms."""
         return now.u
@@ -116,6 +124,8 @@ class Random(Ranked):
 
 class LeftToRight(Ranked):
     """The leftmost token."""
+
+    reads_prediction = False
 
     def rank(self, now: UnmaskingState) -> Floats:
         """Return positions."""
@@ -139,6 +149,7 @@ class Chunks:
     forwards: int = 4
     growth: float = field(default=1.2, metadata=UNBOUNDED)
     memory = 0
+    reads_prediction = False
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -189,6 +200,7 @@ class EntropyBounded:
 
     gamma: float = field(default=0.1, metadata=UNBOUNDED)
     memory = 0
+    reads_prediction = True
 
     def __post_init__(self) -> None:
         """Check the bound.
@@ -228,6 +240,7 @@ class Stable:
     kl: float = field(default=0.01, metadata=UNBOUNDED)
     forwards: int = 2
     at_once: int = 1
+    reads_prediction = True
 
     def __post_init__(self) -> None:
         """Check the numbers.

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from molgen.guidance.prefixes import Prefixes, draw_one
 from molgen.guidance.smiles_states import (
     DEAD,
     DEPTH_CHANGE,
@@ -20,7 +21,7 @@ from molgen.guidance.smiles_states import (
     SmilesStates,
 )
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.randomness import inverse_cdf, normalised
+from molgen.utils.randomness import normalised
 
 CHUNK = 128  # rows at once; it changes memory and speed, not results
 
@@ -40,7 +41,7 @@ class Completions:
 
     def __init__(self, language: SmilesStates, tokens: Ids, masked: Mask, p: Floats) -> None:
         """Sum over completions; see :meth:`molgen.guidance.smiles_grammar.Language.given`."""
-        self.language, self.masked, self.p = language, masked, p
+        self.language, self.tokens, self.masked, self.p = language, tokens, masked, p
         self.kinds = language.kinds[: p.shape[-1]]
         each = np.arange(FIRST_LABEL + language.labels)
         fixed = language.kinds[tokens]
@@ -74,17 +75,16 @@ class Completions:
         """
         token, psi = np.zeros(place.shape, dtype=np.int64), np.zeros(place.shape)
         jointly = np.asarray(place.any(1))
+        prefixes = self.language.prefixes(self.tokens, self.masked)
         if "_marginals" in vars(self):  # a token alone is drawn from its marginal
             alone = np.asarray(place.sum(1) == 1)
             at = np.nonzero(place & alone[:, None])
-            q = self._marginals[at]
-            token[at] = inverse_cdf(q, quantile[at])
-            psi[at] = q[np.arange(len(q)), token[at]]
+            token[at], psi[at] = draw_one(prefixes, *at, self._marginals[at], quantile[at])
             jointly &= ~alone
         for chunk, behind in zip(self.chunks, self.behind, strict=True):
             chosen = np.flatnonzero(jointly[chunk])
             if len(chosen):
-                self._draw(chunk, chosen, behind, place, quantile, token, psi)
+                self._draw(chunk, chosen, behind, place, quantile, token, psi, prefixes)
         return token, psi
 
     def _draw(
@@ -96,6 +96,7 @@ class Completions:
         quantile: Floats,
         token: Ids,
         psi: Floats,
+        prefixes: Prefixes | None,
     ) -> None:
         """Draw tokens of the chosen rows of a chunk, into ``token`` and ``psi``."""
         rows = chunk[chosen]
@@ -110,9 +111,8 @@ class Completions:
                 here = rows[now], at[now]
                 after = behind[i][..., chosen[now]]
                 q = self._at(here, self.language.reach(states[..., now], after))
-                drawn = inverse_cdf(q, quantile[here])
-                token[here], psi[here] = drawn, q[np.arange(len(drawn)), drawn]
-                w[:, now] = np.arange(len(w))[:, None] == self.kinds[drawn]
+                token[here], psi[here] = draw_one(prefixes, *here, q, quantile[here])
+                w[:, now] = np.arange(len(w))[:, None] == self.kinds[token[here]]
             sums = self.language.sums(states)
             w /= largest(sums.every)
             states = self.language.forward(states, w, levels[i + 1], sums)

@@ -24,6 +24,7 @@ from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.grammar_walk import Walk
 from molgen.guidance.kernels import ClassifierFree, Guidance, nest
 from molgen.guidance.predictor import NetworkPredictor
+from molgen.guidance.prefixes import Prefixes, draw_one
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.smiles_grammar import Language
 from molgen.nn.joint_block import JointBlock, Sweep
@@ -36,12 +37,13 @@ from molgen.nn.micro_batches import (
     whole_rows,
 )
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.randomness import inverse_cdf, normalised
+from molgen.utils.randomness import normalised, rehashed
 from molgen.utils.threads import Workers
 
 # Rows of a sweep are filled up to a multiple of WHOLE_ROWS and to LEAST_ROWS, for batch invariance:
 # a matrix product of few rows sums in another order.
 LEAST_ROWS, WHOLE_ROWS = 32, 8
+REDRAWS = 8  # of the tokens of a step that come to a dead end
 
 
 class JointPredictor(NetworkPredictor):
@@ -129,8 +131,7 @@ class JointPredictor(NetworkPredictor):
             log_p, cost = nest(self.tilts, plain, filled, alpha)
             offset = torch.where(plain > -torch.inf, log_p - plain, 0.0)[:count]
         assert found.branches is not None  # the network is a MoleculeDenoiser
-        least = LEAST_ROWS if network.device.type == "cpu" else 1
-        again = torch.arange(-(-max(count, least) // WHOLE_ROWS) * WHOLE_ROWS).clamp(max=count - 1)
+        again = repeated(count, network.device)
         forwards = len(found.branches[0]) // len(fill)
         every = torch.cat([again + i * len(fill) for i in range(forwards)])
         own, read = (values[every.to(values.device)] for values in found.branches)
@@ -172,6 +173,25 @@ class Part:
     offset: Tensor | None
     classifier_forwards: Ids
     allowed: Mask | None
+
+    def of(self, chosen: Ids) -> Part:
+        """Return the micro-batch of some of its rows, which are distinct; shape (rows,)."""
+        fill = repeated(len(chosen), self.own.device)
+        rows = torch.from_numpy(chosen)
+        at = rows[fill]
+        every = torch.cat([at + i * len(self.fill) for i in range(self.forwards)])
+        own, read, conditions = (
+            None if v is None else v[every.to(v.device)]
+            for v in (self.own, self.read, self.conditions)
+        )
+        assert own is not None
+        assert read is not None
+        return Part(
+            self.rows[chosen], self.tokens[rows], fill, self.forwards, own, read, conditions,
+            self.alpha_t[at], self.log_p[rows], None if self.offset is None else self.offset[rows],
+            self.classifier_forwards[chosen],
+            None if self.allowed is None else self.allowed[chosen],
+        )  # fmt: skip
 
     def filled(self, values: Tensor) -> Tensor:
         """Return values of each row for all forwards and filled rows."""
@@ -231,8 +251,8 @@ class JointStep:
         parts: its micro-batches.
         shape: of the tokens, (rows, longest).
         language: of the texts to draw; None for any text.
-        completions: of micro-batches, by their first row: an order reads marginals of the same
-            ones that a draw follows.
+        completions: of micro-batches, by their rows: an order reads marginals of the same ones that
+            a draw follows.
     """
 
     quality: ClassVar[None] = None
@@ -241,7 +261,7 @@ class JointStep:
     parts: list[Part]
     shape: tuple[int, ...]
     language: Language | None = None
-    completions: dict[int, Completions] = field(default_factory=dict, repr=False)
+    completions: dict[bytes, Completions] = field(default_factory=dict, repr=False)
 
     @property
     def classifier_forwards(self) -> Ids:
@@ -272,12 +292,19 @@ class JointStep:
     def _given(self, part: Part) -> Completions:
         """Return the completions of a micro-batch in the language."""
         assert self.language is not None
-        first = int(part.rows[0])
-        if first not in self.completions:
+        rows = part.rows.tobytes()
+        if rows not in self.completions:
             tokens = part.tokens.numpy()
             masked = tokens == self.predictor.mask_id
-            self.completions[first] = self.language.given(tokens, masked, self._product(part))
-        return self.completions[first]
+            self.completions[rows] = self.language.given(tokens, masked, self._product(part))
+        return self.completions[rows]
+
+    def _prefixes(self, part: Part) -> Prefixes | None:
+        """Return the texts of a micro-batch from the left, if its language checks them."""
+        if self.language is None:
+            return None
+        tokens = part.tokens.numpy()
+        return self.language.prefixes(tokens, tokens == self.predictor.mask_id)
 
     def draw(self, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
         """Draw tokens jointly, from left to right.
@@ -304,26 +331,46 @@ class JointStep:
             token[part.rows, :width], psi[part.rows, :width] = drawn[:, :width], chance[:, :width]
         return token, psi
 
-    @torch.inference_mode()
     def _draw(self, part: Part, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
-        """Draw the tokens of a micro-batch."""
+        """Draw the tokens of a micro-batch, those of a row again while they come to a dead end."""
+        token, psi, dead = self._draw_once(part, place, quantile)
+        for attempt in range(1, 1 + REDRAWS):
+            rows = np.flatnonzero(dead)
+            if not len(rows):
+                break
+            further = rehashed(quantile[rows], attempt)
+            again = self._draw_once(part.of(rows), place[rows], further)
+            token[rows], psi[rows], dead[rows] = again
+        return token, psi
+
+    @torch.inference_mode()
+    def _draw_once(self, part: Part, place: Mask, quantile: Floats) -> tuple[Ids, Floats, Mask]:
+        """Draw the tokens of a micro-batch; also return which rows came to a dead end."""
         token, psi = np.zeros(place.shape, dtype=np.int64), np.zeros(place.shape)
         sweep, count = PartSweep(self.predictor, part, place), place.sum(1)
         order = np.argsort(~place, axis=1, kind="stable")  # the tokens to draw first
         walk = None if self.language is None else Walk(self._given(part))
+        prefixes = self._prefixes(part)
         for i in range(int(count.max(initial=0))):
             at, use = order[:, i], i < count
             rows = np.flatnonzero(use)
             p = sweep.read(at)
             if walk is not None:
                 p = walk.weigh(at, use, p)
-            drawn = np.zeros(len(at), dtype=np.int64)
-            drawn[use] = inverse_cdf(p[use], quantile[rows, at[use]])
-            token[rows, at[use]], psi[rows, at[use]] = drawn[use], p[rows, drawn[use]]
+            drawn, here = np.zeros(len(at), dtype=np.int64), (rows, at[use])
+            drawn[use], psi[here] = draw_one(prefixes, *here, p[use], quantile[here])
+            token[here] = drawn[use]
             sweep.put(at, drawn, use)
             if walk is not None:
                 walk.put(at, drawn, use)
-        return token, psi
+        dead = np.zeros(len(place), dtype=bool) if prefixes is None else prefixes.dead
+        return token, psi, dead
+
+
+def repeated(count: int, device: torch.device) -> Tensor:
+    """Return the row of each filled row of a sweep over ``count`` rows."""
+    least = LEAST_ROWS if device.type == "cpu" else 1
+    return torch.arange(-(-max(count, least) // WHOLE_ROWS) * WHOLE_ROWS).clamp(max=count - 1)
 
 
 def restricted(p: Floats, allowed: Mask) -> Floats:

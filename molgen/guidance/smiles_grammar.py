@@ -14,7 +14,8 @@ depth, and the set of open labels. The sum over all completions, the marginals o
 draws from it are therefore exact, by the forward-backward recursion (Rabiner, "A Tutorial on Hidden
 Markov Models", 1989), at a few percent of the time of a forward. Probability ratios between texts
 in ``L`` do not change. ``L`` has no valence and no aromaticity: a row that RDKit rejects for these
-is still invalid, and no row is corrected.
+is still invalid, and no row is corrected. These two are left to draws from the left
+(:class:`ValenceGrammar`).
 
 A row with no completion in ``L`` (fixed tokens that use a further label) is predicted without it.
 
@@ -24,7 +25,7 @@ of a regular language under such a product; here one is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ import numpy as np
 
 from molgen.errors import MolgenError
 from molgen.guidance.completions import Completions
+from molgen.guidance.prefixes import Prefixes
 from molgen.guidance.smiles_states import DOT, FIRST_LABEL, OUTSIDE, SmilesStates
 from molgen.molecules.smiles import LABEL, kind
 from molgen.utils.arrays import Floats, Ids, Mask
@@ -73,11 +75,36 @@ class SmilesGrammar:
         return Language(kinds, self.depth, min(self.labels, len(used)))
 
 
-GRAMMARS = {"none": None, "smiles": SmilesGrammar}
+@dataclass(frozen=True)
+class ValenceGrammar(SmilesGrammar):
+    """Well-formed SMILES of which no token makes a valence or an aromatic system impossible.
+
+    Such a token is left out when it is drawn, see :mod:`molgen.guidance.prefixes`; marginals, and
+    the weights of tokens to come, are those of :class:`SmilesGrammar`.
+    """
+
+    def language(self, vocab: Sequence[str]) -> Language:
+        """Return the language over a vocabulary, with padding and the mask last."""
+        from molgen.molecules.partial import can_begin
+
+        plain = super().language(vocab)
+        return ValenceLanguage(plain.kinds, plain.depth, plain.labels, tuple(vocab), can_begin)
+
+
+GRAMMARS = {"none": None, "smiles": SmilesGrammar, "valence": ValenceGrammar}
 
 
 class Language(SmilesStates):
     """A grammar over a vocabulary."""
+
+    def prefixes(self, tokens: Ids, masked: Mask) -> Prefixes | None:
+        """Return the texts of rows from the left, if their draws are checked; else None.
+
+        Args:
+            tokens: of the rows, shape (rows, longest), padded at the end.
+            masked: masked positions, same shape.
+        """
+        return None
 
     def given(self, tokens: Ids, masked: Mask, p: Floats) -> Completions:
         """Return the distribution over completions of rows.
@@ -88,6 +115,23 @@ class Language(SmilesStates):
             p: the prediction there, shape (rows, longest, vocab).
         """
         return Completions(self, tokens, masked, p)
+
+
+@dataclass(frozen=True, eq=False)
+class ValenceLanguage(Language):
+    """The same whose draws are checked.
+
+    Attributes:
+        vocab: text of each token, padding and the mask last.
+        possible: whether a text can begin a molecule; and whether more tokens follow it.
+    """
+
+    vocab: tuple[str, ...]
+    possible: Callable[[str, bool], bool]
+
+    def prefixes(self, tokens: Ids, masked: Mask) -> Prefixes:
+        """Return the texts of rows from the left; see :class:`Language`."""
+        return Prefixes(self.possible, self.vocab, tokens, masked)
 
 
 def spread(p: Floats, masked: Mask) -> Floats:

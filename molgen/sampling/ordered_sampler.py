@@ -86,7 +86,7 @@ class OrderedSampler(RowSampler):
         alpha_t = 1 - masked.sum(1) / real.sum(1)
         condition, index = state.job.conditions(molecules), state.job.indices(molecules)
         found = predict(self.predictor, self.language, tokens, None, condition, alpha_t, index)
-        p = found.marginals()
+        p = found.marginals() if self.order.reads_prediction else np.zeros((*masked.shape, 0))
         row, position = index[:, None], np.arange(masked.shape[1])
         u, u_order = (
             randomness.uniform(state.job.seed, randomness.STEP, row, at[:, None], position)

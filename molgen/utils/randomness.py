@@ -52,6 +52,7 @@ class Use(IntEnum):
     LEAD_CHOICE = auto()
     LEAD_SPAN = auto()
     TUNE = auto()
+    REDRAW = auto()
 
 
 def _mix(h: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -102,6 +103,11 @@ def uniform(seed: int, stream: int, *coordinates: ArrayLike) -> NDArray[np.float
 def used(seed: int, use: Use, *coordinates: ArrayLike) -> NDArray[np.float64]:
     """Return uniforms in [0, 1) for a use; see :func:`uniform`."""
     return uniform(seed, SHUFFLE, use, *coordinates)
+
+
+def rehashed(u: ArrayLike, attempt: int) -> NDArray[np.float64]:
+    """Return further uniforms in [0, 1), a function of uniforms; 0 is one of the first draw."""
+    return used(attempt, Use.REDRAW, (np.asarray(u) * 2.0**53).astype(np.uint64))
 
 
 def normalised(weight: NDArray[np.float64], otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
