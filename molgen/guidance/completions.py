@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from molgen.guidance.prefixes import Prefixes, draw_one
+from molgen.guidance.prefixes import Prefixes, draw_one, until_alive
 from molgen.guidance.smiles_states import (
     DEAD,
     DEPTH_CHANGE,
@@ -73,19 +73,34 @@ class Completions:
         Returns:
             Tokens and their probabilities, both with the shape of ``place``; 0 elsewhere.
         """
+
+        def draw(rows: Ids, u: Floats) -> tuple[Ids, Floats, Mask]:
+            here, further = np.zeros_like(place), quantile.copy()
+            here[rows], further[rows] = place[rows], u
+            token, psi, dead = self._draw_once(here, further)
+            return token[rows], psi[rows], dead[rows]
+
+        return until_alive(draw, quantile)
+
+    def _draw_once(self, place: Mask, quantile: Floats) -> tuple[Ids, Floats, Mask]:
+        """Draw tokens; also return which rows came to a dead end."""
         token, psi = np.zeros(place.shape, dtype=np.int64), np.zeros(place.shape)
         jointly = np.asarray(place.any(1))
         prefixes = self.language.prefixes(self.tokens, self.masked)
         if "_marginals" in vars(self):  # a token alone is drawn from its marginal
             alone = np.asarray(place.sum(1) == 1)
-            at = np.nonzero(place & alone[:, None])
-            token[at], psi[at] = draw_one(prefixes, *at, self._marginals[at], quantile[at])
+            rows, columns = np.nonzero(place & alone[:, None])
+            at = rows, columns
+            token[at], psi[at] = draw_one(
+                prefixes, rows, columns, self._marginals[at], quantile[at]
+            )
             jointly &= ~alone
         for chunk, behind in zip(self.chunks, self.behind, strict=True):
             chosen = np.flatnonzero(jointly[chunk])
             if len(chosen):
                 self._draw(chunk, chosen, behind, place, quantile, token, psi, prefixes)
-        return token, psi
+        dead = np.zeros(len(place), dtype=bool) if prefixes is None else prefixes.dead
+        return token, psi, dead
 
     def _draw(
         self,

@@ -24,7 +24,7 @@ from molgen.guidance.conditional_denoiser import MicroBatchedDenoiser
 from molgen.guidance.grammar_walk import Walk
 from molgen.guidance.kernels import ClassifierFree, Guidance, nest
 from molgen.guidance.predictor import NetworkPredictor
-from molgen.guidance.prefixes import Prefixes, draw_one
+from molgen.guidance.prefixes import Prefixes, draw_one, until_alive
 from molgen.guidance.shaping import Shaping
 from molgen.guidance.smiles_grammar import Language
 from molgen.nn.joint_block import JointBlock, Sweep
@@ -37,13 +37,12 @@ from molgen.nn.micro_batches import (
     whole_rows,
 )
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.randomness import normalised, rehashed
+from molgen.utils.randomness import normalised
 from molgen.utils.threads import Workers
 
 # Rows of a sweep are filled up to a multiple of WHOLE_ROWS and to LEAST_ROWS, for batch invariance:
 # a matrix product of few rows sums in another order.
 LEAST_ROWS, WHOLE_ROWS = 32, 8
-REDRAWS = 8  # of the tokens of a step that come to a dead end
 
 
 class JointPredictor(NetworkPredictor):
@@ -333,15 +332,13 @@ class JointStep:
 
     def _draw(self, part: Part, place: Mask, quantile: Floats) -> tuple[Ids, Floats]:
         """Draw the tokens of a micro-batch, those of a row again while they come to a dead end."""
-        token, psi, dead = self._draw_once(part, place, quantile)
-        for attempt in range(1, 1 + REDRAWS):
-            rows = np.flatnonzero(dead)
-            if not len(rows):
-                break
-            further = rehashed(quantile[rows], attempt)
-            again = self._draw_once(part.of(rows), place[rows], further)
-            token[rows], psi[rows], dead[rows] = again
-        return token, psi
+
+        def draw(rows: Ids, u: Floats) -> tuple[Ids, Floats, Mask]:
+            return self._draw_once(
+                part if len(rows) == len(place) else part.of(rows), place[rows], u
+            )
+
+        return until_alive(draw, quantile)
 
     @torch.inference_mode()
     def _draw_once(self, part: Part, place: Mask, quantile: Floats) -> tuple[Ids, Floats, Mask]:

@@ -12,7 +12,7 @@ exactly the distribution over the possible ones: with the drawn token's interval
 excluded, the quantile's place within this interval is uniform again. A text is never rejected as a
 whole, so that a prefix with few possible continuations keeps its probability (what Park et al.,
 "Grammar-Aligned Decoding", 2024, correct by sampling again and again). Where no token is possible
-the first one stays: the row has come to a dead end.
+the first one stays: the row has come to a dead end, and its tokens of this step are drawn again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from molgen.utils.arrays import Floats, Ids, Mask
-from molgen.utils.randomness import inverse_cdf
+from molgen.utils.randomness import inverse_cdf, rehashed
 
 
 class Prefixes:
@@ -108,6 +108,31 @@ class Prefixes:
                 return first, float(p[first]), True
             token = int(inverse_cdf(left[None], np.array([quantile]))[0])
         return token, float(left[token] / left.sum()), False
+
+
+REDRAWS = 8  # of the tokens of a step that come to a dead end
+
+
+def until_alive(
+    draw: Callable[[Ids, Floats], tuple[Ids, Floats, Mask]], quantile: Floats
+) -> tuple[Ids, Floats]:
+    """Draw tokens of rows, and those of a row again while they come to a dead end.
+
+    Args:
+        draw: from rows, shape (rows,), and the quantiles of their tokens, (rows, longest), returns
+            tokens and their probabilities, same shape, and which rows came to a dead end.
+        quantile: of the first draw, shape (all rows, longest).
+
+    Returns:
+        Tokens and their probabilities, shape (all rows, longest).
+    """
+    token, psi, dead = draw(np.arange(len(quantile)), quantile)
+    for attempt in range(1, 1 + REDRAWS):
+        rows = np.flatnonzero(dead)
+        if not len(rows):
+            break
+        token[rows], psi[rows], dead[rows] = draw(rows, rehashed(quantile[rows], attempt))
+    return token, psi
 
 
 def draw_one(

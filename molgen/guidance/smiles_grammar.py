@@ -97,15 +97,6 @@ GRAMMARS = {"none": None, "smiles": SmilesGrammar, "valence": ValenceGrammar}
 class Language(SmilesStates):
     """A grammar over a vocabulary."""
 
-    def prefixes(self, tokens: Ids, masked: Mask) -> Prefixes | None:
-        """Return the texts of rows from the left, if their draws are checked; else None.
-
-        Args:
-            tokens: of the rows, shape (rows, longest), padded at the end.
-            masked: masked positions, same shape.
-        """
-        return None
-
     def given(self, tokens: Ids, masked: Mask, p: Floats) -> Completions:
         """Return the distribution over completions of rows.
 
@@ -130,7 +121,7 @@ class ValenceLanguage(Language):
     possible: Callable[[str, bool], bool]
 
     def prefixes(self, tokens: Ids, masked: Mask) -> Prefixes:
-        """Return the texts of rows from the left; see :class:`Language`."""
+        """Return the texts of rows from the left; see :class:`SmilesStates`."""
         return Prefixes(self.possible, self.vocab, tokens, masked)
 
 

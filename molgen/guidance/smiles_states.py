@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from molgen.guidance.prefixes import Prefixes
 from molgen.molecules.smiles import ATOM, BOND, CLOSING, LABEL, OPENING
 from molgen.utils.arrays import Floats, Ids, Mask
 
@@ -96,6 +97,15 @@ class SmilesStates:
     kinds: Ids
     depth: int
     labels: int
+
+    def prefixes(self, tokens: Ids, masked: Mask) -> Prefixes | None:
+        """Return the texts of rows from the left, if their draws are checked; else None.
+
+        Args:
+            tokens: of the rows, shape (rows, longest), padded at the end.
+            masked: masked positions, same shape.
+        """
+        return None
 
     def start(self, rows: int) -> Floats:
         """Return the weight of each state before the first token."""

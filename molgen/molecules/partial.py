@@ -5,8 +5,8 @@ and aromatic systems are not, but a text from the left shows them as soon as the
 partialsmiles (O'Boyle, "partialsmiles: a validating SMILES parser", 2019) counts the bonds of every
 atom, those that the text has announced included, and looks for a Kekule form of each aromatic
 system that nothing can join any more. Added here: an aromatic atom that nothing can join has two
-aromatic bonds at least, as one in a ring has; and behind a label or an aromatic atom one more token
-is possible. A whole text is read by RDKit.
+aromatic bonds at least, as one in a ring has; and one more token is possible. A whole text is read
+by RDKit.
 """
 
 from __future__ import annotations
@@ -33,14 +33,13 @@ def can_begin(text: str, more: bool) -> bool:
     if not more:
         with rdBase.BlockLogs():
             return Chem.MolFromSmiles(text) is not None
-    last = text[-1:]
-    if last.isdigit() or last == "]" or last.islower():
-        return any(_reads(text + token) for token in _continuations(text))
-    return _reads(text)
+    if text[-1:].isupper() or text[-1:] == "(":  # partialsmiles counts the bond that must follow
+        return _reads(text)
+    return any(_reads(text + token) for token in _continuations(text))
 
 
 def _continuations(text: str) -> list[str]:
-    """Return tokens of all kinds that may follow an atom or a label, the likeliest first."""
+    """Return tokens of all kinds that may follow, the likeliest first."""
     inside = text.count("(") > text.count(")")
     return [*([")"] if inside else []), "C", "c", "=C", *"123456", "#C"]
 

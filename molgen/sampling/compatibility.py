@@ -8,9 +8,11 @@ from molgen.diffusion.plan import Plan
 from molgen.diffusion.token_weights import PROPERTY, PSI
 from molgen.errors import MolgenError
 from molgen.guidance.kernels import ClassifierFree
+from molgen.guidance.smiles_grammar import GRAMMARS
 from molgen.guidance.spec import takes_whole_steps
 from molgen.nn.denoiser import noise_of
 from molgen.sampling.settings import CONTINUOUS, Settings
+from molgen.sampling.words import write
 
 
 def check(
@@ -91,14 +93,15 @@ def _check_grammar(model: Checkpoint, settings: Settings) -> None:
     """
     if settings.grammar is None:
         return
+    name = write(settings.grammar, GRAMMARS)
     if model.tokenizer.representation != "smiles":
         raise MolgenError(
-            f"grammar is smiles, expected none: model {model.name!r} has "
+            f"grammar is {name}, expected none: model {model.name!r} has "
             f"{model.tokenizer.representation}, in which every text is well-formed"
         )
     if noise_of(model.denoiser) != "masked" or takes_whole_steps(settings.guidance):
         raise MolgenError(
-            "grammar is smiles, expected none: it needs masked noise and no guidance that acts on "
+            f"grammar is {name}, expected none: it needs masked noise and no guidance that acts on "
             "the mask entry"
         )
 

@@ -158,8 +158,9 @@ class Settings:
         value=None, method=True, preset=True,
     )  # fmt: skip
     grammar: SmilesGrammar | None = words(
-        "condition every draw on well-formed text: none, or smiles: balanced parentheses and "
-        "paired ring labels",
+        "condition every draw on well-formed text: none, smiles: balanced parentheses and paired "
+        "ring labels, or valence: and no token that makes a valence or an aromatic system "
+        "impossible, for draws from the left such as chunks",
         "G", "none", _reader("grammar"), _writer("write", "GRAMMARS"),
         value=None, method=True, preset=True,
     )  # fmt: skip

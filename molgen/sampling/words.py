@@ -163,7 +163,7 @@ def order(text: str) -> Order | None:
 
 
 def grammar(text: str) -> SmilesGrammar | None:
-    """Read ``none``, ``smiles`` or ``smiles:depth=5,labels=5``.
+    """Read ``none``, ``smiles``, ``valence`` or ``smiles:depth=5,labels=5``.
 
     Raises:
         MolgenError: naming the value and what is allowed.
