@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from molgen.api.load import ModelLike, loaded
 from molgen.api.progress import Progress
 from molgen.api.train_options import TrainRequest, data_options
+from molgen.errors import MolgenError
 from molgen.sampling.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from molgen.model import Model
+    from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.nn.joint_block import JointBlock
     from molgen.training.prepared import PreparedDataset
     from molgen.training.recipe import TrainConfig
@@ -29,6 +31,7 @@ def train_few_step(
     request: TrainRequest,
     resume: bool,
     progress: Progress,
+    init: ModelLike | None = None,
 ) -> Result[dict[str, Any]]:
     """Train a joint block for a model; see :func:`molgen.api.train.train`.
 
@@ -39,11 +42,12 @@ def train_few_step(
         request: options of training.
         resume: continue an earlier run.
         progress: shows it.
+        init: a model whose joint block is trained further, for this network.
 
     Raises:
-        MolgenError: if an argument or the file is invalid, or the model has no masked noise.
+        MolgenError: if an argument or the file is invalid, the model has no masked noise, or the
+            block of ``init`` does not fit it.
     """
-    from molgen.nn.denoiser import MoleculeDenoiser
     from molgen.training.few_step import RECIPE, check_denoiser, mean_nats, train_block
     from molgen.training.log import read_log
     from molgen.training.prepared import prepare
@@ -51,8 +55,9 @@ def train_few_step(
 
     request.without_shape()
     model, folder = loaded(model), folders[0]
-    denoiser = cast(MoleculeDenoiser, model.denoiser)
+    denoiser = cast("MoleculeDenoiser", model.denoiser)
     check_denoiser(denoiser)
+    start = None if init is None else _start(loaded(init), denoiser)
     prepared = prepare(
         file,
         folder,
@@ -75,7 +80,9 @@ def train_few_step(
         device=request.device or "cpu",
         dtype=request.dtype or "auto",
     )
-    block = train_block(prepared.data, denoiser, folder, config, progress.shown, resume)
+    block = train_block(
+        prepared.data, denoiser, folder, config, progress.shown, resume, start=start
+    )
     nats = mean_nats(prepared.data, denoiser, block, config.seed)
     info = _facts(model, prepared, block, config, nats)
     for place in folders:
@@ -85,6 +92,22 @@ def train_few_step(
         "as a product; sample with joint=block and few steps"
     )
     return Result(read_log(folder), info, 1, request=request, output=folder)
+
+
+def _start(init: Model, denoiser: MoleculeDenoiser) -> JointBlock:
+    """Return the joint block of a model, for another network of the same shape.
+
+    Raises:
+        MolgenError: if there is none, or it does not fit.
+    """
+    from molgen.nn.joint_block import SHARED
+
+    block = init.joint_block()
+    for name in SHARED:
+        value = getattr(denoiser.config, name)
+        if (found := getattr(block.config, name)) != value:
+            raise MolgenError(f"{name} of init's joint block is {found!r}, expected {value!r}")
+    return block
 
 
 def _facts(

@@ -79,7 +79,8 @@ def train(
     Args:
         file: a file of SMILES, a finished dataset.npz, a table, or molecules in any container.
         out: folder of the run and its model.
-        init: start from this model's weights.
+        init: start from this model's weights; with ``few_step`` from its joint block, such as that
+            of the network before it was trained further.
         few_step: train a joint block for this model, whose network does not change: the result is
             the model with the block, for ``joint="block"`` and few steps.
         column: of the SMILES; None for the usual ones.
@@ -139,13 +140,14 @@ def train(
     if few_step is not None:
         from molgen.api.few_step import train_few_step
 
-        if init is not None or prepare_only or self_correct or prefix_masks:
+        if prepare_only or self_correct or prefix_masks:
             raise MolgenError(
-                "few_step is given, expected no init, prepare_only, self_correct or prefix_masks"
+                "few_step is given, expected no prepare_only, self_correct or prefix_masks"
             )
         with failures(), locked(folder):
             source_file = source_of(file, folder)
-            return train_few_step(source_file, few_step, exports, request, not no_resume, progress)
+            how = (not no_resume, progress, init)
+            return train_few_step(source_file, few_step, exports, request, *how)
     if init is not None:
         request.without_shape()
     start = None if init is None else loaded(init)

@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="DIR", help="folder of the run and its model"
     )
     parser.add_argument(
-        "--init", metavar="MODEL", type=options.model_name, help="start from this model's weights"
+        "--init",
+        metavar="MODEL",
+        type=options.model_name,
+        help="start from this model's weights (with --few-step from its joint block)",
     )
     parser.add_argument(
         "--few-step",

@@ -211,11 +211,14 @@ class Sweep:
         return self._fixed[self._rows, at] + self.block.token(before)
 
 
+SHARED = (
+    "vocab_size", "max_position_embeddings", "hidden_size", "num_heads", "mlp_ratio",
+    "condition_size", "properties", "property_mean", "property_std",
+)  # fmt: skip
+"""Fields that a joint block has from its denoiser."""
+
+
 def shape_for(denoiser: DenoiserConfig) -> JointBlockConfig:
     """Return the shape of a joint block for a denoiser: of its width."""
-    same = (
-        "vocab_size", "max_position_embeddings", "hidden_size", "num_heads", "mlp_ratio",
-        "condition_size", "properties", "property_mean", "property_std",
-    )  # fmt: skip
-    given = {name: getattr(denoiser, name) for name in same}
+    given = {name: getattr(denoiser, name) for name in SHARED}
     return JointBlockConfig(denoiser_size=denoiser.hidden_size, num_layers=1, **given)

@@ -107,6 +107,7 @@ def train_block(
     progress: bool = True,
     resume: bool = True,
     prefixes: float = 0.5,
+    start: JointBlock | None = None,
 ) -> JointBlock:
     """Train a joint block for a denoiser; the same call resumes an interrupted run.
 
@@ -118,6 +119,7 @@ def train_block(
         progress: show progress.
         resume: from a checkpoint in the folder.
         prefixes: see :class:`JointDraws`.
+        start: a block to start from, which is trained in place; None for a new one.
 
     Returns:
         The block with averaged weights, in evaluation mode.
@@ -128,7 +130,7 @@ def train_block(
     check_denoiser(denoiser)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        block = JointBlock(shape_for(denoiser.config))
+        block = start or JointBlock(shape_for(denoiser.config))
     frozen = denoiser.eval().requires_grad_(False).to(config.device)
 
     def end(trainer: Trainer) -> None:

@@ -60,10 +60,27 @@ def test_a_finished_run_is_not_repeated(model: Path, molgen: Run) -> None:
     assert (model / "joint" / "model.safetensors").read_bytes() == before
 
 
+def test_a_block_is_trained_further(model: Path, molgen: Run) -> None:
+    table, base = model.parent / "molecules.csv", model.parent / "model"
+    words = ("--epochs", 1, "--batch-size", 8, "--workers", 1, "--dtype", "fp32", "--lr", 1e-9)
+    found = molgen(
+        "train", table, "--few-step", base, "--init", model, "--out", model.parent / "on", *words
+    )
+    assert found.status == 0, found.err
+    before, after = (
+        library.load(folder).joint_block().state_dict() for folder in (model, model.parent / "on")
+    )
+    for name, values in before.items():
+        np.testing.assert_allclose(after[name], values, rtol=0, atol=1e-2)  # bfloat16, and no step
+    found = molgen("train", table, "--few-step", base, "--init", base, "--out", table.parent / "no")
+    assert "no joint block" in found.refused()
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (("--init", "qm9"), "few_step"),
+        (("--init", "qm9"), "block"),
+        (("--prefix-masks", 0.2), "few_step"),
         (("--prepare-only",), "few_step"),
         (("--layers", 2), "layers"),
         (("--properties", "tpsa"), "tpsa"),
