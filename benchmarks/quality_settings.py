@@ -85,6 +85,7 @@ SETTINGS: dict[str, Setting] = {
     "chunks-4-grammar": Setting(more={"order": "chunks:forwards=4", **SMILES}),
     **{f"few-{k}": Setting(more=few(k)) for k in (1, 2, 3, 4, 6, 8)},
     **{f"few-{k}-grammar": Setting(more=few(k, "smiles")) for k in (1, 2, 3, 4, 6, 8)},
+    **{f"few-{k}-valence": Setting(more=few(k, "valence")) for k in (4, 8)},
     "ancestral-grammar": Setting(more=SMILES),
     "seven-ancestral": Setting(targets=SEVEN),
     "seven-ancestral-grammar": Setting(targets=SEVEN, more=SMILES),
@@ -92,5 +93,6 @@ SETTINGS: dict[str, Setting] = {
     "seven-order-grammar": Setting(gamma=2.0, targets=SEVEN, more={**SURE, **SMILES}),
     "seven-few-4": Setting(targets=SEVEN, more=few(4)),
     "seven-few-4-grammar": Setting(targets=SEVEN, more=few(4, "smiles")),
+    "seven-few-4-valence": Setting(targets=SEVEN, more=few(4, "valence")),
     "seven-few-2-grammar": Setting(gamma=2.0, targets=SEVEN, more=few(2, "smiles")),
 }

@@ -59,6 +59,7 @@ ORDERS = {
     "entropy-bounded": "--order entropy-bounded:gamma=.5",
     "klass": "--order klass",
     "with a grammar": "--order entropy-bounded:gamma=2 --grammar smiles",
+    "with valences": "--order chunks:forwards=3 --grammar valence --temperature 4",
 }
 CLASSIFIERS = {
     "amortised": "cbg",
@@ -111,6 +112,8 @@ FEW = "--steps 32 --seed 3 --dtype fp32"
 BUNDLED: dict[str, str] = {
     "qm9": f"sample qm9 --n 48 --remask ancestral --weights uniform --gamma 1 {FEW}",
     "qm9, cfg": f"sample qm9 --n 24 --target qed=max --remask rescale:eta=.1 --gamma 2 {FEW}",
+    "qm9, block": "sample qm9 --n 24 --joint block --order chunks:forwards=4 --grammar valence "
+    "--temperature 1.5 --seed 3 --dtype fp32",
     "qm9-ar": f"sample qm9-ar --n 48 {FEW}",
     "zinc250k": f"sample zinc250k --n 16 --remask ancestral --weights uniform --adapt none {FEW}",
     "zinc250k, cbg": "sample zinc250k --n 8 --target qed=.8.. --guidance cbg:cfg=1 --gamma 2 "

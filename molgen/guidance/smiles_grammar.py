@@ -35,7 +35,7 @@ from molgen.errors import MolgenError
 from molgen.guidance.completions import Completions
 from molgen.guidance.prefixes import Prefixes
 from molgen.guidance.smiles_states import DOT, FIRST_LABEL, OUTSIDE, SmilesStates
-from molgen.molecules.smiles import LABEL, kind
+from molgen.molecules.smiles import ATOM, LABEL, kind
 from molgen.utils.arrays import Floats, Ids, Mask
 
 __all__ = ["GRAMMARS", "OUTSIDE", "Completions", "Language", "SmilesGrammar", "spread"]
@@ -80,15 +80,22 @@ class ValenceGrammar(SmilesGrammar):
     """Well-formed SMILES of which no token makes a valence or an aromatic system impossible.
 
     Such a token is left out when it is drawn, see :mod:`molgen.guidance.prefixes`; marginals, and
-    the weights of tokens to come, are those of :class:`SmilesGrammar`.
+    the weights of tokens to come, are those of :class:`SmilesGrammar`. Texts with an atom of which no
+    valence is known, such as a metal's ion, are not judged.
     """
 
     def language(self, vocab: Sequence[str]) -> Language:
         """Return the language over a vocabulary, with padding and the mask last."""
-        from molgen.molecules.partial import can_begin
+        from molgen.molecules.partial import can_begin, knows
 
         plain = super().language(vocab)
-        return ValenceLanguage(plain.kinds, plain.depth, plain.labels, tuple(vocab), can_begin)
+        atoms = [token for token in vocab[:-2] if kind(token) == ATOM]
+        unknown = [token for token in atoms if not knows(token)]
+
+        def possible(text: str, more: bool) -> bool:
+            return any(token in text for token in unknown) or can_begin(text, more)
+
+        return ValenceLanguage(plain.kinds, plain.depth, plain.labels, tuple(vocab), possible)
 
 
 GRAMMARS = {"none": None, "smiles": SmilesGrammar, "valence": ValenceGrammar}

@@ -38,6 +38,11 @@ def can_begin(text: str, more: bool) -> bool:
     return any(_reads(text + token) for token in _continuations(text))
 
 
+def knows(atom: str) -> bool:
+    """Return whether the valences of an atom's token are known."""
+    return _reads(atom)
+
+
 def _continuations(text: str) -> list[str]:
     """Return tokens of all kinds that may follow, the likeliest first."""
     inside = text.count("(") > text.count(")")

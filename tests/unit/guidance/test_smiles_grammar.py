@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from molgen.data.tokenizer import MASK, PAD
-from molgen.guidance.smiles_grammar import OUTSIDE, Completions, Language, SmilesGrammar
+from molgen.guidance.smiles_grammar import (
+    OUTSIDE,
+    Completions,
+    Language,
+    SmilesGrammar,
+    ValenceGrammar,
+    ValenceLanguage,
+)
 
 VOCAB = ["(", ")", "1", "2", "=", "C", "O", PAD, MASK]
 LANGUAGE = SmilesGrammar(depth=2, labels=2).language(VOCAB)
@@ -219,3 +226,10 @@ def test_vocabularies_with_missing_or_further_tokens() -> None:
     assert found[0, 0].tolist() == found[0, 2].tolist() == [0, 0, 1, 0, 0, 0]
     with pytest.raises(ValueError, match="labels is 10"):
         SmilesGrammar(labels=10)
+
+
+def test_texts_with_an_atom_of_unknown_valence_are_not_judged() -> None:
+    language = ValenceGrammar().language(["C", "F", "[Pt]", "[PAD]", "[MASK]"])
+    assert isinstance(language, ValenceLanguage)
+    assert not language.possible("CFC", True)
+    assert language.possible("[Pt]CFC", True)
