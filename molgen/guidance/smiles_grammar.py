@@ -80,8 +80,8 @@ class ValenceGrammar(SmilesGrammar):
     """Well-formed SMILES of which no token makes a valence or an aromatic system impossible.
 
     Such a token is left out when it is drawn, see :mod:`molgen.guidance.prefixes`; marginals, and
-    the weights of tokens to come, are those of :class:`SmilesGrammar`. Texts with an atom of unknown
-    valence, such as a metal's ion, are not judged.
+    the weights of tokens to come, are those of :class:`SmilesGrammar`. Texts with atoms of unknown
+    valence, such as metal ions, are not judged.
     """
 
     def language(self, vocab: Sequence[str]) -> Language:
