@@ -116,7 +116,7 @@ def test_a_share_out_of_range_is_named(share: object) -> None:
     ],
 )
 def test_only_plain_masked_noise_has_prefix_masks(kind: str, correct: bool, network: str) -> None:
-    with pytest.raises(MolgenError, match=f"prefix_masks is {SHARE}.*{network}"):
+    with pytest.raises(MolgenError, match=rf"prefix_masks is {SHARE}.*{network}"):
         objective_for(kind, DATA.pad_id, DATA.mask_id, kind == "uniform", correct, SHARE)
     assert objective_for("masked", DATA.pad_id, DATA.mask_id, False, prefix_masks=SHARE) == Masked(
         DATA.mask_id, prefix_masks=SHARE
@@ -174,7 +174,7 @@ def test_a_run_from_before_prefix_masks_had_none(tmp_path: Path) -> None:
     text = path.read_text()
     assert '"prefix_masks": 0.0, ' in text
     path.write_text(text.replace('"prefix_masks": 0.0, ', ""))
-    with pytest.raises(MolgenError, match="prefix_masks 0.0, expected 0.15"):
+    with pytest.raises(MolgenError, match=r"prefix_masks 0\.0, expected 0\.15"):
         train(DATA, tmp_path, shape(DATA), recipe(epochs=1, prefix_masks=SHARE), progress=False)
     train(DATA, tmp_path, shape(DATA), recipe(epochs=1), progress=False)
 
