@@ -68,6 +68,8 @@ METHODS = {
     "remdm": Method({"remask": "rescale:eta=.5"}),
     "retries": Method({"adapt": "remask:share=.3,by=psi,tau=.1,until=valid"}, 0.5),
     "ancestral, temperature .7": Method({"temperature": 0.7}),
+    "ancestral, temperature .6": Method({"temperature": 0.6}),
+    "ancestral, temperature .5": Method({"temperature": 0.5}),
     "remdm, confidence": Method({"remask": "rescale:eta=.5", "remask_weights": "confidence"}),
     "random retries": Method({"adapt": "remask:share=.3,by=random,until=valid"}, 0.5),
 }
