@@ -57,10 +57,13 @@ class Method:
     Attributes:
         settings: of sampling.
         share: of the budget that the first draw has; the rest is for retries.
+        cost: forwards in parts of those expected with uniform remasking. Weights remask fewer
+            tokens than a plan allows, so that at equal forwards there are more steps.
     """
 
     settings: dict[str, Any]
     share: float = 1.0
+    cost: float = 1.0
 
 
 METHODS = {
@@ -70,7 +73,9 @@ METHODS = {
     "ancestral, temperature .7": Method({"temperature": 0.7}),
     "ancestral, temperature .6": Method({"temperature": 0.6}),
     "ancestral, temperature .5": Method({"temperature": 0.5}),
-    "remdm, confidence": Method({"remask": "rescale:eta=.5", "remask_weights": "confidence"}),
+    "remdm, confidence": Method(
+        {"remask": "rescale:eta=.5", "remask_weights": "confidence"}, cost=0.73
+    ),
     "random retries": Method({"adapt": "remask:share=.3,by=random,until=valid"}, 0.5),
 }
 
@@ -173,7 +178,7 @@ def draw(
     """Draw ``n`` rows of each loop."""
     settings, lengths = dict(method.settings), [len(loop.residues) for loop in loops]
     remask = settings.get("remask", "ancestral")
-    settings["steps"] = steps_for(budget * method.share, remask, lengths)
+    settings["steps"] = steps_for(budget * method.share / method.cost, remask, lengths)
     check = None
     if "adapt" in settings:  # no text is good enough, so that every row has the whole budget
         settings["adapt"] += f",budget={budget}"
