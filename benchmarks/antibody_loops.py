@@ -255,7 +255,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 
     native = table[table["method"] == NATIVE]
     found = summary(table[table["method"] != NATIVE])
-    figure, axes = plt.subplots(1, 4, figsize=(15, 4), layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(15, 4.4), layout="constrained")
     panels: tuple[tuple[str, str, str], ...] = (
         ("forwards", "pll", "pseudo-log-likelihood a residue (nats)"),
         ("forwards", "diversity", "differing residues between draws"),
@@ -267,12 +267,16 @@ def plot(table: pd.DataFrame, path: Path) -> None:
             axis.errorbar(
                 rows[x], rows[y], yerr=rows[f"{y} sd"], marker="o", capsize=2, label=str(name)
             )
+        if x == "diversity":  # what likelihood costs when it is bought by temperature alone
+            colder = found[[name.startswith("ancestral") for name, _ in found.index]]
+            colder = colder.xs(16, level="budget").sort_values(x)
+            axis.plot(colder[x], colder[y], color="grey", ls="--", zorder=0)
         if y == "pll":
             axis.axhline(float(native["pll"].iloc[0]), color="grey", ls=":", label="the antibodies")
         axis.set_xlabel("forwards a row" if x == "forwards" else "differing residues between draws")
         axis.set_title(label, fontsize=10)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
     save_figure(figure, path)
 
 

@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="of the sets, blocks and tables")
     parser.add_argument("data", type=Path, help="the training data")
     parser.add_argument("--parts", nargs="+", default=["draw", "train", "nats", "quality"])
-    parser.add_argument("--rows", type=int, default=8192, help="rows drawn for a set")
+    parser.add_argument("--rows", type=int, default=6144, help="rows drawn for a set")
     parser.add_argument("--epochs", type=float, default=12)
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0, help="of training")
