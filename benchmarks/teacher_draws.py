@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/teacher_draws.py out/teacher_draws ../shared/datasets/qm9.csv.gz
 
 Three sets of as many distinct molecules: of the training data; drawn by the network without a
-target; drawn by it with k rings asked, as many rows for each k = 0..7, at gamma 3. Draws are
+target; drawn by it with k rings asked, as many rows for each k = 0..7, at ``--gamma``. Draws are
 ancestral, 128 steps, and of them the valid ones count, as ``molgen train`` reads a file. For each
 set a block of the same network is trained with the same options and seed. Printed are
 
@@ -31,11 +31,11 @@ from molgen.training.few_step import mean_nats
 from molgen.utils.files import replacing
 
 SETS = ("data", "draws", "guided draws")
-RINGS, GAMMA = range(8), 3.0
+RINGS = range(8)
 SEED = 1000  # of the draws, apart from those of the measurements
 
 
-def drawn(name: str, rows: int) -> list[str]:
+def drawn(name: str, rows: int, gamma: float) -> list[str]:
     """Return distinct valid molecules among the network's draws."""
     model = molgen.load("qm9")
     how: dict[str, Any] = {"remask": "ancestral", "steps": 128, "progress": False, "seed": SEED}
@@ -45,7 +45,7 @@ def drawn(name: str, rows: int) -> list[str]:
         each = rows // len(RINGS)
         asked: list[dict[str, Any]] = [{"ring_count": k} for k in RINGS]
         tables = [
-            model.sample(each, target, first=i * each, gamma=GAMMA, **how).table
+            model.sample(each, target, first=i * each, gamma=gamma, **how).table
             for i, target in enumerate(asked)
         ]
     table = pd.concat(tables)
@@ -61,7 +61,7 @@ def write_sets(options: argparse.Namespace) -> None:
         if not path.exists():
             data = pd.read_csv(options.data)["smiles"]
             sampled = data.sample(options.rows, random_state=SEED).tolist()
-            found = sampled if name == "data" else drawn(name, options.rows)
+            found = sampled if name == "data" else drawn(name, options.rows, options.gamma)
             with replacing(path) as part:
                 pd.DataFrame({"smiles": found}).to_csv(part, index=False)
     sets = {name: pd.read_csv(options.folder / f"{name} (all).csv") for name in SETS}
@@ -120,6 +120,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the training data")
     parser.add_argument("--parts", nargs="+", default=["draw", "train", "nats", "quality"])
     parser.add_argument("--rows", type=int, default=6144, help="rows drawn for a set")
+    parser.add_argument("--gamma", type=float, default=1, help="of the guided draws")
     parser.add_argument("--epochs", type=float, default=12)
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0, help="of training")
