@@ -254,7 +254,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     from molgen.utils.figures import save_figure
 
     native = table[table["method"] == NATIVE]
-    found = summary(table[table["method"] != NATIVE])
+    found = summary(table[table["method"] != NATIVE].sort_values("budget", kind="stable"))
     figure, axes = plt.subplots(1, 4, figsize=(15, 4.4), layout="constrained")
     panels: tuple[tuple[str, str, str], ...] = (
         ("forwards", "pll", "pseudo-log-likelihood a residue (nats)"),
