@@ -96,7 +96,7 @@ def nats(options: argparse.Namespace) -> pd.DataFrame:
         line: dict[str, Any] = {"held out of": source, "molecules": int(data.held_out.sum())}
         for name, model in models.items():
             network: Any = model.denoiser
-            found = mean_nats(data, network, model.joint_block, options.seed)
+            found = mean_nats(data, network, model.joint_block(), options.seed)
             line |= {"product": found["product"], f"block of {name}": found["block"]}
         lines.append(line)
     return pd.DataFrame(lines).round(3)
