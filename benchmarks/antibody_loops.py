@@ -57,10 +57,13 @@ class Method:
     Attributes:
         settings: of sampling.
         share: of the budget that the first draw has; the rest is for retries.
+        cost: forwards in parts of those expected with uniform remasking. Weights remask fewer
+            tokens than a plan allows, so that at equal forwards there are more steps.
     """
 
     settings: dict[str, Any]
     share: float = 1.0
+    cost: float = 1.0
 
 
 METHODS = {
@@ -68,7 +71,11 @@ METHODS = {
     "remdm": Method({"remask": "rescale:eta=.5"}),
     "retries": Method({"adapt": "remask:share=.3,by=psi,tau=.1,until=valid"}, 0.5),
     "ancestral, temperature .7": Method({"temperature": 0.7}),
-    "remdm, confidence": Method({"remask": "rescale:eta=.5", "remask_weights": "confidence"}),
+    "ancestral, temperature .6": Method({"temperature": 0.6}),
+    "ancestral, temperature .5": Method({"temperature": 0.5}),
+    "remdm, confidence": Method(
+        {"remask": "rescale:eta=.5", "remask_weights": "confidence"}, cost=0.73
+    ),
     "random retries": Method({"adapt": "remask:share=.3,by=random,until=valid"}, 0.5),
 }
 
@@ -171,7 +178,7 @@ def draw(
     """Draw ``n`` rows of each loop."""
     settings, lengths = dict(method.settings), [len(loop.residues) for loop in loops]
     remask = settings.get("remask", "ancestral")
-    settings["steps"] = steps_for(budget * method.share, remask, lengths)
+    settings["steps"] = steps_for(budget * method.share / method.cost, remask, lengths)
     check = None
     if "adapt" in settings:  # no text is good enough, so that every row has the whole budget
         settings["adapt"] += f",budget={budget}"
@@ -247,8 +254,8 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     from molgen.utils.figures import save_figure
 
     native = table[table["method"] == NATIVE]
-    found = summary(table[table["method"] != NATIVE])
-    figure, axes = plt.subplots(1, 4, figsize=(15, 4), layout="constrained")
+    found = summary(table[table["method"] != NATIVE].sort_values("budget", kind="stable"))
+    figure, axes = plt.subplots(1, 4, figsize=(15, 4.4), layout="constrained")
     panels: tuple[tuple[str, str, str], ...] = (
         ("forwards", "pll", "pseudo-log-likelihood a residue (nats)"),
         ("forwards", "diversity", "differing residues between draws"),
@@ -260,12 +267,16 @@ def plot(table: pd.DataFrame, path: Path) -> None:
             axis.errorbar(
                 rows[x], rows[y], yerr=rows[f"{y} sd"], marker="o", capsize=2, label=str(name)
             )
+        if x == "diversity":  # what likelihood costs when it is bought by temperature alone
+            colder = found[[name.startswith("ancestral") for name, _ in found.index]]
+            colder = colder.xs(16, level="budget").sort_values(x)
+            axis.plot(colder[x], colder[y], color="grey", ls="--", zorder=0)
         if y == "pll":
             axis.axhline(float(native["pll"].iloc[0]), color="grey", ls=":", label="the antibodies")
         axis.set_xlabel("forwards a row" if x == "forwards" else "differing residues between draws")
         axis.set_title(label, fontsize=10)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
     save_figure(figure, path)
 
 

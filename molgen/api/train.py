@@ -148,9 +148,12 @@ def train(
             source_file = source_of(file, folder)
             how = (not no_resume, progress, init)
             return train_few_step(source_file, few_step, exports, request, *how)
+    start = None
     if init is not None:
         request.without_shape()
-    start = None if init is None else loaded(init)
+        start = loaded(init)
+        shape: DenoiserConfig = cast(Any, start.denoiser).config
+        request.check_prefix_masks(shape.noise, shape.quality)
     with failures(), locked(folder):
         return _train(
             source_of(file, folder), exports, request, start, source or "",

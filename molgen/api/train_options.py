@@ -72,6 +72,7 @@ class TrainRequest:
             if (value := getattr(self, name)) is not None:
                 whole(name, value)
         check_positive(self, "epochs", "lr")
+        self.check_prefix_masks(self.noise or "masked")
 
     @property
     def processes(self) -> int:
@@ -88,6 +89,16 @@ class TrainRequest:
         """The data options that were given, by their names in ``Options``."""
         given = {field: getattr(self, name) for name, field in DATA.items()}
         return {name: value for name, value in given.items() if value is not None}
+
+    def check_prefix_masks(self, noise: str, self_correct: bool = False) -> None:
+        """Check the share of prefix masks for a network's noise.
+
+        Raises:
+            MolgenError: as :func:`molgen.training.recipe.check_prefix_masks`.
+        """
+        from molgen.training.recipe import check_prefix_masks
+
+        check_prefix_masks(self.prefix_masks, noise, self_correct or self.self_correct)
 
     def without_shape(self) -> None:
         """Check that no shape is given beside a model to start from.

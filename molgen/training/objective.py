@@ -35,6 +35,7 @@ from molgen.diffusion.losses import (
 from molgen.errors import MolgenError
 from molgen.nn.denoiser import Denoiser
 from molgen.training.batch import Batch, Noised
+from molgen.training.recipe import check_prefix_masks
 from molgen.training.self_correction import SelfCorrecting
 from molgen.utils.hints import one_of
 
@@ -141,9 +142,7 @@ def objective_for(
             self-correction is requested for a network with other than masked noise or with a time
             input, or prefix masks for other than masked noise or beside self-correction.
     """
-    if prefix_masks and (noise != "masked" or self_correct):
-        found = "self_correct is given" if self_correct else f"noise is {noise!r}"
-        raise MolgenError(f"{found}, expected masked noise alone for prefix_masks")
+    check_prefix_masks(prefix_masks, noise, self_correct)
     if self_correct:
         if noise != "masked" or time_input:
             raise MolgenError(

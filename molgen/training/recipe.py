@@ -74,8 +74,22 @@ class TrainConfig:
         for name in ("seed", "workers", "warmup", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise MolgenError(f"{name} is {getattr(self, name)}, expected at least 0")
-        if not 0 <= self.prefix_masks <= 1:
-            raise MolgenError(f"prefix_masks is {self.prefix_masks}, expected 0 to 1")
+        check_prefix_masks(self.prefix_masks, self_correct=self.self_correct)
+
+
+def check_prefix_masks(share: Any, noise: str = "masked", self_correct: bool = False) -> None:
+    """Check that a network can be trained with a share of prefix masks.
+
+    Raises:
+        MolgenError: if it is not from 0 to 1, or above 0 for a network of other noise than masking
+            or a self-correcting one.
+    """
+    number = isinstance(share, int | float) and not isinstance(share, bool)
+    if not (number and 0 <= share <= 1):
+        raise MolgenError(f"prefix_masks is {share!r}, expected a number from 0 to 1")
+    if share and (noise != "masked" or self_correct):
+        network = "a self-correcting network" if self_correct else f"noise {noise!r}"
+        raise MolgenError(f"prefix_masks is {share}, expected 0 for {network}")
 
 
 SERIES = 10_000  # maximum number of training molecules of a series for fine-tuning
