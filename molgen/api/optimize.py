@@ -61,6 +61,7 @@ def optimize(
     filters: Filters | Sequence[str] | str = (),
     properties: PropertiesLike = (),
     tolerance: float = TOLERANCE,
+    allow_training_molecules: bool = False,
     allow_radicals: bool = False,
     seed: int = 0,
     settings: Settings | None = None,
@@ -96,6 +97,7 @@ def optimize(
         filters: ``pains``, ``brenk``, ``moses``, ..., ``smarts:PATTERN`` or ``need:PATTERN``.
         properties: further properties to compute: names, or functions of a molecule.
         tolerance: around a number, in training standard deviations.
+        allow_training_molecules: whether molecules of the training set are accepted, too.
         allow_radicals: whether molecules with unpaired electrons are accepted, too.
         seed: the same seed draws the same attempts.
         settings: of the sampler, to start from in place of the recommended ones.
@@ -123,6 +125,7 @@ def optimize(
         properties=properties,
         tolerance=tolerance,
         aggregate=aggregate,
+        allow_training_molecules=allow_training_molecules,
         allow_radicals=allow_radicals,
         seed=seed,
         settings=settings,
@@ -154,6 +157,7 @@ def prepare_leads(
     properties: PropertiesLike,
     tolerance: float,
     aggregate: str,
+    allow_training_molecules: bool,
     allow_radicals: bool,
     seed: int,
     settings: Settings | None,
@@ -184,6 +188,7 @@ def prepare_leads(
         budget,
         seed,
         guided_by={} if given.get("guidance") == UNGUIDED else None,
+        allow_training_molecules=allow_training_molecules,
         allow_radicals=allow_radicals,
         properties=columns_of(properties),
     )

@@ -3,8 +3,8 @@ r"""Improve leads: redraw the region with the worst attribution, and stay simila
 LEADS is a SMILES or a file of them. An attempt masks a region of a lead, keeps the rest and redraws
 the region under guidance; every attempt is a row, with its similarity to the lead (Tanimoto, Morgan
 radius 2, 2,048 bits), its gain over the lead in training standard deviations, and its outcome:
-invalid, unchanged, duplicate, constraint lost, similarity below, filter failed, not selected, goal
-missed, or ok. A range or a number is met or missed; max and min are met by an improvement over the
+invalid, unchanged, duplicate, in training set, constraint lost, similarity below, filter failed, not
+selected, goal missed, or ok. A range or a number is met or missed; max and min are met by an improvement over the
 lead.
 
 There are two tiers, given in the column `tier` and in the report. By default the properties are not
@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_weights(parser, "the guidance and the gain")
     options.add_aggregate(parser)
     outputs.add_filters(parser)
-    outputs.add_allowed(parser, training_molecules=False)
+    outputs.add_allowed(parser, novelty=False)
     outputs.add_tolerance(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         "column": arguments.column,
         "filters": arguments.filter,
         "tolerance": arguments.tolerance,
+        "allow_training_molecules": arguments.allow_training_molecules,
         "allow_radicals": arguments.allow_radicals,
         "seed": arguments.seed,
         "goal_weights": outputs.read_weights(arguments.weight),

@@ -94,7 +94,7 @@ class Request:
         properties: further properties to compute for the molecules of the table.
         allow_radicals: whether molecules with unpaired electrons are delivered, too.
         allow_training_molecules: whether molecules of the training set are delivered too.
-        novelty: design, search: the convention by which molecules are unique and new, ``strict`` or
+        novelty: the convention by which molecules are unique and new, ``strict`` or
             ``inchikey``; see :mod:`molgen.discovery.novelty`.
     """
 

@@ -79,7 +79,8 @@ def optimize(
             the draws and score the regions, unless ``guided_by`` is given. The constraint is a
             :class:`molgen.constraints.likeness.Likeness`. A label that the model learned from the
             user's column guides only, and needs draws without an oracle. Settings default to the
-            model's own. An attempt is one draw; under ``adapt`` it is retried while its molecule is
+            model's own. Molecules of the training set are no improvement unless they are allowed.
+            An attempt is one draw; under ``adapt`` it is retried while its molecule is
             invalid, equal to the lead, not similar enough, or fails another check of ``adapt``.
         on_attempts: called with the number of attempts that have ended or are skipped.
         on_leads: called with the rows of finished leads.
@@ -97,12 +98,13 @@ def optimize(
     guide = partial(_guided_targets, request.budget.oracle_calls or 0)
     found = Resolved.of(request, model, request.settings or model.settings(), guide)
     request = replace(request, goals=found.goals)
+    novelty = request.novelty_for(model)
     recipe = resolve(model, found.settings, found.guided_by)
     tables: list[pd.DataFrame] = []
     counts = LeadCounts(request=request, asked=len(leads))
     reason = COMPLETE
     with factory.sampler(recipe) as sampler, workers(found.settings.device) as pool:
-        search = LeadSearch.over(request, recipe, sampler, pool)
+        search = LeadSearch.over(request, novelty, recipe, sampler, pool)
         try:
             for start in range(0, len(leads), AT_ONCE):
                 several = [

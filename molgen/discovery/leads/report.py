@@ -1,7 +1,8 @@
 """The table of lead optimisation: one row for each attempt, with its outcome.
 
 A lead is improved if an attempt is ``ok``: a molecule that differs from the lead and all earlier
-attempts, contains the kept atoms, is similar enough, passes the filters and meets the targets.
+attempts, is not in the training set unless such molecules are allowed, contains the kept atoms, is
+similar enough, passes the filters and meets the targets.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Attempt:
         similarity: to the lead, NaN if invalid.
         keeps: whether the kept atoms are present.
         passes: whether the hard filters are passed.
+        known: why it is not new, such as ``in training set``; empty for a new molecule.
         nfe: forwards of the network.
         shared_nfe: forwards for the region scores of a round, counted at its first attempt.
         classifier_nfe: forwards of the noisy classifier, region scores and the score of the
@@ -62,6 +64,7 @@ class Attempt:
     nfe: int
     shared_nfe: int
     classifier_nfe: int
+    known: str = ""
     calls: int = 0
     selected: bool = True
 
@@ -146,6 +149,7 @@ def outcomes(
             Fate.INVALID: not item.smiles,
             Fate.UNCHANGED: item.smiles == lead.smiles,
             Fate.DUPLICATE: item.smiles in seen,
+            item.known: bool(item.known),
             Fate.CONSTRAINT_LOST: not item.keeps,
             Fate.DISSIMILAR: not item.similarity >= similarity,
             Fate.FILTERED: not item.passes,

@@ -33,6 +33,7 @@ from molgen.discovery.leads.region_scores import (
 )
 from molgen.discovery.leads.report import Attempt
 from molgen.discovery.leads.state import LOW, LeadState
+from molgen.discovery.novelty import Novelty
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.errors import MolgenError
@@ -59,6 +60,7 @@ class LeadSearch:
 
     Attributes:
         request: the request, with goals in units of the training data.
+        novelty: which molecules are new.
         model: the model.
         sampler: of the model, guided.
         adaptive: retries failed attempts; None for no retries.
@@ -67,6 +69,7 @@ class LeadSearch:
     """
 
     request: Request
+    novelty: Novelty
     model: Checkpoint
     sampler: AnySampler
     adaptive: AdaptiveSampler | None
@@ -75,7 +78,12 @@ class LeadSearch:
 
     @classmethod
     def over(
-        cls, request: Request, recipe: Recipe, sampler: AnySampler, pool: Workers
+        cls,
+        request: Request,
+        novelty: Novelty,
+        recipe: Recipe,
+        sampler: AnySampler,
+        pool: Workers,
     ) -> LeadSearch:
         """Prepare a search.
 
@@ -94,7 +102,7 @@ class LeadSearch:
                 f"top_k is {request.n}, but model {model.name!r} has no noisy classifier of the "
                 "targets, expected one for the selection"
             )
-        return cls(request, model, sampler, adaptive, scores, prior_draw)
+        return cls(request, novelty, model, sampler, adaptive, scores, prior_draw)
 
     def run(
         self, leads: Sequence[Lead | Refused], on_attempts: Callable[[int], None] | None = None
@@ -252,6 +260,10 @@ class LeadSearch:
         """Return whether the network can represent a molecule."""
         return not unwritable(smiles, self.model.tokenizer, self.model.denoiser.max_length)
 
+    def _known(self, smiles: str) -> str:
+        """Return why a molecule is not new; empty for a new one, and for no molecule."""
+        return self.novelty.rejected(self.novelty.identities([smiles]))[0] if smiles else ""
+
     def _acceptable(self, state: LeadState, smiles: str) -> bool:
         """Return whether a molecule is new, similar to the lead, and passes every check."""
         mol = parse(smiles)
@@ -260,6 +272,7 @@ class LeadSearch:
             and smiles not in (state.start.smiles, state.lead.smiles)
             and state.lead.similarity(mol) >= self.request.likeness.similarity
             and state.lead.keeps(smiles)
+            and not self._known(smiles)
             and self.request.filters.reason(mol) is None
         )
 
@@ -283,6 +296,7 @@ class LeadSearch:
             np.nan if mol is None else state.lead.similarity(mol),
             mol is not None and state.lead.keeps(molecule.smiles),
             mol is not None and self.request.filters.reason(mol) is None,
+            known=self._known(molecule.smiles),
             nfe=cost[0],
             shared_nfe=cost[1],
             classifier_nfe=cost[2],

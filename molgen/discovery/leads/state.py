@@ -188,7 +188,8 @@ class LeadState:
         return costs
 
     def _fits(self, item: Attempt) -> bool:
-        return item.keeps and item.passes and item.similarity >= self.similarity
+        keeps = item.keeps and item.passes and not item.known
+        return keeps and item.similarity >= self.similarity
 
     def _scores(self, smiles: list[str]) -> Floats:
         if self.surrogate is not None:
