@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from rdkit import Chem
 
+from molgen.api.donors import donors_of
 from molgen.api.goals import (
     GoalsLike,
     PropertiesLike,
@@ -54,6 +55,7 @@ def optimize(
     oracle_calls: int = 0,
     stop_after: int | None = None,
     top_k: int | None = None,
+    donors: MoleculesLike | None = None,
     aggregate: str = SUM,
     keep: AtomsLike = None,
     change: AtomsLike = None,
@@ -89,6 +91,9 @@ def optimize(
             ``oracle_calls``.
         top_k: molecules for each lead that the model's noisy classifier selects from all attempts;
             without ``oracle_calls``.
+        donors: good molecules whose fragments are tried in place of parts of the lead, and which
+            attempts may start from: in any form that leads have. Columns named as the goals'
+            properties are their values; other values are computed, without oracle calls.
         aggregate: of several goals: the weighted ``sum``, or ``product`` or ``weighted-mean`` of
             desirabilities.
         keep: kept atoms: SMARTS, or for one lead ``"0,3,5-8"`` or a list of numbers.
@@ -120,6 +125,7 @@ def optimize(
         budget=Budget(oracle_calls=oracle_calls, attempts=attempts, stop_after=stop_after),
         likeness=(similarity, keep, change),
         top_k=top_k,
+        donors=donors,
         column=column,
         filters=filters,
         properties=properties,
@@ -152,6 +158,7 @@ def prepare_leads(
     budget: Budget,
     likeness: tuple[float, AtomsLike, AtomsLike],
     top_k: int | None,
+    donors: MoleculesLike | None,
     column: str | None,
     filters: Filters | Sequence[str] | str,
     properties: PropertiesLike,
@@ -171,6 +178,7 @@ def prepare_leads(
         raise MolgenError("aggregate is 'pareto', which is for a search")
     wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model, aggregate)
     chosen = filters_of(filters)
+    given_donors, notes = donors_of(donors, wanted)
     found = read_molecules(leads, "leads", column, others=True)
     texts = [lead(molecule) for molecule in parents(found.raw)]
     order = _order(leads, found.raw[0], texts[0])
@@ -191,12 +199,13 @@ def prepare_leads(
         allow_training_molecules=allow_training_molecules,
         allow_radicals=allow_radicals,
         properties=columns_of(properties),
+        donors=given_donors,
     )
     model = loaded(model, progress)
     if found.single and isinstance(refused := read(0, texts[0], model, like), Refused):
         raise MolgenError(refused.reason)
     request = replace(request, settings=model.settings_of(given, base=settings))
-    announce(model, request, found.notes, progress, scored=bool(budget.oracle_calls))
+    announce(model, request, [*found.notes, *notes], progress, scored=bool(budget.oracle_calls))
     carried = partial(_carry, found.others) if found.others else None
     return Prepared(model, request, carried, tuple(texts))
 

@@ -3,9 +3,9 @@ r"""Improve leads: redraw the region with the worst attribution, and stay simila
 LEADS is a SMILES or a file of them. An attempt masks a region of a lead, keeps the rest and redraws
 the region under guidance; every attempt is a row, with its similarity to the lead (Tanimoto, Morgan
 radius 2, 2,048 bits), its gain over the lead in training standard deviations, and its outcome:
-invalid, unchanged, duplicate, in training set, constraint lost, similarity below, filter failed, not
-selected, goal missed, or ok. A range or a number is met or missed; max and min are met by an improvement over the
-lead.
+invalid, unchanged, duplicate, in training set, constraint lost, similarity below, filter failed,
+not selected, not scored, goal missed, or ok. A range or a number is met or missed; max and min are
+met by an improvement over the lead.
 
 There are two tiers, given in the column `tier` and in the report. By default the properties are not
 computed while drawing: the model's noisy classifier scores the regions, and attempts continue from
@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molgen.cli import campaign_options, options, outputs
@@ -83,6 +84,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="molecules a lead that the model's noisy classifier selects from all attempts; "
         "without --oracle-calls (default: every attempt)",
     )
+    parser.add_argument(
+        "--donors",
+        metavar="FILE",
+        help="file of good molecules whose fragments are tried, and which attempts may start from; "
+        "columns named as the targets' properties have their values",
+    )
     outputs.add_out(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -111,6 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         "oracle_calls": arguments.oracle_calls,
         "stop_after": arguments.stop_after,
         "top_k": arguments.top_k,
+        "donors": None if arguments.donors is None else Path(arguments.donors),
         "keep": arguments.keep,
         "change": arguments.change,
         "column": arguments.column,

@@ -14,6 +14,7 @@ from it lowers it below another one. A surrogate, if given, replaces the oracle,
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -21,10 +22,13 @@ import numpy as np
 from rdkit import Chem
 
 from molgen.constraints.masked_regions import MaskedRegion
+from molgen.discovery.donors import children, reduced
 from molgen.discovery.goals import Goals
 from molgen.discovery.leads.lead import Lead
 from molgen.discovery.leads.region_scores import Surrogate
 from molgen.discovery.leads.report import Attempt
+from molgen.discovery.leads.staleness import Exploration
+from molgen.discovery.leads.value_process import ValueProcess, most_promising
 from molgen.discovery.oracle import Oracle
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
@@ -48,6 +52,7 @@ class Start:
         regions: masked regions, none until computed.
         region_scores: ``log p(y | rest)`` of each.
         uses: number of attempts at each.
+        level: of the exploration that the regions are for.
     """
 
     smiles: str
@@ -57,6 +62,12 @@ class Start:
     regions: list[MaskedRegion] = field(default_factory=list)
     region_scores: Floats = field(default_factory=lambda: np.zeros(0))
     uses: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    level: int = 0
+
+    def needs_regions(self, level: int) -> bool:
+        """Return whether regions are to be drawn: the first, wider ones, or when used up."""
+        used_up = level > 0 and self.uses.sum() >= len({one.region for one in self.regions})
+        return not self.regions or level != self.level or used_up
 
     def set_scores(self, region_scores: Floats) -> None:
         """Set ``log p(y | rest)`` of the regions, shape (regions,), and reset their uses."""
@@ -84,9 +95,11 @@ class Start:
         return self.regions[at]
 
 
-LOW, HIGH = 0.75, 0.1
-"""Target similarities range from ``LOW`` times the threshold, since redrawn tokens add similarity,
-to ``HIGH`` of the way from the threshold to 1."""
+HIGH = 0.1
+"""Target similarities range up to ``HIGH`` of the way from the threshold to 1."""
+BATCH = 2  # molecules scored between two rounds: the most promising of those that wait
+BEST = 3  # molecules that a stale search starts from in turn
+CHILDREN = 64  # of donors, tried in a round
 PRICE, SURROGATE_PRICE = 0.1, 1.0  # of a round: in training standard deviations, and in nats
 GOLDEN = 0.6180339887498949  # phi
 
@@ -118,18 +131,38 @@ class LeadState:
     starts: dict[str, Start] = field(init=False)
     attempts: list[Attempt] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)
+    waiting: dict[str, None] = field(default_factory=dict)
+    donors: dict[str, tuple[float, Floats]] = field(default_factory=dict)
+    improved_at: int = 0
+    charged: int = 0
+    process: ValueProcess = field(init=False)
 
     def __post_init__(self) -> None:
         """Start from the lead, which is scored first."""
         self.start = Start(self.lead.smiles, self.lead.mol)
         self.starts = {self.lead.smiles: self.start}
+        self.process = ValueProcess(self.goals)
         if self.scored:
             self.start.score = float(self._scores([self.lead.smiles])[0])
+        for text, (score, _) in self.donors.items():
+            self._add(text, score if self.paid else self._guessed(text))
+        if self.donors:
+            self.start = self._next()
+
+    @property
+    def paid(self) -> bool:
+        """Whether an oracle scores molecules between rounds."""
+        return bool(self.oracle.budget)
 
     @property
     def scored(self) -> bool:
         """Whether molecules are scored between rounds."""
-        return bool(self.oracle.budget) or self.surrogate is not None
+        return self.paid or self.surrogate is not None
+
+    @property
+    def exploration(self) -> Exploration:
+        """How widely the next round explores."""
+        return Exploration.after(len(self.attempts) - self.improved_at if self.scored else 0)
 
     def choose(self, number: int, overconfidence: float) -> MaskedRegion:
         """Sample the region of an attempt.
@@ -138,7 +171,8 @@ class LeadState:
             number: of the attempt.
             overconfidence: divisor of the region scores.
         """
-        low, high = LOW * self.similarity, self.similarity + HIGH * (1 - self.similarity)
+        low = self.exploration.low * self.similarity
+        high = self.similarity + HIGH * (1 - self.similarity)
         similarity = low + (high - low) * (number * GOLDEN % 1)
         u = randomness.used(self.seed, Use.LEAD_CHOICE, self.lead.index, number)
         return self.start.choose(similarity, overconfidence, float(u))
@@ -152,20 +186,97 @@ class LeadState:
         """
         last = self.attempts[-count:]
         fitting = [each.smiles for each in last if self._fits(each) and writable(each.smiles)]
-        costs = self._costs(last, fitting)
+        costs = self._costs(last, [] if self.paid else fitting)
+        if self.paid:
+            self.waiting |= {t: None for t in fitting if t not in self.oracle.scored}
+            fitting = self._promising()
+        before = self._best
         if fitting:
             for text, score in zip(fitting, self._scores(fitting), strict=True):
                 self._add(text, float(score))
-            if self.surrogate is None:
+            if self.paid:
                 self._note(fitting)
+        if self._best > before:
+            self.improved_at = len(self.attempts)
         self.start.rounds += 1
-        price = PRICE if self.surrogate is None else SURROGATE_PRICE
-        self.start = max(self.starts.values(), key=lambda one: one.score - price * one.rounds)
-        costs[0] += self.surrogate is not None and len(self.attempts) == count  # the lead
+        self.start = self._next()
+        if self.surrogate is not None:  # the lead, donors, and what was ordered by it
+            costs[0] += self.surrogate.forwards - self.charged - sum(costs)
+            self.charged = self.surrogate.forwards
         self.attempts[-count:] = [
             replace(each, calls=self.oracle.calls, classifier_nfe=each.classifier_nfe + cost)
             for each, cost in zip(last, costs, strict=True)
         ]
+
+    def finish(self, stop_after: int | None) -> None:
+        """Score what waits, the most promising molecules first, until the budget ends.
+
+        Args:
+            stop_after: number of molecules that meet every goal, after which none is scored.
+        """
+        while self.waiting and not self.oracle.spent:
+            if stop_after and len(self.reached) >= stop_after:
+                break
+            fitting = self._promising()
+            self._scores(fitting)
+            self._note(fitting)
+        if self.paid and self.attempts:
+            self.attempts[-1] = replace(self.attempts[-1], calls=self.oracle.calls)
+
+    def _guessed(self, smiles: str) -> float:
+        """Return the surrogate's score of a donor, reduced for its similarity to the lead."""
+        mol = parse(smiles)
+        like = np.array([0.0 if mol is None else self.lead.similarity(mol)])
+        return float(reduced(self._scores([smiles]), like, self.similarity)[0])
+
+    def _next(self) -> Start:
+        if self.exploration.level:
+            best = heapq.nlargest(BEST, self.starts.values(), key=lambda one: one.score)
+            return min(best, key=lambda one: one.rounds)
+        price = PRICE if self.paid else SURROGATE_PRICE
+        return max(self.starts.values(), key=lambda one: one.score - price * one.rounds)
+
+    def children(self, count: int, able: Callable[[str], bool]) -> dict[str, str]:
+        """Return the most promising children of the current molecule and of donors.
+
+        Args:
+            count: at most.
+            able: whether a molecule may be scored.
+
+        Returns:
+            The replaced part by child.
+        """
+        place = np.arange(CHILDREN)[:, None], np.arange(2)
+        u = randomness.used(self.seed, Use.LEAD_DONOR, self.lead.index, len(self.attempts), *place)
+        found = children(self.start.smiles, self.donors, u)
+        seen = {each.smiles for each in self.attempts} | {self.lead.smiles}
+        smiles = [text for text in found if text not in seen and able(text)]
+        return {smiles[i]: found[smiles[i]] for i in self._order(smiles, count)}
+
+    def _promising(self) -> list[str]:
+        """Remove and return the most promising of the molecules that wait to be scored."""
+        smiles = list(self.waiting)
+        chosen = [smiles[i] for i in self._order(smiles, BATCH)]
+        for text in chosen:
+            del self.waiting[text]
+        return chosen
+
+    def _order(self, smiles: list[str], count: int) -> list[int]:
+        """Return the indices of the most promising molecules, at most a number of them."""
+        if len(smiles) <= count:
+            return list(range(len(smiles)))
+        known = {text: values for text, (_, values) in self.donors.items()}
+        known |= self.oracle.scored
+        scores = self.process.predict(known, smiles) if self.paid else None
+        if scores is not None:
+            return most_promising(scores, self._best)[:count]
+        if self.surrogate is not None:
+            return np.argsort(-self.surrogate(smiles), kind="stable").tolist()[:count]
+        return list(range(count))
+
+    @property
+    def _best(self) -> float:
+        return max(one.score for text, one in self.starts.items() if text not in self.donors)
 
     def select_top(self, count: int) -> None:
         """Select the ``count`` molecules with the highest surrogate scores.
@@ -175,7 +286,8 @@ class LeadState:
         """
         if self.surrogate is None:
             raise MolgenError("surrogate is None, expected one for the top-k selection")
-        best = self.surrogate.best(count, self.lead.smiles)
+        fitting = [each.smiles for each in self.attempts if self._fits(each)]
+        best = self.surrogate.best(count, list(filter(self.surrogate.has_scored, fitting)))
         self.attempts = [replace(each, selected=each.smiles in best) for each in self.attempts]
 
     def _costs(self, attempts: list[Attempt], fitting: list[str]) -> list[int]:
@@ -192,9 +304,11 @@ class LeadState:
         return keeps and item.similarity >= self.similarity
 
     def _scores(self, smiles: list[str]) -> Floats:
-        if self.surrogate is not None:
-            return self.surrogate(smiles)
-        return self.goals.aggregated(self.oracle(smiles))
+        if self.paid:
+            return self.goals.aggregated(self.oracle(smiles))
+        if self.surrogate is None:
+            raise MolgenError("surrogate is None, expected one, or an oracle")
+        return self.surrogate(smiles)
 
     def _note(self, smiles: list[str]) -> None:
         """Record molecules that meet every goal; those without values meet none."""
