@@ -286,8 +286,9 @@ class LeadState:
         """
         if self.surrogate is None:
             raise MolgenError("surrogate is None, expected one for the top-k selection")
-        fitting = [each.smiles for each in self.attempts if self._fits(each)]
-        best = self.surrogate.best(count, list(filter(self.surrogate.has_scored, fitting)))
+        drawn = [each.smiles for each in self.attempts if self._fits(each)]
+        able = [s for s in drawn if s != self.lead.smiles and self.surrogate.has_scored(s)]
+        best = self.surrogate.best(count, able)
         self.attempts = [replace(each, selected=each.smiles in best) for each in self.attempts]
 
     def _costs(self, attempts: list[Attempt], fitting: list[str]) -> list[int]:
