@@ -12,19 +12,23 @@ computed while drawing: the model's noisy classifier scores the regions, and att
 the molecules with the highest target probability; without a classifier the network scores the
 regions, and all attempts start from the lead. With --top-k P the classifier selects P molecules a
 lead at the end; the others are `not selected`, and their properties are not computed. With
---oracle-calls M, up to M distinct molecules a lead are scored while drawing, and attempts continue
-from improved molecules; --stop-after E ends the attempts at a lead after E molecules that meet
-every goal.
+--oracle-calls M, up to M distinct molecules a lead are scored while drawing, the most promising
+ones by a model of those scored before, and attempts continue from improved molecules; the others
+are `not scored`. --stop-after E ends the attempts at a lead after E molecules that meet every goal.
+A lead without progress for 60 attempts gets larger regions and a higher temperature.
+
+--donors FILE names known molecules. Good ones near a lead are starts, and their fragments are put
+in place of parts of it.
 
 The exit status is 0 if every lead was improved and 3 if not. Finished rows are written every 64
 leads. Rejected leads are rows with the reason.
 
 Example:
-  molgen optimize qm9 'CCC1=CNC(=O)N1' --target qed=max --similarity 0.4 --out better.csv
-  molgen optimize qm9 leads.smi --target qed=0.5.. --attempts 20 --oracle-calls 20 --out better.csv
+  molgen optimize zinc250k 'CCc1ccc(NC(C)=O)cc1' --target qed=max --similarity 0.4 --out better.csv
+  molgen optimize qm9 leads.smi --target qed=0.5.. --allow-training-molecules --out better.csv
   molgen optimize zinc250k leads.smi --target qed=0.9.. --attempts 120 --top-k 20 --out better.csv
   molgen optimize zinc250k leads.smi --target qed=0.9.. --attempts 200 --oracle-calls 100 \
-      --stop-after 1 --out better.csv
+      --stop-after 1 --donors good.csv --out better.csv
   molgen optimize qm9 'OCC1CCCO1' --target logp=0.5..1.5 --keep 'C1CCCO1' --out better.csv
 """
 

@@ -14,6 +14,7 @@ from it lowers it below another one. A surrogate, if given, replaces the oracle,
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -31,13 +32,15 @@ from molgen.discovery.leads.staleness import Exploration
 from molgen.discovery.leads.value_process import ValueProcess, most_promising
 from molgen.discovery.oracle import Oracle
 from molgen.errors import MolgenError
-from molgen.molecules.parsing import parse
+from molgen.molecules.parsing import flat, parse
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
 from molgen.utils.randomness import Use
 
 AGAIN = 2.5  # penalty in nats for each earlier use of a region, so that attempts differ
 WIDTH = 0.05  # of the similarities around the target
+
+_plain = functools.lru_cache(maxsize=65_536)(flat)  # SMILES without stereochemistry
 
 
 @dataclass(eq=False)
@@ -116,7 +119,8 @@ class LeadState:
         oracle: scores molecules between rounds.
         surrogate: replaces the oracle; None for none.
         start: the molecule that the next attempts start from.
-        starts: all candidate start molecules, by canonical SMILES.
+        starts: all candidate start molecules, by SMILES without stereochemistry: isomers are too
+            much alike to be starts in turn.
         attempts: so far.
         reached: molecules that meet every goal by the oracle's values.
     """
@@ -140,7 +144,7 @@ class LeadState:
     def __post_init__(self) -> None:
         """Start from the lead, which is scored first."""
         self.start = Start(self.lead.smiles, self.lead.mol)
-        self.starts = {self.lead.smiles: self.start}
+        self.starts = {_plain(self.lead.smiles): self.start}
         self.process = ValueProcess(self.goals)
         if self.scored:
             self.start.score = float(self._scores([self.lead.smiles])[0])
@@ -162,7 +166,7 @@ class LeadState:
     @property
     def exploration(self) -> Exploration:
         """How widely the next round explores."""
-        return Exploration.after(len(self.attempts) - self.improved_at if self.scored else 0)
+        return Exploration.after(len(self.attempts) - self.improved_at if self.paid else 0)
 
     def choose(self, number: int, overconfidence: float) -> MaskedRegion:
         """Sample the region of an attempt.
@@ -217,7 +221,7 @@ class LeadState:
         while self.waiting and not self.oracle.spent:
             if stop_after and len(self.reached) >= stop_after:
                 break
-            fitting = self._promising()
+            fitting = self._promising(isomers=True)
             self._scores(fitting)
             self._note(fitting)
         if self.paid and self.attempts:
@@ -253,30 +257,45 @@ class LeadState:
         smiles = [text for text in found if text not in seen and able(text)]
         return {smiles[i]: found[smiles[i]] for i in self._order(smiles, count)}
 
-    def _promising(self) -> list[str]:
+    def _promising(self, isomers: bool = False) -> list[str]:
         """Remove and return the most promising of the molecules that wait to be scored."""
         smiles = list(self.waiting)
-        chosen = [smiles[i] for i in self._order(smiles, BATCH)]
+        chosen = [smiles[i] for i in self._order(smiles, BATCH, isomers)]
         for text in chosen:
             del self.waiting[text]
         return chosen
 
-    def _order(self, smiles: list[str], count: int) -> list[int]:
-        """Return the indices of the most promising molecules, at most a number of them."""
-        if len(smiles) <= count:
-            return list(range(len(smiles)))
+    def _order(self, smiles: list[str], count: int, isomers: bool = False) -> list[int]:
+        """Return the indices of the most promising molecules, at most a number of them.
+
+        Args:
+            smiles: of the molecules.
+            count: at most.
+            isomers: whether to take stereoisomers of molecules that are scored or taken, after the
+                others: many properties do not depend on stereochemistry.
+        """
+        seen = {_plain(text) for text in self.oracle.scored}
+        first, last = [], []
+        for i in self._ranked(smiles) if len(smiles) > count else range(len(smiles)):
+            (last if _plain(smiles[i]) in seen else first).append(i)
+            seen.add(_plain(smiles[i]))
+        return [*first, *(last if isomers else [])][:count]
+
+    def _ranked(self, smiles: list[str]) -> list[int]:
+        """Return the indices of molecules, the most promising first."""
         known = {text: values for text, (_, values) in self.donors.items()}
         known |= self.oracle.scored
         scores = self.process.predict(known, smiles) if self.paid else None
         if scores is not None:
-            return most_promising(scores, self._best)[:count]
+            return most_promising(scores, self._best)
         if self.surrogate is not None:
-            return np.argsort(-self.surrogate(smiles), kind="stable").tolist()[:count]
-        return list(range(count))
+            return [int(i) for i in np.argsort(-self.surrogate(smiles), kind="stable")]
+        return list(range(len(smiles)))
 
     @property
     def _best(self) -> float:
-        return max(one.score for text, one in self.starts.items() if text not in self.donors)
+        own = [one.score for one in self.starts.values() if one.smiles not in self.donors]
+        return max(own, default=-np.inf)
 
     def select_top(self, count: int) -> None:
         """Select the ``count`` molecules with the highest surrogate scores.
@@ -319,9 +338,10 @@ class LeadState:
         self.reached.discard(self.lead.smiles)
 
     def _add(self, smiles: str, score: float) -> None:
-        """Add a start molecule if it is new and has atoms that may change."""
-        if smiles in self.starts or not np.isfinite(score):
+        """Add a start molecule if it has atoms that may change; of stereoisomers the best one."""
+        there = self.starts.get(plain := _plain(smiles))
+        if not np.isfinite(score) or (there is not None and there.score >= score):
             return
         mol = parse(smiles)
         if mol is not None and self.lead.free(mol):
-            self.starts[smiles] = Start(smiles, mol, score)
+            self.starts[plain] = Start(smiles, mol, score, there.rounds if there else 0)
