@@ -48,7 +48,7 @@ def test_a_stale_search_is_hotter_and_masks_more(
     calm = run()
     assert temperatures == [0.8]
     monkeypatch.setattr(staleness, "PATIENCE", 4)
-    monkeypatch.setattr(staleness, "SPAN", 8)
+    monkeypatch.setattr(staleness, "SPAN", 2)
     stale = run()
     assert max(temperatures) == pytest.approx(1.2)
     for table in (calm, stale):
