@@ -204,6 +204,29 @@ def test_oracle_calls_are_a_budget(searched: Result[LeadCounts]) -> None:
     assert "tier: oracle: 7 (at most 7 calls a lead while drawing)" in str(searched.counts)
 
 
+def test_a_call_is_for_a_new_similar_molecule_alone(
+    tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[str] = []
+
+    def watched(names: Any, smiles: Any, *rest: Any) -> Any:
+        scored.extend(smiles)
+        return compute(names, smiles, *rest)
+
+    monkeypatch.setattr("molgen.discovery.oracle.compute", watched)
+    found = run(tiny, attempts=12, oracle_calls=30)
+    table = found.table
+    for lead in LEADS:
+        own = table[table["lead"] == lead]
+        failed = own["similarity"].lt(0.3) | own["smiles"].isin(KNOWN)
+        other = table.loc[(table["lead"] != lead) & table["qed"].notna(), "smiles"]
+        paid = set(scored) - set(other) - {Chem.CanonSmiles(lead) for lead in LEADS}
+        assert failed.any()
+        assert not paid & set(own.loc[failed, "smiles"])
+        assert own.loc[failed, "qed"].isna().all()
+    assert len(scored) == found.counts.oracle_calls, "the table computes nothing further"
+
+
 def test_a_lead_gets_no_attempts_beyond_stop_after(tiny: Model) -> None:
     ended: list[int] = []
     every = run(tiny, attempts=15, oracle_calls=9).table
