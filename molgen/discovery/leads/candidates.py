@@ -73,7 +73,8 @@ class Candidates:
                 others: many properties do not depend on stereochemistry.
         """
         seen = {plain(text) for text in self.oracle.scored}
-        first, last = [], []
+        first: list[int] = []
+        last: list[int] = []
         for i in self._ranked(smiles, best) if len(smiles) > count else range(len(smiles)):
             (last if plain(smiles[i]) in seen else first).append(i)
             seen.add(plain(smiles[i]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from molgen.discovery.leads.optimize import optimize
 from molgen.discovery.leads.staleness import Exploration
 from molgen.model import Model
 from molgen.sampling import factory
+from molgen.sampling.recipe import Recipe
 from property_models import compute
 
 
@@ -34,7 +37,7 @@ def test_a_stale_search_is_hotter_and_masks_more(
     temperatures: list[float] = []
     sampler = factory.sampler
 
-    def watched(recipe: factory.Recipe) -> object:
+    def watched(recipe: Recipe) -> Any:
         temperatures.append(recipe.settings.shaping.temperature)
         return sampler(recipe)
 
@@ -42,7 +45,12 @@ def test_a_stale_search_is_hotter_and_masks_more(
 
     def run() -> pd.DataFrame:
         settings = tiny.settings(steps=12, gamma=2.0, temperature=0.8)
-        words = {"similarity": 0.5, "attempts": 32, "oracle_calls": 24, "settings": settings}
+        words: dict[str, Any] = {
+            "similarity": 0.5,
+            "attempts": 32,
+            "oracle_calls": 24,
+            "settings": settings,
+        }
         return optimize(tiny, ["OCCN", "NCCCO"], request({"qed": "max"}, **words)).table
 
     calm = run()
