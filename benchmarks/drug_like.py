@@ -10,6 +10,7 @@ delivered  N new molecules without a target: cost of each
 steered    N new molecules guided towards QED and SA, no property filter
 fragments  N new molecules for each drug of a table and each of its scaffolds, guided likewise
 leads      leads, some attempts each: similarity of 0.4 to the lead, and QED of 0.9 at least
+lookup     leads for which a file of molecules, such as the training data, has such a molecule
 goals      N rows, four goals at once, nothing computed while drawing
 =========  ========================================================================================
 
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from lead_tasks import leads, lookup
 from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
 
 import molgen
@@ -39,7 +41,6 @@ from molgen.constraints.scaffolds import read
 from molgen.discovery.counts import ALL, DesignCounts
 from molgen.discovery.design import design, survey
 from molgen.discovery.goals import read_goals
-from molgen.discovery.leads.optimize import optimize
 from molgen.discovery.request import Budget, Request
 from molgen.model import Model
 from molgen.molecules.fingerprints import fingerprints, pairwise_diversity
@@ -58,7 +59,6 @@ GUIDED = {"qed": "0.7..", "sa": "..3.6"}  # targets of the guidance, without a f
 GUIDED_PARTS = {"qed": "0.75..", "sa": "..3"}  # likewise, for molecules with a fragment
 GOALS = {"qed": "0.8..", "logp": "2..3", "tpsa": "60..90", "sa": "..3"}
 FRAGMENTS = ("motif_extension", "scaffold_decoration", "superstructure_generation", "linker_design")
-LEAD = {"qed": "0.9.."}
 QED, SA = 0.6, 4.0  # thresholds of quality
 BITS = 2048
 
@@ -137,35 +137,6 @@ def fragments(model: Model, settings: Settings, seed: int, options: argparse.Nam
             yield f"{kind} {drug['name']}", delivered(design(model, request))
 
 
-def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
-    """Improve leads, with and without an oracle."""
-    with options.leads.open(newline="", encoding="utf-8") as file:
-        smiles = [row["smiles"] for row in csv.DictReader(file)]
-    smiles = smiles[options.skip :][: options.first]
-    for calls in options.oracle_calls:
-        stop_after = options.stop_after if calls else None
-        request = Request(
-            read_goals(LEAD),
-            None if calls else options.top_k,
-            budget=Budget(oracle_calls=calls, attempts=options.attempts, stop_after=stop_after),
-            seed=seed,
-            settings=settings,
-        )
-        found = optimize(model, smiles, request).counts
-        chosen = f", {options.top_k} of them selected" if options.top_k and not calls else ""
-        budget = f"at most {options.attempts} attempts{chosen} and {calls} oracle calls"
-        yield (
-            f"{len(smiles)} leads, {budget}",
-            {
-                "success": found.improved / len(smiles),
-                "NFE": found.forwards / len(smiles),
-                "tries": found.tries / len(smiles),
-                "oracle calls": found.oracle_calls / len(smiles),
-                "guide NFE": found.classifier_forwards / len(smiles),
-            },
-        )
-
-
 def goals(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
     """Draw rows towards four goals at once, and count what met them."""
     request = Request(read_goals(GOALS), options.n, seed=seed, settings=settings)
@@ -187,6 +158,7 @@ TASKS: dict[str, Callable[[Model, Settings, int, argparse.Namespace], Measured]]
     "steered": steered,
     "fragments": fragments,
     "leads": leads,
+    "lookup": lookup,
     "goals": goals,
 }
 
@@ -251,13 +223,23 @@ def main() -> None:
         type=sampling.positive,
         help="without an oracle, number of attempts selected",
     )
+    parser.add_argument(
+        "--donors", type=Path, metavar="FILE", help="molecules for leads and lookup"
+    )
+    parser.add_argument(
+        "--lead-rows",
+        type=Path,
+        metavar="CSV",
+        help="keep the rows of finished leads here; the same command continues behind them",
+    )
     parser.add_argument("--draws", type=int, default=100, help="most for each molecule requested")
     parser.add_argument("--oracle-calls", type=numbers, default=[0, 20])
     parser.add_argument("--out", type=Path, default=RESULTS / "drug_like.csv")
     sampling.add_sampling(parser)
     options = parser.parse_args()
     options.tasks = options.tasks.split(",")
-    for task, flag in (("fragments", "drugs"), ("leads", "leads")):
+    needed = ("fragments", "drugs"), ("leads", "leads"), ("lookup", "leads"), ("lookup", "donors")
+    for task, flag in needed:
         if task in options.tasks and getattr(options, flag) is None:
             parser.error(f"task {task} needs a file: --{flag}")
     rows = []

@@ -101,6 +101,7 @@ OTHER = {
     "leads, oracle": f"{LEADS} --oracle-calls 7",
     "leads, oracle, until enough": f"{LEADS} --oracle-calls 9 --stop-after 1",
     "leads, proposals": f"{LEADS} --top-k 3 --guidance cbg:cfg=1",
+    "leads, donors": f"{LEADS} --oracle-calls 9 --donors donors.smi",
 }
 TINY: dict[str, str] = {
     **{f"events, {name}": f"{CFG} {words}" for name, words in EVENTS.items()},
@@ -131,6 +132,7 @@ def models(folder: Path) -> None:
     tiny.save(folder / "tiny-judging", quality=True)
     tiny.save(folder / "tiny-selfies", "selfies")
     (folder / "leads.smi").write_text("CCO\nNCC=O\nCCOC=O\nNCCCO\n")
+    (folder / "donors.smi").write_text("CCNCC=O\nOCCC=O\nNCC(C)=O\nCOCCN\nNCC(N)=O\n")
 
 
 def rows(words: str, folder: Path) -> list[str]:

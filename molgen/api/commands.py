@@ -38,8 +38,10 @@ def _leads(
     budget = Budget(**_taken(words, "oracle_calls", "attempts", "stop_after"))
     likeness = words.pop("similarity"), words.pop("keep"), words.pop("change")
     own = _taken(words, *ALLOWED, "tolerance", "aggregate", "top_k", "column")
+    # a campaign of an earlier release is one in which they are
+    own["allow_training_molecules"] = words.pop("allow_training_molecules", True)
     more: dict[str, Any] = {"budget": budget, "likeness": likeness, "settings": None}
-    leads = words.pop("leads")
+    leads, own["donors"] = words.pop("leads"), words.pop("donors", None)
     return prepare_leads(model, leads, goals, progress, words, **own, **more)
 
 

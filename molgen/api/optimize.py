@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from rdkit import Chem
 
+from molgen.api.donors import donors_of
 from molgen.api.goals import (
     GoalsLike,
     PropertiesLike,
@@ -54,6 +55,7 @@ def optimize(
     oracle_calls: int = 0,
     stop_after: int | None = None,
     top_k: int | None = None,
+    donors: MoleculesLike | None = None,
     aggregate: str = SUM,
     keep: AtomsLike = None,
     change: AtomsLike = None,
@@ -61,6 +63,7 @@ def optimize(
     filters: Filters | Sequence[str] | str = (),
     properties: PropertiesLike = (),
     tolerance: float = TOLERANCE,
+    allow_training_molecules: bool = False,
     allow_radicals: bool = False,
     seed: int = 0,
     settings: Settings | None = None,
@@ -88,6 +91,9 @@ def optimize(
             ``oracle_calls``.
         top_k: molecules for each lead that the model's noisy classifier selects from all attempts;
             without ``oracle_calls``.
+        donors: good molecules whose fragments are tried in place of parts of the lead, and which
+            attempts may start from: in any form that leads have. Columns named as the goals'
+            properties are their values; other values are computed, without oracle calls.
         aggregate: of several goals: the weighted ``sum``, or ``product`` or ``weighted-mean`` of
             desirabilities.
         keep: kept atoms: SMARTS, or for one lead ``"0,3,5-8"`` or a list of numbers.
@@ -96,6 +102,7 @@ def optimize(
         filters: ``pains``, ``brenk``, ``moses``, ..., ``smarts:PATTERN`` or ``need:PATTERN``.
         properties: further properties to compute: names, or functions of a molecule.
         tolerance: around a number, in training standard deviations.
+        allow_training_molecules: whether molecules of the training set are accepted, too.
         allow_radicals: whether molecules with unpaired electrons are accepted, too.
         seed: the same seed draws the same attempts.
         settings: of the sampler, to start from in place of the recommended ones.
@@ -118,11 +125,13 @@ def optimize(
         budget=Budget(oracle_calls=oracle_calls, attempts=attempts, stop_after=stop_after),
         likeness=(similarity, keep, change),
         top_k=top_k,
+        donors=donors,
         column=column,
         filters=filters,
         properties=properties,
         tolerance=tolerance,
         aggregate=aggregate,
+        allow_training_molecules=allow_training_molecules,
         allow_radicals=allow_radicals,
         seed=seed,
         settings=settings,
@@ -149,11 +158,13 @@ def prepare_leads(
     budget: Budget,
     likeness: tuple[float, AtomsLike, AtomsLike],
     top_k: int | None,
+    donors: MoleculesLike | None,
     column: str | None,
     filters: Filters | Sequence[str] | str,
     properties: PropertiesLike,
     tolerance: float,
     aggregate: str,
+    allow_training_molecules: bool,
     allow_radicals: bool,
     seed: int,
     settings: Settings | None,
@@ -167,6 +178,7 @@ def prepare_leads(
         raise MolgenError("aggregate is 'pareto', which is for a search")
     wanted = goals_of(goals, given.pop("goal_weights", None), tolerance, model, aggregate)
     chosen = filters_of(filters)
+    given_donors, notes = donors_of(donors, wanted)
     found = read_molecules(leads, "leads", column, others=True)
     texts = [lead(molecule) for molecule in parents(found.raw)]
     order = _order(leads, found.raw[0], texts[0])
@@ -184,14 +196,16 @@ def prepare_leads(
         budget,
         seed,
         guided_by={} if given.get("guidance") == UNGUIDED else None,
+        allow_training_molecules=allow_training_molecules,
         allow_radicals=allow_radicals,
         properties=columns_of(properties),
+        donors=given_donors,
     )
     model = loaded(model, progress)
     if found.single and isinstance(refused := read(0, texts[0], model, like), Refused):
         raise MolgenError(refused.reason)
     request = replace(request, settings=model.settings_of(given, base=settings))
-    announce(model, request, found.notes, progress, scored=bool(budget.oracle_calls))
+    announce(model, request, [*found.notes, *notes], progress, scored=bool(budget.oracle_calls))
     carried = partial(_carry, found.others) if found.others else None
     return Prepared(model, request, carried, tuple(texts))
 

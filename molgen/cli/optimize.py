@@ -3,28 +3,32 @@ r"""Improve leads: redraw the region with the worst attribution, and stay simila
 LEADS is a SMILES or a file of them. An attempt masks a region of a lead, keeps the rest and redraws
 the region under guidance; every attempt is a row, with its similarity to the lead (Tanimoto, Morgan
 radius 2, 2,048 bits), its gain over the lead in training standard deviations, and its outcome:
-invalid, unchanged, duplicate, constraint lost, similarity below, filter failed, not selected, goal
-missed, or ok. A range or a number is met or missed; max and min are met by an improvement over the
-lead.
+invalid, unchanged, duplicate, in training set, constraint lost, similarity below, filter failed,
+not selected, not scored, goal missed, or ok. A range or a number is met or missed; max and min are
+met by an improvement over the lead.
 
 There are two tiers, given in the column `tier` and in the report. By default the properties are not
 computed while drawing: the model's noisy classifier scores the regions, and attempts continue from
 the molecules with the highest target probability; without a classifier the network scores the
 regions, and all attempts start from the lead. With --top-k P the classifier selects P molecules a
 lead at the end; the others are `not selected`, and their properties are not computed. With
---oracle-calls M, up to M distinct molecules a lead are scored while drawing, and attempts continue
-from improved molecules; --stop-after E ends the attempts at a lead after E molecules that meet
-every goal.
+--oracle-calls M, up to M distinct molecules a lead are scored while drawing, the most promising
+ones by a model of those scored before, and attempts continue from improved molecules; the others
+are `not scored`. --stop-after E ends the attempts at a lead after E molecules that meet every goal.
+A lead without progress for 60 attempts gets larger regions and a higher temperature.
+
+--donors FILE names known molecules. Good ones near a lead are starts, and their fragments are put
+in place of parts of it.
 
 The exit status is 0 if every lead was improved and 3 if not. Finished rows are written every 64
 leads. Rejected leads are rows with the reason.
 
 Example:
-  molgen optimize qm9 'CCC1=CNC(=O)N1' --target qed=max --similarity 0.4 --out better.csv
-  molgen optimize qm9 leads.smi --target qed=0.5.. --attempts 20 --oracle-calls 20 --out better.csv
+  molgen optimize zinc250k 'CCc1ccc(NC(C)=O)cc1' --target qed=max --similarity 0.4 --out better.csv
+  molgen optimize qm9 leads.smi --target qed=0.5.. --allow-training-molecules --out better.csv
   molgen optimize zinc250k leads.smi --target qed=0.9.. --attempts 120 --top-k 20 --out better.csv
   molgen optimize zinc250k leads.smi --target qed=0.9.. --attempts 200 --oracle-calls 100 \
-      --stop-after 1 --out better.csv
+      --stop-after 1 --donors good.csv --out better.csv
   molgen optimize qm9 'OCC1CCCO1' --target logp=0.5..1.5 --keep 'C1CCCO1' --out better.csv
 """
 
@@ -32,6 +36,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molgen.cli import campaign_options, options, outputs
@@ -83,6 +88,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="molecules a lead that the model's noisy classifier selects from all attempts; "
         "without --oracle-calls (default: every attempt)",
     )
+    parser.add_argument(
+        "--donors",
+        metavar="FILE",
+        help="file of good molecules whose fragments are tried, and which attempts may start from; "
+        "columns named as the targets' properties have their values",
+    )
     outputs.add_out(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -95,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_weights(parser, "the guidance and the gain")
     options.add_aggregate(parser)
     outputs.add_filters(parser)
-    outputs.add_allowed(parser, training_molecules=False)
+    outputs.add_allowed(parser, novelty=False)
     outputs.add_tolerance(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
@@ -111,11 +122,13 @@ def run(arguments: argparse.Namespace) -> int:
         "oracle_calls": arguments.oracle_calls,
         "stop_after": arguments.stop_after,
         "top_k": arguments.top_k,
+        "donors": None if arguments.donors is None else Path(arguments.donors),
         "keep": arguments.keep,
         "change": arguments.change,
         "column": arguments.column,
         "filters": arguments.filter,
         "tolerance": arguments.tolerance,
+        "allow_training_molecules": arguments.allow_training_molecules,
         "allow_radicals": arguments.allow_radicals,
         "seed": arguments.seed,
         "goal_weights": outputs.read_weights(arguments.weight),

@@ -87,14 +87,14 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_allowed(parser: argparse.ArgumentParser, training_molecules: bool = True) -> None:
-    """Add ``--allow-radicals`` and, if molecules are to be new, ``--allow-training-molecules``."""
-    if training_molecules:
-        parser.add_argument(
-            "--allow-training-molecules",
-            action="store_true",
-            help="deliver molecules of the training set too",
-        )
+def add_allowed(parser: argparse.ArgumentParser, novelty: bool = True) -> None:
+    """Add ``--allow-training-molecules``, ``--allow-radicals`` and, if needed, ``--novelty``."""
+    parser.add_argument(
+        "--allow-training-molecules",
+        action="store_true",
+        help="deliver molecules of the training set too",
+    )
+    if novelty:
         parser.add_argument(
             "--novelty",
             choices=("strict", "inchikey"),

@@ -6,7 +6,7 @@ are cached and free. The oracle returns gains (:mod:`molgen.discovery.objectives
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,6 +34,11 @@ class Oracle:
     def calls(self) -> int:
         """The number of distinct molecules scored."""
         return len(self._scored)
+
+    @property
+    def scored(self) -> Mapping[str, Floats]:
+        """The values of the molecules scored so far, each with shape (objectives,)."""
+        return self._scored
 
     @property
     def spent(self) -> bool:

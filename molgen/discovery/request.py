@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from molgen.constraints import draw as constrained
 from molgen.constraints.likeness import Likeness
 from molgen.constraints.scaffolds import Constraint
+from molgen.discovery.donors import Donors
 from molgen.discovery.goals import Goals, weighed
 from molgen.discovery.novelty import CONVENTIONS, Novelty
 from molgen.discovery.part_targets import PartTarget
@@ -86,6 +87,7 @@ class Request:
             ``i mod k``. Optimize: the required likeness to the lead.
         part_targets: design: of the parts of a molecule beside its scaffold.
         per_scaffold: design: whether ``n`` is the number of molecules for each scaffold.
+        donors: optimize: molecules whose fragments are used; None for none.
         budget: of the run.
         seed: the same seed delivers the same molecules.
         settings: of the sampler; None for the model's recommendation.
@@ -94,7 +96,7 @@ class Request:
         properties: further properties to compute for the molecules of the table.
         allow_radicals: whether molecules with unpaired electrons are delivered, too.
         allow_training_molecules: whether molecules of the training set are delivered too.
-        novelty: design, search: the convention by which molecules are unique and new, ``strict`` or
+        novelty: the convention by which molecules are unique and new, ``strict`` or
             ``inchikey``; see :mod:`molgen.discovery.novelty`.
     """
 
@@ -112,6 +114,7 @@ class Request:
     properties: tuple[str, ...] = ()
     part_targets: tuple[PartTarget, ...] = ()
     per_scaffold: bool = False
+    donors: Donors | None = None
 
     def __post_init__(self) -> None:
         """Check the number of molecules, the seed and the convention.

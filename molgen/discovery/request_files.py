@@ -10,7 +10,7 @@ from pathlib import Path
 from molgen.utils.files import digest
 from property_models.registry import files
 
-NAMED = ("leads", "preset", "scaffold_file", "template")
+NAMED = ("leads", "donors", "preset", "scaffold_file", "template")
 """Arguments that may be paths."""
 CLASSIFIER = re.compile(r"\bclassifier=([^,]+)")
 

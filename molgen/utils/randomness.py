@@ -52,6 +52,7 @@ class Use(IntEnum):
     LEAD_CHOICE = auto()
     LEAD_SPAN = auto()
     TUNE = auto()
+    LEAD_DONOR = auto()
     REDRAW = auto()
 
 

@@ -167,3 +167,33 @@ def test_indices_are_rejected_for_a_file(
     words = ("optimize", tiny_model, leads, "--target", "qed=max", "--keep", "0")
     ran = molgen(*words, "--out", tmp_path / "a.csv")
     assert "keep is '0' for a file of leads, expected SMARTS" in ran.refused()
+
+
+def test_donors_of_a_file(molgen: Run, tiny_model: Path, tmp_path: Path) -> None:
+    good, out = tmp_path / "good.csv", tmp_path / "a.csv"
+    good.write_text("name,SMILES,qed\na,CCNCC=O,.6\nb,NCC(C)=O,.5\nc,COCCN,.7\n")
+    words = ("optimize", tiny_model, "NCCCO", "--target", "qed=max", "--attempts", 9, *FEW)
+    ran = molgen(*words, "--oracle-calls", 8, "--donors", good, "--out", out)
+    assert ran.status in (0, 3)
+    assert "good.csv: 3 donors, with values of qed" in ran.err
+    table = pd.read_csv(out, keep_default_na=False)
+    assert len(table) == 9
+    assert (table["nfe"] == 0).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [(None, "good.csv"), ("nonsense here\n", "good.csv"), ("smiles,qed\nCCN,high\n", "column qed")],
+)
+def test_a_wrong_file_of_donors_is_one_line(
+    molgen: Run, tiny_model: Path, tmp_path: Path, text: str | None, named: str
+) -> None:
+    good = tmp_path / "good.csv"
+    if text is not None:
+        good.write_text(text)
+    words = ("optimize", tiny_model, "NCCCO", "--target", "qed=max", "--oracle-calls", 8, *FEW)
+    ran = molgen(*words, "--donors", good, "--out", tmp_path / "a.csv")
+    assert ran.status == 2
+    assert len(ran.err.splitlines()) == 1
+    assert named in ran.err
+    assert not (tmp_path / "a.csv").exists()

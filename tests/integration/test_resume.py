@@ -44,6 +44,7 @@ CASES = {
     "smc, twisted": record.OTHER["smc, twisted"],
     "leads": record.OTHER["leads"],
     "leads, oracle": record.OTHER["leads, oracle"],
+    "leads, donors": record.OTHER["leads, donors"],
     "leads, classifier": record.OTHER["leads, proposals"],
 }
 FAST = ("sample, a trajectory", "sample, unique", "design", "smc, twisted", "leads, oracle")

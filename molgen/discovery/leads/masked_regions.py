@@ -15,7 +15,7 @@ from molgen.constraints.masked_regions import MaskedRegion, draw_length, length_
 from molgen.constraints.scaffolds import Task
 from molgen.constraints.template import Template, cut
 from molgen.discovery.leads.lead import Lead
-from molgen.discovery.leads.state import Start
+from molgen.discovery.leads.starts import Start
 from molgen.utils.arrays import Floats, Ids
 from molgen.utils.randomness import Use, used
 

@@ -28,6 +28,7 @@ attribution of the goal to the positions that are redrawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -43,8 +44,9 @@ from molgen.guidance.spec import ClassifierFree
 from molgen.model import Model
 from molgen.nn.denoiser import noise_of
 from molgen.sampling import factory
-from molgen.sampling.recipe import resolve
+from molgen.sampling.recipe import Recipe, resolve
 from molgen.sampling.result import COMPLETE, INTERRUPTED, Result
+from molgen.sampling.sampler import AnySampler
 from molgen.sampling.settings import Settings
 from molgen.targets import Target
 from molgen.utils import journal
@@ -79,7 +81,8 @@ def optimize(
             the draws and score the regions, unless ``guided_by`` is given. The constraint is a
             :class:`molgen.constraints.likeness.Likeness`. A label that the model learned from the
             user's column guides only, and needs draws without an oracle. Settings default to the
-            model's own. An attempt is one draw; under ``adapt`` it is retried while its molecule is
+            model's own. Molecules of the training set are no improvement unless they are allowed.
+            An attempt is one draw; under ``adapt`` it is retried while its molecule is
             invalid, equal to the lead, not similar enough, or fails another check of ``adapt``.
         on_attempts: called with the number of attempts that have ended or are skipped.
         on_leads: called with the rows of finished leads.
@@ -97,12 +100,15 @@ def optimize(
     guide = partial(_guided_targets, request.budget.oracle_calls or 0)
     found = Resolved.of(request, model, request.settings or model.settings(), guide)
     request = replace(request, goals=found.goals)
+    novelty = request.novelty_for(model)
     recipe = resolve(model, found.settings, found.guided_by)
     tables: list[pd.DataFrame] = []
     counts = LeadCounts(request=request, asked=len(leads))
     reason = COMPLETE
-    with factory.sampler(recipe) as sampler, workers(found.settings.device) as pool:
-        search = LeadSearch.over(request, recipe, sampler, pool)
+    with ExitStack() as stack:
+        pool = stack.enter_context(workers(found.settings.device))
+        samplers = partial(_sampler, stack, {}, recipe)
+        search = LeadSearch.over(request, novelty, recipe, samplers, pool)
         try:
             for start in range(0, len(leads), AT_ONCE):
                 several = [
@@ -128,6 +134,24 @@ def optimize(
     return Result(table, counts, len(leads), reason, request)
 
 
+def _sampler(
+    stack: ExitStack, found: dict[float, AnySampler], recipe: Recipe, factor: float
+) -> AnySampler:
+    """Return the sampler of a recipe with a multiple of its temperature.
+
+    Args:
+        stack: closes it.
+        found: samplers by their factor.
+        recipe: of the draws.
+        factor: of the temperature.
+    """
+    if factor not in found:
+        temperature = recipe.settings.shaping.temperature * factor
+        settings = recipe.settings.changed(temperature=temperature)
+        found[factor] = stack.enter_context(factory.sampler(replace(recipe, settings=settings)))
+    return found[factor]
+
+
 def _check(model: Model, leads: Sequence[str], request: Request) -> None:
     """Check a request.
 
@@ -142,6 +166,8 @@ def _check(model: Model, leads: Sequence[str], request: Request) -> None:
     if budget.oracle_calls:
         model.check_computable(list(request.goals.targets), "an oracle")
     _ = request.likeness  # raises for a constraint of scaffolds
+    if request.donors is not None:
+        request.donors.check(request.goals)
     if budget.stop_after is not None and not budget.oracle_calls:
         raise MolgenError(
             f"stop_after is {budget.stop_after} without oracle calls, expected oracle_calls of at "

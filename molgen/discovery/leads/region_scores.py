@@ -153,6 +153,11 @@ class Surrogate:
         self._probability, self._tokenizer = probability, tokenizer
         self._scores: dict[str, float] = {}
 
+    @property
+    def forwards(self) -> int:
+        """Forwards of the classifier so far: molecules scored."""
+        return len(self._scores)
+
     def has_scored(self, smiles: str) -> bool:
         """Return whether a molecule has been scored."""
         return smiles in self._scores
@@ -169,7 +174,7 @@ class Surrogate:
             self._scores.update(zip(new, self._probability(rows).tolist(), strict=True))
         return np.array([self._scores[text] for text in smiles])
 
-    def best(self, count: int, lead: str) -> set[str]:
-        """Return the ``count`` highest-scoring molecules without the lead; ties keep the order."""
-        others = [text for text in self._scores if text != lead]
+    def best(self, count: int, smiles: Sequence[str]) -> set[str]:
+        """Return the ``count`` highest-scoring ones of scored molecules; ties keep the order."""
+        others = list(dict.fromkeys(smiles))
         return set(sorted(others, key=self._scores.__getitem__, reverse=True)[:count])

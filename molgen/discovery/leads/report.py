@@ -1,12 +1,13 @@
 """The table of lead optimisation: one row for each attempt, with its outcome.
 
 A lead is improved if an attempt is ``ok``: a molecule that differs from the lead and all earlier
-attempts, contains the kept atoms, is similar enough, passes the filters and meets the targets.
+attempts, is not in the training set unless such molecules are allowed, contains the kept atoms, is
+similar enough, passes the filters and meets the targets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ class Attempt:
         similarity: to the lead, NaN if invalid.
         keeps: whether the kept atoms are present.
         passes: whether the hard filters are passed.
+        known: why it is not new, such as ``in training set``; empty for a new molecule.
         nfe: forwards of the network.
         shared_nfe: forwards for the region scores of a round, counted at its first attempt.
         classifier_nfe: forwards of the noisy classifier, region scores and the score of the
@@ -62,6 +64,7 @@ class Attempt:
     nfe: int
     shared_nfe: int
     classifier_nfe: int
+    known: str = ""
     calls: int = 0
     selected: bool = True
 
@@ -97,11 +100,14 @@ def frame(
             rows.append(_row(start, names, outcome=lead.reason, tier=tier(calls)))
             outside.append("")
             continue
-        oracle.budget = None  # it limits calls while drawing
+        # with an oracle a call is a call: nothing further is computed for the table
+        oracle.budget = oracle.calls if calls else None
         own = oracle.values([lead.smiles])
         values = oracle.values([item.smiles if item.selected else "" for item in drawn])
         gains = _total(goals, values) - _total(goals, own)
-        results = outcomes(lead, drawn, goals.reached(values, own[0]), similarity, names)
+        met = goals.reached(values, own[0])
+        unscored = {item.smiles for item in drawn}.difference(oracle.scored)
+        results = outcomes(lead, drawn, met, similarity, names, unscored)
         for k, item in enumerate(drawn):
             facts = vars(item) | {"try": item.number, "oracle_calls": item.calls}
             facts |= dict(zip(goals.targets, values[k], strict=True))
@@ -127,7 +133,12 @@ def frame(
 
 
 def outcomes(
-    lead: Lead, drawn: Sequence[Attempt], met: Mask, similarity: float, names: Sequence[str] = ()
+    lead: Lead,
+    drawn: Sequence[Attempt],
+    met: Mask,
+    similarity: float,
+    names: Sequence[str] = (),
+    unscored: Collection[str] = (),
 ) -> list[str]:
     """Return the outcome of each attempt.
 
@@ -137,20 +148,23 @@ def outcomes(
         met: whether each meets every target, shape (attempts,).
         similarity: least similarity to the lead.
         names: of the properties that were computed.
+        unscored: molecules for which they were not.
     """
     seen: set[str] = set()
     found = []
-    unscored = active().missing(names, [item.smiles for item in drawn])
-    for item, hit, failed in zip(drawn, met, unscored, strict=True):
+    missing = active().missing(names, [item.smiles for item in drawn])
+    for item, hit, failed in zip(drawn, met, missing, strict=True):
         checks: dict[str, bool] = {
             Fate.INVALID: not item.smiles,
             Fate.UNCHANGED: item.smiles == lead.smiles,
             Fate.DUPLICATE: item.smiles in seen,
+            item.known: bool(item.known),
             Fate.CONSTRAINT_LOST: not item.keeps,
             Fate.DISSIMILAR: not item.similarity >= similarity,
             Fate.FILTERED: not item.passes,
             Fate.NOT_SELECTED: not item.selected,
             failed: bool(failed),
+            Fate.NOT_SCORED: item.smiles in unscored,
             Fate.GOAL_MISSED: not hit,
         }
         found.append(str(next((name for name, holds in checks.items() if holds), Fate.ACCEPTED)))

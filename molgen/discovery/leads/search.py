@@ -32,7 +32,9 @@ from molgen.discovery.leads.region_scores import (
     region_scores,
 )
 from molgen.discovery.leads.report import Attempt
-from molgen.discovery.leads.state import LOW, LeadState
+from molgen.discovery.leads.staleness import Exploration
+from molgen.discovery.leads.state import LeadState
+from molgen.discovery.novelty import Novelty
 from molgen.discovery.oracle import Oracle
 from molgen.discovery.request import Request
 from molgen.errors import MolgenError
@@ -44,13 +46,11 @@ from molgen.sampling.finished import finished
 from molgen.sampling.recipe import Recipe
 from molgen.sampling.sampler import AnySampler, Samples
 from molgen.utils import journal
-from molgen.utils.arrays import Ids
+from molgen.utils.arrays import Floats, Ids
 from molgen.utils.journal import recorded
 from molgen.utils.randomness import SEGMENT, Use, used
 from molgen.utils.threads import Workers
 from property_models import scorers
-
-ROUND = 4  # attempts at a lead between two scorings
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,23 +59,30 @@ class LeadSearch:
 
     Attributes:
         request: the request, with goals in units of the training data.
+        novelty: which molecules are new.
         model: the model.
-        sampler: of the model, guided.
+        samplers: from a factor of the temperature to a sampler of the model, guided.
         adaptive: retries failed attempts; None for no retries.
         region_scores: attribution of the targets to regions.
         prior_draw: lengths and conditions from the prior.
     """
 
     request: Request
+    novelty: Novelty
     model: Checkpoint
-    sampler: AnySampler
+    samplers: Callable[[float], AnySampler]
     adaptive: AdaptiveSampler | None
     region_scores: RegionScores
     prior_draw: PriorDraw
 
     @classmethod
     def over(
-        cls, request: Request, recipe: Recipe, sampler: AnySampler, pool: Workers
+        cls,
+        request: Request,
+        novelty: Novelty,
+        recipe: Recipe,
+        samplers: Callable[[float], AnySampler],
+        pool: Workers,
     ) -> LeadSearch:
         """Prepare a search.
 
@@ -86,7 +93,7 @@ class LeadSearch:
         model = recipe.model
         prior_draw = recipe.draw_prior(PRIOR_ROWS, request.seed)
         nothing = rows(model, prior_draw, [], np.zeros(0, np.int64), np.zeros((0, 1)))
-        free = restrained(sampler, nothing.rules)
+        free = restrained(samplers(1.0), nothing.rules)
         adaptive = adaptive_sampler(recipe, free) if recipe.settings.adapt else None
         scores = region_scores(recipe, prior_draw, pool)
         if request.n and not isinstance(scores, ByClassifier):
@@ -94,7 +101,12 @@ class LeadSearch:
                 f"top_k is {request.n}, but model {model.name!r} has no noisy classifier of the "
                 "targets, expected one for the selection"
             )
-        return cls(request, model, sampler, adaptive, scores, prior_draw)
+        if request.donors and not (request.budget.oracle_calls or isinstance(scores, ByClassifier)):
+            raise MolgenError(
+                f"donors is given without oracle_calls, and model {model.name!r} has no noisy "
+                "classifier of the targets, expected one of them: it ranks what is made of donors"
+            )
+        return cls(request, novelty, model, samplers, adaptive, scores, prior_draw)
 
     def run(
         self, leads: Sequence[Lead | Refused], on_attempts: Callable[[int], None] | None = None
@@ -119,29 +131,40 @@ class LeadSearch:
                 self.request.likeness.similarity,
                 self.request.seed,
                 oracle,
-                None if calls else self._surrogate(),
+                self._surrogate(),
+                donors=self._donors(lead),
             )
             for lead, oracle in zip(leads, oracles, strict=True)
             if isinstance(lead, Lead)
         }
         active = list(states.values())
-        step = ROUND if any(state.scored for state in active) else attempts
         interrupted = False
-        for first in range(0, attempts, step):
+        while active and not interrupted:
             try:
-                count = min(step, attempts - first)
-                interrupted = self._round(active, first, count, on_attempts)
+                for exploration, alike in _together(active):
+                    interrupted = self._round(alike, attempts, exploration, on_attempts)
+                    if interrupted:
+                        break
             except KeyboardInterrupt:  # while regions are scored, or molecules
                 interrupted = True
             if interrupted:
                 journal.keep()
                 break
             remaining = [
-                state for state in active if not stop_after or len(state.reached) < stop_after
+                state
+                for state in active
+                if len(state.attempts) < attempts
+                and not (stop_after and len(state.reached) >= stop_after)
             ]
-            if on_attempts and len(remaining) < len(active):
-                on_attempts((len(active) - len(remaining)) * max(0, attempts - first - step))
+            if on_attempts:
+                ended = sum(len(one.attempts) for one in active if one not in remaining)
+                skipped = attempts * (len(active) - len(remaining)) - ended
+                if skipped:
+                    on_attempts(skipped)
             active = [] if scorers.active().stopped else remaining
+        for state in states.values():
+            if not interrupted and not scorers.active().stopped:
+                state.finish(stop_after)
         if self.request.n:
             for state in states.values():
                 state.select_top(self.request.n)
@@ -153,58 +176,78 @@ class LeadSearch:
     def _round(
         self,
         states: list[LeadState],
-        first: int,
-        count: int,
+        attempts: int,
+        exploration: Exploration,
         on_attempts: Callable[[int], None] | None,
     ) -> bool:
-        """Draw ``count`` attempts at each lead from number ``first`` on, and update the starts.
+        """Draw attempts at each lead, and update the starts.
+
+        Args:
+            states: of equally stale searches.
+            attempts: at each lead in all.
+            exploration: of these searches.
+            on_attempts: see :meth:`run`.
 
         Returns:
             Whether it was interrupted.
         """
-        if not states:
-            return False
-        costs = self._score_regions(states, first)
+        scored = any(state.scored for state in states)
+        first = {state.lead.index: len(state.attempts) for state in states}
+        costs = self._score_regions(states, exploration)
         masked = [
             (state, number, state.choose(number, self.region_scores.overconfidence))
             for state in states
-            for number in range(first, first + count)
+            for number in range(
+                len(state.attempts),
+                min(attempts, len(state.attempts) + exploration.attempts) if scored else attempts,
+            )
         ]
-        samples, ended = self._draw(masked, on_attempts)
+        samples, ended = self._draw(masked, exploration, on_attempts)
         if ended is not None:
             masked = [masked[i] for i in ended]
         texts = self.model.texts(samples.tokens)
         molecules = interpret_all([self.model.tokenizer.smiles(text) for text in texts])
         for i, (state, number, region) in enumerate(masked):
-            shared = costs.get(state.lead.index, (0, 0)) if number == first else (0, 0)
+            begins = number == first[state.lead.index]
+            shared = costs.get(state.lead.index, (0, 0)) if begins else (0, 0)
             cost = int(samples.nfe[i]), shared[0], int(samples.classifier_nfe[i]) + shared[1]
-            state.attempts.append(self._attempt(state, number, region, molecules[i], cost))
+            part = Chem.MolFragmentToSmiles(state.start.mol, sorted(region.region.atoms))
+            state.attempts.append(self._attempt(state, number, part, molecules[i], cost))
+        if ended is None:
+            for state in states:
+                left = attempts - len(state.attempts)
+                new = self._add_children(state, min(exploration.children, left))
+                if on_attempts and new:
+                    on_attempts(new)
         for state in states:
-            new = sum(attempt.number > first for attempt in state.attempts)
-            if state.scored and new and (ended is None or state.surrogate is not None):
+            new = len(state.attempts) - first[state.lead.index]
+            if state.scored and new and (ended is None or not state.paid):
                 state.advance(new, self._writable)
         return ended is not None
 
-    def _score_regions(self, states: Sequence[LeadState], first: int) -> dict[int, tuple[int, int]]:
+    def _score_regions(
+        self, states: Sequence[LeadState], exploration: Exploration
+    ) -> dict[int, tuple[int, int]]:
         """Score the regions of new starts; return the forwards taken, by index of the lead."""
-        new = [state for state in states if not state.start.regions]
+        new = [one for one in states if one.start.needs_regions(exploration.level)]
         if not new:
             return {}
         for state in new:
+            state.start.level = exploration.level
             state.start.regions = masked_regions(
                 self.model,
                 self.prior_draw.lengths,
                 state.lead,
                 state.start,
-                LOW * self.request.likeness.similarity,
+                exploration.low * self.request.likeness.similarity,
                 self.region_scores.lengths,
                 self.request.seed,
-                first,
+                len(state.attempts),
             )
         regions = [region for state in new for region in state.start.regions]
-        parts = [(state.lead.index, state.start.smiles) for state in new]
+        parts = [(one.lead.index, len(one.attempts), one.start.smiles) for one in new]
         found = recorded(
-            ["regions", first, *parts], lambda: {"scores": self.region_scores(regions)}
+            ["regions", exploration.level, *parts], lambda: {"scores": self.region_scores(regions)}
         )["scores"]
         ends = np.cumsum([len(state.start.regions) for state in new])[:-1]
         for state, own in zip(new, np.split(found, ends), strict=True):
@@ -221,6 +264,7 @@ class LeadSearch:
     def _draw(
         self,
         masked: Sequence[tuple[LeadState, int, MaskedRegion]],
+        exploration: Exploration,
         on_attempts: Callable[[int], None] | None,
     ) -> tuple[Samples, Ids | None]:
         """Draw masked regions, given with their lead and the number of the attempt.
@@ -235,13 +279,33 @@ class LeadSearch:
         regions = [region for *_, region in masked]
         ready = rows(self.model, self.prior_draw, regions, lead * SEGMENT + number, u)
 
-        sampler = restrained(self.sampler, ready.rules)
+        sampler = restrained(self.samplers(exploration.temperature), ready.rules)
         if self.adaptive is not None:
             sampler = self.adaptive.around(
                 sampler, lambda row, smiles: self._acceptable(masked[row][0], smiles)
             )
         job = ready.job(self.request.seed)
         return finished(lambda on_done: sampler.run(job, on_done), on_attempts)
+
+    def _donors(self, lead: Lead) -> dict[str, tuple[float, Floats]]:
+        """Return the donors of a lead that the network can represent."""
+        donors, goals = self.request.donors, self.request.goals.computed
+        if donors is None or not goals:
+            return {}
+        found = donors.near(lead.smiles, goals, self.request.likeness.similarity)
+        return {text: each for text, each in found.items() if self._writable(text)}
+
+    def _add_children(self, state: LeadState, count: int) -> int:
+        """Add attempts that join parts of the current molecule and of donors; return how many."""
+        if not state.donors or count < 1:
+            return 0
+        found = state.children(
+            count, lambda text: self._writable(text) and self._acceptable(state, text)
+        )
+        for molecule, part in zip(interpret_all(list(found)), found.values(), strict=True):
+            number = len(state.attempts)
+            state.attempts.append(self._attempt(state, number, part, molecule, (0, 0, 0)))
+        return len(found)
 
     def _surrogate(self) -> Surrogate | None:
         if not isinstance(self.region_scores, ByClassifier):
@@ -252,6 +316,10 @@ class LeadSearch:
         """Return whether the network can represent a molecule."""
         return not unwritable(smiles, self.model.tokenizer, self.model.denoiser.max_length)
 
+    def _known(self, smiles: str) -> str:
+        """Return why a molecule is not new; empty for a new one, and for no molecule."""
+        return self.novelty.rejected(self.novelty.identities([smiles]))[0] if smiles else ""
+
     def _acceptable(self, state: LeadState, smiles: str) -> bool:
         """Return whether a molecule is new, similar to the lead, and passes every check."""
         mol = parse(smiles)
@@ -260,6 +328,7 @@ class LeadSearch:
             and smiles not in (state.start.smiles, state.lead.smiles)
             and state.lead.similarity(mol) >= self.request.likeness.similarity
             and state.lead.keeps(smiles)
+            and not self._known(smiles)
             and self.request.filters.reason(mol) is None
         )
 
@@ -268,7 +337,7 @@ class LeadSearch:
         self,
         state: LeadState,
         number: int,
-        region: MaskedRegion,
+        part: str,
         molecule: Molecule,
         cost: tuple[int, ...],
     ) -> Attempt:
@@ -279,11 +348,20 @@ class LeadSearch:
             molecule.raw,
             molecule.smiles,
             str(molecule.status),
-            Chem.MolFragmentToSmiles(state.start.mol, sorted(region.region.atoms)),
+            part,
             np.nan if mol is None else state.lead.similarity(mol),
             mol is not None and state.lead.keeps(molecule.smiles),
             mol is not None and self.request.filters.reason(mol) is None,
+            known=self._known(molecule.smiles),
             nfe=cost[0],
             shared_nfe=cost[1],
             classifier_nfe=cost[2],
         )
+
+
+def _together(states: Sequence[LeadState]) -> list[tuple[Exploration, list[LeadState]]]:
+    """Return leads by the exploration of their next round."""
+    found: dict[Exploration, list[LeadState]] = {}
+    for state in states:
+        found.setdefault(state.exploration, []).append(state)
+    return sorted(found.items(), key=lambda pair: pair[0].level)

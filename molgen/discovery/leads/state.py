@@ -1,15 +1,12 @@
-"""The state of the search at a lead: its start molecules, and the regions that attempts mask.
+"""The state of the search at a lead: attempts, start molecules and molecules that wait.
 
     s_j = low + (high - low) (j phi mod 1),     phi = (sqrt(5) - 1) / 2
 
 is the target similarity of attempt ``j``; multiples of ``phi`` are evenly spread for any number of
-attempts. With an oracle, attempts that keep the similarity to the lead are scored within the
-budget, and the next attempts start from
-
-    argmax_x  score(x) - price rounds(x)
-
-over all scored molecules, the lead included: the best molecule, until the number of rounds started
-from it lowers it below another one. A surrogate, if given, replaces the oracle, without a budget.
+attempts. With an oracle, attempts that keep the similarity to the lead wait to be scored within the
+budget (:mod:`molgen.discovery.leads.candidates`), and the next attempts start from the best
+(:mod:`molgen.discovery.leads.starts`). Without an oracle a surrogate, if given, takes its place,
+without a budget.
 """
 
 from __future__ import annotations
@@ -18,75 +15,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from rdkit import Chem
 
 from molgen.constraints.masked_regions import MaskedRegion
+from molgen.discovery.donors import children, reduced
 from molgen.discovery.goals import Goals
+from molgen.discovery.leads.candidates import Candidates
 from molgen.discovery.leads.lead import Lead
 from molgen.discovery.leads.region_scores import Surrogate
 from molgen.discovery.leads.report import Attempt
+from molgen.discovery.leads.staleness import Exploration
+from molgen.discovery.leads.starts import Start, Starts
 from molgen.discovery.oracle import Oracle
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
 from molgen.utils import randomness
-from molgen.utils.arrays import Floats, Ids
+from molgen.utils.arrays import Floats
 from molgen.utils.randomness import Use
 
-AGAIN = 2.5  # penalty in nats for each earlier use of a region, so that attempts differ
-WIDTH = 0.05  # of the similarities around the target
-
-
-@dataclass(eq=False)
-class Start:
-    """A molecule that attempts start from, and its masked regions.
-
-    Attributes:
-        smiles: canonical.
-        mol: the same molecule, atoms in any order.
-        score: larger is better; minus infinity until scored.
-        rounds: of attempts that started from it.
-        regions: masked regions, none until computed.
-        region_scores: ``log p(y | rest)`` of each.
-        uses: number of attempts at each.
-    """
-
-    smiles: str
-    mol: Chem.Mol
-    score: float = -np.inf
-    rounds: int = 0
-    regions: list[MaskedRegion] = field(default_factory=list)
-    region_scores: Floats = field(default_factory=lambda: np.zeros(0))
-    uses: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-
-    def set_scores(self, region_scores: Floats) -> None:
-        """Set ``log p(y | rest)`` of the regions, shape (regions,), and reset their uses."""
-        self.region_scores = region_scores
-        self.uses = np.zeros(len(region_scores), dtype=np.int64)
-
-    def choose(self, similarity: float, overconfidence: float, u: float) -> MaskedRegion:
-        """Sample the region of an attempt.
-
-        Args:
-            similarity: target similarity to the lead.
-            overconfidence: divisor of the region scores.
-            u: uniform in [0, 1).
-        """
-        expected = np.array(
-            [each.region.similarity(each.length / each.template.usual) for each in self.regions]
-        )
-        log_w = (
-            self.region_scores / overconfidence
-            - np.abs(expected - similarity) / WIDTH
-            - AGAIN * self.uses
-        )
-        at = int(randomness.choose(np.exp(log_w - log_w.max()), u))
-        self.uses[at] += 1
-        return self.regions[at]
-
-
-LOW, HIGH = 0.75, 0.1
-"""Target similarities range from ``LOW`` times the threshold, since redrawn tokens add similarity,
-to ``HIGH`` of the way from the threshold to 1."""
+HIGH = 0.1
+"""Target similarities range up to ``HIGH`` of the way from the threshold to 1."""
+CHILDREN = 64  # of donors, tried in a round
 PRICE, SURROGATE_PRICE = 0.1, 1.0  # of a round: in training standard deviations, and in nats
 GOLDEN = 0.6180339887498949  # phi
 
@@ -101,11 +49,15 @@ class LeadState:
         similarity: least similarity to the lead.
         seed: of every choice.
         oracle: scores molecules between rounds.
-        surrogate: replaces the oracle; None for none.
+        surrogate: ranks molecules, and without a budget of the oracle replaces it; None for none.
+        donors: their scores, and the values of the goals' properties, by SMILES.
         start: the molecule that the next attempts start from.
-        starts: all candidate start molecules, by canonical SMILES.
+        starts: all candidate start molecules.
+        candidates: molecules that wait to be scored.
         attempts: so far.
         reached: molecules that meet every goal by the oracle's values.
+        improved_at: number of attempts when the best molecule was last improved.
+        charged: forwards of the surrogate that attempts have been charged for.
     """
 
     lead: Lead
@@ -114,22 +66,43 @@ class LeadState:
     seed: int
     oracle: Oracle
     surrogate: Surrogate | None = None
+    donors: dict[str, tuple[float, Floats]] = field(default_factory=dict)
     start: Start = field(init=False)
-    starts: dict[str, Start] = field(init=False)
+    starts: Starts = field(init=False)
+    candidates: Candidates = field(init=False)
     attempts: list[Attempt] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)
+    improved_at: int = 0
+    charged: int = 0
 
     def __post_init__(self) -> None:
-        """Start from the lead, which is scored first."""
-        self.start = Start(self.lead.smiles, self.lead.mol)
-        self.starts = {self.lead.smiles: self.start}
+        """Start from the lead, which is scored first, or from a donor."""
+        price = PRICE if self.paid else SURROGATE_PRICE
+        self.starts = Starts(self.lead, price, frozenset(self.donors))
+        values = {text: values for text, (_, values) in self.donors.items()}
+        self.candidates = Candidates(self.goals, self.oracle, self.surrogate, values)
+        self.start = self.starts.next(stale=False)
         if self.scored:
             self.start.score = float(self._scores([self.lead.smiles])[0])
+        for text, (score, _) in self.donors.items():
+            self.starts.add(text, score if self.paid else self._guessed(text))
+        if self.donors:
+            self.start = self.starts.next(stale=False)
+
+    @property
+    def paid(self) -> bool:
+        """Whether an oracle scores molecules between rounds."""
+        return bool(self.oracle.budget)
 
     @property
     def scored(self) -> bool:
         """Whether molecules are scored between rounds."""
-        return bool(self.oracle.budget) or self.surrogate is not None
+        return self.paid or self.surrogate is not None
+
+    @property
+    def exploration(self) -> Exploration:
+        """How widely the next round explores."""
+        return Exploration.after(len(self.attempts) - self.improved_at if self.paid else 0)
 
     def choose(self, number: int, overconfidence: float) -> MaskedRegion:
         """Sample the region of an attempt.
@@ -138,7 +111,8 @@ class LeadState:
             number: of the attempt.
             overconfidence: divisor of the region scores.
         """
-        low, high = LOW * self.similarity, self.similarity + HIGH * (1 - self.similarity)
+        low = self.exploration.low * self.similarity
+        high = self.similarity + HIGH * (1 - self.similarity)
         similarity = low + (high - low) * (number * GOLDEN % 1)
         u = randomness.used(self.seed, Use.LEAD_CHOICE, self.lead.index, number)
         return self.start.choose(similarity, overconfidence, float(u))
@@ -152,20 +126,68 @@ class LeadState:
         """
         last = self.attempts[-count:]
         fitting = [each.smiles for each in last if self._fits(each) and writable(each.smiles)]
-        costs = self._costs(last, fitting)
+        costs = self._costs(last, [] if self.paid else fitting)
+        if self.paid:
+            self.candidates.add(fitting)
+            fitting = self.candidates.take(self.starts.best)
+        before = self.starts.best
         if fitting:
             for text, score in zip(fitting, self._scores(fitting), strict=True):
-                self._add(text, float(score))
-            if self.surrogate is None:
+                self.starts.add(text, float(score))
+            if self.paid:
                 self._note(fitting)
+        if self.starts.best > before:
+            self.improved_at = len(self.attempts)
         self.start.rounds += 1
-        price = PRICE if self.surrogate is None else SURROGATE_PRICE
-        self.start = max(self.starts.values(), key=lambda one: one.score - price * one.rounds)
-        costs[0] += self.surrogate is not None and len(self.attempts) == count  # the lead
+        self.start = self.starts.next(stale=self.exploration.level > 0)
+        if self.surrogate is not None:  # the lead, donors, and what was ordered by it
+            costs[0] += self.surrogate.forwards - self.charged - sum(costs)
+            self.charged = self.surrogate.forwards
         self.attempts[-count:] = [
             replace(each, calls=self.oracle.calls, classifier_nfe=each.classifier_nfe + cost)
             for each, cost in zip(last, costs, strict=True)
         ]
+
+    def finish(self, stop_after: int | None) -> None:
+        """Score what waits, the most promising molecules first, until the budget ends.
+
+        Args:
+            stop_after: number of molecules that meet every goal, after which none is scored.
+        """
+        while self.candidates.waiting and not self.oracle.spent:
+            if stop_after and len(self.reached) >= stop_after:
+                break
+            fitting = self.candidates.take(self.starts.best, isomers=True)
+            self._scores(fitting)
+            self._note(fitting)
+        if self.paid and self.attempts:
+            self.attempts[-1] = replace(self.attempts[-1], calls=self.oracle.calls)
+
+    def _guessed(self, smiles: str) -> float:
+        """Return the surrogate's score of a donor, reduced for its similarity to the lead."""
+        mol = parse(smiles)
+        like = np.array([0.0 if mol is None else self.lead.similarity(mol)])
+        return float(reduced(self._scores([smiles]), like, self.similarity)[0])
+
+    def children(self, count: int, able: Callable[[str], bool]) -> dict[str, str]:
+        """Return the most promising children of the current molecule and of donors.
+
+        Args:
+            count: at most.
+            able: whether a molecule may be scored.
+
+        Returns:
+            The replaced part by child.
+        """
+        place = np.arange(CHILDREN)[:, None], np.arange(2)
+        u = randomness.used(self.seed, Use.LEAD_DONOR, self.lead.index, len(self.attempts), *place)
+        found = children(self.start.smiles, self.donors, u)
+        seen = {each.smiles for each in self.attempts} | {self.lead.smiles}
+        smiles = [text for text in found if text not in seen and able(text)]
+        return {
+            smiles[i]: found[smiles[i]]
+            for i in self.candidates.order(smiles, count, self.starts.best)
+        }
 
     def select_top(self, count: int) -> None:
         """Select the ``count`` molecules with the highest surrogate scores.
@@ -175,7 +197,9 @@ class LeadState:
         """
         if self.surrogate is None:
             raise MolgenError("surrogate is None, expected one for the top-k selection")
-        best = self.surrogate.best(count, self.lead.smiles)
+        drawn = [each.smiles for each in self.attempts if self._fits(each)]
+        able = [s for s in drawn if s != self.lead.smiles and self.surrogate.has_scored(s)]
+        best = self.surrogate.best(count, able)
         self.attempts = [replace(each, selected=each.smiles in best) for each in self.attempts]
 
     def _costs(self, attempts: list[Attempt], fitting: list[str]) -> list[int]:
@@ -188,12 +212,15 @@ class LeadState:
         return costs
 
     def _fits(self, item: Attempt) -> bool:
-        return item.keeps and item.passes and item.similarity >= self.similarity
+        keeps = item.keeps and item.passes and not item.known
+        return keeps and item.similarity >= self.similarity
 
     def _scores(self, smiles: list[str]) -> Floats:
-        if self.surrogate is not None:
-            return self.surrogate(smiles)
-        return self.goals.aggregated(self.oracle(smiles))
+        if self.paid:
+            return self.goals.aggregated(self.oracle(smiles))
+        if self.surrogate is None:
+            raise MolgenError("surrogate is None, expected one, or an oracle")
+        return self.surrogate(smiles)
 
     def _note(self, smiles: list[str]) -> None:
         """Record molecules that meet every goal; those without values meet none."""
@@ -201,11 +228,3 @@ class LeadState:
         met = self.goals.reached(np.array(values), own)
         self.reached |= {text for text, hit in zip(smiles, met, strict=True) if hit}
         self.reached.discard(self.lead.smiles)
-
-    def _add(self, smiles: str, score: float) -> None:
-        """Add a start molecule if it is new and has atoms that may change."""
-        if smiles in self.starts or not np.isfinite(score):
-            return
-        mol = parse(smiles)
-        if mol is not None and self.lead.free(mol):
-            self.starts[smiles] = Start(smiles, mol, score)

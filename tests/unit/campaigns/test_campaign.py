@@ -242,7 +242,8 @@ def test_parts_are_exported_as_one_table(tiny_model: Path, monkeypatch: pytest.M
 
 def test_leads_of_a_campaign_are_those_of_optimize(tiny_model: Path) -> None:
     leads = ["CCOC", "NCC=O", "CCCO", "OCCN", "C", "CCNC"]
-    words: dict[str, Any] = {"attempts": 4, "similarity": 0.2, "oracle_calls": 6}
+    words: dict[str, Any] = {"attempts": 6, "similarity": 0.2, "oracle_calls": 6}
+    words["donors"] = ["CCNCC=O", "OCCC=O", "NCC(C)=O"]
     with Campaign(
         "a.campaign", "optimize", tiny_model, {"qed": "max"}, leads=leads, block=2, **words
     ) as campaign:

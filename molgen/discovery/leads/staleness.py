@@ -1,0 +1,64 @@
+"""Staleness: for how long a search at a lead has found no better molecule, and what then changes.
+
+    s = clip((attempts without a better molecule - 60) / 180, 0, 1)
+
+A search that is not stale masks small regions, at the temperature of its settings. As it grows
+stale, larger regions are masked (down to lower expected similarities), the temperature is raised by
+up to a half, more attempts are made in a round, and rounds start from the best three molecules in
+turn. Steps are quantised, so that leads of equal staleness are drawn together.
+
+Reference: Yang et al., "Chemlactica" (2024), raises the temperature from 1 to 1.5 over the budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PATIENCE, SPAN = 60, 180  # attempts until a search is stale, and from then until it is fully so
+LEVELS = 3
+ROUND, WIDE_ROUND = 4, 12  # attempts between two scorings
+LOW, LOWEST = 0.75, 0.4
+"""Lowest target similarity over the threshold, since redrawn tokens add similarity."""
+HOTTEST = 1.5  # factor of the temperature
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """How widely the next round of attempts at a lead explores.
+
+    Attributes:
+        level: from 0, not stale, to :data:`LEVELS`.
+    """
+
+    level: int = 0
+
+    @classmethod
+    def after(cls, attempts: int) -> Exploration:
+        """Return the exploration after a number of attempts without a better molecule."""
+        share = min(1.0, max(0.0, (attempts - PATIENCE) / SPAN))
+        return cls(0 if attempts <= PATIENCE else 1 + int(share * (LEVELS - 1)))
+
+    @property
+    def staleness(self) -> float:
+        """Between 0 and 1."""
+        return self.level / LEVELS
+
+    @property
+    def temperature(self) -> float:
+        """Factor of the temperature of the settings."""
+        return 1.0 + self.staleness * (HOTTEST - 1.0)
+
+    @property
+    def low(self) -> float:
+        """Lowest target similarity of a masked region, over the threshold."""
+        return LOW - self.staleness * (LOW - LOWEST)
+
+    @property
+    def attempts(self) -> int:
+        """Attempts of a round."""
+        return WIDE_ROUND if self.level else ROUND
+
+    @property
+    def children(self) -> int:
+        """Further attempts of a round: children of donors."""
+        return self.attempts // 2
