@@ -346,7 +346,8 @@ class Campaign:
         facts = self._store.facts()
         function, prepared, _ = COMMANDS[self._command]
         names = stored_arguments(function, {}, LEFT_OUT)
-        words = restored({name: request[name] for name in names}) | self._idle
+        words = restored(names | {name: request[name] for name in names if name in request})
+        words |= self._idle
         found = prepared(
             model or facts["model"], request["goals"], facts["n"], self.progress, words
         )

@@ -23,7 +23,15 @@ def _design(
     parts = ("scaffold", "scaffold_file", "superstructure", "keep", "change")
     scaffolds = tuple(words.pop(name) for name in parts)
     own = _taken(
-        words, *ALLOWED, "tolerance", "allow_training_molecules", "novelty", "part_targets"
+        words,
+        *(
+            *ALLOWED,
+            "tolerance",
+            "allow_training_molecules",
+            "novelty",
+            "part_targets",
+            "diversity",
+        ),
     )
     more: dict[str, Any] = {"scaffolds": scaffolds, "settings": None}
     if words.pop("per_scaffold") is not None:
