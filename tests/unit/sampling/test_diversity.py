@@ -135,7 +135,8 @@ def test_a_model_without_stops_and_a_further_preset_are_refused(
 
 
 def test_a_campaign_draws_at_a_stop(stepped: Model, tmp_path: Path) -> None:
-    path, words = tmp_path / "a.campaign", {"diversity": "wide", "block": 16, "progress": False}
+    path = tmp_path / "a.campaign"
+    words: dict[str, Any] = {"diversity": "wide", "block": 16, "progress": False}
     with molgen.Campaign(path, "design", str(stepped.folder), None, 4, **words) as campaign:
         settings = campaign._prepare().request.settings
         assert settings is not None
