@@ -55,7 +55,7 @@ GRID = {
 }
 SHARED = {"guidance": "cbg:cfg=1", "conditions": "profile"}
 NAMES = "low", "medium", "high", "highest"
-BLOCK = 256  # rows between two writes
+BLOCK = 64  # rows between two writes
 KEPT = ["smiles", "novel", "nfe", "classifier_nfe"]
 
 

@@ -57,7 +57,8 @@ def chart(table: pd.DataFrame, published: pd.DataFrame | None, path: Path) -> No
 def _line(panel: Any, kind: str, rows: pd.DataFrame) -> None:
     """Draw a kind's stops, with bars of one standard deviation over seeds."""
     colour, marker = KINDS[kind]
-    counted = ", ".join(sorted({f"N = {n}" for n in rows["N"]}))
+    low, high = rows["N"].min(), rows["N"].max()
+    counted = f"N = {low}" if low == high else f"N = {low} to {high}"
     panel.errorbar(
         rows["diversity"], 100 * rows["quality"], 100 * rows["quality sd"].fillna(0),
         rows["diversity sd"].fillna(0), color=colour, marker=marker, ms=7, lw=1.5, capsize=0,
