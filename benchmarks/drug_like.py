@@ -1,14 +1,15 @@
 """Drug-like molecules: the usual tasks of molecule design, one by one.
 
     .venv/bin/python benchmarks/drug_like.py zinc250k --tasks de-novo,delivered,steered,goals
-    .venv/bin/python benchmarks/drug_like.py zinc250k --tasks fragments --n 100 --drugs drugs.csv
+    .venv/bin/python benchmarks/drug_like.py zinc250k --tasks attempts --n 100 --drugs drugs.csv
     .venv/bin/python benchmarks/drug_like.py zinc250k --tasks leads --leads leads.csv --first 40
 
 =========  ========================================================================================
 de-novo    N rows without a target, no row repaired or replaced: share of molecules
 delivered  N new molecules without a target: cost of each
 steered    N new molecules guided towards QED and SA, no property filter
-fragments  N new molecules for each drug of a table and each of its scaffolds, guided likewise
+attempts   N rows for each drug of a table and each of its scaffolds, guided likewise, none replaced
+fragments  N new molecules for each of them
 leads      leads, some attempts each: similarity of 0.4 to the lead, and QED of 0.9 at least
 lookup     leads for which a file of molecules, such as the training data, has such a molecule
 goals      N rows, four goals at once, nothing computed while drawing
@@ -37,7 +38,8 @@ from quality import DRIFT, RESULTS, Reference, cell, mean, spread, write_csv
 
 import molgen
 from molgen.cli import options as sampling
-from molgen.constraints.scaffolds import read
+from molgen.constraints import draw as constrained
+from molgen.constraints.scaffolds import Constraint, read
 from molgen.discovery.counts import ALL, DesignCounts
 from molgen.discovery.design import design, survey
 from molgen.discovery.goals import read_goals
@@ -57,6 +59,7 @@ Measured = Iterator[tuple[str, Figures]]  # part of a task, and its figures
 
 GUIDED = {"qed": "0.7..", "sa": "..3.6"}  # targets of the guidance, without a filter
 GUIDED_PARTS = {"qed": "0.75..", "sa": "..3"}  # likewise, for molecules with a fragment
+GUIDED_LINKERS = {"qed": "0.6..", "sa": "..4"}  # for attempts: few linkers meet narrower targets
 GOALS = {"qed": "0.8..", "logp": "2..3", "tpsa": "60..90", "sa": "..3"}
 FRAGMENTS = ("motif_extension", "scaffold_decoration", "superstructure_generation", "linker_design")
 QED, SA = 0.6, 4.0  # thresholds of quality
@@ -119,22 +122,43 @@ def steered(model: Model, settings: Settings, seed: int, options: argparse.Names
     yield "", delivered(design(model, request))
 
 
+def parts(options: argparse.Namespace) -> Iterator[tuple[str, list[tuple[str, Constraint]]]]:
+    """Yield each kind of scaffold, and those of all drugs by name."""
+    with options.drugs.open(newline="", encoding="utf-8") as file:
+        drugs = list(csv.DictReader(file))[: options.first]
+    for kind in options.kinds:
+        task = "superstructure" if kind.startswith("superstructure") else None
+        yield kind, [(drug["name"], read(drug[kind], task)) for drug in drugs]
+
+
+def attempts(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
+    """Draw rows that contain parts of drugs, one draw each, as papers count them."""
+    for kind, scaffolds in parts(options):
+        targets = read_targets(GUIDED_LINKERS if kind == "linker_design" else GUIDED_PARTS)
+        found = []
+        for name, scaffold in scaffolds:
+            table = constrained.draw(model, scaffold, options.n, targets, seed, settings=settings)
+            kept = table[table["constraint"] == "ok"]
+            figures = {"valid": len(kept) / options.n, **quality(kept, options.n)}
+            found.append({**figures, "NFE": float(table["nfe"].mean())})
+            yield f"{kind} {name}", found[-1]
+        means = {key: float(np.nanmean([each[key] for each in found])) for key in found[0]}
+        yield f"{kind}, mean of {len(found)} drugs", means
+
+
 def fragments(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
     """Draw new molecules that contain parts of drugs."""
-    with options.drugs.open(newline="", encoding="utf-8") as file:
-        drugs = list(csv.DictReader(file))
-    for kind in options.kinds:
-        for drug in drugs[: options.first]:
-            task = "superstructure" if kind.startswith("superstructure") else None
+    for kind, scaffolds in parts(options):
+        for name, scaffold in scaffolds:
             request = Request(
                 n=options.n,
-                constraint=(read(drug[kind], task),),
+                constraint=(scaffold,),
                 budget=Budget(options.n * options.draws),
                 seed=seed,
                 settings=settings,
                 guided_by=read_targets(GUIDED_PARTS),
             )
-            yield f"{kind} {drug['name']}", delivered(design(model, request))
+            yield f"{kind} {name}", delivered(design(model, request))
 
 
 def goals(model: Model, settings: Settings, seed: int, options: argparse.Namespace) -> Measured:
@@ -156,6 +180,7 @@ TASKS: dict[str, Callable[[Model, Settings, int, argparse.Namespace], Measured]]
     "de-novo": de_novo,
     "delivered": molecules,
     "steered": steered,
+    "attempts": attempts,
     "fragments": fragments,
     "leads": leads,
     "lookup": lookup,
@@ -183,7 +208,7 @@ def described(options: argparse.Namespace, settings: Settings) -> dict[str, Any]
     keys = "steps", "remask", "weights", "guidance", "gamma", "order", "grammar", "adapt"
     row = {"model": options.model, "N": options.n, "seeds": " ".join(map(str, options.seeds))}
     row |= {key: getattr(settings, OPTIONS[key].name) or "" for key in (*keys, "conditions")}
-    return row | {"temperature": settings.shaping.temperature}
+    return row | {"temperature": settings.shaping.temperature, "top_p": settings.shaping.top_p}
 
 
 def line(row: Mapping[str, Any]) -> str:
@@ -207,7 +232,7 @@ def main() -> None:
     parser.add_argument("--tasks", default="de-novo,delivered,steered,goals")
     parser.add_argument("--n", type=sampling.positive, default=1000)
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2])  # in place of --seed
-    parser.add_argument("--drugs", type=Path, metavar="FILE", help="for fragments")
+    parser.add_argument("--drugs", type=Path, metavar="FILE", help="for attempts and fragments")
     parser.add_argument(
         "--kinds", nargs="+", choices=FRAGMENTS, default=FRAGMENTS, help="of fragments; default all"
     )
@@ -238,7 +263,10 @@ def main() -> None:
     sampling.add_sampling(parser)
     options = parser.parse_args()
     options.tasks = options.tasks.split(",")
-    needed = ("fragments", "drugs"), ("leads", "leads"), ("lookup", "leads"), ("lookup", "donors")
+    needed = (
+        ("attempts", "drugs"), ("fragments", "drugs"), ("leads", "leads"), ("lookup", "leads"),
+        ("lookup", "donors"),
+    )  # fmt: skip
     for task, flag in needed:
         if task in options.tasks and getattr(options, flag) is None:
             parser.error(f"task {task} needs a file: --{flag}")

@@ -24,6 +24,7 @@ from molgen.errors import ModelError, MolgenError
 from molgen.molecules.conventions import STRICT, count
 from molgen.molecules.parsing import interpret_all
 from molgen.sampling import factory
+from molgen.sampling.diversity import stop_of
 from molgen.sampling.finished import finished
 from molgen.sampling.keywords import UNGUIDED, SettingWords, settings_from, with_settings
 from molgen.sampling.preset_file import check_sampling, match, read_key
@@ -193,6 +194,7 @@ class Model(Checkpoint):
         first: int = 0,
         properties: PropertyLike | Sequence[PropertyLike] = (),
         *,
+        diversity: float | str | None = None,
         settings: Settings | None = None,
         progress: bool = True,
         **given: Unpack[SettingWords],
@@ -206,6 +208,8 @@ class Model(Checkpoint):
             first: index of the first row, to continue an earlier call.
             properties: properties to compute in addition to those of the targets: names, or
                 functions of a molecule.
+            diversity: draw at the model's stop nearest to a diversity such as 0.85, or at the stop
+                of a name; without targets, guided by those of the stop.
             settings: to start from in place of the recommended ones.
             progress: whether to show a bar.
             **given: settings of sampling.
@@ -221,6 +225,9 @@ class Model(Checkpoint):
             MolgenError: if a target or a setting is invalid, before anything is drawn.
         """
         wanted = self.guidable(targets or {})
+        if diversity is not None:
+            stop = stop_of(self, diversity, given)
+            given["preset"], wanted = stop.sampling, wanted or stop.targets
         request = SampleRequest(n, wanted, seed, first, property_names(properties))
         self.own_labels(request.names)
         guided_by = {} if given.get("guidance") == UNGUIDED else wanted

@@ -25,6 +25,7 @@ def _design(
     own = _taken(
         words, *ALLOWED, "tolerance", "allow_training_molecules", "novelty", "part_targets"
     )
+    own["diversity"] = words.pop("diversity", None)  # none in campaigns of earlier releases
     more: dict[str, Any] = {"scaffolds": scaffolds, "settings": None}
     if words.pop("per_scaffold") is not None:
         raise MolgenError("per-scaffold is given with campaign, expected a campaign for each")

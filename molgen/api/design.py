@@ -28,6 +28,7 @@ from molgen.discovery.goals import TOLERANCE
 from molgen.discovery.request import Budget, Request
 from molgen.errors import MolgenError
 from molgen.molecules.filters import Filters
+from molgen.sampling.diversity import stop_of
 from molgen.sampling.keywords import UNGUIDED, SettingWords, with_settings
 from molgen.sampling.result import Result
 from molgen.sampling.settings import Settings
@@ -59,6 +60,7 @@ def design(
     allow_radicals: bool = False,
     novelty: str = "strict",
     seed: int = 0,
+    diversity: float | str | None = None,
     settings: Settings | None = None,
     progress: Progress | bool | None = None,
     **given: Unpack[SettingWords],
@@ -101,6 +103,8 @@ def design(
         novelty: unique and new by canonical SMILES (``strict``), or by InChIKey (``inchikey``),
             which rejects tautomers of training molecules and of each other.
         seed: the same seed delivers the same molecules.
+        diversity: draw at the model's stop nearest to a diversity such as 0.85, or at the stop of
+            a name; without goals, guided by the targets of the stop, which filter nothing.
         settings: of the sampler, to start from in place of the recommended ones.
         progress: False for none, or callbacks.
         **given: settings of sampling.
@@ -130,6 +134,7 @@ def design(
         allow_radicals=allow_radicals,
         novelty=novelty,
         seed=seed,
+        diversity=diversity,
         settings=settings,
     )
     request, drawn = found.request, 0
@@ -176,6 +181,7 @@ def prepare(
     allow_radicals: bool,
     novelty: str,
     seed: int,
+    diversity: float | str | None,
     settings: Settings | None,
 ) -> Prepared:
     """Return a request of design; arguments as of :func:`design`.
@@ -207,8 +213,17 @@ def prepare(
     purpose = "sampling" if no_filter else "design"
     tuned = None if parts else wanted.targets  # presets are for whole molecules
     model = loaded(model, progress)
+    columns = columns_of(properties, model)
+    if diversity is not None:
+        stop = stop_of(model, diversity, given)
+        given = {**given, "preset": stop.sampling}
+        progress.remark(f"stop {stop}")
+        if not len(wanted):
+            columns = tuple(dict.fromkeys([*stop.targets, *columns]))
+            guided = given.get("guidance") != UNGUIDED
+            request = replace(request, guided_by=stop.targets if guided else {})
     chosen = model.settings_of(given, purpose, tuned, settings)
-    request = replace(request, settings=chosen, properties=columns_of(properties, model))
+    request = replace(request, settings=chosen, properties=columns)
     request = replace(request, guided_by=room.resolve(model, request, purpose).guided_by)
     announce(model, request, file.notes() if file else (), progress)
     for line in remarks(request, no_filter):

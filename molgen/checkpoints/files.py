@@ -7,7 +7,7 @@ from pathlib import Path
 from molgen.nn.stored import CONFIG as CONFIG
 from molgen.nn.stored import WEIGHTS as WEIGHTS
 
-INFO, CARD = "molgen.json", "README.md"
+INFO, CARD, DIVERSITY = "molgen.json", "README.md", "diversity.json"
 TOKENIZER = "tokenizer.json"
 PRIOR, INDEX = "prior.safetensors", "training_index.safetensors"
 CLASSIFIER, JOINT = "classifier", "joint"  # folders
@@ -15,7 +15,7 @@ FORMER = {INDEX: "known.safetensors", CLASSIFIER: "guide"}
 """Former names, which are still read."""
 
 ALL = (
-    *(CONFIG, WEIGHTS, TOKENIZER, "tokenizer_config.json", PRIOR, INDEX, INFO, CARD),
+    *(CONFIG, WEIGHTS, TOKENIZER, "tokenizer_config.json", PRIOR, INDEX, INFO, CARD, DIVERSITY),
     *(f"{folder}/{name}" for folder in (CLASSIFIER, JOINT) for name in (CONFIG, WEIGHTS)),
     FORMER[INDEX],
     *(f"{FORMER[CLASSIFIER]}/{name}" for name in (CONFIG, WEIGHTS)),

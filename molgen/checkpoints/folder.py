@@ -8,6 +8,7 @@
 | ``training_index.safetensors`` | tests novelty without the training data |
 | ``molgen.json`` | representation, data, recipe, default sampling, measured numbers |
 | ``README.md`` | the model card |
+| ``diversity.json`` | presets by the diversity of their molecules (optional) |
 | ``classifier/`` | a noisy classifier for guidance (optional) |
 | ``joint/`` | a joint block for draws of several tokens at once (optional) |
 

@@ -20,6 +20,7 @@ Example:
       --target hbd=1 --filter brenk --filter 'smarts:[N+](=O)[O-]' --n 50 --out several.csv
   molgen design qm9 --target qed=max --target sa=min --weight qed=2 --n 50 --out ranked.csv
   molgen design qm9 --target qed=0.5.. --target logp=0..1 --no-filter --n 1000 --out rows.csv
+  molgen design zinc250k --diversity 0.85 --n 100 --out diverse.csv
   molgen design zinc250k --target qed=0.9.. --n 10000 --campaign night.campaign --workers 8
   molgen design zinc250k --scaffold-file cores.smi --part-target mw=..150 \
       --per-scaffold 10 --out parts.csv
@@ -66,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="deliver the first N rows without filtering, with the reason of a rejection in the "
         "column `lost`",
     )
+    options.add_diversity(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
     campaign_options.add_arguments(parser)
@@ -87,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         "allow_radicals": arguments.allow_radicals,
         "novelty": arguments.novelty,
         "seed": arguments.seed,
+        "diversity": arguments.diversity,
         "goal_weights": outputs.read_weights(arguments.weight),
         **options.given(arguments),
     }

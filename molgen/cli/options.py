@@ -146,6 +146,17 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--eta", type=float, metavar="E", help="strength of remasking, in [0, 1]")
 
 
+def add_diversity(parser: argparse.ArgumentParser) -> None:
+    """Add ``--diversity``."""
+    parser.add_argument(
+        "--diversity",
+        metavar="X",
+        help="draw at the model's stop nearest to a diversity (mean Tanimoto distance) such as "
+        "0.85, or at the stop of a name, such as high: its settings and, without --target, its "
+        "targets, which guide and filter nothing",
+    )
+
+
 def add_option(parser: Any, option: Option) -> None:
     """Add an option of the table of settings; it is None if not given."""
     words: dict[str, Any] = {"help": option.help}

@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write every event: which token was placed, removed, replaced, and when (.csv)",
     )
     sample_sequences.add_arguments(parser)
+    options.add_diversity(parser)
     options.add_sampling(parser)
     options.add_scorers(parser)
 
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     from molgen.api.goals import not_computed
     from molgen.api.load import loaded
     from molgen.model import SampleRequest
+    from molgen.sampling.diversity import stop_of
     from molgen.sampling.finished import finished
     from molgen.sampling.keywords import UNGUIDED
     from molgen.utils.interrupts import INTERRUPTED
@@ -77,9 +79,13 @@ def run(arguments: argparse.Namespace) -> int:
     from property_models.external import costs
 
     model = loaded(arguments.model)
-    wanted = model.guidable(words)
+    wanted, given = model.guidable(words), options.given(arguments)
+    if arguments.diversity is not None:
+        stop = stop_of(model, arguments.diversity, given)
+        given["preset"], wanted = stop.sampling, wanted or stop.targets
+        options.say(f"stop {stop}")
     guided_by = {} if arguments.guidance == UNGUIDED else wanted
-    settings = options.settings(arguments, model, targets=guided_by)
+    settings = model.settings_of(given, "sampling", guided_by)
     further = (*arguments.property, *columns)
     request = SampleRequest(arguments.n, wanted, arguments.seed, 0, further, settings)
     own = model.own_labels(request.names)

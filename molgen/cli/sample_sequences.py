@@ -12,7 +12,7 @@ from molgen.cli import options, outputs
 from molgen.errors import MolgenError
 from molgen.utils.interrupts import INTERRUPTED
 
-OF_MOLECULES = ("target", "score", "property", "trajectory", "preset")
+OF_MOLECULES = ("target", "score", "property", "trajectory", "preset", "diversity")
 """Arguments that have no meaning for texts."""
 
 

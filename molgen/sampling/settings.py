@@ -180,7 +180,7 @@ class Settings:
     conditions: str = words(
         "conditions of a row: asked, the targets alone; or profile, every other property, too, "
         "from a training molecule that meets the targets: more diverse",
-        "C", "asked", value="asked",
+        "C", "asked", value="asked", preset=True,
     )  # fmt: skip
     time: str = words(
         "of the plan: grid, its T steps; or continuous, one event at a time at the rates of T "
