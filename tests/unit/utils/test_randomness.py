@@ -84,7 +84,7 @@ def test_choose_follows_the_weights_and_never_returns_a_weight_of_zero() -> None
 def test_uses_have_fixed_and_distinct_numbers() -> None:
     names = "COMPLETION MOVE_PART MOVE_POSITION MOVE_LENGTH MOVE_PLACE MOVE_KIND MOVE_FRAGMENT"
     names += " MOVE_SPAN ACCEPT PARTICLE_POSITION PARTICLE_OUTLOOK RESAMPLE LEAD_REGION LEAD_SIZE"
-    names += " LEAD_CHOICE LEAD_SPAN TUNE"
+    names += " LEAD_CHOICE LEAD_SPAN TUNE LEAD_DONOR REDRAW"
     assert [(use.name, use - 2**62) for use in Use] == [
         (name, number) for number, name in enumerate(names.split())
     ]
