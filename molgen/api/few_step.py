@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 from molgen.api.load import ModelLike, loaded
 from molgen.api.progress import Progress
 from molgen.api.train_options import TrainRequest, data_options
-from molgen.errors import MolgenError
 from molgen.sampling.result import Result
 
 if TYPE_CHECKING:
@@ -100,13 +99,10 @@ def _start(init: Model, denoiser: MoleculeDenoiser) -> JointBlock:
     Raises:
         MolgenError: if there is none, or it does not fit.
     """
-    from molgen.nn.joint_block import SHARED
+    from molgen.nn.joint_block import check_shape
 
     block = init.joint_block()
-    for name in SHARED:
-        value = getattr(denoiser.config, name)
-        if (found := getattr(block.config, name)) != value:
-            raise MolgenError(f"{name} of init's joint block is {found!r}, expected {value!r}")
+    check_shape(block.config, denoiser.config, "init's joint block")
     return block
 
 

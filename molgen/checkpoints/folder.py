@@ -150,19 +150,15 @@ def load_joint_block(folder: Path, denoiser: Denoiser) -> JointBlock:
     Raises:
         MolgenError: if it cannot be read, or was trained for a denoiser of another shape.
     """
-    from molgen.nn.joint_block import JointBlock, shape_for
+    from molgen.nn.joint_block import JointBlock, check_shape
 
     try:
         block = load_network(JointBlock, folder)
     except (OSError, ValueError) as error:
         raise MolgenError(f"joint block {str(folder)!r} cannot be read: {error}") from error
-    expected = shape_for(cast("MoleculeDenoiser", denoiser).config)
-    for name in ("vocab_size", "max_position_embeddings", "denoiser_size", "properties"):
-        found = getattr(block.config, name), getattr(expected, name)
-        if found[0] != found[1]:
-            raise MolgenError(
-                f"{name} of joint block {str(folder)!r} is {found[0]}, expected {found[1]}"
-            )
+    fields = ("vocab_size", "max_position_embeddings", "denoiser_size", "properties")
+    shape = cast("MoleculeDenoiser", denoiser).config
+    check_shape(block.config, shape, f"joint block {str(folder)!r}", fields)
     return block
 
 

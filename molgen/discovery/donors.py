@@ -91,8 +91,7 @@ class Donors:
         found = {name: self.values[name][order] for name in names if name in self.values}
         found |= compute([name for name in names if name not in found], smiles)
         values = np.stack([found[name] for name in names], axis=1)
-        gains = np.stack([goal.gain(values[:, j]) for j, goal in enumerate(goals)], axis=1)
-        score = reduced(goals.aggregated(gains), like[order], similarity)
+        score = reduced(goals.scores(values), like[order], similarity)
         best = [i for i in np.argsort(-score, kind="stable")[:COUNT] if np.isfinite(score[i])]
         return {smiles[i]: (float(score[i]), values[i]) for i in best}
 

@@ -193,6 +193,15 @@ class Goals:
         """From gains, with shape (molecules, goals), to a score."""
         return aggregated(self.aggregate, self.goals)
 
+    def scores(self, values: Floats) -> Floats:
+        """Return the score of molecules from their properties, shape (molecules,).
+
+        Args:
+            values: of the goals' properties, shape (molecules, goals).
+        """
+        gains = [goal.gain(values[:, j]) for j, goal in enumerate(self.goals)]
+        return self.aggregated(np.stack(gains, axis=1))
+
     def measured(self, prior: Prior) -> Goals:
         """Return the goals in units of the training data.
 

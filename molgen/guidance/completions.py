@@ -75,6 +75,8 @@ class Completions:
         """
 
         def draw(rows: Ids, u: Floats) -> tuple[Ids, Floats, Mask]:
+            if len(rows) == len(place):
+                return self._draw_once(place, u)
             here, further = np.zeros_like(place), quantile.copy()
             here[rows], further[rows] = place[rows], u
             token, psi, dead = self._draw_once(here, further)

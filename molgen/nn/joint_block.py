@@ -24,6 +24,7 @@ bidirectional trunk; there it verifies drafts of the trunk.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, cast
 
 import torch
@@ -31,6 +32,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from molgen.errors import MolgenError
 from molgen.nn.config import DenoiserConfig
 from molgen.nn.stored import Size, StoredShape
 from molgen.nn.trunk import Block, Trunk, modulate
@@ -222,3 +224,24 @@ def shape_for(denoiser: DenoiserConfig) -> JointBlockConfig:
     """Return the shape of a joint block for a denoiser: of its width."""
     given = {name: getattr(denoiser, name) for name in SHARED}
     return JointBlockConfig(denoiser_size=denoiser.hidden_size, num_layers=1, **given)
+
+
+def check_shape(
+    block: JointBlockConfig, denoiser: DenoiserConfig, name: str, fields: Sequence[str] = SHARED
+) -> None:
+    """Check that a joint block fits a denoiser.
+
+    Args:
+        block: its shape.
+        denoiser: of which it reads the output.
+        name: of the block, for the error.
+        fields: of the shape that must be equal.
+
+    Raises:
+        MolgenError: naming the first field that differs.
+    """
+    expected = shape_for(denoiser)
+    for field in fields:
+        found, wanted = getattr(block, field), getattr(expected, field)
+        if found != wanted:
+            raise MolgenError(f"{field} of {name} is {found!r}, expected {wanted!r}")

@@ -179,7 +179,7 @@ def _total(goals: Goals, values: Floats) -> Floats:
     """
     if not goals:
         return np.full(len(values), np.nan)
-    scores = goals.aggregated(np.stack([g.gain(values[:, j]) for j, g in enumerate(goals)], 1))
+    scores = goals.scores(values)
     return np.where(np.isneginf(scores), np.nan, scores)
 
 

@@ -52,7 +52,7 @@ class ValueProcess:
         if len(known) < LEAST:
             return None
         values = np.array([scored[text] for text in known])
-        best = np.argsort(-self._scores(values), kind="stable")[:MOST]
+        best = np.argsort(-self.goals.scores(values), kind="stable")[:MOST]
         there, here = self._of([known[i] for i in best]), self._of(smiles)
         drawn = []
         for j in range(values.shape[1]):
@@ -60,11 +60,7 @@ class ValueProcess:
             # another order for each goal: their errors are taken as independent
             z = QUANTILES if j == 0 else np.random.default_rng(j).permutation(QUANTILES)
             drawn.append((mean + z[:, None] * deviation).ravel())
-        return self._scores(np.stack(drawn, axis=1)).reshape(DRAWS, len(smiles))
-
-    def _scores(self, values: Floats) -> Floats:
-        gains = [goal.gain(values[:, j]) for j, goal in enumerate(self.goals)]
-        return self.goals.aggregated(np.stack(gains, axis=1))
+        return self.goals.scores(np.stack(drawn, axis=1)).reshape(DRAWS, len(smiles))
 
     def _of(self, smiles: Sequence[str]) -> Features:
         new = [text for text in dict.fromkeys(smiles) if text not in self._features]
