@@ -9,13 +9,17 @@ from molgen.api.load import ModelLike, loaded
 from molgen.api.progress import Progress, progress_of
 from molgen.api.train import WRITTEN, failures
 from molgen.api.train_options import TrainRequest, check_source, data_options, source_of
+from molgen.checkpoints.files import CLASSIFIER, CONFIG, INFO, find
+from molgen.errors import MolgenError
 from molgen.sampling.result import Result
 from molgen.utils.files import check_folder
 from molgen.utils.locks import locked
 
 if TYPE_CHECKING:
     from molgen.api.molecules import MoleculesLike
+    from molgen.model import Model
     from molgen.nn.denoiser import MoleculeDenoiser
+    from property_models.classifiers.network import NoisyClassifier
 
 EPOCHS, BATCH, RATE = 6.0, 256, 2e-3
 
@@ -33,6 +37,8 @@ def train_classifier(
     workers: int | None = None,
     no_resume: bool = False,
     from_scratch: bool = False,
+    init: ModelLike | None = None,
+    light_masks: float = 0.0,
     device: str | None = None,
     dtype: str | None = None,
     progress: Progress | bool | None = None,
@@ -55,6 +61,9 @@ def train_classifier(
         workers: CPU threads.
         no_resume: start again, discarding an earlier run.
         from_scratch: start from random weights, not from the model's first layers.
+        init: a model whose classifier is trained further, or the folder of a classifier.
+        light_masks: share of the rows, 0 to 1, with at most a quarter of the tokens masked: whole
+            molecules are predicted better, heavily masked ones a little worse.
         device: where the network runs.
         dtype: of the matrix products: ``"auto"``, ``"bf16"`` or ``"fp32"``.
         progress: False for none, or callbacks.
@@ -71,7 +80,7 @@ def train_classifier(
     from molgen.training.classifier import train_classifier as fit
     from molgen.training.log import read_log
     from molgen.training.prepared import prepare
-    from molgen.training.recipe import TrainConfig
+    from molgen.training.recipe import TrainConfig, check_light_masks
     from molgen.utils.threads import check_device
 
     progress, folder = progress_of(progress), Path(out)
@@ -82,6 +91,8 @@ def train_classifier(
     if device is not None:
         check_device(device)
     model = loaded(model)
+    check_light_masks(light_masks, noise_of(model.denoiser))
+    former = None if init is None else _former(init, model, from_scratch)
     with failures(), locked(folder):
         source = source_of(file, folder)
         check_source(source, folder, WRITTEN)
@@ -104,6 +115,7 @@ def train_classifier(
             peak_rate=lr,
             seed=seed,
             workers=workers or 0,
+            light_masks=light_masks,
             device=device or "cpu",
             dtype=dtype or "auto",
         )
@@ -116,6 +128,7 @@ def train_classifier(
             config=config,
             resume=not no_resume,
             network=start,
+            init=former,
             progress=progress.shown,
         )
         save_network(classifier, folder)
@@ -123,3 +136,23 @@ def train_classifier(
     progress.remark(f"classifier of {', '.join(names)} for {kind} noise in {folder}")
     counts = {"properties": names, "noise": kind, "molecules": len(prepared.data)}
     return Result(read_log(folder), counts, 1, request=request, output=folder)
+
+
+def _former(init: ModelLike, model: Model, from_scratch: bool) -> NoisyClassifier:
+    """Return a copy of a classifier to train further.
+
+    Raises:
+        MolgenError: if there is none, or it does not fit the model's vocabulary.
+    """
+    import copy
+
+    if from_scratch:
+        raise MolgenError("from_scratch and init are given, expected one of the two")
+    folder = Path(init) if isinstance(init, str | Path) else None
+    if folder and (folder / CONFIG).is_file() and not (folder / INFO).is_file():  # of no model
+        return copy.deepcopy(model.classifier_for({}, str(folder)))
+    own = loaded(init)
+    place = find(own.folder, CLASSIFIER) if own.folder else None
+    if place is None:
+        raise MolgenError(f"init is {own.name!r}, expected a model with a classifier")
+    return copy.deepcopy(model.classifier_for({}, str(place)))

@@ -42,6 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="start from random weights, not from the model's first layers",
     )
+    parser.add_argument(
+        "--init",
+        metavar="MODEL",
+        help="train this model's classifier further; or the folder of a classifier",
+    )
+    parser.add_argument(
+        "--light-masks",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="share of the rows, 0 to 1, with at most a quarter of the tokens masked "
+        "(default: 0): whole molecules are predicted better",
+    )
     options.add_device(parser, options.TRAINING)
 
 
@@ -51,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = (
         *("column", "epochs", "batch_size", "lr", "seed", "workers", "no_resume"),
-        *("from_scratch", "device", "dtype"),
+        *("from_scratch", "init", "light_masks", "device", "dtype"),
     )
     given = {name: getattr(arguments, name) for name in names}
     train_classifier(

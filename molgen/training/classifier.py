@@ -6,14 +6,16 @@ summed over properties, without those that a molecule lacks. ``x_s`` and ``x_t``
 sampler that the classifier guides:
 
 masked     an exact count, uniform in 0..length, is masked; ``x_s`` is the clean row, and the
-           positions are the masked ones.
+           positions are the masked ones. A share of the rows can have at most a quarter masked:
+           there a property depends most on the tokens, and whole molecules are ranked.
 uniform    ``x_s`` at ``alpha_s`` uniform in [0, 1], then ``x_t`` from it, with up to half of its
            tokens replaced; positions where the two differ have weight 1, others less.
 none       prefixes: every position, with the next token as the candidate.
 
-Training takes minutes (:func:`train_classifier`). It may start from the first layers of the network
-to be guided, which represent tokens in context already. The last layers are specialised on missing
-tokens, so a few of the first are copied, in their unconditional form.
+Training takes minutes (:func:`train_classifier`). It may go on from a trained classifier, or start
+from the first layers of the network to be guided, which represent tokens in context already. The
+last layers are specialised on missing tokens, so a few of the first are copied, in their
+unconditional form.
 """
 
 from __future__ import annotations
@@ -35,24 +37,34 @@ from molgen.nn.config import places
 from molgen.nn.denoiser import MoleculeDenoiser
 from molgen.training import state
 from molgen.training.batch import Batch, Noised
-from molgen.training.recipe import TrainConfig
+from molgen.training.recipe import TrainConfig, check_light_masks
 from molgen.training.trainer import Trainer, train
 from property_models.classifiers.bins import Bins
 from property_models.classifiers.network import SIZES, NoisyClassifier, NoisyClassifierConfig
 
 LARGEST_STEP = 0.5  # of uniform noise: part of the tokens that x_t may lose against x_s
+LIGHT = 0.25  # of masked noise: largest part of a lightly masked row's tokens that is masked
 UNCHANGED = 0.1  # weight of a position at which x_t equals the candidate
 RECIPE: dict[str, float] = {"decay_fraction": 0.8, "weight_decay": 0.05}  # a short run decays early
 
 
 @dataclass(frozen=True)
 class ClassifierObjective:
-    """Cross-entropy of both predictions of a classifier."""
+    """Cross-entropy of both predictions of a classifier.
+
+    Attributes:
+        noise: of its inputs.
+        pad_id: of the vocabulary.
+        mask_id: of the vocabulary.
+        bins: of each property.
+        light_masks: share of the rows of which at most ``LIGHT`` is masked.
+    """
 
     noise: str
     pad_id: int
     mask_id: int
     bins: tuple[Bins, ...]
+    light_masks: float = 0.0
     drops_values = False
 
     def corrupt(self, x_0: Tensor, real: Tensor, generator: torch.Generator) -> Noised:
@@ -62,6 +74,9 @@ class ClassifierObjective:
         if self.noise == "uniform":
             return self._uniform(x_0, real, generator)
         u = torch.rand(len(x_0), generator=generator)
+        if self.light_masks:
+            light = torch.rand(len(x_0), generator=generator) < self.light_masks
+            u = torch.where(light, LIGHT * u, u)
         counts = (u * (real.sum(1) + 1)).long().clamp(max=real.sum(1))
         masked = noise.mask_exactly(x_0, real, counts, generator)
         return Noised(torch.where(masked, self.mask_id, x_0), None, x_0)
@@ -177,6 +192,7 @@ def train_classifier(
     resume: bool = True,
     sizes: Mapping[str, int] | None = None,
     network: MoleculeDenoiser | None = None,
+    init: NoisyClassifier | None = None,
 ) -> NoisyClassifier:
     """Train a classifier; the same call resumes an interrupted run.
 
@@ -189,16 +205,24 @@ def train_classifier(
         resume: from a checkpoint in the folder.
         sizes: see :func:`new_classifier`.
         network: see :func:`new_classifier`.
+        init: a classifier to train further, in place of a new one; it keeps its bins.
 
     Returns:
         The classifier with averaged weights, in evaluation mode.
 
     Raises:
-        MolgenError, FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
+        MolgenError: if ``init`` has other properties or noise than requested; or as
+            :func:`molgen.training.trainer.train`.
+        FloatingPointError, OSError: as :func:`molgen.training.trainer.train`.
     """
     config = config or default_config()
-    classifier = new_classifier(data, noise, config.seed, sizes, network)
-    objective = ClassifierObjective(noise, data.pad_id, data.mask_id, classifier.bins)
+    check_light_masks(config.light_masks, noise)
+    if init is not None:
+        check_same(init, data, noise)
+    classifier = init or new_classifier(data, noise, config.seed, sizes, network)
+    objective = ClassifierObjective(
+        noise, data.pad_id, data.mask_id, classifier.bins, config.light_masks
+    )
 
     def end(trainer: Trainer) -> None:
         trainer.average.write(classifier)
@@ -207,6 +231,20 @@ def train_classifier(
         state.remove(Path(folder))
     train(data, folder, classifier, config, progress, export=end, objective=objective)
     return classifier.eval()
+
+
+def check_same(classifier: NoisyClassifier, data: TokenDataset, noise: str) -> None:
+    """Check that a classifier can be trained further on a data set.
+
+    Raises:
+        MolgenError: if its noise or its properties differ from those asked for.
+    """
+    for name, own, asked in (
+        ("noise", classifier.noise, noise),
+        ("properties", list(classifier.properties), list(data.properties)),
+    ):
+        if own != asked:
+            raise MolgenError(f"{name} of the classifier in init is {own!r}, expected {asked!r}")
 
 
 LAYERS = 3  # copied, at most

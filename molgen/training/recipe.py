@@ -33,6 +33,7 @@ class TrainConfig:
         self_correct: whether the network is also trained to correct its own draws and to predict
             their errors (:mod:`molgen.training.self_correction`), at twice the time.
         prefix_masks: share of the rows with every mask behind a clean prefix (masked noise).
+        light_masks: of a classifier, share of the rows with at most a quarter masked.
         seed: of all random numbers.
         evaluate_every: steps between held-out estimates.
         checkpoint_every: steps between exact checkpoints.
@@ -53,6 +54,7 @@ class TrainConfig:
     drop_all: float = 0.35
     self_correct: bool = False
     prefix_masks: float = 0.0
+    light_masks: float = 0.0
     seed: int = 0
     evaluate_every: int = 500
     checkpoint_every: int = 500
@@ -75,6 +77,29 @@ class TrainConfig:
             if not getattr(self, name) >= 0:
                 raise MolgenError(f"{name} is {getattr(self, name)}, expected at least 0")
         check_prefix_masks(self.prefix_masks, self_correct=self.self_correct)
+        check_light_masks(self.light_masks)
+
+
+def check_light_masks(share: Any, noise: str = "masked") -> None:
+    """Check that a classifier can be trained with a share of lightly masked rows.
+
+    Raises:
+        MolgenError: if it is not from 0 to 1, or above 0 for other noise than masking.
+    """
+    _check_share("light_masks", share)
+    if share and noise != "masked":
+        raise MolgenError(f"light_masks is {share}, expected 0 for noise {noise!r}")
+
+
+def _check_share(name: str, share: Any) -> None:
+    """Check a share of rows.
+
+    Raises:
+        MolgenError: if it is not a number from 0 to 1.
+    """
+    number = isinstance(share, int | float) and not isinstance(share, bool)
+    if not (number and 0 <= share <= 1):
+        raise MolgenError(f"{name} is {share!r}, expected a number from 0 to 1")
 
 
 def check_prefix_masks(share: Any, noise: str = "masked", self_correct: bool = False) -> None:
@@ -84,9 +109,7 @@ def check_prefix_masks(share: Any, noise: str = "masked", self_correct: bool = F
         MolgenError: if it is not from 0 to 1, or above 0 for a network of other noise than masking
             or a self-correcting one.
     """
-    number = isinstance(share, int | float) and not isinstance(share, bool)
-    if not (number and 0 <= share <= 1):
-        raise MolgenError(f"prefix_masks is {share!r}, expected a number from 0 to 1")
+    _check_share("prefix_masks", share)
     if share and (noise != "masked" or self_correct):
         network = "a self-correcting network" if self_correct else f"noise {noise!r}"
         raise MolgenError(f"prefix_masks is {share}, expected 0 for {network}")

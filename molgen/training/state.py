@@ -38,6 +38,7 @@ FIXED = (
     "drop_all",
     "self_correct",
     "prefix_masks",
+    "light_masks",
 )  # of the recipe: equal in a resumed run
 
 
@@ -163,8 +164,8 @@ def _check_run(place: Path, meta: Mapping[str, Any], run: Mapping[str, Any]) -> 
     if meta.get("data", run["data"]) != run["data"]:
         raise MolgenError(f"{place} belongs to a run on other data")
     before, now = {"seed": meta["seed"], **meta.get("recipe", {})}, run["recipe"]
-    if "recipe" in meta:  # one that was written before there were prefix masks had none
-        before.setdefault("prefix_masks", 0.0)
+    if "recipe" in meta:  # one that was written before there were such masks had none
+        before = {"prefix_masks": 0.0, "light_masks": 0.0} | before
     for name in FIXED:
         if before.get(name, now[name]) != now[name]:
             raise MolgenError(
