@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,14 @@ import molgen
 from molgen.data.dataset import TokenDataset
 from molgen.molecules.smiles import split
 
-GRAMMARS = ("none", "smiles")
+SAMPLERS: dict[
+    str, dict[str, Any]
+] = {  # ancestral with and without a grammar; token by token, where valences can be read
+    "ancestral": {"order": "none", "remask": "ancestral"},
+    "ancestral, smiles": {"order": "none", "remask": "ancestral", "grammar": "smiles"},
+    "left to right": {"order": "left-to-right"},
+    "left to right, valence": {"order": "left-to-right", "grammar": "valence"},
+}
 
 
 def kekulised(text: str) -> str:
@@ -65,6 +73,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=512)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=64)
+    parser.add_argument("--workers", type=int, help="CPU threads of training")
     parser.add_argument("--out", type=Path, default=Path("out/benchmarks/kekulised"))
     given = parser.parse_args()
     texts = pd.read_csv(given.file)["smiles"].str.strip()
@@ -79,21 +88,22 @@ def main() -> None:
         begin = time.perf_counter()
         trained = molgen.train(
             folder.with_suffix(".npz"), folder, epochs=given.epochs, batch_size=128, lr=4e-3,
-            layers=4, width=128, heads=4,
+            layers=4, width=128, heads=4, workers=given.workers,
         )  # fmt: skip
         seconds, log = time.perf_counter() - begin, trained.table
         model = molgen.load(folder)
-        for grammar in GRAMMARS:
+        for sampler, settings in SAMPLERS.items():
             found = [
-                model.sample(given.rows, seed=s, steps=given.steps, remask="ancestral",
-                             grammar=grammar, temperature=1.0, order="none").table
+                model.sample(
+                    given.rows, seed=s, steps=given.steps, temperature=1.0, **settings
+                ).table
                 for s in range(given.seeds)
-            ]  # fmt: skip
+            ]
             valid = [100 * float((table["status"] == "ok").mean()) for table in found]
             own = means([s for table in found for s in table["smiles"][table["status"] == "ok"]])
             rows.append({
                 "text": name,
-                "grammar": grammar,
+                "sampler": sampler,
                 "tokens": data.lengths.mean(),
                 "nats": float(log.iloc[-1, -1]),
                 "valid %": f"{np.mean(valid):.1f} ± {np.std(valid, ddof=1):.1f}",
