@@ -42,7 +42,7 @@ def leads(model: Model, settings: Settings, seed: int, options: argparse.Namespa
             budget=Budget(
                 oracle_calls=calls,
                 attempts=options.attempts,
-                stop_after=options.stop_after if calls else None,
+                stop_after=options.stop_after,
             ),
             seed=seed,
             settings=settings,

@@ -87,8 +87,8 @@ def optimize(
         attempts: rows for each lead.
         oracle_calls: distinct molecules for each lead, itself included, that may be scored while
             drawing.
-        stop_after: molecules that meet every goal, after which a lead gets no more attempts; needs
-            ``oracle_calls``.
+        stop_after: molecules that meet every goal, after which a lead gets no more attempts: by
+            ``oracle_calls``, or with ``top_k`` those that the classifier finds likely to.
         top_k: molecules for each lead that the model's noisy classifier selects from all attempts;
             without ``oracle_calls``.
         donors: good molecules whose fragments are tried in place of parts of the lead, and which

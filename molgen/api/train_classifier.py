@@ -142,17 +142,21 @@ def _former(init: ModelLike, model: Model, from_scratch: bool) -> NoisyClassifie
     """Return a copy of a classifier to train further.
 
     Raises:
-        MolgenError: if there is none, or it does not fit the model's vocabulary.
+        MolgenError: if there is none, or it does not fit the model.
     """
     import copy
+
+    from molgen.nn.denoiser import noise_of
+    from molgen.training.classifier import check_same
 
     if from_scratch:
         raise MolgenError("from_scratch and init are given, expected one of the two")
     folder = Path(init) if isinstance(init, str | Path) else None
-    if folder and (folder / CONFIG).is_file() and not (folder / INFO).is_file():  # of no model
-        return copy.deepcopy(model.classifier_for({}, str(folder)))
-    own = loaded(init)
-    place = find(own.folder, CLASSIFIER) if own.folder else None
-    if place is None:
-        raise MolgenError(f"init is {own.name!r}, expected a model with a classifier")
-    return copy.deepcopy(model.classifier_for({}, str(place)))
+    if folder is None or not (folder / CONFIG).is_file() or (folder / INFO).is_file():
+        own = loaded(init)  # a model, not the folder of a classifier
+        if own.folder is None:
+            raise MolgenError(f"init is {own.name!r}, expected a model in a folder")
+        folder = find(own.folder, CLASSIFIER)
+    found = model.classifier_for({}, str(folder))
+    check_same(found, model.properties, noise_of(model.denoiser))
+    return copy.deepcopy(found)

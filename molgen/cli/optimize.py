@@ -14,7 +14,8 @@ regions, and all attempts start from the lead. With --top-k P the classifier sel
 lead at the end; the others are `not selected`, and their properties are not computed. With
 --oracle-calls M, up to M distinct molecules a lead are scored while drawing, the most promising
 ones by a model of those scored before, and attempts continue from improved molecules; the others
-are `not scored`. --stop-after E ends the attempts at a lead after E molecules that meet every goal.
+are `not scored`. --stop-after E ends the attempts at a lead after E molecules that meet every goal,
+by the oracle or, with --top-k, more likely than not by the classifier.
 A lead without progress for 60 attempts gets larger regions and a higher temperature.
 
 --donors FILE names known molecules. Good ones near a lead are starts, and their fragments are put
@@ -79,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.positive,
         metavar="E",
         help="molecules that meet every goal, after which a lead gets no more attempts; needs "
-        "--oracle-calls (default: all attempts)",
+        "--oracle-calls or --top-k (default: all attempts)",
     )
     parser.add_argument(
         "--top-k",

@@ -52,7 +52,8 @@ class Budget:
             Optimize: for each lead, itself included, None or 0 for none.
         attempts: optimize: rows for each lead.
         stop_after: optimize: number of molecules that meet every goal, after which a lead gets no
-            more attempts; needs an oracle. None for all attempts.
+            more attempts: by an oracle, or in a top-k selection by the noisy classifier, as likely
+            as not. None for all attempts.
     """
 
     draws: int | None = None

@@ -20,7 +20,7 @@ unconditional form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -218,7 +218,7 @@ def train_classifier(
     config = config or default_config()
     check_light_masks(config.light_masks, noise)
     if init is not None:
-        check_same(init, data, noise)
+        check_same(init, data.properties, noise)
     classifier = init or new_classifier(data, noise, config.seed, sizes, network)
     objective = ClassifierObjective(
         noise, data.pad_id, data.mask_id, classifier.bins, config.light_masks
@@ -233,15 +233,20 @@ def train_classifier(
     return classifier.eval()
 
 
-def check_same(classifier: NoisyClassifier, data: TokenDataset, noise: str) -> None:
-    """Check that a classifier can be trained further on a data set.
+def check_same(classifier: NoisyClassifier, properties: Sequence[str], noise: str) -> None:
+    """Check that a classifier can be trained further.
+
+    Args:
+        classifier: to train further.
+        properties: of the data set.
+        noise: of the inputs.
 
     Raises:
-        MolgenError: if its noise or its properties differ from those asked for.
+        MolgenError: if its noise or its properties differ.
     """
     for name, own, asked in (
         ("noise", classifier.noise, noise),
-        ("properties", list(classifier.properties), list(data.properties)),
+        ("properties", list(classifier.properties), list(properties)),
     ):
         if own != asked:
             raise MolgenError(f"{name} of the classifier in init is {own!r}, expected {asked!r}")

@@ -168,10 +168,10 @@ def _check(model: Model, leads: Sequence[str], request: Request) -> None:
     _ = request.likeness  # raises for a constraint of scaffolds
     if request.donors is not None:
         request.donors.check(request.goals)
-    if budget.stop_after is not None and not budget.oracle_calls:
+    if budget.stop_after is not None and not (budget.oracle_calls or request.n):
         raise MolgenError(
-            f"stop_after is {budget.stop_after} without oracle calls, expected oracle_calls of at "
-            "least 1"
+            f"stop_after is {budget.stop_after} without oracle calls, expected oracle_calls or "
+            "top_k of at least 1"
         )
     if request.n is not None and budget.oracle_calls:
         raise MolgenError(

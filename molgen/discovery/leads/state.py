@@ -6,7 +6,7 @@ is the target similarity of attempt ``j``; multiples of ``phi`` are evenly sprea
 attempts. With an oracle, attempts that keep the similarity to the lead wait to be scored within the
 budget (:mod:`molgen.discovery.leads.candidates`), and the next attempts start from the best
 (:mod:`molgen.discovery.leads.starts`). Without an oracle a surrogate, if given, takes its place,
-without a budget.
+without a budget; it counts molecules that more likely than not meet every goal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from molgen.discovery.leads.lead import Lead
 from molgen.discovery.leads.region_scores import Surrogate
 from molgen.discovery.leads.report import Attempt
 from molgen.discovery.leads.staleness import Exploration
-from molgen.discovery.leads.starts import Start, Starts
+from molgen.discovery.leads.starts import Start, Starts, plain
 from molgen.discovery.oracle import Oracle
 from molgen.errors import MolgenError
 from molgen.molecules.parsing import parse
@@ -36,6 +36,7 @@ HIGH = 0.1
 """Target similarities range up to ``HIGH`` of the way from the threshold to 1."""
 CHILDREN = 64  # of donors, tried in a round
 PRICE, SURROGATE_PRICE = 0.1, 1.0  # of a round: in training standard deviations, and in nats
+LIKELY = float(np.log(0.5))  # least log-probability of a molecule that counts as reached
 GOLDEN = 0.6180339887498949  # phi
 
 
@@ -55,7 +56,8 @@ class LeadState:
         starts: all candidate start molecules.
         candidates: molecules that wait to be scored.
         attempts: so far.
-        reached: molecules that meet every goal by the oracle's values.
+        reached: molecules that meet every goal by the oracle's values; without an oracle, those
+            that the surrogate finds likely to, stereoisomers once.
         improved_at: number of attempts when the best molecule was last improved.
         charged: forwards of the surrogate that attempts have been charged for.
     """
@@ -134,6 +136,8 @@ class LeadState:
         if fitting:
             for text, score in zip(fitting, self._scores(fitting), strict=True):
                 self.starts.add(text, float(score))
+                if not self.paid and score >= LIKELY and text != self.lead.smiles:
+                    self.reached.add(plain(text))
             if self.paid:
                 self._note(fitting)
         if self.starts.best > before:

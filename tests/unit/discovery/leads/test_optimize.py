@@ -269,6 +269,27 @@ def guided(model: Model, rings: str = "2", **options: Any) -> Result[LeadCounts]
     return optimize(model, leads, *arguments({"ring_count": rings}, words))
 
 
+def test_a_selection_stops_after_molecules_that_are_likely_enough(qm9: Model) -> None:
+    every, found = (guided(qm9, top_k=2, attempts=24, stop_after=n).table for n in (None, 2))
+    probability = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).target_probability()
+    stopped = 0
+    for lead, rows in found.groupby("lead_index"):
+        before = every[every["lead_index"] == lead].head(len(rows))
+        same = ["try", "raw", "similarity", "nfe", "shared_nfe"]
+        pd.testing.assert_frame_equal(
+            rows[same].reset_index(drop=True), before[same].reset_index(drop=True)
+        )
+        if len(rows) < 24:
+            stopped += 1
+            chosen = rows.loc[
+                rows["outcome"].isin([Fate.ACCEPTED, Fate.GOAL_MISSED]), "smiles"
+            ].unique()
+            ids = padded([qm9.tokenizer.encode(text) for text in chosen], qm9.tokenizer.pad_id)
+            assert len(chosen) == 2
+            assert (probability(ids) >= np.log(0.5)).all()
+    assert stopped > 0
+
+
 def test_a_noisy_classifier_selects_the_top_k(qm9: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[str] = []
 
