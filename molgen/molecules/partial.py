@@ -33,8 +33,10 @@ def can_begin(text: str, more: bool) -> bool:
     if not more:
         with rdBase.BlockLogs():
             return Chem.MolFromSmiles(text) is not None
+    if not _reads(text):
+        return False
     if text[-1:].isupper() or text[-1:] == "(":  # partialsmiles counts the bond that must follow
-        return _reads(text)
+        return True
     return any(_reads(text + token) for token in _continuations(text))
 
 

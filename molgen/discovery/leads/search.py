@@ -229,11 +229,11 @@ class LeadSearch:
         self, states: Sequence[LeadState], exploration: Exploration
     ) -> dict[int, tuple[int, int]]:
         """Score the regions of new starts; return the forwards taken, by index of the lead."""
-        new = [one for one in states if one.start.needs_regions(exploration.level)]
+        new = [one for one in states if one.start.needs_regions(exploration)]
         if not new:
             return {}
         for state in new:
-            state.start.level = exploration.level
+            state.start.exploration = exploration
             state.start.regions = masked_regions(
                 self.model,
                 self.prior_draw.lengths,
@@ -246,8 +246,10 @@ class LeadSearch:
             )
         regions = [region for state in new for region in state.start.regions]
         parts = [(one.lead.index, len(one.attempts), one.start.smiles) for one in new]
+        narrow = ["narrow"] if exploration.narrow else []
         found = recorded(
-            ["regions", exploration.level, *parts], lambda: {"scores": self.region_scores(regions)}
+            ["regions", exploration.level, *narrow, *parts],
+            lambda: {"scores": self.region_scores(regions)},
         )["scores"]
         ends = np.cumsum([len(state.start.regions) for state in new])[:-1]
         for state, own in zip(new, np.split(found, ends), strict=True):
@@ -364,4 +366,4 @@ def _together(states: Sequence[LeadState]) -> list[tuple[Exploration, list[LeadS
     found: dict[Exploration, list[LeadState]] = {}
     for state in states:
         found.setdefault(state.exploration, []).append(state)
-    return sorted(found.items(), key=lambda pair: pair[0].level)
+    return sorted(found.items(), key=lambda pair: (pair[0].level, pair[0].narrow))

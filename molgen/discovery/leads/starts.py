@@ -5,7 +5,8 @@ The next attempts start from
     argmax_x  score(x) - price rounds(x)
 
 over all scored molecules, the lead included: the best molecule, until the number of rounds started
-from it lowers it below another one. A stale search starts from the best three in turn.
+from it lowers it below another one. A stale search starts from the best three and the lead in turn:
+the best may be too near the least similarity for most of what is drawn from them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rdkit import Chem
 
 from molgen.constraints.masked_regions import MaskedRegion
 from molgen.discovery.leads.lead import Lead
+from molgen.discovery.leads.staleness import Exploration
 from molgen.molecules.parsing import flat, parse
 from molgen.utils import randomness
 from molgen.utils.arrays import Floats, Ids
@@ -43,7 +45,7 @@ class Start:
         regions: masked regions, none until computed.
         region_scores: ``log p(y | rest)`` of each.
         uses: number of attempts at each.
-        level: of the exploration that the regions are for.
+        exploration: that the regions are for.
     """
 
     smiles: str
@@ -53,12 +55,13 @@ class Start:
     regions: list[MaskedRegion] = field(default_factory=list)
     region_scores: Floats = field(default_factory=lambda: np.zeros(0))
     uses: Ids = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    level: int = 0
+    exploration: Exploration = field(default_factory=Exploration)
 
-    def needs_regions(self, level: int) -> bool:
-        """Return whether regions are to be drawn: the first, wider ones, or when used up."""
-        used_up = level > 0 and self.uses.sum() >= len({one.region for one in self.regions})
-        return not self.regions or level != self.level or used_up
+    def needs_regions(self, exploration: Exploration) -> bool:
+        """Return whether regions are to be drawn: the first, others, or when used up."""
+        used_up = self.uses.sum() >= len({one.region for one in self.regions})
+        other = exploration != self.exploration or (exploration.level > 0 and used_up)
+        return not self.regions or other
 
     def set_scores(self, region_scores: Floats) -> None:
         """Set ``log p(y | rest)`` of the regions, shape (regions,), and reset their uses."""
@@ -126,5 +129,6 @@ class Starts:
         """Return the start of the next round."""
         if stale:
             best = heapq.nlargest(BEST, self.found.values(), key=lambda one: one.score)
-            return min(best, key=lambda one: one.rounds)
+            lead = self.found[plain(self.lead.smiles)]
+            return min([*best, lead], key=lambda one: one.rounds)
         return max(self.found.values(), key=lambda one: one.score - self.price * one.rounds)

@@ -23,7 +23,7 @@ from molgen.discovery.leads.candidates import Candidates
 from molgen.discovery.leads.lead import Lead
 from molgen.discovery.leads.region_scores import Surrogate
 from molgen.discovery.leads.report import Attempt
-from molgen.discovery.leads.staleness import Exploration
+from molgen.discovery.leads.staleness import PATIENCE, Exploration
 from molgen.discovery.leads.starts import Start, Starts, plain
 from molgen.discovery.oracle import Oracle
 from molgen.errors import MolgenError
@@ -104,7 +104,11 @@ class LeadState:
     @property
     def exploration(self) -> Exploration:
         """How widely the next round explores."""
-        return Exploration.after(len(self.attempts) - self.improved_at if self.paid else 0)
+        if not self.paid:
+            return Exploration()
+        last = self.attempts[-PATIENCE:]
+        short = sum(each.similarity < self.similarity for each in last)
+        return Exploration.after(len(self.attempts) - self.improved_at, short / max(1, len(last)))
 
     def choose(self, number: int, overconfidence: float) -> MaskedRegion:
         """Sample the region of an attempt.

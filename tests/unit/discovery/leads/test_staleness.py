@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 
 from asking import request
+from molgen.constraints.likeness import Likeness
 from molgen.discovery.leads import staleness
+from molgen.discovery.leads.lead import Lead, read
 from molgen.discovery.leads.optimize import optimize
 from molgen.discovery.leads.staleness import Exploration
+from molgen.discovery.leads.starts import Starts
 from molgen.model import Model
 from molgen.sampling import factory
 from molgen.sampling.recipe import Recipe
@@ -29,6 +32,33 @@ def test_the_schedule_widens_with_staleness() -> None:
     assert (last.temperature, last.attempts) == (staleness.HOTTEST, staleness.WIDE_ROUND)
     assert last.low == pytest.approx(staleness.LOWEST)
     assert levels[staleness.PATIENCE + staleness.SPAN] == staleness.LEVELS
+
+
+def test_regions_stay_small_while_most_attempts_are_dissimilar() -> None:
+    for dissimilar in (0.0, staleness.DISSIMILAR, 0.9):
+        found = [Exploration.after(attempts, dissimilar) for attempts in range(400)]
+        plain = [Exploration.after(attempts) for attempts in range(400)]
+        assert [each.temperature for each in found] == [each.temperature for each in plain]
+        small = dissimilar > staleness.DISSIMILAR
+        assert {each.narrow for each in found if each.level} == {small}
+        assert found[0] == Exploration()
+        assert (found[-1].low == staleness.LOW) == small
+
+
+def test_a_stale_search_starts_from_the_lead_in_turn(tiny: Model) -> None:
+    lead = read(0, "OCCN", tiny, Likeness(0.4))
+    assert isinstance(lead, Lead)
+    starts = Starts(lead, price=0.1)
+    for score, smiles in enumerate(["CCC", "CCN", "CCO", "NCCN", "OCCO"]):
+        starts.add(smiles, float(score))
+    turns = []
+    for _ in range(8):
+        start = starts.next(stale=True)
+        start.rounds += 1
+        turns.append(start.smiles)
+    assert set(turns) == {lead.smiles, "CCO", "NCCN", "OCCO"}
+    assert all(turns.count(each) == 2 for each in set(turns))
+    assert starts.next(stale=False).smiles == "OCCO"
 
 
 def test_a_stale_search_is_hotter_and_masks_more(
