@@ -43,6 +43,7 @@ from property_models.registry import PropertyLike, is_function, property_name, p
 if TYPE_CHECKING:
     import pandas as pd
 
+GUIDED = "guided"  # of molgen.json: settings of design that the noisy classifier guides
 NOT_COMPUTED = "cannot be computed"
 """Value in the column of a property that a model learned only from a user's column."""
 NO_GUIDE = (
@@ -105,8 +106,8 @@ class Model(Checkpoint):
         found = super().load(name, folder)
         presets = found.info.get("presets", {})
         try:
-            for words in (found.preset(), found.preset("design")):
-                from_words(words)
+            for key in ("sampling", "design", GUIDED):
+                from_words({**found.preset(), **found.info.get(key, {})})
             for key, preset in presets.items():
                 read_key(key)
                 check_sampling(preset["sampling"])
@@ -122,8 +123,9 @@ class Model(Checkpoint):
         Args:
             purpose: ``"sampling"``, where every row counts, or ``"design"``, where failed rows are
                 retried and the objective is forwards per accepted molecule.
-            targets: of complete molecules: for sampling, a preset tuned for them is preferred. None
-                for other draws, such as the completion of a scaffold.
+            targets: of complete molecules. For sampling, a preset tuned for them is preferred; for
+                design the checkpoint's ``guided`` settings, if its noisy classifier predicts them
+                all. None for other draws, such as the completion of a scaffold.
 
         Raises:
             MolgenError: if a target cannot be read.
@@ -135,6 +137,8 @@ class Model(Checkpoint):
         if purpose == "sampling" and targets:
             tuned = match(self.info.get("presets", {}), targets)
             found |= tuned["sampling"] if tuned else {}
+        if purpose == "design" and targets and GUIDED in self.info and self.has_classifier(targets):
+            found |= self.info[GUIDED]
         return found
 
     @with_settings

@@ -40,6 +40,7 @@ class _Info(Struct):
     properties: list[str] = []
     sampling: dict[str, Word] = {}
     design: dict[str, Word] = {}
+    guided: dict[str, Word] = {}
     presets: dict[str, _Preset] = {}
     data: dict[str, Any] = {}
     network: dict[str, Any] = {}

@@ -145,7 +145,7 @@ def settings_from(
     """Return recommended settings with those that a caller or the command line gives.
 
     A given remasking strategy has uniform remasking weights, as published, unless weights are given
-    too. With a given method, no preset tuned for the targets is used.
+    too. With a given method or preset, no preset tuned for the targets is used.
 
     Args:
         given: words or objects by name; see :class:`SettingWords`.
@@ -175,7 +175,7 @@ def settings_from(
         changes["remask"] = _strategy(word, eta)
     if base is None:
         method = unguided or set(METHOD) & set(changes)
-        base = from_words(recommended(not method) | chosen)
+        base = from_words(recommended(not (method or chosen)) | chosen)
     found = base.changed(**changes)
     if "device" in given:
         from molgen.utils.threads import check_device

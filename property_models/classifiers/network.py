@@ -41,6 +41,7 @@ from property_models.classifiers.bins import Bins
 
 SIZES = {"hidden_size": 128, "num_layers": 4, "num_heads": 4, "condition_size": 32}
 CANDIDATE_WIDTH = 2  # of the candidate head's hidden layer, in units of the trunk's width
+AT_ONCE = 64  # positions whose candidates a CPU predicts together
 TYPICAL = 32  # tokens: scale of a sum over a row
 
 
@@ -212,10 +213,19 @@ class NoisyClassifier(Trunk):
         shape = len(self.bins), self.most
         weight = self.candidate.weight.unflatten(0, shape)[list(indices)].flatten(0, 1)
         bias = self.candidate.bias.unflatten(0, shape)[list(indices)].flatten()
-        base = context[:, :, None] + self.value.weight
-        logits = wide(F.linear(F.relu(base).square(), weight, bias))
-        logits = logits.unflatten(-1, (len(indices), self.most))
-        return logits.masked_fill(self._absent()[list(indices)], -torch.inf).log_softmax(-1)
+        absent = self._absent()[list(indices)]
+
+        def predicted(rows: Tensor) -> Tensor:
+            hidden = torch.relu_(rows[..., None, :] + self.value.weight)
+            hidden = hidden.square() if torch.is_grad_enabled() else hidden.square_()
+            logits = wide(F.linear(hidden, weight, bias)).unflatten(-1, (len(indices), self.most))
+            return logits.masked_fill_(absent, -torch.inf).log_softmax(-1)
+
+        if context.device.type != "cpu":
+            return predicted(context)
+        # hidden values of all tokens take 100 KB a position: a few positions stay in the cache
+        flat = [predicted(some) for some in context.flatten(0, 1).split(AT_ONCE)]
+        return torch.cat(flat).unflatten(0, context.shape[:2])
 
     def given(self, tokens: Tensor, x_s: Tensor, alpha: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return both predictions of training, for all properties and one candidate a position.

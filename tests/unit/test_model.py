@@ -16,11 +16,14 @@ from safetensors.torch import load_file, save_file
 
 import molgen
 import tiny
+import tiny_classifier
 from molgen.checkpoints import hub
 from molgen.checkpoints.card import card
+from molgen.checkpoints.folder import save_network
 from molgen.data.tokenizer import selfies_to_smiles
 from molgen.diffusion import plan
-from molgen.diffusion.unmasking_order import EntropyBounded
+from molgen.diffusion.unmasking_order import EntropyBounded, LeftToRight
+from molgen.errors import MolgenError
 from molgen.guidance.spec import ClassifierBased
 from molgen.model import Model
 
@@ -146,6 +149,34 @@ def test_a_preset_is_used_for_its_target_unless_a_method_is_given(tmp_path: Path
     assert model.settings(targets=targets, remask=plan.Loop()) == own.changed(remask=plan.Loop())
     plain = model.sample(8, targets, seed=1, remask_weights=None)["raw"].tolist()
     assert model.sample(8, targets, seed=1)["raw"].tolist() != plain
+
+
+def test_guided_settings_are_for_design_towards_what_the_classifier_predicts(
+    tmp_path: Path,
+) -> None:
+    folder = tiny.save(tmp_path / "m", sampling={"remask": "rescale:eta=0.1", "steps": 9})
+    info = json.loads((folder / "molgen.json").read_text())
+    words = {"guidance": "cbg:cfg=1", "order": "left-to-right", "remask": "ancestral", "gamma": 4.0}
+    (folder / "molgen.json").write_text(json.dumps({**info, "guided": words}))
+    model = molgen.load(folder)
+    own = model.settings()
+    assert model.settings("design", {"qed": "max"}) == own, "there is no classifier"
+    save_network(tiny_classifier.classifier(), folder / "classifier")
+    guided = model.settings("design", {"qed": "max", "ring_count": 1})
+    assert (guided.gamma, guided.order, guided.steps) == (4.0, LeftToRight(), 9)
+    assert model.settings("design", {"qed": "max"}, gamma=2.0) == replace(guided, gamma=2.0)
+    for other in ({}, {"logp": "max"}, {"qed": "max", "logp": "max"}):
+        assert model.settings("design", other) == own
+    assert model.settings("sampling", {"qed": "max"}) == own
+    assert model.settings("design", {"qed": "max"}, order="none") == own
+    chosen = {"format": 1, "sampling": {"steps": 5}}
+    assert model.settings("design", {"qed": "max"}, preset=chosen).order is None
+    made = molgen.design(model, {"ring_count": "0.."}, 2, max_draws=40, progress=False)
+    assert made.request.settings == model.settings("design", {"ring_count": "0.."})
+    broken = {**words, "order": "sideways"}
+    (folder / "molgen.json").write_text(json.dumps({**info, "guided": broken}))
+    with pytest.raises(MolgenError, match="order"):
+        molgen.load(folder)
 
 
 def test_a_card_shows_presets(tmp_path: Path) -> None:
