@@ -240,9 +240,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, help="drugs or leads to take; default all")
     parser.add_argument("--skip", type=int, default=0, help="leads to leave out before those")
     parser.add_argument("--attempts", type=sampling.positive, default=20, help="for each lead")
-    parser.add_argument(
-        "--stop-after", type=sampling.positive, help="stop a lead after this many"
-    )
+    parser.add_argument("--stop-after", type=sampling.positive, help="stop a lead after this many")
     parser.add_argument(
         "--top-k",
         type=sampling.positive,
