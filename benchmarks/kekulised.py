@@ -25,9 +25,8 @@ import molgen
 from molgen.data.dataset import TokenDataset
 from molgen.molecules.smiles import split
 
-SAMPLERS: dict[
-    str, dict[str, Any]
-] = {  # ancestral with and without a grammar; token by token, where valences can be read
+# ancestral with and without a grammar; token by token, where valences can be read
+SAMPLERS: dict[str, dict[str, Any]] = {
     "ancestral": {"order": "none", "remask": "ancestral"},
     "ancestral, smiles": {"order": "none", "remask": "ancestral", "grammar": "smiles"},
     "left to right": {"order": "left-to-right"},

@@ -62,8 +62,8 @@ def train_classifier(
         no_resume: start again, discarding an earlier run.
         from_scratch: start from random weights, not from the model's first layers.
         init: a model whose classifier is trained further, or the folder of a classifier.
-        light_masks: share of the rows, 0 to 1, with at most a quarter of the tokens masked: whole
-            molecules are predicted better, heavily masked ones a little worse.
+        light_masks: share of the rows, 0 to 1, with at most a quarter of the tokens masked, so that
+            whole molecules are predicted better.
         device: where the network runs.
         dtype: of the matrix products: ``"auto"``, ``"bf16"`` or ``"fp32"``.
         progress: False for none, or callbacks.
