@@ -12,7 +12,7 @@ from property_models.classifiers import network
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_row_has_the_numbers_it_has_alone(dtype: torch.dtype) -> None:
-    classifier = tiny_classifier.classifier().to(dtype)
+    classifier = tiny_classifier.classifier().to(dtype)  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
     rows, length = 5, network.AT_ONCE // 2 + 3  # parts end within rows
     width = network.CANDIDATE_WIDTH * classifier.config.hidden_size
