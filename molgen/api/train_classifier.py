@@ -90,9 +90,12 @@ def train_classifier(
     check_folder(folder)
     if device is not None:
         check_device(device)
+    if init is not None and from_scratch:
+        raise MolgenError("from_scratch and init are given, expected one of the two")
     model = loaded(model)
-    check_light_masks(light_masks, noise_of(model.denoiser))
-    former = None if init is None else _former(init, model, from_scratch)
+    kind = noise_of(model.denoiser)
+    check_light_masks(light_masks, kind)
+    former = None if init is None else _former(init, model, kind)
     with failures(), locked(folder):
         source = source_of(file, folder)
         check_source(source, folder, WRITTEN)
@@ -119,7 +122,6 @@ def train_classifier(
             device=device or "cpu",
             dtype=dtype or "auto",
         )
-        kind = noise_of(model.denoiser)
         start = None if from_scratch else cast("MoleculeDenoiser | None", model.denoiser)
         classifier = fit(
             prepared.data,
@@ -138,19 +140,16 @@ def train_classifier(
     return Result(read_log(folder), counts, 1, request=request, output=folder)
 
 
-def _former(init: ModelLike, model: Model, from_scratch: bool) -> NoisyClassifier:
-    """Return a copy of a classifier to train further.
+def _former(init: ModelLike, model: Model, noise: str) -> NoisyClassifier:
+    """Return a copy of a classifier to train further for a model of some noise.
 
     Raises:
         MolgenError: if there is none, or it does not fit the model.
     """
     import copy
 
-    from molgen.nn.denoiser import noise_of
     from molgen.training.classifier import check_same
 
-    if from_scratch:
-        raise MolgenError("from_scratch and init are given, expected one of the two")
     folder = Path(init) if isinstance(init, str | Path) else None
     if folder is None or not (folder / CONFIG).is_file() or (folder / INFO).is_file():
         own = loaded(init)  # a model, not the folder of a classifier
@@ -158,5 +157,5 @@ def _former(init: ModelLike, model: Model, from_scratch: bool) -> NoisyClassifie
             raise MolgenError(f"init is {own.name!r}, expected a model in a folder")
         folder = find(own.folder, CLASSIFIER)
     found = model.classifier_for({}, str(folder))
-    check_same(found, model.properties, noise_of(model.denoiser))
+    check_same(found, model.properties, noise)
     return copy.deepcopy(found)

@@ -228,6 +228,15 @@ def test_a_call_is_for_a_new_similar_molecule_alone(
     assert len(scored) == found.counts.oracle_calls, "the table computes nothing further"
 
 
+def begins_alike(stopped: pd.DataFrame, every: pd.DataFrame) -> None:
+    """Check that the attempts at a lead that was stopped are the first of all attempts at it."""
+    # what waits when a lead is stopped is scored later in the other run
+    same = ["try", "raw", "similarity", "nfe", "shared_nfe"]
+    pd.testing.assert_frame_equal(
+        stopped[same].reset_index(drop=True), every.head(len(stopped))[same].reset_index(drop=True)
+    )
+
+
 def test_a_lead_gets_no_attempts_beyond_stop_after(tiny: Model) -> None:
     ended: list[int] = []
     every = run(tiny, attempts=15, oracle_calls=9).table
@@ -236,12 +245,7 @@ def test_a_lead_gets_no_attempts_beyond_stop_after(tiny: Model) -> None:
     assert sum(ended) == 90
     stopped = 0
     for lead, rows in found.table.groupby("lead_index"):
-        before = every[every["lead_index"] == lead].head(len(rows))
-        # what waits when a lead is stopped is scored later in the other run
-        same = ["try", "raw", "similarity", "nfe", "shared_nfe"]
-        pd.testing.assert_frame_equal(
-            rows[same].reset_index(drop=True), before[same].reset_index(drop=True)
-        )
+        begins_alike(rows, every[every["lead_index"] == lead])
         if len(rows) < 15:
             stopped += 1
             assert len(rows) % 4 == 0
@@ -274,11 +278,7 @@ def test_a_selection_stops_after_molecules_that_are_likely_enough(qm9: Model) ->
     probability = resolve(qm9, qm9.settings(), {"ring_count": 2.0}).target_probability()
     stopped = 0
     for lead, rows in found.groupby("lead_index"):
-        before = every[every["lead_index"] == lead].head(len(rows))
-        same = ["try", "raw", "similarity", "nfe", "shared_nfe"]
-        pd.testing.assert_frame_equal(
-            rows[same].reset_index(drop=True), before[same].reset_index(drop=True)
-        )
+        begins_alike(rows, every[every["lead_index"] == lead])
         if len(rows) < 24:
             stopped += 1
             chosen = rows.loc[
